@@ -1,0 +1,33 @@
+# Checkvalve: `make demo` runs a simulated plant end to end; `make test` runs every check. Both start from nothing.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test soak lint venv clean
+demo: $(VENV)/demo.stamp
+	@$(BIN)/checkvalve demo $(ARGS)
+
+test: $(VENV)/dev.stamp
+	@PYTHON=$(BIN)/python deploy/check.sh
+
+soak: $(VENV)/dev.stamp
+	@CHECKVALVE_SOAK=1 $(BIN)/python -m pytest -m "soak or not soak" tests
+
+lint: $(VENV)/dev.stamp
+	@LINT_ONLY=1 PYTHON=$(BIN)/python deploy/check.sh
+
+venv: $(VENV)/dev.stamp
+
+$(VENV)/bin/python:
+	@deploy/make-venv.sh "$(PYTHON)" "$(VENV)"
+
+$(VENV)/demo.stamp: $(VENV)/bin/python pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fast]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fast,dev]'
+	@touch $(VENV)/demo.stamp $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Measures what the README claims; each row beside a baseline of the same run."""

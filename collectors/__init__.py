@@ -1,0 +1,1 @@
+"""Leftmost room: reads plant devices, never writes to one. Knows the protocol's columns and nothing to the right."""

@@ -1,0 +1,192 @@
+"""The contract: what a collector is given, what it must do, and what it gives back.
+
+A collector reads one device. It is built from a `Device` (already validated), then the poller calls
+
+    await open()            connect and learn what the device says of its points (`facts`)
+    await read(scan)        one pass over the scan's points -> Columns
+    await close()           leave the device as it was found
+
+Columns come back with the *point number* in `tag` (its place in the device, see `Point.number`); the poller alone
+knows stream ids. A device that fails as a whole raises `AssetError`: the poller then marks every point of the scan
+bad with that quality, closes, and opens again after a back-off. A failure of some points is rows of kind NONE with
+bad quality beside the good ones. Nothing is ever silently left out: each point of the scan that was due has a row,
+except in a subscribing collector, whose `read` drains what has come since.
+
+One coroutine at a time calls one collector. A blocking library runs in the collector's own single thread.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from protocol.sample import Columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One configured tag; with `count` > 1 an array that is read whole and split into `count` tags `name[i]`."""
+
+    number: int
+    """Its place in the device, from 0; an array occupies `number` to `number + count - 1`."""
+    name: str
+    at: str
+    """The address as the person typed it."""
+    type: str | None = None
+    """Catalog type, or None where the device is asked for it."""
+    count: int = 1
+    unit: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Every other key of the tag's table, for the collector to read and check."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Points that are read together, at one period."""
+
+    every_s: float
+    """Period [s]."""
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One asset as its collector sees it."""
+
+    name: str
+    url: str
+    kind: str
+    """`process`, `safety` or `protection` (the configuration's `class`)."""
+    settings: Mapping[str, Any]
+    """The table `[asset.<collector>]`."""
+    scans: tuple[Scan, ...]
+    timeout_s: float = 3.0
+    """Longest wait for one reply [s]."""
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All points of all scans, in number order."""
+        return tuple(sorted((point for scan in self.scans for point in scan.points), key=lambda point: point.number))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the device itself says of a point; None where it says nothing. The configuration's own words win."""
+
+    type: str | None = None
+    unit: str | None = None
+    description: str | None = None
+    low: float | None = None
+    high: float | None = None
+    states: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What the device says of itself; empty where it does not."""
+
+    vendor: str = ""
+    model: str = ""
+    firmware: str = ""
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One read that the plan would send, for `plan` and for people."""
+
+    what: str
+    """`read holding 0..9`, in the protocol's words."""
+    every_s: float
+    points: int
+    """Points it serves."""
+    request_bytes: int
+    """On the wire, without TCP and IP headers [bytes]."""
+    reply_bytes: int
+    """Same, for the expected reply [bytes]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What `discover` found: a draft of the asset's section."""
+
+    identity: Identity
+    tags: tuple[Mapping[str, Any], ...]
+    """One table a tag: `name`, `at`, and what else is known (`type`, `unit`, `count`)."""
+    notes: tuple[str, ...] = ()
+    """What a person should know (left out, not readable), printed as comments."""
+
+
+class Collector(ABC):
+    """One device, read only."""
+
+    protocol: ClassVar[str]
+    """Name in `collector = ".."`, the same as the entry point's."""
+
+    subscribes: ClassVar[bool] = False
+    """True where `read` drains notifications instead of asking."""
+
+    def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
+        """
+        Args:
+            device: What to read; `check` found nothing wrong with it.
+            clock: Wall time [ns since 1970 UTC].
+            refused: Called with one line for each request that the guard did not let through.
+        """
+        self.device = device
+        self.clock = clock
+        self.refused = refused
+
+    @classmethod
+    @abstractmethod
+    def check(cls, device: Device) -> list[str]:
+        """Every mistake in the url, the settings and the points, as `key: what is wrong; next step`. Empty if none."""
+
+    @classmethod
+    @abstractmethod
+    def plan(cls, device: Device) -> list[Request]:
+        """Every read request one cycle of each scan would send; no traffic."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect, and learn `facts` and `identity`. Raises AssetError when the device cannot be used."""
+
+    @abstractmethod
+    async def read(self, scan: Scan) -> Columns:
+        """One pass over the scan's points; `tag` holds point numbers. Raises AssetError for the whole device."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of the device; never raises, may be called twice."""
+
+    async def discover(self) -> Draft:
+        """Browse the opened device and draft its tags."""
+        return Draft(identity=self.identity(), tags=(), notes=("this protocol cannot be browsed; type the addresses",))
+
+    def facts(self) -> Mapping[int, Facts]:
+        """What the device says of its points, by point number; filled by `open`."""
+        return {}
+
+    def identity(self) -> Identity:
+        """What the device says of itself; filled by `open`."""
+        return Identity()
+
+
+def numbered(tables: Sequence[tuple[float, Sequence[Mapping[str, Any]]]]) -> tuple[Scan, ...]:
+    """Scans from `(every_s, tag tables)`, their points numbered in the order they stand.
+
+    Keys that are fields of `Point` are taken out of a table, the rest become its `options`.
+    """
+    scans, number = [], 0
+    for every_s, tables_of_scan in tables:
+        points = []
+        for table in tables_of_scan:
+            own = {key: table[key] for key in ("name", "at", "type", "count", "unit") if key in table}
+            rest = {key: value for key, value in table.items() if key not in own}
+            point = Point(number=number, options=rest, **own)
+            points.append(point)
+            number += point.count
+        scans.append(Scan(every_s=every_s, points=tuple(points)))
+    return tuple(scans)

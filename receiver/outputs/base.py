@@ -1,0 +1,121 @@
+"""The contract of an output: what it is handed, and what it must keep so that nothing is lost or doubled.
+
+The follower (`receiver/follow.py`) reads the journal, opens blocks and hands an output what it has opened, in journal
+order, already cut to the output's scope. With each hand-over comes `place`: opaque bytes that say how far the journal
+was read and which blocks still wait (for an EPOCH or a CATALOG page). An output stores `place` in the same transaction
+as the samples, in its own store. After a crash the follower starts from the stored place, so a block comes twice only
+if its hand-over was not stored, and an output need not look for doubles.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from protocol.catalog import Asset, Page, Tag
+from protocol.sample import Columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """What is known of the stream a block belongs to, at the moment it was opened."""
+
+    key: bytes
+    """Its 8 random bytes."""
+    boot: int
+    """The packer's start counter, rising; with the block number it orders samples (never a clock)."""
+    site: str
+    assets: Mapping[str, Asset]
+    tags: Mapping[int, Tag]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Content of a BATCH block; every id is described in `Opened.stream.tags`."""
+
+    columns: Columns
+    first_ns: int
+    """When the first of its samples was taken, by the poller's clock [ns since 1970 UTC]."""
+    last_ns: int
+    """When the last was taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Content of a STATE block: something about an asset, or about the sender itself."""
+
+    asset: str
+    """Empty where it concerns the sender."""
+    time_ns: int
+    what: str
+    """`up`, `down`, `overrun`, `refused`, `configuration`, `note`."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Content of an EVENT block (alarm or sequence of events)."""
+
+    asset: str
+    source: str
+    time_ns: int
+    severity: int
+    """1 to 1000 (OPC 10000-5, 6.4.2)."""
+    code: str
+    text: str
+    state: str
+    """`active`, `acked` or `cleared`."""
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Content of a TALLY block: what the sender had read and sent when block `number` was made."""
+
+    time_ns: int
+    number: int
+    assets: Mapping[str, tuple[int, int]]
+    """Asset name -> (read, sent), cumulative in this stream [samples]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """A block whose kind has no content for outputs (OPEN, EPOCH, HEAD, FILE part, a kind this build does not know)."""
+
+    kind: int
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """One opened block."""
+
+    stream: Stream
+    number: int
+    healed: bool
+    """It was completed after having been missing."""
+    received_ns: int
+    """When catch completed it, by the low side's clock [ns since 1970 UTC]."""
+    body: Batch | Page | State | Event | Tally | Other
+
+
+class Output(ABC):
+    """One destination. Lives in a process of its own."""
+
+    @abstractmethod
+    def place(self) -> bytes | None:
+        """The place stored last, None for a new store."""
+
+    @abstractmethod
+    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+        """Store the blocks' content and `place` durably, together. `blocks` may be empty (only the place moved)."""
+
+    @abstractmethod
+    def status(self) -> Mapping[str, Any]:
+        """Counters for `status-<output>.json`; plain JSON values."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Flush and close; may be called twice."""
