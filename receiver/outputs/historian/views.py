@@ -1,0 +1,175 @@
+"""What readers of the history are given: plain values, already cut to what the reader may see.
+
+Times are nanoseconds since 1970 UTC. `time_ns` is the sample's own time, `*_received_ns` and `seen_ns` are the low
+side's wall clock; neither ever orders anything (order is the packer's start counter, block number and row).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from protocol.catalog import Asset, Tag
+from protocol.sample import NO_TIME, Array, Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose machines a reader may see. Both None: everything. What is outside does not exist for the reader."""
+
+    vendors: frozenset[str] | None = None
+    """An asset needs one of these companies among its vendors; None asks for none."""
+    assets: frozenset[str] | None = None
+    """An asset's name must be one of these; None takes any name."""
+
+    def sees(self, asset: Asset) -> bool:
+        """Whether the asset is inside: both conditions must hold."""
+        by_vendor = self.vendors is None or not self.vendors.isdisjoint(asset.vendors)
+        return by_vendor and (self.assets is None or asset.name in self.assets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetView:
+    """One machine and how it is."""
+
+    asset: Asset
+    state: str
+    """`up`, `down`, or `unknown` where no STATE block has told."""
+    state_text: str
+    state_ns: int
+    """When the state was told, by the poller's clock; 0 where unknown."""
+    tags: int
+    """Tag names of this asset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagView:
+    """One series: a tag under one description. A changed type, unit or address begins a new series of the same name."""
+
+    series: int
+    """Its number in this history, from 1."""
+    site: str
+    tag: Tag
+    """`id` is 0: ids belong to streams, a series joins many."""
+    version: int
+    """From 1, in the order the descriptions were made."""
+    current: bool
+    """It is the newest version of its name."""
+
+
+class Latest(NamedTuple):
+    """The newest sample of a series, by the sender's order."""
+
+    series: int
+    time_ns: int
+    other_ns: int
+    """The source or server time that was not used; `NO_TIME` where there is none."""
+    value: Value
+    quality: int
+    """OPC UA StatusCode."""
+    native: int
+    seen_ns: int
+    """When it was last renewed, refresh rows included, by the low side's clock."""
+
+
+class Sample(NamedTuple):
+    """One sample of the history."""
+
+    time_ns: int
+    value: Value
+    quality: int
+    native: int
+    other_ns: int = NO_TIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A time in which blocks are missing."""
+
+    from_ns: int
+    """Last time before it, by the poller's clock."""
+    to_ns: int | None
+    """First time after it; None where nothing has come after it yet."""
+    blocks: int
+    """Block numbers missing."""
+    stream: str
+    """The stream's key in hex."""
+    first: int
+    """First missing block number."""
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """A time range in equal buckets; only those that hold a sample. All arrays are equally long."""
+
+    start_ns: Array
+    """Bucket starts, int64, rising."""
+    low: Array
+    """Least value, float64; nan where `count` is 0 and for texts."""
+    high: Array
+    mean: Array
+    count: Array
+    """Samples with a usable value (good or uncertain, finite where it is a number), int64."""
+    bad: Array
+    """The others, int64: bad quality, no value, or not a finite number."""
+    gaps: list[Gap]
+    """Gaps that overlap the range."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minute:
+    """One asset's samples in one minute of the poller's clock (the minute its block was begun)."""
+
+    asset: str
+    minute_ns: int
+    published: int
+    """Stored here, refresh rows not counted."""
+    healed: int
+    """Of those, in blocks completed after having been missing."""
+    read: int
+    """Taken from the device, by the tally that closed in this minute; 0 where none did."""
+    sent: int
+    """Committed to the sender's spool, same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One asset's samples since the first stream, summed over streams."""
+
+    read: int
+    """By the newest tally of each stream."""
+    sent: int
+    """Same."""
+    published: int
+    healed: int
+    lost: int
+    """Sent by the newest tally of each stream, less those stored from the blocks that tally covers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateView:
+    """One STATE block's content."""
+
+    asset: str
+    time_ns: int
+    what: str
+    text: str
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """One EVENT block's content."""
+
+    asset: str
+    source: str
+    time_ns: int
+    severity: int
+    """1 to 1000 (OPC 10000-5, 6.4.2)."""
+    code: str
+    text: str
+    state: str
+    """`active`, `acked` or `cleared`."""
+    sequence: int
+    received_ns: int
