@@ -1,0 +1,236 @@
+"""The datagram: one frame is one UDP payload (SPEC.md, section 3). Every kind begins
+
+     0   2   magic    b"CV"
+     2   1   version  1; any other is counted by number and refused, never guessed
+     3   1   kind     Kind; no kind asks for an answer
+     4   4   session  names the link key that the tag is made with
+
+and a SHARD goes on
+
+     8   8   stream   random, drawn at each start of the packer
+    16   8   number   of the block in its stream
+    24   4   size     of the block [bytes]
+    28   1   need     data shards; any `need` of the need + spare restore the block
+    29   1   spare    parity shards
+    30   1   index    which shard this is, from 0; at `need` and above a spare
+    31   1   copy     0 for the first sending, up by one a repeat (statistics)
+    32   ..  the shard, ceil(size / need) bytes
+     ..  16  tag      AES-256-GCM over nothing, all bytes before it as associated data; nonce = bytes 16-23 and 28-31
+
+Every field of the header is in the nonce (number, need, spare, index, copy), fixed by the block (size) or fixed by
+the key (session, stream), so the tag's nonce is never used for two contents. No I/O here and no clock. Writer and
+reader stand side by side so that one change touches both.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from protocol.errors import FrameError, Reason
+from protocol.limits import BLOCK_BYTES, BLOCK_SHARDS, CODE_SHARDS, UDP_HEADERS, WIRE_VERSION
+from protocol.sample import Array
+from protocol.seal import derive
+
+MAGIC = b"CV"
+SHARD_HEADER = struct.Struct(">2sBBI8sQIBBBB")
+TAG_BYTES = 16
+SHARD_OVERHEAD = SHARD_HEADER.size + TAG_BYTES
+PROBE_HEADER = struct.Struct(">2sBBIHIII")
+
+
+class Kind(IntEnum):
+    """Frame kinds. Each is a statement; none asks for an answer."""
+
+    SHARD = 1
+    LINK = 2
+    BEAT = 3
+    PROBE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A SHARD whose form was checked; its tag may not have been yet."""
+
+    session: int
+    stream: bytes
+    number: int
+    size: int
+    """Bytes of the whole block, 1 to 262,144."""
+    need: int
+    spare: int
+    index: int
+    copy: int
+
+    @property
+    def width(self) -> int:
+        """Bytes of each shard of this block."""
+        return -(-self.size // self.need)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One frame of a `linktest` step; counted, never journaled."""
+
+    session: int
+    step: int
+    rate: int
+    """Rate of the step [kb/s]."""
+    index: int
+    of: int
+    """Frames in the step."""
+
+
+def width_for(mtu: int) -> int:
+    """Most bytes of a shard whose frame fits the mtu [bytes]."""
+    return mtu - UDP_HEADERS - SHARD_OVERHEAD
+
+
+def kind_of(datagram: bytes | memoryview) -> Kind:
+    """The frame's kind.
+
+    Raises:
+        FrameError: SHORT, MAGIC, VERSION or KIND.
+    """
+    if len(datagram) < 8:
+        raise FrameError(Reason.SHORT, size=len(datagram))
+    if bytes(datagram[:2]) != MAGIC:
+        raise FrameError(Reason.MAGIC, size=len(datagram))
+    if datagram[2] != WIRE_VERSION:
+        raise FrameError(Reason.VERSION, size=len(datagram))
+    if not Kind.SHARD <= datagram[3] <= Kind.PROBE:
+        raise FrameError(Reason.KIND, size=len(datagram))
+    return Kind(datagram[3])
+
+
+def read_shard(datagram: bytes | memoryview) -> Shard:
+    """The header of a SHARD, its geometry checked against its own length and the limits.
+
+    Raises:
+        FrameError: SHORT, LONG or GEOMETRY.
+    """
+    if len(datagram) < SHARD_OVERHEAD + 1:
+        raise FrameError(Reason.SHORT, size=len(datagram))
+    shard = Shard(*SHARD_HEADER.unpack_from(datagram)[3:])
+    if not (
+        0 < shard.size <= BLOCK_BYTES
+        and 0 < shard.need <= min(BLOCK_SHARDS, shard.size)
+        and shard.need + shard.spare <= CODE_SHARDS
+        and shard.index < shard.need + shard.spare
+    ):
+        raise FrameError(Reason.GEOMETRY, size=len(datagram))
+    if len(datagram) != SHARD_OVERHEAD + shard.width:
+        raise FrameError(
+            Reason.LONG if len(datagram) > SHARD_OVERHEAD + shard.width else Reason.SHORT, size=len(datagram)
+        )
+    return shard
+
+
+class ShardTag:
+    """Makes and checks the tags of one session and stream."""
+
+    def __init__(self, link_key: bytes, session: int, stream: bytes) -> None:
+        """
+        Args:
+            link_key: The session's 32 bytes.
+            session: Its number in the frames.
+            stream: The stream's 8 bytes.
+        """
+        self.session = session
+        self.stream = stream
+        self._aead = AESGCM(derive(link_key, "shard", struct.pack(">I", session) + stream))
+
+    def frames(self, number: int, size: int, need: int, spare: int, copy: int, rows: Array) -> memoryview:
+        """All frames of a block, one after another in one buffer, each `SHARD_OVERHEAD + width` bytes long.
+
+        Args:
+            number: The block's.
+            size: Its bytes.
+            need: Data shards.
+            spare: Spare shards.
+            copy: 0 for the first sending; a repeat counts up, wrapping at 255.
+            rows: uint8[need + spare, width], data first.
+        """
+        width = rows.shape[1]
+        length = SHARD_OVERHEAD + width
+        buffer = bytearray(length * (need + spare))
+        view = memoryview(buffer)
+        seal, pack = self._aead.encrypt, SHARD_HEADER.pack_into
+        tail = struct.pack(">Q", number)
+        for index in range(need + spare):
+            at = index * length
+            pack(
+                buffer,
+                at,
+                MAGIC,
+                WIRE_VERSION,
+                Kind.SHARD,
+                self.session,
+                self.stream,
+                number,
+                size,
+                need,
+                spare,
+                index,
+                copy,
+            )
+            end = at + length - TAG_BYTES
+            view[at + SHARD_HEADER.size : end] = rows[index].data
+            buffer[end : end + TAG_BYTES] = seal(tail + bytes((index, need, spare, copy)), b"", view[at:end])
+        return view
+
+    def fits(self, datagram: memoryview) -> bool:
+        """Whether the tag of a SHARD of this session and stream is right."""
+        nonce = bytes(datagram[16:24]) + bytes((datagram[30], datagram[28], datagram[29], datagram[31]))
+        try:
+            self._aead.decrypt(nonce, datagram[-TAG_BYTES:], datagram[:-TAG_BYTES])
+        except InvalidTag:
+            return False
+        return True
+
+
+class ProbeTag:
+    """Makes and checks PROBE frames of one session (`linktest`).
+
+     8   2   step    from 0
+    10   4   rate    [kb/s]
+    14   4   index   from 0
+    18   4   of      frames in the step
+    22   ..  filler  zeros
+     ..  16  tag     AES-256-GCM as in SHARD; nonce = step, rate, index, two zero bytes
+    """
+
+    def __init__(self, link_key: bytes, session: int) -> None:
+        self.session = session
+        self._aead = AESGCM(derive(link_key, "probe", struct.pack(">I", session)))
+
+    def frame(self, step: int, rate: int, index: int, of: int, length: int) -> bytes:
+        """A PROBE of `length` bytes in all."""
+        head = PROBE_HEADER.pack(MAGIC, WIRE_VERSION, Kind.PROBE, self.session, step, rate, index, of)
+        bare = head + bytes(max(0, length - len(head) - TAG_BYTES))
+        return bare + self._aead.encrypt(_probe_nonce(step, rate, index), b"", bare)
+
+    def read(self, datagram: bytes | memoryview) -> Probe:
+        """A PROBE whose tag is right.
+
+        Raises:
+            FrameError: SHORT or TAG.
+        """
+        if len(datagram) < PROBE_HEADER.size + TAG_BYTES:
+            raise FrameError(Reason.SHORT, size=len(datagram))
+        _, _, _, session, step, rate, index, of = PROBE_HEADER.unpack_from(datagram)
+        try:
+            self._aead.decrypt(
+                _probe_nonce(step, rate, index), bytes(datagram[-TAG_BYTES:]), bytes(datagram[:-TAG_BYTES])
+            )
+        except InvalidTag:
+            raise FrameError(Reason.TAG, size=len(datagram)) from None
+        return Probe(session, step, rate, index, of)
+
+
+def _probe_nonce(step: int, rate: int, index: int) -> bytes:
+    return struct.pack(">HIIH", step, rate, index, 0)

@@ -1,0 +1,220 @@
+"""Key files: who holds what, and how two people compare them by eye (SPEC.md, section 2).
+
+    kind        side   does                                        algorithm
+    sign        high   signs OPEN, EPOCH, HEAD (poll)              Ed25519 (RFC 8032)
+    link-sign   high   signs LINK (emit)                           Ed25519
+    catch       low    opens link keys: tags, nothing else         X25519 (RFC 7748)
+    open        low    opens epoch keys: the data (publish)        ML-KEM-768 + X25519 (FIPS 203, RFC 9180)
+    recovery    safe   as `open`, kept offline                     as `open`
+
+A key file is one line, `checkvalve-key-v1 KIND BASE64`, mode 0600; its public half stands beside it as `KIND.pub`
+(`checkvalve-key-v1 KIND.pub BASE64`). `DIR.pub` gathers the public lines of a side: that file is carried across.
+A key's id is the first 8 bytes of the SHA-256 of its public bytes, its fingerprint the whole, in groups of four.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey, Suite
+
+from protocol.errors import ConfigError
+
+LABEL = "checkvalve-key-v1"
+SIDES = {"high": ("sign", "link-sign"), "low": ("catch", "open"), "recovery": ("recovery",)}
+"""Which kinds `keys new SIDE` makes."""
+
+LINK_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+"""Seals link keys (RFC 9180, 7.1: DHKEM(X25519, HKDF-SHA256)); 80 bytes for a 32-byte key."""
+EPOCH_SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+"""Seals epoch keys, hybrid, so that data recorded today stay closed to a quantum computer; 1,168 bytes."""
+
+_MLKEM_SEED, _MLKEM_PUBLIC, _X25519 = 64, 1184, 32
+
+Private: TypeAlias = Ed25519PrivateKey | x25519.X25519PrivateKey | MLKEM768X25519PrivateKey
+Public: TypeAlias = Ed25519PublicKey | x25519.X25519PublicKey | MLKEM768X25519PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key and its name."""
+
+    kind: str
+    raw: bytes
+    key: Public
+
+    @property
+    def id(self) -> bytes:
+        """First 8 bytes of the SHA-256 of the public bytes; names the key on the wire."""
+        return hashlib.sha256(self.raw).digest()[:8]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the public bytes in hex, in groups of four, for comparing by eye."""
+        text = hashlib.sha256(self.raw).hexdigest()
+        return " ".join(text[at : at + 4] for at in range(0, 64, 4))
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """A private key with its public half; never printed."""
+
+    kind: str
+    key: Private
+    public: PublicKey
+
+    def __repr__(self) -> str:
+        return f"PrivateKey({self.kind}, {self.public.id.hex()})"
+
+
+def new(side: str, folder: Path) -> list[Path]:
+    """Make the keys of a side and `FOLDER.pub`, the public lines to carry across.
+
+    Args:
+        side: `high`, `low` or `recovery`.
+        folder: Made if missing, mode 0700.
+
+    Returns:
+        The files written, private ones first.
+
+    Raises:
+        ConfigError: an unknown side, or a key that is there already (keys are never overwritten).
+    """
+    if side not in SIDES:
+        raise ConfigError(f"no side is called {side!r}", hint=f"one of {', '.join(SIDES)}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    bundle = folder.with_name(folder.name + ".pub")
+    files = [folder / f"{kind}.key" for kind in SIDES[side]]
+    for path in [*files, bundle]:
+        if path.exists():
+            raise ConfigError(f"{path} is there already; keys are never overwritten", hint="choose another folder")
+    publics, lines = [], []
+    for kind, path in zip(SIDES[side], files, strict=True):
+        raw, public = _generate(kind)
+        _write(path, f"{LABEL} {kind} {base64.b64encode(raw).decode()}\n", 0o600)
+        line = f"{LABEL} {kind}.pub {base64.b64encode(public).decode()}\n"
+        publics.append(path.with_suffix(".pub"))
+        _write(publics[-1], line, 0o644)
+        lines.append(line)
+    _write(bundle, "".join(lines), 0o644)
+    return [*files, *publics, bundle]
+
+
+def load(folder: Path, kind: str) -> PrivateKey:
+    """Read `folder/kind.key`.
+
+    Raises:
+        ConfigError: missing, readable by others, or not a key of that kind.
+    """
+    path = folder / f"{kind}.key"
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text("ascii")
+    except FileNotFoundError:
+        raise ConfigError(f"no key file {path}", hint=f"checkvalve keys new {_side_of(kind)} {folder}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    if mode & 0o077:
+        raise ConfigError(f"{path} can be read by others (mode {mode:04o})", hint=f"chmod 600 {path}")
+    raw = _parse(path, text.strip(), kind)
+    try:
+        return _private(kind, raw)
+    except ValueError:
+        raise ConfigError(f"{path}: the key's bytes are not a {kind} key", hint="make new keys") from None
+
+
+def load_public(path: Path) -> list[PublicKey]:
+    """Read every public line of a `.pub` file.
+
+    Raises:
+        ConfigError: missing, or a line that is no public key.
+    """
+    try:
+        lines = path.read_text("ascii").split("\n")
+    except FileNotFoundError:
+        raise ConfigError(f"no public key file {path}", hint="carry it over from the other side") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    out = []
+    for line in filter(None, map(str.strip, lines)):
+        kind = line.split(" ")[1].removesuffix(".pub") if line.count(" ") == 2 else "?"
+        raw = _parse(path, line, f"{kind}.pub")
+        try:
+            out.append(PublicKey(kind, raw, _public(kind, raw)))
+        except (ValueError, KeyError):
+            raise ConfigError(f"{path}: not a public key: {line[:40]}..") from None
+    if not out:
+        raise ConfigError(f"{path} holds no key")
+    return out
+
+
+def show(path: Path) -> list[PublicKey]:
+    """The public keys of a side: of a `.pub` file, or of all `.pub` files in a folder."""
+    files = sorted(path.glob("*.pub")) if path.is_dir() else [path]
+    if not files:
+        raise ConfigError(f"no .pub file in {path}")
+    return [key for file in files for key in load_public(file)]
+
+
+def _side_of(kind: str) -> str:
+    return next(side for side, kinds in SIDES.items() if kind in kinds)
+
+
+def _parse(path: Path, line: str, kind: str) -> bytes:
+    parts = line.split(" ")
+    if len(parts) != 3 or parts[0] != LABEL:
+        raise ConfigError(f"{path} is no key file: it does not begin with '{LABEL} KIND'")
+    if parts[1] != kind:
+        raise ConfigError(f"{path} holds a {parts[1]} key where a {kind} key belongs")
+    try:
+        return base64.b64decode(parts[2], validate=True)
+    except ValueError:
+        raise ConfigError(f"{path}: the key is not base64") from None
+
+
+def _generate(kind: str) -> tuple[bytes, bytes]:
+    size = {"open": _MLKEM_SEED + _X25519, "recovery": _MLKEM_SEED + _X25519}.get(kind, 32)
+    raw = os.urandom(size)
+    return raw, _private(kind, raw).public.raw
+
+
+def _private(kind: str, raw: bytes) -> PrivateKey:
+    if kind in ("sign", "link-sign"):
+        sign = Ed25519PrivateKey.from_private_bytes(raw)
+        return PrivateKey(kind, sign, PublicKey(kind, sign.public_key().public_bytes_raw(), sign.public_key()))
+    if kind == "catch":
+        dh = x25519.X25519PrivateKey.from_private_bytes(raw)
+        return PrivateKey(kind, dh, PublicKey(kind, dh.public_key().public_bytes_raw(), dh.public_key()))
+    if len(raw) != _MLKEM_SEED + _X25519:
+        raise ValueError(kind)
+    lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(raw[:_MLKEM_SEED])
+    curve = x25519.X25519PrivateKey.from_private_bytes(raw[_MLKEM_SEED:])
+    public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+    return PrivateKey(kind, MLKEM768X25519PrivateKey(lattice, curve), PublicKey(kind, public, _public(kind, public)))
+
+
+def _public(kind: str, raw: bytes) -> Public:
+    if kind in ("sign", "link-sign"):
+        return Ed25519PublicKey.from_public_bytes(raw)
+    if kind == "catch":
+        return x25519.X25519PublicKey.from_public_bytes(raw)
+    if kind not in ("open", "recovery") or len(raw) != _MLKEM_PUBLIC + _X25519:
+        raise ValueError(kind)
+    lattice = mlkem.MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC])
+    return MLKEM768X25519PublicKey(lattice, x25519.X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC:]))
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(fd, "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

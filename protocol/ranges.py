@@ -1,0 +1,96 @@
+"""Sets of block numbers as half-open ranges: a stream that lost nothing is one range, however long it ran."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+
+
+class Ranges:
+    """A set of integers >= 0, kept as sorted, disjoint, non-touching half-open ranges."""
+
+    __slots__ = ("_after", "_first", "count")
+
+    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
+        self._first: list[int] = []
+        self._after: list[int] = []
+        self.count = 0
+        """How many numbers are in the set."""
+        for first, after in ranges:
+            self.add(first, after)
+
+    def __contains__(self, number: int) -> bool:
+        at = bisect_right(self._first, number) - 1
+        return at >= 0 and number < self._after[at]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(zip(self._first, self._after, strict=True))
+
+    def __len__(self) -> int:
+        """How many ranges."""
+        return len(self._first)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ranges) and (self._first, self._after) == (other._first, other._after)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def add(self, first: int, after: int | None = None) -> int:
+        """Add `first`, or `first` to `after - 1`; returns how many were new."""
+        after = first + 1 if after is None else after
+        if first >= after:
+            return 0
+        if self._after and first == self._after[-1]:
+            self._after[-1] = after  # the common case: the next number
+            self.count += after - first
+            return after - first
+        low = bisect_left(self._after, first)
+        high = bisect_right(self._first, after)
+        held = sum(b - a for a, b in zip(self._first[low:high], self._after[low:high], strict=True))
+        if low < high:
+            first, after = min(first, self._first[low]), max(after, self._after[high - 1])
+        self._first[low:high], self._after[low:high] = [first], [after]
+        self.count += after - first - held
+        return after - first - held
+
+    def remove_below(self, number: int) -> int:
+        """Drop every member below `number`; returns how many went."""
+        before = self.count
+        at = bisect_right(self._after, number)
+        del self._first[:at], self._after[:at]
+        if self._first and self._first[0] < number:
+            self._first[0] = number
+        self.count = sum(b - a for a, b in self)
+        return before - self.count
+
+    def below(self, number: int) -> int:
+        """How many members are below `number`."""
+        return sum(min(after, number) - first for first, after in self if first < number)
+
+    def holes(self, first: int, after: int) -> list[tuple[int, int]]:
+        """What is not in the set between `first` and `after - 1`."""
+        out, at = [], first
+        start = max(0, bisect_right(self._first, first) - 1)
+        for held, end in zip(self._first[start:], self._after[start:], strict=True):
+            if held >= after:
+                break
+            if held > at:
+                out.append((at, held))
+            at = max(at, end)
+        if at < after:
+            out.append((at, after))
+        return out
+
+    @property
+    def top(self) -> int:
+        """One past the highest member; 0 for the empty set."""
+        return self._after[-1] if self._after else 0
+
+
+def join_nearest(ranges: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """At most `most` ranges that cover all of them: the narrowest spaces between are filled first."""
+    out = list(ranges)
+    while len(out) > most:
+        at = min(range(len(out) - 1), key=lambda i: out[i + 1][0] - out[i][1])
+        out[at : at + 2] = [(out[at][0], out[at + 1][1])]
+    return out

@@ -1,0 +1,203 @@
+"""A block closed: sealed with the epoch's key, or signed where it must be readable without one (SPEC.md, section 4).
+
+     0   2   magic    b"CB"
+     2   1   version  1
+     3   1   kind     Kind
+     4   8   stream   8 random bytes, drawn at each start of the packer
+    12   8   number   big-endian, from 0, up by one, never reused in a stream
+    20   4   epoch    which epoch key seals it; 0 in signed kinds
+    24  12   nonce    random; zero in signed kinds
+    36   ..  sealed kinds: AES-256-GCM over the packed body, 16-byte tag at the end; bytes 0 to 23 are associated data
+             signed kinds: the msgpack body, the signer's key id (8), an Ed25519 signature (64) over all before it
+
+The bytes made here are the block for ever: both disks keep them, so two journals can be compared by hash alone.
+No I/O, no clock; random bytes are handed in.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import msgpack
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from protocol import body as bodies
+from protocol.errors import FrameError, Reason
+from protocol.keys import EPOCH_SUITE, PrivateKey, PublicKey
+from protocol.limits import BLOCK_BYTES, WIRE_VERSION
+
+HEADER = struct.Struct(">2sBB8sQI12s")
+_ASSOCIATED = 24
+_SIGNED_TAIL = 8 + 64
+_CONTEXT = b"checkvalve v1 block\n"
+
+
+class Kind(IntEnum):
+    """What a block carries (SPEC.md, section 6)."""
+
+    OPEN = 1
+    EPOCH = 2
+    BATCH = 3
+    CATALOG = 4
+    STATE = 5
+    EVENT = 6
+    FILE = 7
+    TALLY = 8
+    HEAD = 9
+
+
+SIGNED = frozenset({Kind.OPEN, Kind.EPOCH, Kind.HEAD})
+"""Readable by anyone who holds the block, and by nobody alterable."""
+KEPT = frozenset({Kind.OPEN, Kind.EPOCH, Kind.CATALOG, Kind.HEAD})
+"""Kept apart from the segments, as long as anything of their stream is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first 36 bytes of a block, read and not yet believed."""
+
+    kind: int
+    """A `Kind`, or a number that a later version gave a meaning."""
+    stream: bytes
+    number: int
+    epoch: int
+    nonce: bytes
+
+
+def read_header(block: bytes) -> Header:
+    """Read the header of a closed block.
+
+    Raises:
+        FrameError: SHORT, LONG, MAGIC or VERSION.
+    """
+    if len(block) < HEADER.size:
+        raise FrameError(Reason.SHORT, size=len(block))
+    if len(block) > BLOCK_BYTES:
+        raise FrameError(Reason.LONG, size=len(block))
+    magic, version, kind, stream, number, epoch, nonce = HEADER.unpack_from(block)
+    if magic != b"CB":
+        raise FrameError(Reason.MAGIC, size=len(block))
+    if version != WIRE_VERSION:
+        raise FrameError(Reason.VERSION, size=len(block))
+    return Header(kind, stream, number, epoch, nonce)
+
+
+def derive(secret: bytes, label: str, context: bytes) -> bytes:
+    """32 bytes by HKDF-SHA256 (RFC 5869), `label` and context in `info`."""
+    info = b"checkvalve v1 " + label.encode() + b"\n" + context
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret)
+
+
+class Seal:
+    """Closes and opens the blocks of one stream and epoch."""
+
+    def __init__(self, epoch_key: bytes, stream: bytes, epoch: int) -> None:
+        """
+        Args:
+            epoch_key: 32 random bytes; not kept here.
+            stream: The stream's 8 bytes.
+            epoch: Counts from 1 in a stream.
+        """
+        self.stream = stream
+        self.epoch = epoch
+        self._aead = AESGCM(derive(epoch_key, "seal", stream + struct.pack(">I", epoch)))
+
+    def close(self, kind: Kind, number: int, body: Mapping[str, Any], nonce: bytes) -> bytes:
+        """The sealed block.
+
+        Args:
+            nonce: 12 random bytes.
+        """
+        header = HEADER.pack(b"CB", WIRE_VERSION, kind, self.stream, number, self.epoch, nonce)
+        return header + self._aead.encrypt(nonce, bodies.pack(body), header[:_ASSOCIATED])
+
+    def open(self, block: bytes) -> dict[str, Any]:
+        """The body of a sealed block of this stream and epoch.
+
+        Raises:
+            FrameError: SEAL when the bytes were changed, SIZE or BODY when what is inside cannot be read.
+        """
+        header = read_header(block)
+        try:
+            packed = self._aead.decrypt(header.nonce, block[HEADER.size :], block[:_ASSOCIATED])
+        except InvalidTag:
+            raise FrameError(Reason.SEAL, size=len(block)) from None
+        return bodies.unpack(packed)
+
+
+def sign(kind: Kind, stream: bytes, number: int, body: Mapping[str, Any], key: PrivateKey) -> bytes:
+    """A signed block: OPEN, EPOCH or HEAD."""
+    assert isinstance(key.key, Ed25519PrivateKey)
+    header = HEADER.pack(b"CB", WIRE_VERSION, kind, stream, number, 0, bytes(12))
+    signed: bytes = header + msgpack.packb(body) + key.public.id
+    return signed + key.key.sign(_CONTEXT + signed)
+
+
+def verify(block: bytes, signers: Mapping[bytes, PublicKey]) -> dict[str, Any]:
+    """The body of a signed block.
+
+    Args:
+        signers: Keys that are believed, by id.
+
+    Raises:
+        FrameError: KEY for an unknown signer, SIGNATURE, SHORT or BODY.
+    """
+    if len(block) < HEADER.size + _SIGNED_TAIL:
+        raise FrameError(Reason.SHORT, size=len(block))
+    read_header(block)
+    signer = signers.get(block[-_SIGNED_TAIL:-64])
+    if signer is None:
+        raise FrameError(Reason.KEY, size=len(block))
+    assert isinstance(signer.key, Ed25519PublicKey)
+    try:
+        signer.key.verify(block[-64:], _CONTEXT + block[:-64])
+    except InvalidSignature:
+        raise FrameError(Reason.SIGNATURE, size=len(block)) from None
+    return bodies.plain(block[HEADER.size : -_SIGNED_TAIL])
+
+
+def epoch_body(epoch: int, stream: bytes, epoch_key: bytes, receivers: list[PublicKey]) -> dict[str, Any]:
+    """Body of an EPOCH block: the epoch's key, sealed for each receiver (HPKE, RFC 9180, 6.1)."""
+    info = _epoch_info(epoch, stream)
+    return {
+        "epoch": epoch,
+        "keys": [[public.id, _for_receiver(epoch_key, public, info)] for public in receivers],
+    }
+
+
+def open_epoch(body: Mapping[str, Any], stream: bytes, key: PrivateKey) -> tuple[int, bytes]:
+    """(epoch, epoch key) for this receiver.
+
+    Raises:
+        FrameError: KEY when it names another receiver, SIGNATURE when the sealed key does not open, BODY.
+    """
+    try:
+        epoch, sealed = int(body["epoch"]), {bytes(ident): bytes(data) for ident, data in body["keys"]}
+    except (KeyError, TypeError, ValueError):
+        raise FrameError(Reason.BODY, size=0) from None
+    if key.public.id not in sealed:
+        raise FrameError(Reason.KEY, size=0)
+    assert isinstance(key.key, MLKEM768X25519PrivateKey)
+    try:
+        secret = EPOCH_SUITE.decrypt(sealed[key.public.id], key.key, info=_epoch_info(epoch, stream))
+    except (InvalidTag, ValueError):
+        raise FrameError(Reason.SIGNATURE, size=0) from None
+    return epoch, secret
+
+
+def _for_receiver(epoch_key: bytes, public: PublicKey, info: bytes) -> bytes:
+    assert isinstance(public.key, MLKEM768X25519PublicKey)
+    return EPOCH_SUITE.encrypt(epoch_key, public.key, info=info)
+
+
+def _epoch_info(epoch: int, stream: bytes) -> bytes:
+    return b"checkvalve v1 epoch\n" + stream + struct.pack(">I", epoch)
