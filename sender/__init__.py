@@ -1,1 +1,1 @@
-"""Left of the link; knows nothing to the right. `poll` talks to devices and writes the spool, `emit` sends it one way."""
+"""Left of the link; knows nothing to the right. `poll` reads devices into the spool, `emit` sends it one way."""

@@ -1,0 +1,47 @@
+"""What a running process says of itself: `state/status-NAME.json`, rewritten once a second by rename.
+
+It is how `status`, the pages and a person look into a process that answers nobody. Not synced: it is news, not record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PERIOD = 1.0
+"""A status file is rewritten this often [s]."""
+
+
+def write_status(state: Path, name: str, told: Mapping[str, Any], *, time_ns: int) -> None:
+    """Replace `state/status-NAME.json`; a disk without room leaves the old one.
+
+    Args:
+        told: Plain JSON values.
+        time_ns: Wall time [ns since 1970 UTC].
+    """
+    path = state / f"status-{name}.json"
+    beside = path.with_suffix(".new")
+    whole = {"process": name, "time_ns": time_ns, "pid": os.getpid(), **told}
+    try:
+        beside.write_text(json.dumps(whole))
+        beside.rename(path)
+    except OSError:
+        return
+
+
+def read_status(state: Path, name: str) -> dict[str, Any] | None:
+    """What a process said last, None where it never did."""
+    try:
+        told = json.loads((state / f"status-{name}.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def read_statuses(state: Path) -> dict[str, dict[str, Any]]:
+    """Every process's last word, by name."""
+    names = sorted(path.stem.removeprefix("status-") for path in state.glob("status-*.json"))
+    return {name: told for name in names if (told := read_status(state, name)) is not None}

@@ -1,0 +1,158 @@
+"""The `emit` process: the spool on one side, the outlet on the other. It loads no collector and hears nothing.
+
+This is the shell around `emit.Emitter`: the only clock, the only wait, the only socket (outlet.py).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import select
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from protocol import keys
+from protocol.errors import ConfigError
+from protocol.frame import SHARD_OVERHEAD, width_for
+from protocol.limits import WIRE_OVERHEAD
+from protocol.statusfile import PERIOD, read_status, write_status
+from sender.emit import Emitter, Parcel
+from sender.linkfile import LinkFile
+from sender.outlet import Outlet
+from sender.pace import Pace, wire_bytes
+from sender.progress import Progress
+
+LOOK = 0.02
+"""Longest wait for the doorbell [s]."""
+DRAIN = 15.0
+"""Longest time for what is new to leave after a stop was asked for [s]."""
+
+
+def run(config: LinkFile) -> int:
+    """Emit until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        ConfigError: a key that is missing or wrong, another emitter, a frame too large for the interface.
+    """
+    return _Process(config).run()
+
+
+class _Process:
+    def __init__(self, config: LinkFile) -> None:
+        self._state = config.state
+        outlet = config.outlet
+        signer = keys.load(config.keys.own, "link-sign")
+        publics = [key for path in config.keys.receivers for key in keys.load_public(path)]
+        receivers = [key for key in publics if key.kind == "catch"]
+        if not receivers:
+            raise ConfigError("[keys] receivers hold no catch key", hint="carry DIR.pub of `keys new low DIR` over")
+        self._progress = Progress(config.state, settle_s=outlet.spread_ms / 1000 + 0.1)
+        now = time.monotonic()
+        self._emitter = Emitter(
+            config.state / "spool",
+            mtu=outlet.mtu,
+            spread_s=outlet.spread_ms / 1000,
+            repeat=outlet.repeat,
+            geometry=config.geometry,
+            signer=signer,
+            receivers=receivers,
+            boot=self._progress.next_boot(time.time_ns()),
+            entropy=os.urandom,
+            wall=time.time_ns,
+            synced=_clock_synced,
+            now=now,
+        )
+        self._whole = not self._progress.resume(self._emitter, config.state / "spool", now)
+        largest = width_for(outlet.mtu) + SHARD_OVERHEAD + WIRE_OVERHEAD
+        self._pace = Pace(outlet.rate_mbit * 1e6 / 8, outlet.burst, largest_frame=largest)
+        self._bell = _open_bell(config.state / "doorbell")
+        self._outlet = Outlet(*outlet.to)
+        self._stopping: float | None = None
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        gc.collect()
+        gc.freeze()
+        said = time.monotonic()
+        try:
+            while True:
+                now = time.monotonic()
+                if now >= said + PERIOD:
+                    said = now
+                    self._say(now)
+                parcel = self._emitter.next(now)
+                if parcel is not None:
+                    self._send(parcel)
+                elif self._stopping is not None and (self._emitter.idle() or now > self._stopping + DRAIN):
+                    break
+                else:
+                    self._wait(min(self._emitter.deadline(now), said + PERIOD) - now)
+            self._say(time.monotonic())
+            return 0
+        finally:
+            self._outlet.close()
+            self._progress.close()
+
+    def _send(self, parcel: Parcel) -> None:
+        step = self._pace.frames(parcel.length) * parcel.length
+        for at in range(0, len(parcel.frames), step):
+            part = parcel.frames[at : at + step]
+            size = wire_bytes(len(part), -(-len(part) // parcel.length))
+            while (wait := self._pace.wait(size, time.monotonic())) > 0:
+                time.sleep(wait)
+            self._pace.take(size, time.monotonic())
+            self._outlet.send(part, parcel.length)
+        self._emitter.left(parcel)
+
+    def _wait(self, seconds: float) -> None:
+        if self._bell is None:
+            time.sleep(max(0.0, min(seconds, LOOK)))
+            return
+        ready, _, _ = select.select([self._bell], [], [], max(0.0, min(seconds, LOOK)))
+        if ready:
+            os.read(self._bell, 4096)
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._stopping = time.monotonic()
+
+    def _say(self, now: float) -> None:
+        self._progress.save(self._emitter, now)
+        poll = read_status(self._state, "poll") or {}
+        self._emitter.spool_status = poll.get("spool", {})
+        session = self._emitter.session
+        told: dict[str, Any] = {
+            "session": f"{session.number:08x}",
+            "frames": session.frames,
+            "bytes": session.bytes,
+            "backlog_s": self._emitter.behind(),
+            "repeats_dropped": self._emitter.repeats.dropped,
+            "send_errors": self._outlet.errors,
+            "skipped_segments": self._emitter.reader.skipped,
+            "resent_whole_spool": self._whole,
+            "engine": self._emitter.engine,
+            "clock_synced": _clock_synced(),
+        }
+        write_status(self._state, "emit", told, time_ns=time.time_ns())
+
+
+def _open_bell(path: Path) -> int | None:
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.mkfifo(path, 0o660)
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # also a writer: the bell never reads as closed
+    except OSError:
+        return None
+
+
+def _clock_synced() -> int:
+    """1: the kernel says that the wall clock is synchronised, 0: that it is not, 2: it does not say (adjtimex(2))."""
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(256))
+    except (OSError, AttributeError):
+        return 2
+    return 2 if state < 0 else int(state != 5)  # 5: TIME_ERROR, not synchronised

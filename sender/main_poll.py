@@ -1,0 +1,144 @@
+"""The `poll` process: devices on one side, the spool on the other; it never touches the diode's interface.
+
+It builds the collectors, the packer and the spool, connects them, and owns the only clocks of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import signal
+import time
+from typing import Any
+
+from protocol import keys
+from protocol.errors import ConfigError, StoreError
+from protocol.frame import width_for
+from protocol.statusfile import PERIOD, write_status
+from sender.config import SenderConfig
+from sender.geometry import Geometry
+from sender.pack import Packer
+from sender.poll import Poller
+from sender.settings import Outlet
+from sender.spool import Spool
+
+LOOK = 0.005
+"""Longest time between two looks at what is due [s]: a small part of the 20 ms group."""
+
+
+def geometry(outlet: Outlet) -> Geometry:
+    """How blocks are cut for an outlet."""
+    return Geometry(
+        width=width_for(outlet.mtu),
+        rate=outlet.rate_mbit * 1e6 / 8,
+        repeats=len(outlet.repeat),
+        loss=outlet.loss_target,
+        share=outlet.spare,
+    )
+
+
+def run(config: SenderConfig) -> int:
+    """Poll until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        ConfigError: a key that is missing or wrong.
+        StoreError: the spool is held by another process, or its disk fails.
+    """
+    signer = keys.load(config.keys.own, "sign")
+    publics = [key for path in config.keys.receivers for key in keys.load_public(path)]
+    receivers = [key for key in publics if key.kind in ("open", "recovery")]
+    if not any(key.kind == "open" for key in receivers):
+        raise ConfigError("[keys] receivers hold no open key", hint="carry DIR.pub of `keys new low DIR` over")
+    spool = Spool(
+        config.state,
+        keep_s=config.spool.keep,
+        most_bytes=int(config.spool.max_gb * 1e9),
+        now=time.monotonic(),
+    )
+    packer = Packer(
+        site=config.site,
+        boot=spool.next_boot(time.time_ns()),
+        geometry=geometry(config.outlet),
+        signer=signer,
+        receivers=receivers,
+        previous=spool.previous(),
+        append=spool.append,
+        entropy=os.urandom,
+        wall=time.time_ns,
+        now=time.monotonic,
+    )
+    gc.collect()
+    gc.freeze()  # what start-up made stays: later passes look only at what is new
+    asyncio.run(_Process(config, packer, spool).run())
+    return 0
+
+
+class _Process:
+    def __init__(self, config: SenderConfig, packer: Packer, spool: Spool) -> None:
+        self._config, self._packer, self._spool = config, packer, spool
+        self._poller = Poller(
+            config,
+            packer,
+            clock=time.time_ns,
+            monotonic=time.monotonic,
+            random=random.Random(os.urandom(8)),
+        )
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        polling = asyncio.create_task(self._poller.run())
+        ticking = asyncio.create_task(self._tick())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            done, _ = await asyncio.wait({polling, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (polling, ticking, stopping):
+                task.cancel()
+            results = await asyncio.gather(polling, ticking, stopping, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, asyncio.CancelledError):
+                raise _bare(result)
+        self._packer.finish()
+        self._spool.close(time.monotonic())
+        self._say()
+
+    async def _tick(self) -> None:
+        """Everything that is due by time: batches, groups, retention, status."""
+        said = 0.0
+        while True:
+            self._packer.tick()
+            now = time.monotonic()
+            self._spool.tick(now)
+            if now >= said + PERIOD:
+                said = now
+                self._say()
+            due = min(self._packer.deadline(), self._spool.deadline(now), said + PERIOD)
+            await asyncio.sleep(min(max(due - time.monotonic(), 0.001), LOOK))
+
+    def _say(self) -> None:
+        told: dict[str, Any] = {
+            "stream": self._packer.stream.hex(),
+            "number": self._packer.number,
+            "counts": {asset: {"read": read, "sent": sent} for asset, (read, sent) in self._packer.counts().items()},
+            "spool": self._spool.status(),
+            "assets": self._poller.status(),
+            "warnings": list(self._config.warnings),
+        }
+        write_status(self._config.state, "poll", told, time_ns=time.time_ns())
+
+
+def _bare(error: Exception) -> Exception:
+    """The first StoreError or ConfigError inside a group of a TaskGroup, else the error itself."""
+    if isinstance(error, ExceptionGroup):
+        for kind in (StoreError, ConfigError):
+            found = error.subgroup(kind)
+            while isinstance(found, ExceptionGroup):
+                found = found.exceptions[0]  # type: ignore[assignment]
+            if isinstance(found, Exception):
+                return found
+    return error

@@ -1,0 +1,47 @@
+"""How fast: a token bucket over bytes on the wire.
+
+The law: in every window of `w` seconds the link is given at most rate x w + burst bytes, Ethernet, IP and UDP headers
+counted. Tokens are kept as the instant at which the bucket is full again, so there is no drift and nothing to round.
+"""
+
+from __future__ import annotations
+
+from protocol.limits import WIRE_OVERHEAD
+
+BURST_MOST = 64 * 1024
+"""Largest default burst [bytes]: what one segmented send can carry."""
+BURST_TIME = 0.001
+"""Default burst as time at the rate [s]: shorter than the buffer of the cheapest converter."""
+
+
+class Pace:
+    """When the next bytes may go. Pure: `now` is monotonic time [s]."""
+
+    def __init__(self, rate: float, burst: int | None = None, *, largest_frame: int) -> None:
+        """
+        Args:
+            rate: [bytes/s], headers counted.
+            burst: Most bytes of one send [bytes]; None: 1 ms of the rate, at most 64 KiB.
+            largest_frame: Wire bytes of the largest frame: the burst is never less.
+        """
+        self.rate = rate
+        wanted = min(BURST_MOST, int(rate * BURST_TIME)) if burst is None else burst
+        self.burst = max(wanted, largest_frame)
+        self._full_at = float("-inf")
+
+    def wait(self, size: int, now: float) -> float:
+        """How long until `size` bytes, at most `burst`, may go [s]; 0 means now."""
+        return max(0.0, self._full_at + (size - self.burst) / self.rate - now)
+
+    def take(self, size: int, now: float) -> None:
+        """`size` bytes go now."""
+        self._full_at = max(self._full_at, now) + size / self.rate
+
+    def frames(self, length: int) -> int:
+        """How many frames of `length` payload bytes one send may carry, at least 1."""
+        return max(1, self.burst // (length + WIRE_OVERHEAD))
+
+
+def wire_bytes(payload: int, frames: int) -> int:
+    """Bytes on the wire of `frames` datagrams of `payload` bytes in all."""
+    return payload + frames * WIRE_OVERHEAD

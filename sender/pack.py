@@ -1,0 +1,264 @@
+"""Samples to sealed, numbered blocks. One packer is one stream: every start opens a new one, so no number is ever
+used for two contents, whatever happened to the disk in between.
+
+    start    OPEN (block 0), EPOCH, then what the poller describes
+    samples  gathered as columns; a BATCH closes when it is full or 100 ms old
+    minute   TALLY: what was read and sent, cumulative, as of its own number
+             HEAD: the interval since the last one, hashed and signed (also after 4,096 blocks)
+    hour     EPOCH: a new key, announced 60 s before its first use
+    finish   the open batch, TALLY, HEAD
+
+A pure core: time is an argument, random bytes and the place where records go are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from protocol import batch, catalog, evidence, seal
+from protocol.catalog import Asset, Tag
+from protocol.evidence import HEAD_BLOCKS, Tree
+from protocol.keys import PrivateKey, PublicKey
+from protocol.limits import BATCH_ROWS, BLOCK_AGE, TEXT_BYTES
+from protocol.record import Record, record
+from protocol.sample import Columns, Flag, Kind, Quality, columns, concat
+from protocol.seal import Seal
+from sender.geometry import Geometry, Load
+
+MINUTE = 60.0
+"""Period of TALLY and HEAD [s]."""
+EPOCH_PERIOD = 3600.0
+"""Period of a data key [s]."""
+EPOCH_NOTICE = 60.0
+"""A new EPOCH is on the link this long before its key is used [s]: lost copies are repeated by then."""
+_ROW_GUESS = 12.0
+"""Bytes a sample takes before the first batch has shown it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """The stream before this one, as the spool has it."""
+
+    stream: bytes
+    last: int
+    """Its highest number."""
+    root: bytes
+    """Tree head over all its blocks."""
+
+
+@dataclass(slots=True)
+class _Count:
+    read: int = 0
+    sent: int = 0
+
+
+@dataclass(slots=True)
+class _Open:
+    """The batch that is being gathered."""
+
+    parts: list[Columns] = field(default_factory=list)
+    owners: list[tuple[str, int]] = field(default_factory=list)
+    rows: int = 0
+    since: float = 0.0
+    first_ns: int = 0
+
+
+class Packer:
+    """Makes the blocks of one stream; implements `sink.Sink`."""
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        boot: int,
+        geometry: Geometry,
+        signer: PrivateKey,
+        receivers: Sequence[PublicKey],
+        previous: Previous | None,
+        append: Callable[[Record], None],
+        entropy: Callable[[int], bytes],
+        wall: Callable[[], int],
+        now: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            site: Name of the plant.
+            boot: The packer's start counter, above all before it.
+            geometry: How blocks are cut.
+            signer: The `sign` key.
+            receivers: `open` and `recovery` keys that every EPOCH is sealed for.
+            previous: The stream before this one.
+            append: Takes each record, in number order.
+            entropy: `n` random bytes.
+            wall: Wall time [ns since 1970 UTC].
+            now: Monotonic time [s].
+        """
+        self.stream = entropy(8)
+        self.number = 0
+        """The next block's."""
+        self._origin = evidence.origin(site, self.stream)
+        self._geometry, self._signer, self._receivers = geometry, signer, list(receivers)
+        self._append, self._entropy, self._wall, self._now = append, entropy, wall, now
+        self._load = Load()
+        self._counts: dict[str, _Count] = {}
+        self._open = _Open()
+        self._row_bytes = _ROW_GUESS
+        self._pages = 0
+        self._closed, self._entries = Tree(), list[bytes]()
+        self._epoch = 0
+        at = now()
+        self._minute_at, self._epoch_at = at + MINUTE, at + EPOCH_PERIOD
+        self._next_seal: Seal | None = None
+        self._signed(seal.Kind.OPEN, _open_body(site, boot, wall(), previous))
+        self._seal = self._new_epoch()
+        self._tally()
+
+    def samples(self, asset: str, columns: Columns, read: int) -> None:
+        """See `sink.Sink`."""
+        self._counts.setdefault(asset, _Count()).read += read
+        columns = _cut_texts(columns)
+        most = max(1, min(int(self._geometry.full / self._row_bytes), BATCH_ROWS))
+        for first in range(0, len(columns), most):
+            part = columns if len(columns) <= most else columns.take(np.arange(first, min(first + most, len(columns))))
+            self._gather(asset, part)
+            if self._open.rows >= most:
+                self.close()
+
+    def catalog(self, assets: Mapping[str, Asset], tags: Sequence[Tag]) -> None:
+        """See `sink.Sink`."""
+        for page in catalog.pages(assets, tags, first=self._pages):
+            self._sealed(seal.Kind.CATALOG, catalog.to_wire(page))
+            self._pages = page.index + 1
+
+    def state(self, asset: str, time_ns: int, what: str, text: str) -> None:
+        """See `sink.Sink`. What was sampled before is closed first: numbers tell the order."""
+        self.close()
+        self._sealed(seal.Kind.STATE, {"asset": asset, "time": time_ns, "what": what, "text": text[:1000]})
+
+    def close(self) -> None:
+        """Close the open batch, if there is one."""
+        gathered, self._open = self._open, _Open()
+        if not gathered.rows:
+            return
+        self._batch(concat(gathered.parts), gathered.first_ns)
+        for asset, rows in gathered.owners:
+            self._counts[asset].sent += rows
+
+    def tick(self) -> None:
+        """Close what is old enough, and say what is due. Call at `deadline`."""
+        at = self._now()
+        if self._open.rows and at >= self._open.since + BLOCK_AGE:
+            self.close()
+        if at >= self._epoch_at - EPOCH_NOTICE and self._next_seal is None:
+            self._next_seal = self._new_epoch()
+        if at >= self._epoch_at and self._next_seal is not None:
+            self.close()
+            self._seal, self._next_seal, self._epoch_at = self._next_seal, None, at + EPOCH_PERIOD
+        if at >= self._minute_at:
+            self._minute_at = max(self._minute_at + MINUTE, at)
+            self._tally()
+            self._head()
+
+    def deadline(self) -> float:
+        """When to call `tick` next, monotonic [s]."""
+        due = self._minute_at
+        if self._open.rows:
+            due = min(due, self._open.since + BLOCK_AGE)
+        return due
+
+    def finish(self) -> None:
+        """A clean end: everything closed, counted and signed."""
+        self.close()
+        self._tally()
+        self._head()
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Asset -> (read, sent), cumulative in this stream [samples]."""
+        return {asset: (count.read, count.sent) for asset, count in self._counts.items()}
+
+    def _gather(self, asset: str, part: Columns) -> None:
+        if not len(part):
+            return
+        if not self._open.rows:
+            self._open.since, self._open.first_ns = self._now(), self._wall()
+        self._open.parts.append(part)
+        self._open.rows += len(part)
+        counted = len(part) - int((part.flags & Flag.REFRESH).astype(bool).sum())
+        self._open.owners.append((asset, counted))
+
+    def _batch(self, rows: Columns, first_ns: int) -> None:
+        body = {"first": first_ns, "last": self._wall(), "columns": batch.to_wire(rows)}
+        block = self._seal.close(seal.Kind.BATCH, self.number, body, self._entropy(12))
+        if len(block) > self._geometry.largest and len(rows) > 1:
+            middle = len(rows) // 2
+            self._batch(rows.take(np.arange(0, middle)), first_ns)
+            self._batch(rows.take(np.arange(middle, len(rows))), first_ns)
+            return
+        self._row_bytes += 0.3 * (max(len(block) / len(rows), 0.1) - self._row_bytes)
+        self._emit(block)
+
+    def _sealed(self, kind: seal.Kind, body: Mapping[str, Any]) -> None:
+        self._emit(self._seal.close(kind, self.number, body, self._entropy(12)))
+
+    def _signed(self, kind: seal.Kind, body: Mapping[str, Any]) -> None:
+        self._emit(seal.sign(kind, self.stream, self.number, body, self._signer))
+
+    def _emit(self, block: bytes) -> None:
+        at = self._now()
+        need, spare = self._geometry.cut(len(block), self._load.rate(at))
+        self._load.note(self._geometry.on_wire(len(block)), at)
+        one = record(self.stream, self.number, need, spare, block, time_ns=self._wall())
+        self.number += 1
+        self._entries.append(one.digest)
+        self._append(one)
+        if len(self._entries) >= HEAD_BLOCKS:
+            self._head()
+
+    def _new_epoch(self) -> Seal:
+        self._epoch += 1
+        key = self._entropy(32)
+        self._signed(seal.Kind.EPOCH, seal.epoch_body(self._epoch, self.stream, key, self._receivers))
+        return Seal(key, self.stream, self._epoch)  # the key itself is forgotten here
+
+    def _tally(self) -> None:
+        counts = {asset: [count.read, count.sent] for asset, count in self._counts.items()}
+        self._sealed(seal.Kind.TALLY, {"time": self._wall(), "number": self.number, "assets": counts})
+
+    def _head(self) -> None:
+        entries, self._entries = self._entries[:HEAD_BLOCKS], self._entries[HEAD_BLOCKS:]
+        previous, frontier = self._closed.size, self._closed.frontier
+        for entry in entries:
+            self._closed.add(entry)
+        note = evidence.sign_note(evidence.checkpoint(self._origin, self._closed), self._origin, self._signer)
+        head = evidence.Head(previous=previous, frontier=tuple(frontier), leaves=tuple(entries), note=note)
+        self._signed(seal.Kind.HEAD, evidence.head_body(head))
+
+
+def _open_body(site: str, boot: int, wall_ns: int, previous: Previous | None) -> dict[str, Any]:
+    before = None if previous is None else [previous.stream, previous.last, previous.root]
+    return {"site": site, "boot": boot, "time": wall_ns, "previous": before}
+
+
+def _cut_texts(rows: Columns) -> Columns:
+    """A text over the limit is cut and its quality made Uncertain; nothing is dropped."""
+    if not any(len(text) > TEXT_BYTES // 4 and len(text.encode()) > TEXT_BYTES for text in rows.texts):
+        return rows
+    quality = rows.quality.copy()
+    values = rows.values()
+    for at, value in enumerate(values):
+        if rows.kind[at] == Kind.TEXT and isinstance(value, str) and len(value.encode()) > TEXT_BYTES:
+            values[at] = value.encode()[:TEXT_BYTES].decode(errors="ignore")
+            quality[at] = max(int(quality[at]), Quality.UNCERTAIN)
+    return columns(
+        rows.tag,
+        rows.time_ns,
+        values,
+        quality=quality,
+        native=rows.native,
+        other_ns=rows.other_ns,
+        flags=rows.flags,
+    )

@@ -1,0 +1,108 @@
+"""One parent, a few children: started by command line, started again when they die, ended with the right code.
+
+A child that dies is started again after 0.2 s, doubling to 30 s while it keeps dying, back to 0.2 s once it has run
+for a minute. Exit 2 of any child (the operator's mistake) and 3 of one marked vital (a failing disk) end the parent
+with that code; nothing else does. SIGTERM and SIGINT end the children in the order they are listed, one after another,
+so that what the first still writes is seen by the next.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+FIRST_WAIT, LONGEST_WAIT, HEALTHY = 0.2, 30.0, 60.0
+"""Back-off of restarts, and the running time after which it begins anew [s]."""
+PATIENCE = 20.0
+"""How long a child may take to end before it is killed [s]."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process to be kept alive."""
+
+    name: str
+    argv: list[str]
+    vital: bool = True
+    """Exit 3 of it ends the parent."""
+    process: subprocess.Popen[bytes] | None = None
+    wait: float = FIRST_WAIT
+    started: float = 0.0
+    again_at: float = 0.0
+    restarts: int = field(default=0)
+
+
+def command(*words: str) -> list[str]:
+    """Command line of a Checkvalve subcommand with this interpreter; `-P` keeps the working folder off its path."""
+    return [sys.executable, "-P", "-m", "checkvalve", *words]
+
+
+def run(children: Sequence[Child], say: Callable[[str], None], *, tick: Callable[[], None] = lambda: None) -> int:
+    """Keep the children alive until a signal or a final exit code.
+
+    Args:
+        children: In the order in which they are ended.
+        say: Takes one line for people at each start again.
+        tick: Called about five times a second.
+
+    Returns:
+        0 after a signal, else 2 or 3.
+    """
+    stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, _: stop.append(got))
+    try:
+        while not stop:
+            now = time.monotonic()
+            for child in children:
+                code = _look_after(child, now, say)
+                if code is not None:
+                    return code
+            tick()
+            time.sleep(0.05)
+        return 0
+    finally:
+        for child in children:
+            end(child)
+
+
+def end(child: Child) -> int | None:
+    """Ask a child to end, wait, kill it if it does not; returns its exit code."""
+    if child.process is None:
+        return None
+    if child.process.poll() is None:
+        child.process.terminate()
+        try:
+            child.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            child.process.wait()
+    return child.process.returncode
+
+
+def _look_after(child: Child, now: float, say: Callable[[str], None]) -> int | None:
+    if child.process is None:
+        if now >= child.again_at:
+            child.process, child.started = subprocess.Popen(child.argv, stdin=subprocess.DEVNULL), now
+        return None
+    code = child.process.poll()
+    if code is None:
+        return None
+    child.process = None
+    if code == 2 or (code == 3 and child.vital):
+        return code
+    if now - child.started > HEALTHY:
+        child.wait = FIRST_WAIT
+    child.restarts += 1
+    child.again_at = now + child.wait
+    say(f"{child.name} ended ({_word(code)}); again in {child.wait:g} s")
+    child.wait = min(child.wait * 2, LONGEST_WAIT)
+    return None
+
+
+def _word(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
