@@ -26,6 +26,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from protocol.errors import ConfigError
 
@@ -151,3 +152,48 @@ class Faults:
                     self._held[at] = (fault, left - 1)
                 return fault
         return None
+
+
+class SourceClock(StrEnum):
+    """What the device's own clock does to its source times (protocols that send one)."""
+
+    RIGHT = "right"
+    MISSING = "missing"
+    """No source time at all."""
+    STOPPED = "stopped"
+    """Every value carries the time at which the clock stopped."""
+    FAR = "far"
+    """Three years ahead."""
+
+
+class BadNodes:
+    """Points that answer with a status of our choosing, by name or pattern (`Turbine.Bearing?.*`)."""
+
+    def __init__(self) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        """Called after each change."""
+        self.clock = SourceClock.RIGHT
+        self._held: dict[str, int] = {}
+
+    def spoil(self, pattern: str, status: int) -> None:
+        """Give every point whose name fits the OPC UA StatusCode `status`; later patterns win."""
+        self._held.pop(pattern, None)
+        self._held[pattern] = status
+        self.changed()
+
+    def heal(self, pattern: str) -> None:
+        """Take a pattern away; none of that text is no mistake."""
+        self._held.pop(pattern, None)
+        self.changed()
+
+    def set_clock(self, clock: SourceClock) -> None:
+        """Let the device's clock go right or wrong."""
+        self.clock = clock
+        self.changed()
+
+    def status(self, name: str, own: int) -> int:
+        """The StatusCode of a point whose model says `own`."""
+        for pattern, status in reversed(self._held.items()):
+            if fnmatchcase(name, pattern):
+                return status
+        return own
