@@ -15,8 +15,8 @@
 
     Fault.parse("late 0.5s at holding:0-9 x3")        three requests that touch those registers are answered late
 
-The same list serves a device that has no addresses of its own kind: `at` is then left out. Deterministic: a fault with
-a share of requests draws from the seed that was given. No I/O here.
+That is `Faults`, for Modbus. A device that has quality of its own takes `BadNodes`: a status for some of its points, or
+a clock that goes wrong. Deterministic: a fault with a share of requests draws from the seed that was given. No I/O.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from protocol.errors import ConfigError
+from protocol.sample import Quality
 
 
 class Act(StrEnum):
@@ -180,6 +181,22 @@ class BadNodes:
         self._held.pop(pattern, None)
         self._held[pattern] = status
         self.changed()
+
+    def add(self, given: str) -> None:
+        """Read `bad PATTERN STATUS` (a name of `protocol.sample.Quality`, in lower case) or `clock WORD`.
+
+        Raises:
+            ConfigError: not of that form.
+        """
+        match given.split():
+            case ["bad", pattern, name] if name.upper() in Quality.__members__:
+                self.spoil(pattern, int(Quality[name.upper()]))
+            case ["clock", name] if name in list(SourceClock):
+                self.set_clock(SourceClock(name))
+            case _:
+                raise ConfigError(
+                    f"fault `{given}`: not understood", hint='such as "bad Turbine.Bearing1.* bad_sensor_failure"'
+                )
 
     def heal(self, pattern: str) -> None:
         """Take a pattern away; none of that text is no mistake."""
