@@ -1,1 +1,1 @@
-"""The history of every sample, in files of our own: one process writes (`store`), others read through one door (`read`)."""
+"""The history of every sample, in files of our own: one process writes (`store`), others read by one door (`read`)."""

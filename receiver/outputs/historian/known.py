@@ -1,0 +1,122 @@
+"""What a reader may know: the assets and series inside its scope, and nothing else.
+
+This is the one place where a scope is applied. Everything the door answers goes through `assets` and `series` here;
+what is not in them does not exist for the reader.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import orjson
+
+from protocol.catalog import Asset, Tag
+from protocol.sample import Array
+from receiver.outputs.historian.disk import Connection
+from receiver.outputs.historian.views import Scope, TagView
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A visible series."""
+
+    asset: int
+    name: str
+    unsigned: bool
+    rank: tuple[int, int]
+    """(packer's start counter, block number) of its description."""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stream of a visible site."""
+
+    index: int
+    key: str
+    """In hex."""
+    boot: int
+    site: str
+
+
+class Known:
+    """The descriptions as of one moment, cut to a scope."""
+
+    def __init__(self, connection: Connection | None, scope: Scope) -> None:
+        """
+        Args:
+            connection: `current.db` in a transaction; None where there is no history: nothing is known then.
+            scope: What may be known.
+        """
+        self.all = scope.vendors is None and scope.assets is None
+        """Nothing is cut: also what concerns the sender itself may be told."""
+        self.assets: dict[int, Asset] = {}
+        self.series: dict[int, Entry] = {}
+        self._by_name: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
+        self._names: Counter[int] = Counter()
+        self.streams: list[Source] = []
+        """Streams of visible sites."""
+        self._rank = np.zeros(1, np.int64)
+        if connection is not None:
+            self._load(connection, scope)
+
+    def _load(self, connection: Connection, scope: Scope) -> None:
+        for one, site, body in connection.execute("SELECT id, site, body FROM asset"):
+            asset = _described(Asset, body)
+            asset = asset if asset.site else replace(asset, site=site)
+            if scope.sees(asset):
+                self.assets[one] = asset
+        for one, asset_id, name, kind, boot, number, body in connection.execute(
+            "SELECT id, asset, name, type, boot, number, body FROM series"
+        ):
+            if asset_id in self.assets:
+                self.series[one] = Entry(asset_id, name, kind == "uint64", (boot, number), body)
+                self._by_name[asset_id, name].append(one)
+        self._names.update(asset for asset, _ in self._by_name)
+        for versions in self._by_name.values():
+            versions.sort(key=lambda one: (self.series[one].rank, one))
+        sites = {asset.site for asset in self.assets.values()}
+        streams = connection.execute("SELECT id, hex(key), boot, site FROM stream ORDER BY boot, key").fetchall()
+        self._rank = np.zeros(max((row[0] for row in streams), default=0) + 1, np.int64)
+        for place, (index, *_) in enumerate(streams):
+            self._rank[index] = place
+        self.streams = [
+            Source(index, key.lower(), boot, site) for index, key, boot, site in streams if self.all or site in sites
+        ]
+
+    @property
+    def rank(self) -> Array:
+        """By stream number: its place in the order of packer starts."""
+        return self._rank
+
+    def names(self) -> Mapping[int, str]:
+        """Visible asset numbers and names."""
+        return {one: asset.name for one, asset in self.assets.items()}
+
+    def view(self, series: int) -> TagView:
+        """A visible series as the reader sees it."""
+        entry = self.series[series]
+        versions = self._by_name[entry.asset, entry.name]
+        asset = self.assets[entry.asset]
+        return TagView(
+            series=series,
+            site=asset.site,
+            tag=replace(_described(Tag, entry.body), id=0, asset=asset.name),
+            version=versions.index(series) + 1,
+            current=versions[-1] == series,
+        )
+
+    def tag_names(self, asset: int) -> int:
+        """How many tag names a visible asset has."""
+        return self._names[asset]
+
+
+def _described(kind: type[Any], body: bytes) -> Any:
+    """An `Asset` or a `Tag` from its stored fields; fields that this build does not know are left out."""
+    known = {field.name for field in fields(kind)}
+    told = {name: value for name, value in orjson.loads(body).items() if name in known}
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})

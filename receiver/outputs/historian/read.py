@@ -1,0 +1,325 @@
+"""The reading side of the history: one door, and every answer cut to its scope.
+
+Any number of doors, in any process, read while the one writer writes; neither waits for the other. A door answers from
+one snapshot a call: rows that are hot in `current.db` plus the chunks that were real at that moment. Nothing outside
+the scope is ever in an answer; a series or an asset outside it is answered as one that does not exist.
+
+Ranges of time hold `from_ns` and do not hold `to_ns`. All calls raise StoreError where the files cannot be read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from protocol.errors import StoreError
+from protocol.sample import Array
+from receiver.outputs.historian.accounts import MINUTE_NS
+from receiver.outputs.historian.gaps import Span, holes
+from receiver.outputs.historian.known import Known
+from receiver.outputs.historian.rows import Rows, join, order, python_values
+from receiver.outputs.historian.series import SENDER
+from receiver.outputs.historian.snapshot import Files, Snapshot, opened
+from receiver.outputs.historian.trend import Buckets
+from receiver.outputs.historian.views import (
+    Account,
+    AssetView,
+    EventView,
+    Gap,
+    Latest,
+    Minute,
+    Sample,
+    Scope,
+    StateView,
+    TagView,
+    Trend,
+)
+
+GAP_AGE_NS = 10**9
+"""A hole is a gap once it is this old: blocks that overtook each other have closed theirs long before [ns]."""
+
+_LATEST = """SELECT series, time_ns, other_ns, kind, value, text, quality, native, seen_ns FROM latest
+    WHERE mark > ?"""
+_TALLIES = """SELECT asset, time_ns, read, sent,
+    (SELECT p.read FROM tally p WHERE p.stream = t.stream AND p.asset = t.asset AND p.number < t.number
+        ORDER BY p.number DESC LIMIT 1),
+    (SELECT p.sent FROM tally p WHERE p.stream = t.stream AND p.asset = t.asset AND p.number < t.number
+        ORDER BY p.number DESC LIMIT 1)
+    FROM tally t WHERE time_ns >= ? AND time_ns < ?"""
+_ACCOUNTS = """SELECT asset, sum(read), sum(sent), sum(published), sum(healed), sum(max(sent - covered, 0))
+    FROM account GROUP BY asset"""
+_SPANS = "SELECT first, last, first_ns, last_ns, since_ns FROM span WHERE stream = ? ORDER BY first"
+
+
+class Door:
+    """The history as one scope may see it. Calls from several threads wait for each other."""
+
+    def __init__(self, path: Path, scope: Scope, *, clock: Callable[[], int] = time.time_ns) -> None:
+        """
+        Args:
+            path: The history's folder; it need not be there yet, all answers are empty then.
+            scope: What may be seen.
+            clock: The low side's wall time [ns since 1970 UTC]; it only decides whether a hole is old enough.
+        """
+        self._files = Files(path)
+        self._scope = scope
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: tuple[tuple[int, int], Known] | None = None
+
+    def assets(self) -> list[AssetView]:
+        """Every visible asset, by name."""
+        with self._look() as (moment, known):
+            if moment is None:
+                return []
+            told = {one: state for one, *state in moment.rows("SELECT asset, what, text, time_ns FROM condition")}
+            views = []
+            for one, asset in known.assets.items():
+                state, text, time_ns = told.get(one, ("unknown", "", 0))
+                tags = known.tag_names(one)
+                views.append(AssetView(asset=asset, state=state, state_text=text, state_ns=time_ns, tags=tags))
+            return sorted(views, key=lambda view: (view.asset.name, view.asset.site))
+
+    def tags(self, asset: str) -> list[TagView]:
+        """Every series of the asset, by tag name and version; empty where the asset is not visible."""
+        with self._look() as (_, known):
+            named = {one for one, held in known.assets.items() if held.name == asset}
+            views = [known.view(one) for one, entry in known.series.items() if entry.asset in named]
+            return sorted(views, key=lambda view: (view.site, view.tag.name, view.version))
+
+    def tag(self, series: int) -> TagView | None:
+        """The series with this number."""
+        with self._look() as (_, known):
+            return known.view(series) if series in known.series else None
+
+    def latest(self, since: int = 0) -> tuple[list[Latest], int]:
+        """Current values that changed or were renewed after the mark `since`, and the new mark.
+
+        Args:
+            since: A mark given before by a door to the same history, 0 for everything.
+        """
+        with self._look() as (moment, known):
+            if moment is None:
+                return [], 0
+            held = moment.rows(_LATEST, since if since <= moment.mark else 0)
+            if not known.all:
+                held = [row for row in held if row[0] in known.series]
+            unsigned = [known.series[row[0]].unsigned for row in held]
+            values = python_values(
+                [row[3] for row in held], [row[4] for row in held], [row[5] for row in held], unsigned
+            )
+            out = [
+                Latest(series, time_ns, other_ns, value, quality, native, seen_ns)
+                for (series, time_ns, other_ns, *_, quality, native, seen_ns), value in zip(held, values, strict=True)
+            ]
+            return out, moment.mark
+
+    def trend(self, series: int, from_ns: int, to_ns: int, buckets: int) -> Trend:
+        """Least, greatest and mean in equal buckets of time, and the gaps of the series' site.
+
+        Args:
+            buckets: Most buckets wanted, at least 1.
+        """
+        with self._look() as (moment, known):
+            filled = Buckets(from_ns, to_ns, max(buckets, 1))
+            gaps: list[Gap] = []
+            if moment is not None and series in known.series and from_ns < to_ns:
+                unsigned = known.series[series].unsigned
+                for month, parts in moment.chunks(series, from_ns, to_ns):
+                    whole = filled.whole(parts)
+                    filled.add_parts(parts.pick(whole))
+                    cut = [rows for _, rows in opened(month, series, parts.id[~whole].tolist())]
+                    filled.add_rows(join(cut), unsigned=unsigned)
+                filled.add_rows(moment.hot(series), unsigned=unsigned)
+                gaps = self._gaps(moment, known, from_ns, to_ns, known.view(series).site)
+            start_ns, low, high, mean, count, bad = filled.filled()
+            return Trend(start_ns=start_ns, low=low, high=high, mean=mean, count=count, bad=bad, gaps=gaps)
+
+    def samples(self, series: int, from_ns: int, to_ns: int, limit: int | None) -> list[Sample]:
+        """The newest `limit` samples of the range (None: all), newest last.
+
+        Equal times stand in the sender's order.
+        """
+        with self._look() as (moment, known):
+            if moment is None or series not in known.series:
+                return []
+            rows = _newest(moment, series, from_ns, to_ns, limit, known.rank)
+            values = rows.values(unsigned=known.series[series].unsigned)
+            columns = (rows.time_ns, rows.quality, rows.native, rows.other_ns)
+            told = zip(*(column.tolist() for column in columns), values, strict=True)
+            return [Sample(time_ns, value, quality, native, other) for time_ns, quality, native, other, value in told]
+
+    def gaps(self, from_ns: int, to_ns: int) -> list[Gap]:
+        """Times in which blocks are missing, of all visible sites, that overlap the range."""
+        with self._look() as (moment, known):
+            return [] if moment is None else self._gaps(moment, known, from_ns, to_ns, None)
+
+    def minutes(self, from_ns: int, to_ns: int) -> list[Minute]:
+        """Counts of every visible asset in the minutes that begin in the range, by minute and asset."""
+        with self._look() as (moment, known):
+            if moment is None:
+                return []
+            counts: dict[tuple[int, int], list[int]] = {}
+            for minute_ns, asset, published, healed in moment.rows(
+                "SELECT minute_ns, asset, published, healed FROM minute WHERE minute_ns >= ? AND minute_ns < ?",
+                from_ns,
+                to_ns,
+            ):
+                counts[minute_ns, asset] = [published, healed, 0, 0]
+            for asset, time_ns, read, sent, read_before, sent_before in moment.rows(_TALLIES, from_ns, to_ns):
+                held = counts.setdefault((time_ns // MINUTE_NS * MINUTE_NS, asset), [0, 0, 0, 0])
+                held[2] += read - (read_before or 0)
+                held[3] += sent - (sent_before or 0)
+            names = known.names()
+            return [
+                Minute(asset=names[asset], minute_ns=minute_ns, published=p, healed=h, read=r, sent=s)
+                for (minute_ns, asset), (p, h, r, s) in sorted(counts.items())
+                if asset in names
+            ]
+
+    def accounts(self) -> dict[str, Account]:
+        """Every visible asset's counts, by name."""
+        with self._look() as (moment, known):
+            sums: dict[str, list[int]] = {}
+            for asset, *counts in moment.rows(_ACCOUNTS) if moment else []:
+                if asset in known.assets:
+                    held = sums.setdefault(known.assets[asset].name, [0] * 5)
+                    sums[known.assets[asset].name] = [a + b for a, b in zip(held, counts, strict=True)]
+            return {
+                name: Account(read=read, sent=sent, published=published, healed=healed, lost=lost)
+                for name, (read, sent, published, healed, lost) in sorted(sums.items())
+            }
+
+    def states(self, asset: str, limit: int) -> list[StateView]:
+        """The asset's newest states, newest first.
+
+        Args:
+            asset: Its name; empty for the sender's own states, which only a scope of everything may see.
+        """
+        with self._look() as (moment, known):
+            wanted = [one for one, held in known.assets.items() if held.name == asset and asset]
+            if not asset and known.all:
+                wanted = [SENDER]
+            if moment is None or not wanted:
+                return []
+            marks = ",".join("?" * len(wanted))
+            held = moment.rows(
+                f"SELECT time_ns, what, text, received_ns FROM state WHERE asset IN ({marks})"  # noqa: S608
+                " ORDER BY boot DESC, number DESC LIMIT ?",
+                *wanted,
+                limit,
+            )
+            return [
+                StateView(asset=asset, time_ns=time_ns, what=what, text=text, received_ns=received_ns)
+                for time_ns, what, text, received_ns in held
+            ]
+
+    def events(self, limit: int) -> list[EventView]:
+        """The newest events of all visible assets, newest first."""
+        with self._look() as (moment, known):
+            out: list[EventView] = []
+            if moment is None:
+                return out
+            names = {**known.names(), **({SENDER: ""} if known.all else {})}
+            for asset, source, time_ns, severity, code, text, state, sequence, received_ns in moment.connection.execute(
+                "SELECT asset, source, time_ns, severity, code, text, state, sequence, received_ns FROM event"
+                " ORDER BY boot DESC, number DESC"
+            ):
+                if len(out) >= limit:
+                    break
+                if asset in names:
+                    out.append(
+                        EventView(
+                            asset=names[asset],
+                            source=source,
+                            time_ns=time_ns,
+                            severity=severity,
+                            code=code,
+                            text=text,
+                            state=state,
+                            sequence=sequence,
+                            received_ns=received_ns,
+                        )
+                    )
+            return out
+
+    def close(self) -> None:
+        """Close the files; a later call opens them again."""
+        with self._lock:
+            self._files.close()
+            self._held = None
+
+    @contextmanager
+    def _look(self) -> Iterator[tuple[Snapshot | None, Known]]:
+        """One moment, and what of it may be known."""
+        with self._lock:
+            moment = None
+            try:
+                moment = self._files.begin()
+                yield moment, self._known(moment)
+            except sqlite3.Error as error:
+                raise StoreError(f"the history cannot be read: {error}") from error
+            finally:
+                if moment is not None:
+                    moment.end()
+
+    def _known(self, moment: Snapshot | None) -> Known:
+        if moment is None:
+            return Known(None, self._scope)
+        if self._held is None or self._held[0] != moment.catalog:
+            self._held = (moment.catalog, Known(moment.connection, self._scope))
+        return self._held[1]
+
+    def _gaps(self, moment: Snapshot, known: Known, from_ns: int, to_ns: int, site: str | None) -> list[Gap]:
+        out = []
+        now_ns = self._clock()
+        for stream in known.streams:
+            if site is not None and stream.site != site:
+                continue
+            spans = [Span(*row) for row in moment.rows(_SPANS, stream.index)]
+            for hole in holes(spans, stream.boot):
+                young = 0 <= now_ns - hole.since_ns < GAP_AGE_NS
+                if not young and hole.from_ns < to_ns and hole.to_ns >= from_ns:
+                    out.append(
+                        Gap(
+                            from_ns=hole.from_ns,
+                            to_ns=hole.to_ns,
+                            blocks=hole.last - hole.first + 1,
+                            stream=stream.key,
+                            first=hole.first,
+                            site=stream.site,
+                        )
+                    )
+        return sorted(out, key=lambda gap: (gap.from_ns, gap.stream, gap.first))
+
+
+def _newest(moment: Snapshot, series: int, from_ns: int, to_ns: int, limit: int | None, rank: Array) -> Rows:
+    """The newest rows of the range in the history's order; opens no more chunks than it must."""
+    parts = [
+        (t1, number, month)
+        for month, held in moment.chunks(series, from_ns, to_ns)
+        for t1, number in zip(held.t1.tolist(), held.id.tolist(), strict=True)
+    ]
+    parts.sort(key=lambda part: part[:2])
+    groups: list[tuple[int, Rows]] = [(2**63, moment.hot(series))]
+    while parts:
+        _, number, month = parts.pop()
+        groups += opened(month, series, [number])
+        if limit is not None and parts:
+            newer = sum(_count(rows, max(parts[-1][0] + 1, from_ns), to_ns) for _, rows in groups)
+            if newer >= limit:
+                break  # all that is left ends before these
+    rows = join([held for _, held in sorted(groups, key=lambda group: group[0])])
+    rows = rows.pick(np.flatnonzero((rows.time_ns >= from_ns) & (rows.time_ns < to_ns)))
+    in_order = order(rows, rank)
+    return rows.pick(in_order if limit is None else in_order[max(len(in_order) - limit, 0) :])
+
+
+def _count(rows: Rows, from_ns: int, to_ns: int) -> int:
+    return int(np.count_nonzero((rows.time_ns >= from_ns) & (rows.time_ns < to_ns)))

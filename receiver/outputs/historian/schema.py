@@ -1,0 +1,100 @@
+"""The tables of the history, in two kinds of files (docs/decisions/0003-historian.md).
+
+    history/current.db    place, descriptions, current values, hot rows, counts      every take is one transaction
+    history/YYYY-MM.db    sealed chunks, by the low side's month of sealing          dropped whole when old
+
+A chunk is written to its month first and committed; then one transaction in `current.db` drops the hot rows it was
+made from and raises `sealed` to its number. So a chunk is real only from that moment: readers ask for chunks numbered
+up to `sealed`, and a writer that was killed in between finds the hot rows still there and discards the chunk.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+VERSION = 1
+"""Of these tables; another one is refused, never guessed."""
+
+CURRENT = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stream (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, boot INTEGER NOT NULL, site TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS asset (
+    id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL,
+    boot INTEGER NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (site, name)) STRICT;
+CREATE TABLE IF NOT EXISTS series (
+    id INTEGER PRIMARY KEY, asset INTEGER NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, unit TEXT NOT NULL,
+    address TEXT NOT NULL, boot INTEGER NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL,
+    UNIQUE (asset, name, type, unit, address)) STRICT;
+
+CREATE TABLE IF NOT EXISTS fresh (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS piece (
+    id INTEGER PRIMARY KEY, shelf INTEGER NOT NULL, level INTEGER NOT NULL, n INTEGER NOT NULL,
+    weight INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS piece_shelf ON piece (shelf);
+
+CREATE TABLE IF NOT EXISTS latest (
+    series INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, other_ns INTEGER NOT NULL, kind INTEGER NOT NULL,
+    value INTEGER NOT NULL, text TEXT, quality INTEGER NOT NULL, native INTEGER NOT NULL, seen_ns INTEGER NOT NULL,
+    boot INTEGER NOT NULL, number INTEGER NOT NULL, mark INTEGER NOT NULL) STRICT;
+
+CREATE TABLE IF NOT EXISTS span (
+    stream INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, first_ns INTEGER, last_ns INTEGER,
+    since_ns INTEGER NOT NULL, PRIMARY KEY (stream, first)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS condition (
+    asset INTEGER PRIMARY KEY, boot INTEGER NOT NULL, number INTEGER NOT NULL,
+    what TEXT NOT NULL, text TEXT NOT NULL, time_ns INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS state (
+    id INTEGER PRIMARY KEY, asset INTEGER NOT NULL, boot INTEGER NOT NULL, number INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL, what TEXT NOT NULL, text TEXT NOT NULL, received_ns INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS state_asset ON state (asset, boot, number);
+CREATE TABLE IF NOT EXISTS event (
+    id INTEGER PRIMARY KEY, asset INTEGER NOT NULL, boot INTEGER NOT NULL, number INTEGER NOT NULL,
+    source TEXT NOT NULL, time_ns INTEGER NOT NULL, severity INTEGER NOT NULL, code TEXT NOT NULL,
+    text TEXT NOT NULL, state TEXT NOT NULL, sequence INTEGER NOT NULL, received_ns INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS event_order ON event (boot, number);
+
+CREATE TABLE IF NOT EXISTS account (
+    stream INTEGER NOT NULL, asset INTEGER NOT NULL, published INTEGER NOT NULL, healed INTEGER NOT NULL,
+    top INTEGER NOT NULL, read INTEGER NOT NULL, sent INTEGER NOT NULL, covered INTEGER NOT NULL,
+    PRIMARY KEY (stream, asset)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tally (
+    id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, asset INTEGER NOT NULL, number INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL, read INTEGER NOT NULL, sent INTEGER NOT NULL) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS tally_order ON tally (stream, asset, number);
+CREATE INDEX IF NOT EXISTS tally_time ON tally (time_ns);
+CREATE TABLE IF NOT EXISTS tail (
+    id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, top INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS tail_stream ON tail (stream, top);
+CREATE TABLE IF NOT EXISTS minute (
+    id INTEGER PRIMARY KEY, minute_ns INTEGER NOT NULL, asset INTEGER NOT NULL,
+    published INTEGER NOT NULL, healed INTEGER NOT NULL) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS minute_time ON minute (minute_ns, asset);
+
+CREATE TABLE IF NOT EXISTS age (
+    age_ns INTEGER PRIMARY KEY, chunk INTEGER NOT NULL, state INTEGER NOT NULL, event INTEGER NOT NULL,
+    tally INTEGER NOT NULL, minute INTEGER NOT NULL) STRICT;
+"""
+"""`value` is a sample's 64 bits (rows.py): SQLite would turn a NaN into NULL. `age` says how far each table had come at
+an age of the history (its running time, `retain.py`), so that what is old is found by number, never by a clock."""
+
+MONTH = """
+CREATE TABLE IF NOT EXISTS chunk (
+    series INTEGER NOT NULL, t1 INTEGER NOT NULL, id INTEGER NOT NULL, t0 INTEGER NOT NULL, n INTEGER NOT NULL,
+    count INTEGER NOT NULL, low REAL, high REAL, total REAL, PRIMARY KEY (series, t1, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS body (
+    id INTEGER PRIMARY KEY, series INTEGER NOT NULL, t1 INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+"""
+"""`t0`, `t1`: first and last time [ns]. `count`, `low`, `high`, `total`: the rows with a usable value (trend.py), so
+that a year is drawn without opening a chunk. Bodies stand apart, so that reading those is reading few pages."""
+
+
+def current_path(folder: Path) -> Path:
+    """The file of everything but sealed chunks."""
+    return folder / "current.db"
+
+
+def month_paths(folder: Path) -> list[Path]:
+    """Every file of sealed chunks, oldest name first."""
+    return sorted(folder.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9].db"))

@@ -1,0 +1,264 @@
+"""Hot rows: stored at once, gathered by shelf, sealed into chunks, each step bounded so that no hand-over waits long.
+
+    take -> fresh (one group a hand-over) -> pieces (one group a shelf) -> merged pieces -> chunks in a month file
+
+A shelf is 32 neighbouring series. Grouping by shelf keeps two costs low at once: a hand-over of ten thousand series
+becomes some hundred groups rather than ten thousand, and reading one series opens one shelf rather than everything.
+Eight pieces of a level become one of the next, so a row is rewritten a few times and a shelf holds a few dozen pieces.
+A shelf with enough rows is sealed: each of its series that has enough becomes chunks, the rest stays as one piece.
+
+Late rows need no path of their own: they seal into chunks that overlap older ones in time, and readers sort.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from protocol.sample import Array, Kind
+from receiver.outputs.historian import chunk
+from receiver.outputs.historian.disk import Connection, Writes, is_full
+from receiver.outputs.historian.months import Chunk, Months
+from receiver.outputs.historian.rows import Rows, join, order, pack, unpack, weight
+from receiver.outputs.historian.trend import summary
+
+SHELF_SERIES = 32
+"""Series of a shelf: at 512 rows each a shelf is sealed in about 20 ms, and read in about 2."""
+FRESH_ROWS = 16_384
+"""Rows in `fresh` at which they are put on their shelves."""
+FRESH_GROUPS = 48
+"""Groups in `fresh` at which they are: each costs a reader about 30 us."""
+FRESH_BYTES = 8 * 1024 * 1024
+"""Same, by what they weigh unpacked: long texts."""
+MERGE_PIECES = 8
+SEAL_ROWS = SHELF_SERIES * 512
+"""Rows of a shelf at which it is sealed."""
+SEAL_BYTES = 8 * 1024 * 1024
+"""Same, by what they weigh unpacked."""
+LEAST_ROWS = 256
+"""A series with fewer stays hot when its shelf is sealed: small chunks cost space and reading time for ever."""
+CHUNK_ROWS = 1024
+"""Most rows of a chunk: more saves under 3 % of space and makes short reads slower."""
+CHUNK_BYTES = 1024 * 1024
+"""Most bytes of text in a chunk, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    id: int
+    level: int
+    n: int
+    weight: int
+
+
+class Shelves:
+    """The hot rows and their way into chunks; the only writer of `fresh`, `piece` and the month files."""
+
+    def __init__(self, folder: Path, current: Connection, *, clock: Callable[[], int]) -> None:
+        self._current = current
+        self._months = Months(folder, clock=clock)
+        self._fresh: list[Rows] = []
+        self._fresh_id = 0
+        self._piece_id = 0
+        self._pieces: defaultdict[int, list[_Piece]] = defaultdict(list)
+        self._due: dict[int, None] = {}
+        self.sealed = 0
+        """Number of the newest chunk that is real."""
+        self._doubtful = True
+        """Chunks above `sealed` may stand in month files: left by a writer that was stopped in between."""
+        self.trouble = ""
+        """Why sealing waits; empty where it does not."""
+        self._load()
+
+    def hot(self) -> int:
+        """Rows not sealed yet."""
+        return sum(len(rows) for rows in self._fresh) + sum(p.n for held in self._pieces.values() for p in held)
+
+    def add(self, rows: Rows, writes: Writes) -> None:
+        """Store rows, in the sender's order within each series."""
+        if not len(rows):
+            return
+        self._fresh.append(rows.trimmed())
+        held = sum(len(part) for part in self._fresh)
+        heavy = sum(weight(part) for part in self._fresh) >= FRESH_BYTES
+        if held < FRESH_ROWS and len(self._fresh) < FRESH_GROUPS and not heavy:
+            self._fresh_id += 1
+            writes.add("INSERT INTO fresh VALUES (?, ?, ?)", [(self._fresh_id, len(rows), pack(rows))])
+            return
+        pieces = []
+        for shelf, part in _by_shelf(join(self._fresh)):
+            pieces.append(self._new_piece(shelf, 0, part))
+        writes.add("DELETE FROM fresh WHERE id <= ?", [(self._fresh_id,)])
+        writes.add("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)", pieces)
+        self._fresh = []
+
+    def tidy(self, rows: int, rank: Callable[[], Array], unsigned: Array) -> None:
+        """Merge and seal what is due, until at least `rows` rows were moved; a full disk puts it off.
+
+        Args:
+            rank: Gives each stream's place in the order of packer starts.
+            unsigned: By series number: its integers are unsigned.
+        """
+        moved = 0
+        try:
+            while self._due and moved <= rows:
+                shelf = next(iter(self._due))
+                held = self._pieces[shelf]
+                moved += sum(piece.n for piece in held)
+                if _heavy(held):
+                    self._seal(shelf, rank(), unsigned)
+                else:
+                    self._merge(shelf)
+                self._due.pop(shelf)
+                self._note_due(shelf)
+            self.trouble = ""
+        except sqlite3.Error as error:
+            self._doubtful = True
+            if not is_full(error):
+                raise
+            self.trouble = f"sealing waits: {error}"
+
+    def forget(self, upto: int) -> int:
+        """Drop chunks up to this number, a bounded step; returns how many went."""
+        return self._months.forget(min(upto, self.sealed))
+
+    def close(self) -> None:
+        """Close the month files."""
+        self._months.close()
+
+    def _load(self) -> None:
+        for one, body in self._current.execute("SELECT id, body FROM fresh ORDER BY id"):
+            self._fresh.append(unpack(body))
+            self._fresh_id = one
+        for one, shelf, level, n, heavy in self._current.execute("SELECT id, shelf, level, n, weight FROM piece"):
+            self._pieces[shelf].append(_Piece(one, level, n, heavy))
+            self._piece_id = max(self._piece_id, one)
+        for shelf in list(self._pieces):
+            self._note_due(shelf)
+        held = self._current.execute("SELECT value FROM meta WHERE key = 'sealed'").fetchone()
+        self.sealed = held[0] if held else 0
+
+    def _new_piece(self, shelf: int, level: int, rows: Rows) -> tuple[int, int, int, int, int, bytes]:
+        self._piece_id += 1
+        rows = rows.trimmed()
+        piece = _Piece(self._piece_id, level, len(rows), weight(rows))
+        self._pieces[shelf].append(piece)
+        self._note_due(shelf)
+        return piece.id, shelf, level, piece.n, piece.weight, pack(rows)
+
+    def _note_due(self, shelf: int) -> None:
+        held = self._pieces[shelf]
+        levels = [piece.level for piece in held]
+        if _heavy(held) or any(levels.count(level) >= MERGE_PIECES for level in set(levels)):
+            self._due[shelf] = None
+
+    def _merge(self, shelf: int) -> None:
+        """Make one piece of the next level out of those of the lowest level that has enough."""
+        held = self._pieces[shelf]
+        levels = [piece.level for piece in held]
+        level = min(level for level in set(levels) if levels.count(level) >= MERGE_PIECES)
+        old = [piece for piece in held if piece.level == level]
+        self._replace(shelf, old, join(self._read(old)), level + 1, Writes())
+
+    def _seal(self, shelf: int, rank: Array, unsigned: Array) -> None:
+        """Turn the rows of a shelf into chunks, but for series that have few; first the month, then `current.db`."""
+        if self._doubtful:
+            self._months.discard(self.sealed)
+            self._doubtful = False
+        old = self._pieces[shelf]
+        rows = join(self._read(old))
+        rows = rows.pick(order(rows, rank))
+        least = LEAST_ROWS if sum(piece.n for piece in old) >= SEAL_ROWS else 1
+        chunks, rest = [], []
+        number = self.sealed
+        for part in _by_series(rows):
+            if len(part) < least:
+                rest.append(part)
+                continue
+            series = int(part.series[0])
+            for cut in _cuts(part):
+                number += 1
+                chunks.append(_chunk(series, number, cut, unsigned=bool(unsigned[series])))
+        self._months.store(chunks)
+        writes = Writes()
+        writes.add("REPLACE INTO meta VALUES ('sealed', ?)", [(number,)])
+        self._replace(shelf, old, join(rest), 1, writes)
+        self.sealed = number
+
+    def _replace(self, shelf: int, old: list[_Piece], rows: Rows, level: int, writes: Writes) -> None:
+        """Put one piece in the place of others, or none where no row is left; in memory only once it is on disk."""
+        before = list(self._pieces[shelf])
+        writes.add("DELETE FROM piece WHERE id = ?", [(piece.id,) for piece in old])
+        if len(rows):
+            writes.add("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)", [self._new_piece(shelf, level, rows)])
+        try:
+            writes.run(self._current)
+        except sqlite3.Error:
+            self._pieces[shelf] = before
+            raise
+        self._pieces[shelf] = [piece for piece in self._pieces[shelf] if piece not in old]
+
+    def _read(self, pieces: list[_Piece]) -> list[Rows]:
+        marks = ",".join("?" * len(pieces))
+        held = self._current.execute(
+            f"SELECT body FROM piece WHERE id IN ({marks}) ORDER BY id",  # noqa: S608  question marks only
+            [piece.id for piece in pieces],
+        )
+        return [unpack(body) for (body,) in held]
+
+
+def _heavy(pieces: list[_Piece]) -> bool:
+    return sum(p.n for p in pieces) >= SEAL_ROWS or sum(p.weight for p in pieces) >= SEAL_BYTES
+
+
+def _by_shelf(rows: Rows) -> Iterator[tuple[int, Rows]]:
+    shelves = rows.series // SHELF_SERIES
+    in_order = np.argsort(shelves, kind="stable")
+    rows, shelves = rows.pick(in_order), shelves[in_order]
+    for part in _runs(shelves):
+        yield int(shelves[part.start]), rows.pick(part)
+
+
+def _by_series(rows: Rows) -> Iterator[Rows]:
+    for part in _runs(rows.series):
+        yield rows.pick(part)
+
+
+def _runs(sorted_keys: Array) -> Iterator[slice]:
+    edges = np.flatnonzero(np.diff(sorted_keys.astype(np.int64))) + 1
+    begins = [0, *edges.tolist()]
+    ends = [*edges.tolist(), len(sorted_keys)]
+    return (slice(begin, end) for begin, end in zip(begins, ends, strict=True))
+
+
+def _cuts(rows: Rows) -> Iterator[Rows]:
+    """Equal cuts of a series' rows, none over the limits."""
+    at = rows.value[rows.kind == Kind.TEXT]
+    text_bytes = sum(len(rows.texts[one]) for one in at.tolist())
+    count = max(-(-len(rows) // CHUNK_ROWS), -(-text_bytes // CHUNK_BYTES), 1)
+    edges = [len(rows) * cut // count for cut in range(count + 1)]
+    for begin, end in pairwise(edges):
+        if begin < end:
+            yield rows.pick(slice(begin, end))
+
+
+def _chunk(series: int, number: int, rows: Rows, *, unsigned: bool) -> Chunk:
+    sums = summary(rows, unsigned=unsigned)
+    return Chunk(
+        series=series,
+        t1=int(rows.time_ns[-1]),
+        id=number,
+        t0=int(rows.time_ns[0]),
+        rows=len(rows),
+        usable=sums.count,
+        low=sums.low,
+        high=sums.high,
+        total=sums.total,
+        body=chunk.encode(rows),
+    )

@@ -1,0 +1,188 @@
+"""Which series a sample belongs to: descriptions of many streams, joined where they are equal.
+
+Every start of the packer opens a stream with tag ids of its own. Here a tag is a series: (site, asset, name, type,
+unit, address), the same through all streams; if one of those changes it is a new series, shown under the same name.
+What else a description says (ranges, texts, periods) is taken from the newest one, by packer's start and block
+number, whatever the order in which they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+
+from protocol.catalog import Asset, Page, Tag
+from protocol.sample import Array
+from receiver.outputs.base import Stream
+from receiver.outputs.historian.disk import Connection, Writes
+
+Rank = tuple[int, int]
+"""(packer's start counter, block number): what orders descriptions, states and samples."""
+
+SENDER = 0
+"""The asset number of what concerns the sender itself."""
+
+_STREAM = "INSERT INTO stream VALUES (?, ?, ?, ?)"
+_ASSET = "REPLACE INTO asset VALUES (?, ?, ?, ?, ?, ?)"
+_SERIES = "REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class Key(NamedTuple):
+    """What makes a series."""
+
+    asset: int
+    name: str
+    type: str
+    unit: str
+    address: str
+
+
+@dataclass(slots=True)
+class Source:
+    """One stream, and the series of the tag ids it has used so far."""
+
+    index: int
+    boot: int
+    site: str
+    ids: Array = field(default_factory=lambda: np.zeros(0, np.uint32))
+    """Known tag ids, sorted."""
+    series: Array = field(default_factory=lambda: np.zeros(0, np.uint32))
+    """The series of each."""
+
+
+class Registry:
+    """All streams, assets and series, in memory as in the file."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._sources: dict[bytes, Source] = {}
+        self._assets: dict[tuple[str, str], int] = {}
+        self._asset_rank: dict[int, Rank] = {}
+        self._series: dict[Key, int] = {}
+        self._series_rank: dict[int, Rank] = {}
+        self.names: dict[int, str] = {}
+        """Asset number -> name."""
+        self.changed = False
+        """Something was written since this was last set to False."""
+        self._asset_of = np.zeros(64, np.uint32)
+        self._unsigned = np.zeros(64, bool)
+        for index, key, boot, site in connection.execute("SELECT id, key, boot, site FROM stream"):
+            self._sources[key] = Source(index, boot, site)
+        for one, site, name, boot, number in connection.execute("SELECT id, site, name, boot, number FROM asset"):
+            self._assets[site, name] = one
+            self._asset_rank[one] = (boot, number)
+            self.names[one] = name
+        for one, asset, name, kind, unit, address, boot, number in connection.execute(
+            "SELECT id, asset, name, type, unit, address, boot, number FROM series"
+        ):
+            self._note(one, Key(asset, name, kind, unit, address), (boot, number))
+
+    def __len__(self) -> int:
+        """How many series."""
+        return len(self._series)
+
+    @property
+    def streams(self) -> int:
+        """How many streams."""
+        return len(self._sources)
+
+    @property
+    def asset_of(self) -> Array:
+        """Asset number by series number."""
+        return self._asset_of
+
+    @property
+    def unsigned(self) -> Array:
+        """By series number: its integers are unsigned 64-bit in two's complement."""
+        return self._unsigned
+
+    def rank(self) -> Array:
+        """By stream number: its place in the order of packer starts."""
+        ordered = sorted((source.boot, key, source.index) for key, source in self._sources.items())
+        places = np.zeros(len(ordered) + 1, np.int64)
+        for place, (_, _, index) in enumerate(ordered):
+            places[index] = place
+        return places
+
+    def source(self, stream: Stream, writes: Writes) -> Source:
+        """The stream's entry, made at its first block."""
+        source = self._sources.get(stream.key)
+        if source is None:
+            source = Source(len(self._sources) + 1, stream.boot, stream.site)
+            self._sources[stream.key] = source
+            writes.add(_STREAM, [(source.index, stream.key, stream.boot, stream.site)])
+            self.changed = True
+        return source
+
+    def page(self, source: Source, page: Page, number: int, writes: Writes) -> None:
+        """Take in a page of descriptions: block `number` of the stream."""
+        rank = (source.boot, number)
+        for asset in page.assets:
+            self._describe_asset(source.site, asset, rank, writes)
+        for tag in page.tags:
+            self._describe_tag(source.site, tag, rank, writes)
+
+    def asset(self, stream: Stream, name: str, writes: Writes) -> int:
+        """Number of the asset with this name, `SENDER` for no name; described as the stream knows it."""
+        if not name:
+            return SENDER
+        known = self._assets.get((stream.site, name))
+        if known is not None:
+            return known
+        asset = stream.assets.get(name) or Asset(name=name, site=stream.site)
+        return self._describe_asset(stream.site, asset, (stream.boot, -1), writes)
+
+    def series(self, source: Source, stream: Stream, tags: Array, writes: Writes) -> Array:
+        """The series number of each tag id; ids not met before are looked up in the stream's descriptions."""
+        if not len(source.ids):
+            self._learn(source, stream, np.unique(tags).tolist(), writes)
+        at = np.minimum(np.searchsorted(source.ids, tags), max(len(source.ids) - 1, 0))
+        unknown = source.ids[at] != tags
+        if unknown.any():
+            self._learn(source, stream, np.unique(tags[unknown]).tolist(), writes)
+            at = np.searchsorted(source.ids, tags)
+        found: Array = source.series[at]
+        return found
+
+    def _learn(self, source: Source, stream: Stream, ids: Iterable[int], writes: Writes) -> None:
+        pairs = dict(zip(source.ids.tolist(), source.series.tolist(), strict=True))
+        for one in ids:
+            tag = stream.tags[one]
+            self.asset(stream, tag.asset, writes)
+            pairs[one] = self._describe_tag(source.site, tag, (stream.boot, -1), writes)
+        ordered = sorted(pairs)
+        source.ids = np.array(ordered, np.uint32)
+        source.series = np.array([pairs[one] for one in ordered], np.uint32)
+
+    def _describe_asset(self, site: str, asset: Asset, rank: Rank, writes: Writes) -> int:
+        one = self._assets.setdefault((site, asset.name), len(self._assets) + 1)
+        if rank > self._asset_rank.get(one, (-1, -2)):
+            self._asset_rank[one] = rank
+            self.names[one] = asset.name
+            writes.add(_ASSET, [(one, site, asset.name, *rank, orjson.dumps(asset))])
+            self.changed = True
+        return one
+
+    def _describe_tag(self, site: str, tag: Tag, rank: Rank, writes: Writes) -> int:
+        asset = self._assets.get((site, tag.asset))
+        if asset is None:
+            asset = self._describe_asset(site, Asset(name=tag.asset, site=site), (rank[0], -1), writes)
+        key = Key(asset, tag.name, tag.type, tag.unit, tag.address)
+        one = self._series.get(key, len(self._series) + 1)
+        if rank > self._series_rank.get(one, (-1, -2)):
+            self._note(one, key, rank)
+            writes.add(_SERIES, [(one, *key, *rank, orjson.dumps(tag))])
+            self.changed = True
+        return one
+
+    def _note(self, one: int, key: Key, rank: Rank) -> None:
+        self._series[key] = one
+        self._series_rank[one] = rank
+        if one >= len(self._asset_of):
+            self._asset_of = np.concatenate([self._asset_of, np.zeros(len(self._asset_of), np.uint32)])
+            self._unsigned = np.concatenate([self._unsigned, np.zeros(len(self._unsigned), bool)])
+        self._asset_of[one] = key.asset
+        self._unsigned[one] = key.type == "uint64"

@@ -1,0 +1,137 @@
+"""One moment of the history, across its files: what is hot, and the chunks that were real then.
+
+The moment is a read transaction in `current.db`. It says up to which number chunks are real; those were committed to
+their month files before, so whatever the writer does meanwhile, hot rows and chunks together are every row once. Files
+are kept open between moments and looked at again by inode: retention deletes months, a restore replaces everything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from receiver.outputs.historian import chunk, schema
+from receiver.outputs.historian.disk import Connection, open_reader
+from receiver.outputs.historian.rows import Rows, join, unpack
+from receiver.outputs.historian.seal import SHELF_SERIES
+from receiver.outputs.historian.trend import Parts
+
+_PARTS = """SELECT id, t0, t1, n, count, low, high, total FROM chunk
+    WHERE series = ? AND t1 >= ? AND t0 < ? AND id <= ?"""
+
+
+@dataclass(slots=True)
+class _File:
+    inode: int
+    connection: Connection
+
+
+class Files:
+    """The files of a history, opened for reading as they appear."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[Path, _File] = {}
+
+    def begin(self) -> Snapshot | None:
+        """A new moment, to be ended; None where there is no history yet."""
+        current = self._file(schema.current_path(self._folder))
+        if current is None:
+            return None
+        current.connection.execute("BEGIN")
+        try:
+            return Snapshot(self, current.connection, current.inode)
+        except BaseException as error:
+            current.connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and "no such table" in str(error):
+                return None  # the writer is making its first file at this moment
+            raise
+
+    def months(self) -> Iterator[Connection]:
+        """Every month file there is."""
+        paths = schema.month_paths(self._folder)
+        for gone in [path for path in self._open if path not in paths and path != schema.current_path(self._folder)]:
+            self._open.pop(gone).connection.close()
+        for path in paths:
+            held = self._file(path)
+            if held is not None:
+                yield held.connection
+
+    def close(self) -> None:
+        """Close all files."""
+        for held in self._open.values():
+            held.connection.close()
+        self._open.clear()
+
+    def _file(self, path: Path) -> _File | None:
+        held = self._open.get(path)
+        inode = path.stat().st_ino if path.exists() else -1
+        if held is not None and held.inode == inode:
+            return held
+        if held is not None:
+            self._open.pop(path).connection.close()
+        connection = open_reader(path)
+        if connection is None:
+            return None
+        self._open[path] = _File(inode, connection)
+        return self._open[path]
+
+
+class Snapshot:
+    """One moment; `end` it soon: the writer's log grows while it lasts."""
+
+    def __init__(self, files: Files, current: Connection, inode: int) -> None:
+        self._files = files
+        self._current = current
+        meta = dict(current.execute("SELECT key, value FROM meta WHERE key IN ('mark', 'catalog', 'sealed')"))
+        self.mark: int = meta.get("mark", 0)
+        """Number of the newest hand-over."""
+        self.catalog: tuple[int, int] = (inode, meta.get("catalog", 0))
+        """Changes whenever a description does."""
+        self._sealed: int = meta.get("sealed", 0)
+
+    @property
+    def connection(self) -> Connection:
+        """`current.db`, in this moment's transaction."""
+        return self._current
+
+    def end(self) -> None:
+        """Let go of the moment."""
+        self._current.execute("ROLLBACK")
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query of `current.db`."""
+        return self._current.execute(sql, values).fetchall()
+
+    def hot(self, series: int) -> Rows:
+        """The series' rows that are not sealed, those of one block in their order."""
+        pieces = self.rows("SELECT body FROM piece WHERE shelf = ? ORDER BY id", series // SHELF_SERIES)
+        groups = [unpack(body) for (body,) in [*pieces, *self.rows("SELECT body FROM fresh ORDER BY id")]]
+        return join([group.pick(np.flatnonzero(group.series == series)) for group in groups])
+
+    def chunks(self, series: int, from_ns: int, to_ns: int) -> list[tuple[Connection, Parts]]:
+        """The series' chunks that may hold a row of the range, by month file."""
+        found = []
+        for month in self._files.months():
+            try:
+                held = month.execute(_PARTS, (series, from_ns, to_ns, self._sealed)).fetchall()
+            except sqlite3.OperationalError as error:
+                if "no such table" not in str(error):
+                    raise
+                continue  # a month that the writer is just beginning
+            if held:
+                found.append((month, Parts.of(held)))
+        return found
+
+
+def opened(month: Connection, series: int, numbers: list[int]) -> Iterator[tuple[int, Rows]]:
+    """Number and rows of each of these chunks that is still there (retention may take one at any moment)."""
+    for number in numbers:
+        held = month.execute("SELECT body FROM body WHERE id = ?", (number,)).fetchone()
+        if held is not None:
+            yield number, chunk.decode(held[0], series)
