@@ -1,0 +1,267 @@
+"""The sections of `sender.toml`, one model each: keys, units, ranges, defaults. Their joining is `config.py`'s.
+
+Unknown keys are mistakes, except in two places that belong to a collector: its own table `[asset.<collector>]`, and a
+tag's table, whose extra keys go to `Point.options` (the collector's `check` knows them). A model checks each key by
+itself; what is wrong only between keys is told by `crossed`, so that one mistake never hides another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from protocol import text
+from protocol.catalog import TYPES
+from protocol.limits import MTU_LEAST, NAME_BYTES
+
+MULTICAST = range(224, 240)
+"""First octets of IPv4 multicast (RFC 5771)."""
+
+ETHERNET = 14
+"""Bytes of an Ethernet header (IEEE 802.3, 3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a tag's range, from `"1%"`."""
+
+    share: float
+
+
+def _printable(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"{value!r} is empty or not printable; write a short name")
+    return _short(value)
+
+
+def _short(value: str) -> str:
+    if len(value.encode()) > NAME_BYTES:
+        raise ValueError(f"longer than {NAME_BYTES} bytes; shorten it")
+    return value
+
+
+def _type(value: str) -> str:
+    if value not in TYPES:
+        raise ValueError(f'"{value}" is no type; one of {", ".join(TYPES)}')
+    return value
+
+
+def _quoted(value: object, example: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} has no unit; write it in quotes, such as {example}")
+    return value
+
+
+def _address(value: object) -> tuple[str, int]:
+    host, port = text.address(_quoted(value, '"192.0.2.2:5005"'))
+    if int(host.split(".")[0]) in MULTICAST:
+        raise ValueError(f"{host} is a multicast group, which receivers join by speaking; use a directed broadcast")
+    return host, port
+
+
+def _pair(value: object) -> tuple[float | None, float | None]:
+    if not isinstance(value, list) or len(value) != 2 or any(type(one) not in (int, float) for one in value):
+        raise ValueError(f"{value!r} is not two numbers; write [0.0, 100.0]")
+    low, high = value
+    if not low < high:
+        raise ValueError(f"{value!r} is not low to high; swap the two")
+    return (None if math.isinf(low) else float(low)), (None if math.isinf(high) else float(high))
+
+
+def _deadband(value: object) -> object:
+    if isinstance(value, str):
+        return Part(text.share(value))
+    if type(value) not in (int, float) or not (isinstance(value, int | float) and 0 <= value < math.inf):
+        raise ValueError(f'{value!r} is no change; write a number from 0 in the unit of the tag, or "1%" of its range')
+    return float(value)
+
+
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else _tuple(value)
+
+
+def _path(value: object) -> object:
+    return Path(value) if isinstance(value, str) else value
+
+
+Name = Annotated[str, AfterValidator(_printable)]
+Words = Annotated[str, AfterValidator(_short)]
+Seconds = Annotated[float, BeforeValidator(lambda value: text.seconds(_quoted(value, '"1s"'))), Field(gt=0)]
+Share = Annotated[float, BeforeValidator(lambda value: text.share(_quoted(value, '"1%"')))]
+Size = Annotated[int, BeforeValidator(lambda value: text.size(_quoted(value, '"32KiB"')))]
+File = Annotated[Path, BeforeValidator(_path)]
+Pair = Annotated[tuple[float | None, float | None], BeforeValidator(_pair)]
+
+
+class Section(BaseModel):
+    """One table of the file: frozen, strict, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    EXAMPLES: ClassVar[dict[str, Any]] = {}
+    """A right value for each key that must be there, as it stands in the file."""
+
+    def crossed(self) -> Iterator[tuple[str, str]]:
+        """Key and text of each mistake that lies between keys."""
+        yield from ()
+
+
+class Top(Section):
+    """The keys outside any table."""
+
+    EXAMPLES = {"site": "north-plant"}
+
+    site: Name
+    """The plant, as the low side shall call it."""
+
+
+class Outlet(Section):
+    """The only way out; there is no listening key here."""
+
+    EXAMPLES = {"to": "192.0.2.2:5005"}
+
+    to: Annotated[tuple[str, int], BeforeValidator(_address)]
+    """IPv4 address and port of the receiver, or a directed broadcast; never a name, never a multicast group."""
+    rate_mbit: Annotated[float, Field(gt=0, le=100_000)] = 20.0
+    """Most that leaves [Mbit/s], Ethernet, IP and UDP headers counted; find yours with `linktest`."""
+    mtu: Annotated[int, Field(ge=MTU_LEAST, le=65_535)] = 1500
+    """Largest IP packet [bytes] (1500: IEEE 802.3; above it jumbo frames and loopback)."""
+    loss_target: Annotated[Share, Field(ge=0, lt=0.5)] | None = None
+    """Independent loss for which a block shall fail less than once in 1e9; chooses the spares."""
+    spare: Annotated[Share, Field(ge=0, le=4)] | None = None
+    """Spares as a part of the data, in place of `loss_target`; with neither, 2 a block."""
+    spread_ms: Annotated[float, Field(ge=0, le=10_000)] = 50.0
+    """Spares leave this much later than the data [ms]: a shorter burst costs nothing."""
+    repeat: Annotated[tuple[Seconds, ...], BeforeValidator(_tuple)] = (20.0, 900.0)
+    """Whole blocks again, so long after their first sending [s], rising; empty: never."""
+    burst: Size | None = None
+    """Most bytes of one send; by default the smaller of 64 KiB and 1 ms of the rate, at least a frame."""
+
+    def crossed(self) -> Iterator[tuple[str, str]]:
+        if self.loss_target is not None and self.spare is not None:
+            yield "spare", "excludes loss_target; keep one of the two"
+        if list(self.repeat) != sorted(set(self.repeat)):
+            yield "repeat", 'does not rise; write the shortest first, such as ["20s", "15m"]'
+        if self.burst is not None and self.burst < self.mtu + ETHERNET:
+            yield "burst", f"less than a frame ({self.mtu + ETHERNET} bytes); make it larger or leave it out"
+
+
+class Keys(Section):
+    """Whose keys: our own to sign with, theirs to seal for."""
+
+    EXAMPLES = {"own": "keys/high", "receivers": ["keys/low.pub"]}
+
+    own: File
+    """Folder of `sign.key` and `link-sign.key`."""
+    receivers: Annotated[tuple[File, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=4)]
+    """Public files of the receivers, carried over by a person; each LINK and EPOCH is sealed to each, so at most 4."""
+
+
+class Spool(Section):
+    """How long sealed blocks are kept for repeats and gap codes."""
+
+    keep: Seconds = 14 * 86_400.0
+    """Age at which a block may go [s of running time]."""
+    max_gb: Annotated[float, Field(gt=0)] = 20.0
+    """Most disk it takes [GB]; the oldest sent blocks go first."""
+
+
+class TagTable(Section):
+    """One tag of a scan; its other keys are the collector's."""
+
+    model_config = ConfigDict(extra="allow")
+    EXAMPLES = {"name": "discharge_pressure", "at": "holding:0"}
+
+    name: Name
+    """Unique within the asset; an array's elements become `name[i]`."""
+    at: Name
+    """Address in the protocol's own notation."""
+    type: Annotated[str, AfterValidator(_type)] | None = None
+    """Catalog type; without it the device is asked, where it can say."""
+    unit: Words = ""
+    """UCUM code."""
+    count: Annotated[int, Field(ge=1, le=65_536)] = 1
+    """Elements of an array, read whole."""
+    description: Words = ""
+    low: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Instrument range, in `unit`; or `range = [low, high]`."""
+    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    range: Pair | None = None
+    normal: Pair | None = None
+    """Normal band, in `unit`; `-inf` and `inf` leave a side open."""
+    deadband: Annotated[float | Part, BeforeValidator(_deadband)] | None = None
+    """Smallest change that is sent, in `unit`, or `"1%"` of the range; without it every poll is sent."""
+    max_silence: Seconds | None = None
+    """Longest time between two sendings [s]; 60 s with a deadband or a subscription, else the scan's period."""
+    states: Annotated[tuple[Words, ...], BeforeValidator(_tuple)] = ()
+    """Names of the values 0, 1, 2 .. of an enumeration."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that are the collector's to know."""
+        return dict(self.model_extra or {})
+
+    @property
+    def span(self) -> tuple[float | None, float | None]:
+        """The instrument range, None where a side is open."""
+        return self.range or (self.low, self.high)
+
+    @property
+    def change(self) -> float | None:
+        """The deadband in the tag's unit, None where every poll is sent."""
+        if not isinstance(self.deadband, Part):
+            return self.deadband
+        low, high = self.span
+        return None if low is None or high is None else self.deadband.share * (high - low)
+
+    def crossed(self) -> Iterator[tuple[str, str]]:
+        low, high = self.span
+        if self.range and (self.low is not None or self.high is not None):
+            yield "range", "says what low and high say; keep one way"
+        elif low is not None and high is not None and low >= high:
+            yield "low", f"{low:g} is not below high, {high:g}; swap the two"
+        elif isinstance(self.deadband, Part) and self.change is None:
+            yield "deadband", "a percentage of no range; add range = [low, high], or write it in the tag's unit"
+        if self.deadband and self.type in ("bool", "string"):
+            yield "deadband", f"a {self.type} has no distance; write 0 to send on change, or leave it out"
+
+
+class ScanTable(Section):
+    """Tags read together; `tags` is read one by one, see `config.py`."""
+
+    EXAMPLES = {"every": "1s"}
+
+    every: Annotated[Seconds, Field(ge=0.01, le=86_400)]
+    """Period [s], 10 ms to a day."""
+
+
+class AssetTable(Section):
+    """One machine; its scans and its collector's table are read apart, see `config.py`."""
+
+    EXAMPLES = {"name": "pump-7", "collector": "modbus", "url": "tcp://10.0.0.7:502"}
+
+    name: Name
+    """Unique within the site."""
+    vendor: Annotated[tuple[Name, ...], BeforeValidator(_one_or_more)] = ()
+    """The companies whose people may be granted it."""
+    serial: Words = ""
+    model: Words = ""
+    path: Words = ""
+    """`area/unit/..` under the site (ISA-95 equipment hierarchy)."""
+    simulated: bool = False
+    """Flagged through every output."""
+    kind: Literal["process", "safety", "protection"] = Field(default="process", alias="class")
+    """How gently it is read: safety and protection read only what is typed."""
+    collector: Name
+    url: Name
+    timeout: Annotated[Seconds, Field(ge=0.01, le=300)] = 3.0
+    """Longest wait for one reply [s]: the device's worst case, since a reply that comes later costs another wait."""
