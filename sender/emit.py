@@ -109,6 +109,8 @@ class Emitter:
         """Hash of the last block before `reader.place`: how a restart knows that the spool is still the same."""
         self.finished: dict[bytes, Ranges] = {}
         self.boot = boot
+        self.frames_total = 0
+        """Frames that left since the start, over all sessions."""
         self._folder, self._spread, self._geometry = folder, spread_s, geometry
         self._width = width_for(mtu)
         self._signer, self._receivers, self._entropy = signer, list(receivers), entropy
@@ -153,6 +155,7 @@ class Emitter:
     def left(self, parcel: Parcel) -> None:
         """A parcel was given to the outlet."""
         self._session.sent(parcel.count, len(parcel.frames))
+        self.frames_total += parcel.count
         if parcel.done is not None:
             stream, number = parcel.done
             self.finished.setdefault(stream, Ranges()).add(number)

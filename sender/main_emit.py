@@ -126,6 +126,7 @@ class _Process:
         session = self._emitter.session
         told: dict[str, Any] = {
             "session": f"{session.number:08x}",
+            "frames_total": self._emitter.frames_total,
             "frames": session.frames,
             "bytes": session.bytes,
             "backlog_s": self._emitter.behind(),

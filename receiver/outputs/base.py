@@ -112,6 +112,21 @@ class Output(ABC):
     def take(self, blocks: Sequence[Opened], place: bytes) -> None:
         """Store the blocks' content and `place` durably, together. `blocks` may be empty (only the place moved)."""
 
+    def wants(self) -> bool:
+        """Whether `take` may be called now; False holds the journal's reader back, never other outputs."""
+        return True
+
+    def step(self, now: float) -> float:
+        """Do what is due by time (send, retry, seal).
+
+        Args:
+            now: Monotonic time [s].
+
+        Returns:
+            How long until it wants to be called again at the latest [s].
+        """
+        return 3600.0
+
     @abstractmethod
     def status(self) -> Mapping[str, Any]:
         """Counters for `status-<output>.json`; plain JSON values."""

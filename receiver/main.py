@@ -1,0 +1,112 @@
+"""`receive`: one process that listens, one that publishes (a child an output, one for the pages), and this parent."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import supervise
+from protocol.errors import ConfigError
+from protocol.statusfile import PERIOD, write_status
+from receiver import config as configuration
+from receiver.config import ReceiverConfig
+
+HISTORIAN = "historian"
+"""Name of the output that is always there."""
+
+
+def run(path: Path, only: str | None, say: Callable[[str], None]) -> int:
+    """Run everything, or one part of it here.
+
+    Args:
+        path: `receiver.toml`.
+        only: `catch`, `publish`, `portal`, an output's name, or None for catch and publish, supervised.
+        say: Takes lines for people.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError, StoreError: from a part that runs here.
+    """
+    config = configuration.load(path)
+    config.state.mkdir(parents=True, exist_ok=True)
+    if only is None:
+        _check_keys(config)
+        return supervise.run([_child(path, name) for name in ("publish", "catch")][::-1], say)
+    if only == "catch":
+        from receiver import catch
+
+        return catch.run(config)
+    if only == "publish":
+        return _publish(config, say)
+    if only == "portal":
+        return _portal(config)
+    return _output(config, only)
+
+
+def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
+    names = [HISTORIAN, *(output.name for output in config.outputs), "portal"]
+    children = [_child(config.path, name, vital=False) for name in names]
+    said = [0.0]
+
+    def tick() -> None:
+        if time.monotonic() >= said[0] + PERIOD:
+            said[0] = time.monotonic()
+            told = {child.name: {"restarts": child.restarts} for child in children}
+            write_status(config.state, "publish", {"children": told}, time_ns=time.time_ns())
+
+    return supervise.run(children, say, tick=tick)
+
+
+def _child(path: Path, name: str, *, vital: bool = True) -> supervise.Child:
+    return supervise.Child(name, supervise.command("receive", str(path), "--only", name), vital=vital)
+
+
+def _portal(config: ReceiverConfig) -> int:
+    from receiver.portal.serve import run as serve
+    from receiver.scope import Scope
+
+    host, port = config.portal.listen
+    serve(config.state / "history", config.state, f"{host}:{port}", Scope())
+    return 0
+
+
+def _output(config: ReceiverConfig, name: str) -> int:
+    from receiver.feed import Feed
+    from receiver.scope import Scope
+
+    if name == HISTORIAN:
+        from receiver.outputs.historian.store import HistorianOutput
+
+        history = HistorianOutput(config.state / "history")
+        keep_s = config.retention.history
+        return Feed(config, HISTORIAN, history, Scope(), tidy=lambda: history.retain(time.time_ns(), keep_s)).run()
+    for one in config.outputs:
+        if one.name == name:
+            output = importlib.import_module(f"receiver.outputs.{one.kind}").build(one, config.state)
+            scope = Scope(
+                vendors=None if one.scope.vendor is None else frozenset({one.scope.vendor}),
+                assets=None if one.scope.asset is None else frozenset({one.scope.asset}),
+            )
+            return Feed(config, name, output, scope).run()
+    names = ", ".join(["catch", "publish", "portal", HISTORIAN, *(one.name for one in config.outputs)])
+    raise ConfigError(f"{config.path} has no part {name!r}", hint=f"one of {names}")
+
+
+def _check_keys(config: ReceiverConfig) -> None:
+    """Say at once what a child would say later."""
+    from protocol import keys
+
+    for kind in ("catch", "open"):
+        keys.load(config.keys.own, kind)
+    kinds = {key.kind for path in config.keys.senders for key in keys.load_public(path)}
+    if not {"sign", "link-sign"} <= kinds:
+        raise ConfigError(
+            "[keys] senders lack a sign or a link-sign key", hint="carry DIR.pub of `keys new high DIR` over"
+        )
+    if not os.access(config.state, os.W_OK):
+        raise ConfigError(f"{config.state} cannot be written by this user")

@@ -1,0 +1,274 @@
+"""`checkvalve demo`: the whole path on one machine, each part a process of its own, started by the command line.
+
+    simulate -> send --only poll -> spool -> send --only emit -> relay (loses on purpose) -> receive -> history, page
+
+No room is imported here: what the demo shows is what the commands do. Both sides live in folders of their own under
+one work folder, each with its configuration, keys and state, and only public key files are carried between them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import supervise
+from protocol.errors import ConfigError
+from protocol.statusfile import read_status
+from simulator import summary
+from simulator.summary import Summary
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+READY = 60.0
+"""Longest wait for the first data on the page [s]."""
+DRAIN = 35.0
+"""Longest time after the last reading: one repeat (20 s), its sending and the commit [s]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the command line asked for."""
+
+    loss: str = "5%"
+    """Share of frames the link loses; also the sender's `loss_target`."""
+    burst: str | None = None
+    cut: tuple[str, ...] = ()
+    seed: int = 1
+    seconds: float | None = None
+    """How long to read; None: until Ctrl-C."""
+    folder: Path | None = None
+    """Work folder that stays; None: a temporary one."""
+
+
+@dataclass(slots=True)
+class Demo:
+    """The running parts."""
+
+    wish: Wish
+    folder: Path
+    parts: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def high(self) -> Path:
+        """State of the high side."""
+        return self.folder / "high" / "state"
+
+    @property
+    def low(self) -> Path:
+        """State of the low side."""
+        return self.folder / "low" / "state"
+
+    def start(self, name: str, *words: str) -> None:
+        """Start a part; what it prints goes to `NAME.log` in the work folder."""
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.parts[name] = subprocess.Popen(
+                supervise.command(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def end(self, name: str) -> None:
+        """Ask a part to end and wait for it."""
+        part = self.parts.pop(name, None)
+        if part is None:
+            return
+        if part.poll() is None:
+            part.send_signal(signal.SIGTERM)
+            try:
+                part.wait(supervise.PATIENCE + 10)
+            except subprocess.TimeoutExpired:
+                part.kill()
+                part.wait()
+
+    def check(self) -> None:
+        """Raise when a part has ended by itself, with the last it said."""
+        for name, part in self.parts.items():
+            if part.poll() is not None:
+                lines = (self.folder / f"{name}.log").read_text(errors="replace").strip().splitlines()[-12:]
+                text = f"{name} ended with exit code {part.returncode}:\n  " + "\n  ".join(lines)
+                raise ConfigError(text, hint=f"its whole output is in {self.folder / f'{name}.log'}")
+
+    def summary(self) -> Summary:
+        """What all parts say of themselves now."""
+        return summary.gather(
+            poll=read_status(self.high, "poll"),
+            emit=read_status(self.high, "emit"),
+            catch=read_status(self.low, "catch"),
+            historian=read_status(self.low, "historian"),
+            relay=_read_json(self.folder / "relay.json"),
+        )
+
+    def page(self) -> str | None:
+        """Address of the page, once it is served."""
+        found = _read_json(self.low / "portal.json")
+        return None if found is None else str(found.get("url"))
+
+
+def run(wish: Wish, *, say: Callable[[str], None], show: Callable[[Demo, float, str | None], None]) -> Summary:
+    """Run the demo to its end.
+
+    Args:
+        wish: What was asked for.
+        say: Takes lines for people.
+        show: Called once a second with the demo, the seconds since data were visible, and the page's address.
+
+    Returns:
+        The last summary, counted after everything has drained.
+
+    Raises:
+        ConfigError: a part did not start or ended by itself.
+    """
+    folder = wish.folder or Path(tempfile.mkdtemp(prefix="checkvalve-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    demo = Demo(wish, folder)
+    stop: list[int] = []
+    before = [(number, signal.signal(number, lambda got, _: stop.append(got))) for number in (15, 2)]
+    try:
+        _prepare(demo, say)
+        _await_data(demo, stop)
+        say(f"page: {demo.page()}")
+        started = time.monotonic()
+        while not stop and (wish.seconds is None or time.monotonic() < started + wish.seconds):
+            demo.check()
+            show(demo, time.monotonic() - started, demo.page())
+            _pause(stop, 1.0)
+        return _finish(demo, stop, say)
+    finally:
+        for name in list(demo.parts):
+            demo.end(name)
+        for number, handler in before:
+            signal.signal(number, handler)
+        if wish.folder is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepare(demo: Demo, say: Callable[[str], None]) -> None:
+    for side in ("high", "low"):
+        keys = demo.folder / side / "keys"
+        keys.mkdir(parents=True, exist_ok=True)
+        if not (keys / f"{side}.pub").exists():
+            _once("keys", "new", side, str(keys / side))
+    shutil.copy(demo.folder / "low/keys/low.pub", demo.folder / "high/keys/low.pub")
+    shutil.copy(demo.folder / "high/keys/high.pub", demo.folder / "low/keys/high.pub")
+    ports = demo.folder / "ports.json"
+    ports.unlink(missing_ok=True)
+    demo.start("simulate", "simulate", "small", "--seed", str(demo.wish.seed), "--ports-file", str(ports))
+    say("the simulated plant is starting")
+    link_in, link_out = _free_udp(15005), _free_udp(15006)
+    _write_configurations(demo, link_in, link_out)
+    demo.start("receive", "receive", str(demo.folder / "low/receiver.toml"))
+    relay = ["--listen", f"127.0.0.1:{link_in}", "--to", f"127.0.0.1:{link_out}", "--loss", demo.wish.loss]
+    relay += ["--seed", str(demo.wish.seed), "--status", str(demo.folder / "relay.json")]
+    if demo.wish.burst:
+        relay += ["--burst", demo.wish.burst]
+    for cut in demo.wish.cut:
+        relay += ["--cut", cut]
+    _until(lambda: read_status(demo.low, "catch") is not None, demo, "the receiver did not start")
+    demo.start("relay", "relay", *relay)
+    _until(ports.exists, demo, "the simulated plant did not start")
+    _point_at(demo.folder / "high/sender.toml", json.loads(ports.read_text()))
+    demo.start("emit", "send", str(demo.folder / "high/sender.toml"), "--only", "emit")
+    demo.start("poll", "send", str(demo.folder / "high/sender.toml"), "--only", "poll")
+
+
+def _write_configurations(demo: Demo, link_in: int, link_out: int) -> None:
+    """The files of examples/, with this run's ports and loss."""
+    sender = (EXAMPLES / "sender.toml").read_text()
+    sender = _set(sender, "to", f'"127.0.0.1:{link_in}"')
+    lossy = demo.wish.loss.strip().rstrip("%").strip("0.") != ""
+    sender = _set(sender, "loss_target", f'"{demo.wish.loss}"' if lossy else '"0.1%"')
+    (demo.folder / "high/sender.toml").write_text(sender)
+    receiver = _set((EXAMPLES / "receiver.toml").read_text(), "listen", f'"127.0.0.1:{link_out}"')
+    (demo.folder / "low/receiver.toml").write_text(receiver)
+
+
+def _point_at(path: Path, ports: dict[str, Any]) -> None:
+    """Put the simulator's real addresses into the sender's configuration."""
+    text = path.read_text()
+    for default, url in ports.items():
+        text = text.replace(default, url)
+    path.write_text(text)
+
+
+def _set(text: str, key: str, value: str) -> str:
+    """Replace the first `key = ..` of a file."""
+    lines = text.split("\n")
+    for at, line in enumerate(lines):
+        if line.split("=")[0].strip() == key:
+            lines[at] = f"{key} = {value}"
+            return "\n".join(lines)
+    raise ConfigError(f"the example has no key {key}")
+
+
+def _await_data(demo: Demo, stop: list[int]) -> None:
+    def visible() -> bool:
+        return bool(stop) or (demo.page() is not None and demo.summary().published > 0)
+
+    _until(visible, demo, f"no data were visible after {READY:g} s")
+
+
+def _finish(demo: Demo, stop: list[int], say: Callable[[str], None]) -> Summary:
+    """Stop reading, let everything that was sent arrive, count."""
+    stop.clear()
+    demo.end("poll")
+    say("reading has stopped; waiting for what is still missing")
+    ends = time.monotonic() + DRAIN
+    while time.monotonic() < ends and not stop and not demo.summary().drained():
+        demo.check()
+        _pause(stop, 0.25)
+    demo.end("emit")
+    _pause(stop, 1.5)  # the last status files
+    result = demo.summary()
+    for name in ("relay", "receive", "simulate"):
+        demo.end(name)
+    return result
+
+
+def _until(done: Callable[[], bool], demo: Demo, text: str) -> None:
+    ends = time.monotonic() + READY
+    while not done():
+        demo.check()
+        if time.monotonic() > ends:
+            raise ConfigError(text, hint=f"see the .log files in {demo.folder}")
+        time.sleep(0.05)
+
+
+def _pause(stop: Sequence[int], seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while not stop and time.monotonic() < ends:
+        time.sleep(0.05)
+
+
+def _once(*words: str) -> None:
+    done = subprocess.run(supervise.command(*words), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(f"checkvalve {' '.join(words)}: {done.stderr.strip()}")
+
+
+def _free_udp(port: int) -> int:
+    """The port, or the next free one above it."""
+    for candidate in range(port, port + 200, 2):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+            try:
+                trial.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            if candidate != port:
+                print(f"port {port} is taken; using {candidate}", file=sys.stderr)  # noqa: T201 - the demo's console
+            return candidate
+    raise ConfigError(f"no free UDP port from {port} on")
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
