@@ -17,7 +17,8 @@ from typing import NamedTuple, TypeAlias
 
 from protocol.errors import ConfigError
 from simulator.cip import ATOMICS, BOOL_TRUE, Atomic
-from simulator.logix import STRING_LENGTH, Controller, Tag, Template, Type
+from simulator.logix import STRING_LENGTH, Controller, Tag
+from simulator.logix_types import Template, Type
 from simulator.plant import Plant, Value
 from simulator.scene import Entry, Section
 

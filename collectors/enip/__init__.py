@@ -1,0 +1,1 @@
+"""Reads Rockwell Logix controllers by EtherNet/IP, and writes to none."""

@@ -1,0 +1,282 @@
+"""Reads one Logix controller: the shell around `driver` (the library), `symbols`, `decode` and `plan`.
+
+    open    session, identity, connection, tag list; a device without a tag list is asked for each typed tag instead
+    read    one batch of requests; then the change counts: had the program been changed, the values are thrown away,
+            the tag list is read again, and the pass repeated. So a value never stands under the name of another tag
+            whose instance number it was read by
+    close   connection and session are closed, or the socket dropped if the device does not answer
+
+The library blocks, so it runs in one thread of this collector's own; the thread touches nothing else. Any failure of
+the connection ends it: the driver is thrown away and `open` builds a new one.
+
+The time of a value is the middle of request and reply of its pass: CIP reads carry no time of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, TypeVar
+
+from pycomm3 import PycommError
+
+from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
+from collectors.enip import browse, config, decode
+from collectors.enip import plan as planning
+from collectors.enip.driver import Depth, Driver
+from collectors.enip.symbols import Symbols
+from collectors.guard import Guard, WriteRefused
+from protocol.errors import AssetError
+from protocol.sample import Columns, Quality, concat
+
+RENEW_NS = 60_000_000_000
+"""Where a device tells no change counts, its tags are looked up again this long after one was not found [ns]."""
+
+_Result = TypeVar("_Result")
+_log = logging.getLogger(__name__)
+
+
+class LogixCollector(Collector):
+    """One ControlLogix, CompactLogix or Micro800, or another device that answers Read Tag."""
+
+    protocol: ClassVar[str] = "enip"
+
+    def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
+        super().__init__(device, clock=clock, refused=refused)
+        self._config = config.load(device)
+        self._items = {item.point.number: item for items in self._config.scans for item in items}
+        self._refusals: list[str] = []
+        self.guard = Guard(device.name, self._refusals.append)
+        self._pool: ThreadPoolExecutor | None = None
+        self._driver: Driver | None = None
+        self._symbols = Symbols({})
+        self._changes: bytes | None = None
+        self._plans: dict[tuple[int, ...], decode.Plan] = {}
+        self._apart: frozenset[str] = frozenset()
+        self._facts: dict[int, Facts] = {}
+        self._identity = Identity()
+        self._renewed_ns = 0
+
+    @classmethod
+    def check(cls, device: Device) -> list[str]:
+        """Every mistake in the url, the settings and the points."""
+        return config.mistakes(device)
+
+    @classmethod
+    def plan(cls, device: Device) -> list[Request]:
+        """Every read request one pass over each scan would send, at most; no traffic."""
+        return planning.requests(device, config.load(device))
+
+    async def open(self) -> None:
+        """Connect and learn the tags. Raises AssetError."""
+        await self.close()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"enip-{self.device.name}")
+        await self._run(self._enter)
+
+    async def read(self, scan: Scan) -> Columns:
+        """One pass. Raises AssetError for the whole device."""
+        return await self._run(lambda: self._pass(scan))
+
+    async def close(self) -> None:
+        """Let go of the device; never raises."""
+        driver, self._driver = self._driver, None
+        pool, self._pool = self._pool, None
+        if driver is not None and pool is not None:
+            leaving = asyncio.get_running_loop().run_in_executor(pool, driver.leave)
+            try:
+                await asyncio.wait_for(asyncio.shield(leaving), self.device.timeout_s)
+            except TimeoutError:
+                driver.transport.abort()
+        if pool is not None:
+            pool.shutdown(wait=False)
+
+    async def discover(self) -> Draft:
+        """The tag list as a draft of the asset's section."""
+        tables, notes = await self._run(self._browse)
+        return Draft(identity=self.identity(), tags=tuple(tables), notes=tuple(notes))
+
+    def facts(self) -> Mapping[int, Facts]:
+        """Types, as the controller has them."""
+        return self._facts
+
+    def identity(self) -> Identity:
+        """Vendor, product, firmware and serial number."""
+        return self._identity
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
+        """Run in the thread; refusals are handed on, and whoever is cancelled does not leave the thread waiting."""
+        if self._pool is None:
+            raise AssetError("not connected", quality=Quality.BAD_NOT_CONNECTED)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except asyncio.CancelledError:
+            if self._driver is not None:
+                self._driver.transport.abort()
+            raise
+        finally:
+            while self._refusals:
+                self.refused(self._refusals.pop(0))
+
+    # -- in the thread
+
+    def _enter(self) -> None:
+        """Open at the greatest depth that the device bears."""
+        depths = [Depth.LIST] * self._config.browse + [Depth.NAME, Depth.NOTHING]
+        first: Exception | None = None
+        for depth in depths:
+            driver = Driver(
+                self._config,
+                self.guard,
+                timeout_s=self.device.timeout_s,
+                depth=depth,
+                programs=self._config.programs,
+            )
+            self._driver = driver
+            try:
+                driver.enter()
+                self._learn(driver)
+            except WriteRefused as error:
+                self._drop()
+                raise _asset_error(error) from error
+            except Exception as error:  # noqa: BLE001 - the library raises nearly anything on replies it cannot read
+                self._drop()
+                first = first or error
+                if not driver.transport.answered or _is_timeout(error):
+                    break  # nobody there, or too slow: asking for less does not help
+                _log.warning("%s: opened with less (%s): %s", self.device.name, depth.name.lower(), error)
+            else:
+                self._identity = _identity(driver.info)
+                return
+        assert first is not None
+        raise _asset_error(first) from first
+
+    def _learn(self, driver: Driver) -> None:
+        """Look the configured tags up, in the tag list or by asking for each."""
+        if driver.depth is Depth.LIST:
+            self._changes = driver.change_counts()
+            if self._changes is None:
+                driver.by_name()
+        else:
+            self._changes = None
+            driver.forget()
+            for item in self._items.values():
+                driver.learn(item.address, item.point.count)
+        self._renewed_ns = self.clock()
+        self._symbols = Symbols(driver.tags)
+        self._plans, self._apart = {}, frozenset()
+        found = decode.plan(self._items.values(), self._symbols, whole=self._config.whole)
+        for lost in found.lost:
+            _log.warning("%s: %s", self.device.name, lost.text)
+        self._facts = {
+            number: Facts(type=take.type) for ask in found.asks for take in ask.takes for number in take.numbers
+        }
+
+    def _pass(self, scan: Scan) -> Columns:
+        driver = self._driver
+        if driver is None:
+            raise AssetError("not connected", quality=Quality.BAD_NOT_CONNECTED)
+        try:
+            parts = self._read(driver, scan)
+            if self._changes is not None and driver.change_counts() != self._changes:
+                self._renew(driver)
+                parts = self._read(driver, scan)
+                if driver.change_counts() != self._changes:
+                    raise AssetError("the program is being changed", quality=Quality.BAD_DEVICE_FAILURE)
+            return concat(parts)
+        except AssetError:
+            self._drop()
+            raise
+        except Exception as error:
+            self._drop()
+            raise _asset_error(error) from error
+
+    def _read(self, driver: Driver, scan: Scan) -> list[Columns]:
+        """Ask for the scan's tags, and once more for members of structures that cannot be read whole."""
+        plan = self._plan(scan)
+        before = self.clock()
+        answers = driver.read_all([ask.text for ask in plan.asks])
+        statuses = driver.statuses
+        time_ns = (before + self.clock()) // 2
+        refused = [place for place, ask in enumerate(plan.asks) if ask.parent and answers[place].error is not None]
+        if refused:
+            self._apart |= {plan.asks[place].parent for place in refused}
+            self._plans.clear()
+            return self._read(driver, scan)
+        gone = plan.lost or any(status in decode.GONE for status in statuses.values())
+        if gone and self._changes is None and self.clock() - self._renewed_ns > RENEW_NS:
+            self._renew(driver)
+            return self._read(driver, scan)
+        return [*decode.rows(plan.asks, answers, statuses, time_ns), decode.lost_rows(plan.lost, time_ns)]
+
+    def _plan(self, scan: Scan) -> decode.Plan:
+        key = tuple(point.number for point in scan.points)
+        if key not in self._plans:
+            items = [self._items[number] for number in key]
+            self._plans[key] = decode.plan(items, self._symbols, whole=self._config.whole, apart=self._apart)
+        return self._plans[key]
+
+    def _renew(self, driver: Driver) -> None:
+        """Read the tag list again; other types need another catalog, and so another `open`."""
+        known = self._facts
+        if driver.depth is Depth.LIST:
+            driver.reload(programs=self._config.programs)
+        self._learn(driver)
+        if self._facts != known:
+            raise AssetError("the program was changed: tags have other types", quality=Quality.BAD_CONFIGURATION)
+
+    def _browse(self) -> tuple[list[dict[str, object]], list[str]]:
+        driver = self._driver
+        if driver is None or driver.depth is not Depth.LIST:
+            return [], ["the device gives no tag list; type the addresses"]
+        try:
+            if not self._config.programs:
+                driver.reload(programs=True)
+                self._learn(driver)
+            return browse.draft(driver.tags)
+        except Exception as error:
+            self._drop()
+            raise _asset_error(error) from error
+
+    def _drop(self) -> None:
+        """Throw the driver away; nothing is said to a device that did not answer as it should."""
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            driver.transport.close()
+
+
+def _identity(told: Mapping[str, Any]) -> Identity:
+    revision = told.get("revision") or {}
+    return Identity(
+        vendor=str(told.get("vendor", "")),
+        model=str(told.get("product_name", "")),
+        firmware=f"{revision['major']}.{revision['minor']}" if revision else "",
+        serial=str(told.get("serial", "")),
+    )
+
+
+def _asset_error(error: BaseException) -> AssetError:
+    """What a failure means for the samples."""
+    text = str(error)
+    inner = error.__cause__ or error.__context__
+    while inner is not None:
+        text = f"{text}: {inner}"
+        inner = inner.__cause__ or inner.__context__
+    if isinstance(error, WriteRefused):
+        quality = Quality.BAD_CONFIGURATION
+    elif _is_timeout(error):
+        quality = Quality.BAD_TIMEOUT
+    elif isinstance(error, OSError | PycommError):
+        quality = Quality.BAD_COMMUNICATION
+    else:
+        quality = Quality.BAD_DECODING
+    return AssetError(text, quality=quality)
+
+
+def _is_timeout(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, TimeoutError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
