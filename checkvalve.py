@@ -1,0 +1,173 @@
+"""The front door: `checkvalve COMMAND ..` hands each command to its room, imported only when asked for.
+
+A side's machine has only its own rooms installed; what is not there is not listed. Exit codes: 0 done, 2 a mistake of
+the operator's (ConfigError, a wrong argument), 3 a failing disk (StoreError), 130 stopped by Ctrl-C, 1 anything else
+(with a traceback where CHECKVALVE_DEBUG=1).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from protocol.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of the front door."""
+
+    room: str
+    """Module whose `app` (a typer application) has it."""
+    line: str
+    """What it does, for `--help`."""
+
+
+COMMANDS = {
+    "demo": Command("simulator.demo", "a simulated plant, a lossy link, a historian and a page, end to end"),
+    "simulate": Command("simulator.cli", "the simulated devices of a scene alone"),
+    "relay": Command("simulator.cli", "a bad one-way link between two ports"),
+    "discover": Command("sender.cli", "browse a device, print a draft section of sender.toml"),
+    "plan": Command("sender.cli", "every read request that would be sent, and the load; no traffic"),
+    "send": Command("sender.cli", "high side: read devices, send one way (--check to validate)"),
+    "receive": Command("receiver.cli", "low side: catch, keep and publish (--check to validate)"),
+    "accept": Command("receiver.cli", "low side: confirm a session by its fingerprint"),
+    "gaps": Command("receiver.cli", "low side: what is missing, and the code to carry to the high side"),
+    "status": Command("", "what the running processes of a side say of themselves"),
+    "keys": Command("checkvalve", "make key files, show fingerprints to compare by eye"),
+    "bench": Command("bench.cli", "measure the figures of the README here"),
+}
+"""In the order in which `--help` lists them."""
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if given is None else given)
+    try:
+        return _run(words)
+    except ConfigError as error:
+        return _refuse(str(error), error.hint, 2)
+    except StoreError as error:
+        return _refuse(str(error), "the disk or its mount; nothing was dropped quietly", 3)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
+        return 1
+    except Exception as error:  # noqa: BLE001  the last door: what nobody foresaw becomes exit 1
+        if os.environ.get("CHECKVALVE_DEBUG") == "1":
+            traceback.print_exc()
+            return 1
+        return _refuse(f"{type(error).__name__}: {error}", "CHECKVALVE_DEBUG=1 shows where; this is a bug", 1)
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_help())
+        return 0
+    if words[0] in ("-V", "--version"):
+        sys.stdout.write(f"checkvalve {metadata.version('checkvalve')}\n")
+        return 0
+    name = words[0]
+    if name not in COMMANDS:
+        raise ConfigError(f"no command is called {name!r}", hint="checkvalve --help lists them")
+    room = _room_of(name, words)
+    if not _installed(room):
+        raise ConfigError(f"{name!r} is not part of this installation", hint=f"its room, {room}, is in another wheel")
+    return _call(room, name, words)
+
+
+def _call(room: str, name: str, words: list[str]) -> int:
+    """Run a room's typer application; an application of one command takes no command word."""
+    import typer
+    from typer.main import get_command
+
+    app = keys_app() if room == "checkvalve" else import_module(room).app
+    command = get_command(app)
+    whole = hasattr(command, "commands") and room != "checkvalve"
+    try:
+        code = command.main(
+            args=words if whole else words[1:],
+            prog_name="checkvalve" if whole else f"checkvalve {name}",
+            standalone_mode=False,
+        )
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if show is None or code is None:  # only a wrong argument knows how to show itself
+            raise
+        show()
+    return code if isinstance(code, int) else 0
+
+
+def keys_app() -> Typer:
+    """`checkvalve keys new|show`, thin over `protocol.keys`: both sides have it."""
+    import typer
+
+    from protocol import keys
+
+    app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Key files.")
+
+    @app.command()
+    def new(side: str, folder: Path) -> None:
+        """Make the keys of a SIDE (high, low or recovery) in FOLDER, and FOLDER.pub to carry across."""
+        for path in keys.new(side, folder):
+            typer.echo(path)
+        typer.echo(f"carry {folder}.pub to the other side by hand, and compare:")
+        _fingerprints(folder)
+
+    @app.command()
+    def show(path: Path) -> None:
+        """Fingerprints of a folder's keys, or of a .pub file, to compare by eye."""
+        _fingerprints(path)
+
+    def _fingerprints(path: Path) -> None:
+        for key in dict.fromkeys((key.kind, key.fingerprint) for key in keys.show(path)):
+            typer.echo(f"{key[0]:10} {key[1]}")
+
+    return app
+
+
+def _room_of(name: str, words: list[str]) -> str:
+    """`status` belongs to the side whose configuration it is given."""
+    if name != "status":
+        return COMMANDS[name].room
+    for word in words[1:]:
+        path = Path(word)
+        if path.is_file():
+            return "receiver.cli" if "[inlet]" in path.read_text(errors="replace") else "sender.cli"
+    return "sender.cli" if _installed("sender.cli") else "receiver.cli"
+
+
+def _installed(room: str) -> bool:
+    try:
+        return find_spec(room) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _help() -> str:
+    there = {name: one for name, one in COMMANDS.items() if _installed(_room_of(name, []))}
+    wide = max(map(len, there))
+    lines = ["Checkvalve: plant diagnostics through a data diode, one way.", "", "checkvalve COMMAND --help for each:"]
+    return "\n".join(lines + [f"  {name:{wide}}  {one.line}" for name, one in there.items()]) + "\n"
+
+
+def _refuse(text: str, hint: str, code: int) -> int:
+    sys.stderr.write(f"error: {text}\n" + (f"hint: {hint}\n" if hint else ""))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""Commands of the high side: `send`, `plan`, `discover`, `status`.
+
+A command only reads its arguments, calls what does the work, and prints. Mistakes are raised: the front door
+(`checkvalve.py`) prints them and chooses the exit code. Imports stand inside the commands, since `send --only emit`
+must not load a collector.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from sender.config import SenderConfig
+    from sender.forecast import DeviceLoad, LinkLoad
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+File = Annotated[Path, typer.Argument(help="The high side's configuration, sender.toml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
+
+
+@app.command()
+def send(
+    file: File,
+    check: Annotated[bool, typer.Option("--check", help="Name every mistake and warning; start nothing.")] = False,
+    only: Annotated[str | None, typer.Option(help="poll or emit alone, for one systemd unit each.")] = None,
+) -> None:
+    """Read the devices and send what they say, one way."""
+    if check:
+        _check(file)
+        return
+    from sender import main
+
+    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True)))
+
+
+@app.command()
+def plan(file: File, as_json: AsJson = False) -> None:
+    """Every read request that would be sent, and the load on devices and link; no traffic."""
+    from sender.config import load
+    from sender.forecast import DeviceLoad, link_load
+    from sender.main_poll import geometry
+
+    config = load(file)
+    loads = [
+        DeviceLoad(device=asset.device, requests=tuple(asset.collector.plan(asset.device))) for asset in config.assets
+    ]
+    link = link_load(loads, geometry(config.outlet))
+    if as_json:
+        typer.echo(json.dumps({"devices": [_device_json(one) for one in loads], "link": _link_json(link)}))
+        return
+    _warn(config)
+    for load_of in loads:
+        _print_device(load_of)
+    _print_link(link, config)
+
+
+@app.command()
+def discover(
+    collector: Annotated[str, typer.Argument(help="modbus, opcua, enip, or another that is installed.")],
+    url: Annotated[str, typer.Argument(help="The device, such as opc.tcp://10.0.0.7:4840.")],
+    name: Annotated[str, typer.Option(help="Name of the asset; by default from the address.")] = "",
+    given: Annotated[
+        list[str] | None, typer.Option("--set", help="A key of [asset.<collector>], such as unit=3. May be repeated.")
+    ] = None,
+    timeout: Annotated[str, typer.Option(help="Longest wait for one reply.")] = "3s",
+    kind: Annotated[
+        Literal["process", "safety", "protection"], typer.Option("--class", help="How gently.")
+    ] = "process",
+) -> None:
+    """Browse a device, read only, and print a draft of its section on stdout."""
+    import asyncio
+
+    from collectors import registry
+    from collectors.base import Device
+    from protocol.errors import ConfigError
+    from protocol.text import seconds
+    from sender.browse import browse
+    from sender.draft import asset_section
+
+    found = registry.load(collector)
+    try:
+        timeout_s = seconds(timeout)
+    except ValueError as error:
+        raise ConfigError(f"--timeout: {error}") from None
+    device = Device(
+        name=name or _name_of(url),
+        url=url,
+        kind=kind,
+        settings=dict(_setting(one) for one in given or ()),
+        scans=(),
+        timeout_s=timeout_s,
+    )
+    mistakes = found.check(device)
+    if mistakes:
+        raise ConfigError("\n  ".join([f"{url} cannot be asked:", *mistakes]), hint="mend the url or the --set")
+    draft = asyncio.run(browse(found, device, lambda line: typer.echo(line, err=True)))
+    typer.echo(asset_section(device, found, draft), nl=False)
+
+
+@app.command()
+def status(file: File, as_json: AsJson = False) -> None:
+    """What the running processes of this side say of themselves."""
+    import time
+
+    from protocol.errors import ConfigError
+    from protocol.statusfile import read_statuses
+
+    if not file.exists():
+        raise ConfigError(f"{file} does not exist", hint="name the sender.toml that `checkvalve send` was given")
+    told = read_statuses(file.absolute().parent / "state")
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    if not told:
+        typer.echo("nothing has run here yet")
+    for process, said in told.items():
+        age = (time.time_ns() - said["time_ns"]) / 1e9
+        typer.echo(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > 5 else ""))
+        for asset, counts in said.get("assets", {}).items():
+            line = " ".join(f"{key}={value}" for key, value in counts.items() if value not in ("", 0))
+            typer.echo(f"  {asset}: {line}")
+
+
+def _check(file: Path) -> None:
+    from sender.config import load
+
+    config = load(file)
+    _warn(config)
+    tags = sum(one.point.count for asset in config.assets for one in asset.watched)
+    typer.echo(f"{file}: right ({len(config.assets)} assets, {tags} tags, {len(config.warnings)} warnings)")
+
+
+def _warn(config: SenderConfig) -> None:
+    for line in config.warnings:
+        typer.echo(f"warning: {line}", err=True)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """`unit=3` -> ("unit", 3); what is no TOML value is taken as text."""
+    from protocol.errors import ConfigError
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text!r} is not key=value", hint="write --set unit=3")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+def _name_of(url: str) -> str:
+    """`opc.tcp://10.0.0.7:4840` -> `asset-10-0-0-7-4840`."""
+    host = url.partition("://")[2] or url
+    return "asset-" + "-".join("".join(letter if letter.isalnum() else " " for letter in host).split())
+
+
+def _device_json(load: DeviceLoad) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "asset": load.device.name,
+        "requests": [asdict(one) for one in load.requests],
+        "requests_s": load.requests_s,
+        "bytes_s": load.bytes_s,
+        "samples_s": load.samples_s,
+    }
+
+
+def _link_json(link: LinkLoad) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(link) | {"first_s": link.first_s, "whole_s": link.whole_s, "fits_s": link.fits_s}
+
+
+def _print_device(load: DeviceLoad) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from protocol.text import duration
+
+    table = Table(title=f"{load.device.name}  {load.device.url}", title_justify="left", caption_justify="left")
+    for head in ("every", "request", "points", "asks", "answers", "bytes/s"):
+        table.add_column(head, justify="left" if head == "request" else "right", overflow="fold")
+    for one in sorted(load.requests, key=lambda one: one.every_s):
+        each = (one.request_bytes + one.reply_bytes) / one.every_s
+        sizes = (str(one.points), f"{one.request_bytes} B", f"{one.reply_bytes} B", f"{each:,.0f}")
+        table.add_row(duration(one.every_s), one.what, *sizes)
+    table.caption = (
+        f"{load.requests_s:,.1f} requests/s, {load.bytes_s:,.0f} bytes/s with TCP and IP, "
+        f"{load.samples_s:,.1f} samples/s"
+    )
+    Console().print(table)
+
+
+def _print_link(link: LinkLoad, config: SenderConfig) -> None:
+    kbit = 8 / 1000
+    repeats = ", ".join(f"{one:g} s" for one in config.outlet.repeat) or "never"
+    lines = [
+        f"link: {link.samples_s:,.0f} samples/s at most, of {link.rate_s * kbit:,.0f} kbit/s:",
+        f"  data {link.data_s * kbit:,.0f}, with spares {link.first_s * kbit:,.0f}, "
+        f"with repeats ({repeats}) {link.whole_s * kbit:,.0f} kbit/s",
+        f"  repeats fit up to {link.fits_s * kbit:,.0f} kbit/s with spares"
+        + ("" if link.first_s <= link.fits_s else ": they do not; raise rate_mbit or take a repeat out"),
+    ]
+    if link.light:
+        lines.append(f"  light load: any one burst shorter than {config.outlet.spread_ms:g} ms costs nothing")
+    else:
+        lines.append("  not a light load: spares leave at once, a burst is survived up to a block's spare frames")
+    typer.echo("\n".join(lines))
