@@ -23,6 +23,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from protocol import units
 from protocol.catalog import TYPES
 from protocol.errors import ConfigError
 from protocol.sample import Quality
@@ -300,6 +301,8 @@ def _contradictions(scene: Scene) -> Iterator[str]:
         entry, where = point.entry, f"{point.asset}, tag {point.name}"
         if entry.every_ms % scene.tick_ms:
             yield f"{where}: every_ms must be a multiple of the scene's tick_ms, {scene.tick_ms}"
+        if not units.known(entry.unit):
+            yield f"{where}: `{entry.unit}` is no UCUM code{_guess(entry.unit)}"
         if len(entry.dims) > 3 or prod(entry.dims) < 1:
             yield f"{where}: dims are up to three sizes, each 1 or more"
         if isinstance(entry.signal, Follow | Over):
@@ -314,6 +317,11 @@ def _contradictions(scene: Scene) -> Iterator[str]:
             yield f"{where}: a step needs levels"
         elif isinstance(entry.signal, Counter) and "int" not in entry.type:
             yield f"{where}: a counter is of a whole-number type"
+
+
+def _guess(unit: str) -> str:
+    meant = units.meant(unit)
+    return f", is `{meant}` meant?" if meant else ""
 
 
 def _is_text(signal: Signal | None) -> bool:
