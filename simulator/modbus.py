@@ -315,6 +315,7 @@ def identity_of(plant: Plant, section: Section) -> dict[int, bytes]:
         0x80: section.serial,
         0x81: section.path,
         0x82: f"simulated: scene {plant.scene.name}, seed {plant.seed}; no value here comes from a real machine",
+        0x83: f"{len(section.points)} points; functions 1, 2, 3, 4 and 43/14; writes are refused",
     }
     return {number: str(text).encode("latin-1", "replace")[:IDENTITY_BYTES] for number, text in texts.items()}
 
