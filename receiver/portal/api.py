@@ -1,0 +1,150 @@
+"""The same facts for programs: JSON, read only, cut to the reader's scope like the pages.
+
+Times are milliseconds since 1970 UTC (a float: exact to a quarter of a microsecond). A value is a number, true, false,
+text or null; NaN and infinities are null; an integer beyond 2**53 is text, because a JavaScript number cannot hold it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.portal import link as link_view
+from receiver.portal import trend as trends
+from receiver.portal.freshness import beat_lost
+from receiver.portal.keeper import Keeper
+from receiver.portal.live import LOOK_S, TELL_S, Live
+from receiver.portal.pages import check_range, moment_ns
+from receiver.portal.picture import wire_value
+from receiver.portal.streams import EventStream, Topic
+
+HEALTHY_S = 10 * LOOK_S + 2 * TELL_S
+"""The pages are unwell when the last look is older than this [s]."""
+
+
+class Api:
+    """Answers in JSON, and opens live streams."""
+
+    def __init__(self, live: Live, keeper: Keeper) -> None:
+        """
+        Args:
+            live: The plant as it stands now.
+            keeper: A door for history; slow questions go here.
+        """
+        self._live, self._keeper = live, keeper
+
+    async def assets(self, request: Request) -> Response:
+        """`/api/assets`: every asset with its description, state, counts and tags."""
+        at = self._live.moment()
+        picture = self._live.picture
+        found = []
+        for machine in picture.machines.values():
+            asset = asdict(machine.asset) | asdict(picture.card(machine, at))
+            asset["series"] = [
+                {"series": line.series, "stale_after_s": line.after_s}
+                | {name: value for name, value in asdict(line.tag).items() if name not in ("id", "asset")}
+                for line in machine.lines
+            ]
+            found.append(asset)
+        return _json({"now_ms": at.now_ns / 1e6, "trouble": self._live.trouble, "assets": found})
+
+    async def latest(self, request: Request) -> Response:
+        """`/api/latest?since=MARK`: values that were renewed after the mark of an earlier answer, or all of them."""
+        since = _whole(request, "since", 0, least=0, most=2**63 - 1)
+        rows, mark = await self._keeper.ask(lambda door: door.latest(since))
+        lines = self._live.picture.lines
+        values = [
+            {
+                "series": row.series,
+                "time_ms": row.time_ns / 1e6,
+                "value": wire_value(row.value),
+                "quality": row.quality,
+                "native": row.native,
+                "seen_ms": row.seen_ns / 1e6,
+            }
+            for row in rows
+            if row.series in lines
+        ]
+        return _json({"mark": str(mark), "now_ms": self._live.moment().now_ns / 1e6, "values": values})
+
+    async def trend(self, request: Request) -> Response:
+        """`/api/trend?series=&from=&to=&buckets=`: one tag's lowest, highest and mean values, and its holes."""
+        at = self._live.moment()
+        line = self._live.picture.lines.get(_whole(request, "series", None, least=0, most=2**63 - 1))
+        if line is None:
+            raise HTTPException(404)
+        asked = request.query_params
+        from_ns, to_ns = moment_ns(asked.get("from", "")), moment_ns(asked.get("to", ""))
+        check_range(from_ns, to_ns)
+        buckets = _whole(request, "buckets", 1000, least=1, most=trends.MOST_BUCKETS)
+        found = await self._keeper.ask(lambda door: door.trend(line.series, from_ns, to_ns, buckets))
+        curve = trends.curve(
+            found,
+            from_ns=from_ns,
+            to_ns=to_ns,
+            buckets=buckets,
+            after_s=line.after_s,
+            now_ns=at.now_ns,
+            link_silent=beat_lost(at.beat_age_s),
+        )
+        told = curve.told() | {"series": line.series, "from_ms": from_ns / 1e6, "to_ms": to_ns / 1e6}
+        return _json(told | {"now_ms": at.now_ns / 1e6, "summary": asdict(trends.summary(found))})
+
+    async def link(self, request: Request) -> Response:
+        """`/api/link`: the link's health, as catch reports it."""
+        at = self._live.moment()
+        told = link_view.told(self._live.link, at.now_ns)
+        return _json(told | {"processes": [asdict(one) for one in self._live.processes()]})
+
+    async def live(self, request: Request) -> Response | EventStream:
+        """`/live`, `/live?asset=NAME`, `/live?series=N`: what changes, as server-sent events."""
+        asked, picture = request.query_params, self._live.picture
+        topic = Topic()
+        if "series" in asked:
+            topic = Topic(series=_whole(request, "series", None, least=0, most=2**63 - 1))
+            if topic.series not in picture.lines:
+                raise HTTPException(404)
+        elif "asset" in asked:
+            topic = Topic(asset=asked["asset"])
+            if topic.asset not in picture.machines:
+                raise HTTPException(404)
+        if self._live.streams.full:
+            raise HTTPException(503, headers={"Retry-After": "5"})
+        return EventStream(self._live.streams, topic, self._live.first)
+
+    async def health(self, request: Request) -> Response:
+        """`/healthz`: 200 while the history can be read and the live part looks at it, else 503 with the reason."""
+        at = self._live.moment()
+        late_s = (at.now_ns - self._live.looked_ns) / 1e9
+        well = not self._live.trouble and late_s < HEALTHY_S
+        body = {
+            "ok": well,
+            "trouble": self._live.trouble or ("" if well else "the live part does not look at the history"),
+            "listeners": len(self._live.streams.listeners),
+            "slow_listeners_dropped": self._live.streams.slow,
+        }
+        return _json(body, status=200 if well else 503)
+
+
+def _json(body: Any, *, status: int = 200) -> Response:
+    made = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+    return Response(made, status_code=status, media_type="application/json")
+
+
+def _whole(request: Request, name: str, default: int | None, *, least: int, most: int) -> int:
+    """A whole number of the query.
+
+    Raises:
+        HTTPException: 400, where it is missing (and has no default), no number or out of range.
+    """
+    text = request.query_params.get(name)
+    if text is None and default is not None:
+        return default
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 19 or not least <= int(text) <= most:
+        raise HTTPException(400)
+    return int(text)

@@ -1,0 +1,100 @@
+"""The pages as one application: routes, errors and the live task, wrapped in the guard.
+
+    create_app(history, state, scope, clock=time.time_ns) -> Starlette
+
+One application serves one scope. A later reader with a scope of their own gets a Live and a Keeper of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from receiver.outputs.historian.read import Door
+from receiver.outputs.historian.views import Scope
+from receiver.portal.api import Api
+from receiver.portal.guard import HEADERS, Guard
+from receiver.portal.keeper import Keeper, NoHistory
+from receiver.portal.live import Live, running
+from receiver.portal.pages import Pages
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(
+    history: Path,
+    state: Path,
+    scope: Scope,
+    *,
+    clock: Callable[[], int],
+    hosts: Iterable[str] = (),
+    any_address: bool = False,
+) -> Starlette:
+    """The pages for one scope.
+
+    Args:
+        history: Folder of the historian's store; it may not be there yet.
+        state: Folder of the processes' `status-*.json`.
+        scope: Whose machines the reader may see.
+        clock: The low side's wall time [ns since 1970 UTC].
+        hosts: Names under which the pages may be asked for, beside this machine's loopback ones.
+        any_address: Take any literal IP address as Host (see `Guard`).
+    """
+    for_live = Keeper(lambda: Door(history, scope, clock=clock), name="portal-live")
+    for_pages = Keeper(lambda: Door(history, scope, clock=clock), name="portal-pages")
+    live = Live(for_live, state, clock=clock)
+    pages, api = Pages(live, for_pages), Api(live, for_pages)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await live.look(asyncio.get_running_loop().time())  # the first page is whole
+        try:
+            async with running(live):
+                yield
+        finally:
+            await for_live.close()
+            await for_pages.close()
+
+    async def refused(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 503
+        headers = error.headers if isinstance(error, HTTPException) else None
+        if request.url.path.startswith(("/api/", "/live", "/healthz", "/static/")):
+            return PlainTextResponse(f"{status}\n", status_code=status, headers=headers)
+        return pages.missing(status)
+
+    async def broken(request: Request, error: Exception) -> Response:
+        return PlainTextResponse("500: the log of the portal has the details\n", status_code=500, headers=HEADERS)
+
+    app = Starlette(
+        routes=[
+            Route("/", pages.overview),
+            Route("/asset/{name:path}", pages.asset),
+            Route("/tag/{series:int}", pages.tag),
+            Route("/api/assets", api.assets),
+            Route("/api/latest", api.latest),
+            Route("/api/trend", api.trend),
+            Route("/api/link", api.link),
+            Route("/live", api.live),
+            Route("/healthz", api.health),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[
+            Middleware(Guard, hosts=tuple(hosts), any_address=any_address),
+            Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4),
+        ],
+        exception_handlers={HTTPException: refused, NoHistory: refused, Exception: broken},
+        lifespan=lifespan,
+    )
+    app.state.live = live
+    return app

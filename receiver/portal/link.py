@@ -1,0 +1,195 @@
+"""The link's health as the pages show it: catch's report, read defensively and put into words.
+
+The report holds no names of assets or tags (catch cannot open a block), so every reader of the pages may see all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from receiver.portal import words
+from receiver.portal.freshness import beat_lost
+from receiver.portal.reports import Report, real, whole
+
+GAPS_SHOWN = 50
+"""Most gaps in a list; the rest is a number: a page of 10,000 lines helps nobody."""
+
+REASONS = {
+    "short": "shorter than any frame",
+    "long": "longer than its kind",
+    "magic": "not a Checkvalve frame",
+    "version": "another wire version",
+    "kind": "unknown kind",
+    "geometry": "impossible geometry",
+    "session": "unknown session",
+    "tag": "wrong authentication tag",
+    "key": "for another receiver, or an unknown signer",
+    "signature": "signature does not verify",
+    "floor": "older than what was accepted",
+    "rate": "too many new sessions a second",
+    "full": "no room to wait in",
+    "double": "seen already",
+    "hash": "block number with other bytes",
+    "body": "content cannot be read",
+    "size": "would unpack beyond the limit",
+    "seal": "its key does not open it",
+}
+"""By `protocol.errors.Reason`; a newer catch's reasons are shown by their own word."""
+
+EXPECTED_REFUSALS = frozenset({"double"})
+"""Reasons that good weather has too: repeats of what is already there."""
+
+
+class Lamp(StrEnum):
+    """The one light of the link."""
+
+    LIVE = "live"
+    UNCONFIRMED = "unconfirmed"
+    """Beats come, but nobody confirmed the session: the data are journaled meanwhile."""
+    SILENT = "silent"
+    """The beat is lost."""
+    NONE = "none"
+    """catch does not run: nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Blocks of one stream that are missing."""
+
+    stream: str
+    first: int
+    last: int
+    since_ns: int
+    heals_ns: int | None
+    """When the next repeat is due [ns since 1970 UTC], None where none is left."""
+
+    @property
+    def blocks(self) -> int:
+        """How many."""
+        return max(self.last - self.first + 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The link at one moment."""
+
+    lamp: Lamp
+    lamp_text: str
+    beat_age_s: float | None
+    """Age of the last beat now [s], None where there is none or catch does not run."""
+    session: str
+    loss: float
+    """Frames lost in the last interval between two beats, 0 to 1."""
+    loss_total: float
+    frames_received: int
+    kernel_drops: int
+    queue_overflow: int
+    refused: tuple[tuple[str, str, int], ...]
+    """(reason, in words, how often), most first; seen-already ones last."""
+    versions: tuple[tuple[str, int], ...]
+    """Other wire versions that were seen, and how often."""
+    blocks: Mapping[str, int]
+    """expected = whole + repaired + healed + missing + expired."""
+    gaps: tuple[Gap, ...]
+    gaps_more: int
+    """Gaps beyond the ones listed."""
+    warnings: tuple[str, ...]
+
+    @property
+    def refused_total(self) -> int:
+        """Frames refused for a reason that good weather does not have."""
+        return sum(times for reason, _, times in self.refused if reason not in EXPECTED_REFUSALS)
+
+
+BLOCK_FATES = ("expected", "whole", "repaired", "healed", "missing", "expired")
+
+
+def look(report: Report) -> Link:
+    """The link as `catch`'s report tells it."""
+    link = report.part("link")
+    beat_age_s = real(link, "beat_age_s")
+    if beat_age_s is not None:
+        beat_age_s = beat_age_s + (report.age_s or 0.0) if report.running else None
+    lamp, text = _lamp(report, link, beat_age_s)
+    gaps = tuple(_gap(row) for row in report.rows("gaps"))
+    return Link(
+        lamp=lamp,
+        lamp_text=text,
+        beat_age_s=beat_age_s,
+        session=str(link.get("session") or ""),
+        loss=real(link, "loss") or 0.0,
+        loss_total=real(link, "loss_total") or 0.0,
+        frames_received=whole(link, "frames_received"),
+        kernel_drops=whole(link, "kernel_drops"),
+        queue_overflow=whole(link, "queue_overflow"),
+        refused=_refused(report.part("link", "refused")),
+        versions=tuple((str(name), whole(link["versions"], name)) for name in report.part("link", "versions")),
+        blocks={fate: whole(report.part("blocks"), fate) for fate in BLOCK_FATES},
+        gaps=gaps[:GAPS_SHOWN],
+        gaps_more=max(len(gaps) - GAPS_SHOWN, 0),
+        warnings=tuple(report.texts("warnings")),
+    )
+
+
+def told(link: Link, now_ns: int) -> dict[str, Any]:
+    """The link as `/api/link` and the live stream send it: milliseconds since 1970, plain numbers, and the words."""
+    return {
+        "now_ms": now_ns / 1e6,
+        "lamp": link.lamp,
+        "lamp_text": link.lamp_text,
+        "beat_age_s": link.beat_age_s,
+        "session": link.session,
+        "loss": link.loss,
+        "loss_total": link.loss_total,
+        "frames_received": link.frames_received,
+        "kernel_drops": link.kernel_drops,
+        "queue_overflow": link.queue_overflow,
+        "refused_total": link.refused_total,
+        "refused": [{"reason": reason, "text": text, "count": times} for reason, text, times in link.refused],
+        "versions": [{"version": name, "count": times} for name, times in link.versions],
+        "blocks": dict(link.blocks),
+        "gaps": [
+            {
+                "stream": gap.stream,
+                "first": gap.first,
+                "last": gap.last,
+                "since_ms": gap.since_ns / 1e6,
+                "heals_ms": None if gap.heals_ns is None else gap.heals_ns / 1e6,
+            }
+            for gap in link.gaps
+        ],
+        "gaps_more": link.gaps_more,
+        "warnings": list(link.warnings),
+    }
+
+
+def _lamp(report: Report, link: Mapping[str, Any], beat_age_s: float | None) -> tuple[Lamp, str]:
+    if not report.running:
+        return Lamp.NONE, "catch is not running"
+    if beat_age_s is None:
+        return Lamp.SILENT, "No beat heard yet"
+    if beat_lost(beat_age_s):
+        return Lamp.SILENT, f"Link silent for {words.span(beat_age_s)}"
+    if link.get("confirmed") is False:
+        return Lamp.UNCONFIRMED, "Session not confirmed"
+    return Lamp.LIVE, "Link live"
+
+
+def _refused(counts: Mapping[str, Any]) -> tuple[tuple[str, str, int], ...]:
+    rows = [(str(reason), REASONS.get(str(reason), str(reason)), whole(counts, reason)) for reason in counts]
+    rows.sort(key=lambda row: (row[0] in EXPECTED_REFUSALS, -row[2], row[0]))
+    return tuple(row for row in rows if row[2])
+
+
+def _gap(row: Mapping[str, Any]) -> Gap:
+    heals = row.get("heals_ns")
+    return Gap(
+        stream=str(row.get("stream", ""))[:16],
+        first=whole(row, "from"),
+        last=whole(row, "to"),
+        since_ns=whole(row, "since_ns"),
+        heals_ns=heals if type(heals) is int else None,
+    )

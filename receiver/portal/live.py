@@ -1,0 +1,232 @@
+"""The live part: one task looks at the historian five times a second and tells every open page what changed.
+
+    each LOOK_S     Door.latest(mark) -> the picture moves -> `values` to the pages that show those tags
+    each second     assets, accounts, catch's report -> `link` to all pages, `assets` to the overviews
+
+One look serves all pages, so ten viewers cost the store as much as one. While the store cannot be read the link is
+still told, and `trouble` says why there are no values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from receiver.outputs.historian.read import Door
+from receiver.outputs.historian.views import Account, AssetView, Latest
+from receiver.portal import link as link_view
+from receiver.portal import reports
+from receiver.portal.keeper import Keeper, NoHistory
+from receiver.portal.picture import Line, Moment, Picture
+from receiver.portal.shown import attention
+from receiver.portal.streams import Streams, Topic, event
+
+LOOK_S = 0.2
+"""Between two looks at the historian [s]: below what an eye takes for immediate, far above what a look costs."""
+
+TELL_S = 1.0
+"""Between two tellings of the link and the assets [s], as often as the beat itself."""
+
+TAGS_S = 60.0
+"""Between two full readings of the tags' descriptions [s]; a new series is read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look brought."""
+
+    rows: Sequence[Latest]
+    mark: int
+    assets: Sequence[AssetView] | None
+    """None where this look did not ask for them."""
+    accounts: Mapping[str, Account]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the low side, for the list on the overview."""
+
+    name: str
+    running: bool
+    trouble: str
+    """Why it counts as not running."""
+    age_s: float | None
+    """Age of its last report [s]."""
+
+
+class Live:
+    """The picture, and the task that keeps it."""
+
+    def __init__(self, keeper: Keeper, state: Path, *, clock: Callable[[], int]) -> None:
+        """
+        Args:
+            keeper: A door of its own; pages use another.
+            state: Folder of the processes' reports.
+            clock: The low side's wall time [ns since 1970 UTC].
+        """
+        self.picture = Picture()
+        self.streams = Streams()
+        self.catch = reports.Report("catch", running=False)
+        self.link = link_view.look(self.catch)
+        self.historian = reports.Report("historian", running=False)
+        self.publish = reports.Report("publish", running=False)
+        self.trouble = "the pages have just started"
+        """Why values cannot be shown; empty while they can."""
+        self.looked_ns = 0
+        """When the last look ended, whether it succeeded or not."""
+        self._keeper, self._state, self._clock = keeper, state, clock
+        self._mark = 0
+        self._told_at = self._tags_at = float("-inf")
+
+    def moment(self) -> Moment:
+        """Now, for questions to the picture."""
+        now_ns = self._clock()
+        age = self.link.beat_age_s
+        return Moment(now_ns, None if age is None else age + max(now_ns - self.looked_ns, 0) / 1e9)
+
+    async def run(self) -> None:
+        """Look and tell until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            await self.look(loop.time())
+            due = max(due + LOOK_S, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    async def look(self, now: float) -> None:
+        """One look, and what it has to tell.
+
+        Args:
+            now: Running time [s], any origin.
+        """
+        tell = now - self._told_at >= TELL_S - LOOK_S / 4
+        moved: list[Line] = []
+        try:
+            found = await self._keeper.ask(lambda door: _look(door, self._mark, tell))
+            moved = await self._take(found, now)
+            self.trouble = ""
+        except NoHistory as error:
+            self.trouble, self._mark = str(error), 0
+        if tell:
+            self._told_at = now
+            self._read_reports()
+        self.looked_ns = self._clock()
+        self._tell_values(moved)
+        if tell:
+            self._tell_rest()
+
+    def first(self, topic: Topic) -> list[bytes]:
+        """The snapshot a new listener starts from."""
+        messages = [event("link", self._link())]
+        if topic.overview:
+            messages.append(event("assets", self._assets()))
+        elif topic.series is not None:
+            line = self.picture.lines.get(topic.series)
+            messages.append(event("values", [line.row()] if line and line.seen_ns else []))
+        elif topic.asset is not None:
+            machine = self.picture.machines.get(topic.asset)
+            lines = machine.lines if machine else []
+            messages.append(event("values", [line.row() for line in lines if line.seen_ns]))
+        return messages
+
+    async def _take(self, found: Look, now: float) -> list[Line]:
+        """Move the picture; tags are read where an asset's changed, or a series is new, or it is time to."""
+        picture = self.picture
+        anew = picture.assets(found.assets, found.accounts) if found.assets is not None else []
+        if found.assets is not None and now - self._tags_at >= TAGS_S:
+            self._tags_at, anew = now, list(picture.machines)
+        moved, unknown = picture.take(found.rows)
+        if unknown:
+            assets, accounts = await self._keeper.ask(lambda door: (door.assets(), door.accounts()))
+            picture.assets(assets, accounts)
+            anew = list(picture.machines)
+        if anew:
+            described = await self._keeper.ask(lambda door: {name: door.tags(name) for name in anew})
+            for name, views in described.items():
+                picture.tags(name, views)
+            # A tag that is described only now may have had its value long ago.
+            rows, _ = await self._keeper.ask(lambda door: door.latest(0))
+            moved, _ = picture.take(rows)
+        self._mark = found.mark
+        return moved
+
+    def _read_reports(self) -> None:
+        now_ns = self._clock()
+        self.catch = reports.read(self._state, "catch", now_ns)
+        self.link = link_view.look(self.catch)
+        self.historian = reports.read(self._state, "historian", now_ns)
+        self.publish = reports.read(self._state, "publish", now_ns)
+
+    def _tell_values(self, moved: Sequence[Line]) -> None:
+        if not moved:
+            return
+        by_asset: dict[str, list[list[Any]]] = {}
+        by_series: dict[int, list[Any]] = {}
+        wanted = self.streams.topics()
+        assets = {topic.asset for topic in wanted}
+        series = {topic.series for topic in wanted}
+        for line in moved:
+            if line.series in series:
+                by_series[line.series] = line.row()
+            if line.tag.asset in assets:
+                by_asset.setdefault(line.tag.asset, []).append(line.row())
+        for name, rows in by_asset.items():
+            self.streams.publish(Topic(asset=name), event("values", rows))
+        for number, row in by_series.items():
+            self.streams.publish(Topic(series=number), event("values", [row]))
+
+    def _tell_rest(self) -> None:
+        if not self.streams.listeners:
+            return
+        self.streams.everyone(event("link", self._link()))
+        at = self.moment()
+        for topic in self.streams.topics():
+            if topic.overview:
+                self.streams.publish(topic, event("assets", self._assets()))
+            elif topic.asset in self.picture.machines:
+                card = self.picture.card(self.picture.machines[topic.asset], at)
+                self.streams.publish(topic, event("card", asdict(card)))
+
+    def _link(self) -> dict[str, Any]:
+        told = link_view.told(self.link, self._clock())
+        told["beat_age_s"] = self.moment().beat_age_s
+        told["trouble"] = self.trouble
+        told["version"] = self.picture.version
+        told["down"] = [name for name, machine in self.picture.machines.items() if machine.state == "down"]
+        return told
+
+    def _assets(self) -> dict[str, Any]:
+        at = self.moment()
+        return {
+            "assets": [asdict(card) for card in self.picture.cards(at)],
+            "attention": attention(self.picture, at),
+            "processes": [asdict(one) for one in self.processes()],
+        }
+
+    def processes(self) -> list[Process]:
+        """Whether each of the low side's processes runs."""
+        held = (self.catch, self.publish, self.historian)
+        return [Process(one.process, one.running, one.trouble, one.age_s) for one in held]
+
+
+def _look(door: Door, mark: int, whole: bool) -> Look:
+    rows, mark = door.latest(mark)
+    if not whole:
+        return Look(rows, mark, None, {})
+    return Look(rows, mark, door.assets(), door.accounts())
+
+
+@contextlib.asynccontextmanager
+async def running(live: Live) -> AsyncIterator[None]:
+    """Keep the picture while the pages are served."""
+    task = asyncio.get_running_loop().create_task(live.run(), name="portal-live")
+    try:
+        yield
+    finally:
+        live.streams.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

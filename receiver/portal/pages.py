@@ -1,0 +1,224 @@
+"""The pages a person opens: the plant, one asset, one tag. Each is whole without a script; scripts keep it moving.
+
+What is outside the reader's scope, or was never there, is answered by the same plain 404 that names nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from receiver.outputs.historian.read import Door
+from receiver.outputs.historian.views import Sample, StateView, Trend
+from receiver.portal import trend as trends
+from receiver.portal import words
+from receiver.portal.freshness import beat_lost
+from receiver.portal.keeper import Keeper, NoHistory
+from receiver.portal.live import Live
+from receiver.portal.picture import Line
+from receiver.portal.shown import attention, show
+from receiver.portal.streams import Topic
+
+SAMPLES = 20
+"""Newest samples in the table under a chart."""
+
+STATES = 20
+"""Newest states on an asset's page."""
+
+SUMMARY_BUCKETS = 360
+"""Of the range that is summed up for the first page: the least, highest and mean need no more."""
+
+RANGES = ((300, "5 min"), (3600, "1 h"), (86400, "24 h"))
+"""Ranges that a button chooses [s]."""
+
+
+class Pages:
+    """Renders the HTML."""
+
+    def __init__(self, live: Live, keeper: Keeper) -> None:
+        """
+        Args:
+            live: The plant as it stands now.
+            keeper: A door for history; slow questions go here.
+        """
+        self._live, self._keeper = live, keeper
+        self._templates = _templates()
+
+    async def overview(self, request: Request) -> HTMLResponse:
+        """`/`: every asset, the link, what is missing."""
+        live, at = self._live, self._live.moment()
+        return self._page(
+            "overview.html",
+            Topic(),
+            cards=[(live.picture.machines[card.name].asset, card) for card in live.picture.cards(at)],
+            attention=attention(live.picture, at),
+            processes=live.processes(),
+        )
+
+    async def asset(self, request: Request) -> HTMLResponse:
+        """`/asset/{name}`: every tag of one machine."""
+        live, at = self._live, self._live.moment()
+        name = request.path_params["name"]
+        machine = live.picture.machines.get(name)
+        if machine is None:
+            raise HTTPException(404)
+        states: list[StateView] = []
+        with contextlib.suppress(NoHistory):  # the page says why by itself: live.trouble
+            states = await self._keeper.ask(lambda door: list(door.states(name, STATES)))
+        return self._page(
+            "asset.html",
+            Topic(asset=name),
+            asset=machine.asset,
+            card=live.picture.card(machine, at),
+            rows=[show(live.picture, line, at) for line in machine.lines],
+            past=machine.past,
+            states=states,
+        )
+
+    async def tag(self, request: Request) -> HTMLResponse:
+        """`/tag/{series}`: one tag's chart and numbers."""
+        live, at = self._live, self._live.moment()
+        line = live.picture.lines.get(request.path_params["series"])
+        if line is None:
+            raise HTTPException(404)
+        from_ns, to_ns, span_s = asked_range(request, at.now_ns)
+        curve, summary = None, None
+        samples: list[Sample] = []
+        with contextlib.suppress(NoHistory):  # the page says why by itself: live.trouble
+            found, samples = await self._keeper.ask(lambda door: _history(door, line, from_ns, to_ns))
+            summary = trends.summary(found)
+            curve = trends.curve(
+                found,
+                from_ns=from_ns,
+                to_ns=to_ns,
+                buckets=SUMMARY_BUCKETS,
+                after_s=line.after_s,
+                now_ns=at.now_ns,
+                link_silent=beat_lost(at.beat_age_s),
+            )
+        return self._page(
+            "tag.html",
+            Topic(series=line.series),
+            asset=live.picture.machines[line.tag.asset].asset,
+            one=show(live.picture, line, at),
+            curve=curve,
+            summary=summary,
+            samples=samples,
+            from_ns=from_ns,
+            to_ns=to_ns,
+            span_s=span_s,
+            ranges=RANGES,
+        )
+
+    def missing(self, status: int) -> HTMLResponse:
+        """A page for what is not there, or not for this reader: the two look alike."""
+        title, text = {
+            404: ("Not here", "There is no such page, or it is not among the assets you may see."),
+            400: ("Not understood", "The address asks for something this page cannot read."),
+            503: ("Not now", "The history cannot be read at the moment."),
+        }.get(status, ("Something went wrong", "The page could not be made. The log of the portal has the details."))
+        return self._page("missing.html", Topic(), status=status, title=title, text=text)
+
+    def _page(self, template: str, topic: Topic, *, status: int = 200, **held: Any) -> HTMLResponse:
+        live = self._live
+        sites = sorted({machine.asset.site for machine in live.picture.machines.values() if machine.asset.site})
+        text = self._templates.get_template(template).render(
+            topic=topic,
+            live=live,
+            link=live.link,
+            at=live.moment(),
+            sites=sites,
+            simulated=any(machine.asset.simulated for machine in live.picture.machines.values()),
+            **held,
+        )
+        return HTMLResponse(text, status_code=status)
+
+
+def asked_range(request: Request, now_ns: int) -> tuple[int, int, int | None]:
+    """The range that the address asks for: `?range=3600` up to now, or `?from=..&to=..` (ms since 1970, or ISO UTC).
+
+    Returns:
+        Start and end [ns since 1970 UTC], and the length [s] where it ends now.
+
+    Raises:
+        HTTPException: 400, where a number or a time cannot be read, or the range is empty.
+    """
+    asked = request.query_params
+    if "from" in asked or "to" in asked:
+        from_ns = moment_ns(asked.get("from", ""))
+        to_ns = moment_ns(asked["to"]) if asked.get("to") else now_ns
+        check_range(from_ns, to_ns)
+        return from_ns, to_ns, None
+    try:
+        span_s = int(asked.get("range", "3600"))
+    except ValueError as error:
+        raise HTTPException(400) from error
+    if not 1 <= span_s <= trends.LONGEST_S:
+        raise HTTPException(400)
+    return now_ns - span_s * 10**9, now_ns, span_s
+
+
+def moment_ns(text: str) -> int:
+    """A moment given in milliseconds since 1970 or as ISO 8601 (UTC where no zone is said) [ns since 1970 UTC].
+
+    Raises:
+        HTTPException: 400, where it is neither.
+    """
+    try:
+        if text.lstrip("-").replace(".", "", 1).isdigit():
+            return round(float(text) * 1e6)
+        moment = datetime.fromisoformat(text)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
+    except (ValueError, OverflowError) as error:
+        raise HTTPException(400) from error
+
+
+def check_range(from_ns: int, to_ns: int) -> None:
+    """Raises HTTPException (400) for a range that is empty, longer than `LONGEST_S` or outside what int64 holds."""
+    fits = -(2**62) < from_ns < to_ns < 2**62
+    if not fits or to_ns - from_ns > trends.LONGEST_S * 1e9:
+        raise HTTPException(400)
+
+
+def _history(door: Door, line: Line, from_ns: int, to_ns: int) -> tuple[Trend, list[Sample]]:
+    return door.trend(line.series, from_ns, to_ns, SUMMARY_BUCKETS), newest(door, line, from_ns, to_ns)
+
+
+def newest(door: Door, line: Line, from_ns: int, to_ns: int) -> list[Sample]:
+    """The range's last samples, newest first."""
+    return list(door.samples(line.series, from_ns, to_ns, SAMPLES))[::-1]
+
+
+def _templates() -> jinja2.Environment:
+    folder = Path(__file__).parent / "templates"
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["words"] = words
+    made.filters["iso"] = _iso
+    made.filters["count"] = words.count
+    made.filters["span"] = words.span
+    made.filters["share"] = words.share
+    made.filters["ms"] = lambda ns: f"{ns / 1e6:.3f}"
+    return made
+
+
+def _iso(time_ns: int, digits: int = 0) -> str:
+    """`2026-11-23 08:31:02Z`; a moment outside the calendar (a PLC clock in the year 20000) as its number."""
+    try:
+        moment = datetime.fromtimestamp(time_ns / 1e9, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ns} ns"
+    text = moment.strftime("%Y-%m-%d %H:%M:%S")
+    return text + (f".{moment.microsecond:06d}"[: digits + 1] if digits else "") + "Z"

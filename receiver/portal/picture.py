@@ -1,0 +1,269 @@
+"""The plant as it stands now: every tag's last value and every asset's counts, held in memory. No I/O and no clock.
+
+`catalog` says which tags there are, `take` moves values forward, and the questions (`card`, `cards`, `attention`) are
+answered for a moment that is handed in, because staleness is a matter of time alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocol.catalog import Asset, Tag
+from protocol.sample import Value, severity
+from receiver.outputs.historian.views import Account, AssetView, Latest, TagView
+from receiver.portal import words
+from receiver.portal.freshness import Stale, judge, stale_after
+
+
+@dataclass(slots=True)
+class Line:
+    """One tag and its last value."""
+
+    series: int
+    tag: Tag
+    places: int | None
+    """Decimals, see `words.digits`."""
+    unit: str
+    """As people write it."""
+    after_s: float
+    """Silence after which it is stale [s]."""
+    collector: str = ""
+    """The protocol it is read by: names the native code."""
+    time_ns: int = 0
+    """When the value was true, by the source where its clock is believed."""
+    seen_ns: int = 0
+    """When it was last renewed, by the low side's clock; 0 where it never was."""
+    value: Value = None
+    quality: int = 0
+    native: int = 0
+    current: bool = True
+    """False for the series of an older description (another type, unit or address) under the same name."""
+
+    @property
+    def written(self) -> str:
+        """The value as a person reads it."""
+        return words.written(self.tag, self.value, self.places)
+
+    @property
+    def outside(self) -> str:
+        """`high` or `low` where the value is outside its normal band, else empty."""
+        value = self.value
+        if isinstance(value, (bool, str)) or value is None or severity(self.quality) == 2:
+            return ""
+        if self.tag.normal_high is not None and value > self.tag.normal_high:
+            return "high"
+        if self.tag.normal_low is not None and value < self.tag.normal_low:
+            return "low"
+        return ""
+
+    @property
+    def quality_text(self) -> str:
+        """The quality in words, with the device's own code."""
+        return words.quality(self.quality, self.native, self.collector)
+
+    def row(self) -> list[Any]:
+        """As the live stream sends it: series, time, value, quality, quality in words, seen (ms since 1970)."""
+        return [
+            self.series,
+            self.time_ns / 1e6,
+            wire_value(self.value),
+            self.quality,
+            self.quality_text if self.quality or self.native else "",
+            self.seen_ns / 1e6,
+        ]
+
+
+@dataclass(slots=True)
+class Machine:
+    """One asset with its tags."""
+
+    asset: Asset
+    state: str = "unknown"
+    """`up`, `down` or `unknown`."""
+    state_text: str = ""
+    state_ns: int | None = None
+    lines: list[Line] = field(default_factory=list)
+    """Its tags as they are described now."""
+    past: list[Line] = field(default_factory=list)
+    """Series of older descriptions: they have pages, and count nowhere."""
+    account: Account | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One asset in numbers, at one moment."""
+
+    name: str
+    state: str
+    state_text: str
+    state_ms: float | None
+    tags: int
+    silent: int
+    """Tags that never had a value."""
+    bad: int
+    uncertain: int
+    outside: int
+    """Good or uncertain values outside their normal band."""
+    stale: int
+    seen_ms: float | None
+    """When any of its tags was last renewed."""
+    read: int | None
+    sent: int | None
+    published: int | None
+    lost: int | None
+    healed: int | None
+
+    @property
+    def calm(self) -> bool:
+        """Nothing about it needs a look."""
+        return not (self.bad or self.uncertain or self.outside or self.stale or self.silent) and self.state != "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a question is asked, and what was known of the link then."""
+
+    now_ns: int
+    beat_age_s: float | None
+
+
+class Picture:
+    """Every tag's last value; one owner, no locks."""
+
+    def __init__(self) -> None:
+        self.machines: dict[str, Machine] = {}
+        self.lines: dict[int, Line] = {}
+        self.version = 0
+        """Rises when an asset or a tag comes or goes, so that an open page knows to fetch itself again."""
+
+    def assets(self, views: Sequence[AssetView], accounts: Mapping[str, Account]) -> list[str]:
+        """Take the assets' states and accounts; the names come back whose tags have to be read anew."""
+        fresh = {view.asset.name: view for view in views}
+        for name in [name for name in self.machines if name not in fresh]:
+            machine = self.machines.pop(name)
+            for line in machine.lines + machine.past:
+                self.lines.pop(line.series, None)
+            self.version += 1
+        changed = []
+        for name, view in fresh.items():
+            if name not in self.machines:
+                self.machines[name] = Machine(view.asset)
+                self.version += 1
+            machine = self.machines[name]
+            if len(machine.lines) != view.tags:
+                changed.append(name)
+            machine.asset, machine.state, machine.state_text = view.asset, view.state, view.state_text
+            machine.state_ns, machine.account = view.state_ns or None, accounts.get(name)
+        return changed
+
+    def tags(self, asset: str, views: Iterable[TagView]) -> None:
+        """Take the tags of one asset; a known series keeps its value."""
+        machine = self.machines[asset]
+        before = {line.series: line for line in machine.lines + machine.past}
+        shown = [line.series for line in machine.lines]
+        lines = [self._line(view, before.get(view.series), machine) for view in views]
+        machine.lines = [line for line in lines if line.current]
+        machine.past = [line for line in lines if not line.current]
+        for series in before:
+            self.lines.pop(series, None)
+        self.lines.update((line.series, line) for line in lines)
+        if shown != [line.series for line in machine.lines]:
+            self.version += 1
+
+    def take(self, rows: Iterable[Latest]) -> tuple[list[Line], bool]:
+        """Move values forward.
+
+        Returns:
+            The lines that changed, and whether a row named a series that no tag describes yet.
+        """
+        moved, unknown = [], False
+        for row in rows:
+            line = self.lines.get(row.series)
+            if line is None:
+                unknown = True
+                continue
+            line.time_ns, line.seen_ns = row.time_ns, row.seen_ns
+            line.value, line.quality, line.native = words.plain(line.tag, row.value), row.quality, row.native
+            moved.append(line)
+        return moved, unknown
+
+    def stale(self, line: Line, at: Moment) -> Stale | None:
+        """Why the tag's value is not believed any more, or None."""
+        machine = self.machines[line.tag.asset]
+        return judge(
+            now_ns=at.now_ns,
+            seen_ns=line.seen_ns,
+            after_s=line.after_s,
+            beat_age_s=at.beat_age_s,
+            down=machine.state == "down",
+        )
+
+    def card(self, machine: Machine, at: Moment) -> Card:
+        """One asset in numbers."""
+        known = [line for line in machine.lines if line.seen_ns]
+        grades = [severity(line.quality) for line in known]
+        account = machine.account
+        return Card(
+            name=machine.asset.name,
+            state=machine.state,
+            state_text=machine.state_text,
+            state_ms=machine.state_ns / 1e6 if machine.state_ns else None,
+            tags=len(machine.lines),
+            silent=len(machine.lines) - len(known),
+            bad=grades.count(2),
+            uncertain=grades.count(1),
+            outside=sum(1 for line in known if line.outside),
+            stale=sum(1 for line in known if self.stale(line, at)),
+            seen_ms=max((line.seen_ns for line in known), default=0) / 1e6 or None,
+            read=account.read if account else None,
+            sent=account.sent if account else None,
+            published=account.published if account else None,
+            lost=account.lost if account else None,
+            healed=account.healed if account else None,
+        )
+
+    def cards(self, at: Moment) -> list[Card]:
+        """Every asset in numbers, in the catalog's order."""
+        return [self.card(machine, at) for machine in self.machines.values()]
+
+    def attention(self, at: Moment, limit: int = 40) -> tuple[list[Line], int]:
+        """Tags that need a look, worst first, and how many more there are.
+
+        A tag whose asset is down, or whose link is silent, is not listed for that: the asset's or the link's own line
+        says it once for all of them.
+        """
+        found = []
+        for machine in self.machines.values():
+            if machine.state == "down":
+                continue
+            for line in machine.lines:
+                if not line.seen_ns:
+                    continue
+                grade = severity(line.quality)
+                silent = self.stale(line, at) is Stale.SILENT
+                if grade or silent or line.outside:
+                    found.append((-grade, not silent, line.tag.asset, line.series, line))
+        found.sort(key=lambda one: one[:4])
+        return [one[-1] for one in found[:limit]], max(len(found) - limit, 0)
+
+    def _line(self, view: TagView, before: Line | None, machine: Machine) -> Line:
+        tag = view.tag
+        line = before or Line(view.series, tag, None, "", 0.0)
+        line.tag, line.places, line.unit = tag, words.digits(tag), words.unit(tag.unit)
+        line.current = view.current
+        line.collector = machine.asset.collector
+        line.after_s = stale_after(tag.scan_s, tag.max_silence_s)
+        return line
+
+
+EXACT = 2**53
+"""From here on a JavaScript number cannot hold every integer (ECMA-262, 6.1.6.1), so JSON carries it as text."""
+
+
+def wire_value(value: Value) -> Value:
+    """A value as JSON carries it: an integer beyond 2**53 as text; NaN and infinities become null in the encoder."""
+    if type(value) is int and not -EXACT <= value <= EXACT:
+        return str(value)
+    return value

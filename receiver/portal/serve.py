@@ -1,0 +1,170 @@
+"""Binds the address, serves the pages until a signal, and says where they are.
+
+A taken port moves up by one, at most `PORTS` times, and the address that was really bound is written to
+`state/portal.json` by rename once the pages answer: nobody has to guess it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+
+from protocol.errors import ConfigError
+from receiver.outputs.historian.views import Scope
+from receiver.portal.app import create_app
+
+PORTS = 20
+"""How far a taken port moves up."""
+
+STUCK_MS = 30_000
+"""A connection whose other end takes nothing for this long is closed by the kernel [ms] (tcp(7), TCP_USER_TIMEOUT)."""
+
+CONNECTIONS = 512
+"""Most at once; above, 503: bounds file descriptors and buffers."""
+
+WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never chosen
+"""Listening on every interface."""
+
+
+def run(history: Path, state: Path, listen: str, scope: Scope, *, names: Sequence[str] = ()) -> None:
+    """Serve the pages until SIGINT or SIGTERM.
+
+    Args:
+        history: Folder of the historian's store.
+        state: State folder: reports are read there, `portal.json` is written there.
+        listen: `host:port`.
+        scope: Whose machines the pages show.
+        names: Further host names of the pages, as behind a proxy.
+
+    Raises:
+        ConfigError: The address cannot be bound.
+    """
+    host, port = split(listen)
+    sock = bind(host, port)
+    wild = host in WILDCARDS
+    hosts = [*names, socket.gethostname()] if wild else [*names, host]
+    app = create_app(history, state, scope, clock=time.time_ns, hosts=hosts, any_address=wild)
+    note = state / "portal.json"
+    try:
+        _serve(app, sock, lambda: _write(note, {"url": url(sock), "pid": os.getpid()}))
+    finally:
+        sock.close()
+        note.unlink(missing_ok=True)
+
+
+def serve(app: Starlette, host: str, port: int, *, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Serve an application until SIGINT or SIGTERM; `ready` gets its address once it answers.
+
+    Raises:
+        ConfigError: The address cannot be bound.
+    """
+    with bind(host, port) as sock:
+        _serve(app, sock, lambda: ready(url(sock)))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening-to-be TCP socket at the port, or at one of the `PORTS` above it; port 0 takes any.
+
+    Raises:
+        ConfigError: None of them is free, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for tried in range(port, min(port + PORTS, 65535) + 1):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
+            sock.bind((host, tried))
+            sock.listen(128)
+        except OSError as error:
+            sock.close()
+            if error.errno != 98:  # EADDRINUSE
+                text = f"portal.listen: {host}:{tried} cannot be bound: {error.strerror}"
+                raise ConfigError(text, hint="Name an address of this machine, such as 127.0.0.1:8600.") from error
+        else:
+            return sock
+    hint = "Stop what listens there, or choose another port."
+    raise ConfigError(f"portal.listen: {host}:{port} and the {PORTS} ports above it are taken", hint=hint)
+
+
+def split(listen: str) -> tuple[str, int]:
+    """`host:port`, the host in brackets where it is IPv6; unlike the link's address it may be a name, or port 0 (any).
+
+    Raises:
+        ConfigError: It is not of that form.
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"portal.listen: {listen!r} is not host:port", hint='Write it as "127.0.0.1:8600".')
+    return host.strip("[]"), int(port)
+
+
+def url(sock: socket.socket) -> str:
+    """Where a browser on this machine finds the pages."""
+    host, port = sock.getsockname()[:2]
+    if host in WILDCARDS:
+        host = "::1" if host == "::" else "127.0.0.1"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class Server(uvicorn.Server):
+    """Says when it serves, and lets go of open streams before it waits for connections to end."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], leave: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready, self._leave = ready, leave
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leave()
+        await super().shutdown(sockets)
+
+
+def configured(app: Starlette) -> uvicorn.Config:
+    """How uvicorn is run: quiet, bounded, and told nothing about itself in its answers."""
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def _serve(app: Starlette, sock: socket.socket, ready: Callable[[], None]) -> None:
+    logging.getLogger("uvicorn.error").addFilter(_expected)
+    with contextlib.suppress(KeyboardInterrupt):
+        Server(configured(app), ready, app.state.live.streams.close).run(sockets=[sock])
+
+
+def _expected(record: logging.LogRecord) -> bool:
+    """False for the line uvicorn writes when a live stream is ended from our side: that is how slow readers leave."""
+    return "returned without completing response" not in record.getMessage()
+
+
+def _write(path: Path, body: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    beside.write_bytes(orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE))
+    beside.replace(path)

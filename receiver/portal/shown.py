@@ -1,0 +1,142 @@
+"""What the templates and the live stream show of a tag: its last value in words, with every reason to doubt it.
+
+The same few fields are filled in here for the first page and by `static/asset.js` afterwards; the classes on the
+elements come from them, so that a state has one look wherever it appears.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from protocol.sample import severity
+from receiver.portal import words
+from receiver.portal.freshness import Stale
+from receiver.portal.picture import Line, Moment, Picture
+
+STALE_WORDS = {
+    Stale.LINK: "link silent",
+    Stale.DOWN: "asset down",
+    Stale.SILENT: "not renewed",
+}
+
+BAR_WIDTH = 120.0
+"""Of the small bar [SVG user units]; its marker stays inside by half its own width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A value against its range and normal band, as x positions in a bar of `BAR_WIDTH`."""
+
+    low: float
+    """The bar's left end, in the tag's unit."""
+    high: float
+    band_x: float
+    band_width: float
+    mark_x: float | None
+    """None where there is no number to mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One tag as a row of a table."""
+
+    line: Line
+    text: str
+    """The value in words, without unit."""
+    letter: str
+    """`U` or `B`, empty when good."""
+    grade: str
+    """`good`, `uncertain` or `bad`."""
+    quality: str
+    """The StatusCode in words, with the protocol's own code."""
+    outside: str
+    """`high`, `low` or empty."""
+    stale: str
+    """Why it is stale, in words; empty while it is fresh."""
+    age_s: float | None
+    """Since it was last renewed; None where it never was."""
+    bar: Bar | None
+
+
+def show(picture: Picture, line: Line, at: Moment) -> Shown:
+    """The tag at one moment."""
+    known = line.seen_ns > 0
+    grade = severity(line.quality)
+    stale = picture.stale(line, at) if known else None
+    return Shown(
+        line=line,
+        text=line.written if known else words.NOTHING,
+        letter=words.LETTERS[grade] if known else "",
+        grade=words.WORDS[grade] if known else "none",
+        quality=line.quality_text if known else "no value yet",
+        outside=line.outside,
+        stale=STALE_WORDS[stale] if stale else "",
+        age_s=(at.now_ns - line.seen_ns) / 1e9 if known else None,
+        bar=bar(line),
+    )
+
+
+def bar(line: Line) -> Bar | None:
+    """The small bar; None for a tag that has neither a range nor a normal band, and for texts and states."""
+    tag = line.tag
+    if tag.states or tag.type in ("bool", "string"):
+        return None
+    low, high = tag.low, tag.high
+    if low is None or high is None or not low < high:
+        if tag.normal_low is None or tag.normal_high is None or not tag.normal_low < tag.normal_high:
+            return None
+        margin = (tag.normal_high - tag.normal_low) / 2
+        low, high = tag.normal_low - margin, tag.normal_high + margin
+
+    def at(value: float) -> float:
+        return round(min(max((value - low) / (high - low), 0.0), 1.0) * BAR_WIDTH, 1)
+
+    band_from = at(low if tag.normal_low is None else tag.normal_low)
+    band_to = at(high if tag.normal_high is None else tag.normal_high)
+    banded = tag.normal_low is not None or tag.normal_high is not None
+    value = line.value
+    marked = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    return Bar(
+        low=low,
+        high=high,
+        band_x=band_from if banded else 0.0,
+        band_width=max(band_to - band_from, 0.0) if banded else 0.0,
+        mark_x=at(float(value)) if marked and value is not None and not isinstance(value, str) else None,
+    )
+
+
+def reasons(one: Shown) -> str:
+    """Everything that is wrong with the tag, worst first, in words."""
+    found = []
+    if one.grade in ("bad", "uncertain"):
+        found.append(f"{one.grade}: {one.quality}" if one.quality != one.grade else one.grade)
+    if one.stale:
+        found.append(f"STALE: {one.stale}")
+    if one.outside:
+        found.append("above normal" if one.outside == "high" else "below normal")
+    return "; ".join(found)
+
+
+def attention(picture: Picture, at: Moment) -> dict[str, Any]:
+    """The tags that need a look, as the overview and its live stream list them."""
+    lines, more = picture.attention(at)
+    rows = []
+    for line in lines:
+        one = show(picture, line, at)
+        rows.append(
+            {
+                "series": line.series,
+                "asset": line.tag.asset,
+                "tag": line.tag.name,
+                "text": one.text,
+                "unit": line.unit,
+                "letter": one.letter,
+                "grade": one.grade,
+                "outside": one.outside,
+                "stale": one.stale,
+                "why": reasons(one),
+                "seen_ms": line.seen_ns / 1e6,
+            }
+        )
+    return {"rows": rows, "more": more}

@@ -1,0 +1,29 @@
+// Appending live samples to a curve that the server made: into its last bucket, or into a new one.
+
+// Returns false where the sample does not belong at the end (it is older), so that the curve should be fetched anew.
+export function append(curve, { time, value, bad }, afterMs) {
+  const { at_ms: at, low, high, mean, count, bad: bads, width_ms: width } = curve;
+  const last = at.length - 1;
+  const number = typeof value === "boolean" ? Number(value) : value;
+  const usable = !bad && typeof number === "number" && Number.isFinite(number);
+  if (last >= 0 && time <= at[last] + width / 2) {
+    if (time < at[last] - width / 2) return false;
+    if (usable) {
+      const held = count[last];
+      mean[last] = held ? (mean[last] * held + number) / (held + 1) : number;
+      low[last] = held ? Math.min(low[last], number) : number;
+      high[last] = held ? Math.max(high[last], number) : number;
+      count[last] += 1;
+    } else bads[last] += 1;
+    return true;
+  }
+  const silent = last >= 0 && time - at[last] > Math.max(afterMs, 2 * width);
+  const point = usable ? number : null;
+  at.push(time);
+  low.push(point);
+  high.push(point);
+  mean.push(point);
+  count.push(usable ? 1 : 0);
+  bads.push(usable ? 0 : 1);
+  return !silent;
+}

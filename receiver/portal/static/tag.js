@@ -1,0 +1,216 @@
+// One tag: its value now, its chart over a range that follows or stands still, and the numbers beside it.
+
+import { Chart } from "./chart.js";
+import { all, make, mark, one, say, show } from "./dom.js";
+import { count, moment, number, written } from "./format.js";
+import { Line, grade, gradeIn } from "./line.js";
+import { append } from "./curve.js";
+import * as stream from "./stream.js";
+import { localTimes, tick, told } from "./strip.js";
+
+const SAMPLES = 20;
+const LEAST_MS = 1000;
+const MOST_MS = 400 * 86400e3;
+
+const line = new Line(one("#now"));
+const frame = one("#chart");
+const unit = one("#now").dataset.unit;
+const series = document.body.dataset.series;
+// Either `live` with a length, or a fixed stretch of time [ms].
+const view = { live: frame.dataset.span !== "", from: Number(frame.dataset.from), to: Number(frame.dataset.to) };
+let curve = null;
+let asked = 0;
+let fetched = -Infinity;
+let drawn = 0;
+let gapsSeen = "";
+let lastTime = null;
+
+const chart = new Chart(frame, {
+  tag: line.tag, normal: line.normal, now: stream.now,
+  picked: (from, to) => go(from, to, false),
+  pointed: readout,
+});
+const length = () => view.to - view.from;
+
+// Ask for the range and draw it; an answer that was overtaken by a later question is thrown away.
+async function load() {
+  const mine = (asked += 1);
+  fetched = performance.now();
+  const buckets = Math.min(1000, Math.max(100, Math.floor(frame.clientWidth)));
+  const query = new URLSearchParams({ series, from: view.from.toFixed(3), to: view.to.toFixed(3), buckets });
+  const answer = await fetch(`/api/trend?${query}`).catch(() => null);
+  if (mine !== asked || !answer?.ok) return;
+  curve = await answer.json();
+  if (mine !== asked) return;
+  chart.show(curve, view.from, view.to);
+  mark(frame, "drawn", true);
+  summary();
+}
+
+function go(from, to, live) {
+  const middle = (from + to) / 2;
+  const size = Math.min(Math.max(to - from, LEAST_MS), MOST_MS);
+  Object.assign(view, { live, from: middle - size / 2, to: middle + size / 2 });
+  if (live) Object.assign(view, { from: stream.now() - size, to: stream.now() });
+  address();
+  buttons();
+  load();
+}
+
+// The address bar names what is shown, so that it can be sent to a colleague.
+function address() {
+  const query = view.live
+    ? `?range=${Math.max(1, Math.round(length() / 1000))}`
+    : `?from=${Math.round(view.from)}&to=${Math.round(view.to)}`;
+  history.replaceState(null, "", location.pathname + query);
+}
+
+function buttons() {
+  for (const link of all("[data-range]")) {
+    const on = view.live && Math.abs(Number(link.dataset.range) * 1000 - length()) < 1;
+    if (on) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  one('[data-do="live"]').setAttribute("aria-pressed", String(view.live));
+  const [from, to] = all("#custom input");
+  from.value = moment(view.from).replace(" ", "T");
+  to.value = moment(view.to).replace(" ", "T");
+}
+
+const doings = {
+  earlier: () => go(view.from - length() / 2, view.to - length() / 2, false),
+  later: () => {
+    const to = view.to + length() / 2;
+    if (to >= stream.now()) go(stream.now() - length(), stream.now(), true);
+    else go(view.from + length() / 2, to, false);
+  },
+  in: () => zoom(0.5),
+  out: () => zoom(2),
+  fit: () => one('[data-do="fit"]').setAttribute("aria-pressed", String(chart.toggleFit())),
+  live: () => go(view.from, view.to, !view.live),
+};
+
+function zoom(factor) {
+  if (view.live) return go(view.to - length() * factor, view.to, true);
+  const middle = (view.from + view.to) / 2;
+  return go(middle - (length() * factor) / 2, middle + (length() * factor) / 2, false);
+}
+
+const keys = { ArrowLeft: "earlier", ArrowRight: "later", "+": "in", "=": "in", "-": "out", l: "live", f: "fit" };
+frame.addEventListener("keydown", (event) => {
+  if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  doings[keys[event.key]]();
+});
+for (const button of all("[data-do]")) button.addEventListener("click", () => doings[button.dataset.do]());
+for (const link of all("[data-range]")) {
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    go(stream.now() - Number(link.dataset.range) * 1000, stream.now(), true);
+  });
+}
+one("#custom").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const [from, to] = all("#custom input").map((input) => new Date(input.value).getTime());
+  const fault = from < to ? "" : "The end must be later than the start.";
+  one("#custom [name=to]").setCustomValidity(fault);
+  if (fault) one("#custom").reportValidity();
+  else go(from, to, false);
+});
+one("#custom").addEventListener("input", () => one("#custom [name=to]").setCustomValidity(""));
+
+// What stands under the cursor, in words.
+function readout(at, ms) {
+  const node = one("#readout");
+  const hole = ms === null ? null : curve?.holes.find((one) => ms >= one.from_ms && ms <= (one.to_ms ?? stream.now()));
+  if (hole) return say(node, `${moment(ms)}   ${hole.text}`);
+  if (at === null || ms === null || !curve || curve.at_ms[at] === undefined) return say(node, "\u00a0");
+  const { at_ms: times, mean, low, high, count: counts, bad } = curve;
+  const parts = [moment(times[at], "tenths")];
+  if (mean[at] === null) parts.push(bad[at] ? "no usable value" : "no sample");
+  else parts.push(`${exact(mean[at])} ${unit}`.trim());
+  if (low[at] !== null && low[at] !== high[at]) parts.push(`${exact(low[at])} to ${exact(high[at])}`);
+  if (counts[at] > 1) parts.push(`${count(counts[at])} samples`);
+  if (bad[at]) parts.push(`${count(bad[at])} bad`);
+  return say(node, parts.join("   "));
+}
+
+function exact(value) {
+  const named = Number.isInteger(value) && (line.tag.type === "bool" || line.tag.states.length);
+  if (named) return written(line.tag, line.tag.type === "bool" ? Boolean(value) : value);
+  return line.tag.type.startsWith("float") ? number(value, line.tag.places) : number(value, Number.isInteger(value) ? 0 : null);
+}
+
+function summary() {
+  const { summary: held, holes } = curve;
+  for (const name of ["low", "high", "mean"].filter((name) => one(`[data-sum="${name}"]`))) {
+    say(one(`[data-sum="${name}"]`), held[name] === null ? "\u2014" : `${exact(held[name])} ${unit}`.trim());
+  }
+  for (const name of ["count", "bad"]) say(one(`[data-sum="${name}"]`), count(held[name]));
+  mark(one('[data-sum="bad"]'), "mark", held.bad ? "bad" : "");
+  const rows = holes.map((hole) => make("li", { data: { kind: hole.kind } }, `${moment(hole.from_ms)}: ${hole.text}`));
+  one("[data-holes]").replaceChildren(...(rows.length ? rows : [make("li", { class: "none" }, "None in this range.")]));
+}
+
+function values(rows) {
+  for (const row of rows) {
+    const [, time, value, code, words] = row;
+    const again = time === lastTime; // renewed, or told once more: no new sample
+    lastTime = time;
+    line.take(row);
+    say(one('[data-sum="last"]'), `${written(line.tag, value)} ${unit}`.trim());
+    if (again) continue;
+    if (curve && view.live && !append(curve, { time, value: numeric(value), bad: grade(code) === "bad" }, line.after * 1000)) fetched = -Infinity;
+    sample(time, value, code, words);
+  }
+}
+
+// A number to draw, also of an integer that travels as text because it is beyond 2**53; a text is none.
+const numeric = (value) => (typeof value === "string" && line.tag.type !== "string" ? Number(value) : value);
+
+// The newest samples; a value that was only renewed is no new sample.
+function sample(time, value, code, words) {
+  const body = one("[data-samples]");
+  const stamp = moment(time, "tenths");
+  if (!view.live || body.firstElementChild?.dataset.at === String(time) || one(".when", body)?.textContent === stamp) return;
+  one(".none", body)?.remove();
+  const quality = make("span", { class: "grade" }, make("span", { class: "grade-text" }));
+  gradeIn(quality, code, words);
+  body.prepend(make("tr", { data: { at: time } },
+    make("td", { class: "when" }, stamp),
+    make("td", { class: "num value", data: { grade: grade(code) } }, make("span", { class: "v" }, written(line.tag, value))),
+    make("td", { class: "quality" }, quality)));
+  while (body.children.length > SAMPLES) body.lastElementChild.remove();
+}
+
+function link(link) {
+  told(link);
+  line.down = link.down.includes(one("#now").dataset.asset);
+  const gaps = JSON.stringify(link.gaps.map((gap) => [gap.stream, gap.first, gap.last]));
+  if (gaps !== gapsSeen) {
+    if (gapsSeen) fetched = Math.min(fetched, performance.now() - 8000); // healed or torn: ask again soon
+    gapsSeen = gaps;
+  }
+}
+
+// A chart that follows moves each time its picture would change by a pixel, and is fetched anew now and then.
+function follow() {
+  line.tick();
+  if (!view.live || !curve || document.hidden) return;
+  const pixel = length() / Math.max(frame.clientWidth, 1);
+  if (stream.now() - drawn < Math.max(pixel, 200)) return;
+  drawn = stream.now();
+  Object.assign(view, { from: drawn - length(), to: drawn });
+  const renewMs = Math.min(Math.max(length() / 100, 10000), 60000);
+  if (performance.now() - fetched > renewMs) load();
+  else chart.slide(view.from, view.to);
+}
+
+show(one(".zoom"), true);
+localTimes();
+buttons();
+load();
+stream.listen({ link, values });
+setInterval(tick, 500);
+setInterval(follow, 200);

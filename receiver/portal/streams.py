@@ -1,0 +1,169 @@
+"""Server-sent events: who listens to what, and how a slow reader is kept from holding up the others.
+
+A listener has a topic (the overview, one asset, one tag) and a bounded queue. `publish` never waits: where a queue is
+full the listener is dropped, its connection ends, and the browser comes back by itself and gets a whole new snapshot.
+So memory is bounded by listeners x QUEUE, and nobody sees values with a hole in between.
+
+Source of the format: HTML standard, 9.2 (Server-sent events).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+QUEUE = 40
+"""Messages that may wait for one listener: eight seconds of five a second."""
+
+LISTENERS = 200
+"""Most listeners at once; one more is turned away with 503 and tries again."""
+
+QUIET_S = 5.0
+"""A comment is sent when nothing else was for this long [s], so that a dead connection is noticed."""
+
+RETRY_MS = 1000
+"""How soon a browser comes back after a broken stream [ms]."""
+
+_START: dict[str, Any] = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/event-stream"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a page wants to hear beside the link."""
+
+    asset: str | None = None
+    series: int | None = None
+
+    @property
+    def overview(self) -> bool:
+        """Every asset in numbers, no single values."""
+        return self.asset is None and self.series is None
+
+
+@dataclass(eq=False, slots=True)
+class Listener:
+    """One open stream."""
+
+    topic: Topic
+    queue: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(QUEUE))
+    dropped: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Streams:
+    """Every open stream."""
+
+    def __init__(self) -> None:
+        self.listeners: set[Listener] = set()
+        self.slow = 0
+        """Listeners dropped because they read too slowly."""
+
+    def publish(self, topic: Topic, message: bytes) -> None:
+        """Hand a message to the listeners of one topic."""
+        for listener in [one for one in self.listeners if one.topic == topic]:
+            self.hand(listener, message)
+
+    def everyone(self, message: bytes) -> None:
+        """Hand a message to every listener."""
+        for listener in list(self.listeners):
+            self.hand(listener, message)
+
+    def hand(self, listener: Listener, message: bytes) -> None:
+        """Put a message into one queue; a full one ends its listener."""
+        try:
+            listener.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self.slow += 1
+            self.end(listener)
+
+    def end(self, listener: Listener) -> None:
+        """Take a listener off the list and let its connection go."""
+        self.listeners.discard(listener)
+        listener.dropped.set()
+
+    def close(self) -> None:
+        """End every stream; the pages are being stopped."""
+        for listener in list(self.listeners):
+            self.end(listener)
+
+    def topics(self) -> set[Topic]:
+        """What anybody listens to."""
+        return {listener.topic for listener in self.listeners}
+
+    @property
+    def full(self) -> bool:
+        """No further listener is taken."""
+        return len(self.listeners) >= LISTENERS
+
+
+class EventStream:
+    """The response of `/live`: first the snapshot, then what `Streams` hands over, until either side ends it."""
+
+    def __init__(self, streams: Streams, topic: Topic, first: Callable[[Topic], Sequence[bytes]]) -> None:
+        """
+        Args:
+            streams: Where the listener is put.
+            topic: What it wants to hear.
+            first: Makes the snapshot; called when the listener is already on the list, so that nothing falls between.
+        """
+        self._streams, self._first = streams, first
+        self._listener = Listener(topic)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one stream (ASGI 3.0)."""
+        await send(_START)
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
+        self._streams.listeners.add(self._listener)
+        loop = asyncio.get_running_loop()
+        tasks = [
+            loop.create_task(self._pump(send)),
+            loop.create_task(_gone(receive)),
+            loop.create_task(self._dropped()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._streams.end(self._listener)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _pump(self, send: Send) -> None:
+        queue = self._listener.queue
+        message = b"".join((f"retry: {RETRY_MS}\n\n".encode(), *self._first(self._listener.topic)))
+        while True:
+            await send({"type": "http.response.body", "body": message, "more_body": True})
+            try:
+                parts = [await asyncio.wait_for(queue.get(), QUIET_S)]
+                while not queue.empty():
+                    parts.append(queue.get_nowait())
+                message = b"".join(parts)
+            except TimeoutError:
+                message = b": still here\n\n"
+
+    async def _dropped(self) -> None:
+        await self._listener.dropped.wait()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def event(name: str, body: Any) -> bytes:
+    """One message: `name` is the event's type, `body` plain values and numpy arrays; NaN becomes null."""
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n\n"

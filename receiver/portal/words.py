@@ -1,0 +1,189 @@
+"""How numbers, units, qualities and spans of time are written, the same on the server and in `static/format.js`.
+
+A number has the decimals its instrument deserves: a thousandth of the range, so 0 to 16 bar shows 6.42 and 0 to
+3600 r/min shows 2980. A tag without a range gets five significant digits. Digits are grouped in threes by a narrow
+no-break space from 10 000 up; ties are rounded away from zero, as `Number.toFixed` does.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Decimal
+
+from protocol.catalog import Tag
+from protocol.sample import Quality, Value, severity
+
+THIN = "\N{NARROW NO-BREAK SPACE}"
+NOTHING = "\N{EM DASH}"
+"""Written where there is no value, and for NaN and infinities, which JSON cannot carry."""
+
+_UNITS = {
+    "Cel": "°C",
+    "[degF]": "°F",
+    "[psi]": "psi",
+    "Ohm": "Ω",
+    "kOhm": "kΩ",
+    "MOhm": "MΩ",
+    "deg": "°",
+    "1": "",
+    "[ppm]": "ppm",
+    "[ppb]": "ppb",
+    "[pH]": "pH",
+}
+"""UCUM codes that people write otherwise; any other code is shown as it is, with `u` for micro and digits raised."""
+
+_RAISED = str.maketrans("23", "²³")
+
+_QUALITIES: dict[int, str] = {
+    Quality.GOOD: "good",
+    Quality.UNCERTAIN: "uncertain",
+    Quality.UNCERTAIN_LAST_USABLE: "last usable value",
+    Quality.UNCERTAIN_SUBSTITUTE: "substitute value",
+    Quality.UNCERTAIN_SENSOR: "sensor not accurate",
+    0x408F0000: "no communication, last usable value",
+    0x40920000: "initial value",
+    0x40940000: "outside engineering range",
+    0x40950000: "too few sources",
+    Quality.BAD: "bad",
+    Quality.BAD_COMMUNICATION: "communication error",
+    Quality.BAD_TIMEOUT: "timeout",
+    Quality.BAD_NO_DATA: "no data",
+    Quality.BAD_NODE_UNKNOWN: "address unknown to the device",
+    Quality.BAD_NOT_SUPPORTED: "not supported by the device",
+    Quality.BAD_OUT_OF_RANGE: "out of range",
+    Quality.BAD_CONFIGURATION: "configuration error",
+    Quality.BAD_NOT_CONNECTED: "not connected",
+    Quality.BAD_DEVICE_FAILURE: "device failure",
+    Quality.BAD_SENSOR_FAILURE: "sensor failure",
+    Quality.BAD_DECODING: "value could not be decoded",
+    0x80310000: "no communication",
+    0x80320000: "waiting for the first value",
+    0x808D0000: "out of service",
+}
+"""By the upper 16 bits, which name the condition; the lower ones are flags (OPC 10000-4, 7.39.1)."""
+
+_NATIVE = {"modbus": "Modbus exception", "enip": "CIP status", "opcua": "OPC UA code"}
+"""What the protocol's own code is called, by collector."""
+
+LETTERS = ("", "U", "B")
+"""Shown beside the value, by severity."""
+
+WORDS = ("good", "uncertain", "bad")
+
+
+def digits(tag: Tag) -> int | None:
+    """Decimals of the tag's values; None where it has no range and takes five significant digits."""
+    if tag.type in ("float16", "float32", "float64"):
+        for low, high in ((tag.low, tag.high), (tag.normal_low, tag.normal_high)):
+            if low is not None and high is not None and high > low:
+                return min(max(0, math.ceil(-math.log10((high - low) / 1000) - 1e-9)), 9)
+        return None
+    return 0
+
+
+def number(value: float, places: int | None) -> str:
+    """A finite number with `places` decimals, or with five significant digits.
+
+    Very small and very large numbers without a fixed number of decimals are written as 1.2345e-7.
+    """
+    if not math.isfinite(value):
+        return NOTHING
+    if places is None:
+        size = abs(value)
+        if size != 0 and not 1e-4 <= size < 1e9:
+            mantissa, _, power = f"{Decimal(value):.4e}".partition("e")
+            return f"{mantissa}e{int(power)}".replace("-", "\N{MINUS SIGN}")
+        places = 3 if size == 0 else min(max(0, 4 - math.floor(math.log10(size))), 8)
+    exact = Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    return grouped(f"{exact:f}")
+
+
+def grouped(text: str) -> str:
+    """Plain digits in threes from five digits up, a true minus sign, and no minus on a zero."""
+    sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
+    whole, dot, rest = text.partition(".")
+    if len(whole) > 4:
+        whole = f"{int(whole):,}".replace(",", THIN)
+    minus = "\N{MINUS SIGN}" if sign and text.strip("0.") else ""
+    return minus + whole + dot + rest
+
+
+def count(value: int) -> str:
+    """A counter."""
+    return grouped(str(value))
+
+
+def plain(tag: Tag, value: Value) -> Value:
+    """The value as the device meant it: an unsigned 64-bit integer that travelled as two's complement is put right."""
+    if tag.type == "uint64" and type(value) is int and value < 0:
+        return value + 2**64
+    return value
+
+
+def written(tag: Tag, value: Value, places: int | None) -> str:
+    """The value as a person reads it, without its unit."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or tag.states:
+        state = state_name(tag, value)
+        if state:
+            return state
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return grouped(str(value))
+    return number(value, places)
+
+
+def state_name(tag: Tag, value: float) -> str:
+    """The name of an enumeration's value, empty where it has none."""
+    at = int(value) if math.isfinite(value) and value == int(value) else -1
+    return tag.states[at] if 0 <= at < len(tag.states) else ""
+
+
+def unit(code: str) -> str:
+    """A UCUM code as people write it: `Cel` is °C, `m3/h` is m³/h, `um/s` is µm/s."""
+    if code in _UNITS:
+        return _UNITS[code]
+    parts = []
+    for part in code.split("/"):
+        known = _UNITS.get(part, part)
+        if len(known) > 1 and known[0] == "u" and known[1:] in ("m", "s", "A", "V", "g", "L", "bar", "S", "W", "F"):
+            known = "µ" + known[1:]
+        parts.append(known.translate(_RAISED) if known[-1:] in "23" and known[:-1].isalpha() else known)
+    return "/".join(parts).replace(".", "·")
+
+
+def quality(code: int, native: int = 0, collector: str = "") -> str:
+    """A StatusCode in words, with the protocol's own code: `not supported by the device (Modbus exception 2)`.
+
+    A code without a name here is written in hexadecimal.
+    """
+    text = _QUALITIES.get(code & 0xFFFF0000) or f"{WORDS[severity(code)]} 0x{code:08X}"
+    return f"{text} ({_NATIVE.get(collector, 'device code')} {native})" if native else text
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 3 h."""
+    if seconds < 0:
+        return "\N{MINUS SIGN}" + span(-seconds)
+    if seconds < 10:
+        return f"{math.floor(seconds * 10) / 10:.1f} s"
+    whole = math.floor(seconds)
+    for size, name, below, under in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size} {name} {rest} {under}" if rest else f"{whole // size} {name}"
+    return f"{whole} s"
+
+
+def share(part: float) -> str:
+    """A loss rate: 0 %, 0.02 %, 1.4 %, 23 %; never rounded down to zero."""
+    percent = part * 100
+    if percent <= 0:
+        return "0 %"
+    if percent < 0.01:
+        return "< 0.01 %"
+    return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %" if percent < 10 else f"{percent:.0f} %"
