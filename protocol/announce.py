@@ -77,8 +77,29 @@ def read_link(datagram: bytes) -> Link:
     return Link(*LINK.unpack(datagram)[3:9])
 
 
+def check_link(datagram: bytes, signers: Mapping[bytes, PublicKey]) -> Link:
+    """A LINK that one of the signers made, for whatever receiver.
+
+    Args:
+        signers: link-sign keys that are believed, by id.
+
+    Raises:
+        FrameError: KEY for an unknown signer, SIGNATURE, or the length's.
+    """
+    link = read_link(datagram)
+    signer = signers.get(link.signer)
+    if signer is None:
+        raise FrameError(Reason.KEY, size=len(datagram))
+    assert isinstance(signer.key, Ed25519PublicKey)
+    try:
+        signer.key.verify(datagram[_SIGNED:], _CONTEXT + datagram[:_SIGNED])
+    except InvalidSignature:
+        raise FrameError(Reason.SIGNATURE, size=len(datagram)) from None
+    return link
+
+
 def open_link(datagram: bytes, signers: Mapping[bytes, PublicKey], own: PrivateKey) -> bytes:
-    """The link key, once signature and receiver are right.
+    """The link key, once receiver and signature are right.
 
     Args:
         signers: link-sign keys that are believed, by id.
@@ -87,14 +108,11 @@ def open_link(datagram: bytes, signers: Mapping[bytes, PublicKey], own: PrivateK
     Raises:
         FrameError: KEY for another receiver or an unknown signer, SIGNATURE, or the length's.
     """
-    link = read_link(datagram)
-    signer = signers.get(link.signer)
-    if signer is None or link.receiver != own.public.id:
+    if read_link(datagram).receiver != own.public.id:
         raise FrameError(Reason.KEY, size=len(datagram))
-    assert isinstance(signer.key, Ed25519PublicKey)
+    link = check_link(datagram, signers)
     assert isinstance(own.key, X25519PrivateKey)
     try:
-        signer.key.verify(datagram[_SIGNED:], _CONTEXT + datagram[:_SIGNED])
         return LINK_SUITE.decrypt(link.sealed, own.key, info=_CONTEXT + datagram[:40])
-    except (InvalidSignature, InvalidTag, ValueError):
+    except (InvalidTag, ValueError):
         raise FrameError(Reason.SIGNATURE, size=len(datagram)) from None

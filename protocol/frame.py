@@ -32,14 +32,17 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from protocol.errors import FrameError, Reason
+from protocol.keys import derive
 from protocol.limits import BLOCK_BYTES, BLOCK_SHARDS, CODE_SHARDS, UDP_HEADERS, WIRE_VERSION
 from protocol.sample import Array
-from protocol.seal import derive
 
 MAGIC = b"CV"
 SHARD_HEADER = struct.Struct(">2sBBI8sQIBBBB")
 TAG_BYTES = 16
 SHARD_OVERHEAD = SHARD_HEADER.size + TAG_BYTES
+SHARD_START = struct.pack(">2sBB", MAGIC, WIRE_VERSION, 1)
+"""The first four bytes of every SHARD."""
+_SHARD_FIELDS = struct.Struct(">4xI8sQIBBBB")
 PROBE_HEADER = struct.Struct(">2sBBIHIII")
 
 
@@ -113,21 +116,27 @@ def read_shard(datagram: bytes | memoryview) -> Shard:
     Raises:
         FrameError: SHORT, LONG or GEOMETRY.
     """
-    if len(datagram) < SHARD_OVERHEAD + 1:
-        raise FrameError(Reason.SHORT, size=len(datagram))
-    shard = Shard(*SHARD_HEADER.unpack_from(datagram)[3:])
-    if not (
-        0 < shard.size <= BLOCK_BYTES
-        and 0 < shard.need <= min(BLOCK_SHARDS, shard.size)
-        and shard.need + shard.spare <= CODE_SHARDS
-        and shard.index < shard.need + shard.spare
-    ):
-        raise FrameError(Reason.GEOMETRY, size=len(datagram))
-    if len(datagram) != SHARD_OVERHEAD + shard.width:
-        raise FrameError(
-            Reason.LONG if len(datagram) > SHARD_OVERHEAD + shard.width else Reason.SHORT, size=len(datagram)
-        )
-    return shard
+    return Shard(*shard_fields(datagram))
+
+
+def shard_fields(datagram: bytes | memoryview) -> tuple[int, bytes, int, int, int, int, int, int]:
+    """The fields of `Shard` in its order, checked as `read_shard` does; a plain tuple for who reads 100,000 a second.
+
+    Raises:
+        FrameError: SHORT, LONG or GEOMETRY.
+    """
+    length = len(datagram)
+    if length <= SHARD_OVERHEAD:
+        raise FrameError(Reason.SHORT, size=length)
+    fields: tuple[int, bytes, int, int, int, int, int, int] = _SHARD_FIELDS.unpack_from(datagram)
+    _, _, _, size, need, spare, index, _ = fields
+    total = need + spare
+    if not (0 < size <= BLOCK_BYTES and 0 < need <= min(BLOCK_SHARDS, size) and index < total <= CODE_SHARDS):
+        raise FrameError(Reason.GEOMETRY, size=length)
+    width = -(-size // need)
+    if length != SHARD_OVERHEAD + width:
+        raise FrameError(Reason.LONG if length > SHARD_OVERHEAD + width else Reason.SHORT, size=length)
+    return fields
 
 
 class ShardTag:
