@@ -1,0 +1,99 @@
+"""The one way in: a UDP socket with one verb, `receive`.
+
+It is bound and nothing else: never connected, never a member of a group (joining one speaks to the network), and no
+call here could put a datagram on the wire. The kernel may hand over up to 64 equally long datagrams of one sender as
+one buffer (UDP_GRO); they are cut apart here. What the kernel dropped because nobody took it in time is told by the
+kernel itself (SO_RXQ_OVFL), so that it is never taken for loss on the link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import select
+import socket
+import struct
+import time
+
+from protocol.errors import ConfigError
+
+_RCVBUFFORCE, _RXQ_OVFL = 33, 40  # asm-generic/socket.h
+_UDP_GRO = 104  # linux/udp.h
+_LARGEST = 65_536
+_WORD = struct.Struct("=I")
+_CONTROL = 2 * socket.CMSG_SPACE(_WORD.size)
+
+
+class Inlet:
+    """Datagrams in, nothing out."""
+
+    def __init__(self, host: str, port: int, buffer_bytes: int) -> None:
+        """
+        Args:
+            host: IPv4 address of this machine, or a directed broadcast of its network.
+            port: UDP port.
+            buffer_bytes: Receive buffer asked for [bytes].
+
+        Raises:
+            ConfigError: the address is not this machine's, or it is taken.
+        """
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.buffer_bytes = _enlarge(self._socket, buffer_bytes)
+        """Receive buffer that the kernel granted [bytes]."""
+        self.kernel_drops = 0
+        """Datagrams that the kernel dropped at this socket, as of the last one received."""
+        self._socket.setsockopt(socket.SOL_SOCKET, _RXQ_OVFL, 1)
+        with contextlib.suppress(OSError):  # a kernel before 5.0 gives one datagram a call
+            self._socket.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            hint = "is another catch running?" if error.errno == errno.EADDRINUSE else "is it this machine's address?"
+            raise ConfigError(f"inlet.listen: {host}:{port}: {error.strerror}", hint=hint) from None
+        self._view = memoryview(bytearray(_LARGEST))
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+
+    def receive(self, until: float) -> list[memoryview]:
+        """The next datagrams; they lie in one buffer and are true until the next call.
+
+        Args:
+            until: Wait no longer than this [s, monotonic].
+
+        Returns:
+            Nothing where none came in time.
+        """
+        try:
+            return self._take()
+        except BlockingIOError:
+            wait_s = until - time.monotonic()
+        if wait_s > 0 and self._poll.poll(wait_s * 1000):
+            with contextlib.suppress(BlockingIOError):  # a datagram whose checksum was wrong wakes and is not there
+                return self._take()
+        return []
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()
+
+    def _take(self) -> list[memoryview]:
+        size, control, _, _ = self._socket.recvmsg_into([self._view], _CONTROL, socket.MSG_DONTWAIT)
+        each = size
+        for level, kind, data in control:
+            (value,) = _WORD.unpack_from(data)
+            if level == socket.IPPROTO_UDP and kind == _UDP_GRO:
+                each = value
+            elif level == socket.SOL_SOCKET and kind == _RXQ_OVFL:
+                self.kernel_drops += (value - self.kernel_drops) % 2**32  # the kernel counts in 32 bits
+        if each >= size:
+            return [self._view[:size]]
+        return [self._view[at : min(at + each, size)] for at in range(0, size, each)]
+
+
+def _enlarge(sock: socket.socket, size: int) -> int:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, size)  # needs CAP_NET_ADMIN
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)  # up to net.core.rmem_max
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel tells it with its own overhead
