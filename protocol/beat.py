@@ -19,11 +19,11 @@ from typing import Any
 
 import msgpack
 
-from protocol import body as bodies
 from protocol.errors import FrameError, Reason
 from protocol.frame import MAGIC, TAG_BYTES, Kind
+from protocol.keys import derive
 from protocol.limits import WIRE_VERSION
-from protocol.seal import derive
+from protocol.plain import plain
 
 _HEAD = struct.Struct(">2sBBIQQqB")
 WAITING_RANGES = 4
@@ -109,7 +109,7 @@ class BeatTag:
         if not hmac.compare_digest(self._tag(bare), datagram[-TAG_BYTES:]):
             raise FrameError(Reason.TAG, size=len(datagram))
         _, _, _, session, boot, counter, wall_ns, synced = _HEAD.unpack_from(datagram)
-        rest = bodies.plain(bare[_HEAD.size :])
+        rest = plain(bare[_HEAD.size :])
         try:
             return Beat(
                 session=session,

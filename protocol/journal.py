@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from protocol.block import KEPT
 from protocol.errors import StoreError
 from protocol.limits import SEGMENT_BYTES
 from protocol.ranges import Ranges
 from protocol.record import Record, to_bytes
-from protocol.seal import KEPT
 from protocol.segments import SYNCED, Place, read_kept, scan, segment_numbers, segment_path, sync_folder, write_file
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -24,7 +24,9 @@ from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey, Suite
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from protocol.errors import ConfigError
 
@@ -162,6 +164,30 @@ def show(path: Path) -> list[PublicKey]:
     if not files:
         raise ConfigError(f"no .pub file in {path}")
     return [key for file in files for key in load_public(file)]
+
+
+def derive(secret: bytes, label: str, context: bytes) -> bytes:
+    """32 bytes by HKDF-SHA256 (RFC 5869), `label` and context in `info`."""
+    info = b"checkvalve v1 " + label.encode() + b"\n" + context
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret)
+
+
+def from_bytes(kind: str, raw: bytes) -> PrivateKey:
+    """A key from its private bytes (SPEC.md, section 2), for vectors and benchmarks.
+
+    Raises:
+        ValueError: not a key of that kind.
+    """
+    return _private(kind, raw)
+
+
+def public_from_bytes(kind: str, raw: bytes) -> PublicKey:
+    """A public key from its bytes.
+
+    Raises:
+        ValueError: not a key of that kind.
+    """
+    return PublicKey(kind, raw, _public(kind, raw))
 
 
 def _side_of(kind: str) -> str:

@@ -1,100 +1,34 @@
 """A block closed: sealed with the epoch's key, or signed where it must be readable without one (SPEC.md, section 4).
 
-     0   2   magic    b"CB"
-     2   1   version  1
-     3   1   kind     Kind
-     4   8   stream   8 random bytes, drawn at each start of the packer
-    12   8   number   big-endian, from 0, up by one, never reused in a stream
-    20   4   epoch    which epoch key seals it; 0 in signed kinds
-    24  12   nonce    random; zero in signed kinds
-    36   ..  sealed kinds: AES-256-GCM over the packed body, 16-byte tag at the end; bytes 0 to 23 are associated data
-             signed kinds: the msgpack body, the signer's key id (8), an Ed25519 signature (64) over all before it
+    sealed kinds   AES-256-GCM over the packed body, 16-byte tag at the end; bytes 0 to 23 are associated data
+    signed kinds   the msgpack body, the signer's key id (8), an Ed25519 signature (64) over all before it
 
-The bytes made here are the block for ever: both disks keep them, so two journals can be compared by hash alone.
-No I/O, no clock; random bytes are handed in.
+The header before it is told in `block.py`. The bytes made here are the block for ever: both disks keep them, so two
+journals can be compared by hash alone. No I/O, no clock; random bytes are handed in.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 import msgpack
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from protocol import body as bodies
+from protocol.block import HEADER, MAGIC, Kind, read_header
 from protocol.errors import FrameError, Reason
-from protocol.keys import EPOCH_SUITE, PrivateKey, PublicKey
-from protocol.limits import BLOCK_BYTES, WIRE_VERSION
+from protocol.keys import EPOCH_SUITE, PrivateKey, PublicKey, derive
+from protocol.limits import WIRE_VERSION
+from protocol.plain import plain
 
-HEADER = struct.Struct(">2sBB8sQI12s")
 _ASSOCIATED = 24
 _SIGNED_TAIL = 8 + 64
 _CONTEXT = b"checkvalve v1 block\n"
-
-
-class Kind(IntEnum):
-    """What a block carries (SPEC.md, section 6)."""
-
-    OPEN = 1
-    EPOCH = 2
-    BATCH = 3
-    CATALOG = 4
-    STATE = 5
-    EVENT = 6
-    FILE = 7
-    TALLY = 8
-    HEAD = 9
-
-
-SIGNED = frozenset({Kind.OPEN, Kind.EPOCH, Kind.HEAD})
-"""Readable by anyone who holds the block, and by nobody alterable."""
-KEPT = frozenset({Kind.OPEN, Kind.EPOCH, Kind.CATALOG, Kind.HEAD})
-"""Kept apart from the segments, as long as anything of their stream is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The first 36 bytes of a block, read and not yet believed."""
-
-    kind: int
-    """A `Kind`, or a number that a later version gave a meaning."""
-    stream: bytes
-    number: int
-    epoch: int
-    nonce: bytes
-
-
-def read_header(block: bytes) -> Header:
-    """Read the header of a closed block.
-
-    Raises:
-        FrameError: SHORT, LONG, MAGIC or VERSION.
-    """
-    if len(block) < HEADER.size:
-        raise FrameError(Reason.SHORT, size=len(block))
-    if len(block) > BLOCK_BYTES:
-        raise FrameError(Reason.LONG, size=len(block))
-    magic, version, kind, stream, number, epoch, nonce = HEADER.unpack_from(block)
-    if magic != b"CB":
-        raise FrameError(Reason.MAGIC, size=len(block))
-    if version != WIRE_VERSION:
-        raise FrameError(Reason.VERSION, size=len(block))
-    return Header(kind, stream, number, epoch, nonce)
-
-
-def derive(secret: bytes, label: str, context: bytes) -> bytes:
-    """32 bytes by HKDF-SHA256 (RFC 5869), `label` and context in `info`."""
-    info = b"checkvalve v1 " + label.encode() + b"\n" + context
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret)
 
 
 class Seal:
@@ -117,7 +51,7 @@ class Seal:
         Args:
             nonce: 12 random bytes.
         """
-        header = HEADER.pack(b"CB", WIRE_VERSION, kind, self.stream, number, self.epoch, nonce)
+        header = HEADER.pack(MAGIC, WIRE_VERSION, kind, self.stream, number, self.epoch, nonce)
         return header + self._aead.encrypt(nonce, bodies.pack(body), header[:_ASSOCIATED])
 
     def open(self, block: bytes) -> dict[str, Any]:
@@ -137,7 +71,7 @@ class Seal:
 def sign(kind: Kind, stream: bytes, number: int, body: Mapping[str, Any], key: PrivateKey) -> bytes:
     """A signed block: OPEN, EPOCH or HEAD."""
     assert isinstance(key.key, Ed25519PrivateKey)
-    header = HEADER.pack(b"CB", WIRE_VERSION, kind, stream, number, 0, bytes(12))
+    header = HEADER.pack(MAGIC, WIRE_VERSION, kind, stream, number, 0, bytes(12))
     signed: bytes = header + msgpack.packb(body) + key.public.id
     return signed + key.key.sign(_CONTEXT + signed)
 
@@ -167,7 +101,7 @@ def verify(block: bytes, signers: Mapping[bytes, PublicKey]) -> dict[str, Any]:
 
 def signed_body(block: bytes) -> dict[str, Any]:
     """The body of a signed block whose signature is not in question here: one of our own, from our own disk."""
-    return bodies.plain(block[HEADER.size : -_SIGNED_TAIL])
+    return plain(block[HEADER.size : -_SIGNED_TAIL])
 
 
 def epoch_body(epoch: int, stream: bytes, epoch_key: bytes, receivers: list[PublicKey]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from protocol import batch, catalog
+from protocol.block import Kind
 from protocol.errors import FrameError, Reason
 from protocol.limits import TEXT_BYTES
-from protocol.seal import Kind
 from receiver.outputs.base import Batch, Event, Other, State, Tally
 
 Body = Batch | catalog.Page | State | Event | Tally | Other

@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 
 from protocol import seal
+from protocol.block import SIGNED, Kind, read_header
 from protocol.catalog import Asset, Page, Tag
 from protocol.errors import FrameError, Reason, StoreError
 from protocol.keys import PrivateKey, PublicKey
 from protocol.limits import STREAM_TAGS
 from protocol.record import How, Record
-from protocol.seal import Kind, Seal
+from protocol.seal import Seal
 from protocol.segments import START, Place, Reader, read_kept
 from receiver.blocks import content
 from receiver.outputs.base import Opened, Other, Stream
@@ -157,10 +158,10 @@ class Follower:
         return known
 
     def _open(self, one: Record, known: _Known) -> Opened | None:
-        header = seal.read_header(one.block)
+        header = read_header(one.block)
         if (header.stream, header.number) != (one.stream, one.number):
             raise FrameError(Reason.BODY, size=len(one.block))
-        if header.kind in seal.SIGNED:
+        if header.kind in SIGNED:
             body = seal.verify(one.block, self._signers)
             self._learn(header.kind, body, one.stream, known)
             return self._handed(one, known, Other(kind=header.kind, body=body)) if known.boot is not None else None

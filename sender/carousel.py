@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from protocol.block import Kind, read_header
 from protocol.record import Record
-from protocol.seal import Kind, read_header, signed_body
+from protocol.seal import signed_body
 from protocol.segments import kept_streams, read_kept
 
 ROUND = 30.0

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from protocol import batch, catalog, evidence, seal
+from protocol import batch, block, catalog, evidence, seal
 from protocol.catalog import Asset, Tag
 from protocol.evidence import HEAD_BLOCKS, Tree
 from protocol.keys import PrivateKey, PublicKey
@@ -113,7 +113,7 @@ class Packer:
         at = now()
         self._minute_at, self._epoch_at = at + MINUTE, at + EPOCH_PERIOD
         self._next_seal: Seal | None = None
-        self._signed(seal.Kind.OPEN, _open_body(site, boot, wall(), previous))
+        self._signed(block.Kind.OPEN, _open_body(site, boot, wall(), previous))
         self._seal = self._new_epoch()
         self._tally()
 
@@ -131,13 +131,13 @@ class Packer:
     def catalog(self, assets: Mapping[str, Asset], tags: Sequence[Tag]) -> None:
         """See `sink.Sink`."""
         for page in catalog.pages(assets, tags, first=self._pages):
-            self._sealed(seal.Kind.CATALOG, catalog.to_wire(page))
+            self._sealed(block.Kind.CATALOG, catalog.to_wire(page))
             self._pages = page.index + 1
 
     def state(self, asset: str, time_ns: int, what: str, text: str) -> None:
         """See `sink.Sink`. What was sampled before is closed first: numbers tell the order."""
         self.close()
-        self._sealed(seal.Kind.STATE, {"asset": asset, "time": time_ns, "what": what, "text": text[:1000]})
+        self._sealed(block.Kind.STATE, {"asset": asset, "time": time_ns, "what": what, "text": text[:1000]})
 
     def close(self) -> None:
         """Close the open batch, if there is one."""
@@ -192,26 +192,26 @@ class Packer:
 
     def _batch(self, rows: Columns, first_ns: int) -> None:
         body = {"first": first_ns, "last": self._wall(), "columns": batch.to_wire(rows)}
-        block = self._seal.close(seal.Kind.BATCH, self.number, body, self._entropy(12))
-        if len(block) > self._geometry.largest and len(rows) > 1:
+        sealed = self._seal.close(block.Kind.BATCH, self.number, body, self._entropy(12))
+        if len(sealed) > self._geometry.largest and len(rows) > 1:
             middle = len(rows) // 2
             self._batch(rows.take(np.arange(0, middle)), first_ns)
             self._batch(rows.take(np.arange(middle, len(rows))), first_ns)
             return
-        self._row_bytes += 0.3 * (max(len(block) / len(rows), 0.1) - self._row_bytes)
-        self._emit(block)
+        self._row_bytes += 0.3 * (max(len(sealed) / len(rows), 0.1) - self._row_bytes)
+        self._emit(sealed)
 
-    def _sealed(self, kind: seal.Kind, body: Mapping[str, Any]) -> None:
+    def _sealed(self, kind: block.Kind, body: Mapping[str, Any]) -> None:
         self._emit(self._seal.close(kind, self.number, body, self._entropy(12)))
 
-    def _signed(self, kind: seal.Kind, body: Mapping[str, Any]) -> None:
+    def _signed(self, kind: block.Kind, body: Mapping[str, Any]) -> None:
         self._emit(seal.sign(kind, self.stream, self.number, body, self._signer))
 
-    def _emit(self, block: bytes) -> None:
+    def _emit(self, closed: bytes) -> None:
         at = self._now()
-        need, spare = self._geometry.cut(len(block), self._load.rate(at))
-        self._load.note(self._geometry.on_wire(len(block)), at)
-        one = record(self.stream, self.number, need, spare, block, time_ns=self._wall())
+        need, spare = self._geometry.cut(len(closed), self._load.rate(at))
+        self._load.note(self._geometry.on_wire(len(closed)), at)
+        one = record(self.stream, self.number, need, spare, closed, time_ns=self._wall())
         self.number += 1
         self._entries.append(one.digest)
         self._append(one)
@@ -221,12 +221,12 @@ class Packer:
     def _new_epoch(self) -> Seal:
         self._epoch += 1
         key = self._entropy(32)
-        self._signed(seal.Kind.EPOCH, seal.epoch_body(self._epoch, self.stream, key, self._receivers))
+        self._signed(block.Kind.EPOCH, seal.epoch_body(self._epoch, self.stream, key, self._receivers))
         return Seal(key, self.stream, self._epoch)  # the key itself is forgotten here
 
     def _tally(self) -> None:
         counts = {asset: [count.read, count.sent] for asset, count in self._counts.items()}
-        self._sealed(seal.Kind.TALLY, {"time": self._wall(), "number": self.number, "assets": counts})
+        self._sealed(block.Kind.TALLY, {"time": self._wall(), "number": self.number, "assets": counts})
 
     def _head(self) -> None:
         entries, self._entries = self._entries[:HEAD_BLOCKS], self._entries[HEAD_BLOCKS:]
@@ -235,7 +235,7 @@ class Packer:
             self._closed.add(entry)
         note = evidence.sign_note(evidence.checkpoint(self._origin, self._closed), self._origin, self._signer)
         head = evidence.Head(previous=previous, frontier=tuple(frontier), leaves=tuple(entries), note=note)
-        self._signed(seal.Kind.HEAD, evidence.head_body(head))
+        self._signed(block.Kind.HEAD, evidence.head_body(head))
 
 
 def _open_body(site: str, boot: int, wall_ns: int, previous: Previous | None) -> dict[str, Any]:

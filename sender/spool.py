@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from protocol import evidence
+from protocol.block import Kind
 from protocol.evidence import Tree
 from protocol.journal import Segment, Store, StoreFull
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S
 from protocol.record import Record
-from protocol.seal import Kind, signed_body
+from protocol.seal import signed_body
 from protocol.segments import Place, read_kept, read_leaves, write_file
 from sender.pack import Previous
 

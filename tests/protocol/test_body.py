@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import body
+from protocol import body, plain
 from protocol.errors import FrameError, Reason
 from protocol.limits import PLAIN_BYTES
 
@@ -139,7 +139,7 @@ def test_every_cut_frame_is_refused() -> None:
         b"\x81\xa1a\xdd\xff\xff\xff\xff",
         b"\x81\xa1a\xc6\xff\xff\xff\xff",
         b"\xdf\xff\xff\xff\xff",
-        msgpack.packb({"a": [0] * (body.ITEMS + 1)}),
+        msgpack.packb({"a": [0] * (plain.ITEMS + 1)}),
         b"\x81\xa1a" + b"\x91" * 900 + b"\x00",
         b"\x81\xa1a" + b"\x91" * 5000 + b"\x00",
     ],

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import segments
+from protocol.block import HEADER, Kind
 from protocol.errors import StoreError
 from protocol.journal import Store, StoreFull
 from protocol.record import HEAD, Record, parse, record, to_bytes
-from protocol.seal import HEADER, Kind
 from protocol.segments import START, Place, Reader
 
 STREAM = b"streamAA"

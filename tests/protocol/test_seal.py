@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import keys, seal
+from protocol.block import Kind
 from protocol.errors import FrameError, Reason
-from protocol.seal import Kind, Seal
+from protocol.seal import Seal
 
 STREAM = bytes(range(8))
 BODY = {"asset": "pump-7", "time": 1, "what": "up", "text": "connected"}
