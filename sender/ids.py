@@ -14,6 +14,7 @@ Once the device says its type, the point gets a new id; the old one keeps the ba
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -26,6 +27,9 @@ from protocol.errors import ConfigError
 from protocol.limits import NAME_BYTES, STREAM_TAGS
 from protocol.sample import Array, Columns
 from sender.config import Watched
+
+STATES = 4096
+"""Most names of an enumeration's values that a description carries; the catalog's readers take no more."""
 
 Meaning: TypeAlias = tuple[str, str, str, str, str]
 
@@ -92,6 +96,10 @@ def cut(text: str) -> str:
     return text.encode("utf-8", "replace")[:NAME_BYTES].decode("utf-8", "ignore")
 
 
+def _number(said: object) -> float | None:
+    return float(said) if isinstance(said, int | float) and math.isfinite(said) else None
+
+
 def drafts(asset: str, watched: Iterable[Watched], facts: Mapping[int, Facts]) -> list[Tag]:
     """Descriptions of a device's points, one a point number; an array's elements are `name[i]`.
 
@@ -109,7 +117,7 @@ def drafts(asset: str, watched: Iterable[Watched], facts: Mapping[int, Facts]) -
         for index in range(point.count):
             said = facts.get(point.number + index) or facts.get(point.number) or Facts()
             element = f"[{index}]" if point.count > 1 else ""
-            low, high = (said.low, said.high) if table.span == (None, None) else table.span
+            low, high = (_number(said.low), _number(said.high)) if table.span == (None, None) else table.span
             normal_low, normal_high = table.normal or (None, None)
             out.append(
                 Tag(
@@ -126,7 +134,7 @@ def drafts(asset: str, watched: Iterable[Watched], facts: Mapping[int, Facts]) -
                     scan_s=one.scan_s,
                     max_silence_s=one.silence_s,
                     address=point.at + element,
-                    states=table.states or said.states,
+                    states=table.states or tuple(cut(str(state)) for state in said.states[:STATES]),
                 )
             )
     return out
