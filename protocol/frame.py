@@ -192,7 +192,7 @@ class ShardTag:
             buffer[end : end + TAG_BYTES] = seal(tail + bytes((index, need, spare, copy)), b"", view[at:end])
         return view
 
-    def fits(self, datagram: memoryview) -> bool:
+    def fits(self, datagram: bytes | memoryview) -> bool:
         """Whether the tag of a SHARD of this session and stream is right."""
         nonce = bytes(datagram[16:24]) + bytes((datagram[30], datagram[28], datagram[29], datagram[31]))
         try:

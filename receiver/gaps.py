@@ -73,7 +73,7 @@ class Gap:
 
 
 class Open(NamedTuple):
-    """A stretch that became missing at one time; some of it may have come since."""
+    """A stretch that was expected from one beat on; what of it is not held is missing since then."""
 
     first: int
     after: int
@@ -130,23 +130,20 @@ class Stream:
             for first, after in waiting.holes(0, max(told.finished, self.oldest))
             for hole in self.expected.holes(first, after)
         ]
-        missing = []
+        missing: list[tuple[int, int]] = []
         for first, after in fresh:
             self.expected.add(first, after)
-            missing += self.held.holes(max(first, self.oldest), max(after, self.oldest))
-        for first, after in missing:
             one = Open(first, after, finished_ns)
-            self.open.insert(bisect_left(self.open, one), one)
+            holes = self._holes(one)
+            if holes:
+                self.open.insert(bisect_left(self.open, one), one)
+                missing += holes
         self._tidy()
         return missing
 
     def missing(self) -> list[Open]:
         """What is missing now, with its time."""
-        return [
-            Open(first, after, one.finished_ns)
-            for one in self.open
-            for first, after in self.held.holes(max(one.first, self.oldest), max(one.after, self.oldest))
-        ]
+        return [Open(first, after, one.finished_ns) for one in self.open for first, after in self._holes(one)]
 
     def to_json(self) -> dict[str, Any]:
         """What a restart must know besides `held` and its classes."""
@@ -191,9 +188,15 @@ class Stream:
 
     def _tidy(self) -> None:
         """Forget stretches that are closed, and join neighbours where there are too many."""
-        self.open = [one for one in self.open if self.held.holes(max(one.first, self.oldest), one.after)]
-        if len(self.open) > OPEN_MOST:
-            self.open = self._paired()
+        self.open = [one for one in self.open if self._holes(one)]
+        while len(self.open) > OPEN_MOST:
+            paired = self._paired()
+            if len(paired) == len(self.open):
+                return
+            self.open = paired
+
+    def _holes(self, one: Open) -> list[tuple[int, int]]:
+        return self.held.holes(max(one.first, self.oldest), max(one.after, self.oldest))
 
     def _paired(self) -> list[Open]:
         """Each two neighbours as one, where everything between them is expected; what is held between is no gap."""

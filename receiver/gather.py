@@ -1,0 +1,219 @@
+"""Frames to blocks. Pure: bytes and times in, events out; nothing that a datagram holds makes it raise.
+
+    datagram -> form     SHORT, LONG, MAGIC, VERSION, KIND, GEOMETRY
+             -> session  unknown: waits for its LINK (waiting.py)
+             -> tag      TAG
+    SHARD    -> DOUBLE where the shard is there already or its block is in the journal
+             -> its row in the block's assembly (assembly.py); `need` of them are the block, joined or repaired
+             -> the block's own header names the same stream and number, or BODY
+    BEAT     -> the sender's totals, if above its floor (links.py)
+    LINK     -> a session; then the frames that waited for it, as if they came now
+    PROBE    -> counted
+
+Nothing is decrypted, inflated or unpacked here; the sealed block goes on as it came.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from protocol.beat import Beat
+from protocol.block import read_header
+from protocol.erasure import Code
+from protocol.errors import FrameError, Reason
+from protocol.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, Kind, kind_of, shard_fields
+from protocol.ranges import Ranges
+from receiver.assembly import Assemblies, Assembly
+from receiver.links import Links, Session
+from receiver.waiting import Waiting
+
+TAGS_KEPT = 256
+"""Streams of a session whose tag is kept ready; making one costs 10 us, so an eviction costs nothing that shows."""
+
+STEPS_KEPT = 64
+"""Steps of `linktest` that are remembered."""
+
+Datagram: TypeAlias = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDone:
+    """A block is complete."""
+
+    stream: bytes
+    number: int
+    need: int
+    spare: int
+    repaired: bool
+    """Spare shards restored it."""
+    block: bytes
+    """As sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeatHeard:
+    """A beat above its floor."""
+
+    beat: Beat
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """A new session is the current one."""
+
+    session: Session
+
+
+Event: TypeAlias = BlockDone | BeatHeard | LinkOpened
+
+
+@dataclass(slots=True)
+class Step:
+    """A step of `linktest`, as far as it was received."""
+
+    session: int
+    step: int
+    rate: int
+    """Its rate [kb/s]."""
+    of: int
+    """Frames sent in it."""
+    received: int = 0
+
+
+class Gather:
+    """The receiving thread's core."""
+
+    def __init__(self, links: Links, code: Code, held: Mapping[bytes, Ranges]) -> None:
+        """
+        Args:
+            links: Sessions and floors.
+            code: Repairs blocks.
+            held: Block numbers that need not come again, by stream; looked into at every frame, so it must know a
+                block before the event after its `BlockDone` is asked for.
+        """
+        self.links = links
+        self.refused: Counter[Reason] = Counter()
+        """Frames refused, by reason."""
+        self.versions: Counter[int] = Counter()
+        """Frames and blocks of other wire versions, by number."""
+        self.assemblies = Assemblies(self.refused)
+        self.waiting = Waiting(self.refused)
+        self.steps: OrderedDict[tuple[int, int], Step] = OrderedDict()
+        """Of `linktest`, oldest first."""
+        self._code = code
+        self._held = held
+
+    def receive(self, datagram: Datagram, now: float, wall_ns: int) -> Iterable[Event]:
+        """Take a datagram.
+
+        Args:
+            datagram: Not kept; its buffer may be used again when the events are done with.
+            now: Monotonic time [s].
+            wall_ns: Our wall clock [ns since 1970 UTC].
+
+        Returns:
+            Events, to be dealt with one by one: after a LINK there may be thousands, made while they are asked for.
+        """
+        try:
+            if datagram[:4] == SHARD_START:
+                return self._shard(datagram, now)
+            return self._other(datagram, now, wall_ns)
+        except FrameError as error:
+            self._refuse(error.reason, datagram)
+            return ()
+
+    def tick(self, now: float) -> None:
+        """Let time pass."""
+        self.waiting.tick(now)
+
+    def deadline(self) -> float | None:
+        """When to call `tick` next [s, monotonic]."""
+        return self.waiting.deadline()
+
+    def _shard(self, datagram: Datagram, now: float) -> Iterable[Event]:
+        number_of_session, stream, number, size, need, spare, index, _ = shard_fields(datagram)
+        session = self.links.sessions.get(number_of_session)
+        if session is None:
+            self.waiting.keep(number_of_session, datagram, now)
+            return ()
+        tag = session.tags.get(stream)
+        if tag is None:
+            tag = session.tag_for(stream)
+            if not tag.fits(datagram):
+                self.refused[Reason.TAG] += 1
+                return ()
+            if len(session.tags) >= TAGS_KEPT:
+                session.tags.clear()
+            session.tags[stream] = tag
+        elif not tag.fits(datagram):
+            self.refused[Reason.TAG] += 1
+            return ()
+        session.received += 1
+        held = self._held.get(stream)
+        if held is not None and number in held:
+            self.refused[Reason.DOUBLE] += 1
+            return ()
+        one = self.assemblies.find(stream, number, size, need, spare)
+        bit = 1 << index
+        if one.seen & bit:
+            self.refused[Reason.DOUBLE] += 1
+            return ()
+        one.seen |= bit
+        at = index * one.width
+        one.view[at : at + one.width] = datagram[SHARD_HEADER.size : -TAG_BYTES]
+        one.left -= 1
+        return () if one.left else self._complete(stream, number, one)
+
+    def _complete(self, stream: bytes, number: int, one: Assembly) -> Iterable[Event]:
+        self.assemblies.drop(stream, number)
+        repaired = not one.whole
+        if repaired:
+            self._code.restore(one.rows, one.seen, one.need)
+        block = bytes(one.view[: one.size])
+        try:
+            header = read_header(block)
+            if (header.stream, header.number) != (stream, number):
+                raise FrameError(Reason.BODY, size=len(block))
+        except FrameError as error:
+            self._refuse(error.reason, block)
+            return ()
+        return (BlockDone(stream, number, one.need, one.spare, repaired, block),)
+
+    def _other(self, datagram: Datagram, now: float, wall_ns: int) -> Iterable[Event]:
+        kind = kind_of(datagram)
+        frame = bytes(datagram)
+        if kind is Kind.LINK:
+            opened = self.links.take_link(frame, now)
+            return () if opened is None else self._open(opened, now, wall_ns)
+        session = self.links.sessions.get(int.from_bytes(frame[4:8], "big"))
+        if session is None:
+            self.waiting.keep(int.from_bytes(frame[4:8], "big"), frame, now)
+            return ()
+        if kind is Kind.BEAT:
+            return (BeatHeard(self.links.take_beat(frame, session, wall_ns)),)
+        self._probe(frame, session)
+        return ()
+
+    def _open(self, session: Session, now: float, wall_ns: int) -> Iterator[Event]:
+        yield LinkOpened(session)
+        for frame in self.waiting.take(session.number):
+            yield from self.receive(frame, now, wall_ns)
+
+    def _probe(self, frame: bytes, session: Session) -> None:
+        probe = session.probe.read(frame)
+        session.received += 1
+        key = (probe.session, probe.step)
+        step = self.steps.get(key)
+        if step is None:
+            while len(self.steps) >= STEPS_KEPT:
+                self.steps.popitem(last=False)
+            step = self.steps[key] = Step(probe.session, probe.step, probe.rate, probe.of)
+        step.received += 1
+
+    def _refuse(self, reason: Reason, datagram: Datagram) -> None:
+        self.refused[reason] += 1
+        if reason is Reason.VERSION:
+            self.versions[datagram[2]] += 1

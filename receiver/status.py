@@ -1,0 +1,110 @@
+"""What catch says of itself: the content of `state/status-catch.json`. Pure; the writing thread writes it.
+
+Everything in it is of the link: catch cannot open a block, so it knows no name of an asset or tag.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from protocol.limits import UNCONFIRMED_S
+from receiver.gaps import Gap, Gaps
+from receiver.intake import Intake
+
+STREAMS_TOLD = 64
+"""Most streams listed: those the last beats named and those that miss something, newest first."""
+GAPS_TOLD = 1000
+"""Most gaps listed, longest missing first."""
+
+
+def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> dict[str, Any]:
+    """The receiving thread's part of the status.
+
+    Args:
+        kernel_drops: Datagrams that the kernel dropped at the socket.
+        now: Monotonic time [s].
+        wall_ns: Our wall clock [ns since 1970 UTC].
+    """
+    beat = intake.beat
+    gaps = intake.gaps.gaps(wall_ns)
+    return {
+        "warnings": _warnings(intake, wall_ns, len(gaps)),
+        "link": _link(intake, kernel_drops, now),
+        "blocks": asdict(intake.gaps.counts()),
+        "sender": {
+            "spool": _plain(beat.spool or {}) if beat else {},
+            "backlog_s": beat.backlog_s if beat and math.isfinite(beat.backlog_s) else None,
+        },
+        "streams": _streams(intake.gaps),
+        "gaps": [_gap(one) for one in gaps[:GAPS_TOLD]],
+        "probes": [asdict(step) for step in intake.gather.steps.values()],
+    }
+
+
+def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
+    links, beat, session = intake.links, intake.beat, intake.links.current
+    sent, received, loss_total = links.totals()
+    return {
+        "session": None if session is None else f"{session.number:08x}",
+        "confirmed": links.floors.confirmed,
+        "beat_age_s": None if beat is None else round(now - intake.beat_at, 3),
+        "beat_wall_ns": None if beat is None else beat.wall_ns,
+        "frames_sent": sent,
+        "frames_received": received,
+        "loss": 0.0 if session is None else round(session.loss, 6),
+        "loss_total": round(loss_total, 6),
+        "kernel_drops": kernel_drops,
+        "queue_overflow": intake.overflow,
+        "refused": {reason.value: count for reason, count in intake.gather.refused.items()},
+        "versions": {str(number): count for number, count in sorted(intake.gather.versions.items())},
+    }
+
+
+def _warnings(intake: Intake, wall_ns: int, gaps: int) -> list[str]:
+    out = []
+    links, beat = intake.links, intake.beat
+    if links.refused_below is not None:
+        out.append(
+            f"session {links.refused_below:08x} is refused: its order is below the floor. "
+            "If the sender's disk or clock was restored, lower the floor with `checkvalve accept`"
+        )
+    if beat is not None and not links.floors.confirmed:
+        apart_h = (beat.wall_ns - wall_ns) / 3.6e12
+        out.append(
+            f"session {beat.session:08x} is not confirmed: the sender's clock is {apart_h:+.0f} h from ours "
+            f"(more than {UNCONFIRMED_S // 3600} h) and no floor is known. Compare it, then `checkvalve accept`"
+        )
+    if gaps > GAPS_TOLD:
+        out.append(f"{gaps} gaps; only the oldest {GAPS_TOLD} are listed")
+    return out
+
+
+def _streams(gaps: Gaps) -> list[dict[str, Any]]:
+    out = []
+    for key, one in reversed(gaps.streams.items()):
+        counts = one.counts()
+        if len(out) < STREAMS_TOLD and (counts.missing or gaps.named(one)):
+            out.append({"stream": key.hex(), **asdict(counts), "finished": one.finished, "sealed": one.sealed})
+    return out
+
+
+def _gap(one: Gap) -> dict[str, Any]:
+    return {
+        "stream": one.stream.hex(),
+        "from": one.first,
+        "to": one.after,
+        "since_ns": one.since_ns,
+        "heals_ns": one.heals_ns,
+    }
+
+
+def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a map of the sender's is plain JSON."""
+    return {
+        key: value
+        for key, value in told.items()
+        if isinstance(value, bool | int | str | None) or (isinstance(value, float) and math.isfinite(value))
+    }

@@ -1,0 +1,163 @@
+"""A sender of a few lines, for tests of the low side: sealed blocks, their frames, links and beats. Not one of ours."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from protocol import keys
+from protocol.announce import make_link
+from protocol.beat import Beat, BeatTag, StreamTotals
+from protocol.block import Kind
+from protocol.erasure import Code
+from protocol.frame import SHARD_OVERHEAD, ProbeTag, ShardTag
+from protocol.keys import PrivateKey, PublicKey
+from protocol.seal import Seal
+
+WALL_NS = 1_700_000_000 * 10**9
+"""A wall clock of the tests [ns since 1970 UTC]."""
+
+CODE = Code()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Key files of both sides."""
+
+    high: Path
+    low: Path
+
+    @property
+    def signer(self) -> PrivateKey:
+        """The link-sign key."""
+        return keys.load(self.high, "link-sign")
+
+    @property
+    def own(self) -> PrivateKey:
+        """The catch key."""
+        return keys.load(self.low, "catch")
+
+    @property
+    def believed(self) -> list[PublicKey]:
+        """The high side's public keys."""
+        return keys.load_public(self.high.with_name("high.pub"))
+
+
+def key_files(folder: Path) -> Pair:
+    """Make the keys of both sides in a folder."""
+    for side in ("high", "low"):
+        keys.new(side, folder / side)
+    return Pair(folder / "high", folder / "low")
+
+
+class Sender:
+    """One session at a time, any number of streams; everything random comes from a seed."""
+
+    def __init__(self, pair: Pair, *, seed: int = 1, boot: int = 1000) -> None:
+        self.random = random.Random(seed)
+        self.pair = pair
+        self.signer, self.receiver = pair.signer, pair.own.public
+        self.boot = boot
+        self.sessions = 0
+        self.beats = 0
+        self.frames = 0
+        self.sealed: dict[tuple[bytes, int], bytes] = {}
+        self.renew()
+
+    def stream(self) -> bytes:
+        """A new stream's name."""
+        return self.random.randbytes(8)
+
+    def renew(self) -> None:
+        """Begin a new session; say it with `link`."""
+        self.session = self.random.getrandbits(32)
+        self.key = self.random.randbytes(32)
+        self.frames = 0
+        self._link = make_link(self.session, self.boot, self.sessions, self.key, self.receiver, self.signer)
+        self.sessions += 1
+
+    def link(self) -> bytes:
+        """The LINK of the session."""
+        self.frames += 1
+        return self._link
+
+    def block(self, stream: bytes, number: int, size: int = 300) -> bytes:
+        """A sealed block of about that size; asked for again it is the same."""
+        key = (stream, number)
+        if key not in self.sealed:
+            body = {"x": self.random.randbytes(max(1, size - 80))}
+            seal = Seal(b"e" * 32, stream, 1)
+            self.sealed[key] = seal.close(Kind.BATCH, number, body, self.random.randbytes(12))
+        return self.sealed[key]
+
+    def shards(
+        self, stream: bytes, number: int, *, need: int = 3, spare: int = 2, copy: int = 0, size: int = 300
+    ) -> list[bytes]:
+        """All frames of a block, data first."""
+        block = self.block(stream, number, size)
+        rows = CODE.rows(block, need, spare)
+        view = ShardTag(self.key, self.session, stream).frames(number, len(block), need, spare, copy, rows)
+        length = SHARD_OVERHEAD + rows.shape[1]
+        self.frames += need + spare
+        return [bytes(view[at : at + length]) for at in range(0, len(view), length)]
+
+    def beat(
+        self,
+        totals: Iterable[StreamTotals] = (),
+        *,
+        wall_ns: int = WALL_NS,
+        repeats: tuple[float, ...] = (20.0, 900.0),
+        counter: int | None = None,
+    ) -> bytes:
+        """The next BEAT."""
+        self.frames += 1
+        self.beats += 1
+        beat = Beat(
+            session=self.session,
+            boot=self.boot,
+            counter=self.beats if counter is None else counter,
+            wall_ns=wall_ns,
+            synced=1,
+            streams=tuple(totals),
+            frames=self.frames,
+            bytes=0,
+            repeats=repeats,
+            spool={"bytes": 5, "full": False},
+        )
+        return BeatTag(self.key, self.session).frame(beat)
+
+    def probe(self, step: int, index: int, of: int) -> bytes:
+        """A PROBE."""
+        self.frames += 1
+        return ProbeTag(self.key, self.session).frame(step, 1000, index, of, 100)
+
+
+def totals(
+    stream: bytes, finished: int, *, oldest: int = 0, sealed: int | None = None, waiting: Sequence[tuple[int, int]] = ()
+) -> StreamTotals:
+    """What a beat says of a stream."""
+    return StreamTotals(
+        stream=stream,
+        oldest=oldest,
+        sealed=max(finished, oldest) if sealed is None else sealed,
+        finished=finished,
+        waiting=tuple(waiting),
+    )
+
+
+def fate(frames: Sequence[bytes], faults: str) -> list[bytes]:
+    """What arrives of frames under a repeated fault string: . deliver, x drop, d double, ~ late (at the end)."""
+    now: list[bytes] = []
+    late: list[bytes] = []
+    for index, one in enumerate(frames):
+        fault = faults[index % len(faults)]
+        (late if fault == "~" else now).extend({"x": [], "d": [one, one]}.get(fault, [one]))
+    return now + late
+
+
+def session_of(datagram: bytes) -> int:
+    """The session that a frame names."""
+    return int(struct.unpack_from(">I", datagram, 4)[0])

@@ -1,0 +1,232 @@
+"""Laws of the counts: each expected block is in exactly one class, whatever comes, is lost or is restarted."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from protocol.beat import Beat, StreamTotals
+from protocol.limits import MISSING_AFTER
+from protocol.record import How
+from receiver.gaps import GONE_BEATS, Counts, Gaps, Stream
+
+S = b"stream-1"
+SECOND = 10**9
+WALL = 1_700_000_000 * SECOND
+
+
+def told(
+    finished: int,
+    *,
+    oldest: int = 0,
+    sealed: int | None = None,
+    waiting: Sequence[tuple[int, int]] = (),
+    stream: bytes = S,
+) -> StreamTotals:
+    """What a beat says of one stream."""
+    sealed = max(finished, oldest) if sealed is None else sealed
+    return StreamTotals(stream=stream, oldest=oldest, sealed=sealed, finished=finished, waiting=tuple(waiting))
+
+
+def beat(*streams: StreamTotals, repeats: tuple[float, ...] = (20.0, 900.0)) -> Beat:
+    """A beat that says so."""
+    return Beat(session=1, boot=1, counter=1, wall_ns=0, synced=1, streams=streams, frames=0, bytes=0, repeats=repeats)
+
+
+def arrive(gaps: Gaps, number: int, *, repaired: bool = False, stream: bytes = S) -> How:
+    """A block comes."""
+    how = gaps.how(stream, number, repaired=repaired)
+    gaps.accept(stream, number, how)
+    return how
+
+
+def after_beat(gaps: Gaps, *streams: StreamTotals, at: float = 0.0) -> None:
+    """A beat, and the time that it takes to count."""
+    gaps.hear(beat(*streams), at, WALL + int(at * SECOND))
+    gaps.tick(at + MISSING_AFTER)
+
+
+def restarted(gaps: Gaps) -> Gaps:
+    """What a restart makes of it, through JSON."""
+    return Gaps(
+        {
+            key: Stream.kept(list(one.held), dict(one.classes), json.loads(json.dumps(one.to_json())))
+            for key, one in gaps.streams.items()
+        }
+    )
+
+
+def test_a_number_is_missing_only_after_its_first_sending_and_200_ms() -> None:
+    """Before the beat and within 200 ms of it nothing is missing; then exactly what has not come."""
+    gaps = Gaps()
+    arrive(gaps, 0)
+    arrive(gaps, 2)
+    assert gaps.tick(100.0) == []
+    gaps.hear(beat(told(4, sealed=9)), 100.0, WALL)
+    assert gaps.deadline() == pytest.approx(100.0 + MISSING_AFTER)
+    assert gaps.tick(100.0 + MISSING_AFTER - 0.001) == []
+    assert gaps.counts().missing == 0
+    assert gaps.tick(100.0 + MISSING_AFTER) == [(S, 1, 2), (S, 3, 4)]
+    assert gaps.counts() == Counts(expected=4, whole=2, missing=2)
+    assert gaps.deadline() is None
+
+
+def test_what_waits_for_its_first_sending_is_not_missing() -> None:
+    """Ranges that a beat names as waiting are not expected yet; a later beat without them expects them."""
+    gaps = Gaps()
+    after_beat(gaps, told(10, waiting=[(2, 5), (8, 9)]))
+    assert [(gap.first, gap.after) for gap in gaps.gaps(WALL)] == [(0, 2), (5, 8), (9, 10)]
+    after_beat(gaps, told(10, waiting=[(8, 9)]), at=1.0)
+    found = gaps.gaps(WALL)
+    assert sum(gap.after - gap.first for gap in found) == 9 == gaps.counts().missing
+    assert {gap.since_ns - WALL for gap in found} == {SECOND // 5, SECOND + SECOND // 5}
+
+
+def test_a_block_completed_after_it_was_missing_is_healed_not_repaired() -> None:
+    """Healed beats repaired and whole; one that comes in time is what its shards say."""
+    gaps = Gaps()
+    after_beat(gaps, told(2))
+    assert arrive(gaps, 0, repaired=True) is How.HEALED
+    assert arrive(gaps, 5, repaired=True) is How.REPAIRED
+    assert arrive(gaps, 6) is How.WHOLE
+    assert gaps.counts() == Counts(expected=4, whole=1, repaired=1, healed=1, missing=1)
+
+
+def test_what_the_sender_keeps_no_more_is_expired_and_still_welcome() -> None:
+    """Below `oldest` a missing number is expired; if it comes all the same (carousel, replay) it is healed."""
+    gaps = Gaps()
+    after_beat(gaps, told(10, oldest=4))
+    assert gaps.counts() == Counts(expected=10, missing=6, expired=4)
+    assert [(gap.first, gap.after) for gap in gaps.gaps(WALL)] == [(4, 10)]
+    assert arrive(gaps, 0) is How.HEALED
+    after_beat(gaps, told(10, oldest=10), at=1.0)
+    assert gaps.counts() == Counts(expected=10, healed=1, expired=9)
+    assert gaps.gaps(WALL) == []
+
+
+def test_a_receiver_that_comes_late_knows_what_it_can_never_have() -> None:
+    """All below `oldest` are expired at once, also where the first sending of what is kept is not finished."""
+    gaps = Gaps()
+    after_beat(gaps, told(3, oldest=7, sealed=9))
+    assert gaps.counts() == Counts(expected=7, expired=7)
+
+
+def test_a_gap_tells_when_the_next_repeat_is_due() -> None:
+    """Repeats count from the first sending; after the last one nothing is promised."""
+    gaps = Gaps()
+    after_beat(gaps, told(1), at=0.0)
+    assert [gaps.gaps(WALL + at * SECOND)[0].heals_ns for at in (1, 30, 901)] == [
+        WALL + 20 * SECOND,
+        WALL + 900 * SECOND,
+        None,
+    ]
+
+
+def test_a_stream_that_no_beat_names_any_more_is_given_up() -> None:
+    """After GONE_BEATS beats without it, all that it had sealed is expected, and what never came is expired."""
+    gaps = Gaps()
+    arrive(gaps, 1)
+    after_beat(gaps, told(3, sealed=5))
+    for count in range(GONE_BEATS + 1):
+        assert gaps.counts().missing == 2, count
+        after_beat(gaps, told(0, stream=b"another1"), at=1.0 + count)
+    assert gaps.counts() == Counts(expected=5, whole=1, expired=4)
+    assert restarted(gaps).counts() == gaps.counts()
+
+
+def test_many_gaps_stay_gaps_when_their_times_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond OPEN_MOST stretches neighbours share the earlier time; no number is lost or added by that."""
+    monkeypatch.setattr("receiver.gaps.OPEN_MOST", 16)
+    gaps = Gaps()
+    for turn in range(200):
+        arrive(gaps, 2 * turn)
+        after_beat(gaps, told(2 * turn + 2, waiting=[(50, 52)]), at=float(turn))
+    assert len(gaps.streams[S].open) <= 16
+    found = gaps.gaps(WALL)
+    assert [(gap.first, gap.after) for gap in found] == [(n, n + 1) for n in range(1, 400, 2) if n != 51]
+    assert found[0].since_ns == WALL + SECOND // 5
+    assert all(gap.since_ns <= WALL + gap.first * SECOND for gap in found)
+    assert gaps.counts().missing == 199
+
+
+class Model:
+    """The words of the wire, number by number: what `Gaps` must agree with."""
+
+    def __init__(self) -> None:
+        self.expected: set[int] = set()
+        self.held: dict[int, How] = {}
+        self.oldest = 0
+
+    def beat(self, one: StreamTotals) -> None:
+        """A beat that has come into force."""
+        self.oldest = max(self.oldest, one.oldest)
+        waiting = {number for first, after in one.waiting for number in range(first, after)}
+        self.expected |= {number for number in range(one.finished) if number not in waiting} | set(range(self.oldest))
+
+    def block(self, number: int, repaired: bool) -> None:
+        """A block comes."""
+        if number not in self.held:
+            late = number in self.expected
+            self.held[number] = How.HEALED if late else How.REPAIRED if repaired else How.WHOLE
+
+    def counts(self) -> Counts:
+        """Each number looked at by itself."""
+        expected = self.expected | set(self.held)
+        missing = {number for number in expected if number not in self.held}
+        classes = list(self.held.values())
+        return Counts(
+            expected=len(expected),
+            whole=classes.count(How.WHOLE),
+            repaired=classes.count(How.REPAIRED),
+            healed=classes.count(How.HEALED),
+            missing=sum(number >= self.oldest for number in missing),
+            expired=sum(number < self.oldest for number in missing),
+        )
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_every_expected_block_is_in_exactly_one_class(seed: int) -> None:
+    """Random sendings, losses, lost beats and restarts: the figures are those of a count by hand, and they add up."""
+    chance = random.Random(seed)
+    gaps, model, sealed, oldest, now = Gaps(), Model(), 0, 0, 0.0
+    first_sent: set[int] = set()
+    for _ in range(chance.randrange(5, 60)):
+        now += 1.0
+        sealed += chance.randrange(8)
+        first_sent |= {number for number in range(sealed) if chance.random() < 0.6}
+        for number in chance.sample(range(sealed), chance.randrange(sealed + 1) // 2):
+            if number in first_sent and chance.random() < 0.5 and number not in model.held:
+                repaired = chance.random() < 0.3
+                model.block(number, repaired)
+                arrive(gaps, number, repaired=repaired)
+        if chance.random() < 0.2:
+            oldest = chance.randrange(oldest, sealed + 1)
+        if chance.random() < 0.7:  # else the beat is lost
+            finished = max(first_sent, default=-1) + 1
+            missing = [number for number in range(finished) if number not in first_sent]
+            ranges = [(number, number + 1) for number in missing]
+            one = told(max(finished, 0), oldest=min(oldest, sealed), sealed=sealed, waiting=ranges)
+            gaps.hear(beat(one), now, WALL + int(now * SECOND))
+            model.beat(one)
+            gaps.tick(now + 0.5)
+        if chance.random() < 0.1:
+            gaps = restarted(gaps)
+        counts = gaps.counts()
+        assert counts == model.counts(), f"seed {seed}"
+        parts = counts.whole + counts.repaired + counts.healed + counts.missing + counts.expired
+        assert parts == counts.expected, f"seed {seed}"
+        listed = [number for gap in gaps.gaps(0) for number in range(gap.first, gap.after)]
+        assert len(listed) == len(set(listed)) == counts.missing, f"seed {seed}"
+
+
+def test_outlooks_are_told_once_a_change() -> None:
+    """Only streams that changed since the last call are handed over to be kept."""
+    gaps = Gaps()
+    arrive(gaps, 0)
+    assert set(gaps.outlooks()) == {S}
+    assert gaps.outlooks() == {}
+    after_beat(gaps, told(4))
+    assert gaps.outlooks()[S]["open"] == [[1, 4, WALL]]
