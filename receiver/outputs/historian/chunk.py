@@ -157,11 +157,12 @@ def _floats(bits: Array) -> bytes:
             scaled = np.rint(reals * 10.0**digits)
             if not (np.abs(scaled) < 2**53).all():
                 break
-            exact = scaled / 10.0**digits
+            whole = scaled.astype(np.int64)
+            exact = whole / 10.0**digits
             if np.array_equal(exact.view(np.int64), bits):
-                return bytes([_DECIMAL64, digits]) + _ints(scaled.astype(np.int64))
+                return bytes([_DECIMAL64, digits]) + _ints(whole)
             if is_narrow and np.array_equal(exact.astype(np.float32).view(np.int32), narrow.view(np.int32)):
-                return bytes([_DECIMAL32, digits]) + _ints(scaled.astype(np.int64))
+                return bytes([_DECIMAL32, digits]) + _ints(whole)
     if is_narrow:
         return bytes([_BITS32, 0]) + _planes(narrow)
     return bytes([_BITS64, 0]) + _planes(bits)

@@ -45,6 +45,16 @@ class Hole:
     """When it was seen first, by the low side's clock."""
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """What the next stream's OPEN tells of this one: it ended with block `last`, before `to_ns`."""
+
+    last: int
+    to_ns: int
+    since_ns: int
+    """When that OPEN came, by the low side's clock."""
+
+
 class Spans:
     """The spans of one stream, and which of them changed since the last `changes`."""
 
@@ -103,11 +113,12 @@ class Spans:
         self._gone, self._fresh = set(), {}
         return gone, fresh
 
-    def missing(self) -> int:
-        """Numbers below the highest one that have not come."""
+    def missing(self, end: End | None) -> int:
+        """Numbers that have not come, of those up to the highest one or up to the stream's end."""
         if not self._spans:
             return 0
-        return self._spans[-1].last + 1 - sum(span.last + 1 - span.first for span in self._spans)
+        last = max(self._spans[-1].last, -1 if end is None else end.last)
+        return last + 1 - sum(span.last + 1 - span.first for span in self._spans)
 
     def _drop(self, at: int) -> None:
         first = self._firsts.pop(at)
@@ -116,8 +127,8 @@ class Spans:
         self._gone.add(first)
 
 
-def holes(spans: Sequence[Span], boot: int) -> list[Hole]:
-    """The holes below the highest number, in order.
+def holes(spans: Sequence[Span], boot: int, end: End | None = None) -> list[Hole]:
+    """The holes below the highest number, and the one up to the stream's end where that is told, in order.
 
     A hole whose neighbours tell no time takes the nearest told one on that side; before the first told time it
     begins at the stream's start. Where no block tells a time at all, it is when the hole was seen.
@@ -125,6 +136,7 @@ def holes(spans: Sequence[Span], boot: int) -> list[Hole]:
     Args:
         spans: Sorted, not touching.
         boot: The packer's start counter; from `BOOT_IS_TIME` on also its start [us since 1970 UTC].
+        end: Where the stream ended, None while it runs or is not told.
     """
     out: list[Hole] = []
     known = boot * 1000 if boot >= BOOT_IS_TIME else None
@@ -138,6 +150,9 @@ def holes(spans: Sequence[Span], boot: int) -> list[Hole]:
             out.append(Hole(expected, span.first - 1, low, high, span.since_ns))
         known = _known(span.last_ns, known)
         expected = span.last + 1
+    if end is not None and expected and expected <= end.last:
+        from_ns = end.to_ns if known is None else known
+        out.append(Hole(expected, end.last, min(from_ns, end.to_ns), max(from_ns, end.to_ns), end.since_ns))
     return out
 
 

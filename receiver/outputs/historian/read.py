@@ -21,7 +21,7 @@ import numpy as np
 from protocol.errors import StoreError
 from protocol.sample import Array
 from receiver.outputs.historian.accounts import MINUTE_NS
-from receiver.outputs.historian.gaps import Span, holes
+from receiver.outputs.historian.gaps import End, Span, holes
 from receiver.outputs.historian.known import Known
 from receiver.outputs.historian.rows import Rows, join, order, python_values
 from receiver.outputs.historian.series import SENDER
@@ -279,11 +279,14 @@ class Door:
     def _gaps(self, moment: Snapshot, known: Known, from_ns: int, to_ns: int, site: str | None) -> list[Gap]:
         out = []
         now_ns = self._clock()
+        ends = {
+            key: End(*end) for key, *end in moment.rows("SELECT lower(hex(key)), last, to_ns, since_ns FROM ending")
+        }
         for stream in known.streams:
             if site is not None and stream.site != site:
                 continue
             spans = [Span(*row) for row in moment.rows(_SPANS, stream.index)]
-            for hole in holes(spans, stream.boot):
+            for hole in holes(spans, stream.boot, ends.get(stream.key)):
                 young = 0 <= now_ns - hole.since_ns < GAP_AGE_NS
                 if not young and hole.from_ns < to_ns and hole.to_ns >= from_ns:
                     out.append(

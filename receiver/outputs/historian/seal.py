@@ -76,6 +76,11 @@ class Shelves:
         """Why sealing waits; empty where it does not."""
         self._load()
 
+    @property
+    def due(self) -> bool:
+        """Something is to be merged or sealed."""
+        return bool(self._due)
+
     def hot(self) -> int:
         """Rows not sealed yet."""
         return sum(len(rows) for rows in self._fresh) + sum(p.n for held in self._pieces.values() for p in held)

@@ -2,7 +2,7 @@
 
     blocks -> order -> series numbers -> rows ---> hot rows (seal.py)
                                          |---------> current values (newest.py)
-                                         '---------> counts (accounts.py), numbers seen (gaps.py)
+                                         '---------> counts (accounts.py), numbers seen (seen.py)
     pages, states, events, tallies ----------------> their tables
 
 Everything is worked out in memory first and gathered as statements; then one transaction stores it. A full disk is
@@ -16,7 +16,8 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,12 @@ from receiver.outputs.base import Batch, Event, Opened, Output, State, Tally
 from receiver.outputs.historian import disk, schema
 from receiver.outputs.historian.accounts import MINUTE_NS, Accounts
 from receiver.outputs.historian.disk import Connection, Writes
-from receiver.outputs.historian.gaps import Span, Spans
 from receiver.outputs.historian.latency import Latency
 from receiver.outputs.historian.newest import Newest
 from receiver.outputs.historian.retain import Age
 from receiver.outputs.historian.rows import Rows, from_columns
 from receiver.outputs.historian.seal import Shelves
+from receiver.outputs.historian.seen import Seen
 from receiver.outputs.historian.series import Registry, Source
 
 _META = "REPLACE INTO meta VALUES (?, ?)"
@@ -46,7 +47,6 @@ _EVENT = """INSERT INTO event
 _CONDITION = """INSERT INTO condition VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (asset) DO UPDATE SET
     boot = excluded.boot, number = excluded.number, what = excluded.what, text = excluded.text,
     time_ns = excluded.time_ns WHERE (excluded.boot, excluded.number) > (condition.boot, condition.number)"""
-_SPAN = "REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class HistorianOutput(Output):
@@ -82,7 +82,7 @@ class HistorianOutput(Output):
             self._accounts = Accounts(self._current)
             self._shelves = Shelves(folder, self._current, clock=clock)
             self._age = Age(self._current)
-            self._spans = self._load_spans()
+            self._seen = Seen(self._current)
             self._mark = self._meta("mark", 0)
         except sqlite3.Error as error:
             os.close(self._lock)
@@ -94,6 +94,8 @@ class HistorianOutput(Output):
         self._received = {asset: sums["published"] for asset, sums in self._accounts.totals().items()}
         self._doubles = 0
         self._blocks = 0
+        self._took = False
+        """A hand-over came since the last `step`, and sealed its share."""
         self._closed = False
 
     def place(self) -> bytes | None:
@@ -114,7 +116,7 @@ class HistorianOutput(Output):
         batches: list[tuple[Opened, Batch, Source]] = []
         for block in sorted(blocks, key=lambda one: (one.stream.boot, one.stream.key, one.number)):
             source = self._registry.source(block.stream, writes)
-            if self._seen(source, block):
+            if not self._seen.add(source.index, block, writes):
                 self._doubles += 1
                 continue
             if isinstance(block.body, Batch):
@@ -123,7 +125,7 @@ class HistorianOutput(Output):
                 self._note(block, source, writes)
         rows = self._store_batches(batches, writes)
         self._accounts.finish(writes)
-        self._store_spans(writes)
+        self._seen.finish(writes)
         writes.add(_META, [("mark", self._mark), ("place", place)])
         if self._registry.changed:
             writes.add(_META, [("catalog", self._mark)])
@@ -138,24 +140,35 @@ class HistorianOutput(Output):
         for block, batch, _ in batches:
             if not block.healed:
                 self._latency.add((now_ns - batch.first_ns) / 1e6)
-        self._tidy(2 * rows)
+        self._took = True
+        with self._sorted_errors():
+            self._shelves.tidy(2 * rows, self._registry.rank, self._registry.unsigned)
 
-    def retain(self, now_ns: int, keep_s: float) -> int:
-        """Drop a bounded part of what is older than `keep_s`; call about once a minute (`retain.py`).
+    def step(self, now: float) -> float:
+        """Seal and drop what is due, a bounded part at a time."""
+        with self._sorted_errors():
+            if not self._took:
+                self._shelves.tidy(0, self._registry.rank, self._registry.unsigned)
+            if self._age.more:
+                self._age.drop(self._shelves)
+        self._took = False
+        if self._shelves.trouble:
+            return disk.FULL_WAIT_S
+        return 0.0 if self._age.more or self._shelves.due else 3600.0
+
+    def retain(self, now_ns: int, keep_s: float) -> None:
+        """Begin to drop what is older than `keep_s`; `step` goes on with it. Call every few minutes (`retain.py`).
 
         Args:
             now_ns: Wall time [ns since 1970 UTC]; only its steps count.
             keep_s: How long to keep [s].
 
-        Returns:
-            Chunks and table rows dropped.
+        Raises:
+            StoreError: the disk fails; a full one puts it off.
         """
-        try:
-            return self._age.retain(now_ns, keep_s, self._shelves)
-        except sqlite3.Error as error:
-            if not disk.is_full(error):
-                raise StoreError(f"the history cannot be written: {error}") from error
-            return 0
+        with self._sorted_errors():
+            self._age.grow(now_ns, keep_s, self._shelves.sealed)
+            self._age.drop(self._shelves)
 
     def status(self) -> Mapping[str, Any]:
         """Counters: rows stored, latency, current trouble, and per asset received, published, healed, read, sent, lost.
@@ -174,11 +187,13 @@ class HistorianOutput(Output):
             "blocks": self._blocks,
             "doubles": self._doubles,
             "same_time": self._newest.same_time,
-            "missing_blocks": sum(spans.missing() for spans in self._spans.values()),
+            "missing_blocks": self._seen.missing(),
             "streams": self._registry.streams,
             "series": len(self._registry),
             "hot_rows": self._shelves.hot(),
             "chunks": self._shelves.sealed,
+            "dropped": self._age.dropped,
+            "age_s": self._age.age_ns // 10**9,
             "disk_bytes": sum(path.stat().st_size for path in files if path.exists()),
             "latency_ms": {"p50": self._latency.quantile(0.5), "p99": self._latency.quantile(0.99)},
             "trouble": self._trouble or self._shelves.trouble,
@@ -210,29 +225,6 @@ class HistorianOutput(Output):
         if version != schema.VERSION:
             raise StoreError(f"{self._folder}: written by version {version}, this build reads {schema.VERSION}")
         return current
-
-    def _load_spans(self) -> dict[int, Spans]:
-        held: dict[int, list[Span]] = {}
-        for stream, *span in self._current.execute(
-            "SELECT stream, first, last, first_ns, last_ns, since_ns FROM span ORDER BY stream, first"
-        ):
-            held.setdefault(stream, []).append(Span(*span))
-        return {stream: Spans(spans) for stream, spans in held.items()}
-
-    def _seen(self, source: Source, block: Opened) -> bool:
-        """Take in the block's number; True where it has come before."""
-        spans = self._spans.setdefault(source.index, Spans())
-        if block.number in spans:
-            return True
-        first_ns, last_ns = _times(block)
-        spans.add(block.number, first_ns, last_ns, block.received_ns)
-        return False
-
-    def _store_spans(self, writes: Writes) -> None:
-        for stream, spans in self._spans.items():
-            gone, fresh = spans.changes()
-            writes.add("DELETE FROM span WHERE stream = ? AND first = ?", [(stream, first) for first in gone])
-            writes.add(_SPAN, [(stream, s.first, s.last, s.first_ns, s.last_ns, s.since_ns) for s in fresh])
 
     def _note(self, block: Opened, source: Source, writes: Writes) -> None:
         """Store a block that holds no samples."""
@@ -293,12 +285,15 @@ class HistorianOutput(Output):
             self._accounts.stored(source.index, block.number, asset, count, minute_ns=minute_ns, healed=block.healed)
             self._received[asset] = self._received.get(asset, 0) + count
 
-    def _tidy(self, rows: int) -> None:
+    @contextmanager
+    def _sorted_errors(self) -> Iterator[None]:
+        """For upkeep: a full disk puts it off, a failing one ends it."""
         try:
-            self._shelves.tidy(rows, self._registry.rank, self._registry.unsigned)
+            yield
         except sqlite3.Error as error:
-            self._closed = True
-            raise StoreError(f"the history cannot be written: {error}") from error
+            if not disk.is_full(error):
+                self._closed = True
+                raise StoreError(f"the history cannot be written: {error}") from error
 
     def _meta(self, key: str, default: Any) -> Any:
         held = self._current.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -306,16 +301,6 @@ class HistorianOutput(Output):
 
     def _waiting(self, why: str) -> None:
         self._trouble = why
-
-
-def _times(block: Opened) -> tuple[int | None, int | None]:
-    """First and last time that a block tells, by the poller's clock."""
-    body = block.body
-    if isinstance(body, Batch):
-        return body.first_ns, body.last_ns
-    if isinstance(body, State | Event | Tally):
-        return body.time_ns, body.time_ns
-    return None, None
 
 
 def _lock(folder: Path) -> int:

@@ -11,21 +11,7 @@ from typing import NamedTuple
 
 from protocol.catalog import Asset, Tag
 from protocol.sample import NO_TIME, Array, Value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Whose machines a reader may see. Both None: everything. What is outside does not exist for the reader."""
-
-    vendors: frozenset[str] | None = None
-    """An asset needs one of these companies among its vendors; None asks for none."""
-    assets: frozenset[str] | None = None
-    """An asset's name must be one of these; None takes any name."""
-
-    def sees(self, asset: Asset) -> bool:
-        """Whether the asset is inside: both conditions must hold."""
-        by_vendor = self.vendors is None or not self.vendors.isdisjoint(asset.vendors)
-        return by_vendor and (self.assets is None or asset.name in self.assets)
+from receiver.scope import Scope as Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,145 @@
+"""Laws of the chart: buckets tell exactly what plain counting over the samples tells, by summary or by row."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+from history_blocks import ALL, SECOND, T0, batch, block, opened, shrink, some_blocks, stream
+
+from protocol.sample import Row, severity
+from receiver.outputs.historian.read import Door
+from receiver.outputs.historian.views import Sample, Trend
+
+
+def counted(samples: list[Sample], from_ns: int, to_ns: int, buckets: int) -> dict[int, tuple[float, ...]]:
+    """By bucket start: low, high, mean, count, bad, worked out one sample at a time."""
+    width = -(-(to_ns - from_ns) // buckets)
+    held: dict[int, list[Sample]] = {}
+    for sample in samples:
+        if from_ns <= sample.time_ns < to_ns:
+            held.setdefault(from_ns + (sample.time_ns - from_ns) // width * width, []).append(sample)
+    out: dict[int, tuple[float, ...]] = {}
+    for start, inside in held.items():
+        usable = [one.value for one in inside if severity(one.quality) < 2 and one.value is not None]
+        numbers = [float(value) for value in usable if not isinstance(value, str)]
+        lowest = (min(numbers), max(numbers), statistics.fmean(numbers)) if numbers else (math.nan,) * 3
+        out[start] = (*lowest, len(usable), len(inside) - len(usable))
+    return out
+
+
+def told(trend: Trend) -> dict[int, tuple[float, ...]]:
+    """The trend in the same form."""
+    columns = (trend.low, trend.high, trend.mean, trend.count, trend.bad)
+    return dict(zip(trend.start_ns.tolist(), zip(*(column.tolist() for column in columns), strict=True), strict=True))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_trend_is_what_counting_the_samples_gives(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For every kind of value and any range and width, whether rows are hot, opened or summed up in a chunk."""
+    shrink(monkeypatch)
+    chance = random.Random(seed)
+    blocks = some_blocks(chance, stream(), 60, 20)
+    output = opened(tmp_path)
+    for one in chance.sample(blocks, len(blocks)):
+        output.take([one], b"x")
+    assert output.status()["chunks"]
+    door = Door(tmp_path, ALL)
+    for view in [view for asset in ("pump-7", "relay-2", "press-1") for view in door.tags(asset)]:
+        samples = door.samples(view.series, -(2**62), 2**62, None)
+        for _ in range(6):
+            from_ns = T0 + chance.randrange(-5 * SECOND, 40 * SECOND)
+            to_ns = from_ns + chance.randrange(1, 60 * SECOND)
+            buckets = chance.choice([1, 2, 7, 100, 5000])
+            want = counted(samples, from_ns, to_ns, buckets)
+            have = told(door.trend(view.series, from_ns, to_ns, buckets))
+            assert have.keys() == want.keys(), f"seed {seed}"
+            for start, values in want.items():
+                assert have[start] == pytest.approx(values, nan_ok=True), f"seed {seed} {view.tag.name} {start}"
+    output.close()
+    door.close()
+
+
+def test_a_spike_of_one_sample_is_never_hidden(tmp_path: Path) -> None:
+    """Among ten thousand samples in two buckets the one excursion is the greatest value of its bucket."""
+    output = opened(tmp_path)
+    rows = [Row(0, T0 + at * SECOND, 999.0 if at == 6001 else 4.0) for at in range(10_000)]
+    for number in range(10):
+        output.take([block(stream(), number, batch(rows[number * 1000 : number * 1000 + 1000]))], b"x")
+    while output.step(0.0) < 3600:
+        pass
+    door = Door(tmp_path, ALL)
+    trend = door.trend(door.tags("pump-7")[0].series, T0, T0 + 10_000 * SECOND, 2)
+    assert trend.high.tolist() == [4.0, 999.0]
+    assert trend.count.sum() == 10_000
+    output.close()
+    door.close()
+
+
+def test_what_is_no_number_is_bad_and_never_drawn(tmp_path: Path) -> None:
+    """NaN, infinities, missing values and bad quality count as bad; uncertain values are drawn."""
+    output = opened(tmp_path)
+    values = [(1.0, 0), (math.nan, 0), (math.inf, 0), (None, 0x80050000), (7.0, 0x80000000), (3.0, 0x40900000)]
+    rows = [Row(0, T0 + at, value, quality) for at, (value, quality) in enumerate(values)]
+    output.take([block(stream(), 0, batch(rows))], b"x")
+    door = Door(tmp_path, ALL)
+    trend = door.trend(door.tags("pump-7")[0].series, T0, T0 + SECOND, 1)
+    assert told(trend) == {T0: (1.0, 3.0, 2.0, 2, 4)}
+    output.close()
+    door.close()
+
+
+def test_unsigned_counters_are_drawn_as_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A uint64 above 2**63 is a large number, hot and sealed, never a negative one."""
+    shrink(monkeypatch)
+    output = opened(tmp_path)
+    for number in range(20):
+        rows = [Row(2, T0 + number * SECOND + at, 2**64 - 1 - at) for at in range(10)]
+        output.take([block(stream(), number, batch(rows))], b"x")
+    assert output.status()["chunks"]
+    door = Door(tmp_path, ALL)
+    (view,) = door.tags("relay-2")
+    assert door.latest()[0][0].value == 2**64 - 10
+    assert {sample.value for sample in door.samples(view.series, 0, 2**62, None)} == {
+        2**64 - 1 - at for at in range(10)
+    }
+    for buckets in (1, 1000):
+        trend = door.trend(view.series, T0, T0 + 20 * SECOND, buckets)
+        assert np.isclose(trend.low.min(), 2.0**64)
+        assert np.isclose(trend.high.max(), 2.0**64)
+    output.close()
+    door.close()
+
+
+def test_trend_carries_the_gaps_of_its_range(tmp_path: Path) -> None:
+    """A hole in the block numbers is told beside the buckets, not left to be guessed from them."""
+    output = opened(tmp_path)
+    made = [block(stream(), n, batch([Row(0, T0 + n * SECOND, 1.0)])) for n in (0, 1, 5)]
+    output.take(made, b"x")
+    door = Door(tmp_path, ALL, clock=lambda: T0 + 3600 * SECOND)
+    series = door.tags("pump-7")[0].series
+    assert [gap.blocks for gap in door.trend(series, T0, T0 + 60 * SECOND, 10).gaps] == [3]
+    assert door.trend(series, T0 + 10 * SECOND, T0 + 60 * SECOND, 10).gaps == []
+    output.close()
+    door.close()
+
+
+@pytest.mark.parametrize("limit", [1, 3, 17, 10_000])
+def test_limited_samples_are_the_newest(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit takes the newest of the range, in order, however they lie in overlapping chunks."""
+    shrink(monkeypatch)
+    chance = random.Random(limit)
+    blocks = some_blocks(chance, stream(), 60, 20)
+    output = opened(tmp_path)
+    for one in chance.sample(blocks, len(blocks)):
+        output.take([one], b"x")
+    door = Door(tmp_path, ALL)
+    for view in door.tags("press-1"):
+        whole = door.samples(view.series, T0 + 5 * SECOND, T0 + 50 * SECOND, None)
+        assert door.samples(view.series, T0 + 5 * SECOND, T0 + 50 * SECOND, limit) == whole[-limit:]
+    output.close()
+    door.close()
