@@ -149,6 +149,11 @@ class Collector(ABC):
     def plan(cls, device: Device) -> list[Request]:
         """Every read request one cycle of each scan would send; no traffic."""
 
+    @classmethod
+    def notifies(cls, device: Device) -> bool:
+        """Whether `read` of this very device drains notifications; for a protocol that may also be polled."""
+        return cls.subscribes
+
     @abstractmethod
     async def open(self) -> None:
         """Connect, and learn `facts` and `identity`. Raises AssetError when the device cannot be used."""

@@ -44,7 +44,7 @@ def plan(file: File, as_json: AsJson = False) -> None:
     """Every read request that would be sent, and the load on devices and link; no traffic."""
     from sender.config import load
     from sender.forecast import DeviceLoad, link_load
-    from sender.main_poll import geometry
+    from sender.linkfile import geometry
 
     config = load(file)
     loads = [
@@ -202,7 +202,7 @@ def _print_link(link: LinkLoad, config: SenderConfig) -> None:
     kbit = 8 / 1000
     repeats = ", ".join(f"{one:g} s" for one in config.outlet.repeat) or "never"
     lines = [
-        f"link: {link.samples_s:,.0f} samples/s at most, of {link.rate_s * kbit:,.0f} kbit/s:",
+        f"link: {link.samples_s:,.0f} samples/s by the scans' periods, of {link.rate_s * kbit:,.0f} kbit/s:",
         f"  data {link.data_s * kbit:,.0f}, with spares {link.first_s * kbit:,.0f}, "
         f"with repeats ({repeats}) {link.whole_s * kbit:,.0f} kbit/s",
         f"  repeats fit up to {link.fits_s * kbit:,.0f} kbit/s with spares"

@@ -61,6 +61,8 @@ class AssetConfig:
     watched: tuple[Watched, ...]
     """One a point of the device, in number order."""
     collector: type[Collector]
+    subscribes: bool
+    """Its reads drain notifications, so a point may have none, or several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +247,7 @@ def _asset(given: dict[str, Any], path: str, found: Findings, find: Find) -> Ass
     for line in collector.check(device) if collector else ():
         _checked(line, path, places, found, name)
     flat = [(every_s, tag) for every_s, tags in scans for tag in tags]
-    subscribes = collector is not None and collector.subscribes
+    subscribes = collector is not None and collector.notifies(device)
     watched = tuple(
         Watched(
             point=point,
@@ -255,7 +257,9 @@ def _asset(given: dict[str, Any], path: str, found: Findings, find: Find) -> Ass
         )
         for point, (every_s, tag) in zip(device.points, flat, strict=True)
     )
-    return AssetConfig(table=table, device=device, watched=watched, collector=collector or Collector)
+    return AssetConfig(
+        table=table, device=device, watched=watched, collector=collector or Collector, subscribes=subscribes
+    )
 
 
 def _scan(

@@ -104,6 +104,7 @@ class DeviceLoop:
         make: Makes its collector; given the function to call for each refused request.
         hand: Takes what comes.
         counts: Kept up to date.
+        subscribes: Its reads drain notifications: a point without a row is quiet, not left out.
         clock: Wall time [ns since 1970 UTC].
         monotonic: Monotonic time [s].
         random: For the back-off.
@@ -116,6 +117,7 @@ class DeviceLoop:
         hand: Hand,
         counts: Counts,
         *,
+        subscribes: bool,
         clock: Callable[[], int],
         monotonic: Callable[[], float],
         random: Random,
@@ -127,7 +129,7 @@ class DeviceLoop:
         self._points = [np.array(_numbers(scan.points), np.uint32) for scan in device.scans]
         self._count = sum(len(points) for points in self._points)
         self._collector: Collector | None = None
-        self._subscribes, self._identity = False, Identity()
+        self._subscribes, self._identity = subscribes, Identity()
         self._schedule: Schedule | None = None
         self._begin_by = 0.0
         self._pause, self._live_since = 0.0, 0.0
@@ -169,7 +171,6 @@ class DeviceLoop:
             loop = asyncio.get_running_loop()
             self._collector = self._make(lambda line: _from_any_thread(loop, self._refuse, line))
         collector = self._collector
-        self._subscribes = collector.subscribes
         await collector.open()
         return collector.facts(), collector.identity()
 

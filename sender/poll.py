@@ -92,6 +92,7 @@ class Poller:
             line.make,
             line,
             line.counts,
+            subscribes=line.asset.subscribes,
             clock=self._clock,
             monotonic=self._monotonic,
             random=Random(self._random.random()),
@@ -151,7 +152,8 @@ class _Line:
             self._sink.catalog({name: description}, fresh)
         before, self._identity = self._identity, identity
         serial = self.asset.table.serial
-        if serial and identity.serial not in ("", serial, before.serial):
+        other = serial and identity.serial and identity.serial.strip().casefold() != serial.strip().casefold()
+        if other and identity.serial != before.serial:
             text = f"the device says serial {cut(identity.serial)}, the configuration {serial}"
             log.warning("other_serial asset=%s text=%r", name, text)
             self.said("note", text)
@@ -161,7 +163,7 @@ class _Line:
         now = self._monotonic()
         passed = self._deadband.filter(rows, now)
         columns = passed.columns
-        if self.asset.collector.subscribes:
+        if self.asset.subscribes:
             columns = concat([columns, self._deadband.silent(self._points[scan], self._clock(), now)])
         self.counts.read += passed.read
         self.counts.held_back += passed.held
@@ -212,5 +214,5 @@ def _deadband(asset: AssetConfig) -> Deadband:
         spread([EVERY if change is None else change for change in changes]),
         spread([one.silence_s for one in asset.watched]),
         spread([one.scan_s for one in asset.watched]),
-        subscribes=asset.collector.subscribes,
+        subscribes=asset.subscribes,
     )

@@ -24,7 +24,7 @@ from polling import (
     steady,
 )
 
-from collectors.base import Facts, Identity, Scan
+from collectors.base import Device, Facts, Identity, Scan
 from protocol.errors import AssetError, StoreError
 from protocol.sample import Columns, Flag, Quality, columns
 from sender.poll import Poller
@@ -281,6 +281,23 @@ def test_lost_subscription_is_bad_at_once_and_not_at_every_slot(tmp_path: Path) 
     rows = bad_rows(sink.rows("pump"))
     assert [(name, row.flags) for _, name, row in rows] == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
     assert sink.status["pump"]["held_back"] > 100
+
+
+def test_device_of_a_subscribing_protocol_may_be_polled(tmp_path: Path) -> None:
+    """Where the device says that its reads are polls, each poll is sent and a point left out is bad."""
+
+    async def half(fake: Fake, scan: Scan) -> Columns:
+        return columns([0], fake.clock(), [1.0])
+
+    class Polled(scripted(half, subscribes=True)):  # type: ignore[misc]
+        @classmethod
+        def notifies(cls, device: Device) -> bool:
+            return False
+
+    sink = poll_for(loaded(tmp_path, sender_toml(asset_toml("pump", *TWO)), {"pump": Polled}), 9.9)
+    assert sink.status["pump"]["read"] == 20
+    assert len(bad_rows(sink.rows("pump"))) == 10
+    assert {tag.max_silence_s for tag in sink.tags.values()} == {1.0}
 
 
 def test_deadband_thins_what_hardly_moves(tmp_path: Path) -> None:

@@ -94,6 +94,6 @@ def test_what_is_seldom_said_is_said_completely(events: list[tuple[float, int]])
         if said:
             told += said
             times.append(now)
-    told += seldom.add(0, now + 60)
+    told += seldom.add(0, now + 61)
     assert told == sum(count for _, count in events)
     assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(times))
