@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -20,8 +20,7 @@ from receiver.outputs.historian.disk import Connection
 from receiver.outputs.historian.views import Scope, TagView
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A visible series."""
 
     asset: int
@@ -58,6 +57,7 @@ class Known:
         self.series: dict[int, Entry] = {}
         self._by_name: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         self._names: Counter[int] = Counter()
+        self._views: dict[int, TagView] = {}
         self.streams: list[Source] = []
         """Streams of visible sites."""
         self._rank = np.zeros(1, np.int64)
@@ -66,8 +66,7 @@ class Known:
 
     def _load(self, connection: Connection, scope: Scope) -> None:
         for one, site, body in connection.execute("SELECT id, site, body FROM asset"):
-            asset = _described(Asset, body)
-            asset = asset if asset.site else replace(asset, site=site)
+            asset = _described(Asset, body, {"site": site})
             if scope.sees(asset):
                 self.assets[one] = asset
         for one, asset_id, name, kind, boot, number, body in connection.execute(
@@ -99,24 +98,31 @@ class Known:
 
     def view(self, series: int) -> TagView:
         """A visible series as the reader sees it."""
+        if series in self._views:
+            return self._views[series]
         entry = self.series[series]
         versions = self._by_name[entry.asset, entry.name]
         asset = self.assets[entry.asset]
-        return TagView(
+        view = TagView(
             series=series,
             site=asset.site,
-            tag=replace(_described(Tag, entry.body), id=0, asset=asset.name),
+            tag=_described(Tag, entry.body, {"id": 0, "asset": asset.name}),
             version=versions.index(series) + 1,
             current=versions[-1] == series,
         )
+        self._views[series] = view
+        return view
 
     def tag_names(self, asset: int) -> int:
         """How many tag names a visible asset has."""
         return self._names[asset]
 
 
-def _described(kind: type[Any], body: bytes) -> Any:
-    """An `Asset` or a `Tag` from its stored fields; fields that this build does not know are left out."""
-    known = {field.name for field in fields(kind)}
-    told = {name: value for name, value in orjson.loads(body).items() if name in known}
+_FIELDS: dict[type[Any], frozenset[str]] = {kind: frozenset(f.name for f in fields(kind)) for kind in (Asset, Tag)}
+
+
+def _described(kind: type[Any], body: bytes, known: Mapping[str, Any]) -> Any:
+    """An `Asset` or a `Tag` from its stored fields and those known better; fields new to this build are left out."""
+    told = {name: value for name, value in orjson.loads(body).items() if name in _FIELDS[kind]}
+    told.update(known)
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})

@@ -110,14 +110,11 @@ class Door:
             held = moment.rows(_LATEST, since if since <= moment.mark else 0)
             if not known.all:
                 held = [row for row in held if row[0] in known.series]
-            unsigned = [known.series[row[0]].unsigned for row in held]
-            values = python_values(
-                [row[3] for row in held], [row[4] for row in held], [row[5] for row in held], unsigned
-            )
-            out = [
-                Latest(series, time_ns, other_ns, value, quality, native, seen_ns)
-                for (series, time_ns, other_ns, *_, quality, native, seen_ns), value in zip(held, values, strict=True)
-            ]
+            if not held:
+                return [], moment.mark
+            series, time_ns, other_ns, kind, bits, texts, quality, native, seen_ns = zip(*held, strict=True)
+            values = python_values(kind, bits, texts, [known.series[one].unsigned for one in series])
+            out = list(map(Latest, series, time_ns, other_ns, values, quality, native, seen_ns))
             return out, moment.mark
 
     def trend(self, series: int, from_ns: int, to_ns: int, buckets: int) -> Trend:

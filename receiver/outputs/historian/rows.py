@@ -90,17 +90,13 @@ def python_values(
     Args:
         unsigned: Which INT values are unsigned 64-bit in two's complement.
     """
-    reals = np.array(value, np.int64).view(np.float64).tolist()
-    out: list[Value] = []
-    for which, bits, real, text, is_unsigned in zip(kind, value, reals, texts, unsigned, strict=True):
-        if which == Kind.FLOAT:
-            out.append(real)
-        elif which == Kind.INT:
-            out.append(bits + 2**64 if is_unsigned and bits < 0 else bits)
-        elif which == Kind.BOOL:
-            out.append(bool(bits))
+    out: list[Value] = np.array(value, np.int64).view(np.float64).tolist()
+    for at in np.flatnonzero(np.array(kind, np.uint8) != Kind.FLOAT).tolist():
+        bits = value[at]
+        if kind[at] == Kind.INT:
+            out[at] = bits + 2**64 if unsigned[at] and bits < 0 else bits
         else:
-            out.append(text)
+            out[at] = bool(bits) if kind[at] == Kind.BOOL else texts[at]
     return out
 
 
