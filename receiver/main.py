@@ -38,9 +38,9 @@ def run(path: Path, only: str | None, say: Callable[[str], None]) -> int:
         _check_keys(config)
         return supervise.run([_child(path, name) for name in ("publish", "catch")][::-1], say)
     if only == "catch":
-        from receiver import catch
+        from receiver.catch import run as catch
 
-        return catch.run(config)
+        return catch(config)
     if only == "publish":
         return _publish(config, say)
     if only == "portal":

@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from protocol.beat import STREAMS, WAITING_RANGES, Beat, StreamTotals
 from protocol.erasure import Code
 from protocol.frame import SHARD_OVERHEAD, width_for
@@ -313,8 +311,7 @@ class Emitter:
         size, need, spare = len(one.block), one.need, one.spare
         if -(-size // need) > self._width:
             need, spare = self._geometry.cut(size, 0.0)
-        data = self._code.cut(one.block, need)
-        rows = np.concatenate([data, self._code.spares(data, spare)]) if spare else data
+        rows = self._code.rows(one.block, need, spare)
         frames = self._session.shards(one.stream).frames(one.number, size, need, spare, copy, rows)
         length = SHARD_OVERHEAD + rows.shape[1]
         done = (one.stream, one.number) if copy == 0 else None

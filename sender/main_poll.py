@@ -15,28 +15,15 @@ from typing import Any
 
 from protocol import keys
 from protocol.errors import ConfigError, StoreError
-from protocol.frame import width_for
 from protocol.statusfile import PERIOD, write_status
 from sender.config import SenderConfig
-from sender.geometry import Geometry
+from sender.linkfile import geometry
 from sender.pack import Packer
 from sender.poll import Poller
-from sender.settings import Outlet
 from sender.spool import Spool
 
 LOOK = 0.005
 """Longest time between two looks at what is due [s]: a small part of the 20 ms group."""
-
-
-def geometry(outlet: Outlet) -> Geometry:
-    """How blocks are cut for an outlet."""
-    return Geometry(
-        width=width_for(outlet.mtu),
-        rate=outlet.rate_mbit * 1e6 / 8,
-        repeats=len(outlet.repeat),
-        loss=outlet.loss_target,
-        share=outlet.spare,
-    )
 
 
 def run(config: SenderConfig) -> int:
@@ -95,7 +82,7 @@ class _Process:
         ticking = asyncio.create_task(self._tick())
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            done, _ = await asyncio.wait({polling, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({polling, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (polling, ticking, stopping):
                 task.cancel()
@@ -134,11 +121,7 @@ class _Process:
 
 def _bare(error: Exception) -> Exception:
     """The first StoreError or ConfigError inside a group of a TaskGroup, else the error itself."""
-    if isinstance(error, ExceptionGroup):
-        for kind in (StoreError, ConfigError):
-            found = error.subgroup(kind)
-            while isinstance(found, ExceptionGroup):
-                found = found.exceptions[0]  # type: ignore[assignment]
-            if isinstance(found, Exception):
-                return found
-    return error
+    if not isinstance(error, ExceptionGroup):
+        return error
+    bare = [_bare(one) for one in error.exceptions]
+    return next((one for one in bare if isinstance(one, StoreError | ConfigError)), bare[0])

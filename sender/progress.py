@@ -68,7 +68,9 @@ class Progress:
             new, mark = Place(*self._held["new"]), bytes.fromhex(self._held["mark"])
             believed = new <= end and _ends_with(spool, new, mark)
             backlog = [(Place(a, b), Place(c, d)) for a, b, c, d in self._held["backlog"]]
-            finished = {bytes.fromhex(key): Ranges((a, b) for a, b in held) for key, held in self._held["finished"].items()}
+            finished = {
+                bytes.fromhex(key): Ranges((a, b) for a, b in held) for key, held in self._held["finished"].items()
+            }
             repeats = self._held["repeats"]
         except (KeyError, TypeError, ValueError):
             believed = False

@@ -19,7 +19,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 import supervise
 from protocol.errors import ConfigError
@@ -111,13 +113,13 @@ class Demo:
         return None if found is None else str(found.get("url"))
 
 
-def run(wish: Wish, *, say: Callable[[str], None], show: Callable[[Demo, float, str | None], None]) -> Summary:
+def run(wish: Wish, *, say: Callable[[str], None], show: Callable[[Summary, float, str | None], None]) -> Summary:
     """Run the demo to its end.
 
     Args:
         wish: What was asked for.
         say: Takes lines for people.
-        show: Called once a second with the demo, the seconds since data were visible, and the page's address.
+        show: Called once a second with the counts, the seconds since data were visible, and the page's address.
 
     Returns:
         The last summary, counted after everything has drained.
@@ -137,7 +139,7 @@ def run(wish: Wish, *, say: Callable[[str], None], show: Callable[[Demo, float, 
         started = time.monotonic()
         while not stop and (wish.seconds is None or time.monotonic() < started + wish.seconds):
             demo.check()
-            show(demo, time.monotonic() - started, demo.page())
+            show(demo.summary(), time.monotonic() - started, demo.page())
             _pause(stop, 1.0)
         return _finish(demo, stop, say)
     finally:
@@ -189,12 +191,16 @@ def _write_configurations(demo: Demo, link_in: int, link_out: int) -> None:
     (demo.folder / "low/receiver.toml").write_text(receiver)
 
 
-def _point_at(path: Path, ports: dict[str, Any]) -> None:
-    """Put the simulator's real addresses into the sender's configuration."""
-    text = path.read_text()
-    for default, url in ports.items():
-        text = text.replace(default, url)
-    path.write_text(text)
+def _point_at(path: Path, devices: dict[str, Any]) -> None:
+    """Put the simulator's real addresses into the sender's configuration, each under its asset's name."""
+    lines, name = path.read_text().split("\n"), ""
+    for at, line in enumerate(lines):
+        key, _, value = (part.strip() for part in line.partition("="))
+        if key == "name" and value.startswith('"'):
+            name = value.split('"')[1]
+        elif key == "url" and name in devices:
+            lines[at] = f'url = "{devices[name]["url"]}"'
+    path.write_text("\n".join(lines))
 
 
 def _set(text: str, key: str, value: str) -> str:
@@ -272,3 +278,29 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command("demo")
+def demo_command(
+    loss: Annotated[str, typer.Option(help="Share of frames the link loses.")] = "5%",
+    burst: Annotated[str | None, typer.Option(help="Bursts: mean length/mean distance, 50ms/5s.")] = None,
+    cut: Annotated[list[str] | None, typer.Option(help="Cable out: start+length, 20s+10s; may be repeated.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="End by itself after reading for so long.")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="No live picture.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object at the end.")] = False,
+    seed: Annotated[int, typer.Option(help="Same seed, same plant and same fate of frames.")] = 1,
+    folder: Annotated[Path | None, typer.Option(help="Keep the work folder here: configurations, keys, logs.")] = None,
+) -> None:
+    """A simulated plant, a lossy one-way link, a historian and a page, until Ctrl-C or for --seconds."""
+    from simulator.screen import Screen
+
+    wish = Wish(loss=loss, burst=burst, cut=tuple(cut or ()), seed=seed, seconds=seconds, folder=folder)
+    with Screen(live=not (headless or as_json), quiet=as_json) as screen:
+        result = run(wish, say=screen.say, show=screen.show)
+    if as_json:
+        typer.echo(json.dumps(result.to_json()))
+    else:
+        screen.print(result)

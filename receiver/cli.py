@@ -1,0 +1,109 @@
+"""Commands of the low side: `receive`, `accept`, `gaps`, `status`.
+
+A command only reads its arguments, calls what does the work, and prints; mistakes are raised to the front door.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+File = Annotated[Path, typer.Argument(help="The low side's configuration, receiver.toml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
+
+
+@app.command()
+def receive(
+    file: File,
+    check: Annotated[bool, typer.Option("--check", help="Name every mistake; start nothing.")] = False,
+    only: Annotated[str | None, typer.Option(help="catch, publish, portal or an output's name alone.")] = None,
+) -> None:
+    """Catch what comes over the link, keep it, publish it."""
+    if check:
+        from receiver.config import load
+
+        config = load(file)
+        host, port = config.inlet.listen
+        typer.echo(f"{file}: no mistakes; listens on {host}:{port}, {len(config.outputs)} outputs besides the history")
+        return
+    from receiver import main
+
+    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True)))
+
+
+@app.command()
+def accept(
+    file: File,
+    session: Annotated[str | None, typer.Argument(help="The session to confirm, as `status` shows it.")] = None,
+    lower: Annotated[bool, typer.Option("--lower", help="Lower the floor, after the sender's disk went back.")] = False,
+) -> None:
+    """Confirm a session by its number, or lower the floor that keeps old ones out."""
+    from protocol.errors import ConfigError
+    from receiver.config import load
+    from receiver.floors import request_accept
+
+    if (session is None) is not lower:
+        raise ConfigError("name a session, or --lower the floor, one of them", hint="checkvalve status FILE shows it")
+    request_accept(load(file).state, session=session, lower=lower)
+    typer.echo("left for catch, which takes it up within a second")
+
+
+@app.command()
+def gaps(file: File, as_json: AsJson = False) -> None:
+    """What is missing, since when, and when it will heal by itself."""
+    catch = _told(file).get("catch")
+    if as_json:
+        typer.echo(json.dumps({"gaps": (catch or {}).get("gaps", []), "blocks": (catch or {}).get("blocks", {})}))
+        return
+    if catch is None:
+        typer.echo("catch has not run here yet")
+        return
+    for gap in catch["gaps"]:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gap["since_ns"] / 1e9))
+        heals = gap["heals_ns"]
+        when = (
+            "no repeat is left"
+            if heals is None
+            else time.strftime("sent again about %H:%M:%S", time.localtime(heals / 1e9))
+        )
+        typer.echo(f"stream {gap['stream']} blocks {gap['from']} to {gap['to'] - 1}: missing since {since}, {when}")
+    blocks = catch["blocks"]
+    typer.echo(", ".join(f"{key} {value}" for key, value in blocks.items()))
+
+
+@app.command()
+def status(file: File, as_json: AsJson = False) -> None:
+    """What the running processes of this side say of themselves."""
+    told = _told(file)
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    if not told:
+        typer.echo("nothing has run here yet")
+    for process, said in told.items():
+        age = (time.time_ns() - said["time_ns"]) / 1e9
+        typer.echo(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > 5 else ""))
+        for warning in said.get("warnings", ()):
+            typer.echo(f"  warning: {warning}")
+        for key in ("link", "blocks", "assets", "children"):
+            for name, value in said.get(key, {}).items():
+                typer.echo(f"  {key}.{name}: {_brief(value)}")
+
+
+def _told(file: Path) -> dict[str, dict[str, Any]]:
+    from protocol.statusfile import read_statuses
+    from receiver.config import load
+
+    return read_statuses(load(file).state)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={one}" for key, one in value.items()) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
