@@ -1,12 +1,13 @@
-"""A sender of a few lines, for tests of the low side: sealed blocks, their frames, links and beats. Not one of ours."""
+"""For tests of the low side: a sender of a few lines, sharing no code with ours, and the receiving thread's parts."""
 
 from __future__ import annotations
 
+import json
 import random
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from protocol import keys
 from protocol.announce import make_link
@@ -16,6 +17,11 @@ from protocol.erasure import Code
 from protocol.frame import SHARD_OVERHEAD, ProbeTag, ShardTag
 from protocol.keys import PrivateKey, PublicKey
 from protocol.seal import Seal
+from receiver.floors import Floors
+from receiver.gaps import Stream
+from receiver.intake import Arrival, Intake
+from receiver.links import Links
+from receiver.status import picture
 
 WALL_NS = 1_700_000_000 * 10**9
 """A wall clock of the tests [ns since 1970 UTC]."""
@@ -158,6 +164,53 @@ def fate(frames: Sequence[bytes], faults: str) -> list[bytes]:
     return now + late
 
 
-def session_of(datagram: bytes) -> int:
-    """The session that a frame names."""
-    return int(struct.unpack_from(">I", datagram, 4)[0])
+class Low:
+    """The receiving thread without thread, socket or clock: what was put, what was said."""
+
+    def __init__(
+        self, pair: Pair, *, floors: Floors | None = None, streams: Mapping[bytes, Stream] | None = None
+    ) -> None:
+        self.arrivals: list[Arrival] = []
+        self.lines: list[str] = []
+        self.room = True
+        """Whether the writing thread's queue has room."""
+        self.now = 100.0
+        self.wall_ns = WALL_NS
+        self.links = Links(pair.own, pair.believed, floors or Floors())
+        self.intake = Intake(self.links, CODE, streams or {}, put=self._put, say=self.lines.append)
+
+    def take(self, *datagrams: bytes) -> None:
+        """Datagrams come, each in a buffer that is used again."""
+        for one in datagrams:
+            buffer = bytearray(one)
+            self.intake.take([memoryview(buffer)], self.now, self.wall_ns)
+            buffer[:] = bytes(len(buffer))
+        self.intake.tick(self.now)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes."""
+        self.now += seconds
+        self.wall_ns += int(seconds * 1e9)
+        self.intake.tick(self.now)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Refusals by reason."""
+        return {reason.value: count for reason, count in self.intake.gather.refused.items()}
+
+    def blocks(self) -> dict[tuple[bytes, int], bytes]:
+        """What was put; a block put twice is a failure."""
+        keys = [(one.stream, one.number) for one in self.arrivals]
+        assert len(keys) == len(set(keys)), "a block was put twice"
+        return {(one.stream, one.number): one.block for one in self.arrivals}
+
+    def status(self) -> dict[str, Any]:
+        """What catch would say of itself, through JSON."""
+        told = picture(self.intake, kernel_drops=0, now=self.now, wall_ns=self.wall_ns)
+        loaded: dict[str, Any] = json.loads(json.dumps(told, allow_nan=False))
+        return loaded
+
+    def _put(self, arrival: Arrival) -> bool:
+        if self.room:
+            self.arrivals.append(arrival)
+        return self.room

@@ -1,0 +1,109 @@
+"""Laws of the one socket: datagrams come whole and apart, waits end, and there is no verb that sends."""
+
+from __future__ import annotations
+
+import ast
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import ConfigError
+from receiver import inlet as module
+from receiver.inlet import Inlet
+
+
+def free_port() -> int:
+    """A port that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Inlet, socket.socket]]:
+    """An inlet, and a socket connected to it."""
+    port = free_port()
+    inlet = Inlet("127.0.0.1", port, 1 << 20)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", port))
+        yield inlet, sender
+    inlet.close()
+
+
+def test_datagrams_come_as_they_were_sent(ends: tuple[Inlet, socket.socket]) -> None:
+    """Empty, small and the largest ones, in order."""
+    inlet, sender = ends
+    for size in (0, 1, 1472, 65_507):
+        sender.send(bytes([size % 251]) * size)
+        assert [bytes(one) for one in inlet.receive(time.monotonic() + 5)] == [bytes([size % 251]) * size]
+
+
+def test_datagrams_merged_by_the_kernel_are_cut_apart(ends: tuple[Inlet, socket.socket]) -> None:
+    """A segmented send arrives as the datagrams it was made of, the short last one too."""
+    inlet, sender = ends
+    sent = [bytes([index]) * 1000 for index in range(40)] + [b"last"]
+    control = [(socket.IPPROTO_UDP, 103, struct.pack("=H", 1000))]  # UDP_SEGMENT
+    sender.sendmsg([b"".join(sent)], control)
+    got: list[bytes] = []
+    calls = 0
+    while len(got) < len(sent):
+        found = inlet.receive(time.monotonic() + 5)
+        assert found, f"only {len(got)} came"
+        got += [bytes(one) for one in found]
+        calls += 1
+    assert got == sent
+    assert calls < len(sent), "the kernel merged nothing"
+
+
+def test_a_wait_ends_at_its_time(ends: tuple[Inlet, socket.socket]) -> None:
+    """Nothing came: an empty list, not before the time; a time that has passed does not wait."""
+    inlet, _ = ends
+    started = time.monotonic()
+    assert inlet.receive(started + 0.05) == []
+    assert 0.05 <= time.monotonic() - started < 1.0
+    assert inlet.receive(started - 1) == []
+
+
+def test_what_the_kernel_drops_is_counted(ends: tuple[Inlet, socket.socket]) -> None:
+    """With a buffer that is too small, received and dropped together are what was sent."""
+    inlet, sender = ends
+    inlet._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    for _ in range(500):
+        sender.send(bytes(1000))
+    count = 0
+    while found := inlet.receive(0.0):
+        count += len(found)
+    sender.send(b"one more, which tells the count")
+    count += len(inlet.receive(time.monotonic() + 5))
+    assert inlet.kernel_drops > 300
+    assert count + inlet.kernel_drops == 501
+
+
+def test_the_buffer_that_was_granted_is_told(ends: tuple[Inlet, socket.socket]) -> None:
+    """As much as was asked, or less where the kernel does not allow it; never an invented figure."""
+    inlet, _ = ends
+    assert inlet.buffer_bytes == inlet._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    assert 0 < inlet.buffer_bytes <= 1 << 20
+
+
+def test_an_address_that_is_taken_or_not_ours_is_the_operators(ends: tuple[Inlet, socket.socket]) -> None:
+    """Both name the key of the configuration and a next step."""
+    port = ends[1].getpeername()[1]
+    for host in ("127.0.0.1", "192.0.2.77"):
+        with pytest.raises(ConfigError, match=r"inlet\.listen") as caught:
+            Inlet(host, port, 1 << 16)
+        assert caught.value.hint
+
+
+def test_the_inlet_has_no_verb_that_sends_connects_or_joins() -> None:
+    """Its source names none of them, and it stays short enough to be read at a glance."""
+    source = Path(module.__file__).read_text()
+    names = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+    assert "recvmsg_into" in names
+    assert not {name for name in names if "send" in name or "connect" in name or "write" in name}
+    assert not names & {"IP_ADD_MEMBERSHIP", "IPV6_JOIN_GROUP", "MCAST_JOIN_GROUP", "listen", "accept"}
+    assert len(source.splitlines()) < 100

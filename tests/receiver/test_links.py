@@ -1,0 +1,233 @@
+"""Laws of sessions: a recording is not the present, and a flood of new LINKs costs 20 verifications a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from link_sender import WALL_NS, Low, Pair, Sender, key_files, totals
+
+from protocol import announce, keys
+from protocol.errors import ConfigError, StoreError
+from protocol.limits import LINK_CHECKS
+from receiver import floors
+from receiver.floors import Floors, Request
+
+DAY_NS = 24 * 3600 * 10**9
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Keys of both sides."""
+    return key_files(tmp_path_factory.mktemp("keys"))
+
+
+def test_a_link_said_again_is_compared_and_counted(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time and after nothing is verified; each is a received frame."""
+    checked: list[bytes] = []
+    real = announce.check_link
+
+    def counting(datagram: bytes, *rest: object) -> object:
+        checked.append(datagram)
+        return real(datagram, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(announce, "check_link", counting)
+    sender, low = Sender(pair), Low(pair)
+    low.take(*[sender.link()] * 50)
+    assert len(checked) == 1
+    assert low.links.totals()[1] == 50
+    assert low.refused == {}
+
+
+def test_the_keys_of_the_last_two_sessions_are_kept(pair: Pair) -> None:
+    """Frames under way at a change of session still count; those of the session before do not."""
+    sender, low = Sender(pair), Low(pair)
+    stream = sender.stream()
+    old = []
+    for number in range(3):
+        low.take(sender.link())
+        old.append(sender.shards(stream, number))
+        sender.renew()
+    low.take(*old[1], *old[2])
+    assert {number for _, number in low.blocks()} == {1, 2}
+    low.take(*old[0])
+    assert {number for _, number in low.blocks()} == {1, 2}
+    assert len(low.intake.gather.waiting) == 5
+    assert len(low.links.sessions) == 2
+
+
+def test_totals_go_on_over_sessions(pair: Pair) -> None:
+    """Frames of sessions whose keys are gone still count as sent and received."""
+    sender, low = Sender(pair), Low(pair)
+    sent = 0
+    for _ in range(4):
+        low.take(sender.link(), sender.beat())
+        sent += sender.frames
+        sender.renew()
+    assert low.links.totals()[:2] == (sent, sent)
+
+
+def test_a_link_below_the_floor_is_an_old_one(pair: Pair) -> None:
+    """A recorded session is refused once a newer was accepted, also after a restart from the file."""
+    recorded = Sender(pair, seed=1, boot=1000)
+    present = Sender(pair, seed=2, boot=2000)
+    low = Low(pair)
+    low.take(recorded.link(), present.link(), recorded.link())
+    assert low.refused == {"floor": 1}
+    assert low.links.current is not None
+    assert low.links.current.number == present.session
+    again = Low(pair, floors=low.links.floors)
+    again.take(recorded.link())
+    assert again.refused == {"floor": 1}
+    assert "below the floor" in again.status()["warnings"][0]
+    again.take(present.link())
+    assert again.links.current is not None
+    assert again.status()["warnings"] == []
+
+
+def test_a_beat_must_stand_above_its_floor(pair: Pair) -> None:
+    """The very beat again, or one from before, says nothing; the floor outlives sessions and restarts."""
+    sender, low = Sender(pair), Low(pair)
+    stream = sender.stream()
+    low.take(sender.link())
+    first = sender.beat([totals(stream, 3)])
+    second = sender.beat([totals(stream, 5)])
+    low.take(second, first, second)
+    assert low.refused == {"floor": 2}
+    low.wait(0.2)
+    assert low.status()["blocks"]["missing"] == 5
+    again = Low(pair, floors=low.links.floors)
+    again.take(sender.link(), second)
+    assert again.refused == {"floor": 1}
+    again.take(sender.beat())
+    assert again.refused == {"floor": 1}
+
+
+def test_links_for_others_and_from_strangers_are_refused(pair: Pair, tmp_path: Path) -> None:
+    """Another receiver's key id, a signer nobody named, a changed signature, a changed sealed key."""
+    other = key_files(tmp_path)
+    low, sender = Low(pair), Sender(pair)
+    stranger = announce.make_link(5, 2000, 0, bytes(32), pair.own.public, other.signer)
+    for_other = announce.make_link(5, 2000, 0, bytes(32), other.own.public, pair.signer)
+    link = sender.link()
+    low.take(stranger, for_other)
+    assert low.refused == {"key": 2}
+    low.take(link[:130] + bytes([link[130] ^ 1]) + link[131:], link[:50] + bytes([link[50] ^ 1]) + link[51:])
+    assert low.refused == {"key": 2, "signature": 2}
+    assert low.links.sessions == {}
+    assert low.links.floors == Floors()
+
+
+def test_a_link_for_the_twin_counts_as_received(pair: Pair, tmp_path: Path) -> None:
+    """The sender counts what it says to each receiver; so does each receiver, once the session is known."""
+    twin = key_files(tmp_path).own.public
+    sender, low = Sender(pair), Low(pair)
+    for_twin = announce.make_link(sender.session, 1000, 0, sender.key, twin, sender.signer)
+    low.take(sender.link(), *[for_twin] * 30)
+    assert low.links.totals()[1] == 31
+    assert low.refused == {}
+    forged = for_twin[:-1] + bytes([for_twin[-1] ^ 1])
+    low.take(forged)
+    assert low.links.totals()[1] == 31
+    assert low.refused == {"signature": 1}
+
+
+def test_only_so_many_links_a_second_are_verified(pair: Pair) -> None:
+    """A flood of right-looking LINKs is refused as RATE beyond 20 in any second; the real one is heard after it."""
+    sender, low = Sender(pair), Low(pair)
+    link = sender.link()
+    flood = [link[:-2] + index.to_bytes(2, "big") for index in range(200)]
+    low.take(*flood, link)
+    assert low.refused == {"signature": LINK_CHECKS, "rate": 200 - LINK_CHECKS + 1}
+    low.wait(0.99)
+    low.take(link)
+    assert low.links.current is None
+    low.wait(0.02)
+    low.take(link)
+    assert low.links.current is not None
+
+
+@pytest.mark.parametrize(("apart", "confirmed"), [(0, True), (-1, True), (1, True), (-1.01, False), (1.01, False)])
+def test_without_a_floor_a_day_of_difference_is_unconfirmed(pair: Pair, apart: float, confirmed: bool) -> None:
+    """Beats within 24 hours of our clock confirm the session; others do not, and the data are taken all the same."""
+    sender, low = Sender(pair), Low(pair)
+    stream = sender.stream()
+    low.take(sender.link())
+    assert low.status()["link"]["confirmed"] is False
+    low.take(sender.beat([totals(stream, 0)], wall_ns=WALL_NS + int(apart * DAY_NS)), *sender.shards(stream, 0))
+    assert low.status()["link"]["confirmed"] is confirmed
+    assert len(low.arrivals) == 1
+    assert len(low.status()["warnings"]) == (not confirmed)
+
+
+def test_with_a_confirmed_floor_the_wall_clock_says_nothing(pair: Pair) -> None:
+    """1970 or 2040 on either side lose nothing and ask for nobody."""
+    sender = Sender(pair, boot=3000)
+    low = Low(pair, floors=Floors(link=(2000, 4), beat=(2000, 99), confirmed=True))
+    low.take(sender.link(), sender.beat(wall_ns=0), sender.beat(wall_ns=2_208_988_800 * 10**9))
+    assert low.status()["link"]["confirmed"] is True
+    assert low.refused == {}
+
+
+def test_a_person_confirms_the_current_session_only(pair: Pair) -> None:
+    """The named session must be the one that is heard."""
+    sender, low = Sender(pair), Low(pair)
+    low.take(sender.link(), sender.beat(wall_ns=0))
+    low.intake.grant(Request(session=sender.session ^ 1))
+    assert low.status()["link"]["confirmed"] is False
+    low.intake.grant(Request(session=sender.session))
+    assert low.status()["link"]["confirmed"] is True
+    assert low.links.floors.confirmed is True
+
+
+def test_a_person_lowers_a_floor_that_a_restored_sender_cannot_reach(pair: Pair) -> None:
+    """Afterwards the lower session is taken, its beats too, and judged as by a receiver without a floor."""
+    low = Low(pair, floors=Floors(link=(9000, 0), beat=(9000, 50), confirmed=True))
+    sender = Sender(pair, boot=1000)
+    low.take(sender.link(), sender.link())
+    assert low.refused == {"floor": 2}
+    low.intake.grant(Request(lower=True))
+    low.take(sender.link(), sender.beat(wall_ns=WALL_NS - 3 * DAY_NS))
+    assert low.status()["link"]["session"] == f"{sender.session:08x}"
+    assert low.status()["link"]["confirmed"] is False
+    assert low.links.floors.link == (1000, 0)
+    assert low.links.floors.beat == (1000, 1)
+
+
+def test_floors_are_kept_in_their_file(tmp_path: Path) -> None:
+    """What was saved is loaded; a missing file is no floor; another content is a failing disk, never a guess."""
+    assert floors.load(tmp_path) == Floors()
+    for kept in (Floors(), Floors(link=(2**64 - 1, 3), confirmed=True), Floors(link=(1, 2), beat=(3, 4))):
+        floors.save(tmp_path, kept)
+        assert floors.load(tmp_path) == kept
+    for content in ("", "[]", '{"link": [1], "beat": null, "confirmed": true}', "{}"):
+        (tmp_path / "floor.json").write_text(content)
+        with pytest.raises(StoreError):
+            floors.load(tmp_path)
+
+
+def test_a_request_is_left_and_taken_once(tmp_path: Path) -> None:
+    """`accept` leaves it, catch takes it; nonsense in the file is thrown away, nonsense asked for is said."""
+    assert floors.take_request(tmp_path) is None
+    floors.request_accept(tmp_path, session="9F3A 01c2")
+    assert floors.take_request(tmp_path) == Request(session=0x9F3A01C2)
+    assert floors.take_request(tmp_path) is None
+    floors.request_accept(tmp_path, lower=True)
+    assert floors.take_request(tmp_path) == Request(lower=True)
+    for content in ("", "[1]", '{"session": 5}', '{"session": "xyz"}'):
+        (tmp_path / "accept.json").write_text(content)
+        assert floors.take_request(tmp_path) is None
+        assert not (tmp_path / "accept.json").exists()
+    for wrong in ("", "12", "9f3a01c2ff", "zzzzzzzz"):
+        with pytest.raises(ConfigError):
+            floors.request_accept(tmp_path, session=wrong)
+    with pytest.raises(ConfigError):
+        floors.request_accept(tmp_path)
+
+
+def test_another_kind_of_key_signs_no_link(pair: Pair) -> None:
+    """The high side's `sign` key is in the same bundle and is not believed here."""
+    link = announce.make_link(7, 1000, 0, bytes(32), pair.own.public, keys.load(pair.high, "sign"))
+    low = Low(pair)
+    low.take(link)
+    assert low.refused == {"key": 1}
