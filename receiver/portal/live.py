@@ -78,15 +78,18 @@ class Live:
         """Why values cannot be shown; empty while they can."""
         self.looked_ns = 0
         """When the last look ended, whether it succeeded or not."""
+        self.failed: BaseException | None = None
+        """A bug that ended the live task: the server then ends too, and is started anew."""
         self._keeper, self._state, self._clock = keeper, state, clock
         self._mark = 0
+        self._reported_ns = 0
         self._told_at = self._tags_at = float("-inf")
 
     def moment(self) -> Moment:
         """Now, for questions to the picture."""
         now_ns = self._clock()
         age = self.link.beat_age_s
-        return Moment(now_ns, None if age is None else age + max(now_ns - self.looked_ns, 0) / 1e9)
+        return Moment(now_ns, None if age is None else age + max(now_ns - self._reported_ns, 0) / 1e9)
 
     async def run(self) -> None:
         """Look and tell until cancelled."""
@@ -155,7 +158,7 @@ class Live:
         return moved
 
     def _read_reports(self) -> None:
-        now_ns = self._clock()
+        now_ns = self._reported_ns = self._clock()
         self.catch = reports.read(self._state, "catch", now_ns)
         self.link = link_view.look(self.catch)
         self.historian = reports.read(self._state, "historian", now_ns)
@@ -224,6 +227,12 @@ def _look(door: Door, mark: int, whole: bool) -> Look:
 async def running(live: Live) -> AsyncIterator[None]:
     """Keep the picture while the pages are served."""
     task = asyncio.get_running_loop().create_task(live.run(), name="portal-live")
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            live.failed = task.exception()
+
+    task.add_done_callback(ended)
     try:
         yield
     finally:

@@ -6,13 +6,12 @@ version: then the process counts as not running, and the page says so. Nothing i
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 OLD_S = 5.0
 """A report older than this is of a process that does not run any more [s]; it is written each second."""
@@ -64,10 +63,10 @@ def read(state: Path, process: str, now_ns: int) -> Report:
     path = state / f"status-{process}.json"
     try:
         with path.open("rb") as file:
-            body = orjson.loads(file.read(REPORT_BYTES))
+            body = json.loads(file.read(REPORT_BYTES))  # takes NaN too, which a writer's json may have put there
     except FileNotFoundError:
         return Report(process, running=False, trouble="it has left no report")
-    except (OSError, orjson.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return Report(process, running=False, trouble=f"its report cannot be read ({type(error).__name__})")
     time_ns = body.get("time_ns") if isinstance(body, dict) else None
     if type(time_ns) is not int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from starlette.applications import Starlette
 from protocol.errors import ConfigError
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
+from receiver.portal.live import Live
 
 PORTS = 20
 """How far a taken port moves up."""
@@ -117,11 +120,13 @@ def url(sock: socket.socket) -> str:
 
 
 class Server(uvicorn.Server):
-    """Says when it serves, and lets go of open streams before it waits for connections to end."""
+    """Says when it serves, lets go of open streams before it waits for connections to end, and ends when Live does."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], leave: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready, self._leave = ready, leave
+    def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
+        super().__init__(configured(app))
+        self._live: Live = app.state.live
+        self._ready = ready
+        logging.getLogger("uvicorn.error").addFilter(_expected)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -129,8 +134,11 @@ class Server(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._leave()
+        self._live.streams.close()
         await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        return self._live.failed is not None or await super().on_tick(counter)
 
 
 def configured(app: Starlette) -> uvicorn.Config:
@@ -153,9 +161,18 @@ def configured(app: Starlette) -> uvicorn.Config:
 
 
 def _serve(app: Starlette, sock: socket.socket, ready: Callable[[], None]) -> None:
-    logging.getLogger("uvicorn.error").addFilter(_expected)
-    with contextlib.suppress(KeyboardInterrupt):
-        Server(configured(app), ready, app.state.live.streams.close).run(sockets=[sock])
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn raises the signal once more when it has shut down; without this the process would end there and then.
+        before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            Server(app, ready).run(sockets=[sock])
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+    if app.state.live.failed:
+        raise app.state.live.failed
 
 
 def _expected(record: logging.LogRecord) -> bool:

@@ -18,7 +18,7 @@ from protocol.catalog import Asset, Page, Tag
 from protocol.sample import Row, Value, from_rows
 from receiver.outputs.base import Batch, Opened, State, Stream, Tally
 from receiver.outputs.historian.store import HistorianOutput
-from receiver.portal.serve import Server, bind, configured, url
+from receiver.portal.serve import Server, bind, url
 
 SECOND = 10**9
 
@@ -150,7 +150,7 @@ def served(app: Starlette) -> Iterator[str]:
     """The application behind a real server in a thread; gives its address without the last slash."""
     sock = bind("127.0.0.1", 0)
     ready = threading.Event()
-    server = Server(configured(app), ready.set, app.state.live.streams.close)
+    server = Server(app, ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
     try:

@@ -8,12 +8,15 @@ import { localTimes, renew, tick, told } from "./strip.js";
 
 const name = document.body.dataset.asset;
 let lines = new Map();
+const asked = { text: "", only: false };
 let down = one("[data-asset-state] .state")?.dataset.state === "down";
 
 function find() {
   lines = new Map(all("[data-rows] tr[data-series]").map((row) => [Number(row.dataset.series), new Line(row)]));
   for (const line of lines.values()) line.down = down;
   show(one(".tools"), true);
+  one("#find").value = asked.text;
+  one("#abnormal").checked = asked.only;
   one("#find").addEventListener("input", sift);
   one("#abnormal").addEventListener("change", sift);
   sift();
@@ -39,8 +42,9 @@ function card(held) {
 
 // Hide the rows that were not asked for.
 function sift() {
-  const wanted = one("#find").value.trim().toLowerCase();
-  const only = one("#abnormal").checked;
+  Object.assign(asked, { text: one("#find").value, only: one("#abnormal").checked });
+  const wanted = asked.text.trim().toLowerCase();
+  const { only } = asked;
   let shown = 0;
   for (const { node } of lines.values()) {
     const held = node.dataset;

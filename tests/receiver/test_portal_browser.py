@@ -1,0 +1,377 @@
+"""The pages in a real browser: what a person sees, and that the strict policy never has to step in.
+
+The plant's clock stands still and is moved by the tests, so that staleness needs no waiting.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from portal_plant import SECOND, Clock, Plant, ask, served
+
+from protocol.catalog import Asset, Tag
+from protocol.sample import Quality, Row
+from receiver.outputs.historian.views import Scope
+from receiver.portal import words
+from receiver.portal.app import create_app
+
+EVIL = '<img src=x onerror="document.title=1">'
+ASSETS = (
+    Asset(name="pump-7", site="north-plant", path="area-2", vendors=("Acme",), collector="modbus", simulated=True),
+    Asset(name=EVIL, site="north-plant"),
+)
+TAGS = (
+    Tag(id=1, asset="pump-7", name="pressure", type="float32", unit="bar", low=0, high=16, normal_high=7.5),
+    Tag(id=2, asset="pump-7", name="mode", type="uint16", states=("off", "auto"), max_silence_s=60.0),
+    Tag(id=3, asset=EVIL, name="<b>x</b>", type="float64"),
+)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-dev-shm-usage",
+    "--disable-extensions",
+    "--disable-sync",
+    "--no-first-run",
+]
+WATCH = """
+window.refused = [];
+addEventListener("securitypolicyviolation", (event) => refused.push(event.violatedDirective + " " + event.blockedURI));
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        held = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        yield held
+        held.close()
+
+
+class Site:
+    """The plant, its pages, and a browser on them."""
+
+    def __init__(self, plant: Plant, clock: Clock, base: str, browser: Browser) -> None:
+        self.plant, self.clock, self.base, self.browser = plant, clock, base, browser
+
+    def series(self, tag: str) -> int:
+        told = ask(self.base + "/api/assets").json["assets"]
+        return next(int(one["series"]) for asset in told for one in asset["series"] if one["name"] == tag)
+
+    @contextmanager
+    def open(self, path: str, *, width: int = 1280, height: int = 800, script: bool = True) -> Iterator[Page]:
+        """A page; at the end it must have logged no error, broken no policy and asked nobody else."""
+        context = self.browser.new_context(
+            viewport={"width": width, "height": height}, java_script_enabled=script, timezone_id="Europe/Berlin"
+        )
+        page = context.new_page()
+        wrong: list[str] = []
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda asked: None if asked.url.startswith(self.base) else wrong.append(asked.url))
+        page.on("dialog", lambda dialog: wrong.append(dialog.message))
+        page.add_init_script(WATCH)
+        try:
+            page.goto(self.base + path)
+            yield page
+            assert wrong == []
+            if script:
+                assert page.evaluate("refused") == []
+        finally:
+            context.close()
+
+    def renew(self, seconds: float = 0.0) -> None:
+        """Move the clock; the processes go on reporting."""
+        self.clock.move(seconds)
+        self.plant.report()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Site]:
+    """An hour at one sample in two seconds, five minutes of it lost on the link."""
+    clock = Clock()
+    plant = Plant(tmp_path_factory.mktemp("browser"), ASSETS, TAGS, clock=clock)
+    end = clock()
+    before = [Row(1, end - second * SECOND, 6.0 + second % 7 / 10) for second in range(3600, 2100, -2)]
+    after = [Row(1, end - second * SECOND, 6.0 + second % 7 / 10) for second in range(1800, 0, -2)]
+    plant.send(before)
+    plant.lose(4)
+    plant.send(after)
+    plant.say({("pump-7", "pressure"): 6.5, ("pump-7", "mode"): 1, (EVIL, "<b>x</b>"): 1.0})
+    plant.condition("pump-7", "up")
+    clock.move(1.5)
+    plant.report()
+    app = create_app(plant.history, plant.state, Scope(), clock=clock)
+    with served(app) as base:
+        yield Site(plant, clock, base, browser)
+    plant.close()
+
+
+def until(page: Page, holds: Callable[[], bool], what: str) -> None:
+    """Wait for the page, not for a time."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, what
+        page.wait_for_timeout(20)
+
+
+def test_overview_shows_every_asset_and_a_value_that_turns_bad(site: Site) -> None:
+    """Names are text; what needs a look appears by itself and goes again."""
+    with site.open("/") as page:
+        assert page.locator("[data-card]").count() == 2
+        assert page.get_by_role("link", name=EVIL, exact=True).is_visible()
+        assert page.title() == "Overview · Checkvalve"
+        assert page.locator(".strip").get_attribute("data-lamp") == "live"
+        site.plant.say({("pump-7", "pressure"): None}, quality=Quality.BAD_TIMEOUT)
+        look = page.locator("[data-attention]")
+        until(page, lambda: "bad: timeout" in look.inner_text(), "the bad value is not listed")
+        assert page.locator('[data-card="pump-7"] [data-count="bad"]').inner_text() == "1"
+        site.plant.say({("pump-7", "pressure"): 6.5})
+        until(page, lambda: "Every tag" in look.inner_text(), "the list did not clear")
+
+
+def test_value_changes_live_with_its_quality_its_bar_and_its_place_in_the_normal_band(site: Site) -> None:
+    """Within a second, without a reload."""
+    with site.open("/asset/pump-7") as page:
+        row = page.locator(f'tr[data-series="{site.series("pressure")}"]')
+        site.plant.say({("pump-7", "pressure"): 9.876}, quality=Quality.UNCERTAIN_SENSOR)
+        until(page, lambda: row.locator(".v").inner_text() == "9.88", "the value did not change")
+        assert row.locator(".letter").inner_text() == "U"
+        assert "sensor not accurate" in row.inner_text()
+        assert "above normal" in row.inner_text()
+        assert row.locator(".bar-mark").get_attribute("transform") == "translate(74.1 0)"
+        site.plant.say({("pump-7", "pressure"): 6.5, ("pump-7", "mode"): 0})
+        until(page, lambda: row.locator(".v").inner_text() == "6.50", "the value did not come back")
+        assert row.locator(".letter").count() == 0
+        assert not row.locator(".outside").is_visible()
+        mode = page.locator(f'tr[data-series="{site.series("mode")}"] .v')
+        until(page, lambda: mode.inner_text() == "off", "the state has no name")
+
+
+def test_stale_appears_in_words_and_hatching_when_a_tag_is_not_renewed(site: Site) -> None:
+    """And only on the tag whose time has passed; it goes when the tag speaks again."""
+    with site.open("/asset/pump-7") as page:
+        pressure = page.locator(f'tr[data-series="{site.series("pressure")}"]')
+        mode = page.locator(f'tr[data-series="{site.series("mode")}"]')
+        site.plant.say({("pump-7", "pressure"): 6.5, ("pump-7", "mode"): 1})
+        until(page, lambda: not pressure.locator(".stale-mark").is_visible(), "it is stale from the start")
+        site.renew(6)
+        until(page, lambda: pressure.locator(".stale-mark").is_visible(), "STALE did not appear")
+        assert "STALE" in pressure.inner_text()
+        assert "repeating-linear-gradient" in pressure.locator(".value").evaluate(
+            "(cell) => getComputedStyle(cell).backgroundImage"
+        )
+        assert not mode.locator(".stale-mark").is_visible()
+        site.plant.say({("pump-7", "pressure"): 6.5})
+        until(page, lambda: not pressure.locator(".stale-mark").is_visible(), "STALE stayed")
+
+
+def test_lost_beat_is_unmistakable_and_every_value_goes_stale_with_it(site: Site) -> None:
+    """A red strip with words, a line of alarm, and no value that looks alive."""
+    with site.open("/asset/pump-7") as page:
+        lamp, note = page.locator(".lamp"), page.locator("#silent")
+        site.plant.report(link={"beat_age_s": 30.0})
+        until(page, lambda: "Link silent for 30 s" in lamp.inner_text(), "no word of the lost beat")
+        assert "STALE" in note.inner_text()
+        until(page, lambda: page.locator("tr[data-stale]").count() == 2, "a value looks alive")
+        site.renew()
+        until(page, lambda: not note.is_visible(), "the alarm stayed")
+
+
+def test_catch_that_does_not_run_is_unmistakable(site: Site) -> None:
+    """Its report is gone: the page says which process it is."""
+    with site.open("/") as page:
+        note = page.locator("#silent")
+        (site.plant.state / "status-catch.json").unlink()
+        until(page, lambda: "catch is not running" in note.inner_text(), "no word of catch")
+        assert page.locator(".strip").get_attribute("data-lamp") == "none"
+        until(page, lambda: "NOT RUNNING" in page.locator("[data-processes]").inner_text(), "the list does not say so")
+        site.renew()
+        until(page, lambda: not note.is_visible(), "the alarm stayed")
+
+
+COUNT = """
+([name, from, to]) => {
+  const canvas = document.querySelector("#chart canvas");
+  const copy = document.createElement("canvas");
+  copy.width = canvas.width;
+  copy.height = canvas.height + 1;
+  const pen = copy.getContext("2d", { willReadFrequently: true });
+  pen.drawImage(canvas, 0, 1);
+  pen.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name);
+  pen.fillRect(0, 0, 1, 1);
+  const [r, g, b] = pen.getImageData(0, 0, 1, 1).data;
+  const width = Math.max(1, Math.round(canvas.width * (to - from)));
+  const { data } = pen.getImageData(Math.round(canvas.width * from), 1, width, canvas.height);
+  let found = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    found += Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 24 && data[i + 3] > 200;
+  }
+  return found;
+}
+"""
+
+
+def drawn(page: Page, colour: str, start: float, end: float) -> int:
+    """Pixels of a colour in a vertical slice of the chart, given as shares of its width."""
+    return int(page.evaluate(COUNT, [colour, start, end]))
+
+
+def test_chart_draws_the_line_breaks_it_at_the_gap_and_hatches_the_gap_with_its_reason(site: Site) -> None:
+    """The lost five minutes stand in the middle of the hour: hatched there, the line everywhere else."""
+    with site.open(f"/tag/{site.series('pressure')}?range=3600") as page:
+        page.wait_for_selector("#chart[data-drawn]")
+        # The plot begins right of the value axis: about 4 % of the width.
+        assert drawn(page, "--chart-line", 0.1, 0.4) > 300
+        assert drawn(page, "--chart-line", 0.6, 0.9) > 300
+        assert drawn(page, "--chart-gap", 0.1, 0.4) == 0
+        assert drawn(page, "--chart-gap", 0.44, 0.52) > 300
+        assert drawn(page, "--chart-gap", 0.6, 0.9) == 0
+        assert drawn(page, "--chart-line", 0.455, 0.505) < 20
+        assert "4 blocks missing" in page.locator("[data-holes]").inner_text()
+        box = page.locator(".u-over").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.46, box["y"] + 80)
+        until(page, lambda: "Link gap" in page.locator("#readout").inner_text(), "the gap has no reason")
+        page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 80)
+        until(page, lambda: " bar" in page.locator("#readout").inner_text(), "the cursor reads nothing")
+
+
+def test_chart_follows_live_values_and_is_moved_and_zoomed_by_keys(site: Site) -> None:
+    """The keyboard does what the mouse does, and the address names what is shown."""
+    with site.open(f"/tag/{site.series('pressure')}?range=300") as page:
+        page.wait_for_selector("#chart[data-drawn]")
+        site.renew(2)
+        site.plant.say({("pump-7", "pressure"): 12.34})
+        last = page.locator('[data-sum="last"]')
+        until(page, lambda: last.inner_text() == "12.34 bar", "the live value did not arrive")
+        assert page.locator("[data-samples] tr").first.inner_text().split("\t")[1] == "12.34"
+        until(page, lambda: drawn(page, "--chart-line", 0.9, 1.0) > 40, "the live value is not drawn")
+        chart = page.locator("#chart")
+        chart.focus()
+        page.keyboard.press("+")
+        assert page.url.endswith("?range=150")
+        page.keyboard.press("ArrowLeft")
+        assert "?from=" in page.url
+        assert page.locator('[data-do="live"]').get_attribute("aria-pressed") == "false"
+        page.keyboard.press("-")
+        page.keyboard.press("l")
+        assert page.url.endswith("?range=300")
+        page.get_by_role("link", name="24 h").click()
+        assert page.url.endswith("?range=86400")
+        until(page, lambda: page.locator("[data-range='86400']").get_attribute("aria-current") == "true", "no mark")
+        page.keyboard.press("f")
+        site.plant.say({("pump-7", "pressure"): 6.5})
+
+
+def test_page_whose_server_is_gone_says_so_and_believes_nothing_any_more(tmp_path: Path, browser: Browser) -> None:
+    """A picture must not pass for the plant."""
+    clock = Clock()
+    plant = Plant(tmp_path, ASSETS, TAGS, clock=clock)
+    plant.say({("pump-7", "pressure"): 6.5})
+    plant.report()
+    context = browser.new_context()
+    page = context.new_page()
+    page.clock.install()
+    with served(create_app(plant.history, plant.state, Scope(), clock=clock)) as base:
+        page.goto(base + "/asset/pump-7")
+        until(page, lambda: "Link live" in page.locator(".lamp").inner_text(), "the link is not live")
+        until(page, lambda: page.locator("[data-stale]").count() == 0, "it is stale from the start")
+    page.clock.fast_forward(6000)
+    until(page, lambda: page.locator("#frozen").is_visible(), "the page does not notice")
+    assert "heard nothing" in page.locator("#frozen").inner_text()
+    until(page, lambda: page.locator("tr[data-stale]").count() == 1, "the value is still believed")
+    context.close()
+    plant.close()
+
+
+def test_pages_fit_the_screen_and_can_be_read_by_structure(site: Site) -> None:
+    """No sideways scrolling; one heading, headed tables, named controls, and a way to skip to the content."""
+    for path in ("/", "/asset/pump-7", f"/tag/{site.series('pressure')}"):
+        with site.open(path, width=390, height=844) as page:
+            if path.startswith("/tag"):
+                page.wait_for_selector("#chart[data-drawn]")
+            for width in (390, 1280):
+                page.set_viewport_size({"width": width, "height": 844})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert page.locator("h1").count() == 1
+            assert page.locator("thead th:not([scope]), tbody th:not([scope])").count() == 0
+            nameless = page.evaluate(
+                "[...document.querySelectorAll('button, a, input')].filter((node) => "
+                "!node.textContent.trim() && !node.labels?.length && !node.getAttribute('aria-label')).length"
+            )
+            assert nameless == 0, path
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.className") == "skip"
+
+
+def test_pages_are_whole_without_a_script(site: Site) -> None:
+    """Values, states, the link and the numbers of a range; only the chart needs a script, and says so."""
+    with site.open("/", script=False) as page:
+        assert "pump-7" in page.locator("main").inner_text()
+        assert "Link live" in page.locator(".strip").inner_text()
+    with site.open(f"/tag/{site.series('pressure')}", script=False) as page:
+        assert "The chart needs a script" in page.locator("#chart").inner_text()
+        assert "bar" in page.locator('[data-sum="high"]').inner_text()
+        assert not page.locator(".zoom").is_visible()
+
+
+def test_script_and_server_write_numbers_alike(site: Site) -> None:
+    """A value must not change its form when its page comes alive."""
+    seed = 7
+    chance = random.Random(seed)
+    cases: list[tuple[float, int | None]] = [(0.0, None), (-0.0, 2), (0.5, 0), (2.5, 0), (-2.5, 0), (1e-5, None)]
+    for _ in range(3000):
+        value = chance.uniform(-1, 1) * 10.0 ** chance.randint(-12, 17)
+        cases.append((value, chance.choice([None, 0, 1, 2, 3, 6])))
+    spans = [0.0, 0.99, 9.99, 10.0, 59.9, 60.0, 3599.0, 3600.0, 86399.0, 86400.0, 1e6] + [
+        chance.uniform(0, 4e5) for _ in range(300)
+    ]
+    with site.open("/") as page:
+        told = page.evaluate(
+            """async ([cases, spans]) => {
+              const { number, span } = await import("/static/format.js");
+              return [cases.map(([value, places]) => number(value, places)), spans.map(span)];
+            }""",
+            [cases, spans],
+        )
+    for (value, places), text in zip(cases, told[0], strict=True):
+        assert text == words.number(value, places), (seed, value, places)
+    assert told[1] == [words.span(one) for one in spans]
+
+
+def test_thousand_tags_are_shown_and_alive_within_three_seconds(tmp_path: Path, browser: Browser) -> None:
+    """From the click to the first live value, on the largest asset."""
+    clock = Clock()
+    asset = Asset(name="turbine", site="north")
+    tags = [
+        Tag(id=at, asset="turbine", name=f"channel_{at:04d}", unit="Cel", low=0, high=900, normal_high=800)
+        for at in range(1000)
+    ]
+    plant = Plant(tmp_path, [asset], tags, clock=clock)
+    plant.send([Row(at, clock(), 400.0 + at / 7) for at in range(1000)])
+    plant.report()
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    with served(create_app(plant.history, plant.state, Scope(), clock=clock)) as base:
+        for path, ready in (("/", "[data-card]"), ("/asset/turbine", "tr[data-series]")):
+            start = time.monotonic()
+            page.goto(base + path)
+            page.wait_for_selector(ready)
+            assert time.monotonic() - start < 3.0, path
+        assert page.locator("tr[data-series]").count() == 1000
+        plant.send([Row(at, clock() + 1, 100.0) for at in range(1000)])
+        last = page.locator("tr[data-series] .v").last
+        until(page, lambda: last.inner_text() == "100.0", "the last of a thousand did not change")
+        page.locator("#find").fill("channel_0999")
+        until(page, lambda: page.locator("tr[data-series]:visible").count() == 1, "the search does not sift")
+    context.close()
+    plant.close()

@@ -1,0 +1,154 @@
+"""Trends for the chart: where the line breaks, and why."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import orjson
+
+from receiver.outputs.historian.views import Gap, Trend
+from receiver.portal.trend import Curve, curve, summary
+
+SECOND = 10**9
+START = 1_763_884_800 * SECOND
+SPAN_S = 600
+
+
+def trend(seconds: list[float], gaps: list[Gap] | None = None, *, values: list[float] | None = None) -> Trend:
+    """One sample in each bucket of a second that is named."""
+    held = np.array(values if values is not None else [float(at) for at in seconds])
+    return Trend(
+        start_ns=np.array([START + round(at * SECOND) for at in seconds], np.int64),
+        low=held - 1,
+        high=held + 1,
+        mean=held,
+        count=np.isfinite(held).astype(np.int64),
+        bad=(~np.isfinite(held)).astype(np.int64),
+        gaps=gaps or [],
+    )
+
+
+def drawn(held: Trend, *, after_s: float = 5.0, now_s: float = SPAN_S, link_silent: bool = False) -> Curve:
+    """The curve of ten minutes in buckets of a second."""
+    return curve(
+        held,
+        from_ns=START,
+        to_ns=START + SPAN_S * SECOND,
+        buckets=SPAN_S,
+        after_s=after_s,
+        now_ns=START + round(now_s * SECOND),
+        link_silent=link_silent,
+    )
+
+
+def gap(from_s: float, to_s: float, blocks: int = 3) -> Gap:
+    """Missing blocks."""
+    from_ns, to_ns = START + round(from_s * SECOND), START + round(to_s * SECOND)
+    return Gap(from_ns=from_ns, to_ns=to_ns, blocks=blocks, stream="00", first=7, site="north")
+
+
+def breaks(held: Curve) -> list[float]:
+    """Between which points the line is broken, as seconds of the point after the break."""
+    empty = np.flatnonzero(np.isnan(held.mean) & (held.count == 0) & (held.bad == 0))
+    return [(float(held.at_ms[at + 1]) * 1e6 - START) // SECOND for at in empty]
+
+
+def kinds(held: Curve) -> list[str]:
+    return [hole.kind for hole in held.holes]
+
+
+def every_second(*without: range) -> list[float]:
+    return [float(at) for at in range(SPAN_S) if not any(at in one for one in without)]
+
+
+def test_line_is_whole_where_nothing_is_missing() -> None:
+    """No hole, no break, and every bucket in its middle."""
+    held = drawn(trend(every_second()))
+    assert kinds(held) == []
+    assert breaks(held) == []
+    assert len(held.at_ms) == SPAN_S
+    assert held.at_ms[0] == START / 1e6 + 500
+
+
+def test_neighbours_are_joined_however_far_apart_a_healthy_deadband_lets_them_be() -> None:
+    """A value that is sent each minute while it does not change stands until the next."""
+    held = drawn(trend([float(at) for at in range(0, SPAN_S, 60)]), after_s=90.0)
+    assert breaks(held) == []
+    assert kinds(held) == []
+
+
+def test_silence_of_the_tag_breaks_the_line_and_is_no_gap_of_the_link() -> None:
+    """Nothing is missing from the link: the reason says so."""
+    held = drawn(trend(every_second(range(100, 200))))
+    assert kinds(held) == ["silence"]
+    assert breaks(held) == [200]
+    assert "nothing missing" in held.holes[0].text
+    assert held.holes[0].from_ms == START / 1e6 + 99_500
+    assert held.holes[0].to_ms == START / 1e6 + 200_500
+
+
+def test_gap_of_the_link_breaks_the_line_also_when_it_begins_and_ends_inside_a_bucket() -> None:
+    """The last sample before it and the first after it share their buckets with its edges."""
+    for edge in (0.0, 0.2, 0.5, 0.8):
+        held = drawn(trend(every_second(range(100, 200)), [gap(99 + edge, 200 + edge)]))
+        assert kinds(held) == ["gap"], edge
+        assert breaks(held) == [200], edge
+        assert held.holes[0].text == "Link gap 1 min 41 s, 3 blocks missing"
+
+
+def test_short_gap_is_marked_although_no_bucket_is_empty() -> None:
+    """One block of a fast tag is missing: the chart must not draw over it as if nothing were."""
+    held = drawn(trend(every_second()), now_s=SPAN_S)
+    short = drawn(trend(every_second(), [gap(100.4, 100.6, 1)]))
+    assert kinds(held) == []
+    assert [hole.text for hole in short.holes] == ["Link gap 0.2 s, 1 block missing"]
+
+
+def test_silence_that_goes_on_after_a_gap_is_told_apart_from_it() -> None:
+    """The link explains its own part, the rest is the tag's."""
+    held = drawn(trend(every_second(range(100, 300)), [gap(99.5, 150)]))
+    assert kinds(held) == ["gap", "silence"]
+    assert held.holes[1].from_ms == START / 1e6 + 150_000
+
+
+def test_silence_that_lasts_has_no_end_and_belongs_to_the_link_when_the_beat_is_lost() -> None:
+    """The chart's right edge is where the two are mixed up most easily."""
+    quiet = drawn(trend(every_second(range(500, SPAN_S))))
+    assert [(hole.kind, hole.to_ms) for hole in quiet.holes] == [("silence", None)]
+    cut = drawn(trend(every_second(range(500, SPAN_S))), link_silent=True)
+    assert [(hole.kind, hole.to_ms) for hole in cut.holes] == [("gap", None)]
+    assert "link is silent" in cut.holes[0].text
+
+
+def test_time_to_come_is_not_missing() -> None:
+    """A range that ends tomorrow has no silence after now."""
+    held = drawn(trend([float(at) for at in range(100)]), now_s=100)
+    assert kinds(held) == []
+
+
+def test_range_without_any_sample_is_one_silence() -> None:
+    """And no arithmetic fails on nothing."""
+    held = drawn(trend([]))
+    assert kinds(held) == ["silence"]
+    assert summary(trend([])).low is None
+
+
+def test_bad_samples_break_the_line_by_themselves_and_are_counted() -> None:
+    """A bucket without a usable value is an empty point with its count of bad samples."""
+    values = [math.nan if at in (50, 51) else 5.0 for at in range(SPAN_S)]
+    held = drawn(trend(every_second(), values=values))
+    assert kinds(held) == []
+    assert np.flatnonzero(held.bad).tolist() == [50, 51]
+    summed = summary(trend(every_second(), values=values))
+    assert (summed.count, summed.bad, summed.low, summed.high, summed.mean) == (SPAN_S - 2, 2, 4.0, 6.0, 5.0)
+
+
+def test_nan_is_null_in_json_and_all_columns_are_equally_long() -> None:
+    """JSON has no NaN; the chart reads null as an empty point."""
+    told = orjson.loads(
+        orjson.dumps(drawn(trend(every_second(range(9, 90)))).told(), option=orjson.OPT_SERIALIZE_NUMPY)
+    )
+    assert told["mean"][9] is None
+    lengths = {len(told[name]) for name in ("at_ms", "low", "high", "mean", "count", "bad")}
+    assert lengths == {SPAN_S - 81 + 1}
