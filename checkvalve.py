@@ -39,6 +39,8 @@ COMMANDS = {
     "relay": Command("simulator.cli", "a bad one-way link between two ports"),
     "discover": Command("sender.cli", "browse a device, print a draft section of sender.toml"),
     "plan": Command("sender.cli", "every read request that would be sent, and the load; no traffic"),
+    "peek": Command("sender.cli", "one raw read: hex and every type and word order"),
+    "watch": Command("sender.cli", "live values on the high side; nothing is sent"),
     "send": Command("sender.cli", "high side: read devices, send one way (--check to validate)"),
     "receive": Command("receiver.cli", "low side: catch, keep and publish (--check to validate)"),
     "accept": Command("receiver.cli", "low side: confirm a session by its fingerprint"),

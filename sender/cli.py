@@ -1,4 +1,4 @@
-"""Commands of the high side: `send`, `plan`, `discover`, `status`.
+"""Commands of the high side: `send`, `plan`, `discover`, `peek`, `watch`, `status`.
 
 A command only reads its arguments, calls what does the work, and prints. Mistakes are raised: the front door
 (`checkvalve.py`) prints them and chooses the exit code. Imports stand inside the commands, since `send --only emit`
@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sender.config import SenderConfig
     from sender.forecast import DeviceLoad, LinkLoad
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 File = Annotated[Path, typer.Argument(help="The high side's configuration, sender.toml.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="A key of [asset.<collector>], such as unit=3. May be repeated.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
 
 
@@ -65,9 +70,7 @@ def discover(
     collector: Annotated[str, typer.Argument(help="modbus, opcua, enip, or another that is installed.")],
     url: Annotated[str, typer.Argument(help="The device, such as opc.tcp://10.0.0.7:4840.")],
     name: Annotated[str, typer.Option(help="Name of the asset; by default from the address.")] = "",
-    given: Annotated[
-        list[str] | None, typer.Option("--set", help="A key of [asset.<collector>], such as unit=3. May be repeated.")
-    ] = None,
+    given: Settings = None,
     timeout: Annotated[str, typer.Option(help="Longest wait for one reply.")] = "3s",
     kind: Annotated[
         Literal["process", "safety", "protection"], typer.Option("--class", help="How gently.")
@@ -92,7 +95,7 @@ def discover(
         name=name or _name_of(url),
         url=url,
         kind=kind,
-        settings=dict(_setting(one) for one in given or ()),
+        settings=_settings(given),
         scans=(),
         timeout_s=timeout_s,
     )
@@ -101,6 +104,70 @@ def discover(
         raise ConfigError("\n  ".join([f"{url} cannot be asked:", *mistakes]), hint="mend the url or the --set")
     draft = asyncio.run(browse(found, device, lambda line: typer.echo(line, err=True)))
     typer.echo(asset_section(device, found, draft), nl=False)
+
+
+@app.command()
+def peek(
+    url: Annotated[str, typer.Argument(help="The device, such as tcp://10.0.0.7:502.")],
+    address: Annotated[str, typer.Argument(help="The value's address, such as holding:0.")],
+    given: Settings = None,
+) -> None:
+    """One raw read: hex and every type and word order side by side."""
+    import asyncio
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from sender.browse import peek as look
+
+    table = Table("read as", "value", "quality")
+    for row in asyncio.run(look(url, address, _settings(given), lambda line: typer.echo(line, err=True))):
+        table.add_row(*row)
+    Console().print(table)
+
+
+@app.command()
+def watch(
+    file: File,
+    wanted: Annotated[str, typer.Option("--only", help="Pattern of asset/tag, such as 'pump-7/*'.")] = "*",
+    seconds: Annotated[float | None, typer.Option(help="End after so long; else until Ctrl-C.")] = None,
+) -> None:
+    """Live values, quality and age on the high side; nothing is sent."""
+    import asyncio
+    import time
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from sender.config import load
+    from sender.poll import Poller
+    from sender.watch import Latest, screen
+
+    config = load(file)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a file has no edge
+    latest = Latest()
+    poller = Poller(config, latest)
+
+    def table() -> Table:
+        room = max(5, console.height - 8 - len(config.assets)) if console.is_terminal else len(latest.rows)
+        return screen(latest, wanted, time.time_ns(), room)
+
+    async def show() -> None:
+        ends = time.monotonic() + seconds if seconds is not None else float("inf")
+        polling = asyncio.create_task(poller.run())
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            while time.monotonic() < ends and not polling.done():
+                await asyncio.wait({polling}, timeout=0.5)
+                live.update(table(), refresh=console.is_terminal)
+        polling.cancel()
+        await asyncio.wait({polling})
+        console.print(table())
+        if not polling.cancelled():
+            polling.result()
+
+    asyncio.run(show())
 
 
 @app.command()
@@ -141,17 +208,20 @@ def _warn(config: SenderConfig) -> None:
         typer.echo(f"warning: {line}", err=True)
 
 
-def _setting(text: str) -> tuple[str, Any]:
-    """`unit=3` -> ("unit", 3); what is no TOML value is taken as text."""
+def _settings(given: list[str] | None) -> dict[str, Any]:
+    """`["unit=3"]` -> {"unit": 3}; what is no TOML value is taken as text."""
     from protocol.errors import ConfigError
 
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set {text!r} is not key=value", hint="write --set unit=3")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value
+    out: dict[str, Any] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {text!r} is not key=value", hint="write --set unit=3")
+        try:
+            out[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            out[key.strip()] = value
+    return out
 
 
 def _name_of(url: str) -> str:

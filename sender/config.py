@@ -309,11 +309,14 @@ def _silence(tag: TagTable, every_s: float, path: str, found: Findings, asset: s
 def _checked(line: str, path: str, places: Mapping[str, str], found: Findings, asset: str) -> None:
     """Write a collector's own finding down, `tags.NAME.key: text` under the tag's place in the file."""
     key, _, text = line.partition(": ")
-    for name in sorted(places, key=len, reverse=True):
-        if key.startswith(f"tags.{name}."):
-            found.wrong(_at(places[name], key[len(name) + 6 :]), text, asset, name)
-            return
-    found.wrong(_at(path, key), text or "wrong", asset)
+    name, dot, part = key.removeprefix("tags.").rpartition(".")
+    while dot and name not in places:  # a name may have dots, and so may what stands behind it
+        name, dot, more = name.rpartition(".")
+        part = f"{more}.{part}"
+    if key.startswith("tags.") and dot:
+        found.wrong(_at(places[name], part), text, asset, name)
+    else:
+        found.wrong(_at(path, key), text or "wrong", asset)
 
 
 def _tables(given: object, path: str, found: Findings, *names: str) -> list[tuple[str, dict[str, Any]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from polling import asset_toml, loaded, scripted, sender_toml
 
+from collectors.base import Device
 from protocol.errors import ConfigError
 from sender.config import devices, load
 
@@ -122,6 +123,31 @@ def test_mistake_names_asset_and_tag(tmp_path: Path) -> None:
     assert "asset[0].scan[0].tags[0].at (pump, flow): 'x' is no number; write 0" in str(error.value)
     assert "has 1 mistake:" in str(error.value)
     assert "--check" in error.value.hint
+
+
+def test_finding_of_a_collector_stands_where_its_tag_stands(tmp_path: Path) -> None:
+    """Also for tags whose names have dots; what is no tag's is the asset's."""
+
+    class Strict(scripted()):  # type: ignore[misc]
+        @classmethod
+        def check(cls, device: Device) -> list[str]:
+            return [
+                "tags.Pump.Speed.at: no; x",
+                "tags.Pump.Speed.a.b: no; x",
+                "tags.None.at: no; x",
+                "fake.unit: no; x",
+            ]
+
+    text = asset_toml("p", 'name = "Pump", at = "0"', 'name = "Pump.Speed", at = "1"', collector="fake")
+    with pytest.raises(ConfigError) as error:
+        loaded(tmp_path, sender_toml(text), {"fake": Strict})
+    lines = [line.strip() for line in str(error.value).splitlines()[1:]]
+    assert lines == [
+        "asset[0].scan[0].tags[1].at (p, Pump.Speed): no; x",
+        "asset[0].scan[0].tags[1].a.b (p, Pump.Speed): no; x",
+        "asset[0].tags.None.at (p): no; x",
+        "asset[0].fake.unit (p): no; x",
+    ]
 
 
 def test_broken_toml_names_its_line(tmp_path: Path) -> None:
