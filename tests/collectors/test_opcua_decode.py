@@ -1,0 +1,212 @@
+"""DataValues to columns: believable times, exact status codes, every built-in type."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from asyncua import ua
+from hypothesis import given
+from hypothesis import strategies as st
+from opcua_peer import SCALARS
+
+from collectors.opcua.address import NodeAddress
+from collectors.opcua.config import Node
+from collectors.opcua.decode import DAY_NS, OVERFLOW, Cause, Decoder, column_value, nanoseconds
+from protocol.sample import NO_TIME, Quality, Row
+
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+NOW_NS = 1_777_863_721 * 10**9
+V = ua.VariantType
+
+
+def node(count: int = 1, kind: str | None = None) -> Node:
+    """A node at point number 5."""
+    return Node(number=5, count=count, address=NodeAddress(identifier=1), text="i=1", type=kind)
+
+
+def value(
+    content: Any = 1.0,
+    kind: Any = V.Double,
+    *,
+    status: int = 0,
+    source: datetime | None = NOW,
+    server: datetime | None = None,
+) -> Any:
+    """A DataValue."""
+    code = ua.StatusCode(ua.UInt32(status))
+    return ua.DataValue(ua.Variant(content, kind), code, SourceTimestamp=source, ServerTimestamp=server)
+
+
+def row(given: Any, read_ns: int = NOW_NS, decoder: Decoder | None = None) -> Row:
+    """The one row of one DataValue."""
+    decoder = decoder or Decoder()
+    decoder.add(node(), given, read_ns)
+    (only,) = decoder.take().rows()
+    return only
+
+
+def test_the_source_time_counts_and_the_servers_stands_beside_it() -> None:
+    """Where the server gives none, the time of reading does."""
+    server = NOW + timedelta(seconds=2)
+    assert row(value(server=server), NOW_NS + 5) == Row(5, NOW_NS, 1.0, 0, 0, NOW_NS + 2 * 10**9)
+    assert row(value(), NOW_NS + 5) == Row(5, NOW_NS, 1.0, 0, 0, NOW_NS + 5)
+
+
+@pytest.mark.parametrize("source", [None, datetime(1601, 1, 1, tzinfo=UTC)])
+def test_a_missing_source_time_is_uncertain(source: datetime | None) -> None:
+    """The time of reading counts; OPC UA writes no time as the year 1601 too."""
+    assert row(value(source=source)) == Row(5, NOW_NS, 1.0, Quality.UNCERTAIN, Cause.MISSING, NO_TIME)
+    server = NOW - timedelta(seconds=1)
+    assert row(value(source=source, server=server)).other_ns == NOW_NS - 10**9
+
+
+@given(st.integers(-3 * DAY_NS, 3 * DAY_NS))
+def test_a_source_time_more_than_a_day_off_is_uncertain_and_kept(off: int) -> None:
+    """To either side; a day is still believed."""
+    off -= off % 1000  # what a DateTime of the library can say
+    source = NOW + timedelta(microseconds=off // 1000)
+    got = row(value(source=source))
+    if abs(off) > DAY_NS:
+        assert got == Row(5, NOW_NS, 1.0, Quality.UNCERTAIN, Cause.FAR, NOW_NS + off)
+    else:
+        assert got == Row(5, NOW_NS + off, 1.0, 0, 0, NOW_NS)
+
+
+def test_the_last_year_of_all_is_a_time_that_fits() -> None:
+    """9999 is beyond 64 bits of nanoseconds; it is cut, never an error."""
+    got = row(value(source=datetime(9999, 12, 31, tzinfo=UTC)))
+    assert (got.time_ns, got.other_ns, got.native) == (NOW_NS, 2**63 - 1, Cause.FAR)
+
+
+def test_a_source_clock_that_stands_while_values_change_is_frozen() -> None:
+    """From the first change after a second, until it moves."""
+    decoder = Decoder()
+    steps = [(0, 1.0, NOW), (1, 2.0, NOW), (3, 3.0, NOW), (4, 3.0, NOW), (5, 3.0, NOW + timedelta(seconds=5))]
+    rows = [row(value(content, source=source), NOW_NS + at * 10**9, decoder) for at, content, source in steps]
+    assert [one.native for one in rows] == [0, 0, Cause.FROZEN, Cause.FROZEN, 0]
+    assert [one.time_ns - NOW_NS for one in rows] == [0, 0, 3 * 10**9, 4 * 10**9, 5 * 10**9]
+    assert [one.quality for one in rows] == [0, 0, Quality.UNCERTAIN, Quality.UNCERTAIN, 0]
+    assert rows[2].other_ns == NOW_NS
+
+
+@pytest.mark.parametrize("content", [7.0, math.nan])
+def test_a_value_that_does_not_change_freezes_no_clock(content: float) -> None:
+    """Many servers stamp the last change; NaN is no change either."""
+    decoder = Decoder()
+    rows = [row(value(content), NOW_NS + at * 10**9, decoder) for at in range(5)]
+    assert {(one.time_ns, one.native) for one in rows} == {(NOW_NS, 0)}
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_quality_is_the_servers_status_code_bit_by_bit(status: int) -> None:
+    """A bad one has no value, any other keeps it."""
+    got = row(value(status=status))
+    assert got.quality == status
+    assert (got.value is None) == (status >> 31 == 1)
+
+
+@pytest.mark.parametrize("status", [0x40900000, 0x80340000, 0xC0000000])
+def test_a_doubtful_time_makes_no_quality_better(status: int) -> None:
+    """Uncertain and bad codes stay as they are."""
+    assert row(value(status=status, source=None)).quality == status
+
+
+def test_lost_values_are_marked_on_the_next_one() -> None:
+    """By the overflow bits that servers use."""
+    decoder = Decoder()
+    decoder.add(node(), value(), NOW_NS, overflow=True)
+    (got,) = decoder.take().rows()
+    assert got.quality == OVERFLOW == 0x480
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_every_built_in_type_has_its_column(name: str) -> None:
+    """Numbers stay numbers; times, bytes and ids become text."""
+    kind, given_value, wanted, _ = SCALARS[name]
+    got = row(value(given_value, kind))
+    assert got.quality == 0
+    assert got.value == wanted
+    assert type(got.value) is type(wanted)
+
+
+@pytest.mark.parametrize("kind", [0, 22, 23, 24, 25, 30])
+def test_what_has_no_column_is_bad_and_says_so(kind: int) -> None:
+    """Structures are not supported, an empty Variant is no data."""
+    quality = Quality.BAD_NOT_SUPPORTED if kind else Quality.BAD_NO_DATA
+    assert column_value(kind, object(), None) == (None, quality)
+
+
+def test_a_null_string_is_empty_and_other_nulls_are_no_data() -> None:
+    """OPC UA has both."""
+    assert column_value(12, None, None) == ("", 0)
+    assert column_value(15, None, None) == (None, Quality.BAD_NO_DATA)
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "wanted", "out"),
+    [
+        (6, 7, "float64", 7.0),
+        (1, True, "int32", 1),
+        (1, True, "float32", 1.0),
+        (11, 7.0, "int32", 7),
+        (11, 7.5, "int32", None),
+        (11, math.nan, "int32", None),
+        (11, math.inf, "int64", None),
+        (6, 1, "bool", True),
+        (6, 2, "bool", None),
+        (6, 42, "string", "42"),
+        (12, "42", "int32", None),
+    ],
+)
+def test_a_type_that_was_asked_for_is_given_where_nothing_is_lost(kind: int, raw: Any, wanted: str, out: Any) -> None:
+    """Otherwise the configuration is wrong, and the row says so."""
+    got, quality = column_value(kind, raw, wanted)
+    assert got == out
+    assert type(got) is type(out)
+    assert quality == (0 if out is not None else Quality.BAD_CONFIGURATION)
+
+
+def rows_of(given: Any, count: int) -> list[Row]:
+    """The rows of an array node."""
+    decoder = Decoder()
+    decoder.add(node(count), given, NOW_NS)
+    return list(decoder.take().rows())
+
+
+def test_an_array_is_a_row_for_each_element() -> None:
+    """Row by row for a matrix; what is missing is bad, what is too many is left out."""
+    assert [(one.tag, one.value) for one in rows_of(value([1.0, 2.0]), 2)] == [(5, 1.0), (6, 2.0)]
+    assert [one.value for one in rows_of(value([[1, 2], [3, 4]], V.Int32), 4)] == [1, 2, 3, 4]
+    short = rows_of(value([1.0]), 2)
+    assert [(one.value, one.quality) for one in short] == [(1.0, 0), (None, Quality.BAD_OUT_OF_RANGE)]
+    assert [one.value for one in rows_of(value([1.0, 2.0, 3.0]), 2)] == [1.0, 2.0]
+
+
+def test_an_array_where_a_scalar_was_typed_is_a_wrong_configuration() -> None:
+    """And the other way round; one element of either is taken for the other."""
+    assert [one.quality for one in rows_of(value([1.0, 2.0]), 1)] == [Quality.BAD_CONFIGURATION]
+    assert [one.quality for one in rows_of(value(1.0), 2)] == [Quality.BAD_CONFIGURATION] * 2
+    assert [one.value for one in rows_of(value([1.0]), 1)] == [1.0]
+
+
+def test_a_bad_array_is_bad_in_every_element() -> None:
+    """No element is left out."""
+    got = rows_of(value([1.0], status=0x80050000), 3)
+    assert [(one.tag, one.value, one.quality) for one in got] == [(tag, None, 0x80050000) for tag in (5, 6, 7)]
+
+
+def test_rows_are_handed_out_once() -> None:
+    """What was taken is gone."""
+    decoder = Decoder()
+    decoder.add(node(), value(), NOW_NS)
+    decoder.fail(node(2), Quality.BAD_NODE_UNKNOWN, NOW_NS)
+    assert len(decoder.take()) == 3
+    assert len(decoder.take()) == 0
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    """The library hands out both."""
+    assert nanoseconds(NOW.replace(tzinfo=None)) == nanoseconds(NOW) == NOW_NS
