@@ -1,0 +1,161 @@
+"""Laws of the writing thread: bounded, never waited for, and nothing it took is lost while the disk can be written."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocol.errors import StoreError
+from protocol.limits import QUEUE_BLOCKS
+from protocol.record import How
+from protocol.segments import walk
+from receiver import floors
+from receiver import writer as module
+from receiver.floors import Floors, Request
+from receiver.intake import Arrival
+from receiver.ledger import Ledger
+from receiver.writer import Writer
+
+S = b"stream-1"
+
+
+def until(done: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for a condition."""
+    ends = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < ends, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def arrival(number: int, *, size: int = 100, how: How = How.WHOLE) -> Arrival:
+    """A block that is complete."""
+    block = b"CB\x01\x03" + S + number.to_bytes(8, "big") + bytes(size)
+    return Arrival(S, number, 3, 2, how, 1_000 + number, block)
+
+
+def new(state: Path) -> Writer:
+    """A writer that was not started."""
+    ledger = Ledger(state, keep_s=1e9, most_bytes=1e12, now=time.monotonic())
+    return Writer(ledger, clock=time.monotonic, wall=time.time_ns)
+
+
+def journaled(state: Path) -> list[tuple[int, int, int]]:
+    """(number, how, time) of what is in the journal."""
+    out: list[tuple[int, int, int]] = []
+    walk(state / "journal", lambda _, one: out.append((one.number, one.how, one.time_ns)))
+    return out
+
+
+def told(state: Path) -> dict[str, Any]:
+    """The status, empty before the first."""
+    path = state / "status-catch.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def fail_with(number: int) -> Callable[..., int]:
+    """A write that fails so."""
+
+    def failing(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    return failing
+
+
+def test_what_was_put_is_journaled_in_order(tmp_path: Path) -> None:
+    """Each with its class and time, also what was put right before the end."""
+    writer = new(tmp_path)
+    writer.start()
+    assert all(writer.put(arrival(number, how=How(number % 3))) for number in range(500))
+    writer.stop()
+    assert writer.failure is None
+    assert journaled(tmp_path) == [(number, number % 3, 1000 + number) for number in range(500)]
+
+
+def test_a_full_queue_refuses_and_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond 4,096 blocks, or beyond its bytes, `put` says no at once; what was taken is written all the same."""
+    writer = new(tmp_path)
+    taken = [writer.put(arrival(number)) for number in range(QUEUE_BLOCKS + 50)]
+    assert taken == [True] * QUEUE_BLOCKS + [False] * 50
+    writer.start()
+    writer.stop()
+    assert len(journaled(tmp_path)) == QUEUE_BLOCKS
+    monkeypatch.setattr(module, "QUEUE_BYTES", 10_000)
+    other = new(tmp_path / "other")
+    assert [other.put(arrival(number, size=3980)) for number in range(4)] == [True, True, False, False]
+    other.start()
+    until(lambda: len(journaled(tmp_path / "other")) == 2)
+    until(lambda: other.put(arrival(9, size=3980)))
+    other.stop()
+
+
+def test_a_full_disk_holds_the_queue_and_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is lost while it lasts; when there is room again everything is written."""
+    real = os.pwrite
+    writer = new(tmp_path)
+    writer.start()
+    monkeypatch.setattr(os, "pwrite", fail_with(errno.ENOSPC))
+    for number in range(20):
+        assert writer.put(arrival(number))
+    until(lambda: any("disk is full" in line for line in told(tmp_path).get("warnings", [])))
+    monkeypatch.setattr(os, "pwrite", real)
+    until(lambda: len(journaled(tmp_path)) == 20)
+    until(lambda: told(tmp_path)["warnings"] == [])
+    writer.stop()
+    assert writer.failure is None
+
+
+def test_a_stop_with_a_full_disk_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried for a while and then left to the repeats; the process is not held up."""
+    monkeypatch.setattr(module, "LAST_TRIES_S", 0.2)
+    writer = new(tmp_path)
+    writer.start()
+    monkeypatch.setattr(os, "pwrite", fail_with(errno.ENOSPC))
+    writer.put(arrival(0))
+    until(lambda: writer._ledger.full)
+    writer.stop()
+    assert writer.failure is None
+    assert journaled(tmp_path) == []
+
+
+def test_a_failing_disk_ends_the_thread_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receiving thread finds the StoreError and ends the process with 3."""
+    writer = new(tmp_path)
+    writer.start()
+    monkeypatch.setattr(os, "pwrite", fail_with(errno.EIO))
+    writer.put(arrival(0))
+    until(lambda: writer.failure is not None)
+    assert isinstance(writer.failure, StoreError)
+    writer.stop()
+
+
+def test_floors_requests_outlooks_and_lines_pass_between_the_threads(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a second: floors to their file, a person's request to the receiving thread, lines to stderr, status."""
+    monkeypatch.setattr(module, "PERIOD", 0.05)
+    monkeypatch.setattr("receiver.ledger.TIDY_PERIOD", 0.05)
+    writer = new(tmp_path)
+    writer.warnings = ("found at the start",)
+    writer.picture = {"warnings": ["now"], "link": {"session": None}}
+    writer.floors = Floors(link=(1, 2), confirmed=True)
+    writer.remember({S: {"expected": [], "oldest": 0, "sealed": 0, "finished": 0, "open": []}})
+    writer.say("gap of a kind")
+    floors.request_accept(tmp_path, session="00000007")
+    writer.start()
+    until(lambda: bool(writer.requests))
+    assert writer.requests.popleft() == Request(session=7)
+    until(lambda: (tmp_path / "floor.json").exists())
+    assert floors.load(tmp_path) == Floors(link=(1, 2), confirmed=True)
+    writer.stop()
+    assert told(tmp_path)["warnings"] == ["found at the start", "now"]
+    assert {"process": "catch", "pid": os.getpid()}.items() <= told(tmp_path).items()
+    assert "catch: gap of a kind\n" in capfd.readouterr().err
+    assert (tmp_path / "accepted" / f"{S.hex()}.json").exists()
