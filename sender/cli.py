@@ -33,7 +33,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for progra
 def send(
     file: File,
     check: Annotated[bool, typer.Option("--check", help="Name every mistake and warning; start nothing.")] = False,
-    only: Annotated[str | None, typer.Option(help="poll or emit alone, for one systemd unit each.")] = None,
+    only: Annotated[
+        Literal["poll", "emit"] | None, typer.Option(help="poll or emit alone, for one systemd unit each.")
+    ] = None,
 ) -> None:
     """Read the devices and send what they say, one way."""
     if check:

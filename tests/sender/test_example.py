@@ -36,3 +36,14 @@ def test_example_fits_its_link_many_times() -> None:
     link = link_load(loads, geometry(config.outlet))
     assert link.light
     assert link.whole_s < link.rate_s / 5
+
+
+def test_opcua_server_that_is_polled_counts_as_polled(tmp_path: Path) -> None:
+    """The protocol subscribes; with `mode = "poll"` each poll is sent, and silence is the scan's period."""
+    text = EXAMPLE.read_text()
+    (tmp_path / "sender.toml").write_text(text.replace('mode = "subscribe"', 'mode = "poll"'))
+    silences = []
+    for path in (EXAMPLE, tmp_path / "sender.toml"):
+        turbine = next(asset for asset in load(path).assets if asset.table.collector == "opcua")
+        silences.append({one.silence_s for one in turbine.watched if one.table.deadband is None})
+    assert silences == [{60.0}, {1.0}]
