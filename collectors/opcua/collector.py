@@ -41,6 +41,10 @@ class OpcUaCollector(Collector):
     def plan(cls, device: Device) -> list[Request]:
         return configuration.requests(device)
 
+    @classmethod
+    def notifies(cls, device: Device) -> bool:
+        return device.settings.get("mode") != "poll"
+
     async def open(self) -> None:
         await self.close()
         self._session = session = Session(self.config, self.device, self.guard)
