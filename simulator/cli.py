@@ -56,9 +56,10 @@ def simulate_command(
     fault: Annotated[
         list[str] | None, typer.Option(help='What a device does wrong: "pump-7: late 0.5s at holding:0-9 x3".')
     ] = None,
+    control: Annotated[int | None, typer.Option(help="Port for lines that break and heal devices.")] = None,
 ) -> None:
     """The simulated PLCs of a scene, until stopped; a taken port moves up and the real one is printed."""
-    from simulator.main import Room, simulate, spoil
+    from simulator.main import simulate
     from simulator.scene import load
 
     loaded = load(scene)
@@ -67,10 +68,6 @@ def simulate_command(
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
-        def prepare(room: Room) -> None:
-            spoil(room, fault or [])
-
         await simulate(
             loaded,
             seed=seed,
@@ -79,7 +76,8 @@ def simulate_command(
             say=_say,
             ports_file=ports_file,
             status_file=status,
-            prepare=prepare,
+            control_port=control,
+            faults=fault,
         )
 
     asyncio.run(run())

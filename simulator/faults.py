@@ -92,6 +92,21 @@ class Fault:
             share=float(found["share"] or 100) / 100,
         )
 
+    def __str__(self) -> str:
+        """The text that `parse` reads back."""
+        words: list[str] = [self.act]
+        if self.act is Act.LATE:
+            words.append(f"{self.seconds:g}s")
+        elif self.act is Act.REFUSE:
+            words.append(str(self.code))
+        if self.table:
+            words.append(f"at {self.table}:{self.first}-{self.last}")
+        if self.times:
+            words.append(f"x{self.times}")
+        if self.share < 1:
+            words.append(f"{self.share * 100:g}%")
+        return " ".join(words)
+
     def fits(self, table: str, start: int, count: int) -> bool:
         """True where a read of `count` items from `start` touches it."""
         return not self.table or (self.table == table and start <= self.last and start + count > self.first)
@@ -136,6 +151,10 @@ class Faults:
         """Well again."""
         self._held = []
         self.changed()
+
+    def texts(self) -> list[str]:
+        """Those there are, as `add` takes them."""
+        return [str(fault) for fault, _ in self._held]
 
     @property
     def absent(self) -> bool:
@@ -202,6 +221,18 @@ class BadNodes:
         """Take a pattern away; none of that text is no mistake."""
         self._held.pop(pattern, None)
         self.changed()
+
+    def clear(self) -> None:
+        """Every point as the model says, the clock right."""
+        self._held = {}
+        self.clock = SourceClock.RIGHT
+        self.changed()
+
+    def texts(self) -> list[str]:
+        """What is wrong, as `add` takes it."""
+        names = {int(quality): quality.name.lower() for quality in Quality}
+        texts = [f"bad {pattern} {names.get(status, hex(status))}" for pattern, status in self._held.items()]
+        return texts + ([] if self.clock is SourceClock.RIGHT else [f"clock {self.clock}"])
 
     def set_clock(self, clock: SourceClock) -> None:
         """Let the device's clock go right or wrong."""

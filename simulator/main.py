@@ -20,6 +20,7 @@ from typing import Any
 
 from protocol.errors import ConfigError
 from simulator import status
+from simulator.control import Breakable, open_control
 from simulator.plant import Plant
 from simulator.scene import Scene, Section
 from simulator.serving import TRIES, Server
@@ -96,6 +97,11 @@ class Room:
             for asset, (section, server) in self.servers.items()
         }
 
+    def breakable(self) -> dict[str, Breakable]:
+        """The faults of those devices that take any, by asset."""
+        held = {asset: getattr(server, "faults", None) for asset, (_, server) in self.servers.items()}
+        return {asset: faults for asset, faults in held.items() if faults is not None}
+
     def report(self) -> dict[str, Any]:
         """Counts of the model and of each device."""
         return {
@@ -153,7 +159,8 @@ async def simulate(
     say: Callable[[str], None],
     ports_file: Path | None = None,
     status_file: Path | None = None,
-    prepare: Callable[[Room], None] = lambda _: None,
+    control_port: int | None = None,
+    faults: list[str] | None = None,
 ) -> None:
     """Run a scene until `stop`.
 
@@ -161,7 +168,8 @@ async def simulate(
         say: Takes one line for the console.
         ports_file: Written once, when all devices listen.
         status_file: Rewritten every second.
-        prepare: Called when all devices listen, before the first line (to add faults).
+        control_port: Where lines of `control` are taken; 0 is any, None is nowhere.
+        faults: What devices do wrong from the start, as `spoil` takes it.
 
     Raises:
         ConfigError: a device cannot be started, or a file not be written.
@@ -169,11 +177,15 @@ async def simulate(
     room = Room(scene, seed, host)
     await room.open()
     running = asyncio.create_task(room.run(stop))
+    control = None
     try:
-        prepare(room)
+        spoil(room, faults or [])
         for asset, place in room.places().items():
             moved = "" if place["port"] == _wanted(scene, asset) else f"  (port {_wanted(scene, asset)} was taken)"
             say(f"{asset}: {place['protocol']} {place['url']}, {place['points']} points{moved}")
+        if control_port is not None:
+            control, port = await open_control(room.breakable, control_port)
+            say(f"control: 127.0.0.1:{port}")
         if ports_file is not None:
             status.write(ports_file, room.places())
         say(f"ready: scene {scene.name}, seed {seed}, tick {scene.tick_ms} ms")
@@ -188,6 +200,8 @@ async def simulate(
             status.write(status_file, room.report())
     finally:
         running.cancel()
+        if control is not None:
+            control.close()
         await room.close()
 
 
@@ -195,16 +209,14 @@ def spoil(room: Room, texts: list[str]) -> None:
     """Add faults given as `ASSET: TEXT`, the text as `faults.Fault.parse` or `faults.BadNodes.add` takes it.
 
     Raises:
-        ConfigError: no such asset, no such fault, or a device that has no faults.
+        ConfigError: no such asset or a device that takes none, or no such fault.
     """
+    assets = room.breakable()
     for given in texts:
         asset, _, fault = (part.strip() for part in given.partition(":"))
-        if asset not in room.servers:
-            raise ConfigError(f"fault `{given}`: no such asset", hint=f"assets are {', '.join(room.servers)}")
-        faults = getattr(room.servers[asset][1], "faults", None)
-        if faults is None:
-            raise ConfigError(f"fault `{given}`: this device takes none", hint="see docs/simulator.md")
-        faults.add(fault)
+        if asset not in assets:
+            raise ConfigError(f"fault `{given}`: no such asset", hint=f"write asset: fault, for {', '.join(assets)}")
+        assets[asset].add(fault)
 
 
 def _wanted(scene: Scene, asset: str) -> int:

@@ -188,6 +188,7 @@ class ModbusServer:
         self._port = 0
         self._listener: asyncio.Server | None = None
         self._open: set[Connection] = set()
+        self._closed = False
         self._moving: asyncio.Task[None] | None = None
         self._end = plant.listen(self.device.image.fill)
         self.device.image.fill(plant.moment)
@@ -208,9 +209,12 @@ class ModbusServer:
 
     async def close(self) -> None:
         self._end()
+        self._closed = True
         if self._moving is not None:
             await self._moving
         self._leave()
+        await asyncio.sleep(0)  # so that connections just accepted come to `joined`, and those reset are let go
+        await asyncio.sleep(0)
 
     async def settled(self) -> None:
         """Wait until an `absent` that was added or removed is in effect."""
@@ -221,6 +225,8 @@ class ModbusServer:
         """A client came."""
         self.device.counts["connections"] += 1
         self._open.add(connection)
+        if self._closed:
+            connection.reset()
 
     def left(self, connection: Connection) -> None:
         """A client went."""

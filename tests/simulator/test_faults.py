@@ -12,6 +12,7 @@ from test_modbus_device import ask, frame, read, request
 
 from protocol.errors import ConfigError
 from protocol.sample import Quality
+from simulator.control import Breakable, open_control
 from simulator.faults import Act, BadNodes, Fault, Faults, SourceClock
 from simulator.modbus import ModbusServer
 from simulator.plant import Plant
@@ -202,6 +203,45 @@ def test_a_share_is_drawn_from_the_seed() -> None:
 def test_a_fault_is_read_from_text(text: str, expected: Fault) -> None:
     """The form in which a failing test prints it, and a person types it."""
     assert Fault.parse(text) == expected
+    assert Fault.parse(str(expected)) == expected
+
+
+@pytest.mark.parametrize("act", list(Act))
+def test_a_fault_prints_as_it_is_typed(act: Act) -> None:
+    """Whatever a fault is, its text reads back as itself."""
+    for fault in (Fault(act=act), Fault(act=act, table="coil", first=3, last=5, times=2, share=0.125)):
+        assert Fault.parse(str(fault)) == fault
+
+
+def test_lines_break_and_heal_a_running_device() -> None:
+    """The control's answers, and that the faults are really there and really gone."""
+
+    async def run() -> None:
+        async with modbus_device(device()) as server:
+            assets: dict[str, Breakable] = {"device": server.faults, "turbine": BadNodes()}
+            control, port = await open_control(lambda: assets, 0)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+            async def say(line: str) -> str:
+                writer.write(f"{line}\n".encode())
+                return (await asyncio.wait_for(reader.readline(), 5)).decode().strip()
+
+            assert await say("fault device busy at holding:1") == "ok device: busy at holding:1-1"
+            assert (await ask(server, read(3, 0, 2))).hex() == "8306"
+            assert await say("fault turbine bad Speed* uncertain") == "ok turbine: bad Speed* uncertain"
+            assert await say("list") == "ok device: busy at holding:1-1; turbine: bad Speed* uncertain"
+            assert await say("heal device") == "ok device is well"
+            assert await ask(server, read(3, 0, 2)) == GOOD
+            assert (await say("fault device sleepy")).startswith("error: fault `sleepy`: not understood")
+            assert (await say("fault nobody hang")).startswith("error: no such asset")
+            assert (await say("explode")).startswith("error: write")
+            writer.write(b"x" * 10_000)
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+            await writer.wait_closed()
+            control.close()
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("text", ["", "explode", "hang at nowhere:3", "late 1s at holding:", "hang forever"])

@@ -1,0 +1,71 @@
+"""Breaking things while the plant runs: one line in, one line out, on 127.0.0.1.
+
+    fault pump-7 late 0.5s at holding:0-9 x3      a fault as `faults.Fault.parse` takes it
+    fault turbine-1 bad LubeOil.* bad_timeout     or as `faults.BadNodes.add` does
+    heal pump-7                                   all faults of the asset are gone
+    list                                          every asset with its faults
+
+The answer begins with `ok` or `error`. So `echo "heal pump-7" | nc 127.0.0.1 PORT` is all the tool one needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from protocol.errors import ConfigError
+from simulator.serving import listening
+
+LINE_BYTES = 4096
+"""Longest line taken [bytes]; a longer one ends the connection."""
+
+
+class Breakable(Protocol):
+    """The faults of one device."""
+
+    def add(self, given: str) -> object:
+        """One more. Raises ConfigError."""
+
+    def clear(self) -> None:
+        """None any more."""
+
+    def texts(self) -> list[str]:
+        """Those there are, as `add` takes them."""
+
+
+def obey(line: str, assets: Mapping[str, Breakable]) -> str:
+    """Carry out one line; the answer never holds a line break."""
+    word, _, rest = line.strip().partition(" ")
+    asset, _, text = rest.strip().partition(" ")
+    if word == "list":
+        return "ok " + "; ".join(f"{name}: {', '.join(faults.texts()) or 'well'}" for name, faults in assets.items())
+    if word not in ("fault", "heal"):
+        return "error: write fault ASSET TEXT, heal ASSET, or list"
+    if asset not in assets:
+        return f"error: no such asset; those that can be broken are {', '.join(assets)}"
+    if word == "heal":
+        assets[asset].clear()
+        return f"ok {asset} is well"
+    try:
+        assets[asset].add(text)
+    except ConfigError as error:
+        return f"error: {error}; {error.hint}".replace("\n", " ")
+    return f"ok {asset}: {', '.join(assets[asset].texts())}"
+
+
+async def open_control(assets: Callable[[], Mapping[str, Breakable]], port: int) -> tuple[asyncio.Server, int]:
+    """Listen for lines on 127.0.0.1 at the port or the next free one above; gives back the port it got."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write((obey(line.decode("utf-8", "replace"), assets()) + "\n").encode())
+                await writer.drain()
+        except (ValueError, ConnectionError, asyncio.CancelledError):
+            pass  # too long a line, a client that went, or the end of the plant: this connection is over
+        finally:
+            writer.close()
+
+    listener = listening("127.0.0.1", port)
+    return await asyncio.start_server(serve, sock=listener, limit=LINE_BYTES), int(listener.getsockname()[1])
