@@ -6,14 +6,14 @@
     texts   strings            [count, words, lengths, codes]
 
 ints. A value is base + cell, wrapping at 2**64; a cell has 1, 2, 4 or 8 bytes (`width`; negative: cells are signed),
-and plane k of `planes` holds byte k, the lowest first, of every cell. Small steps up and down are signed cells with
-base -128: -128 to 127 are then cells 0 to 255, their upper planes are zero and cost nothing once compressed. As all
-arithmetic wraps, the difference of any two int64 brings back either from the other.
+and plane k of `planes` holds byte k, the lowest first, of every cell. Wide cells of small steps up and down are signed
+with base -128: -128 to 127 are then cells 0 to 255, their upper planes are zero and cost nothing once compressed. As
+all arithmetic wraps, the difference of any two int64 brings back either from the other.
 
 steps. Rows lie sorted by tag, so a tag's rows stand together, a *run*. Each run's first value is kept as it is or as
-the hop from the run before, whichever is narrower; within a run each value is the one before plus step x the run's
-scale (the greatest common divisor of its steps: a time in whole milliseconds, a value in half bars). The step at a
-run's first row means nothing.
+the hop from the run before, whichever is narrower; within a run each value is the one before plus step x scale (the
+greatest common divisor of the steps: a time in whole milliseconds, a value in half bars). One scale for all counts in
+the hops too; a scale a run (ints) does not. The step at a run's first row means nothing.
 
 Reading never trusts: each length is checked against the rows that are expected before anything is made of it, and
 all that can be wrong raises FrameError(BODY).
@@ -101,10 +101,14 @@ def pack_ints(values: Array) -> Wire:
     if low == high:
         return low
     width = _width(high - low)
-    if width > 1:
-        around = _width(2 * max(high - _MIDDLE, -_MIDDLE - low - 1) + 1)
-        if around <= width:
-            return [-around, _MIDDLE, planes(values - _MIDDLE, around)]
+    if width == 1:
+        if low >= -(2**7) and high < 2**7:
+            return [-1, 0, planes(values, 1)]
+        base = 0 if low >= 0 and high < 2**8 else low
+        return [1, base, planes(values - base, 1)]
+    around = _width(2 * max(high - _MIDDLE, -_MIDDLE - low - 1) + 1)
+    if around <= width:
+        return [-around, _MIDDLE, planes(values - _MIDDLE, around)]
     return [width, low, planes(values - low, width)]
 
 
@@ -218,42 +222,47 @@ def _within(values: Array, most: int) -> Array:
 def pack_steps(values: Array, runs: Runs) -> Wire:
     """int64 values of rows that lie in runs; at least one row."""
     first, lengths = runs.first, runs.lengths
-    head = _pack_starts(values[first])
+    starts = values[first]
+    hops = starts[1:] - starts[:-1]
     if len(first) == len(values):
-        return [*head, 1, 0]
+        return _joined(starts, hops, _whole_scale(np.gcd.reduce(hops)), 0)
     steps = np.empty_like(values)
     np.subtract(values[1:], values[:-1], out=steps[1:])
     steps[first] = 0
-    scale = np.gcd.reduceat(steps, first)
-    if len(values) < SCALED_RUN * len(first):
-        scale = np.gcd.reduce(scale, keepdims=True)
-    scale[scale < 1] = 1
-    if len(scale) == 1:
-        if scale[0] != 1:
-            steps //= scale[0]
-    elif (scale != 1).any():
-        steps //= np.repeat(scale, lengths)
+    each = np.gcd.reduceat(steps, first)
+    each[each == 0] = each.max()
+    low, high = int(each.min()), int(each.max())
+    if low == high or low < 1 or len(values) < SCALED_RUN * len(first):
+        scale: int | Array = _whole_scale(np.gcd(np.gcd.reduce(each), np.gcd.reduce(hops)))
+        if scale != 1:
+            steps //= scale
+    else:
+        scale = each
+        steps //= each.repeat(lengths)
     inside = first[np.argmax(lengths > 1)] + 1
     steps[first] = steps[inside]
-    return [*head, pack_ints(scale), pack_ints(steps)]
+    return _joined(starts, hops, scale, pack_ints(steps))
 
 
 def read_steps(wire: Wire, runs: Runs, count: int) -> Array:
     """`count` int64 values, lying in `runs`; at least one row."""
     first, lengths = runs.first, runs.lengths
     start, hops, scale, steps = parts(wire, 4)
+    values = read_ints(steps, count)
+    unit = number(scale) if type(scale) is int else 1
+    if type(scale) is not int:
+        values *= read_ints(scale, len(first)).repeat(lengths)
+    elif unit != 1:
+        values *= unit
     if start is None:
         starts = read_ints(hops, len(first))
     else:
         starts = np.empty(len(first), np.int64)
         starts[0] = number(start)
         starts[1:] = read_ints(hops, len(first) - 1)
+        if unit != 1:
+            starts[1:] *= unit
         np.add.accumulate(starts, out=starts)
-    values = read_ints(steps, count)
-    if type(scale) is not int:
-        values *= read_ints(scale, len(first)).repeat(lengths)
-    elif scale != 1:
-        values *= number(scale)
     if len(first) == count:
         return starts
     values[first] = 0
@@ -263,13 +272,19 @@ def read_steps(wire: Wire, runs: Runs, count: int) -> Array:
     return values
 
 
-def _pack_starts(starts: Array) -> list[Wire]:
-    hops = pack_ints(starts[1:] - starts[:-1])
-    if type(hops) is list:
+def _whole_scale(divisor: Any) -> int:
+    """Of all steps and hops; 1 where all are 0, and where -2**63 is one, whose divisor has no positive form."""
+    return max(int(divisor), 1)
+
+
+def _joined(starts: Array, hops: Array, scale: int | Array, steps: Wire) -> Wire:
+    packed = pack_ints(hops // scale if isinstance(scale, int) and scale != 1 else hops)
+    each = scale if isinstance(scale, int) else pack_ints(scale)
+    if type(packed) is list:
         plain = pack_ints(starts)
-        if abs(plain[0]) < abs(hops[0]):
-            return [None, plain]
-    return [int(starts[0]), hops]
+        if type(plain) is int or abs(plain[0]) < abs(packed[0]):
+            return [None, plain, each, steps]
+    return [int(starts[0]), packed, each, steps]
 
 
 # ---- texts

@@ -1,0 +1,56 @@
+"""`checkvalve bench WHAT [--json FILE]`: the figures of the README, measured again on this machine.
+
+A bench is a module with `measure(runs) -> list[Row]`, and a line in BENCHES. It is imported when it is asked for, so
+that measuring the codec does not need what the portal needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.report import document, machine, show, write_section
+
+BENCHES = {
+    "codec": ("bench.codec", "batches against rows: bytes a sample, samples a second"),
+    "fec": ("bench.fec", "the erasure code's engines against reedsolo"),
+}
+"""Command: its module, and its line of help."""
+
+benches = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure the figures of the README here.")
+app = typer.Typer(add_completion=False)
+app.add_typer(benches, name="bench")
+
+
+def _command(name: str, module: str) -> Callable[[int, Path | None, Path | None], None]:
+    def run(
+        runs: Annotated[int, typer.Option(min=1, help="Measurements of each figure; the median counts.")] = 7,
+        json: Annotated[Path | None, typer.Option(help="Write the figures to this file too.")] = None,
+        page: Annotated[
+            Path | None, typer.Option(help="Put them into this Markdown page, under their heading.")
+        ] = None,
+    ) -> None:
+        console = Console()
+        facts = machine()
+        with console.status(f"measuring {name}, {runs} runs"):
+            rows = import_module(module).measure(runs)
+        show(rows, facts, console)
+        if json is not None:
+            json.write_text(document(rows, facts))
+        if page is not None:
+            write_section(page, name, rows, facts)
+
+    return run
+
+
+for _name, (_module, _line) in BENCHES.items():
+    benches.command(_name, help=_line)(_command(_name, _module))
+
+
+if __name__ == "__main__":
+    benches(prog_name="python -m bench.cli")
