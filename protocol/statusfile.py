@@ -5,6 +5,7 @@ It is how `status`, the pages and a person look into a process that answers nobo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ PERIOD = 1.0
 
 
 def write_status(state: Path, name: str, told: Mapping[str, Any], *, time_ns: int) -> None:
-    """Replace `state/status-NAME.json`; a disk without room leaves the old one.
+    """Replace `state/status-NAME.json`; on a disk without room its bytes are written over, so that this can be told.
 
     Args:
         told: Plain JSON values.
@@ -25,11 +26,25 @@ def write_status(state: Path, name: str, told: Mapping[str, Any], *, time_ns: in
     path = state / f"status-{name}.json"
     beside = path.with_suffix(".new")
     whole = {"process": name, "time_ns": time_ns, "pid": os.getpid(), **told}
+    data = json.dumps(whole).encode()
     try:
-        beside.write_text(json.dumps(whole))
+        beside.write_bytes(data)
         beside.rename(path)
     except OSError:
-        return
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+            _overwrite(path, data)
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    """Write into the room the file has already; a reader may see half of it for a moment, and waits for the next."""
+    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        held = os.fstat(file)
+        if len(data) <= max(held.st_size, held.st_blocks * 512):
+            os.pwrite(file, data.ljust(held.st_size), 0)  # spaces after it are JSON still
+    finally:
+        os.close(file)
 
 
 def read_status(state: Path, name: str) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from protocol.errors import StoreError
 from protocol.limits import QUEUE_BLOCKS
 from protocol.record import How
 from protocol.segments import walk
+from protocol.statusfile import write_status
 from receiver import floors
 from receiver import writer as module
 from receiver.floors import Floors, Request
@@ -110,6 +111,19 @@ def test_a_full_disk_holds_the_queue_and_is_said(tmp_path: Path, monkeypatch: py
     until(lambda: told(tmp_path)["warnings"] == [])
     writer.stop()
     assert writer.failure is None
+
+
+def test_a_full_disk_can_still_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no new file can be made the status goes into the room of the old one, shorter or a little longer."""
+    write_status(tmp_path, "catch", {"text": "x" * 500}, time_ns=1)
+    monkeypatch.setattr(Path, "write_bytes", fail_with(errno.ENOSPC))
+    for length in (2, 900):
+        write_status(tmp_path, "catch", {"text": "y" * length}, time_ns=length)
+        assert told(tmp_path)["text"] == "y" * length
+    write_status(tmp_path, "catch", {"text": "z" * 100_000}, time_ns=3)
+    assert told(tmp_path)["time_ns"] == 900
+    write_status(tmp_path, "other", {}, time_ns=1)
+    assert not (tmp_path / "status-other.json").exists()
 
 
 def test_a_stop_with_a_full_disk_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
