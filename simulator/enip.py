@@ -2,7 +2,7 @@
 
     server = await serve(plant, section, "127.0.0.1", 44818)       from a scene
     server = await start(controller, "127.0.0.1", 0)               from tags of a test's own
-    server.port, server.counts, await server.close()
+    server.port, server.counts, server.faults, await server.close()
 
 The thin shell around `encapsulation` (bytes of a session), `logix_objects` (requests), `connections` and `logix`
 (tags). One task a client; a client that sends nonsense gets a status and at worst loses its connection.
@@ -15,7 +15,6 @@ Source: ODVA, The CIP Networks Library, volume 2 (2-2 use of TCP and UDP; port 4
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import re
 import time
@@ -28,6 +27,8 @@ from typing import cast
 from protocol.errors import ConfigError
 from simulator.connections import Chassis, chassis
 from simulator.encapsulation import BODY_BYTES, HEADER, Lists, Session
+from simulator.enip_faults import can_meet, spoiled
+from simulator.faults import Act, Faults
 from simulator.logix import Controller
 from simulator.logix_objects import Identity, Objects
 from simulator.logix_plant import fill
@@ -37,20 +38,28 @@ from simulator.scene import Section
 MOST_CLIENTS = 128
 """TCP connections at once; a further one is closed at once, as a full controller does."""
 
+COUNTS = (
+    *("connections", "sessions", "forward_opens", "large_forward_opens", "requests", "tags_read", "refused"),
+    *("writes_refused", "malformed", "bytes_in", "bytes_out"),
+)
+"""What is counted, from 0."""
+
 SETTINGS = {"name": str, "slot": int, "refuse_large": bool}
 """Keys of `[server.enip]`."""
 
 
 class Server:
-    """A running controller."""
+    """A running controller (`simulator.serving.Server`)."""
 
-    def __init__(self, controller: Controller, objects: Objects, shared: Chassis) -> None:
+    def __init__(self, controller: Controller, objects: Objects, shared: Chassis, *, seed: int = 1) -> None:
         self.controller = controller
         self.objects = objects
-        self.counts: Counter[str] = objects.counts
-        """`clients`, `sessions`, `requests`, `tags_read`, `refused`, `writes_refused`, `malformed`, `bytes_in`,
-        `bytes_out`, `forward_opens`, `large_forward_opens`."""
-        self.port = 0
+        self.faults = Faults(seed)
+        self.faults.changed = self._follow_faults
+        self._counted = objects.counts
+        self._host = ""
+        self._port = 0
+        self._moving: asyncio.Task[None] | None = None
         self._chassis = shared
         self._numbers = itertools.count(0x1001)
         self._tcp: asyncio.Server | None = None
@@ -58,15 +67,25 @@ class Server:
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._ended: Callable[[], None] = lambda: None
 
+    @property
+    def port(self) -> int:
+        """The port it listens on, by TCP and by UDP."""
+        return self._port
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What happened since the start: `COUNTS`, then `open` connections and `faults` met."""
+        return {**self._counted, "open": len(self._clients), "faults": self.faults.met}
+
     async def listen(self, host: str, port: int) -> None:
         """Bind both sockets to one port; 0 picks a free one. Raises OSError when it is taken."""
         for attempt in itertools.count():
-            tcp = await asyncio.start_server(self._client, host, port, limit=HEADER.size + BODY_BYTES)
-            self.port = tcp.sockets[0].getsockname()[1]
-            lists = Lists(self.objects, host, self.port)
+            tcp = await asyncio.start_server(self._arrived, host, port, limit=HEADER.size + BODY_BYTES)
+            self._host, self._port = host, tcp.sockets[0].getsockname()[1]
+            lists = Lists(self.objects, host, self._port)
             try:
                 self._udp, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-                    partial(_Datagrams, lists), (host, self.port)
+                    partial(_Datagrams, lists), (host, self._port)
                 )
             except OSError:
                 tcp.close()
@@ -83,51 +102,107 @@ class Server:
             self._clients[task].transport.abort()
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await _turns()
 
     async def close(self) -> None:
         """Stop listening and let every client go; may be called twice."""
         self._ended()
         self._ended = lambda: None
-        if self._udp is not None:
-            self._udp.close()
-        if self._tcp is not None:
-            self._tcp.close()
+        if self._moving is not None:
+            await self._moving
+        await self._leave()
+
+    async def settled(self) -> None:
+        """Wait until an `absent` that was added or removed is in effect."""
+        if self._moving is not None:
+            await self._moving
+
+    def _follow_faults(self) -> None:
+        """Leave, or come back on the same port, as the faults now say."""
+        if self._port and self._moving is None and self.faults.absent == (self._tcp is not None):
+            self._moving = asyncio.get_running_loop().create_task(self._move())
+
+    async def _move(self) -> None:
+        while self.faults.absent == (self._tcp is not None):
+            if self.faults.absent:
+                await self._leave()
+            else:
+                await self.listen(self._host, self._port)
+        self._moving = None
+
+    async def _leave(self) -> None:
+        """Close the listening sockets, and every connection."""
+        udp, tcp = self._udp, self._tcp
+        self._udp = self._tcp = None
+        if udp is not None:
+            udp.close()
+        if tcp is not None:
+            # asyncio (3.11) fails on a server that is closed while it accepts: stop accepting first, then close
+            for one in tcp.sockets:
+                asyncio.get_running_loop().remove_reader(one.fileno())
+            await _turns()
+            tcp.close()
         await self.drop_clients()
 
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A client came. Plain, so that it is known before its task has begun."""
         if len(self._clients) >= MOST_CLIENTS:
             writer.transport.abort()
             return
+        self._counted["connections"] += 1
+        task = asyncio.get_running_loop().create_task(self._client(reader, writer))
         self._clients[task] = writer
-        self.counts["clients"] += 1
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._clients.pop(task).close()
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, port = writer.get_extra_info("sockname")[:2]
         session = Session(
-            self.objects, Lists(self.objects, host, port), self._chassis, next(self._numbers), self.counts
+            self.objects, Lists(self.objects, host, port), self._chassis, next(self._numbers), self._counted
         )
         try:
             await self._serve(reader, writer, session)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the client went, or the server is closing: either way this connection is over
         finally:
-            del self._clients[task]
             session.connections.clear()
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: Session) -> None:
         while not session.ended:
             header = await reader.readexactly(HEADER.size)
             length = session.length(header)
             body = await reader.readexactly(length) if length <= BODY_BYTES else b""
-            self.counts["bytes_in"] += HEADER.size + len(body)
+            self._counted["bytes_in"] += HEADER.size + len(body)
             reply = session.answer(header, body)
+            if reply is not None and self.faults and can_meet(reply[0]) and len(reply) > HEADER.size:
+                reply = await self._spoil(reply, writer)
             if reply is not None:
-                self.counts["bytes_out"] += len(reply)
+                self._counted["bytes_out"] += len(reply)
                 writer.write(reply)
                 await writer.drain()
+
+    async def _spoil(self, reply: bytes, writer: asyncio.StreamWriter) -> bytes | None:
+        """What goes out in place of this reply, once the fault it meets is done; None for nothing."""
+        fault = self.faults.meet("", 0, 1)
+        if fault is None:
+            return reply
+        if fault.act is Act.LATE:
+            await asyncio.sleep(fault.seconds)
+        elif fault.act is Act.RESET:
+            writer.transport.abort()
+            raise ConnectionResetError
+        elif fault.act in (Act.HANG, Act.ABSENT):
+            return None
+        return spoiled(fault, reply, self.faults.random)
+
+
+async def _turns() -> None:
+    """Let the loop finish what it has begun: a connection is known two turns after it was accepted, and its socket is
+    closed one turn after its transport was."""
+    for _ in range(4):
+        await asyncio.sleep(0)
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -156,6 +231,7 @@ async def start(
     slot: int = 0,
     refuse_large: bool = False,
     clock: Callable[[], int] = time.time_ns,
+    seed: int = 1,
 ) -> Server:
     """Serve a controller's tags.
 
@@ -168,13 +244,14 @@ async def start(
         slot: Link address behind port 1 at which it answers.
         refuse_large: Refuse the large Forward Open, as an old CPU does.
         clock: Its wall clock [ns since 1970 UTC].
+        seed: For its faults.
 
     Raises:
         OSError: the port is taken.
     """
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
     objects = Objects(controller, identity or Identity(), name, counts, clock)
-    server = Server(controller, objects, chassis(counts, slot=slot, refuse_large=refuse_large))
+    server = Server(controller, objects, chassis(counts, slot=slot, refuse_large=refuse_large), seed=seed)
     await server.listen(host, port)
     return server
 
@@ -196,7 +273,7 @@ async def serve(plant: Plant, section: Section, host: str, port: int) -> Server:
     ended = fill(controller, plant, section)
     settings = {"name": section.asset.replace("-", "_"), **section.settings}
     try:
-        server = await start(controller, host, port, identity=_identity(section), **settings)
+        server = await start(controller, host, port, identity=_identity(section), seed=plant.seed, **settings)
     except OSError:
         ended()
         raise
