@@ -99,7 +99,7 @@ class Api:
         """`/api/link`: the link's health, as catch reports it."""
         at = self._live.moment()
         told = link_view.told(self._live.link, at.now_ns)
-        return _json(told | {"processes": [asdict(one) for one in self._live.processes()]})
+        return _json(told | {"processes": [asdict(one) for one in self._live.processes]})
 
     async def live(self, request: Request) -> Response | EventStream:
         """`/live`, `/live?asset=NAME`, `/live?series=N`: what changes, as server-sent events."""

@@ -53,7 +53,7 @@ def create_app(
     """
     for_live = Keeper(lambda: Door(history, scope, clock=clock), name="portal-live")
     for_pages = Keeper(lambda: Door(history, scope, clock=clock), name="portal-pages")
-    live = Live(for_live, state, clock=clock)
+    live = Live(for_live, state, scope=scope, clock=clock)
     pages, api = Pages(live, for_pages), Api(live, for_pages)
 
     @contextlib.asynccontextmanager

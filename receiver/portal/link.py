@@ -62,6 +62,7 @@ class Gap:
     stream: str
     first: int
     last: int
+    """Also missing."""
     since_ns: int
     heals_ns: int | None
     """When the next repeat is due [ns since 1970 UTC], None where none is left."""
@@ -189,7 +190,7 @@ def _gap(row: Mapping[str, Any]) -> Gap:
     return Gap(
         stream=str(row.get("stream", ""))[:16],
         first=whole(row, "from"),
-        last=whole(row, "to"),
+        last=whole(row, "to") - 1,  # catch's `to` is one past the last
         since_ns=whole(row, "since_ns"),
         heals_ns=heals if type(heals) is int else None,
     )

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import Account, AssetView, Latest
+from receiver.outputs.historian.views import Account, AssetView, Latest, Scope
 from receiver.portal import link as link_view
-from receiver.portal import reports
+from receiver.portal import reports, words
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.picture import Line, Moment, Picture
 from receiver.portal.shown import attention
@@ -54,33 +54,33 @@ class Process:
     running: bool
     trouble: str
     """Why it counts as not running."""
-    age_s: float | None
-    """Age of its last report [s]."""
+    note: str
+    """What it has to say while it runs; may be empty."""
 
 
 class Live:
     """The picture, and the task that keeps it."""
 
-    def __init__(self, keeper: Keeper, state: Path, *, clock: Callable[[], int]) -> None:
+    def __init__(self, keeper: Keeper, state: Path, *, scope: Scope, clock: Callable[[], int]) -> None:
         """
         Args:
             keeper: A door of its own; pages use another.
             state: Folder of the processes' reports.
+            scope: What the keeper's door shows; who sees not everything is not told the outputs' names and troubles.
             clock: The low side's wall time [ns since 1970 UTC].
         """
         self.picture = Picture()
         self.streams = Streams()
-        self.catch = reports.Report("catch", running=False)
-        self.link = link_view.look(self.catch)
-        self.historian = reports.Report("historian", running=False)
-        self.publish = reports.Report("publish", running=False)
+        self.link = link_view.look(reports.Report("catch", running=False))
+        self.processes: list[Process] = []
+        """Whether each of the low side's processes runs, in the order they are shown."""
         self.trouble = "the pages have just started"
         """Why values cannot be shown; empty while they can."""
         self.looked_ns = 0
         """When the last look ended, whether it succeeded or not."""
         self.failed: BaseException | None = None
         """A bug that ended the live task: the server then ends too, and is started anew."""
-        self._keeper, self._state, self._clock = keeper, state, clock
+        self._keeper, self._state, self._scope, self._clock = keeper, state, scope, clock
         self._mark = 0
         self._reported_ns = 0
         self._told_at = self._tags_at = float("-inf")
@@ -159,10 +159,31 @@ class Live:
 
     def _read_reports(self) -> None:
         now_ns = self._reported_ns = self._clock()
-        self.catch = reports.read(self._state, "catch", now_ns)
-        self.link = link_view.look(self.catch)
-        self.historian = reports.read(self._state, "historian", now_ns)
-        self.publish = reports.read(self._state, "publish", now_ns)
+        catch = reports.read(self._state, "catch", now_ns)
+        publish = reports.read(self._state, "publish", now_ns)
+        outputs = ["historian"]
+        if self._scope.whole:  # an output may be called after somebody
+            outputs += [name for name in publish.part("children") if name not in ("historian", "portal")]
+        self.link = link_view.look(catch)
+        self.processes = [Process(one.process, one.running, one.trouble, "") for one in (catch, publish)]
+        for name in outputs:
+            report = reports.read(self._state, name, now_ns)
+            self.processes.append(Process(name, report.running, report.trouble, self._note(report)))
+
+    def _note(self, report: reports.Report) -> str:
+        """What an output has to say beside that it runs."""
+        notes = []
+        latency = report.part("latency_ms")
+        middle, most = reports.real(latency, "p50"), reports.real(latency, "p99")
+        if middle is not None and most is not None:
+            notes.append(f"samples are here after {words.number(middle, 0)} ms, 99 % within {words.number(most, 0)} ms")
+        waiting = reports.whole(report.body, "waiting")
+        if waiting:
+            notes.append(f"{words.count(waiting)} block{'' if waiting == 1 else 's'} wait for a key or a description")
+        trouble = report.body.get("trouble")
+        if isinstance(trouble, str) and trouble and self._scope.whole:
+            notes.append(trouble)
+        return "; ".join(notes)
 
     def _tell_values(self, moved: Sequence[Line]) -> None:
         if not moved:
@@ -207,13 +228,8 @@ class Live:
         return {
             "assets": [asdict(card) for card in self.picture.cards(at)],
             "attention": attention(self.picture, at),
-            "processes": [asdict(one) for one in self.processes()],
+            "processes": [asdict(one) for one in self.processes],
         }
-
-    def processes(self) -> list[Process]:
-        """Whether each of the low side's processes runs."""
-        held = (self.catch, self.publish, self.historian)
-        return [Process(one.process, one.running, one.trouble, one.age_s) for one in held]
 
 
 def _look(door: Door, mark: int, whole: bool) -> Look:

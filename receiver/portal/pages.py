@@ -59,7 +59,7 @@ class Pages:
             Topic(),
             cards=[(live.picture.machines[card.name].asset, card) for card in live.picture.cards(at)],
             attention=attention(live.picture, at),
-            processes=live.processes(),
+            processes=live.processes,
         )
 
     async def asset(self, request: Request) -> HTMLResponse:

@@ -95,8 +95,11 @@ class Plant:
     def report(self, **changes: Any) -> None:
         """All three processes say that they are well; `link`, `blocks`, `gaps` .. change parts of catch's report."""
         write_report(self.state, "catch", self.clock(), catch_report(**changes))
-        write_report(self.state, "publish", self.clock(), {})
-        write_report(self.state, "historian", self.clock(), {})
+        write_report(
+            self.state, "publish", self.clock(), {"children": {"historian": {"restarts": 0}, "acme-influx": {}}}
+        )
+        latency = {"p50": 140.2, "p99": 311.0}
+        write_report(self.state, "historian", self.clock(), {"latency_ms": latency, "waiting": 2, "trouble": ""})
 
     def close(self) -> None:
         """Let the history go."""

@@ -88,7 +88,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     plant.take(Tally(time_ns=clock(), number=plant.number, assets={"pump-7": (700, 690), "secret-9": (5, 5)}))
     plant.condition("pump-7", "up")
     clock.move(2)  # a hole younger than a second is no gap yet
-    plant.report(gaps=[{"stream": "00ff" * 4, "from": 2, "to": 4, "since_ns": end, "heals_ns": None}])
+    plant.report(gaps=[{"stream": "00ff" * 4, "from": 102, "to": 105, "since_ns": end, "heals_ns": None}])
     app = create_app(plant.history, plant.state, Scope(vendors=frozenset({"Acme"})), clock=clock)
     with served(app) as base:
         yield Site(plant, clock, base)
@@ -167,7 +167,7 @@ def test_nothing_outside_the_scope_is_named_anywhere(site: Site) -> None:
             continue
         answer = site.get(path)
         seen += answer.status == 200
-        for word in ("secret-9", "hidden_flow", "Other Inc", "X-1", "987654321"):
+        for word in ("secret-9", "hidden_flow", "Other Inc", "X-1", "987654321", "acme-influx"):
             assert word not in answer.text, (path, word)
     assert seen > 20
     assert site.get("/asset/secret-9").text == site.get("/asset/never-was").text
@@ -179,6 +179,8 @@ def test_overview_tells_state_counts_accounts_link_and_gaps(site: Site) -> None:
     text = site.get("/").text
     for word in ("pump-7", "SIMULATED", "Link live", "No repeat left", "00ff00ff", "above normal", "running"):
         assert word in text, word
+    assert "102 to 104" in text
+    assert "samples are here after 140 ms, 99 % within 311 ms; 2 blocks wait for a key or a description" in text
     card = next(one for one in site.get("/api/assets").json["assets"] if one["name"] == "pump-7")
     assert (card["state"], card["tags"], card["outside"], card["bad"]) == ("up", 5, 1, 0)
     assert (card["read"], card["sent"], card["published"]) == (700, 690, 560 + 4)

@@ -64,7 +64,7 @@ export class Chart {
         ],
         bands: [{ series: [2, 1], fill: paint.span }],
         axes: [
-          { ...axis, space: 80, values: this.times() },
+          { ...axis, size: 40, space: 80, values: this.times() },
           { ...axis, show: !this.words, size: (u, texts) => room(texts ?? []), values: this.ticks(), splits: this.splits() },
         ],
         hooks: {

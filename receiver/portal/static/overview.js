@@ -59,9 +59,11 @@ function attention({ rows: found, more }) {
   replace("[data-attention]", lines.length ? lines : [none]);
 }
 
-const process = (one) => make("tr", {},
-  make("th", { scope: "row" }, one.name),
-  make("td", { data: { mark: one.running ? "" : "bad" } }, one.running ? "running" : `NOT RUNNING: ${one.trouble}`));
+function process({ name, running, trouble, note }) {
+  const cell = make("td", { data: { mark: running ? "" : "bad" } }, running ? "running" : `NOT RUNNING: ${trouble}`);
+  if (running && note) cell.append(make("span", { class: "sub" }, note));
+  return make("tr", {}, make("th", { scope: "row" }, name), cell);
+}
 
 function link(link) {
   told(link);
