@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocol.errors import ConfigError, StoreError
+from protocol.errors import ConfigError, HeldError, StoreError
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -61,6 +61,8 @@ def main(given: Sequence[str] | None = None) -> int:
         return _refuse(str(error), error.hint, 2)
     except StoreError as error:
         return _refuse(str(error), "the disk or its mount; nothing was dropped quietly", 3)
+    except HeldError as error:
+        return _refuse(str(error), "stop that process, or wait for its end", 1)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -8,6 +8,7 @@ so that what the first still writes is seen by the next.
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 
 FIRST_WAIT, LONGEST_WAIT, HEALTHY = 0.2, 30.0, 60.0
 """Back-off of restarts, and the running time after which it begins anew [s]."""
+_PDEATHSIG = 1  # linux/prctl.h
 PATIENCE = 20.0
 """How long a child may take to end before it is killed [s]."""
 
@@ -84,10 +86,20 @@ def end(child: Child) -> int | None:
     return child.process.returncode
 
 
+def _start(argv: list[str]) -> subprocess.Popen[bytes]:
+    """A child that is asked to end when its parent dies, whatever killed the parent (prctl(2), PR_SET_PDEATHSIG)."""
+    library = ctypes.CDLL(None)
+
+    def tie() -> None:
+        library.prctl(_PDEATHSIG, signal.SIGTERM)
+
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, preexec_fn=tie)
+
+
 def _look_after(child: Child, now: float, say: Callable[[str], None]) -> int | None:
     if child.process is None:
         if now >= child.again_at:
-            child.process, child.started = subprocess.Popen(child.argv, stdin=subprocess.DEVNULL), now
+            child.process, child.started = _start(child.argv), now
         return None
     code = child.process.poll()
     if code is None:

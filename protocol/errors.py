@@ -87,5 +87,13 @@ class FrameError(CheckvalveError):
         self.size = size
 
 
+class HeldError(CheckvalveError):
+    """Another living process holds what only one may: exit 1, so that a supervisor tries again; that one may be ending.
+
+    Args:
+        text: What is held.
+    """
+
+
 class StoreError(CheckvalveError):
     """A failing (not a full) disk: stop, exit 3, lose nothing quietly."""

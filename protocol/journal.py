@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.block import KEPT
-from protocol.errors import StoreError
+from protocol.errors import HeldError, StoreError
 from protocol.limits import SEGMENT_BYTES
 from protocol.ranges import Ranges
 from protocol.record import Record, to_bytes
@@ -73,7 +73,8 @@ class Store:
             segment_bytes: Size at which a segment is closed [bytes].
 
         Raises:
-            StoreError: another writer holds it, or the disk fails.
+            HeldError: another writer holds it.
+            StoreError: the disk fails.
         """
         self.folder = folder
         self.cut_bytes = 0
@@ -89,7 +90,8 @@ class Store:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._open_last()
         except BlockingIOError:
-            raise StoreError(f"{folder} is held by another process") from None
+            os.close(self._lock)
+            raise HeldError(f"{folder} is held by another process") from None
         except OSError as error:
             raise StoreError(f"{folder}: {error}") from error
 

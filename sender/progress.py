@@ -20,7 +20,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from protocol.errors import ConfigError
+from protocol.errors import HeldError
 from protocol.ranges import Ranges
 from protocol.segments import START, Place, Reader, write_file
 from sender.emit import Emitter
@@ -36,7 +36,7 @@ class Progress:
             settle_s: A block's spares have left this long after its data [s].
 
         Raises:
-            ConfigError: another emitter holds it.
+            HeldError: another emitter has the outlet.
         """
         self._path = state / "emit.json"
         self._settle = settle_s
@@ -46,7 +46,7 @@ class Progress:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
-            raise ConfigError(f"{self._path} is held by a running emitter", hint="stop that one first") from None
+            raise HeldError(f"{self._path} is held by another emitter") from None
         self._held = self._read()
         self._trail: deque[tuple[float, Place, bytes]] = deque()
 

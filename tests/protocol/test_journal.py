@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from protocol import segments
 from protocol.block import HEADER, Kind
-from protocol.errors import StoreError
+from protocol.errors import HeldError, StoreError
 from protocol.journal import Store, StoreFull
 from protocol.record import HEAD, Record, parse, record, to_bytes
 from protocol.segments import START, Place, Reader
@@ -100,7 +100,7 @@ def test_a_rotten_byte_is_not_handed_on(tmp_path: Path) -> None:
 def test_only_one_writes(tmp_path: Path) -> None:
     """A second writer is refused while the first lives."""
     store = Store(tmp_path)
-    with pytest.raises(StoreError, match="another process"):
+    with pytest.raises(HeldError, match="another process"):
         Store(tmp_path)
     store.close()
     Store(tmp_path).close()

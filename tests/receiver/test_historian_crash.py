@@ -14,11 +14,11 @@ import pytest
 from history_blocks import ALL, T0, batch, block, expected, opened, shrink, some_blocks, stream, told
 from history_writer import made
 
-from protocol.errors import ConfigError, StoreError
+from protocol.errors import HeldError, StoreError
 from protocol.sample import Row
 from receiver.outputs.base import Opened
+from receiver.outputs.disk import FULL_WAIT_S
 from receiver.outputs.historian import months, seal
-from receiver.outputs.historian.disk import FULL_WAIT_S
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 
@@ -212,7 +212,7 @@ def test_damage_is_a_store_error_and_never_other_samples(tmp_path: Path) -> None
 def test_one_process_writes_a_history(tmp_path: Path) -> None:
     """A second writer on the same folder is refused with a next step; after the first closed it may."""
     first = opened(tmp_path)
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(HeldError) as refused:
         opened(tmp_path)
     assert refused.value.hint
     first.close()

@@ -99,14 +99,12 @@ def _kill(folder: Path, *, deaths: int, seed: int) -> None:
     chance = random.Random(seed)
     with _plant(folder) as sides:
         _until(lambda: _published(folder) > 0, "nothing was published")
-        died = dict.fromkeys((name for _, name in VICTIMS), 0)
-        while sum(died.values()) < deaths:
+        victims = list(VICTIMS) * (deaths // len(VICTIMS))
+        chance.shuffle(victims)
+        for side, name in victims:
             time.sleep(chance.uniform(0.05, 0.9))  # the moment of death is the case, not a wait for something
-            living = [(side, name) for side, name in VICTIMS if _pid(folder, side, name)]
-            side, name = chance.choice(living)
+            _until(lambda at=side, who=name: _pid(folder, at, who) > 0, f"{name} did not come back")  # type: ignore[misc]
             os.kill(_pid(folder, side, name), signal.SIGKILL)
-            died[name] += 1
-        assert min(died.values()) > 0
         _until(lambda: _fresh(folder, "high", "poll"), "poll did not come back")
         sides["high"].terminate()
         sides["high"].wait(40)

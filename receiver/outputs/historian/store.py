@@ -12,7 +12,6 @@ each hand-over some hot rows are sealed, about twice as many as came, so that no
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
@@ -24,12 +23,13 @@ from typing import Any
 import numpy as np
 
 from protocol.catalog import Page
-from protocol.errors import ConfigError, StoreError
+from protocol.errors import StoreError
 from protocol.sample import Array, Flag, concat
+from receiver.outputs import disk
 from receiver.outputs.base import Batch, Event, Opened, Output, State, Tally
-from receiver.outputs.historian import disk, schema
+from receiver.outputs.disk import Connection, Writes
+from receiver.outputs.historian import schema
 from receiver.outputs.historian.accounts import MINUTE_NS, Accounts
-from receiver.outputs.historian.disk import Connection, Writes
 from receiver.outputs.historian.latency import Latency
 from receiver.outputs.historian.newest import Newest
 from receiver.outputs.historian.retain import Age
@@ -67,14 +67,14 @@ class HistorianOutput(Output):
             wait: Pauses for so many seconds while the disk is full; may write the status, may raise to give up.
 
         Raises:
-            ConfigError: another process has it open.
+            HeldError: another process has it open.
             StoreError: it cannot be read, or was written by another version.
         """
         self._clock, self._wait = clock, wait
         self._trouble = ""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._lock = _lock(folder)
+        self._lock = disk.lock(folder / "lock")
         try:
             self._current = self._opened()
             self._registry = Registry(self._current)
@@ -301,15 +301,3 @@ class HistorianOutput(Output):
 
     def _waiting(self, why: str) -> None:
         self._trouble = why
-
-
-def _lock(folder: Path) -> int:
-    held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(held)
-        raise ConfigError(
-            f"{folder}: another process writes this history", hint="stop it; `checkvalve status` names it"
-        ) from error
-    return held
