@@ -143,7 +143,7 @@ def _read_tags(wire: Any, count: int) -> tuple[Array, Runs]:
     distinct = np.empty(held, np.int64)
     distinct[0] = number(start, 0, 2**32 - 1)
     distinct[1:] = read_ints(hops, held - 1)
-    if held > 1 and (int(distinct[1:].min()) < 1 or int(distinct[1:].max()) >= 2**32):
+    if held > 1 and (np.minimum.reduce(distinct[1:]) < 1 or np.maximum.reduce(distinct[1:]) >= 2**32):
         raise refuse()
     np.add.accumulate(distinct, out=distinct)
     if int(distinct[-1]) >= 2**32:
@@ -156,9 +156,9 @@ def _read_kind(wire: Any, tag: Array, runs: Runs) -> tuple[Array, _Subsets]:
     """Each row's kind, and how many rows the kinds have; for two of them also where their runs lie."""
     each = read_each(wire, runs, np.uint8, max(Kind))
     if each is not None:
-        lengths = [runs.lengths[each == which] for which in _VALUED]
-        rows = [int(one.sum()) for one in lengths]
-        within = [Runs(np.add.accumulate(one) - one, one) for one in lengths[:2]]
+        rows = np.bincount(each, runs.lengths, len(Kind)).astype(np.int64).tolist()[1:]
+        lengths = [runs.lengths[each == which] for which in _VALUED[:2]]
+        within = [Runs(np.add.accumulate(one) - one, one) for one in lengths]
         return each.repeat(runs.lengths), ((rows[0], within[0]), (rows[1], within[1]), rows[2], rows[3])
     kind = read_runs(wire, runs, len(tag), np.uint8, max(Kind))
     masks = [kind == which for which in _VALUED]

@@ -35,7 +35,7 @@ Wire: TypeAlias = Any
 """Plain ints, bytes and lists, as msgpack carries them."""
 
 SCALED_RUN = 8
-"""Runs at least this long on average have a scale each, shorter ones share one: a scale costs as much as a step."""
+"""Runs at least this long on average may have a scale each, if that makes cells narrower; a scale costs as a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +184,8 @@ def read_runs(wire: Wire, runs: Runs, count: int, dtype: type[np.unsignedinteger
     if type(wire) is list and len(wire) == 2:
         held = number(wire[0], 1, count)
         values, lengths = parts(wire[1], 2)
-        return _within(read_ints(values, held), most).astype(dtype).repeat(read_lengths(lengths, held, count))
-    return _within(read_ints(wire, count), most).astype(dtype)
+        return within(read_ints(values, held), most).astype(dtype).repeat(read_lengths(lengths, held, count))
+    return within(read_ints(wire, count), most).astype(dtype)
 
 
 def read_each(wire: Wire, runs: Runs, dtype: type[np.unsignedinteger[Any]], most: int) -> Array | None:
@@ -193,7 +193,7 @@ def read_each(wire: Wire, runs: Runs, dtype: type[np.unsignedinteger[Any]], most
     if type(wire) is int:
         return np.full(len(runs.first), number(wire, 0, most), dtype)
     if type(wire) is list and len(wire) == 2 and wire[0] == 0:
-        return _within(read_ints(wire[1], len(runs.first)), most).astype(dtype)
+        return within(read_ints(wire[1], len(runs.first)), most).astype(dtype)
     return None
 
 
@@ -203,15 +203,15 @@ def read_lengths(wire: Wire, held: int, count: int) -> Array:
         if wire * held != count:
             raise refuse()
         return np.full(held, wire, np.int64)
-    lengths = _within(read_ints(wire, held), count)
-    if not lengths.all() or int(lengths.sum()) != count:
+    lengths = within(read_ints(wire, held), count)
+    if np.minimum.reduce(lengths) < 1 or np.add.reduce(lengths) != count:
         raise refuse()
     return lengths
 
 
-def _within(values: Array, most: int) -> Array:
+def within(values: Array, most: int) -> Array:
     """The int64 values themselves, if all are 0 to `most`; as unsigned ones, negative ones are the largest."""
-    if len(values) and int(values.view(np.uint64).max()) > most:
+    if len(values) and np.maximum.reduce(values.view(np.uint64)) > most:
         raise refuse()
     return values
 
@@ -231,14 +231,14 @@ def pack_steps(values: Array, runs: Runs) -> Wire:
     steps[first] = 0
     each = np.gcd.reduceat(steps, first)
     each[each == 0] = each.max()
-    low, high = int(each.min()), int(each.max())
-    if low == high or low < 1 or len(values) < SCALED_RUN * len(first):
-        scale: int | Array = _whole_scale(np.gcd(np.gcd.reduce(each), np.gcd.reduce(hops)))
-        if scale != 1:
-            steps //= scale
-    else:
-        scale = each
-        steps //= each.repeat(lengths)
+    scale: int | Array = _whole_scale(np.gcd(np.gcd.reduce(each), np.gcd.reduce(hops)))
+    own = None
+    if len(values) >= SCALED_RUN * len(first) and each.min() > 0 and each.max() > scale:
+        own = steps // each.repeat(lengths)
+    if scale != 1:
+        steps //= scale
+    if own is not None and _span(own) < _span(steps):
+        scale, steps = each, own
     inside = first[np.argmax(lengths > 1)] + 1
     steps[first] = steps[inside]
     return _joined(starts, hops, scale, pack_ints(steps))
@@ -270,6 +270,11 @@ def read_steps(wire: Wire, runs: Runs, count: int) -> Array:
     starts -= values[first]
     values += starts.repeat(lengths)
     return values
+
+
+def _span(values: Array) -> int:
+    """Bytes of a cell of these."""
+    return _width(int(values.max()) - int(values.min()))
 
 
 def _whole_scale(divisor: Any) -> int:
@@ -311,9 +316,9 @@ def read_texts(wire: Wire, count: int) -> tuple[str, ...]:
     """`count` strings; equal ones are one object."""
     held, raw, lengths, codes = parts(wire, 4)
     held = number(held, 1, max(count, 1))
-    sizes = _within(read_ints(lengths, held), TEXT_BYTES)
-    joined = blob(raw, int(sizes.sum()))
-    picked = _within(read_ints(codes, count), held - 1)
+    sizes = within(read_ints(lengths, held), TEXT_BYTES)
+    joined = blob(raw, int(np.add.reduce(sizes)))
+    picked = within(read_ints(codes, count), held - 1)
     words = np.empty(held, object)
     at = 0
     try:

@@ -76,7 +76,7 @@ def read_floats(wire: Wire, runs: Runs, count: int) -> Array:
     power = _POWERS[number(decimals, 0, MOST_DECIMALS)]
     values: Array = read_steps(steps, runs, count) / power
     classes = read_runs(kinds, runs, count, np.uint8, len(_NUDGES) - 1)
-    most = int(classes.max())
+    most = int(np.maximum.reduce(classes))
     if most >= _NEAR:
         bits = values.view(np.int64)
         bits += _NUDGES[classes]

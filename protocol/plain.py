@@ -20,8 +20,11 @@ ITEMS = 16_384
 CONTAINERS = 32_768
 """Most lists and maps in a body: 8 MiB of empty ones would take 600 MB."""
 
+SMALL_BYTES = 256 * 1024
+"""Up to this size nothing is counted [bytes]: so many empty maps take 17 MB."""
+
 DEPTH = 12
-"""Deepest nesting: a batch has 5."""
+"""Deepest nesting: a batch has 6."""
 
 bytearray(PLAIN_BYTES)
 # Made and freed once: so glibc learns to keep that much of the heap (mallopt(3), "dynamic mmap threshold"). Otherwise
@@ -34,12 +37,12 @@ def plain(data: bytes) -> dict[str, Any]:
     Raises:
         FrameError: (BODY) no map with text keys, or past a bound.
     """
-    made = _Made()
+    count = None if len(data) <= SMALL_BYTES else _Made().count_one
     try:
         body = msgpack.unpackb(
             data,
-            list_hook=made.count_one,
-            object_hook=made.count_one,
+            list_hook=count,
+            object_hook=count,
             strict_map_key=True,
             max_str_len=PLAIN_BYTES,
             max_bin_len=PLAIN_BYTES,
