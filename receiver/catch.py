@@ -49,7 +49,8 @@ def run(config: ReceiverConfig, *, confine: Callable[[], None] | None = None) ->
 
     Raises:
         ConfigError: a key that is missing or wrong, an address that cannot be listened on.
-        StoreError: another catch, or a failing disk.
+        HeldError: another catch has the port or the journal.
+        StoreError: the disk fails.
     """
     own, signers = load_keys(config)
     process = _Process(config, own, signers, confine)
@@ -145,9 +146,8 @@ class _Process:
         while self._writer.requests:
             self._intake.grant(self._writer.requests.popleft())
         self._writer.floors = self._intake.links.floors
-        self._writer.picture = picture(
-            self._intake, kernel_drops=self._inlet.kernel_drops, now=now, wall_ns=time.time_ns()
-        )
+        drops = self._inlet.kernel_drops
+        self._writer.show(picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns()))
 
 
 def _found(inlet: Inlet, asked: int, ledger: Ledger) -> tuple[str, ...]:

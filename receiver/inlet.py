@@ -15,11 +15,10 @@ import socket
 import struct
 import time
 
-from protocol.errors import ConfigError
+from protocol.errors import ConfigError, HeldError
 
 _RCVBUFFORCE, _RXQ_OVFL = 33, 40  # asm-generic/socket.h
 _UDP_GRO = 104  # linux/udp.h
-_LARGEST = 65_536
 _WORD = struct.Struct("=I")
 _CONTROL = 2 * socket.CMSG_SPACE(_WORD.size)
 
@@ -35,7 +34,8 @@ class Inlet:
             buffer_bytes: Receive buffer asked for [bytes].
 
         Raises:
-            ConfigError: the address is not this machine's, or it is taken.
+            ConfigError: the address is not this machine's.
+            HeldError: another process listens there.
         """
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.buffer_bytes = _enlarge(self._socket, buffer_bytes)
@@ -49,9 +49,9 @@ class Inlet:
             self._socket.bind((host, port))
         except OSError as error:
             self._socket.close()
-            hint = "is another catch running?" if error.errno == errno.EADDRINUSE else "is it this machine's address?"
-            raise ConfigError(f"inlet.listen: {host}:{port}: {error.strerror}", hint=hint) from None
-        self._view = memoryview(bytearray(_LARGEST))
+            text = f"inlet.listen: {host}:{port}: {error.strerror}"
+            raise (HeldError if error.errno == errno.EADDRINUSE else ConfigError)(text) from None
+        self._view = memoryview(bytearray(65_536))
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
 

@@ -53,7 +53,8 @@ class Ledger:
             segment_bytes: Size at which a segment is closed [bytes].
 
         Raises:
-            StoreError: held by another catch, or the disk fails.
+            HeldError: another catch has the journal.
+            StoreError: the disk fails.
         """
         self.state = state
         try:

@@ -2,7 +2,7 @@
 
     receiving thread                        writing thread
     put(arrival) -> queue, bounded  ------> hash, journal, sync, doorbells
-    floors, outlooks, picture       ------> floor.json, accepted/, status-catch.json
+    floors, outlooks, picture       ------> floor.json, accepted/, status-catch.json, once a second
     requests, failure               <------ accept.json, a failing disk
 
 The receiving thread never waits for this one and never touches the disk: a full queue refuses, what it is told lies in
@@ -18,12 +18,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from protocol.limits import QUEUE_BLOCKS
 from protocol.record import record
-from protocol.statusfile import PERIOD, write_status
+from protocol.statusfile import write_status
 from receiver.floors import Floors, Request, take_request
 from receiver.intake import Arrival
 from receiver.ledger import Ledger
@@ -38,6 +39,13 @@ LAST_TRIES_S = 2.0
 """How long a full disk is tried again at the end [s]; what then does not fit is healed by a repeat."""
 
 
+class _Word(Enum):
+    """What is put into the queue besides blocks."""
+
+    SHOW = "show"
+    END = "end"
+
+
 class Writer:
     """One thread, one ledger."""
 
@@ -50,8 +58,6 @@ class Writer:
         """
         self.floors: Floors = ledger.floors
         """As the receiving thread has them now."""
-        self.picture: dict[str, Any] = {}
-        """The receiving thread's part of the status."""
         self.warnings: tuple[str, ...] = ()
         """What was found at the start and stays so."""
         self.requests: deque[Request] = deque()
@@ -59,12 +65,13 @@ class Writer:
         self.failure: BaseException | None = None
         """Why the thread ended before it was told to."""
         self._ledger, self._clock, self._wall = ledger, clock, wall
-        self._queue: SimpleQueue[Arrival | None] = SimpleQueue()
+        self._queue: SimpleQueue[Arrival | _Word] = SimpleQueue()
+        self._picture: dict[str, Any] = {}
+        self._shown: dict[str, Any] | None = None
         self._in = self._in_bytes = 0  # counted by the receiving thread alone
         self._out = self._out_bytes = 0  # and these by the writing thread alone
         self._outlooks: deque[Mapping[bytes, dict[str, Any]]] = deque()
         self._lines: deque[str] = deque(maxlen=LINES)
-        self._say_at = clock()
         self._ends_at = math.inf
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -86,6 +93,11 @@ class Writer:
         """What gaps.py wants back after a restart."""
         self._outlooks.append(outlooks)
 
+    def show(self, picture: dict[str, Any]) -> None:
+        """Write the receiving thread's part of the status, and do what else is done once a second."""
+        self._picture = picture
+        self._queue.put(_Word.SHOW)
+
     def say(self, line: str) -> None:
         """A line for people; the oldest go where too many wait."""
         self._lines.append(line)
@@ -93,7 +105,7 @@ class Writer:
     def stop(self) -> None:
         """Write what was put, sync, leave a last status, and end; a full disk is waited for LAST_TRIES_S."""
         self._ends_at = self._clock() + LAST_TRIES_S
-        self._queue.put(None)
+        self._queue.put(_Word.END)
         self._thread.join()
 
     def _run(self) -> None:
@@ -108,10 +120,9 @@ class Writer:
         """Take one block, or do what is due; False once everything was taken and the end was asked for."""
         now = self._clock()
         self._ledger.tick(now)
-        if now >= self._say_at:
-            self._say_at = now + PERIOD
+        if self._shown is not self._picture:
             self._second()
-        wait_s = max(0.0, min(self._ledger.deadline(), self._say_at) - self._clock())
+        wait_s = max(0.0, self._ledger.deadline() - self._clock())
         if self._ledger.full:
             time.sleep(min(wait_s, 0.1))  # what was taken must be on the disk before more is
             return now < self._ends_at
@@ -119,8 +130,8 @@ class Writer:
             arrival = self._queue.get(timeout=wait_s)
         except Empty:
             return True
-        if arrival is None:
-            return False
+        if isinstance(arrival, _Word):
+            return arrival is not _Word.END
         stream, number, need, spare, how, time_ns, block = arrival
         self._ledger.append(record(stream, number, need, spare, block, how=how, time_ns=time_ns), now)
         self._out += 1
@@ -139,7 +150,8 @@ class Writer:
         self._write_status()
 
     def _write_status(self) -> None:
-        told = dict(self.picture)
+        self._shown = self._picture
+        told = dict(self._shown)
         warnings = [*self.warnings, *told.pop("warnings", ())]
         if self._ledger.full:
             warnings.insert(0, "the disk is full: blocks wait in memory; when that is full, repeats must heal them")

@@ -241,13 +241,13 @@ def test_the_end_waits_for_what_was_received(bench: Bench) -> None:
     assert bench.status()["blocks"]["expected"] == len(bench.journal()) > 0
 
 
-def test_mistakes_end_with_2_and_a_second_catch_with_3(bench: Bench) -> None:
-    """Keys that are missing and a taken port are the operator's; a journal that is held is not."""
+def test_mistakes_end_with_2_and_a_second_catch_with_1(bench: Bench) -> None:
+    """Keys that are missing are the operator's; a port or a journal that is held may be free soon."""
     bench.start()
     other = bench.folder / "other.toml"
     for text, code, said in (
-        (bench.file.read_text(), 2, "inlet.listen"),
-        (bench.file.read_text().replace(str(bench.port), str(_free_port())), 3, "another process"),
+        (bench.file.read_text(), 1, "inlet.listen"),
+        (bench.file.read_text().replace(str(bench.port), str(_free_port())), 1, "another process"),
         (bench.file.read_text().replace("keys/low", "keys/none"), 2, "catch.key"),
         (bench.file.read_text().replace("high.pub", "low.pub"), 2, "link-sign"),
     ):

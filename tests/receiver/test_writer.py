@@ -61,6 +61,15 @@ def told(state: Path) -> dict[str, Any]:
     return found
 
 
+def shown(writer: Writer, state: Path) -> list[str]:
+    """The warnings of a status that was written now."""
+    before = told(state).get("time_ns")
+    writer.show({"warnings": []})
+    until(lambda: told(state).get("time_ns") != before)
+    warnings: list[str] = told(state)["warnings"]
+    return warnings
+
+
 def fail_with(number: int) -> Callable[..., int]:
     """A write that fails so."""
 
@@ -105,10 +114,11 @@ def test_a_full_disk_holds_the_queue_and_is_said(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "pwrite", fail_with(errno.ENOSPC))
     for number in range(20):
         assert writer.put(arrival(number))
-    until(lambda: any("disk is full" in line for line in told(tmp_path).get("warnings", [])))
+    until(lambda: shown(writer, tmp_path) != [])
+    assert "disk is full" in told(tmp_path)["warnings"][0]
     monkeypatch.setattr(os, "pwrite", real)
     until(lambda: len(journaled(tmp_path)) == 20)
-    until(lambda: told(tmp_path)["warnings"] == [])
+    until(lambda: shown(writer, tmp_path) == [])
     writer.stop()
     assert writer.failure is None
 
@@ -154,11 +164,10 @@ def test_floors_requests_outlooks_and_lines_pass_between_the_threads(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once a second: floors to their file, a person's request to the receiving thread, lines to stderr, status."""
-    monkeypatch.setattr(module, "PERIOD", 0.05)
     monkeypatch.setattr("receiver.ledger.TIDY_PERIOD", 0.05)
     writer = new(tmp_path)
     writer.warnings = ("found at the start",)
-    writer.picture = {"warnings": ["now"], "link": {"session": None}}
+    writer.show({"warnings": ["now"], "link": {"session": None}})
     writer.floors = Floors(link=(1, 2), confirmed=True)
     writer.remember({S: {"expected": [], "oldest": 0, "sealed": 0, "finished": 0, "open": []}})
     writer.say("gap of a kind")
