@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from receiver.outputs.base import Tally
-from receiver.outputs.historian.disk import Connection, Writes
+from receiver.outputs.disk import Connection, Writes
 
 MINUTE_NS = 60_000_000_000
 

@@ -16,7 +16,7 @@ import orjson
 
 from protocol.catalog import Asset, Tag
 from protocol.sample import Array
-from receiver.outputs.historian.disk import Connection
+from receiver.outputs.disk import Connection
 from receiver.outputs.historian.views import Scope, TagView
 
 

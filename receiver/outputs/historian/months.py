@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from receiver.outputs.disk import Connection, Writes, open_writer
 from receiver.outputs.historian import schema
-from receiver.outputs.historian.disk import Connection, Writes, open_writer
 
 FORGET_CHUNKS = 4096
 """Most chunks deleted in one step: about 30 ms."""

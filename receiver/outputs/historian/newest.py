@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from protocol.sample import NO_TIME, Array, Kind
-from receiver.outputs.historian.disk import Connection, Writes
+from receiver.outputs.disk import Connection, Writes
 from receiver.outputs.historian.rows import Rows
 
 _WRITE = "REPLACE INTO latest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

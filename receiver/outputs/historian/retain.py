@@ -10,7 +10,7 @@ to the numbers noted that long ago. Rows not sealed yet are not dropped; they ar
 
 from __future__ import annotations
 
-from receiver.outputs.historian.disk import Connection, Writes
+from receiver.outputs.disk import Connection, Writes
 from receiver.outputs.historian.seal import Shelves
 
 MOST_STEP_S = 3600.0

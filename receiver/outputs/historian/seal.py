@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from protocol.sample import Array, Kind
+from receiver.outputs.disk import Connection, Writes, is_full
 from receiver.outputs.historian import chunk
-from receiver.outputs.historian.disk import Connection, Writes, is_full
 from receiver.outputs.historian.months import Chunk, Months
 from receiver.outputs.historian.rows import Rows, join, order, pack, unpack, weight
 from receiver.outputs.historian.trend import summary

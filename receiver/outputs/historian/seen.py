@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from protocol.block import Kind
 from receiver.outputs.base import Batch, Event, Opened, Other, State, Tally
-from receiver.outputs.historian.disk import Connection, Writes
+from receiver.outputs.disk import Connection, Writes
 from receiver.outputs.historian.gaps import End, Span, Spans
 
 _SPAN = "REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?)"

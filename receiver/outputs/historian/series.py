@@ -18,7 +18,7 @@ import orjson
 from protocol.catalog import Asset, Page, Tag
 from protocol.sample import Array
 from receiver.outputs.base import Stream
-from receiver.outputs.historian.disk import Connection, Writes
+from receiver.outputs.disk import Connection, Writes
 
 Rank = tuple[int, int]
 """(packer's start counter, block number): what orders descriptions, states and samples."""

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from receiver.outputs.disk import Connection, open_reader
 from receiver.outputs.historian import chunk, schema
-from receiver.outputs.historian.disk import Connection, open_reader
 from receiver.outputs.historian.rows import Rows, join, unpack
 from receiver.outputs.historian.seal import SHELF_SERIES
 from receiver.outputs.historian.trend import Parts

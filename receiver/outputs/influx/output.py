@@ -129,11 +129,12 @@ class InfluxOutput(Output):
         if now < self._next_try:
             return self._next_try - now
         try:
-            if now >= self._next_check:
-                self._check(now)
+            if now >= self._next_check or self._pump.failures:
+                self._check(now)  # after a failure it may be another process that answers
             for _ in range(SENDS):
                 if not self._send_one(now):
                     break
+            self._trouble = ""
         except sqlite3.Error as error:  # full: what was not written down is done again
             self._pump.clear()
             self._trouble = f"{error}: waiting for space"
@@ -185,13 +186,10 @@ class InfluxOutput(Output):
                 return False
             pump.load(*self._spool.next(pump.most_lines))
         if not pump.finished:
-            failing = pump.failures > 0
             pause = pump.answered(self._server.write(self._for_server(pump.request())), self._clock())
             if pause:
                 self._next_try = now + pause
                 return False
-            if failing:
-                self._next_check = now  # it may have been restarted
         if pump.finished:
             self._spool.acknowledge(pump.upto, pump.aside)
             self._acks.append((pump.upto, None))

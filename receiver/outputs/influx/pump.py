@@ -63,7 +63,7 @@ class Pump:
     def load(self, upto: int, lines: bytes) -> None:
         """Begin with a group."""
         self.upto, self.aside, self._taken, self._probing = upto, [], False, False
-        self._work = deque([lines] if lines else [])
+        self._work = deque(_cut(lines, self.most_lines))
         self._loaded = True
 
     def clear(self) -> None:
@@ -125,6 +125,8 @@ class Pump:
     def _divide(self, what: Verdict, answer: Answer, now_ns: int) -> None:
         lines = self._work.popleft()
         first, second = halves(lines)
+        if self._taken or self.state == "retrying":
+            self.failures, self.state, self.trouble = 0, "sending", ""
         if second:
             if what is Verdict.HALVE:
                 self._smooth = 0
@@ -135,6 +137,14 @@ class Pump:
         else:
             self._work.appendleft(lines)
             self._probing = True
+
+
+def _cut(lines: bytes, most: int) -> list[bytes]:
+    """Parts of at most so many whole lines."""
+    if lines.count(b"\n") <= most:
+        return [lines] if lines else []
+    each = lines.splitlines(keepends=True)
+    return [b"".join(each[at : at + most]) for at in range(0, len(each), most)]
 
 
 def halves(lines: bytes) -> tuple[bytes, bytes]:

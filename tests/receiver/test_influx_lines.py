@@ -1,0 +1,204 @@
+"""Laws of the lines: what is written reads back as what was sent, whatever stands in names, texts and numbers."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+
+import pytest
+from history_blocks import SECOND, T0, batch, block, some_blocks, stream
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from influx_peer import split
+from influxdb_client import Point
+
+from protocol.catalog import Asset, Page, Tag
+from protocol.sample import Flag, Row, Value
+from receiver.outputs.base import Event, Other, State
+from receiver.outputs.influx.lines import Writer, escaped, quoted, without_texts
+from receiver.outputs.influx.spool import groups
+
+Q = {0: 192, 1: 64, 2: 0, 3: 0}
+
+
+def written(tag: Tag, rows: list[Row], asset: Asset | None = None) -> list[str]:
+    """The lines of these rows of one tag."""
+    of = stream(tags=[tag], assets=[asset or Asset(name=tag.asset)])
+    return Writer().lines(block(of, 0, batch(rows))).decode().removesuffix("\n").split("\n")
+
+
+def plain(row: Row, unsigned: bool) -> str:
+    """The line that a row must give, made one by one, without its series."""
+    code = row.quality
+    tail = f"q={Q[code >> 30]}i" + ("" if code in (0, 1 << 30, 2 << 30) else f",sc={code}i")
+    value = row.value
+    if isinstance(value, bool):
+        tail = f"vb={str(value).lower()},{tail}"
+    elif isinstance(value, int):
+        value = value + 2**64 if unsigned and value < 0 else value
+        tail = (f"vi={value}i," if 2**53 < abs(value) < 2**63 else "") + tail
+        tail = f"v={float(value)},{tail}"
+    elif isinstance(value, float):
+        tail = f"v={value},{tail}" if math.isfinite(value) else tail
+    elif isinstance(value, str):
+        tail = f"vs={quoted(value)},{tail}"
+    return f"{tail} {row.time_ns}"
+
+
+def numbers(line: str) -> str:
+    """A line with its float written one way (`1e+22` and `1e22` are one number)."""
+    return re.sub(r"\bv=([^,]+)", lambda found: f"v={float(found[1])!r}", line)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lines_are_those_of_a_plain_loop(seed: int) -> None:
+    """Built from columns, the lines are the ones that formatting each sample alone gives; refresh rows give none."""
+    chance = random.Random(seed)
+    of = stream()
+    writer = Writer()
+    for one in some_blocks(chance, of, 6, 40):
+        rows = [row for row in one.body.columns.rows() if not row.flags & Flag.REFRESH]  # type: ignore[union-attr]
+        want = sorted(numbers(plain(row, of.tags[row.tag].type == "uint64")) for row in rows)
+        lines = writer.lines(one).decode().removesuffix("\n").split("\n")
+        assert sorted(numbers(" ".join(map(str, split(line.encode())[1:]))) for line in lines) == want, f"seed {seed}"
+        series = sorted(f"tag={of.tags[row.tag].name}" for row in rows)
+        assert sorted(split(line.encode())[0].rpartition(",")[2] for line in lines) == series
+
+
+REAL = st.floats(allow_nan=True, allow_infinity=True)
+VALUE: st.SearchStrategy[Value] = st.one_of(
+    REAL, st.integers(-(2**63), 2**63 - 1), st.booleans(), st.none(), st.text(max_size=12)
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(VALUE, st.sampled_from([0, 0x40000000, 0x80000000, 0x80050000, 0x40900000, 2**32 - 1]))
+def test_any_value_gives_one_line_that_reads_back(value: Value, quality: int) -> None:
+    """Each sample is exactly one line; a float comes back with the same bits, q always says the class."""
+    (line,) = written(Tag(id=0, asset="a", name="t"), [Row(0, T0, value, quality)])
+    _, fields, time_ns = split(line.encode())
+    assert time_ns == T0
+    assert f"q={Q[quality >> 30]}i" in fields
+    assert ("sc=" in fields) == (quality not in (0, 0x40000000, 0x80000000))
+    if isinstance(value, float) and math.isfinite(value):
+        assert float(fields.split(",")[0].removeprefix("v=")).hex() == value.hex()
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        assert fields.startswith("q=")
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.text(max_size=20))
+def test_names_are_escaped_as_the_vendors_client_does(name: str) -> None:
+    """Commas, spaces and equal signs as influxdb-client writes them; control characters and a last backslash go."""
+    made = escaped(name)
+    assert made
+    assert not re.search(r"[\x00-\x1f\x7f]", made)
+    assert not made.endswith("\\")
+    if not re.search(r"[\x00-\x1f\x7f]", name) and name.strip() and not name.endswith("\\"):
+        theirs = Point("m").tag("k", name).field("f", 1).to_line_protocol().removesuffix(" f=1i")
+        assert made == theirs.removeprefix("m,k=")
+    assert split(f"m,k={made} f=1i 5".encode())[1:] == ("f=1i", 5)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.text(max_size=20))
+def test_texts_are_quoted_as_the_vendors_client_does(text: str) -> None:
+    """A text field never ends its line; without control characters it is what influxdb-client writes."""
+    made = quoted(text)
+    assert split(f"m f={made} 5".encode())[1:] == (f"f={made}", 5)
+    if not re.search(r"[\x00-\x1f\x7f]", text):
+        assert f"m f={made}" == Point("m").field("f", text).to_line_protocol()
+
+
+def test_a_series_names_site_asset_and_tag_and_says_simulated() -> None:
+    """Tags stand sorted by key; data from a simulator are told apart by a tag; nothing else is a tag."""
+    tag = Tag(id=0, asset="pump 7", name="a,b=c", unit="bar")
+    (line,) = written(tag, [Row(0, T0, 1.5)])
+    assert line == rf"sample,asset=pump\ 7,site=north,tag=a\,b\=c v=1.5,q=192i {T0}"
+    (line,) = written(tag, [Row(0, T0, 1.5)], Asset(name="pump 7", simulated=True))
+    assert line.startswith(r"sample,asset=pump\ 7,simulated=true,site=north,tag=")
+
+
+@pytest.mark.parametrize(
+    ("value", "unsigned", "fields"),
+    [
+        (7, False, "v=7.0"),
+        (2**53, False, f"v={float(2**53)}"),
+        (2**53 + 1, False, f"v={float(2**53 + 1)},vi={2**53 + 1}i"),
+        (-(2**63), False, f"v={float(-(2**63))},vi={-(2**63)}i"),
+        (2**64 - 1, True, f"v={float(2**64)}"),
+        (2**63 - 1, True, f"v={float(2**63)},vi={2**63 - 1}i"),
+    ],
+)
+def test_integers_are_floats_and_exact_where_a_float_is_not(value: int, unsigned: bool, fields: str) -> None:
+    """`v` is always a float, so its type never changes; beyond 2**53 `vi` holds the integer itself."""
+    tag = Tag(id=0, asset="a", name="t", type="uint64" if unsigned else "int64")
+    (line,) = written(tag, [Row(0, T0, value)])
+    assert numbers(split(line.encode())[1]) == numbers(f"{fields},q=192i")
+
+
+def test_states_and_events_have_measurements_of_their_own() -> None:
+    """What is up or down, and what happened, is written beside the samples; the sender's own notes are not."""
+    writer = Writer()
+    state = State(asset="pump-7", time_ns=T0, what="down", text='no "reply"\nat all')
+    lines = [writer.lines(block(stream(), 1, state))]
+    event = Event(
+        asset="press-1", source="s", time_ns=T0, severity=700, code="E 4", text="t", state="active", sequence=9
+    )
+    lines.append(writer.lines(block(stream(), 2, event)))
+    assert lines == [
+        b'state,asset=pump-7,site=north,what=down text="no \\"reply\\" at all",n=1i,up=0i %d\n' % T0,
+        b"event,asset=press-1,simulated=true,site=north,state=active "
+        b'code="E 4",source="s",text="t",severity=700i,sequence=9i %d\n' % T0,
+    ]
+    assert [without_texts(line) for line in lines] == [
+        b"state,asset=pump-7,site=north,what=down n=1i,up=0i %d\n" % T0,
+        b"event,asset=press-1,simulated=true,site=north,state=active severity=700i,sequence=9i %d\n" % T0,
+    ]
+    assert writer.lines(block(stream(), 3, State(asset="", time_ns=T0, what="note", text=""))) == b""
+    assert writer.lines(block(stream(), 4, Other(kind=1, body={}))) == b""
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=16), st.text(max_size=16))
+def test_texts_can_be_taken_out_again(name: str, text: str) -> None:
+    """Without its text field a line still is one line with the same series, quality and time, whatever the names."""
+    tag = Tag(id=0, asset=name, name=f'{name}x="y",z', type="string")
+    (line,) = written(tag, [Row(0, T0, text)])
+    series, _, time_ns = split(line.encode())
+    assert split(without_texts(line.encode())) == (series, "q=192i", time_ns)
+
+
+def test_a_new_description_of_an_asset_is_taken_up() -> None:
+    """After a page the beginnings of lines are made anew."""
+    writer, tag = Writer(), Tag(id=0, asset="a", name="t")
+    before = stream(tags=[tag], assets=[Asset(name="a")])
+    after = stream(tags=[tag], assets=[Asset(name="a", simulated=True)])
+    assert b"simulated" not in writer.lines(block(before, 1, batch([Row(0, T0, 1.0)])))
+    writer.lines(block(after, 2, Page(index=0, assets=(Asset(name="a", simulated=True),), tags=(tag,))))
+    assert b"simulated" in writer.lines(block(after, 3, batch([Row(0, T0, 1.0)])))
+
+
+def test_many_streams_do_not_pile_up() -> None:
+    """A receiver that saw a hundred starts of the packer keeps the tags of a few."""
+    writer = Writer()
+    for start in range(100):
+        of = stream(start.to_bytes(8, "big"))
+        assert writer.lines(block(of, 0, batch([Row(0, T0 + start * SECOND, 1.0)])))
+    assert len(writer._known) <= 16
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_whole_lines_within_the_limits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cutting loses nothing, keeps lines whole and in order, and passes a limit only for one longer line."""
+    monkeypatch.setattr("receiver.outputs.influx.spool.GROUP_LINES", 7)
+    monkeypatch.setattr("receiver.outputs.influx.spool.GROUP_BYTES", 60)
+    chance = random.Random(seed)
+    lines = b"".join(b"x" * chance.choice([0, 3, 20, 90]) + b"\n" for _ in range(chance.randrange(80)))
+    cut = groups(lines)
+    assert b"".join(cut) == lines, f"seed {seed}"
+    for group in cut:
+        assert group.endswith(b"\n")
+        assert group.count(b"\n") <= 7
+        assert len(group) <= 60 or group.count(b"\n") == 1

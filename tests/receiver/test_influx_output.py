@@ -1,0 +1,429 @@
+"""Laws of the outside historian: none lost, none before its time, no secret said; tried against a false server."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from history_blocks import SECOND, T0, batch, block, some_blocks, stream
+from influx_peer import FakeInflux, Told, serving
+
+from protocol.errors import ConfigError, HeldError, StoreError
+from protocol.sample import Row
+from receiver.outputs import influx
+from receiver.outputs.base import Opened
+from receiver.outputs.influx import output as module
+from receiver.outputs.influx.lines import Writer
+from receiver.outputs.influx.output import CHECK_S, HOLD_S, InfluxOutput
+
+SECRET = "s3cret-token-value"
+
+
+def output(folder: Path, fake: FakeInflux, **given: Any) -> InfluxOutput:
+    """An output to this server, whose clock stands still and that may not wait."""
+    return InfluxOutput(
+        folder / "plant-influx.db",
+        name="plant-influx",
+        url=fake.url,
+        token=SECRET,
+        org="plant org",
+        bucket="bucket",
+        scope_text="vendor Acme",
+        clock=lambda: T0,
+        wait=never,
+        chance=random.Random(1),
+        **given,
+    )
+
+
+def never(seconds: float) -> None:
+    """The wait of a test in which nothing may wait."""
+    raise AssertionError(f"waited {seconds} s")
+
+
+def blocks(count: int = 10, seed: int = 1) -> list[Opened]:
+    """Blocks of random samples, each at a time of its own in its series (the server would join them otherwise)."""
+    out = []
+    for one in some_blocks(random.Random(seed), stream(), count, 20):
+        rows = [row._replace(time_ns=T0 + one.number * SECOND + at) for at, row in enumerate(one.body.columns.rows())]  # type: ignore[union-attr]
+        out.append(block(stream(), one.number, batch(rows)))
+    return out
+
+
+def wanted(given: list[Opened]) -> dict[tuple[str, int], str]:
+    """What a server must hold of these blocks."""
+    writer, whole = Writer(), FakeInflux()
+    whole.take(b"".join(writer.lines(one) for one in given))
+    return whole.stored
+
+
+def samples(fake: FakeInflux) -> dict[tuple[str, int], str]:
+    """What the server holds, without the harmless line of our own."""
+    return {key: fields for key, fields in fake.stored.items() if not key[0].startswith("checkvalve,")}
+
+
+def pumped(one: InfluxOutput, now: float, until: Callable[[], bool]) -> float:
+    """Step in virtual time until something holds; returns the time then."""
+    for _ in range(2000):
+        if until():
+            return now
+        now += max(one.step(now), 0.001)
+    raise AssertionError(f"never: {one.status()}")
+
+
+def drained(one: InfluxOutput) -> bool:
+    """Everything was acknowledged."""
+    return not one.status()["pending_lines"]
+
+
+def test_samples_arrive_as_bytes_with_the_right_address(tmp_path: Path) -> None:
+    """Bucket, organisation, nanoseconds and token as the v2 API asks; the place is stored with the lines."""
+    with serving(FakeInflux()) as fake:
+        one = output(tmp_path, fake)
+        assert one.place() is None
+        given = blocks()
+        one.take(given, b"place")
+        assert one.place() == b"place"
+        assert fake.requests == [], "taking sends nothing"
+        pumped(one, 0.0, lambda: drained(one))
+        assert samples(fake) == wanted(given)
+        assert fake.queries == {(("bucket", "bucket"), ("org", "plant org"), ("precision", "ns"))}
+        assert fake.tokens == {f"Token {SECRET}"}
+        assert one.status()["state"] == "idle"
+        one.close()
+        one.close()
+
+
+def test_a_dead_server_loses_nothing_and_is_tried_for_ever(tmp_path: Path) -> None:
+    """While nothing listens lines gather, also over a restart of ours; when the server comes all arrive."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    fake, given = FakeInflux(), blocks()
+    fake.url = f"http://127.0.0.1:{port}"
+    one = output(tmp_path, fake)
+    now = 0.0
+    for at, each in enumerate(given):
+        one.take([each], b"%d" % at)
+        now = pumped(one, now, lambda: one.status()["state"] == "retrying")
+    steps = [one.step(now := now + 61) for _ in range(12)]
+    assert 30 <= max(steps) <= 60
+    assert one.status()["retries"] > 10
+    assert not drained(one)
+    one.close()
+    one = output(tmp_path, fake)
+    assert one.place() == b"9"
+    with serving(fake, port):
+        pumped(one, 0.0, lambda: drained(one))
+        assert samples(fake) == wanted(given)
+        assert one.status()["trouble"] == ""
+        one.close()
+
+
+@pytest.mark.parametrize("status", [429, 503, 500, 408])
+def test_not_now_is_tried_again_after_the_wait_that_is_told(status: int, tmp_path: Path) -> None:
+    """The same lines come again, not before Retry-After has passed, and none is lost."""
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks()
+        one.take(given, b"x")
+        fake.judge = lambda lines: Told(status, "busy", {"Retry-After": "7"})
+        assert one.step(100.0) == pytest.approx(7.0)
+        assert one.status()["state"] == "retrying"
+        assert str(status) in one.status()["trouble"]
+        asked = len(fake.requests)
+        assert one.step(106.9) == pytest.approx(0.1)
+        assert len(fake.requests) == asked
+        fake.judge = lambda lines: None
+        one.step(107.0)
+        assert samples(fake) == wanted(given)
+        one.close()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refused_token_holds_and_raises_an_alarm(status: int, tmp_path: Path) -> None:
+    """Nothing is lost or set aside; it is tried once a minute, and once it is mended everything arrives."""
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks()
+        one.take(given, b"x")
+        fake.judge = lambda lines: Told(status, json.dumps({"message": f"unauthorized {SECRET} access"}))
+        assert one.step(0.0) == 60.0
+        status_told = one.status()
+        assert (status_told["state"], status_told["alarm"]) == ("held", True)
+        assert f"{status}: unauthorized *** access" == status_told["trouble"]
+        for minute in range(1, 5):
+            one.step(60.0 * minute)
+        assert len(fake.requests) == 5
+        fake.judge = lambda lines: None
+        pumped(one, 300.0, lambda: drained(one))
+        assert samples(fake) == wanted(given)
+        assert one.status()["alarm"] is False
+        one.close()
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_wrong_line_is_set_aside_with_the_servers_words(partial: bool, tmp_path: Path) -> None:
+    """A 400 costs the line that causes it and no other, whether the server stores the others of a request or none."""
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks()
+        want = wanted(given)
+        chance = random.Random(4)
+        wrong = {
+            f"{series} {fields} {at}\n".encode() for (series, at), fields in chance.sample(sorted(want.items()), 5)
+        }
+
+        def judge(lines: bytes) -> Told | None:
+            if not wrong & set(lines.splitlines(keepends=True)):
+                return None
+            takes = (lambda line: line not in wrong) if partial else None
+            return Told(400, json.dumps({"message": "partial write: type conflict dropped=0"}), takes=takes)
+
+        fake.judge = judge
+        one.take(given, b"x")
+        pumped(one, 0.0, lambda: drained(one))
+        assert {f"{series} {fields} {at}\n".encode() for (series, at), fields in samples(fake).items()} == {
+            f"{series} {fields} {at}\n".encode() for (series, at), fields in want.items()
+        } - wrong
+        status = one.status()
+        assert (status["set_aside_lines"], status["alarm"]) == (5, True)
+        held = one._spool._connection.execute("SELECT status, message, line FROM aside").fetchall()
+        assert {line for *_, line in held} == wrong
+        assert {(code, words) for code, words, _ in held} == {(400, "partial write: type conflict dropped=0")}
+        one.close()
+
+
+def test_a_request_that_is_too_large_is_halved(tmp_path: Path) -> None:
+    """A 413 is answered with smaller requests; nothing is set aside."""
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks()
+        fake.judge = lambda lines: Told(413) if len(lines) > 900 else None
+        one.take(given, b"x")
+        pumped(one, 0.0, lambda: drained(one))
+        assert samples(fake) == wanted(given)
+        assert one.status()["set_aside_lines"] == 0
+        one.close()
+
+
+def test_lines_are_kept_a_minute_past_the_answer_and_sent_again_after_a_restart(tmp_path: Path) -> None:
+    """A server killed after it had acknowledged gets everything of the last minute again, and older no more."""
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks(20)
+        one.take(given[:10], b"1")
+        now = pumped(one, 0.0, lambda: drained(one))
+        assert one.status()["held_lines"] > 0
+        now = pumped(one, now, lambda: one.status()["held_lines"] == 0)
+        assert now >= HOLD_S
+        old = set(samples(fake))
+        one.take(given[10:], b"2")
+        now = pumped(one, now, lambda: drained(one))
+        asked = len(fake.requests)
+        fake.restart(lambda series, at: (series, at) not in old)
+        assert len(samples(fake)) == len(old)
+        now = pumped(one, now, lambda: one.status()["rewinds"] == 1 and drained(one))
+        assert samples(fake) == wanted(given)
+        assert one.status()["resent_lines"] == len(wanted(given)) - len(old)
+        assert len(fake.requests) <= asked + 2
+        pumped(one, now, lambda: one.status()["held_lines"] == 0)
+        assert one.status()["rewinds"] == 1
+        one.close()
+
+
+def test_a_restart_while_ours_was_down_is_noticed(tmp_path: Path) -> None:
+    """What was acknowledged and held when this process ended is sent again if the server is another process now."""
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks()
+        one.take(given, b"1")
+        pumped(one, 0.0, lambda: drained(one))
+        one.close()
+        fake.restart(lambda series, at: True)
+        one = output(tmp_path, fake)
+        assert one.status()["held_lines"] == len(wanted(given))
+        pumped(one, 5000.0, lambda: one.status()["rewinds"] == 1 and drained(one))
+        assert samples(fake) == wanted(given)
+        one.close()
+        one = output(tmp_path, fake)
+        now = pumped(one, 9000.0, lambda: one.status()["held_lines"] == 0)
+        assert now >= 9000.0 + HOLD_S, "the minute begins anew with this process"
+        assert one.status()["rewinds"] == 0
+        one.close()
+
+
+def test_a_server_that_tells_no_start_is_believed_after_a_minute(tmp_path: Path) -> None:
+    """Without `process_start_time_seconds` lines are released by time, and the status says so."""
+    with serving(FakeInflux()) as fake:
+        fake.metrics = Told(404)
+        one = output(tmp_path, fake)
+        one.take(blocks(), b"1")
+        now = pumped(one, 0.0, lambda: drained(one))
+        assert one.step(now + HOLD_S / 2) <= CHECK_S
+        assert one.status()["held_lines"] > 0
+        pumped(one, now, lambda: one.status()["held_lines"] == 0)
+        assert one.status()["restart_seen_by"] == "nothing"
+        one.close()
+
+
+def test_lines_that_cannot_be_checked_are_not_released_at_once(tmp_path: Path) -> None:
+    """While `/metrics` fails lines stay held, well past the minute, but not for ever."""
+    with serving(FakeInflux()) as fake:
+        one = output(tmp_path, fake)
+        one.take(blocks(), b"1")
+        now = pumped(one, 0.0, lambda: drained(one))
+        fake.metrics = Told(503)
+        for later in range(1, 50):
+            one.step(now + later * CHECK_S)
+        assert one.status()["held_lines"] > 0
+        pumped(one, now + 50 * CHECK_S, lambda: one.status()["held_lines"] == 0)
+        one.close()
+
+
+def test_victoria_metrics_gets_no_texts_and_its_dropped_rows_raise_an_alarm(tmp_path: Path) -> None:
+    """It would store a text as 0, and it answers 204 for rows it throws away; its own counters tell."""
+    page = 'process_start_time_seconds 5\nvm_rows_inserted_total{{type="influx"}} 9\nvm_rows_ignored_total {}\n'
+    with serving(FakeInflux()) as fake:
+        fake.metrics = Told(200, page.format(4))
+        one, given = output(tmp_path, fake), blocks()
+        one.take(given, b"1")
+        now = pumped(one, 0.0, lambda: drained(one))
+        assert samples(fake).keys() == wanted(given).keys()
+        assert any("vs=" in fields for fields in wanted(given).values())
+        assert not any("vs=" in fields for fields in samples(fake).values())
+        assert one.status()["alarm"] is False
+        fake.metrics = Told(200, page.format(6))
+        one.step(now + CHECK_S)
+        assert (one.status()["server_refused_rows"], one.status()["alarm"]) == (2, True)
+        one.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_sample_is_lost_to_any_mixture_of_faults(seed: int, tmp_path: Path) -> None:
+    """Refusals, outages, restarts of the server with loss and of ours at any moment: in the end all are there."""
+    chance = random.Random(seed)
+    given = blocks(30, seed)
+    with serving(FakeInflux()) as fake:
+        faults = [Told(503), Told(429, "", {"Retry-After": "1"}), Told(401), Told(400), Told(500)]
+        fake.judge = lambda lines: chance.choice(faults) if chance.random() < 0.3 else None
+        one, now, at = output(tmp_path, fake), 0.0, 0
+        while at < len(given):
+            one.take(given[at : at + 2], b"%d" % (at + 2))
+            at = int(one.place() or b"0")
+            for _ in range(chance.randrange(4)):
+                now += chance.choice([0.01, 1.0, 30.0])
+                one.step(now)
+            if chance.random() < 0.2:
+                recent = set(random.Random(seed).sample(sorted(fake.stored), len(fake.stored) // 2))
+                young = {key for key in recent if _held(one)}
+                fake.restart(lambda series, at, young=young: (series, at) in young)  # type: ignore[misc]
+            if chance.random() < 0.2:
+                one.close()
+                one = output(tmp_path, fake)
+        fake.judge = lambda lines: None
+        now = pumped(one, now + 120, lambda: drained(one))
+        pumped(one, now, lambda: one.status()["held_lines"] == 0)
+        aside = one._spool._connection.execute("SELECT line FROM aside").fetchall()
+        missing = {
+            f"{series} {fields} {when}\n".encode()
+            for (series, when), fields in wanted(given).items()
+            if (series, when) not in fake.stored
+        }
+        assert missing <= {line for (line,) in aside}, f"seed {seed}"
+        one.close()
+
+
+def _held(one: InfluxOutput) -> bool:
+    """Nothing was released yet, so that the server may lose anything."""
+    return int(one.status()["held_lines"] + one.status()["pending_lines"]) == int(one.status()["lines"])
+
+
+def test_a_full_store_holds_the_journal_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the bound it wants no more; once lines were sent it does."""
+    monkeypatch.setattr(module, "PENDING_BYTES", 2000)
+    with serving(FakeInflux()) as fake:
+        fake.judge = lambda lines: Told(503)
+        one, given = output(tmp_path, fake), blocks(40)
+        at = 0
+        while one.wants():
+            one.take([given[at]], b"x")
+            at += 1
+        assert 1 < at < 40
+        assert one.step(0.0) > 0
+        assert not one.wants()
+        fake.judge = lambda lines: None
+        pumped(one, 100.0, lambda: drained(one))
+        assert one.wants()
+        one.close()
+
+
+def test_no_secret_is_ever_said(tmp_path: Path) -> None:
+    """Neither token nor password stands in the status or the store, whatever the server answers."""
+    with serving(FakeInflux()) as fake:
+        fake.judge = lambda lines: Told(400, f"bad token {SECRET}")
+        fake.url = fake.url.replace("http://", "http://user:hidden-password@")
+        one = output(tmp_path, fake)
+        one.take(blocks(), b"x")
+        for at in range(5):
+            one.step(61.0 * at)
+        said = json.dumps(dict(one.status()))
+        one.close()
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    for secret in (SECRET, "hidden-password"):
+        assert secret not in said
+        assert secret.encode() not in stored
+        assert secret not in repr(one)
+
+
+def test_one_process_has_the_store_open(tmp_path: Path) -> None:
+    """A second one is refused; a store of another version is not guessed at."""
+    fake = FakeInflux()
+    fake.url = "http://127.0.0.1:9"
+    one = output(tmp_path, fake)
+    with pytest.raises(HeldError):
+        output(tmp_path, fake)
+    one.take([], b"p")
+    one._spool._connection.execute("UPDATE meta SET value = 7 WHERE key = 'version'")
+    one.close()
+    with pytest.raises(StoreError, match="7"):
+        output(tmp_path, fake)
+
+
+def section(folder: Path, **given: Any) -> Any:
+    """An `[[output]]` section."""
+    scope = SimpleNamespace(vendor=None, asset=None)
+    base = {"name": "x", "url": "http://127.0.0.1:9", "bucket": "b", "org": "", "token_file": None, "scope": scope}
+    return SimpleNamespace(**base | given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"url": ""}, {"bucket": ""}, {"token_file": "missing"}, {"token_file": "empty"}, {"token_file": "lines"}],
+    ids=["url", "bucket", "missing", "empty", "lines"],
+)
+def test_a_mistake_in_the_section_is_named_with_a_next_step(given: dict[str, Any], tmp_path: Path) -> None:
+    """What lacks or cannot be read is a ConfigError that names the output, and never the token."""
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "lines").write_text(f"{SECRET}\n{SECRET}\n")
+    if "token_file" in given:
+        given = {"token_file": tmp_path / given["token_file"]}
+    with pytest.raises(ConfigError) as refused:
+        influx.build(section(tmp_path, **given), tmp_path)
+    assert '"x"' in str(refused.value)
+    assert refused.value.hint
+    assert SECRET not in str(refused.value)
+
+
+def test_a_section_makes_an_output_with_its_own_store(tmp_path: Path) -> None:
+    """`build` reads the token, names the store after the output and says its scope."""
+    (tmp_path / "token").write_text(f"{SECRET}\n")
+    scope = SimpleNamespace(vendor="Acme", asset=None)
+    with serving(FakeInflux()) as fake:
+        one = influx.build(section(tmp_path, url=fake.url, token_file=tmp_path / "token", scope=scope), tmp_path)
+        one.take([block(stream(), 0, batch([Row(0, T0, 1.0)]))], b"p")
+        pumped(one, 0.0, lambda: drained(one))
+        assert one.status()["scope"] == "vendor Acme"
+        assert fake.tokens == {f"Token {SECRET}"}
+        assert (tmp_path / "x.db").exists()
+        one.close()

@@ -1,0 +1,150 @@
+"""Laws of the pump: every line is taken or set aside, only wrong ones are set aside, waits grow and end at a minute."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from receiver.outputs.influx.answer import HOLD_WAIT_S, MOST_WAIT_S, Answer, Verdict, verdict, wait_s
+from receiver.outputs.influx.pump import GROW_AFTER, Pump, halves
+from receiver.outputs.influx.server import read_metrics, shown
+
+PROBE = b"probe v=1 1\n"
+
+
+def pump(seed: int = 1) -> Pump:
+    """A pump with fixed jitter."""
+    return Pump(PROBE, random.Random(seed))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_line_is_taken_or_set_aside(seed: int) -> None:
+    """A server with wrong lines, a size limit and outages: each good line arrives, each wrong one is set aside once."""
+    chance = random.Random(seed)
+    lines = [b"line %d\n" % at for at in range(chance.randrange(1, 60))]
+    wrong = set(chance.sample(lines, chance.randrange(len(lines) + 1)))
+    limit = chance.choice([1, 3, 10, 1000])
+    taken: set[bytes] = set()
+    one = pump(seed)
+    one.load(5, b"".join(lines))
+    waited = 0.0
+    for _ in range(5000):
+        if one.finished:
+            break
+        sent = one.request().splitlines(keepends=True)
+        if chance.random() < 0.2:
+            answer = Answer(chance.choice([0, 408, 429, 500, 503]), "later")
+        elif chance.random() < 0.05:
+            answer = Answer(chance.choice([401, 403, 404]), "no")
+        elif len(sent) > limit:
+            answer = Answer(413, "too large")
+        elif wrong & set(sent):
+            answer = Answer(chance.choice([400, 422]), f"cannot parse {sent[0]!r}")
+            taken |= set(sent) - wrong  # a partial write
+        else:
+            answer = Answer(204)
+            taken |= set(sent)
+        waited += one.answered(answer, 7)
+    assert one.finished, f"seed {seed}"
+    assert taken - {PROBE} == set(lines) - wrong, f"seed {seed}"
+    assert sorted(aside.line for aside in one.aside) == sorted(wrong)
+    assert all(aside.message.startswith("cannot parse") for aside in one.aside)
+    assert one.trouble == ""
+
+
+@pytest.mark.parametrize("status", [400, 422, 413])
+def test_a_server_that_refuses_everything_costs_nothing(status: int) -> None:
+    """A proxy that answers so to every request holds the output; no line is set aside, and later all are taken."""
+    one = pump()
+    lines = [b"line %d\n" % at for at in range(20)]
+    one.load(1, b"".join(lines))
+    waits = [one.answered(Answer(status, "bad gateway page"), 7) for _ in range(30) if one.request()]
+    assert one.aside == []
+    assert one.state == "held"
+    assert "every line" in one.trouble
+    assert HOLD_WAIT_S in waits
+    taken = []
+    while not one.finished:
+        taken += [line for line in one.request().splitlines(keepends=True) if line != PROBE]
+        assert one.answered(Answer(204), 7) == 0.0
+    assert sorted(taken) == sorted(lines)
+    assert one.trouble == ""
+
+
+def test_waits_double_to_a_minute_with_jitter() -> None:
+    """0.5 s doubling to 60 s, each between half and all of it; Retry-After counts where it is told."""
+    chance = random.Random(3)
+    waits = [wait_s(Answer(503), failures, chance) for failures in range(1, 30)]
+    for failures, wait in enumerate(waits, 1):
+        most = min(0.5 * 2 ** (failures - 1), MOST_WAIT_S)
+        assert most / 2 <= wait <= most
+    assert len({round(wait, 6) for wait in waits[10:]}) > 10
+    assert wait_s(Answer(429, "", 7.0), 1, chance) == 7.0
+    assert wait_s(Answer(503, "", -1.0), 1, chance) == 0.0
+    assert wait_s(Answer(429, "", 1e9), 1, chance) == 600.0
+
+
+@pytest.mark.parametrize(
+    ("status", "what"),
+    [
+        (200, Verdict.DONE), (204, Verdict.DONE), (0, Verdict.AGAIN), (408, Verdict.AGAIN), (429, Verdict.AGAIN),
+        (500, Verdict.AGAIN), (503, Verdict.AGAIN), (599, Verdict.AGAIN), (401, Verdict.HOLD), (403, Verdict.HOLD),
+        (404, Verdict.HOLD), (301, Verdict.HOLD), (418, Verdict.HOLD), (413, Verdict.HALVE), (400, Verdict.SEARCH),
+        (422, Verdict.SEARCH),
+    ],
+)  # fmt: skip
+def test_each_answer_has_its_meaning(status: int, what: Verdict) -> None:
+    """The table of `answer.py`, row by row."""
+    assert verdict(Answer(status)) is what
+
+
+def test_a_size_limit_is_remembered_and_tried_again() -> None:
+    """After a 413 later groups are cut before they are sent; after a while larger ones are tried again."""
+    one = pump()
+    one.load(1, b"".join(b"line %03d\n" % at for at in range(100)))
+    while not one.finished:
+        one.answered(Answer(413 if one.request().count(b"\n") > 30 else 204), 7)
+    assert one.most_lines == 25
+    one.load(2, b"".join(b"line %03d\n" % at for at in range(100)))
+    assert one.request().count(b"\n") == 25
+    for group in range(3, 3 + GROW_AFTER):
+        one.load(group, b"line\n")
+        one.request()
+        one.answered(Answer(204), 7)
+    assert one.most_lines > 25
+
+
+@pytest.mark.parametrize(
+    "lines", [b"a\n", b"a\nbb\n", b"a\n" + b"x" * 100 + b"\n", b"x" * 100 + b"\na\n", b"a\nb\nc\n"]
+)
+def test_halves_are_whole_lines(lines: bytes) -> None:
+    """Nothing is lost, and two lines or more are always divided."""
+    first, second = halves(lines)
+    assert first + second == lines
+    assert first.endswith(b"\n")
+    assert bool(second) == (lines.count(b"\n") > 1)
+
+
+def test_metrics_are_read_from_the_text_format() -> None:
+    """Start time, rows taken and rows thrown away, of VictoriaMetrics and of others."""
+    page = """# TYPE x counter
+process_start_time_seconds 1763884800
+vm_rows_ignored_total{reason="big_timestamp"} 3
+vm_rows_ignored_total{reason="small_timestamp"} 1
+vm_rows_inserted_total{type="influx"} 1.5e+06
+vm_rows_inserted_total{type="native"} 8
+vm_rows_invalid_total{type="influx"} 5
+vm_rows_invalid_total{type="graphite"} 70
+"""
+    metrics = read_metrics(page)
+    assert (metrics.started, metrics.victoria) == (1763884800.0, True)
+    assert (metrics.inserted, metrics.refused) == (1_500_000, 9)
+    other = read_metrics("process_start_time_seconds 1.76388480012e+09\n")
+    assert (other.started, other.victoria, other.inserted, other.refused) == (1763884800.12, False, 0, 0)
+    assert read_metrics("").started is None
+
+
+def test_an_address_is_shown_without_its_secret() -> None:
+    """Name and password in a url, and its query, are left out."""
+    assert shown("http://me:secret@10.0.0.5:8086/x?token=abc") == "http://10.0.0.5:8086/x"
