@@ -106,7 +106,8 @@ class Controller:
         self.tick = 0
         """Moves whenever the values behind `Tag.fill` may be others."""
         self.changes = [5, 1, 0x00010000, 0x00010000, 0x00020000]
-        """Attributes 1, 2, 3, 4 and 10 of class 0xAC (1756-PM020, "Detecting changes")."""
+        """Attributes 1, 2, 3, 4 and 10 of class 0xAC (1756-PM020, "Detecting changes"); empty for a controller that
+        does not have the class."""
         self._random = random.Random(seed)
         self._locations: dict[bytes, Location] = {}
         self.string = self.template(
@@ -281,7 +282,7 @@ class Controller:
 
     def _changed(self) -> None:
         self._locations.clear()
-        self.changes = [self.changes[0], *(count + 1 for count in self.changes[1:])]
+        self.changes = [*self.changes[:1], *(count + 1 for count in self.changes[1:])]
 
 
 def _element(place: Location, dims: tuple[int, ...], index: list[int]) -> Location:

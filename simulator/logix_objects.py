@@ -266,7 +266,7 @@ class Objects:
             parts = struct.pack("<7i", *local[:6], now_us % 1_000_000)
             whole = struct.pack("<Q", now_us)
             return {5: parts, 6: whole, 11: whole}
-        if which == ClassCode.CHANGES:
+        if which == ClassCode.CHANGES and self.controller.changes:
             forms = zip((1, 2, 3, 4, 10), "HHIII", self.controller.changes, strict=True)
             return {number: struct.pack("<" + form, count) for number, form, count in forms}
         return {} if which == ClassCode.MESSAGE_ROUTER else None

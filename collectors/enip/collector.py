@@ -25,7 +25,7 @@ from pycomm3 import PycommError
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
 from collectors.enip import browse, config, decode
 from collectors.enip import plan as planning
-from collectors.enip.driver import Depth, Driver
+from collectors.enip.driver import TYPE_CHANGED, Depth, Driver
 from collectors.enip.symbols import Symbols
 from collectors.guard import Guard, WriteRefused
 from protocol.errors import AssetError
@@ -204,7 +204,7 @@ class LogixCollector(Collector):
             self._apart |= {plan.asks[place].parent for place in refused}
             self._plans.clear()
             return self._read(driver, scan)
-        gone = plan.lost or any(status in decode.GONE for status in statuses.values())
+        gone = plan.lost or any(status in decode.GONE or status == TYPE_CHANGED for status in statuses.values())
         if gone and self._changes is None and self.clock() - self._renewed_ns > RENEW_NS:
             self._renew(driver)
             return self._read(driver, scan)
