@@ -31,6 +31,8 @@ from sender.geometry import Geometry, Load
 
 MINUTE = 60.0
 """Period of TALLY and HEAD [s]."""
+FIRST_MINUTE = 5.0
+"""The first TALLY and HEAD come earlier [s]: accounts are there when somebody first looks."""
 EPOCH_PERIOD = 3600.0
 """Period of a data key [s]."""
 EPOCH_NOTICE = 60.0
@@ -111,7 +113,7 @@ class Packer:
         self._closed, self._entries = Tree(), list[bytes]()
         self._epoch = 0
         at = now()
-        self._minute_at, self._epoch_at = at + MINUTE, at + EPOCH_PERIOD
+        self._minute_at, self._epoch_at = at + FIRST_MINUTE, at + EPOCH_PERIOD
         self._next_seal: Seal | None = None
         self._signed(block.Kind.OPEN, _open_body(site, boot, wall(), previous))
         self._seal = self._new_epoch()
@@ -159,7 +161,7 @@ class Packer:
             self.close()
             self._seal, self._next_seal, self._epoch_at = self._next_seal, None, at + EPOCH_PERIOD
         if at >= self._minute_at:
-            self._minute_at = max(self._minute_at + MINUTE, at)
+            self._minute_at = at + MINUTE
             self._tally()
             self._head()
 
