@@ -16,7 +16,6 @@ from starlette.responses import Response
 
 from receiver.portal import link as link_view
 from receiver.portal import trend as trends
-from receiver.portal.freshness import beat_lost
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import LOOK_S, TELL_S, Live
 from receiver.portal.pages import check_range, moment_ns
@@ -82,16 +81,9 @@ class Api:
         from_ns, to_ns = moment_ns(asked.get("from", "")), moment_ns(asked.get("to", ""))
         check_range(from_ns, to_ns)
         buckets = _whole(request, "buckets", 1000, least=1, most=trends.MOST_BUCKETS)
-        found = await self._keeper.ask(lambda door: door.trend(line.series, from_ns, to_ns, buckets))
-        curve = trends.curve(
-            found,
-            from_ns=from_ns,
-            to_ns=to_ns,
-            buckets=buckets,
-            after_s=line.after_s,
-            now_ns=at.now_ns,
-            link_silent=beat_lost(at.beat_age_s),
-        )
+        question = trends.question(line, at, from_ns=from_ns, to_ns=to_ns, buckets=buckets)
+        found, before = await self._keeper.ask(lambda door: trends.fetch(door, line.series, question))
+        curve = trends.curve(found, before, question)
         told = curve.told() | {"series": line.series, "from_ms": from_ns / 1e6, "to_ms": to_ns / 1e6}
         return _json(told | {"now_ms": at.now_ns / 1e6, "summary": asdict(trends.summary(found))})
 

@@ -31,13 +31,12 @@ REASONS = {
     "floor": "older than what was accepted",
     "rate": "too many new sessions a second",
     "full": "no room to wait in",
-    "double": "seen already",
     "hash": "block number with other bytes",
     "body": "content cannot be read",
     "size": "would unpack beyond the limit",
     "seal": "its key does not open it",
 }
-"""By `protocol.errors.Reason`; a newer catch's reasons are shown by their own word."""
+"""By `protocol.errors.Reason` (`double`, which is no trouble, has a line of its own); others by their own word."""
 
 EXPECTED_REFUSALS = frozenset({"double"})
 """Reasons that good weather has too: repeats of what is already there."""
@@ -180,9 +179,15 @@ def _lamp(report: Report, link: Mapping[str, Any], beat_age_s: float | None) -> 
 
 
 def _refused(counts: Mapping[str, Any]) -> tuple[tuple[str, str, int], ...]:
-    rows = [(str(reason), REASONS.get(str(reason), str(reason)), whole(counts, reason)) for reason in counts]
+    rows = [(str(reason), _refusal(str(reason)), whole(counts, reason)) for reason in counts]
     rows.sort(key=lambda row: (row[0] in EXPECTED_REFUSALS, -row[2], row[0]))
     return tuple(row for row in rows if row[2])
+
+
+def _refusal(reason: str) -> str:
+    if reason == "double":
+        return "Repeats of what is there"
+    return f"Refused: {REASONS.get(reason, reason)}"
 
 
 def _gap(row: Mapping[str, Any]) -> Gap:

@@ -176,10 +176,10 @@ class Live:
         latency = report.part("latency_ms")
         middle, most = reports.real(latency, "p50"), reports.real(latency, "p99")
         if middle is not None and most is not None:
-            notes.append(f"samples are here after {words.number(middle, 0)} ms, 99 % within {words.number(most, 0)} ms")
+            notes.append(f"delay {words.number(middle, 0)} ms, 99 % within {words.number(most, 0)} ms")
         waiting = reports.whole(report.body, "waiting")
         if waiting:
-            notes.append(f"{words.count(waiting)} block{'' if waiting == 1 else 's'} wait for a key or a description")
+            notes.append(f"blocks waiting for a key or a description: {words.count(waiting)}")
         trouble = report.body.get("trouble")
         if isinstance(trouble, str) and trouble and self._scope.whole:
             notes.append(trouble)

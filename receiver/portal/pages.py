@@ -19,7 +19,6 @@ from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Sample, StateView, Trend
 from receiver.portal import trend as trends
 from receiver.portal import words
-from receiver.portal.freshness import beat_lost
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live
 from receiver.portal.picture import Line
@@ -92,17 +91,9 @@ class Pages:
         curve, summary = None, None
         samples: list[Sample] = []
         with contextlib.suppress(NoHistory):  # the page says why by itself: live.trouble
-            found, samples = await self._keeper.ask(lambda door: _history(door, line, from_ns, to_ns))
-            summary = trends.summary(found)
-            curve = trends.curve(
-                found,
-                from_ns=from_ns,
-                to_ns=to_ns,
-                buckets=SUMMARY_BUCKETS,
-                after_s=line.after_s,
-                now_ns=at.now_ns,
-                link_silent=beat_lost(at.beat_age_s),
-            )
+            asked = trends.question(line, at, from_ns=from_ns, to_ns=to_ns, buckets=SUMMARY_BUCKETS)
+            found, before, samples = await self._keeper.ask(lambda door: _history(door, line, asked))
+            summary, curve = trends.summary(found), trends.curve(found, before, asked)
         return self._page(
             "tag.html",
             Topic(series=line.series),
@@ -187,13 +178,9 @@ def check_range(from_ns: int, to_ns: int) -> None:
         raise HTTPException(400)
 
 
-def _history(door: Door, line: Line, from_ns: int, to_ns: int) -> tuple[Trend, list[Sample]]:
-    return door.trend(line.series, from_ns, to_ns, SUMMARY_BUCKETS), newest(door, line, from_ns, to_ns)
-
-
-def newest(door: Door, line: Line, from_ns: int, to_ns: int) -> list[Sample]:
-    """The range's last samples, newest first."""
-    return list(door.samples(line.series, from_ns, to_ns, SAMPLES))[::-1]
+def _history(door: Door, line: Line, asked: trends.Asked) -> tuple[Trend, Sample | None, list[Sample]]:
+    newest = door.samples(line.series, asked.from_ns, asked.to_ns, SAMPLES)
+    return *trends.fetch(door, line.series, asked), newest[::-1]
 
 
 def _templates() -> jinja2.Environment:

@@ -42,6 +42,11 @@ class Line:
     """False for the series of an older description (another type, unit or address) under the same name."""
 
     @property
+    def holds(self) -> bool:
+        """Its value stands until the next sample: it is sent on change, and what only renews it is no history."""
+        return self.tag.max_silence_s > self.tag.scan_s
+
+    @property
     def written(self) -> str:
         """The value as a person reads it."""
         return words.written(self.tag, self.value, self.places)
@@ -110,6 +115,7 @@ class Card:
     seen_ms: float | None
     """When any of its tags was last renewed."""
     read: int | None
+    """None until the sender's first tally, which comes each minute; also `sent` and `lost`."""
     sent: int | None
     published: int | None
     lost: int | None
@@ -205,6 +211,8 @@ class Picture:
         known = [line for line in machine.lines if line.seen_ns]
         grades = [severity(line.quality) for line in known]
         account = machine.account
+        if account and account.published and not account.sent:
+            account = None  # the sender's first tally is still to come
         return Card(
             name=machine.asset.name,
             state=machine.state,
@@ -219,9 +227,9 @@ class Picture:
             seen_ms=max((line.seen_ns for line in known), default=0) / 1e6 or None,
             read=account.read if account else None,
             sent=account.sent if account else None,
-            published=account.published if account else None,
+            published=machine.account.published if machine.account else None,
             lost=account.lost if account else None,
-            healed=account.healed if account else None,
+            healed=machine.account.healed if machine.account else None,
         )
 
     def cards(self, at: Moment) -> list[Card]:

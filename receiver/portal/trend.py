@@ -5,8 +5,10 @@ Two things that look alike on a naive chart are kept apart here:
     gap       blocks of the link are missing: the plant measured, the samples did not arrive (yet)
     silence   nothing is missing from the link, but the tag was not renewed for longer than it ever should be
 
-Where either stands, the line is broken by an empty point; elsewhere neighbouring points are joined, however far apart
-(a deadband's value stands until the next one). Times are milliseconds since 1970, as JavaScript counts.
+Where either stands, the line is broken by an empty point; elsewhere neighbouring points are joined. A tag that is sent
+on change holds its value: what only renews it is no history, so an hour without a sample may be an hour without a
+change, and only the time since its last renewal can be a silence. Times are milliseconds since 1970, as JavaScript
+counts.
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from protocol.sample import Array
-from receiver.outputs.historian.views import Gap, Trend
+from protocol.sample import Array, severity
+from receiver.outputs.historian.read import Door
+from receiver.outputs.historian.views import Gap, Sample, Trend
 from receiver.portal import words
+from receiver.portal.freshness import beat_lost
+from receiver.portal.picture import Line, Moment
 
 MOST_BUCKETS = 4000
 """More than any screen is wide; bounds the work of one request."""
@@ -87,37 +92,87 @@ class Summary:
     """The others."""
 
 
-def curve(
-    trend: Trend, *, from_ns: int, to_ns: int, buckets: int, after_s: float, now_ns: int, link_silent: bool
-) -> Curve:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a trend was asked for, and what is known beside it."""
+
+    from_ns: int
+    """Start of the range [ns since 1970 UTC]."""
+    to_ns: int
+    """Its end, may lie in the future."""
+    buckets: int
+    """How many were asked for."""
+    now_ns: int
+    """The low side's wall time; nothing after it can be missing."""
+    link_silent: bool
+    """The beat is lost at this moment: then a silence that lasts is the link's, not the tag's."""
+    after_s: float
+    """Silence after which the tag is stale [s]."""
+    holds: bool
+    """Its value stands until the next sample: no sample for an hour may be an hour without a change."""
+    seen_ns: int
+    """When it was last renewed, 0 where it never was."""
+
+    @property
+    def width(self) -> int:
+        """Of one bucket [ns], as the historian cuts them."""
+        return max(-(-(self.to_ns - self.from_ns) // self.buckets), 1)
+
+    @property
+    def end(self) -> int:
+        """End of what can be known [ns since 1970 UTC]."""
+        return min(self.to_ns, self.now_ns)
+
+    @property
+    def longest(self) -> float:
+        """Longest stretch between two points that is no silence [ns]."""
+        return max(self.after_s * 1e9, 2.0 * self.width)
+
+
+def question(line: Line, at: Moment, *, from_ns: int, to_ns: int, buckets: int) -> Asked:
+    """What is asked of a tag, at a moment."""
+    return Asked(
+        from_ns=from_ns,
+        to_ns=to_ns,
+        buckets=buckets,
+        now_ns=at.now_ns,
+        link_silent=beat_lost(at.beat_age_s),
+        after_s=line.after_s,
+        holds=line.holds,
+        seen_ns=line.seen_ns,
+    )
+
+
+def fetch(door: Door, series: int, asked: Asked) -> tuple[Trend, Sample | None]:
+    """The trend, and the last sample before it where the range does not begin with one."""
+    trend = door.trend(series, asked.from_ns, asked.to_ns, asked.buckets)
+    first = int(trend.start_ns[0]) if len(trend.start_ns) else asked.end
+    if first - asked.from_ns <= (asked.width if asked.holds else asked.longest):
+        return trend, None
+    before = door.samples(series, asked.from_ns - round(LONGEST_S * 1e9), asked.from_ns, 1)
+    return trend, before[0] if before else None
+
+
+def curve(trend: Trend, before: Sample | None, asked: Asked) -> Curve:
     """Shape a trend for the chart.
 
     Args:
-        trend: As the historian gave it for the range and number of buckets.
-        from_ns: Start of the range [ns since 1970 UTC].
-        to_ns: Its end, may lie in the future.
-        buckets: How many were asked for.
-        after_s: Silence after which the tag is stale [s].
-        now_ns: The low side's wall time; nothing after it can be missing.
-        link_silent: The beat is lost at this moment: then a silence that lasts is the link's, not the tag's.
+        trend: As `fetch` gave it.
+        before: The last sample before the range, None where there is none or none is needed.
+        asked: The question.
     """
-    width = max(-(-(to_ns - from_ns) // buckets), 1)
-    at = np.asarray(trend.start_ns, np.int64).astype(np.float64) + width / 2
-    end = float(min(to_ns, now_ns))
-    gaps = [_gap(gap, end) for gap in trend.gaps]
-    silences = _silences(at, from_ns, end, max(after_s * 1e9, 2 * width), gaps, link_silent)
-    holes = sorted([*gaps, *silences], key=lambda hole: hole.from_ms)
-    breaks = _breaks(np.asarray(trend.start_ns, np.int64), width, holes)
-    return Curve(
-        at_ms=np.insert(at / 1e6, breaks, [_middle(at, place) / 1e6 for place in breaks.tolist()]),
-        low=_opened(trend.low, breaks),
-        high=_opened(trend.high, breaks),
-        mean=_opened(trend.mean, breaks),
-        count=np.insert(np.asarray(trend.count, np.int64), breaks, 0),
-        bad=np.insert(np.asarray(trend.bad, np.int64), breaks, 0),
-        holes=tuple(holes),
-        width_ms=width / 1e6,
-    )
+    width = asked.width
+    start = np.asarray(trend.start_ns, np.int64)
+    at = start.astype(np.float64) + width / 2
+    gaps = [_gap(gap, float(asked.end)) for gap in trend.gaps]
+    holes = sorted([*gaps, *_silences(at, asked, gaps, begun=before is not None)], key=lambda hole: hole.from_ms)
+    breaks = _breaks(start, width, holes)
+    columns = {name: _opened(getattr(trend, name), breaks, math.nan) for name in ("low", "high", "mean")}
+    columns |= {name: _opened(getattr(trend, name), breaks, 0) for name in ("count", "bad")}
+    columns["at"] = np.insert(at, breaks, [_middle(at, place) for place in breaks.tolist()])
+    if asked.holds:
+        columns = _held(columns, before, holes, asked)
+    return Curve(at_ms=columns.pop("at") / 1e6, **columns, holes=tuple(holes), width_ms=width / 1e6)
 
 
 def summary(trend: Trend) -> Summary:
@@ -146,23 +201,63 @@ def _gap(gap: Gap, end: float) -> Hole:
     )
 
 
-def _silences(
-    at: Array, from_ns: int, end: float, longest: float, gaps: Sequence[Hole], link_silent: bool
-) -> list[Hole]:
-    """Stretches between points, and after the last one, that are longer than `longest` [ns] and no gap explains."""
-    edges = np.concatenate(([float(from_ns)], at, [end]))
+def _silences(at: Array, asked: Asked, gaps: Sequence[Hole], *, begun: bool) -> list[Hole]:
+    """Stretches that are too long without a point and that no gap explains.
+
+    Of a tag that holds its value only the last one is known: since its last renewal. Before the first sample of all
+    there is no silence, only nothing.
+    """
+    edges = np.concatenate(([float(asked.from_ns)], at, [float(asked.end)]))
+    places = np.flatnonzero(np.diff(edges) > asked.longest).tolist()
+    if asked.holds:
+        edges[-2] = min(max(edges[-2], float(asked.seen_ns)), edges[-1])
+        places = [len(edges) - 2] if edges[-1] - edges[-2] > asked.longest else []
     found = []
-    for place in np.flatnonzero(np.diff(edges) > longest).tolist():
+    for place in places:
+        if place == 0 and not begun and not (asked.holds and asked.seen_ns):
+            continue
         for start, stop in _without(float(edges[place]), float(edges[place + 1]), gaps):
-            if stop - start > longest:
-                lasts = stop == end
+            if stop - start > asked.longest:
+                lasts = stop == asked.end
                 length = words.span((stop - start) / 1e9)
-                if lasts and link_silent:
+                if lasts and asked.link_silent:
                     found.append(Hole("gap", start / 1e6, None, f"No samples for {length}, the link is silent"))
                 else:
                     text = f"No samples for {length}, nothing missing from the link"
                     found.append(Hole("silence", start / 1e6, None if lasts else stop / 1e6, text))
     return found
+
+
+def _held(columns: dict[str, Array], before: Sample | None, holes: Sequence[Hole], asked: Asked) -> dict[str, Array]:
+    """Draw a held value on: from before the range to its start, and from the last sample to the last renewal.
+
+    Not over a hole: what was lost in it may have changed the value.
+    """
+    first = columns["at"][0] if len(columns["at"]) else float(asked.end)
+    value = _number(before)
+    if value is not None and first > asked.from_ns and not _overlap(holes, asked.from_ns, first):
+        columns = _beside(columns, 0, float(asked.from_ns), value)
+    at, mean, last = columns["at"], columns["mean"], float(min(asked.end, asked.seen_ns))
+    if len(at) and last > at[-1] and math.isfinite(mean[-1]) and not _overlap(holes, at[-1], last):
+        columns = _beside(columns, len(at), last, float(mean[-1]))
+    return columns
+
+
+def _overlap(holes: Sequence[Hole], start: float, stop: float) -> bool:
+    return any(hole.from_ms * 1e6 < stop and (hole.to_ms is None or hole.to_ms * 1e6 > start) for hole in holes)
+
+
+def _number(sample: Sample | None) -> float | None:
+    """The sample's value where it is usable and a number."""
+    if sample is None or not isinstance(sample.value, (int, float)) or severity(sample.quality) == 2:
+        return None
+    return float(sample.value) if math.isfinite(sample.value) else None
+
+
+def _beside(columns: dict[str, Array], place: int, at: float, value: float) -> dict[str, Array]:
+    """A point that stands for no sample."""
+    fill = {"at": at, "low": value, "high": value, "mean": value, "count": 0, "bad": 0}
+    return {name: np.insert(column, place, fill[name]) for name, column in columns.items()}
 
 
 def _without(start: float, stop: float, gaps: Sequence[Hole]) -> list[tuple[float, float]]:
@@ -194,5 +289,5 @@ def _middle(at: Array, place: int) -> float:
     return float((at[place - 1] + at[place]) / 2)
 
 
-def _opened(column: Array, breaks: Array) -> Array:
-    return np.insert(np.asarray(column, np.float64), breaks, math.nan)
+def _opened(column: Array, breaks: Array, fill: float) -> Array:
+    return np.insert(np.asarray(column), breaks, fill)

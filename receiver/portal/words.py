@@ -125,7 +125,7 @@ def written(tag: Tag, value: Value, places: int | None) -> str:
     if value is None:
         return NOTHING
     if isinstance(value, str):
-        return value
+        return value or '""'
     if isinstance(value, bool) or tag.states:
         state = state_name(tag, value)
         if state:

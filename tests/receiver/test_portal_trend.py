@@ -7,8 +7,8 @@ import math
 import numpy as np
 import orjson
 
-from receiver.outputs.historian.views import Gap, Trend
-from receiver.portal.trend import Curve, curve, summary
+from receiver.outputs.historian.views import Gap, Sample, Trend
+from receiver.portal.trend import Asked, Curve, curve, summary
 
 SECOND = 10**9
 START = 1_763_884_800 * SECOND
@@ -29,17 +29,31 @@ def trend(seconds: list[float], gaps: list[Gap] | None = None, *, values: list[f
     )
 
 
-def drawn(held: Trend, *, after_s: float = 5.0, now_s: float = SPAN_S, link_silent: bool = False) -> Curve:
-    """The curve of ten minutes in buckets of a second."""
-    return curve(
-        held,
+EARLIER = Sample(START - 20 * SECOND, 3.5, 0, 0)
+"""The last sample before the range."""
+
+
+def drawn(
+    held: Trend,
+    *,
+    after_s: float = 5.0,
+    now_s: float = SPAN_S,
+    link_silent: bool = False,
+    before: Sample | None = EARLIER,
+    seen_s: float | None = None,
+) -> Curve:
+    """The curve of ten minutes in buckets of a second; with `seen_s` of a tag that holds its value, renewed then."""
+    asked = Asked(
         from_ns=START,
         to_ns=START + SPAN_S * SECOND,
         buckets=SPAN_S,
         after_s=after_s,
         now_ns=START + round(now_s * SECOND),
         link_silent=link_silent,
+        holds=seen_s is not None,
+        seen_ns=START + round((seen_s if seen_s is not None else 0) * SECOND),
     )
+    return curve(held, before, asked)
 
 
 def gap(from_s: float, to_s: float, blocks: int = 3) -> Gap:
@@ -71,11 +85,44 @@ def test_line_is_whole_where_nothing_is_missing() -> None:
     assert held.at_ms[0] == START / 1e6 + 500
 
 
-def test_neighbours_are_joined_however_far_apart_a_healthy_deadband_lets_them_be() -> None:
-    """A value that is sent each minute while it does not change stands until the next."""
-    held = drawn(trend([float(at) for at in range(0, SPAN_S, 60)]), after_s=90.0)
-    assert breaks(held) == []
+def test_value_that_is_sent_on_change_stands_until_the_next_however_long_that_takes() -> None:
+    """What only renews it is no history, so minutes without a sample are no silence while it was renewed."""
+    held = drawn(trend([10.0, 400.0]), after_s=90.0, seen_s=SPAN_S - 30)
     assert kinds(held) == []
+    assert breaks(held) == []
+    # It begins with the value from before the range and ends with the last one, at its last renewal.
+    assert held.mean.tolist() == [3.5, 10.0, 400.0, 400.0]
+    assert [held.at_ms[0], held.at_ms[-1]] == [START / 1e6, START / 1e6 + (SPAN_S - 30) * 1e3]
+    assert held.count.tolist() == [0, 1, 1, 0]
+
+
+def test_held_value_is_silent_only_since_its_last_renewal() -> None:
+    """It was renewed until the third minute, and never again."""
+    held = drawn(trend([10.0]), after_s=90.0, seen_s=180.0)
+    assert [(hole.kind, hole.from_ms, hole.to_ms) for hole in held.holes] == [("silence", START / 1e6 + 180_000, None)]
+    assert held.at_ms[-1] == START / 1e6 + 180_000
+
+
+def test_held_value_is_not_drawn_over_a_gap() -> None:
+    """What was lost may have changed it."""
+    held = drawn(trend([10.0, 400.0], [gap(5, 8), gap(200, 300), gap(500, 550)]), after_s=90.0, seen_s=SPAN_S - 1)
+    assert kinds(held) == ["gap"] * 3
+    assert breaks(held) == [400]
+    assert held.mean[0] == 10.0
+    assert held.at_ms[-1] == START / 1e6 + 400_500
+
+
+def test_held_value_goes_on_from_no_sample_that_was_bad_or_a_text() -> None:
+    """Nothing is drawn that was not measured."""
+    for before in (Sample(START - 1, None, 0x80000000, 0), Sample(START - 1, 4.0, 0x80000000, 0), None):
+        held = drawn(trend([10.0]), after_s=90.0, seen_s=SPAN_S, before=before)
+        assert held.mean[0] == 10.0
+
+
+def test_time_before_the_first_sample_of_all_is_no_silence() -> None:
+    """The tag was not there yet."""
+    assert kinds(drawn(trend(every_second(range(300))), before=None)) == []
+    assert kinds(drawn(trend(every_second(range(300))))) == ["silence"]
 
 
 def test_silence_of_the_tag_breaks_the_line_and_is_no_gap_of_the_link() -> None:

@@ -174,7 +174,7 @@ def test_counter_of_a_wrong_type_is_nothing_and_the_rest_still_shows(tmp_path: P
     held = link.look(put(tmp_path, 0.1, {**body, "blocks": {"missing": 7, "whole": wrong}, "warnings": wrong}))
     assert held.loss == 0.0
     assert held.kernel_drops == 0
-    assert held.refused == (("tag", "wrong authentication tag", 4),)
+    assert held.refused == (("tag", "Refused: wrong authentication tag", 4),)
     assert held.blocks["missing"] == 7
     assert held.blocks["whole"] == 0
 

@@ -22,11 +22,14 @@ const room = (texts) => 14 + 6.6 * Math.max(3, ...texts.map((text) => text.lengt
 export class Chart {
   // `node` is filled; `tag` is {type, places, states}; `normal` is [low, high] with nulls; `now` gives the server's
   // time [ms]; `picked(from, to)` is called when a person drags over a range, `pointed(index, ms)` as the cursor moves.
-  constructor(node, { tag, normal, now, picked, pointed }) {
+  // `holds` draws in steps, and `until()` gives the moment up to which the last value stands, or null.
+  constructor(node, { tag, normal, now, holds, until, picked, pointed }) {
     this.node = node;
     this.tag = tag;
     this.words = tag.type === "string"; // nothing to draw but what is missing
     node.classList.toggle("words", this.words);
+    this.holds = holds;
+    this.until = until;
     this.picked = picked;
     this.pointed = pointed;
     this.fit = false;
@@ -45,7 +48,7 @@ export class Chart {
   build() {
     this.plot?.destroy();
     const paint = (this.held.colours = colours());
-    const stepped = this.tag.type === "bool" || this.tag.states.length > 0;
+    const stepped = this.holds || this.tag.type === "bool" || this.tag.states.length > 0;
     const paths = stepped ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear();
     const axis = { stroke: paint.quiet, font: `11px ${FONT}`, grid: { stroke: paint.grid, width: 1 }, ticks: { stroke: paint.grid, width: 1, size: 4 } };
     this.plot = new uPlot(
@@ -119,7 +122,11 @@ export class Chart {
 
   data() {
     const { at_ms: at = [], low = [], high = [], mean = [] } = this.held.curve;
-    return [at, low, high, mean];
+    const until = this.until();
+    const last = mean.at(-1);
+    const torn = this.held.curve.holes.some((hole) => (hole.to_ms ?? Infinity) > at.at(-1));
+    if (until === null || torn || last === null || last === undefined || until <= at.at(-1)) return [at, low, high, mean];
+    return [[...at, until], [...low, last], [...high, last], [...mean, last]];
   }
 
   // Show a curve as `/api/trend` sends it, over [from, to] in ms.

@@ -35,7 +35,7 @@ export function number(value, places) {
 // A value of any type, without its unit. `tag` is {type, places, states}.
 export function written(tag, value) {
   if (value === null || value === undefined) return NOTHING;
-  if (tag.type === "string") return String(value);
+  if (tag.type === "string") return String(value) || '""';
   if (typeof value === "boolean" || tag.states.length) {
     const name = Number.isInteger(Number(value)) ? tag.states[Number(value)] : undefined;
     if (name) return name;

@@ -79,7 +79,7 @@ function link(link) {
     mark(cell, "mark", link[name] ? { kernel_drops: "warn", queue_overflow: "bad" }[name] : "");
   }
   replace("[data-refused]", link.refused.map((row) => make("tr", {},
-    make("th", { scope: "row" }, `Refused: ${row.text}`), make("td", { class: "num" }, count(row.count)))));
+    make("th", { scope: "row" }, row.text), make("td", { class: "num" }, count(row.count)))));
   replace("[data-warnings]", link.warnings.map((text) => make("li", {}, text)));
   gaps(link);
   if (String(link.version) !== document.body.dataset.version) renew(find);

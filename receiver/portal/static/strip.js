@@ -15,7 +15,7 @@ function put(name, text, alarm = "") {
 }
 
 export function told(link) {
-  put("loss", share(link.loss), link.loss > 0.05 ? "warn" : "");
+  put("loss", share(link.loss), link.loss > 0.25 ? "warn" : "");
   put("repaired", count(link.blocks.repaired));
   put("missing", count(link.blocks.missing), link.blocks.missing ? "warn" : "");
   put("healed", count(link.blocks.healed));

@@ -23,10 +23,14 @@ let asked = 0;
 let fetched = -Infinity;
 let drawn = 0;
 let gapsSeen = "";
-let lastTime = null;
+let last = {};
 
+// A tag that is sent on change holds its value until the next sample: it is drawn in steps, and on to this moment.
+const holds = "holds" in one("#now").dataset;
 const chart = new Chart(frame, {
   tag: line.tag, normal: line.normal, now: stream.now,
+  holds,
+  until: () => (holds && view.live && !("stale" in line.node.dataset) ? stream.now() : null),
   picked: (from, to) => go(from, to, false),
   pointed: readout,
 });
@@ -156,8 +160,9 @@ function summary() {
 function values(rows) {
   for (const row of rows) {
     const [, time, value, code, words] = row;
-    const again = time === lastTime; // renewed, or told once more: no new sample
-    lastTime = time;
+    // Told once more, or only renewed: no new sample.
+    const again = time === last.time || (holds && value === last.value && code === last.code);
+    last = { time, value, code };
     line.take(row);
     say(one('[data-sum="last"]'), `${written(line.tag, value)} ${unit}`.trim());
     if (again) continue;
