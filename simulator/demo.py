@@ -29,7 +29,12 @@ from protocol.statusfile import read_status
 from simulator import summary
 from simulator.summary import Summary
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = next(
+    folder
+    for folder in (Path(__file__).parent.parent / "examples", Path(__file__).parent / "examples")
+    if folder.is_dir()
+)
+"""Beside the rooms in a checkout, inside this one when installed from a wheel."""
 READY = 60.0
 """Longest wait for the first data on the page [s]."""
 DRAIN = 35.0
