@@ -2,7 +2,8 @@
 
 `take` only stores lines; `step` sends them. A line is dropped from the store when the server acknowledged it, then ran
 on for `HOLD_S` as the same process, which its own `/metrics` says. If it was restarted meanwhile, everything held is
-sent again: harmless, as a sample is its series and time. A server that does not tell its start is believed after
+sent again: harmless, as a sample is its series and time. (It tells whole seconds: one that starts, takes lines, is
+killed and starts again within a second is not noticed.) A server that does not tell its start is believed after
 `HOLD_S`. What the store holds is bounded; at the bound `wants` is False and the journal waits.
 """
 
