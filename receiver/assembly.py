@@ -33,7 +33,7 @@ class Assembly:
         self.width = -(-size // need)
         self.rows: Array = np.empty((need + spare, self.width), np.uint8)
         """Row i is shard i; what was not seen holds anything."""
-        self.view = memoryview(self.rows.reshape(-1))
+        self.view = self.rows.reshape(-1).data
         """The same bytes, flat: shard i begins at i x width."""
         self.seen = 0
         """Bit i is set once shard i is there."""

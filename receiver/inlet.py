@@ -41,7 +41,7 @@ class Inlet:
         self.buffer_bytes = _enlarge(self._socket, buffer_bytes)
         """Receive buffer that the kernel granted [bytes]."""
         self.kernel_drops = 0
-        """Datagrams that the kernel dropped at this socket, as of the last one received."""
+        """What the kernel dropped here, as of the last datagram; datagrams that it had merged count as one."""
         self._socket.setsockopt(socket.SOL_SOCKET, _RXQ_OVFL, 1)
         with contextlib.suppress(OSError):  # a kernel before 5.0 gives one datagram a call
             self._socket.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 1)

@@ -16,6 +16,8 @@ from receiver.intake import Intake
 
 STREAMS_TOLD = 64
 """Most streams listed: those the last beats named and those that miss something, newest first."""
+LINK_DUE_S = 3.0
+"""A session whose frames come has said its LINK by then [s]; it says it every second."""
 GAPS_TOLD = 1000
 """Most gaps listed, longest missing first."""
 
@@ -24,14 +26,14 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
     """The receiving thread's part of the status.
 
     Args:
-        kernel_drops: Datagrams that the kernel dropped at the socket.
+        kernel_drops: What the kernel dropped at the socket.
         now: Monotonic time [s].
         wall_ns: Our wall clock [ns since 1970 UTC].
     """
     beat = intake.beat
     gaps = intake.gaps.gaps(wall_ns)
     return {
-        "warnings": _warnings(intake, wall_ns, len(gaps)),
+        "warnings": _warnings(intake, now, wall_ns, len(gaps)),
         "link": _link(intake, kernel_drops, now),
         "blocks": asdict(intake.gaps.counts()),
         "sender": {
@@ -63,9 +65,14 @@ def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
     }
 
 
-def _warnings(intake: Intake, wall_ns: int, gaps: int) -> list[str]:
+def _warnings(intake: Intake, now: float, wall_ns: int, gaps: int) -> list[str]:
     out = []
-    links, beat = intake.links, intake.beat
+    links, beat, waiting = intake.links, intake.beat, intake.gather.waiting
+    if waiting.session is not None and now - waiting.since > LINK_DUE_S:
+        out.append(
+            f"frames of session {waiting.session:08x} come, but no LINK that opens for this receiver: "
+            "compare `checkvalve keys show` of both sides"
+        )
     if links.refused_below is not None:
         out.append(
             f"session {links.refused_below:08x} is refused: its order is below the floor. "
@@ -83,7 +90,7 @@ def _warnings(intake: Intake, wall_ns: int, gaps: int) -> list[str]:
 
 
 def _streams(gaps: Gaps) -> list[dict[str, Any]]:
-    out = []
+    out: list[dict[str, Any]] = []
     for key, one in reversed(gaps.streams.items()):
         counts = one.counts()
         if len(out) < STREAMS_TOLD and (counts.missing or gaps.named(one)):

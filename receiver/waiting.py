@@ -31,6 +31,8 @@ class Waiting:
         """
         self.session: int | None = None
         """The one session whose frames wait."""
+        self.since = 0.0
+        """When its first frame came [s, monotonic]."""
         self._refused = refused
         self._most = most_bytes
         self._frames: deque[bytes] = deque()
@@ -44,7 +46,7 @@ class Waiting:
     def keep(self, session: int, datagram: bytes | memoryview, now: float) -> None:
         """Keep a frame, or count it as refused where another session has the ring."""
         if self.session is None:
-            self.session = session
+            self.session, self.since = session, now
         if session != self.session:
             self._refused[Reason.SESSION] += 1
             return

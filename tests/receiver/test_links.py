@@ -225,6 +225,20 @@ def test_a_request_is_left_and_taken_once(tmp_path: Path) -> None:
         floors.request_accept(tmp_path)
 
 
+def test_frames_without_a_link_that_opens_are_told(pair: Pair) -> None:
+    """A sender that was given another receiver's keys is said to be one after three seconds, and not before."""
+    sender, low = Sender(pair), Low(pair)
+    stream = sender.stream()
+    for number in range(5):
+        low.take(*sender.shards(stream, number))
+        assert bool(low.status()["warnings"]) is (number > 3), number
+        low.wait(1.0)
+    assert f"{sender.session:08x}" in low.status()["warnings"][0]
+    low.take(sender.link())
+    assert low.status()["warnings"] == []
+    assert len(low.arrivals) == 5
+
+
 def test_another_kind_of_key_signs_no_link(pair: Pair) -> None:
     """The high side's `sign` key is in the same bundle and is not believed here."""
     link = announce.make_link(7, 1000, 0, bytes(32), pair.own.public, keys.load(pair.high, "sign"))
