@@ -11,8 +11,10 @@ exception, becomes the quality below, with the exception code beside it in `nati
     10 path unavailable  11 no reply    Bad_CommunicationError: the gateway is there, the device behind it is not
      4 failure  8 parity, and others    Bad_DeviceFailure
 
-Silence and a lost connection are the whole device's (`AssetError`); the poller closes and opens again. pymodbus itself
-neither repeats nor reconnects (`retries=0`, `reconnect_delay=0`), and no call is wrapped in a shorter wait.
+Silence, and a connection lost while a reply is awaited, are the whole device's (`AssetError`); the poller closes and
+opens again. A device that hung up between two passes, as many do to a slow master, is connected to again at once.
+pymodbus itself neither repeats nor reconnects (`retries=0`, `reconnect_delay=0`), and no call is wrapped in a shorter
+wait.
 """
 
 from __future__ import annotations
@@ -77,6 +79,8 @@ class ModbusCollector(Collector):
         self._identity = Identity()
         self._identify = self.config.identify
         self._asking = False
+        self._left = False
+        """The device hung up between two passes, as many do when nothing was asked for a while."""
         self._begin()
 
     def _begin(self) -> None:
@@ -104,6 +108,8 @@ class ModbusCollector(Collector):
             self._identity = await self._ask_identity()
 
     async def read(self, scan: Scan) -> Columns:
+        if self._left:
+            await self._connect()
         blocks = self._blocks[_key(scan)]
         begun = self.clock()
         reads = blocks.due(begun)
@@ -119,7 +125,7 @@ class ModbusCollector(Collector):
         return concat(parts)
 
     async def close(self) -> None:
-        client, self._client = self._client, None
+        client, self._client, self._left = self._client, None, False
         if client is not None:
             client.close()
             await asyncio.sleep(0)  # the transport closes its socket on the loop's next turn
@@ -134,7 +140,7 @@ class ModbusCollector(Collector):
         return self._identity
 
     async def _connect(self) -> None:
-        config = self.config
+        config, self._left = self.config, False
         self._client = client = AsyncModbusTcpClient(
             config.host,
             port=config.port,
@@ -155,8 +161,10 @@ class ModbusCollector(Collector):
 
     def _on_connection(self, up: bool) -> None:
         """Without this a request that is under way would wait out its time when the connection is lost."""
-        if not up:
+        if not up and self._asking:
             self._fail(ConnectionException("connection lost"))
+        elif not up:
+            self._left = True
 
     def _tolerant(self, take: Callable[..., int]) -> Callable[..., int]:
         """pymodbus raises out of the transport at a reply it cannot read, and asyncio then drops the connection."""

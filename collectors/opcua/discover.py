@@ -15,7 +15,7 @@ from asyncua import ua
 from collectors.base import Draft
 from collectors.opcua.address import NodeAddress, parse, path_of
 from collectors.opcua.facts import learn
-from collectors.opcua.session import Session
+from collectors.opcua.session import Session, attribute
 
 MOST_NODES = 20_000
 """Nodes looked at before the browse stops: what is larger is better typed for the part that matters."""
@@ -35,7 +35,7 @@ async def draft(session: Session) -> Draft:
     found, notes = await _variables(session)
     ids = dict(enumerate(found.values()))
     about = await learn(session, {key: node for key, (node, _) in ids.items()}, lambda: 0)
-    levels = await session.read([(node, ua.AttributeIds.UserAccessLevel) for node, _ in ids.values()])
+    levels = await session.read([attribute(node, ua.AttributeIds.UserAccessLevel) for node, _ in ids.values()])
     tags: list[Mapping[str, Any]] = []
     used: set[str] = set()
     for key, (node, steps) in ids.items():

@@ -20,7 +20,7 @@ from collectors.opcua import units
 from collectors.opcua.address import PathAddress
 from collectors.opcua.config import Node
 from collectors.opcua.decode import TYPE_OF
-from collectors.opcua.session import Session
+from collectors.opcua.session import Session, attribute
 from protocol.sample import Quality
 
 _PROPERTIES = ("EngineeringUnits", "EURange", "EnumStrings", "EnumValues", "FalseState", "TrueState")
@@ -60,7 +60,7 @@ async def resolve(session: Session, nodes: Sequence[Node]) -> dict[int, Any]:
 async def learn(session: Session, ids: Mapping[int, Any], clock: Callable[[], int]) -> dict[int, About]:
     """First value and facts of each node, by the key it is given under."""
     attributes = (ua.AttributeIds.DataType, ua.AttributeIds.Description, ua.AttributeIds.Value)
-    answers = await session.read([(node, attribute) for node in ids.values() for attribute in attributes])
+    answers = await session.read([attribute(node, which) for node in ids.values() for which in attributes])
     read_ns = clock()
     plain = {key: tuple(answers[3 * at : 3 * at + 3]) for at, key in enumerate(ids)}
     own = {key: _content(data_type) for key, (data_type, _, _) in plain.items()}
@@ -93,7 +93,7 @@ async def _properties(session: Session, nodes: Sequence[Any]) -> list[dict[str, 
         for reference in held
         if reference.BrowseName.Name in _PROPERTIES
     ]
-    values = await session.read([(node, ua.AttributeIds.Value) for _, _, node in wanted])
+    values = await session.read([attribute(node) for _, _, node in wanted])
     out: list[dict[str, Any]] = [{} for _ in nodes]
     for (at, name, _), value in zip(wanted, values, strict=True):
         content = _content(value)
@@ -104,17 +104,25 @@ async def _properties(session: Session, nodes: Sequence[Any]) -> list[dict[str, 
 
 def _facts(data_type: Any, description: Any, value: Any, properties: Mapping[str, Any]) -> Facts:
     text = _content(description)
-    unit, span = properties.get("EngineeringUnits"), properties.get("EURange")
+    unit = properties.get("EngineeringUnits")
+    low, high = _range(properties.get("EURange"))
     return Facts(
         type=type_of(value, data_type),
         unit=units.ucum(unit.NamespaceUri, unit.UnitId, unit.DisplayName.Text)
         if isinstance(unit, ua.EUInformation)
         else None,
         description=text.Text if isinstance(text, ua.LocalizedText) else None,
-        low=float(span.Low) if isinstance(span, ua.Range) else None,
-        high=float(span.High) if isinstance(span, ua.Range) else None,
+        low=low,
+        high=high,
         states=_states(properties),
     )
+
+
+def _range(span: Any) -> tuple[float | None, float | None]:
+    """Low and high of a Range; nothing where they are equal, which servers say for "not set"."""
+    if not isinstance(span, ua.Range) or not span.Low < span.High:
+        return None, None
+    return float(span.Low), float(span.High)
 
 
 def _states(properties: Mapping[str, Any]) -> tuple[str, ...]:

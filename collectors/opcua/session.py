@@ -42,6 +42,9 @@ APPLICATION_URI = "urn:checkvalve:collector"
 SESSION_MS = 60_000
 """How long a server keeps the session of a collector that is gone [ms]: small ones have room for a handful."""
 
+MOST_PAGES = 10_000
+"""Most replies to the browse of one node; a server may give one reference a reply, or never come to an end."""
+
 CLOSE_S = 2.0
 """Longest polite goodbye [s]."""
 
@@ -113,7 +116,7 @@ class Session:
         about = [ua.ObjectIds.Server_NamespaceArray, *_LIMITS.values()]
         if self._config.describe:
             about += _BUILD
-        spaces, *rest = await self.read([(ua.NodeId(ua.Int32(number)), ua.AttributeIds.Value) for number in about])
+        spaces, *rest = await self.read([attribute(ua.NodeId(ua.Int32(number))) for number in about])
         self.namespaces = [str(uri) for uri in spaces.Value.Value or ()]
         for name, limit in zip(_LIMITS, rest, strict=False):
             most = limit.Value.Value
@@ -127,27 +130,26 @@ class Session:
         """Say goodbye if anybody listens, and drop the connection; never raises."""
         if self.lost:
             self.services._set_state(SessionState.CLOSED)  # no goodbye to nobody
-        with suppress(Exception):
-            await asyncio.wait_for(self._client.disconnect(), CLOSE_S)
-        publishing = self.services._publish_task
-        if publishing is not None:
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
-        for connection in self._connections:
-            if connection.transport is not None:
-                connection.transport.abort()
+        try:
+            with suppress(Exception):
+                await asyncio.wait_for(self._client.disconnect(), CLOSE_S)
+        finally:
+            if self.services._publish_task is not None:
+                self.services._publish_task.cancel()
+            for connection in self._connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
         await asyncio.sleep(0)  # a transport closes its socket on the loop's next turn
 
-    async def read(self, what: Sequence[tuple[Any, Any]]) -> list[Any]:
-        """DataValues of (node id, attribute); source and server time with each. One that cannot be decoded is bad."""
+    async def read(self, wanted: Sequence[Any]) -> list[Any]:
+        """A DataValue for each `attribute`, with source and server time; bad for one that cannot be decoded."""
 
-        async def call(part: Sequence[tuple[Any, Any]]) -> list[Any]:
-            wanted = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node, attribute in part]
-            parameters = ua.ReadParameters(MaxAge=0, TimestampsToReturn=ua.TimestampsToReturn.Both, NodesToRead=wanted)
-            return list(await self.services.read(parameters))
+        async def call(part: Sequence[Any]) -> list[Any]:
+            both = ua.TimestampsToReturn.Both
+            return list(await self.services.read(ua.ReadParameters(TimestampsToReturn=both, NodesToRead=list(part))))
 
         unreadable = ua.DataValue(StatusCode=ua.StatusCode(ua.UInt32(Quality.BAD_DECODING)))
-        return await self._in_chunks("read", what, call, unreadable)
+        return await self._in_chunks("read", wanted, call, unreadable)
 
     async def translate(self, paths: Sequence[Sequence[tuple[int, str]]]) -> list[Any]:
         """Node id at the end of each path of (namespace, browse name) from the root folder; a StatusCode if none is."""
@@ -262,12 +264,14 @@ class Session:
     async def _whole(self, result: Any) -> list[Any]:
         """All references of a browse, also those that did not fit its first reply."""
         found = list(result.References or ())
-        while result.ContinuationPoint:
+        for _ in range(MOST_PAGES):
+            if not result.ContinuationPoint:
+                return found
             with self.in_words("browse"):
                 parameters = ua.BrowseNextParameters(ContinuationPoints=[result.ContinuationPoint])
                 (result,) = await self.services.browse_next(parameters)
             found += result.References or ()
-        return found
+        raise self.trouble("browse", f"no end after {MOST_PAGES} replies", Quality.BAD_DECODING)
 
     async def _secure(self) -> None:
         """Security and user, as configured."""
@@ -288,6 +292,11 @@ class Session:
 
     async def _on_lost(self, error: Exception) -> None:
         self._lost = f"connection lost ({str(error) or type(error).__name__})"
+
+
+def attribute(node: Any, which: int = ua.AttributeIds.Value) -> Any:
+    """What `Session.read` wants to know of a node; may be kept and used again."""
+    return ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds(which))
 
 
 def _relative(path: Sequence[tuple[int, str]]) -> Any:

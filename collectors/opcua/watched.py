@@ -21,7 +21,7 @@ from collectors.base import Facts
 from collectors.opcua.config import Node, Watch
 from collectors.opcua.decode import Decoder
 from collectors.opcua.facts import learn, resolve
-from collectors.opcua.session import Session
+from collectors.opcua.session import Session, attribute
 from collectors.opcua.subscription import Subscription
 from protocol.errors import AssetError
 from protocol.sample import Columns, Quality
@@ -52,7 +52,8 @@ class Watched:
     ) -> None:
         self._session, self._clock, self._facts = session, clock, facts
         self._nodes = {node.number: node for node in watch.nodes}
-        self._ids: dict[int, Any] = {}
+        self._asked: dict[int, Any] = {}
+        """What a read of every node that was found asks for."""
         self._failed: dict[int, int] = {}
         """StatusCode of the nodes that were not found, or not taken into the subscription."""
         self._again_ns = 0
@@ -110,11 +111,13 @@ class Watched:
         if self._subscription is not None:
             for number, quality in failed.items():
                 self._decoder.fail(wanted[number], quality, self._clock())
-        self._ids |= {number: node for number, node in ids.items() if number not in failed}
+        self._asked |= {number: attribute(node) for number, node in ids.items() if number not in failed}
         self._failed = {number: code for number, code in self._failed.items() if number not in wanted} | failed
 
     def _drain(self, subscription: Subscription) -> None:
         for came in subscription.drain():
+            if came.number not in self._nodes:
+                continue  # a handle that was never given out
             first = self._first.pop(came.number, None)
             if first is None or came.overflow or not _same(first, came.value):
                 self._decoder.add(self._nodes[came.number], came.value, came.read_ns, overflow=came.overflow)
@@ -136,9 +139,9 @@ class Watched:
     async def _poll(self, *, overflow: bool) -> None:
         """Read every node that was found."""
         begun = self._clock()
-        values = await self._session.read([(node, ua.AttributeIds.Value) for node in self._ids.values()])
+        values = await self._session.read(list(self._asked.values()))
         read_ns = (begun + self._clock()) // 2
-        for number, value in zip(self._ids, values, strict=True):
+        for number, value in zip(self._asked, values, strict=True):
             self._decoder.add(self._nodes[number], value, read_ns, overflow=overflow)
 
 

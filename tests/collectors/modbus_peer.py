@@ -125,10 +125,14 @@ class Peer:
         self.release.set()
         self._server.close()
         tasks = [task for task in self._serving.values() if task]
-        for writer in self._serving:
-            writer.transport.abort()
+        self.hang_up()
         await asyncio.gather(*tasks)
         await self._server.wait_closed()
+
+    def hang_up(self) -> None:
+        """Close every connection, and go on listening."""
+        for writer in self._serving:
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.base import Device, numbered
@@ -15,6 +15,8 @@ from collectors.modbus.config import load
 from collectors.modbus.decode import Decoder, Outcome, text_of
 from collectors.modbus.plan import reads
 from protocol.sample import NO_TIME, Columns, Quality, Row
+
+LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 
 FORMATS = {
     "int16": ("h", st.integers(-(2**15), 2**15 - 1)),
@@ -69,6 +71,7 @@ def same(got: object, wanted: object) -> bool:
 
 @pytest.mark.parametrize(("words", "swap"), ORDERS)
 @pytest.mark.parametrize("kind", FORMATS)
+@LAW
 @given(data=st.data())
 def test_every_type_in_every_order_agrees_with_struct(kind: str, words: str, swap: bool, data: st.DataObject) -> None:
     """A value that was packed in a device's order comes out as it went in."""
@@ -84,6 +87,7 @@ def test_every_type_in_every_order_agrees_with_struct(kind: str, words: str, swa
     assert (row.quality, row.native, row.time_ns, row.other_ns) == (0, 0, 7, NO_TIME)
 
 
+@LAW
 @given(
     st.lists(
         st.sampled_from(sorted(FORMATS)).flatmap(
@@ -108,6 +112,7 @@ def test_a_mixed_block_decodes_as_its_values_do_singly(fields: list[tuple[str, f
         assert same(rows[number].value, signed), tags[number]
 
 
+@LAW
 @given(st.integers(0, 9999), st.integers(0, 99_999_999), st.booleans(), st.booleans())
 def test_decimal_digits_are_read_as_decimal(small: int, large: int, little: bool, swap: bool) -> None:
     """Four digits a register, in any order."""
@@ -133,6 +138,7 @@ def test_a_digit_above_nine_is_bad_and_costs_only_itself() -> None:
     assert (rows[1].value, rows[1].quality) == (1234, Quality.GOOD)
 
 
+@LAW
 @given(st.integers(0, 65535), st.booleans())
 def test_each_bit_of_a_register_is_itself(register: int, swap: bool) -> None:
     """Bit 0 is the least significant one, and sixteen of them in a row run on into the next register."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.base import Device, numbered
 from collectors.modbus.collector import ModbusCollector
 from collectors.modbus.config import Config, load
 from collectors.modbus.plan import Read, reads
+
+LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 
 TYPES = {"uint16": 1, "float32": 2, "float64": 4}
 
@@ -36,6 +38,7 @@ def planned(places: list[tuple[str, int, str]], **settings: Any) -> tuple[Config
     return config, reads(config.scans[0], config)
 
 
+@LAW
 @given(TAGS, st.integers(0, 20), st.integers(4, 125), st.integers(1, 2000))
 def test_every_value_is_whole_in_exactly_one_read(
     places: list[tuple[str, int, str]], gap: int, registers: int, bits: int
@@ -49,6 +52,7 @@ def test_every_value_is_whole_in_exactly_one_read(
         assert all(read.start <= item.address and item.end <= read.start + read.count for item in read.items)
 
 
+@LAW
 @given(TAGS)
 def test_without_a_gap_no_address_is_read_that_nobody_asked_for(places: list[tuple[str, int, str]]) -> None:
     """An address that is not in the list can be one that must not be read."""
@@ -57,6 +61,7 @@ def test_without_a_gap_no_address_is_read_that_nobody_asked_for(places: list[tup
     assert {(read.table.value, read.start + i) for read in plan for i in range(read.count)} == wanted
 
 
+@LAW
 @given(TAGS, st.integers(1, 20))
 def test_a_gap_is_never_wider_than_allowed(places: list[tuple[str, int, str]], gap: int) -> None:
     """Between two values of a read lie at most `max_gap` addresses."""
@@ -68,6 +73,7 @@ def test_a_gap_is_never_wider_than_allowed(places: list[tuple[str, int, str]], g
             end = max(end, item.end)
 
 
+@LAW
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=9, unique=True), st.integers(0, 4), st.integers(1, 12))
 def test_no_plan_with_fewer_reads_exists(addresses: list[int], gap: int, limit: int) -> None:
     """Compared with trying every way to cut the sorted addresses."""

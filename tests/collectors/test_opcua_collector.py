@@ -422,6 +422,36 @@ def test_a_cut_connection_ends_the_device_at_once_and_it_comes_back(peer: UaPeer
     run(main())
 
 
+def test_what_came_before_the_connection_was_lost_is_handed_out_first(peer: UaPeer) -> None:
+    """The rows, and only then the error."""
+
+    async def main() -> None:
+        async with Wire(peer.port) as wire:
+            made = device(wire.url, text_tags("level15"), every=0.05)
+            plc = collector(made)
+            await plc.open()
+            session, subscription = plc._session, plc._watches[0]._subscription
+            assert session is not None
+            assert subscription is not None
+            await asyncio.wrap_future(peer.later(peer.put("level15", 16.0)))
+            deadline = time.monotonic() + 20
+            while not any(value.Value.Value == 16.0 for _, value, _ in subscription._waiting):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+            wire.cut()
+            while not session.lost:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+            rows = list((await plc.read(made.scans[0])).rows())
+            assert [row.value for row in rows] == [15.0, 16.0]
+            with pytest.raises(AssetError):
+                await plc.read(made.scans[0])
+            await plc.close()
+
+    run(main())
+    peer.write("level15", 15.0)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_server_that_freezes_is_noticed(peer: UaPeer, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The socket stands, but nothing comes: a poll times out, a subscription by its watchdog; closing does not hang."""
@@ -438,9 +468,12 @@ def test_a_server_that_freezes_is_noticed(peer: UaPeer, mode: str, monkeypatch: 
             error, _ = await failure(plc, made)
             assert severity(error.quality) == 2
             assert time.monotonic() - begun < 5
+            assert plc._session is not None
+            (connection,) = plc._session._connections
             closing = time.monotonic()
             await plc.close()
             assert time.monotonic() - closing < 3
+            assert connection.transport is None
             wire.open.set()
             await plc.open()
             assert latest(await plc.read(made.scans[0]))[0].value == 12.0

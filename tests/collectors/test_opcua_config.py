@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.base import Device, numbered
@@ -17,6 +17,8 @@ from collectors.opcua.address import Address, NodeAddress, PathAddress, parse, p
 from collectors.opcua.config import load, mistakes, requests
 from protocol import units as ucum
 from protocol.errors import ConfigError
+
+LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 
 GUID = "09087e75-8e5e-499b-954f-f2a9603db28a"
 TAG = {"name": "p", "at": "ns=2;s=Pump"}
@@ -72,6 +74,7 @@ def test_no_node_is_guessed(text: str) -> None:
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 
 
+@LAW
 @given(st.lists(st.tuples(st.integers(0, 65535), NAMES), max_size=5))
 def test_a_path_is_read_as_it_was_written(steps: list[tuple[int, str]]) -> None:
     """Whatever signs its names have."""
