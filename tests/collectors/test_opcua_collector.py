@@ -714,3 +714,10 @@ def test_a_subscription_that_the_server_ends_is_an_asset_error(peer: UaPeer) -> 
         await plc.close()
 
     run(main())
+
+
+def test_only_a_subscription_notifies() -> None:
+    """A polled server is held to its period, as any other polled device."""
+    heard, polled = (device("opc.tcp://h", text_tags("x"), mode=mode) for mode in MODES)
+    assert OpcUaCollector.notifies(heard)
+    assert not OpcUaCollector.notifies(polled)
