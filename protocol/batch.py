@@ -97,7 +97,7 @@ def from_wire(body: Mapping[str, Any]) -> Columns:
     """The columns of a body, in their order, in arrays of the caller's own.
 
     Raises:
-        FrameError: (BODY) anything that `to_wire` does not make; never another exception, whatever the body holds.
+        FrameError: (BODY) it cannot be read whole; never another exception, whatever the body holds.
     """
     count = number(body.get("n"), 0, BATCH_ROWS)
     if not count:
