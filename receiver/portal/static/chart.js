@@ -56,14 +56,14 @@ export class Chart {
         ...this.size,
         ms: 1,
         legend: { show: false },
-        padding: [10, 12, 0, 0],
+        padding: [10, 26, 0, 0],
         cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
         scales: { x: { time: true, range: () => this.range }, y: { range: (u, low, high) => this.scale(low, high) } },
         series: [
           {},
           { paths, stroke: "transparent", width: 0, points: { show: false } },
           { paths, stroke: "transparent", width: 0, points: { show: false } },
-          { paths, stroke: paint.line, width: 1.6, points: { show: (u) => u.data[0].length < 80, size: 4, fill: paint.line } },
+          { paths, stroke: paint.line, width: 1.6, points: { show: (u) => u.data[0].length < 80, filter: () => this.sampled(), size: 4, fill: paint.line } },
         ],
         bands: [{ series: [2, 1], fill: paint.span }],
         axes: [
@@ -127,6 +127,12 @@ export class Chart {
     const torn = this.held.curve.holes.some((hole) => (hole.to_ms ?? Infinity) > at.at(-1));
     if (until === null || torn || last === null || last === undefined || until <= at.at(-1)) return [at, low, high, mean];
     return [[...at, until], [...low, last], [...high, last], [...mean, last]];
+  }
+
+  // Points that stand for samples; the others only hold a value.
+  sampled() {
+    const { count = [] } = this.held.curve;
+    return [...count.keys()].filter((at) => count[at] > 0);
   }
 
   // Show a curve as `/api/trend` sends it, over [from, to] in ms.

@@ -23,7 +23,7 @@ let asked = 0;
 let fetched = -Infinity;
 let drawn = 0;
 let gapsSeen = "";
-let last = {};
+let last = null;
 
 // A tag that is sent on change holds its value until the next sample: it is drawn in steps, and on to this moment.
 const holds = "holds" in one("#now").dataset;
@@ -161,7 +161,8 @@ function values(rows) {
   for (const row of rows) {
     const [, time, value, code, words] = row;
     // Told once more, or only renewed: no new sample.
-    const again = time === last.time || (holds && value === last.value && code === last.code);
+    const known = last === null ? holds : time === last.time;
+    const again = known || (holds && value === last.value && code === last.code);
     last = { time, value, code };
     line.take(row);
     say(one('[data-sum="last"]'), `${written(line.tag, value)} ${unit}`.trim());
