@@ -55,6 +55,10 @@ BASE_TAG = 1 << 26
 """Bit of attribute 6 that says the symbol is no alias."""
 
 
+READ_ONLY = b"\x02"
+"""Attribute 10, external access: nothing here can be written."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What the controller says of itself (volume 1, 5-2)."""
@@ -341,5 +345,5 @@ def _symbol_attributes(tag: Tag) -> dict[int, bytes]:
         7: struct.pack("<H", size),
         8: struct.pack("<3I", *dims),
         9: b"\0",
-        10: b"\0",
+        10: READ_ONLY,
     }

@@ -23,9 +23,9 @@ from typing import Any, ClassVar, TypeVar
 from pycomm3 import PycommError
 
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
-from collectors.enip import browse, config, decode
+from collectors.enip import batch, browse, config, decode
 from collectors.enip import plan as planning
-from collectors.enip.driver import TYPE_CHANGED, Depth, Driver
+from collectors.enip.driver import Depth, Driver
 from collectors.enip.symbols import Symbols
 from collectors.guard import Guard, WriteRefused
 from protocol.errors import AssetError
@@ -53,7 +53,7 @@ class LogixCollector(Collector):
         self._driver: Driver | None = None
         self._symbols = Symbols({})
         self._changes: bytes | None = None
-        self._plans: dict[tuple[int, ...], decode.Plan] = {}
+        self._plans: dict[tuple[int, ...], tuple[decode.Plan, batch.Batch]] = {}
         self._apart: frozenset[str] = frozenset()
         self._facts: dict[int, Facts] = {}
         self._identity = Identity()
@@ -72,8 +72,8 @@ class LogixCollector(Collector):
     async def open(self) -> None:
         """Connect and learn the tags. Raises AssetError."""
         await self.close()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"enip-{self.device.name}")
-        await self._run(self._enter)
+        pool = self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"enip-{self.device.name}")
+        await self._run(lambda: self._enter(pool))
 
     async def read(self, scan: Scan) -> Columns:
         """One pass. Raises AssetError for the whole device."""
@@ -121,8 +121,8 @@ class LogixCollector(Collector):
 
     # -- in the thread
 
-    def _enter(self) -> None:
-        """Open at the greatest depth that the device bears."""
+    def _enter(self, pool: ThreadPoolExecutor) -> None:
+        """Open at the greatest depth that the device bears; `pool` is no longer ours if the opening was given up."""
         depths = [Depth.LIST] * self._config.browse + [Depth.NAME, Depth.NOTHING]
         first: Exception | None = None
         for depth in depths:
@@ -133,19 +133,24 @@ class LogixCollector(Collector):
                 depth=depth,
                 programs=self._config.programs,
             )
+            if self._pool is not pool:
+                return
             self._driver = driver
             try:
                 driver.enter()
+                if self._pool is not pool:
+                    driver.leave()
+                    return
                 self._learn(driver)
             except WriteRefused as error:
-                self._drop()
+                self._drop(driver)
                 raise _asset_error(error) from error
             except Exception as error:  # noqa: BLE001 - the library raises nearly anything on replies it cannot read
-                self._drop()
+                self._drop(driver)
                 first = first or error
                 if not driver.transport.answered or _is_timeout(error):
                     break  # nobody there, or too slow: asking for less does not help
-                _log.warning("%s: opened with less (%s): %s", self.device.name, depth.name.lower(), error)
+                _log.warning("%s: not readable by %s, asking for less: %s", self.device.name, depth.name.lower(), error)
             else:
                 self._identity = _identity(driver.info)
                 return
@@ -186,35 +191,41 @@ class LogixCollector(Collector):
                     raise AssetError("the program is being changed", quality=Quality.BAD_DEVICE_FAILURE)
             return concat(parts)
         except AssetError:
-            self._drop()
+            self._drop(driver)
             raise
         except Exception as error:
-            self._drop()
+            self._drop(driver)
             raise _asset_error(error) from error
 
     def _read(self, driver: Driver, scan: Scan) -> list[Columns]:
         """Ask for the scan's tags, and once more for members of structures that cannot be read whole."""
-        plan = self._plan(scan)
+        plan, prepared = self._plan(driver, scan)
         before = self.clock()
-        answers = driver.read_all([ask.text for ask in plan.asks])
-        statuses = driver.statuses
+        try:
+            answers = batch.read(driver, prepared)
+        except batch.NoPackets:
+            driver.singly()
+            self._plans.clear()
+            return self._read(driver, scan)
         time_ns = (before + self.clock()) // 2
-        refused = [place for place, ask in enumerate(plan.asks) if ask.parent and answers[place].error is not None]
+        refused = [place for place, ask in enumerate(plan.asks) if ask.parent and answers[place].status]
         if refused:
             self._apart |= {plan.asks[place].parent for place in refused}
             self._plans.clear()
             return self._read(driver, scan)
-        gone = plan.lost or any(status in decode.GONE or status == TYPE_CHANGED for status in statuses.values())
+        gone = plan.lost or any(status in decode.GONE or status == batch.TYPE_CHANGED for _, status in answers)
         if gone and self._changes is None and self.clock() - self._renewed_ns > RENEW_NS:
             self._renew(driver)
             return self._read(driver, scan)
-        return [*decode.rows(plan.asks, answers, statuses, time_ns), decode.lost_rows(plan.lost, time_ns)]
+        return [*decode.rows(plan.asks, answers, time_ns), decode.lost_rows(plan.lost, time_ns)]
 
-    def _plan(self, scan: Scan) -> decode.Plan:
+    def _plan(self, driver: Driver, scan: Scan) -> tuple[decode.Plan, batch.Batch]:
+        """What the scan asks, prepared when it is first read after the tag list was."""
         key = tuple(point.number for point in scan.points)
         if key not in self._plans:
             items = [self._items[number] for number in key]
-            self._plans[key] = decode.plan(items, self._symbols, whole=self._config.whole, apart=self._apart)
+            plan = decode.plan(items, self._symbols, whole=self._config.whole, apart=self._apart)
+            self._plans[key] = plan, batch.prepare(driver, [ask.text for ask in plan.asks])
         return self._plans[key]
 
     def _renew(self, driver: Driver) -> None:
@@ -236,14 +247,14 @@ class LogixCollector(Collector):
                 self._learn(driver)
             return browse.draft(driver.tags)
         except Exception as error:
-            self._drop()
+            self._drop(driver)
             raise _asset_error(error) from error
 
-    def _drop(self) -> None:
-        """Throw the driver away; nothing is said to a device that did not answer as it should."""
-        driver, self._driver = self._driver, None
-        if driver is not None:
-            driver.transport.close()
+    def _drop(self, driver: Driver) -> None:
+        """Throw a driver away; nothing is said to a device that did not answer as it should."""
+        if self._driver is driver:
+            self._driver = None
+        driver.transport.close()
 
 
 def _identity(told: Mapping[str, Any]) -> Identity:

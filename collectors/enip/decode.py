@@ -10,7 +10,7 @@ than its members asked for one by one (`MEMBER_BYTES` each).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -225,13 +225,13 @@ def column_type(item: Item, meaning: Meaning) -> str:
     return wanted
 
 
-def rows(asks: Sequence[Ask], answers: Sequence[Any], statuses: Mapping[int, int], time_ns: int) -> list[Columns]:
+def rows(asks: Sequence[Ask], answers: Sequence[tuple[Any, int]], time_ns: int) -> list[Columns]:
     """Columns of what came back; an answer without a value becomes rows of kind NONE.
 
     Args:
         asks: What was asked.
-        answers: The library's answers, in the same order: `.value`, `.error`.
-        statuses: CIP general status of those that failed, by place; negative where the answer itself is unfit.
+        answers: Value and status of each, in the same order; a status is 0, a CIP general status, or negative where
+            the answer is there but unfit.
         time_ns: When the values were true [ns since 1970 UTC].
     """
     parts: list[Columns] = []
@@ -239,19 +239,18 @@ def rows(asks: Sequence[Ask], answers: Sequence[Any], statuses: Mapping[int, int
     values: list[Value] = []
     qualities: list[int] = []
     natives: list[int] = []
-    for place, (ask, answer) in enumerate(zip(asks, answers, strict=True)):
+    for ask, (value, status) in zip(asks, answers, strict=True):
         for take in ask.takes:
             many, quality, native = len(take.numbers) > 1, 0, 0
             try:
-                if answer.error is not None:
+                if status:
                     raise LookupError
-                got = take.of(answer.value)
+                got = take.of(value)
                 if many and len(take.numbers) >= PACKED and kind_of(take.type) in ("int", "float"):
                     parts.append(columns(np.arange(take.numbers.start, take.numbers.stop), time_ns, _array(take, got)))
                     continue
                 made = [take.convert(one) for one in got] if many else [take.convert(got)]
             except (LookupError, TypeError, ValueError, OverflowError):
-                status = statuses.get(place, -1)
                 native = max(status, 0)
                 quality = QUALITIES.get(status, Quality.BAD_DECODING if status <= 0 else Quality.BAD_DEVICE_FAILURE)
                 made = [None] * len(take.numbers)

@@ -6,8 +6,6 @@ What is changed, and why:
     _sock       the library's socket waits 5 s for each 256 bytes, and spins for ever on a connection that is closed in
                 the middle of a reply; ours has one deadline a reply and ends
     _receive    the reply must be to this request: command, encapsulation status, sequence number, service
-    send        keeps the CIP status of each tag as a number (the library gives a text, not always with the number in
-                it), and refuses a value whose type is no longer the one that was uploaded
 
 Connections are never repaired: after any failure the driver is thrown away (the library's own state cannot be trusted
 then; ottowayi/pycomm3#103). Blocking; it lives in one thread a device.
@@ -23,7 +21,7 @@ import logging
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -53,9 +51,6 @@ CHANGE_COUNTS = struct.pack("<6H", 5, 1, 2, 3, 4, 10)
 
 STRING_HANDLE = 0x0FCE
 """Handle of the predefined STRING: 4 bytes length, 82 of text, 2 of padding."""
-
-TYPE_CHANGED = -1
-"""In place of a CIP status: the reply bore another type than the tag list."""
 
 
 class Depth(IntEnum):
@@ -157,10 +152,7 @@ class Driver(LogixDriver):
             self._cfg["extended forward open"], self._cfg["connection_size"] = False, SMALL
         self.transport = self._sock = Transport(timeout_s)
         self.guard = guard
-        self.statuses: dict[int, int] = {}
-        """General status (or TYPE_CHANGED) of the tags of the last `read_all` that failed, by place."""
         self._asked = b""
-        self._last_status = 0
         self._upload_until: float | None = None
 
     # -- what the collector calls
@@ -188,13 +180,13 @@ class Driver(LogixDriver):
             self.close()
         self.transport.close()
 
-    def read_all(self, names: Sequence[str]) -> list[Any]:
-        """The library's read, always a list: `Tag(tag, value, type, error)` for each name."""
-        self.statuses = {}
-        if not names:
-            return []
-        out = self.read(*names)
-        return [out] if len(names) == 1 else out
+    def exchange(self, request: Any) -> Any:
+        """Send one request of the library's by the connection; its response, `data` and `service_status` in it."""
+        return self.send(request)
+
+    def singly(self) -> None:
+        """From now on one request a tag: this device knows no packets of several."""
+        self._micro800 = True
 
     def change_counts(self) -> bytes | None:
         """What moves when the tag list may be another one; None where the device does not tell."""
@@ -242,7 +234,7 @@ class Driver(LogixDriver):
             segments += [LogicalSegment(0 if last else one, "member_id") for one in step.index]
         request = SendUnitDataRequestPacket(self._sequence)
         request.add(b"\x4c", PADDED_EPATH.encode(segments, length=True), b"\x01\x00")
-        response = super().send(request)
+        response = self.send(request)
         return bytes(response.data[:4]) if response and len(response.data) >= 2 else None
 
     # -- what the library calls
@@ -282,42 +274,15 @@ class Driver(LogixDriver):
         (status,) = struct.unpack_from("<I", reply, 8)
         if status:
             raise CommError(f"the device answered with encapsulation status 0x{status:02x}")
-        if asked[:2] == b"\x70\x00":
-            if len(reply) < HEADER + 26 or reply[44:46] != asked[44:46] or reply[46] != asked[46] | 0x80:
-                raise CommError("the reply is to another request")
-            self._last_status = reply[48]
+        connected = asked[:2] == b"\x70\x00"
+        if connected and (len(reply) < HEADER + 26 or reply[44:46] != asked[44:46] or reply[46] != asked[46] | 0x80):
+            raise CommError("the reply is to another request")
         return reply
-
-    def send(self, request: Any) -> Any:
-        """One request and its reply, the status of each tag in it noted."""
-        response = super().send(request)
-        if request.type_ == "multi":
-            for one in response.responses:
-                self._note(one)
-        elif request.type_ == "read":
-            self._note(response)
-        return response
-
-    def _note(self, response: Any) -> None:
-        if not response:
-            status = response.service_status
-            self.statuses[response.request.request_id] = self._last_status if status is None else status
-        elif not _fits(response.data, response.request.tag_info):
-            response._error = "the reply bears another type than the tag list"
-            self.statuses[response.request.request_id] = TYPE_CHANGED
 
 
 def _spelled(name: str, place: Mapping[str, Any]) -> str:
     """The name as it was first spelled there: names do not distinguish case."""
     return next((one for one in place if one.lower() == name.lower()), name)
-
-
-def _fits(data: bytes, info: Mapping[str, Any]) -> bool:
-    """The type word of a reply is the one of the tag list."""
-    if info["tag_type"] == "struct":
-        return data[:4] == struct.pack("<HH", 0x02A0, info["data_type"]["template"]["structure_handle"])
-    code: int = DataTypes.get(info["data_type"]).code
-    return data[0] == code  # the second byte of a BOOL holds its bit
 
 
 _DTYPES = {

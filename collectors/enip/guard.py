@@ -20,6 +20,7 @@ volume 2 (2-3, 2-6 encapsulation); Rockwell Automation 1756-PM020 (services of t
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 TAG = -1
@@ -106,7 +107,13 @@ def _message(message: bytes) -> None:
         at += 4 + size
     if at != len(body):
         raise Refusal("encapsulation items that do not fill the message")
-    _request(items[1][2:] if command == SEND_UNIT_DATA else items[1], inside=False)
+    _cip(items[1][2:] if command == SEND_UNIT_DATA else items[1])
+
+
+@lru_cache(maxsize=512)
+def _cip(request: bytes) -> None:
+    """Refuse a request, or let it pass. A pass asks the same again and again: what passed once is remembered whole."""
+    _request(request, inside=False)
 
 
 def _request(request: bytes, *, inside: bool) -> None:

@@ -14,7 +14,6 @@ from enip_peer import asking, controller, device, reading, run
 from pycomm3.exceptions import ResponseError
 
 from collectors.enip.collector import LogixCollector
-from collectors.enip.driver import Driver
 from collectors.enip.guard import check
 from collectors.guard import WriteRefused
 from simulator.connections import chassis
@@ -100,7 +99,7 @@ def test_everything_the_collector_does_passes() -> None:
 
 def test_a_refusal_inside_the_collector_fails_the_pass_and_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the library to write by itself, the pass would fail as a whole and say why."""
-    monkeypatch.setattr(Driver, "read_all", lambda self, names: [self.write("One_DINT", 5)])
+    monkeypatch.setattr("collectors.enip.batch.read", lambda driver, batch: [driver.write("One_DINT", 5)])
 
     async def work() -> None:
         async with reading(asking("One_DINT")) as (server, reader):

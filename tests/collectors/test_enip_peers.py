@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from enip_peer import Reader, asking, device, reading, run
 
 from protocol.errors import AssetError
 from protocol.sample import Quality
-from simulator.cip import Request, Status
+from simulator.cip import CipError, Request, Status
+from simulator.connections import Connections
 from simulator.logix import Scope
 from simulator.logix_objects import Objects
 
@@ -163,6 +165,55 @@ def test_no_device_holds_the_collector(answer: Answer) -> None:
     assert took < 10
     assert error.quality in (Quality.BAD_TIMEOUT, Quality.BAD_COMMUNICATION, Quality.BAD_DECODING)
     assert str(error)
+
+
+MIXED = [
+    *asking("One_REAL", "Word.2", "Drives[1].Speed", "Drives[1].Hours", "Name", "NoSuch"),
+    {"at": "Profile[0]", "name": "profile", "count": 300},
+    {"at": "Flags[0]", "name": "flags", "count": 64},
+]
+
+
+def read_mixed() -> dict[str, Any]:
+    """Values of `MIXED`, read twice."""
+
+    async def work() -> dict[str, Any]:
+        async with reading(MIXED) as (_, reader):
+            first = await reader.values()
+            assert await reader.values() == first
+            return first
+
+    return run(work)
+
+
+def test_a_device_without_packets_is_asked_for_each_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Multiple Service is not supported, single requests give the same values."""
+    good = read_mixed()
+    assert good["profile[299]"] == 299 / 8
+
+    def unsupported(self: Objects, *_: Any) -> tuple[Status, bytes]:
+        raise CipError(Status.SERVICE_NOT_SUPPORTED)
+
+    monkeypatch.setattr(Objects, "_multiple", unsupported)
+    assert read_mixed() == good
+
+
+@pytest.mark.parametrize("room", [64, 120, 400])
+def test_values_that_did_not_fit_are_read_in_fragments(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """A device that grants 4000 bytes and answers in far less gives the same values."""
+    good = read_mixed()
+    multiple = Objects._multiple
+    fragment = Objects._read_tag
+
+    def cramped_multiple(self: Objects, asked: Request, connections: Connections) -> tuple[Status, bytes]:
+        return multiple(self, replace(asked, room=room), connections)
+
+    def cramped_read(self: Objects, asked: Request) -> tuple[Status, bytes]:
+        return fragment(self, replace(asked, room=min(asked.room, room)))
+
+    monkeypatch.setattr(Objects, "_multiple", cramped_multiple)
+    monkeypatch.setattr(Objects, "_read_tag", cramped_read)
+    assert read_mixed() == good
 
 
 def test_an_endless_tag_list_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
