@@ -117,11 +117,12 @@ def test_a_newer_start_of_the_packer_is_newer_than_any_number(tmp_path: Path) ->
     """Order is the packer's start first, then the block number: a late block of the old stream changes no value."""
     output = opened(tmp_path)
     output.take([block(stream(b"new-----", BOOT + 1), 0, batch([Row(0, T0, 5.0)]))], b"1")
-    output.take([block(stream(), 900, batch([Row(0, T0 + SECOND, 4.0)]), healed=True)], b"2")
+    late = batch([Row(0, T0, 4.0), Row(0, T0 + SECOND, 4.5)])
+    output.take([block(stream(), 900, late, healed=True)], b"2")
     door = Door(tmp_path, ALL)
     history, latest = told(door)
     assert latest["pump-7/pressure"].value == 5.0
-    assert [sample.value for sample in history["pump-7/pressure"]] == [5.0, 4.0]
+    assert [sample.value for sample in history["pump-7/pressure"]] == [4.0, 5.0, 4.5]
     output.close()
     door.close()
 
