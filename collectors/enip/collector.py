@@ -35,7 +35,7 @@ RENEW_NS = 60_000_000_000
 """Where a device tells no change counts, its tags are looked up again this long after one was not found [ns]."""
 
 _Result = TypeVar("_Result")
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("checkvalve.enip")
 
 
 class LogixCollector(Collector):
