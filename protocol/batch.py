@@ -156,7 +156,7 @@ def _read_kind(wire: Any, tag: Array, runs: Runs) -> tuple[Array, _Subsets]:
     """Each row's kind, and how many rows the kinds have; for two of them also where their runs lie."""
     each = read_each(wire, runs, np.uint8, max(Kind))
     if each is not None:
-        rows = np.bincount(each, runs.lengths, len(Kind)).astype(np.int64).tolist()[1:]
+        rows = [int(held) for held in np.bincount(each, runs.lengths, len(Kind)).tolist()[1:]]
         lengths = [runs.lengths[each == which] for which in _VALUED[:2]]
         within = [Runs(np.add.accumulate(one) - one, one) for one in lengths]
         return each.repeat(runs.lengths), ((rows[0], within[0]), (rows[1], within[1]), rows[2], rows[3])

@@ -126,6 +126,7 @@ def read_ints(wire: Wire, count: int) -> Array:
 
 
 _MIDDLE = -128
+_FEW = 512  # cells up to here are quicker turned over at once than plane by plane
 _CELL: dict[int, np.dtype[Any]] = {
     sign * width: np.dtype(f"{kind}{width}") for kind, sign in (("u", 1), ("i", -1)) for width in (1, 2, 4, 8)
 }
@@ -150,6 +151,8 @@ def cells(wire: Wire, width: int, count: int) -> Array:
     if size == 1:
         return raw.view(_CELL[width])
     split = raw.reshape(size, count)
+    if count <= _FEW:
+        return split.T.copy().view(f"<{_CELL[width].kind}{size}").ravel().astype(_CELL[width], copy=False)
     whole: Array = split[-1].astype(_CELL[size])
     for plane in split[-2::-1]:
         whole <<= 8
