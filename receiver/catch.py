@@ -14,9 +14,9 @@ import gc
 import signal
 import sys
 import time
-from collections.abc import Callable
 
 from protocol import keys
+from protocol.confine import Confinement, Mode, Role, confine
 from protocol.erasure import Code
 from protocol.errors import ConfigError
 from protocol.keys import PrivateKey, PublicKey
@@ -40,12 +40,12 @@ SWITCH = 0.001
 """A thread that wants the interpreter waits this long before it asks for it [s]; 5 ms is Python's own choice."""
 
 
-def run(config: ReceiverConfig, *, confine: Callable[[], None] | None = None) -> int:
+def run(config: ReceiverConfig, mode: Mode = Mode.ON) -> int:
     """Catch until SIGTERM or SIGINT; returns the exit code.
 
     Args:
         config: The low side's.
-        confine: Called once the socket is open and before anything is received: gives up what is not needed.
+        mode: How this process is confined once the socket is open and before anything is received.
 
     Raises:
         ConfigError: a key that is missing or wrong, an address that cannot be listened on.
@@ -53,7 +53,7 @@ def run(config: ReceiverConfig, *, confine: Callable[[], None] | None = None) ->
         StoreError: the disk fails.
     """
     own, signers = load_keys(config)
-    process = _Process(config, own, signers, confine)
+    process = _Process(config, own, signers, mode)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, process.stop)
     return process.run()
@@ -80,17 +80,17 @@ class _Process:
         config: ReceiverConfig,
         own: PrivateKey,
         signers: list[PublicKey],
-        confine: Callable[[], None] | None,
+        mode: Mode,
     ) -> None:
         code = Code()
         asked = config.inlet.buffer_mib << 20
-        self._inlet = Inlet(*config.inlet.listen, asked)  # from here on the kernel keeps what comes
+        self._inlet = Inlet(*config.inlet.listen, asked, pinned=True)  # from here on the kernel keeps what comes
         retention = config.retention
         ledger = Ledger(config.state, keep_s=retention.journal, most_bytes=retention.max_gb * 1e9, now=time.monotonic())
-        if confine is not None:
-            confine()
+        confinement = confine(Role.CATCHER, mode)
         self._writer = Writer(ledger, clock=time.monotonic, wall=time.time_ns)
-        self._writer.warnings = _found(self._inlet, asked, ledger)
+        self._writer.warnings = _found(self._inlet, asked, ledger, confinement)
+        self._confinement = confinement
         streams = {
             key: Stream.kept(held.ranges, held.classes, held.outlook) for key, held in ledger.accepted.streams.items()
         }
@@ -147,11 +147,13 @@ class _Process:
             self._intake.grant(self._writer.requests.popleft())
         self._writer.floors = self._intake.links.floors
         drops = self._inlet.kernel_drops
-        self._writer.show(picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns()))
+        told = picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns())
+        told["confined"], told["confinement"] = self._confinement.mode, self._confinement.text
+        self._writer.show(told)
 
 
-def _found(inlet: Inlet, asked: int, ledger: Ledger) -> tuple[str, ...]:
-    out = []
+def _found(inlet: Inlet, asked: int, ledger: Ledger, confinement: Confinement) -> tuple[str, ...]:
+    out = [] if confinement.mode in ("on", "strict") else [confinement.text]
     if inlet.buffer_bytes < asked:
         out.append(
             f"the receive buffer is {inlet.buffer_bytes >> 10} KiB of {asked >> 10} KiB asked: a pause may lose data. "

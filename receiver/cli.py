@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from protocol.confine import Mode
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 File = Annotated[Path, typer.Argument(help="The low side's configuration, receiver.toml.")]
@@ -23,6 +25,9 @@ def receive(
     file: File,
     check: Annotated[bool, typer.Option("--check", help="Name every mistake; start nothing.")] = False,
     only: Annotated[str | None, typer.Option(help="catch, publish, portal or an output's name alone.")] = None,
+    confine: Annotated[
+        Mode, typer.Option(help="The kernel ends catch if it ever sends; strict allows only what it was seen to use.")
+    ] = Mode.ON,
 ) -> None:
     """Catch what comes over the link, keep it, publish it."""
     if check:
@@ -34,7 +39,9 @@ def receive(
         return
     from receiver import main
 
-    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True)))
+    if confine == Mode.OFF:
+        typer.echo("catch is NOT CONFINED: --confine=off", err=True)
+    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True), mode=confine))
 
 
 @app.command()

@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 
+from protocol.confine import pin
 from protocol.errors import ConfigError, HeldError
 
 _RCVBUFFORCE, _RXQ_OVFL = 33, 40  # asm-generic/socket.h
@@ -26,12 +27,13 @@ _CONTROL = 2 * socket.CMSG_SPACE(_WORD.size)
 class Inlet:
     """Datagrams in, nothing out."""
 
-    def __init__(self, host: str, port: int, buffer_bytes: int) -> None:
+    def __init__(self, host: str, port: int, buffer_bytes: int, *, pinned: bool = False) -> None:
         """
         Args:
             host: IPv4 address of this machine, or a directed broadcast of its network.
             port: UDP port.
             buffer_bytes: Receive buffer asked for [bytes].
+            pinned: At the descriptor that the system-call filter names.
 
         Raises:
             ConfigError: the address is not this machine's.
@@ -51,6 +53,8 @@ class Inlet:
             self._socket.close()
             text = f"inlet.listen: {host}:{port}: {error.strerror}"
             raise (HeldError if error.errno == errno.EADDRINUSE else ConfigError)(text) from None
+        if pinned:
+            self._socket = socket.socket(fileno=pin(self._socket.detach()))
         self._view = memoryview(bytearray(65_536))
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
@@ -59,10 +63,7 @@ class Inlet:
         """The next datagrams; they lie in one buffer and are true until the next call.
 
         Args:
-            until: Wait no longer than this [s, monotonic].
-
-        Returns:
-            Nothing where none came in time.
+            until: Wait no longer than this [s, monotonic]; nothing is returned where none came in time.
         """
         try:
             return self._take()
@@ -86,8 +87,6 @@ class Inlet:
                 each = value
             elif level == socket.SOL_SOCKET and kind == _RXQ_OVFL:
                 self.kernel_drops += (value - self.kernel_drops) % 2**32  # the kernel counts in 32 bits
-        if each >= size:
-            return [self._view[:size]]
         return [self._view[at : min(at + each, size)] for at in range(0, size, each)]
 
 

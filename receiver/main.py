@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import supervise
+from protocol.confine import Mode
 from protocol.errors import ConfigError
 from protocol.statusfile import PERIOD, write_status
 from receiver import config as configuration
@@ -18,13 +19,14 @@ HISTORIAN = "historian"
 """Name of the output that is always there."""
 
 
-def run(path: Path, only: str | None, say: Callable[[str], None]) -> int:
+def run(path: Path, only: str | None, say: Callable[[str], None], *, mode: Mode = Mode.ON) -> int:
     """Run everything, or one part of it here.
 
     Args:
         path: `receiver.toml`.
         only: `catch`, `publish`, `portal`, an output's name, or None for catch and publish, supervised.
         say: Takes lines for people.
+        mode: How catch is confined.
 
     Returns:
         The exit code.
@@ -36,11 +38,14 @@ def run(path: Path, only: str | None, say: Callable[[str], None]) -> int:
     config.state.mkdir(parents=True, exist_ok=True)
     if only is None:
         _check_keys(config)
-        return supervise.run([_child(path, name) for name in ("publish", "catch")][::-1], say)
+        catch_child = supervise.Child(
+            "catch", supervise.command("receive", str(path), "--confine", mode.value, "--only", "catch")
+        )
+        return supervise.run([catch_child, _child(path, "publish")], say)
     if only == "catch":
         from receiver.catch import run as catch
 
-        return catch(config)
+        return catch(config, mode)
     if only == "publish":
         return _publish(config, say)
     if only == "portal":

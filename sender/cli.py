@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from protocol.confine import Mode
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,6 +38,9 @@ def send(
     only: Annotated[
         Literal["poll", "emit"] | None, typer.Option(help="poll or emit alone, for one systemd unit each.")
     ] = None,
+    confine: Annotated[
+        Mode, typer.Option(help="The kernel ends emit if it ever receives; strict allows only what it was seen to use.")
+    ] = Mode.ON,
 ) -> None:
     """Read the devices and send what they say, one way."""
     if check:
@@ -43,7 +48,9 @@ def send(
         return
     from sender import main
 
-    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True)))
+    if confine == Mode.OFF:
+        typer.echo("emit is NOT CONFINED: --confine=off", err=True)
+    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True), mode=confine))
 
 
 @app.command()

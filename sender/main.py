@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import supervise
+from protocol.confine import Mode
 
 
-def run(path: Path, only: str | None, say: Callable[[str], None]) -> int:
+def run(path: Path, only: str | None, say: Callable[[str], None], *, mode: Mode = Mode.ON) -> int:
     """Run both processes, or one of them here.
 
     Args:
         path: `sender.toml`.
         only: `poll`, `emit`, or None for both, supervised.
         say: Takes lines for people.
+        mode: How the emitter is confined.
 
     Returns:
         The exit code.
@@ -29,8 +31,7 @@ def run(path: Path, only: str | None, say: Callable[[str], None]) -> int:
     if only == "emit":
         from sender import linkfile, main_emit
 
-        return main_emit.run(linkfile.load(path))
-    children = [
-        supervise.Child(name, supervise.command("send", str(path), "--only", name)) for name in ("poll", "emit")
-    ]
+        return main_emit.run(linkfile.load(path), mode)
+    words = ("send", str(path), "--confine", mode.value, "--only")
+    children = [supervise.Child(name, supervise.command(*words, name)) for name in ("poll", "emit")]
     return supervise.run(children, say)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import keys
+from protocol.confine import Mode, Role, confine
 from protocol.errors import ConfigError
 from protocol.frame import SHARD_OVERHEAD, width_for
 from protocol.limits import WIRE_OVERHEAD
@@ -31,17 +32,21 @@ DRAIN = 15.0
 """Longest time for what is new to leave after a stop was asked for [s]."""
 
 
-def run(config: LinkFile) -> int:
+def run(config: LinkFile, mode: Mode = Mode.ON) -> int:
     """Emit until SIGTERM or SIGINT; returns the exit code.
+
+    Args:
+        config: The emitter's part of the file.
+        mode: How this process is confined once everything is open.
 
     Raises:
         ConfigError: a key that is missing or wrong, another emitter, a frame too large for the interface.
     """
-    return _Process(config).run()
+    return _Process(config, mode).run()
 
 
 class _Process:
-    def __init__(self, config: LinkFile) -> None:
+    def __init__(self, config: LinkFile, mode: Mode) -> None:
         self._state = config.state
         outlet = config.outlet
         signer = keys.load(config.keys.own, "link-sign")
@@ -71,6 +76,8 @@ class _Process:
         self._bell = _open_bell(config.state / "doorbell")
         self._outlet = Outlet(*outlet.to)
         self._stopping: float | None = None
+        self._outlet.pin()
+        self._confinement = confine(Role.EMITTER, mode)
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -136,6 +143,8 @@ class _Process:
             "resent_whole_spool": self._whole,
             "engine": self._emitter.engine,
             "clock_synced": _clock_synced(),
+            "confined": self._confinement.mode,
+            "confinement": self._confinement.text,
         }
         write_status(self._state, "emit", told, time_ns=time.time_ns())
 

@@ -12,6 +12,7 @@ import errno
 import socket
 import struct
 
+from protocol.confine import pin
 from protocol.errors import ConfigError
 
 _UDP_SEGMENT = 103  # linux/udp.h
@@ -49,6 +50,10 @@ class Outlet:
                 self._socket.sendto(frames[at : at + length], self._to)
         except OSError as error:
             self._failed(error, frames, length)
+
+    def pin(self) -> None:
+        """Move the socket to the descriptor that the system-call filter names."""
+        self._socket = socket.socket(fileno=pin(self._socket.detach()))
 
     def close(self) -> None:
         """Let go of the socket."""
