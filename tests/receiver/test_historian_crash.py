@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from history_blocks import ALL, T0, batch, block, expected, opened, shrink, some_blocks, stream, told
@@ -233,13 +234,13 @@ def test_thresholds_keep_a_hand_over_bounded(tmp_path: Path, monkeypatch: pytest
     """However much is due, a small hand-over seals at most one shelf."""
     shrink(monkeypatch)
     sealed: list[int] = []
-    whole = seal.Shelves._seal
+    whole = seal.Shelves._sealing
 
-    def counted(self: seal.Shelves, shelf: int, rank: object, unsigned: object) -> None:
+    def counted(self: seal.Shelves, shelf: int, *given: Any) -> Any:
         sealed.append(shelf)
-        whole(self, shelf, rank, unsigned)  # type: ignore[arg-type]
+        return whole(self, shelf, *given)
 
-    monkeypatch.setattr(seal.Shelves, "_seal", counted)
+    monkeypatch.setattr(seal.Shelves, "_sealing", counted)
     output = opened(tmp_path)
     for at, one in enumerate(some_blocks(random.Random(8), stream(), 40, 20)):
         before = len(sealed)

@@ -57,6 +57,17 @@ class _Piece:
     weight: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What takes the place of some pieces of a shelf: one piece or none, and chunks."""
+
+    shelf: int
+    old: list[_Piece]
+    rows: Rows
+    level: int
+    chunks: list[Chunk]
+
+
 class Shelves:
     """The hot rows and their way into chunks; the only writer of `fresh`, `piece` and the month files."""
 
@@ -104,27 +115,33 @@ class Shelves:
         self._fresh = []
 
     def tidy(self, rows: int, rank: Callable[[], Array], unsigned: Array) -> None:
-        """Merge and seal what is due, until at least `rows` rows were moved; a full disk puts it off.
+        """Merge and seal what is due, until at least `rows` rows are moved; a full disk puts it off.
+
+        First all chunks are committed to their month, then all that goes with them to `current.db`.
 
         Args:
             rank: Gives each stream's place in the order of packer starts.
             unsigned: By series number: its integers are unsigned.
         """
-        moved = 0
+        moves: list[_Move] = []
+        order_of: Array | None = None
+        number, moved = self.sealed, 0
+        for shelf in self._due:
+            if moves and moved > rows:
+                break
+            if _heavy(self._pieces[shelf]):
+                order_of = rank() if order_of is None else order_of
+                moves.append(self._sealing(shelf, number, order_of, unsigned))
+                number += len(moves[-1].chunks)
+            else:
+                moves.append(self._merging(shelf))
+            moved += sum(piece.n for piece in moves[-1].old)
+        if not moves:
+            return
         try:
-            while self._due and moved <= rows:
-                shelf = next(iter(self._due))
-                held = self._pieces[shelf]
-                moved += sum(piece.n for piece in held)
-                if _heavy(held):
-                    self._seal(shelf, rank(), unsigned)
-                else:
-                    self._merge(shelf)
-                self._due.pop(shelf)
-                self._note_due(shelf)
+            self._commit(moves, number)
             self.trouble = ""
         except sqlite3.Error as error:
-            self._doubtful = True
             if not is_full(error):
                 raise
             self.trouble = f"sealing waits: {error}"
@@ -163,25 +180,21 @@ class Shelves:
         if _heavy(held) or any(levels.count(level) >= MERGE_PIECES for level in set(levels)):
             self._due[shelf] = None
 
-    def _merge(self, shelf: int) -> None:
-        """Make one piece of the next level out of those of the lowest level that has enough."""
+    def _merging(self, shelf: int) -> _Move:
+        """One piece of the next level in the place of those of the lowest level that has enough."""
         held = self._pieces[shelf]
         levels = [piece.level for piece in held]
         level = min(level for level in set(levels) if levels.count(level) >= MERGE_PIECES)
         old = [piece for piece in held if piece.level == level]
-        self._replace(shelf, old, join(self._read(old)), level + 1, Writes())
+        return _Move(shelf, old, join(self._read(old)), level + 1, [])
 
-    def _seal(self, shelf: int, rank: Array, unsigned: Array) -> None:
-        """Turn the rows of a shelf into chunks, but for series that have few; first the month, then `current.db`."""
-        if self._doubtful:
-            self._months.discard(self.sealed)
-            self._doubtful = False
+    def _sealing(self, shelf: int, number: int, rank: Array, unsigned: Array) -> _Move:
+        """Chunks, numbered above `number`, in the place of a shelf's rows, but for series that have few."""
         old = self._pieces[shelf]
         rows = join(self._read(old))
         rows = rows.pick(order(rows, rank))
-        least = LEAST_ROWS if sum(piece.n for piece in old) >= SEAL_ROWS else 1
+        least = LEAST_ROWS if len(rows) >= SEAL_ROWS else 1
         chunks, rest = [], []
-        number = self.sealed
         for part in _by_series(rows):
             if len(part) < least:
                 rest.append(part)
@@ -190,24 +203,34 @@ class Shelves:
             for cut in _cuts(part):
                 number += 1
                 chunks.append(_chunk(series, number, cut, unsigned=bool(unsigned[series])))
-        self._months.store(chunks)
+        return _Move(shelf, old, join(rest), 1, chunks)
+
+    def _commit(self, moves: list[_Move], number: int) -> None:
+        """Make the moves durable, and only then know them here. Raises sqlite3.Error; nothing has moved then."""
+        chunks = [chunk for move in moves for chunk in move.chunks]
+        if chunks:
+            if self._doubtful:
+                self._months.discard(self.sealed)
+            self._doubtful = True
+            self._months.store(chunks)
+        before = {move.shelf: self._pieces[move.shelf] for move in moves}
         writes = Writes()
         writes.add("REPLACE INTO meta VALUES ('sealed', ?)", [(number,)])
-        self._replace(shelf, old, join(rest), 1, writes)
-        self.sealed = number
-
-    def _replace(self, shelf: int, old: list[_Piece], rows: Rows, level: int, writes: Writes) -> None:
-        """Put one piece in the place of others, or none where no row is left; in memory only once it is on disk."""
-        before = list(self._pieces[shelf])
-        writes.add("DELETE FROM piece WHERE id = ?", [(piece.id,) for piece in old])
-        if len(rows):
-            writes.add("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)", [self._new_piece(shelf, level, rows)])
+        for move in moves:
+            self._pieces[move.shelf] = [piece for piece in before[move.shelf] if piece not in move.old]
+            writes.add("DELETE FROM piece WHERE id = ?", [(piece.id,) for piece in move.old])
+            if len(move.rows):
+                piece = self._new_piece(move.shelf, move.level, move.rows)
+                writes.add("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)", [piece])
         try:
             writes.run(self._current)
         except sqlite3.Error:
-            self._pieces[shelf] = before
+            self._pieces.update(before)
             raise
-        self._pieces[shelf] = [piece for piece in self._pieces[shelf] if piece not in old]
+        self.sealed, self._doubtful = number, self._doubtful and not chunks
+        for move in moves:
+            self._due.pop(move.shelf)
+            self._note_due(move.shelf)
 
     def _read(self, pieces: list[_Piece]) -> list[Rows]:
         marks = ",".join("?" * len(pieces))
