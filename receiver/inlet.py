@@ -87,7 +87,8 @@ class Inlet:
                 each = value
             elif level == socket.SOL_SOCKET and kind == _RXQ_OVFL:
                 self.kernel_drops += (value - self.kernel_drops) % 2**32  # the kernel counts in 32 bits
-        return [self._view[at : min(at + each, size)] for at in range(0, size, each)]
+        cuts = range(0, size, each) if each < size else (0,)
+        return [self._view[at : min(at + each, size)] for at in cuts]
 
 
 def _enlarge(sock: socket.socket, size: int) -> int:
