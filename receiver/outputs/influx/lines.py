@@ -31,8 +31,11 @@ from protocol.sample import Array, Columns, Flag, Kind
 from receiver.outputs.base import Batch, Event, Opened, State, Stream
 
 _SPECIAL = re.compile(r"([,= ])")
+_DOUBTFUL = re.compile(r"\\(?=\\*(?:[,= ]|$))")
+"""Backslashes that servers read in different ways: those before a character that is escaped, or at the end."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_STRING_FIELD = re.compile(rb'[a-z]+="(?:[^"\\]|\\.)*",')
+_STRING_FIELDS = re.compile(rb'^((?:[^\\ \n]|\\.)+ )(?:[a-z]+="(?:[^"\\]|\\.)*",)+', re.MULTILINE)
+"""Series and its space, then text fields: they stand before the others in every line made here."""
 STREAMS = 16
 """Streams whose tags are kept; each start of the packer begins one."""
 _EXACT = 2**53
@@ -111,8 +114,8 @@ def head(stream: Stream, tag: Tag) -> str:
 
 
 def escaped(text: str) -> str:
-    """A tag's value: control characters become spaces, a trailing backslash goes, an empty one is a dash."""
-    text = _CONTROL.sub(" ", text).rstrip("\\")
+    """A tag's value: control characters become spaces, doubtful backslashes slashes, and nothing a dash."""
+    text = _DOUBTFUL.sub("/", _CONTROL.sub(" ", text))
     text = text if text.strip() else "-"
     return _SPECIAL.sub(r"\\\1", text)
 
@@ -125,7 +128,7 @@ def quoted(text: str) -> str:
 
 def without_texts(lines: bytes) -> bytes:
     """The lines without text fields, for a server that would store each as the number 0 (VictoriaMetrics)."""
-    return _STRING_FIELD.sub(b"", lines)
+    return _STRING_FIELDS.sub(rb"\1", lines) if b'="' in lines else lines
 
 
 def _parts(columns: Columns, heads: Array, unsigned: Array, tails: Array) -> Iterator[list[str]]:
