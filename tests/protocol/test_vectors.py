@@ -12,10 +12,10 @@ import msgpack
 import numpy as np
 import pytest
 
-from protocol import announce, batch, body, frame, keys, seal
+from protocol import announce, batch, body, frame, gapcode, keys, seal
 from protocol.beat import BeatTag
 from protocol.erasure import Code
-from protocol.errors import FrameError, Reason
+from protocol.errors import ConfigError, FrameError, Reason
 from protocol.frame import Kind, ProbeTag, ShardTag
 from protocol.record import parse
 
@@ -109,6 +109,14 @@ def _record(given: dict[str, Any]) -> Outcome:
     return [one.stream.hex(), one.number, one.need, one.spare, one.how, one.time_ns], one.block
 
 
+def _gapcode(given: dict[str, Any]) -> Outcome:
+    try:
+        check, ranges = gapcode.decode(given["code"])
+    except ConfigError:
+        return None, b""
+    return [check.hex(), [list(one) for one in ranges]], gapcode.encode(check, ranges).encode()
+
+
 CHECKS: dict[str, Callable[[dict[str, Any]], Outcome]] = {
     "shard_frames": _shard_frames,
     "datagram": _datagram,
@@ -121,6 +129,7 @@ CHECKS: dict[str, Callable[[dict[str, Any]], Outcome]] = {
     "erasure": _erasure,
     "batch": _batch,
     "record": _record,
+    "gapcode": _gapcode,
 }
 
 

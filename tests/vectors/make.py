@@ -16,7 +16,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from protocol import announce, batch, evidence, keys, seal
+from protocol import announce, batch, evidence, gapcode, keys, seal
 from protocol.beat import Beat, BeatTag, StreamTotals
 from protocol.block import Kind
 from protocol.catalog import Asset, Page, Tag, to_wire
@@ -43,6 +43,7 @@ def main() -> None:
     _erasure()
     _batches()
     _store()
+    _gapcodes()
 
 
 def write(
@@ -213,6 +214,32 @@ def _store() -> None:
     torn = to_bytes(one)[:-1]
     write("record_torn", "record", {"bytes": torn.hex()}, None)
     write("record_rotten", "record", {"bytes": (torn + b"\0").hex()}, None)
+
+
+def _gapcodes() -> None:
+    cases = {
+        "one": [(812, 813)],
+        "some": [(0, 1), (2, 4), (100, 1000), (6_000_000, 6_000_050)],
+        "top": [(2**64 - 1, 2**64)],
+    }
+    for name, ranges in cases.items():
+        code = gapcode.encode(STREAM, ranges)
+        told = [STREAM[:3].hex(), [list(one) for one in ranges]]
+        write(f"gapcode_{name}", "gapcode", {"code": code}, told, code.encode())
+    code = gapcode.encode(STREAM, cases["some"])
+    write("gapcode_spoken", "gapcode", {"code": code.lower().replace("-", " ")},
+          [STREAM[:3].hex(), [list(one) for one in cases["some"]]], code.encode())  # fmt: skip
+    wrong = {
+        "letter_changed": code[:10] + ("Q" if code[10] != "Q" else "P") + code[11:],
+        "letter_missing": code[:12] + code[13:],
+        "neighbours_swapped": code[:5] + code[6] + code[5] + code[7:],
+        "prefix_other": "CW1" + code[3:],
+        "letter_never_used": code[:10] + "B" + code[11:],
+        "cut_short": code[:12],
+        "bech32_not_m": "CV1QY352EUF5QPZRY",
+    }
+    for name, text in wrong.items():
+        write(f"gapcode_{name}", "gapcode", {"code": text}, None)
 
 
 def _plain(value: Any) -> Any:
