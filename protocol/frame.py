@@ -27,7 +27,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
+import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -42,6 +44,7 @@ TAG_BYTES = 16
 SHARD_OVERHEAD = SHARD_HEADER.size + TAG_BYTES
 SHARD_START = struct.pack(">2sBB", MAGIC, WIRE_VERSION, 1)
 """The first four bytes of every SHARD."""
+_INDEX = 30
 _SHARD_FIELDS = struct.Struct(">4xI8sQIBBBB")
 PROBE_HEADER = struct.Struct(">2sBBIHIII")
 
@@ -164,32 +167,23 @@ class ShardTag:
             copy: 0 for the first sending; a repeat counts up, wrapping at 255.
             rows: uint8[need + spare, width], data first.
         """
-        width = rows.shape[1]
+        total, width = rows.shape
         length = SHARD_OVERHEAD + width
-        buffer = bytearray(length * (need + spare))
-        view = memoryview(buffer)
-        seal, pack = self._aead.encrypt, SHARD_HEADER.pack_into
-        tail = struct.pack(">Q", number)
-        for index in range(need + spare):
-            at = index * length
-            pack(
-                buffer,
-                at,
-                MAGIC,
-                WIRE_VERSION,
-                Kind.SHARD,
-                self.session,
-                self.stream,
-                number,
-                size,
-                need,
-                spare,
-                index,
-                copy,
-            )
-            end = at + length - TAG_BYTES
-            view[at + SHARD_HEADER.size : end] = rows[index].data
-            buffer[end : end + TAG_BYTES] = seal(tail + bytes((index, need, spare, copy)), b"", view[at:end])
+        header = SHARD_HEADER.pack(
+            MAGIC, WIRE_VERSION, Kind.SHARD, self.session, self.stream, number, size, need, spare, 0, copy
+        )
+        frames = np.empty((total, length), np.uint8)
+        frames[:, : SHARD_HEADER.size] = np.frombuffer(header, np.uint8)
+        frames[:, _INDEX] = np.arange(total)
+        frames[:, SHARD_HEADER.size : -TAG_BYTES] = rows
+        view = frames.reshape(-1).data
+        seal, start = self._aead.encrypt, header[16:24]
+        ends = range(length - TAG_BYTES, length * total, length)
+        tags = [
+            seal(start + tail, b"", view[end + TAG_BYTES - length : end])
+            for end, tail in zip(ends, _tails(need, spare, copy), strict=True)
+        ]
+        frames[:, -TAG_BYTES:] = np.frombuffer(b"".join(tags), np.uint8).reshape(total, TAG_BYTES)
         return view
 
     def fits(self, datagram: bytes | memoryview) -> bool:
@@ -200,6 +194,33 @@ class ShardTag:
         except InvalidTag:
             return False
         return True
+
+    def all_fit(self, run: memoryview, length: int, indexes: list[int], fields: tuple[int, int, int, int]) -> bool:
+        """Whether the tags of all frames of a run are right: one block's, in one buffer, equally long.
+
+        Args:
+            run: The frames, one after another.
+            length: Bytes of each.
+            indexes: Of the shards, in the order of the frames.
+            fields: number, need, spare and copy, the same in all of them.
+        """
+        number, need, spare, copy = fields
+        tails = _tails(need, spare, copy)
+        start, open_ = number.to_bytes(8, "big"), self._aead.decrypt
+        end = 0
+        try:
+            for index in indexes:
+                at, end = end, end + length
+                open_(start + tails[index], run[end - TAG_BYTES : end], run[at : end - TAG_BYTES])
+        except InvalidTag:
+            return False
+        return True
+
+
+@lru_cache(maxsize=512)
+def _tails(need: int, spare: int, copy: int) -> list[bytes]:
+    """Last four bytes of the nonce of each shard of a block."""
+    return [bytes((index, need, spare, copy)) for index in range(need + spare)]
 
 
 class ProbeTag:

@@ -148,7 +148,7 @@ def asked_range(request: Request, now_ns: int) -> tuple[int, int, int | None]:
         check_range(from_ns, to_ns)
         return from_ns, to_ns, None
     try:
-        span_s = int(asked.get("range", "3600"))
+        span_s = int(asked.get("range", "300"))
     except ValueError as error:
         raise HTTPException(400) from error
     if not 1 <= span_s <= trends.LONGEST_S:
