@@ -47,6 +47,7 @@ COMMANDS = {
     "gaps": Command("receiver.cli", "low side: what is missing, and the code to carry to the high side"),
     "status": Command("", "what the running processes of a side say of themselves"),
     "keys": Command("checkvalve", "make key files, show fingerprints to compare by eye"),
+    "audit": Command("audit.cli", "evidence that nothing flows back, and what it does not prove"),
     "bench": Command("bench.cli", "measure the figures of the README here"),
 }
 """In the order in which `--help` lists them."""
