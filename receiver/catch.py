@@ -127,10 +127,10 @@ class _Process:
         said = kept = collected = now
         while not self._stopped and self._writer.failure is None:
             until = intake.deadline()
-            datagrams = inlet.receive(now + LOOK if until is None else min(until, now + LOOK))
+            run = inlet.receive(now + LOOK if until is None else min(until, now + LOOK))
             now = time.monotonic()
-            if datagrams:
-                intake.take(datagrams, now, time.time_ns())
+            if run is not None:
+                intake.take_run(run, now, time.time_ns())
             intake.tick(now)
             if now >= said + PERIOD:
                 said = now
@@ -138,7 +138,7 @@ class _Process:
             if now >= kept + OUTLOOK_PERIOD:
                 kept = now
                 self._writer.remember(intake.gaps.outlooks())
-            if now >= collected + (COLLECT_BUSY if datagrams else COLLECT_IDLE):
+            if now >= collected + (COLLECT_IDLE if run is None else COLLECT_BUSY):
                 collected = now
                 gc.collect()
 

@@ -28,6 +28,8 @@ from protocol.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, Kind, kind_of, 
 from protocol.ranges import Ranges
 from receiver.assembly import Assemblies, Assembly
 from receiver.links import Links, Session
+from receiver.run import Run
+from receiver.stretch import Stretch, cut
 from receiver.waiting import Waiting
 
 TAGS_KEPT = 256
@@ -125,6 +127,25 @@ class Gather:
             self._refuse(error.reason, datagram)
             return ()
 
+    def receive_run(self, run: Run, now: float, wall_ns: int) -> Iterator[Event]:
+        """Take datagrams as the kernel handed them over.
+
+        Those of one block that stand side by side are checked and copied together (stretch.py); whatever is not as
+        plain as that goes one by one, so that nothing is decided in two places.
+        """
+        stretches = cut(run)
+        if stretches is None:
+            for datagram in run.datagrams():
+                yield from self.receive(datagram, now, wall_ns)
+            return
+        for one in stretches:
+            done = self._stretch(one)
+            if done is not None:
+                yield from done
+                continue
+            for datagram in one.datagrams():
+                yield from self.receive(datagram, now, wall_ns)
+
     def tick(self, now: float) -> None:
         """Let time pass."""
         self.waiting.tick(now)
@@ -166,6 +187,31 @@ class Gather:
         one.view[at : at + one.width] = datagram[SHARD_HEADER.size : -TAG_BYTES]
         one.left -= 1
         return () if one.left else self._complete(stream, number, one)
+
+    def _stretch(self, one: Stretch) -> Iterable[Event] | None:
+        """Take a stretch whole; None where it must be looked at frame by frame."""
+        session_number, stream, number, size, need, spare, _, copy = one.fields
+        session = self.links.sessions.get(session_number)
+        tag = session.tags.get(stream) if session is not None else None
+        if (
+            session is None
+            or tag is None
+            or not tag.all_fit(one.view, one.each, one.indexes, (number, need, spare, copy))
+        ):
+            return None
+        held = self._held.get(stream)
+        if held is not None and number in held:
+            session.received += len(one.indexes)
+            self.refused[Reason.DOUBLE] += len(one.indexes)
+            return ()
+        assembly = self.assemblies.find(stream, number, size, need, spare)
+        if assembly.seen & one.bits or len(one.indexes) > assembly.left:
+            return None
+        session.received += len(one.indexes)
+        assembly.rows[one.indexes] = one.shards
+        assembly.seen |= one.bits
+        assembly.left -= len(one.indexes)
+        return () if assembly.left else self._complete(stream, number, assembly)
 
     def _complete(self, stream: bytes, number: int, one: Assembly) -> Iterable[Event]:
         self.assemblies.drop(stream, number)

@@ -17,6 +17,7 @@ import time
 
 from protocol.confine import pin
 from protocol.errors import ConfigError, HeldError
+from receiver.run import Run
 
 _RCVBUFFORCE, _RXQ_OVFL = 33, 40  # asm-generic/socket.h
 _UDP_GRO = 104  # linux/udp.h
@@ -59,11 +60,11 @@ class Inlet:
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
 
-    def receive(self, until: float) -> list[memoryview]:
+    def receive(self, until: float) -> Run | None:
         """The next datagrams; they lie in one buffer and are true until the next call.
 
         Args:
-            until: Wait no longer than this [s, monotonic]; nothing is returned where none came in time.
+            until: Wait no longer than this [s, monotonic]; None where none came in time.
         """
         try:
             return self._take()
@@ -72,13 +73,13 @@ class Inlet:
         if wait_s > 0 and self._poll.poll(wait_s * 1000):
             with contextlib.suppress(BlockingIOError):  # a datagram whose checksum was wrong wakes and is not there
                 return self._take()
-        return []
+        return None
 
     def close(self) -> None:
         """Let go of the socket."""
         self._socket.close()
 
-    def _take(self) -> list[memoryview]:
+    def _take(self) -> Run:
         size, control, _, _ = self._socket.recvmsg_into([self._view], _CONTROL, socket.MSG_DONTWAIT)
         each = size
         for level, kind, data in control:
@@ -87,8 +88,7 @@ class Inlet:
                 each = value
             elif level == socket.SOL_SOCKET and kind == _RXQ_OVFL:
                 self.kernel_drops += (value - self.kernel_drops) % 2**32  # the kernel counts in 32 bits
-        cuts = range(0, size, each) if each < size else (0,)
-        return [self._view[at : min(at + each, size)] for at in cuts]
+        return Run(self._view[:size], each)
 
 
 def _enlarge(sock: socket.socket, size: int) -> int:

@@ -20,6 +20,7 @@ from receiver.floors import Request
 from receiver.gaps import Gaps, Stream
 from receiver.gather import BeatHeard, BlockDone, Datagram, Event, Gather, LinkOpened
 from receiver.links import Links
+from receiver.run import Run
 
 GAP_LINES = 20
 """Most lines about new gaps at one time; the gaps themselves are in the status."""
@@ -81,6 +82,11 @@ class Intake:
         for datagram in datagrams:
             for event in receive(datagram, now, wall_ns):
                 self._on(event, now, wall_ns)
+
+    def take_run(self, run: Run, now: float, wall_ns: int) -> None:
+        """Take datagrams as the kernel handed them over; frames of one block are looked at together."""
+        for event in self.gather.receive_run(run, now, wall_ns):
+            self._on(event, now, wall_ns)
 
     def tick(self, now: float) -> None:
         """Let time pass; call it at `deadline` and whenever it is cheap."""
