@@ -29,6 +29,13 @@ LIBRARIES = ("numpy", "msgpack", "zstandard", "reedsolo", "pyeclib", "cryptograp
 """Whose versions are stated, where they are installed."""
 
 
+_PAGE = """# Measured
+
+Each section is written by `checkvalve bench WHAT --page docs/bench.md` and names its machine. A baseline is measured in
+the same run, turn by turn, so ratios hold where absolute figures move with the machine and its load.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One figure."""
@@ -85,7 +92,7 @@ def show(rows: Sequence[Row], facts: dict[str, Any], console: Console) -> None:
     """The table on a terminal, or as plain text elsewhere."""
     table = Table(title=_headline(facts), title_justify="left", caption_justify="left")
     for name in ("row", "value", "unit", "baseline", "ratio", "spread", "lost"):
-        table.add_column(name, justify="left" if name in ("row", "unit") else "right", no_wrap=name == "row")
+        table.add_column(name, justify="left" if name in ("row", "unit") else "right", no_wrap=name in ("row", "unit"))
     for row in rows:
         table.add_row(row.row, *_cells(row))
     console.print(table)
@@ -103,7 +110,7 @@ def write_section(path: Path, name: str, rows: Sequence[Row], facts: dict[str, A
         rows: What was measured.
         facts: From `machine`.
     """
-    text = path.read_text() if path.exists() else "# Measured\n"
+    text = path.read_text() if path.exists() else _PAGE
     head = f"## {name}\n"
     section = head + "\n" + _markdown(name, rows, facts)
     before, found, after = text.partition(head)
@@ -178,9 +185,11 @@ def _cells(row: Row) -> list[str]:
 
 
 def _short(value: float | None) -> str:
-    """Three digits, and thousands set apart."""
+    """Three digits; millions as M, thousands set apart."""
     if value is None:
         return "-"
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:.3g} M" if abs(value) < 1e9 else f"{value / 1e6:,.0f} M"
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
