@@ -17,6 +17,7 @@ from protocol import body
 from protocol.batch import from_wire, to_wire
 from protocol.errors import FrameError, Reason
 from protocol.limits import BATCH_ROWS, TEXT_BYTES
+from protocol.plain import plain as plain_map
 from protocol.sample import NO_TIME, Array, Columns, Kind, Quality, Row, columns, concat, from_rows
 
 ARRAYS = ("tag", "time_ns", "other_ns", "flags", "quality", "native", "kind", "floats", "ints", "bools")
@@ -293,7 +294,7 @@ def test_spoilt_bytes_are_refused_or_read_and_never_more(seed: int) -> None:
         for _ in range(dice.choice([1, 2, 8])):
             spoilt[dice.randrange(min(len(spoilt), dice.choice([40, 10**6])))] = dice.randrange(256)
         try:
-            assert_coherent(from_wire(body.plain(bytes(spoilt))))
+            assert_coherent(from_wire(plain_map(bytes(spoilt))))
         except FrameError as error:
             assert error.reason is Reason.BODY  # noqa: PT017
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from protocol import body, plain
 from protocol.errors import FrameError, Reason
 from protocol.limits import PLAIN_BYTES
+from protocol.plain import plain as plain_map
 
 LEAVES = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.binary() | st.text() | st.floats(allow_nan=False)
@@ -57,7 +58,7 @@ def test_any_map_comes_back(given_map: dict[str, Any]) -> None:
     packed = body.pack(given_map)
     assert body.unpack(packed) == given_map
     assert zstandard.frame_content_size(packed) == len(msgpack.packb(given_map))
-    assert body.plain(msgpack.packb(given_map)) == given_map
+    assert plain_map(msgpack.packb(given_map)) == given_map
 
 
 def test_frame_without_stated_size_is_read_within_the_limit() -> None:
@@ -148,7 +149,7 @@ def test_every_cut_frame_is_refused() -> None:
 def test_msgpack_past_its_bounds_is_refused(plain: bytes) -> None:
     """Not a map, keys that are no text, broken text, extension types, lengths that lie, lists too long or too deep."""
     with pytest.raises(FrameError) as refused:
-        body.plain(plain)
+        plain_map(plain)
     assert refused.value.reason is Reason.BODY
     assert reason(squeeze(plain)) is Reason.BODY
 
