@@ -93,10 +93,15 @@ def relay_command(
     cut: Annotated[list[str] | None, typer.Option(help="Cable out: start+length, 20s+10s; may be repeated.")] = None,
     duplicate: Annotated[str, typer.Option(help="Share of frames that arrive twice.")] = "0%",
     reorder: Annotated[str, typer.Option(help="Share of frames that are overtaken.")] = "0%",
+    truncate: Annotated[str, typer.Option(help="Share of frames that lose their tail.")] = "0%",
+    flip: Annotated[str, typer.Option(help="Share of frames in which one bit is turned over.")] = "0%",
     delay: Annotated[str, typer.Option(help="Every frame's delay.")] = "0ms",
     jitter: Annotated[str, typer.Option(help="Most that is added to it.")] = "0ms",
+    rate_mbit: Annotated[float, typer.Option(min=0, help="Most that gets through, headers counted; 0: no limit.")] = 0,
+    buffer: Annotated[str, typer.Option(help="What may wait for it; more is dropped.")] = "64KiB",
     seed: Annotated[int, typer.Option(help="Same seed, same fate of the same frames.")] = 1,
     status: Annotated[Path | None, typer.Option(help="Rewritten as JSON every second.")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Print what became of each frame, 64 on a line.")] = False,
 ) -> None:
     """A bad one-way link for UDP: carries from `listen` to `to`, loses on purpose, carries nothing back."""
     from simulator.link import Burst, Cut, LinkModel
@@ -108,15 +113,19 @@ def relay_command(
         burst=Burst.parse(burst) if burst else None,
         duplicate=_read(text.share, duplicate, "--duplicate"),
         reorder=_read(text.share, reorder, "--reorder"),
+        truncate=_read(text.share, truncate, "--truncate"),
+        flip=_read(text.share, flip, "--flip"),
         delay_s=_read(text.seconds, delay, "--delay"),
         jitter_s=_read(text.seconds, jitter, "--jitter"),
+        rate_mbit=rate_mbit,
+        buffer_bytes=_read(text.size, buffer, "--buffer"),
         cuts=tuple(Cut.parse(one) for one in cut or []),
     )
     where, onwards = _read(text.address, listen, "--listen"), _read(text.address, to, "--to")
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _: stopped.append(got))
-    relay = Relay(model, where, onwards, time.monotonic)
+    relay = Relay(model, where, onwards, time.monotonic, _say if trace else None)
     host, port = relay.listening
     _say(f"relay {host}:{port} -> {to}, {', '.join(f'{key} {value}' for key, value in model.settings().items())}")
     try:

@@ -1,25 +1,59 @@
 """The bad link: what a one-way path does to datagrams, as a seeded model on virtual time.
 
+    converter  passes `rate` bytes a second, all headers counted, and keeps `buffer` bytes that wait; a frame for which
+               there is no room is dropped (that is how a cheap media converter punishes a sender that does not pace)
     cable      cut in the given intervals: everything in them is lost
     state      good or bad, each for an exponential time (Gilbert-Elliott in continuous time, so that a burst has a
                length in seconds whatever the traffic): loss `loss` while good, `burst.loss` while bad
-    frame      lost, else delayed by delay + jitter; now and then held back (reordered) or carried twice
+    frame      lost, else delayed by delay + jitter; now and then held back (reordered), carried twice, cut short or
+               with one bit turned over
 
 Each cause draws from a random stream of its own, and each frame draws once from every stream that is on: the frames
 that are lost under a seed are the same whatever else is switched on, and bursts begin when they begin, traffic or not.
-Frames are lost, delayed, doubled and overtaken, never altered or invented. No socket here and no clock.
+Nothing is invented, and nothing altered but by `truncate` and `flip`.
+
+What became of each frame is a letter of `Fate`, so that a run can be printed (`Trace`) and its fate given again to the
+first frames of another (`script`). No socket here and no clock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from random import Random
 
 from protocol import text
 from protocol.errors import ConfigError
+from protocol.limits import WIRE_OVERHEAD
 
 REORDER_S = 0.005
 """How long a frame is held back so that others overtake it [s]."""
+
+BUFFER_BYTES = 64 * 1024
+"""What a rate limit keeps waiting where nothing else is asked for [bytes]: a converter's buffer of some 40 frames."""
+
+TRACE_WIDTH = 64
+"""Frames on one line of a printed trace."""
+
+
+class Fate(StrEnum):
+    """What became of a frame, as it is printed."""
+
+    CARRIED = "."
+    LOST = "x"
+    """By chance, in good times."""
+    BURST = "b"
+    """By chance, in a burst."""
+    CUT = "c"
+    FULL = "q"
+    """The converter's buffer was full."""
+    DOUBLE = "d"
+    LATE = "~"
+    SHORT = "t"
+    """Its tail is missing."""
+    FLIPPED = "f"
+    """One bit is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +100,7 @@ class Cut:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the frames; offered = carried + dropped + cut."""
+    """What became of the frames; offered = carried + dropped + cut + choked."""
 
     offered: int = 0
     carried: int = 0
@@ -75,10 +109,57 @@ class Counts:
     """Lost by chance, in good or bad times."""
     cut: int = 0
     """Lost because the cable was out."""
+    choked: int = 0
+    """Lost because the converter's buffer was full."""
     doubled: int = 0
     """Second copies, beyond `carried`."""
     reordered: int = 0
     """Held back."""
+    truncated: int = 0
+    """Carried without their tail."""
+    flipped: int = 0
+    """Carried with one bit turned over."""
+
+
+class Trace:
+    """Prints what became of frames: a line for TRACE_WIDTH of them, headed by the time of its first."""
+
+    def __init__(self) -> None:
+        self._letters: list[str] = []
+        self._began = 0.0
+
+    def add(self, now: float, fate: Fate) -> str | None:
+        """Take one frame's fate; gives back a line when one is full."""
+        if not self._letters:
+            self._began = now
+        self._letters.append(fate)
+        return self.rest() if len(self._letters) == TRACE_WIDTH else None
+
+    def rest(self) -> str | None:
+        """The line that is not full yet, if there is one."""
+        if not self._letters:
+            return None
+        line = f"{self._began:10.3f} {''.join(self._letters)}"
+        self._letters.clear()
+        return line
+
+
+class Converter:
+    """The rate limit: a queue with a shallow buffer, kept as the instant at which it will be empty."""
+
+    def __init__(self, rate_mbit: float, buffer_bytes: int) -> None:
+        self._rate = rate_mbit * 1e6 / 8
+        self._buffer = buffer_bytes
+        self._empty_at = float("-inf")
+
+    def leaves(self, now: float, size: int) -> float | None:
+        """When a datagram of `size` bytes has gone through [s]; None where the buffer has no room for it."""
+        length = size + WIRE_OVERHEAD
+        waiting = max(0.0, self._empty_at - now) * self._rate
+        if waiting and waiting + length > self._buffer + 0.5:  # half a byte for the rounding of times
+            return None
+        self._empty_at = max(self._empty_at, now) + length / self._rate
+        return self._empty_at
 
 
 class LinkModel:
@@ -92,9 +173,14 @@ class LinkModel:
         burst: Burst | None = None,
         duplicate: float = 0.0,
         reorder: float = 0.0,
+        truncate: float = 0.0,
+        flip: float = 0.0,
         delay_s: float = 0.0,
         jitter_s: float = 0.0,
+        rate_mbit: float = 0.0,
+        buffer_bytes: int = BUFFER_BYTES,
         cuts: tuple[Cut, ...] = (),
+        script: str = "",
     ) -> None:
         """
         Args:
@@ -103,26 +189,40 @@ class LinkModel:
             burst: Bad times, or None for none.
             duplicate: Share of carried frames that arrive twice.
             reorder: Share of carried frames that are held back by REORDER_S.
+            truncate: Share of carried frames that lose their tail, at least one byte of it.
+            flip: Share of carried frames in which one bit is turned over.
             delay_s: Every frame's delay [s].
             jitter_s: Most that is added to it, evenly distributed [s]; it alone can reorder too.
+            rate_mbit: Most that gets through, headers counted [Mbit/s]; 0 for no limit.
+            buffer_bytes: Most that waits for it [bytes].
             cuts: When the cable is out, in any order.
+            script: Fates of the first frames, letters of `Fate` as a trace prints them; then chance decides.
 
         Raises:
-            ConfigError: a share outside 0 to 1, or a negative time.
+            ConfigError: a share outside 0 to 1, a negative time, a letter that is no fate.
         """
-        shares = {"loss": loss, "duplicate": duplicate, "reorder": reorder}
+        shares = {"loss": loss, "duplicate": duplicate, "reorder": reorder, "truncate": truncate, "flip": flip}
+        least = {"delay": delay_s, "jitter": jitter_s, "rate": rate_mbit, "buffer": buffer_bytes}
         wrong = [f"{name} {value}" for name, value in shares.items() if not 0 <= value <= 1]
-        wrong += [f"{name} {value}" for name, value in (("delay", delay_s), ("jitter", jitter_s)) if not value >= 0]
+        wrong += [f"{name} {value}" for name, value in least.items() if not value >= 0]
+        wrong += [f"fate {letter}" for letter in sorted(set(script) - set(Fate))]
         if wrong:
-            raise ConfigError(f"link: {', '.join(wrong)}", hint="shares are 0 to 100%, times not negative")
+            raise ConfigError(f"link: {', '.join(wrong)}", hint="shares are 0 to 100%, times and rates not negative")
         self.seed = seed
         self.loss, self.burst, self.duplicate, self.reorder = loss, burst, duplicate, reorder
+        self.truncate, self.flip = truncate, flip
         self.delay_s, self.jitter_s = delay_s, jitter_s
+        self.rate_mbit, self.buffer_bytes = rate_mbit, buffer_bytes
         self.cuts = tuple(sorted(cuts, key=lambda cut: cut.start_s))
         self.counts = Counts()
         self.bad = False
         """Whether a burst is on."""
-        self._dice = {name: Random(f"{seed}/{name}") for name in ("loss", "burst", "duplicate", "reorder", "jitter")}
+        self.fate = Fate.CARRIED
+        """What became of the last frame."""
+        self._script: Iterator[str] = iter(script)
+        self._converter = Converter(rate_mbit, buffer_bytes) if rate_mbit else None
+        names = ("loss", "burst", "duplicate", "reorder", "jitter", "truncate", "flip")
+        self._dice = {name: Random(f"{seed}/{name}") for name in names}
         self._turn_s = self._stay() if burst else float("inf")
 
     def settings(self) -> dict[str, object]:
@@ -133,8 +233,12 @@ class LinkModel:
             "burst": asdict(self.burst) if self.burst else None,
             "duplicate": self.duplicate,
             "reorder": self.reorder,
+            "truncate": self.truncate,
+            "flip": self.flip,
             "delay_s": self.delay_s,
             "jitter_s": self.jitter_s,
+            "rate_mbit": self.rate_mbit,
+            "buffer_bytes": self.buffer_bytes,
             "cuts": [asdict(cut) for cut in self.cuts],
         }
 
@@ -148,20 +252,61 @@ class LinkModel:
         lost = dice["loss"].random() < loss
         twice = bool(self.duplicate) and dice["duplicate"].random() < self.duplicate
         late = bool(self.reorder) and dice["reorder"].random() < self.reorder
-        at = now + self.delay_s + (dice["jitter"].random() * self.jitter_s if self.jitter_s else 0.0)
-        if self.cuts and any(cut.start_s <= now < cut.end_s for cut in self.cuts):
-            counts.cut += 1
-            return []
+        short = self._place("truncate", self.truncate)
+        turned = self._place("flip", self.flip)
+        delay_s = self.delay_s + (dice["jitter"].random() * self.jitter_s if self.jitter_s else 0.0)
+        through = self._converter.leaves(now, len(datagram)) if self._converter else now
+        cut = bool(self.cuts) and any(one.start_s <= now < one.end_s for one in self.cuts)
+        if told := next(self._script, ""):
+            lost, cut, twice, late = told in "xb", told == "c", told == "d", told == "~"
+            short, turned = 0.5 if told == "t" else None, 0.5 if told == "f" else None
+            through = None if told == "q" else now
+        if through is None:
+            return self._gone("choked", Fate.FULL)
+        if cut:
+            return self._gone("cut", Fate.CUT)
         if lost:
-            counts.dropped += 1
-            return []
+            return self._gone("dropped", Fate.BURST if self.bad else Fate.LOST)
+        return self._arrivals(through + delay_s, self._altered(datagram, short, turned), twice=twice, late=late)
+
+    def _gone(self, count: str, fate: Fate) -> list[tuple[float, bytes]]:
+        setattr(self.counts, count, getattr(self.counts, count) + 1)
+        self.fate = fate
+        return []
+
+    def _place(self, name: str, share: float) -> float | None:
+        """Where in the frame this cause strikes, 0 to 1; None where it does not. One draw a frame."""
+        if not share:
+            return None
+        drawn = self._dice[name].random()
+        return drawn / share if drawn < share else None
+
+    def _altered(self, datagram: bytes, short: float | None, turned: float | None) -> bytes:
+        self.fate = Fate.CARRIED
+        if turned is not None and datagram:
+            at = int(turned * len(datagram) * 8)
+            raw = bytearray(datagram)
+            raw[at // 8] ^= 1 << at % 8
+            datagram = bytes(raw)
+            self.counts.flipped += 1
+            self.fate = Fate.FLIPPED
+        if short is not None and datagram:
+            datagram = datagram[: int(short * len(datagram))]
+            self.counts.truncated += 1
+            self.fate = Fate.SHORT
+        return datagram
+
+    def _arrivals(self, at: float, datagram: bytes, *, twice: bool, late: bool) -> list[tuple[float, bytes]]:
+        counts = self.counts
         counts.carried += 1
         if late:
             counts.reordered += 1
             at += REORDER_S
+            self.fate = Fate.LATE
         if not twice:
             return [(at, datagram)]
         counts.doubled += 1
+        self.fate = Fate.DOUBLE
         return [(at, datagram), (at, datagram)]
 
     def _turn(self, now: float) -> None:

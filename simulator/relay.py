@@ -25,7 +25,7 @@ from typing import Any
 
 from protocol.errors import ConfigError
 from simulator import status
-from simulator.link import LinkModel
+from simulator.link import LinkModel, Trace
 
 Address = tuple[str, int]
 
@@ -50,13 +50,21 @@ FROM_ICMP = 2
 class Relay:
     """One direction of a link, in the calling thread."""
 
-    def __init__(self, model: LinkModel, listen: Address, to: Address, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        model: LinkModel,
+        listen: Address,
+        to: Address,
+        clock: Callable[[], float],
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         """
         Args:
             model: What the link does; its time starts at 0 now.
             listen: Where the high side sends to; a taken port moves up, port 0 is any.
             to: The low side's address.
             clock: Seconds that never go back.
+            tell: Takes the lines of the trace; None for no trace.
 
         Raises:
             ConfigError: an address that is not ours, or no free port.
@@ -71,6 +79,8 @@ class Relay:
         """Datagrams that this machine would not send (too long, no route); nothing else is lost here."""
         self._clock = clock
         self._start = clock()
+        self._tell = tell
+        self._trace = Trace()
         self._held: list[tuple[float, int, bytes]] = []
         self._order = 0
         self._inlet = _bound(listen)
@@ -119,6 +129,8 @@ class Relay:
                 due = now + 1.0
                 status.write(status_file, self.report())
         self._send_due(float("inf"))
+        if self._tell is not None and (line := self._trace.rest()):
+            self._tell(line)
         if status_file is not None:
             self._hear()
             status.write(status_file, self.report())
@@ -152,7 +164,10 @@ class Relay:
             if sender == self.to:
                 self.back_datagrams += 1
                 continue
-            for at, datagram in carry(now, bytes(view[:size])):
+            arrivals = carry(now, bytes(view[:size]))
+            if self._tell is not None and (line := self._trace.add(now, self.model.fate)):
+                self._tell(line)
+            for at, datagram in arrivals:
                 if at <= now and not self._held:
                     self._send(datagram)
                 else:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.errors import ConfigError
-from simulator.link import REORDER_S, Burst, Cut, LinkModel
+from protocol.limits import WIRE_OVERHEAD
+from simulator.link import REORDER_S, TRACE_WIDTH, Burst, Cut, Fate, LinkModel, Trace
 
 SEED = 2026
 
@@ -173,6 +174,88 @@ def test_delay_and_jitter_have_bounds() -> None:
     assert 0.249 < max(delays) <= 0.25 + 1e-9
 
 
+def test_a_truncated_frame_is_a_head_of_what_was_sent() -> None:
+    """The share asked for loses its tail, at least a byte of it; every length comes, nothing else is changed."""
+    sent = bytes(range(100))
+    model = LinkModel(SEED, truncate=0.3)
+    got = [model.carry(at * 0.001, sent)[0][1] for at in range(5000)]
+    short = [one for one in got if one != sent]
+    assert len(short) == model.counts.truncated == pytest.approx(1500, abs=160)
+    assert {len(one) for one in short} == set(range(100))
+    assert all(sent.startswith(one) for one in short)
+
+
+def test_a_flipped_frame_differs_in_one_bit() -> None:
+    """The share asked for has one bit turned over, any of them."""
+    sent = bytes(20)
+    model = LinkModel(SEED, flip=0.5)
+    got = [int.from_bytes(model.carry(at * 0.001, sent)[0][1], "big") for at in range(4000)]
+    turned = [one for one in got if one]
+    assert all(one.bit_count() == 1 for one in turned)
+    assert len(turned) == model.counts.flipped == pytest.approx(2000, abs=160)
+    assert len(set(turned)) == 160
+
+
+def test_a_rate_limit_spaces_frames_and_drops_what_its_buffer_cannot_hold() -> None:
+    """A burst at once: as much as the buffer holds leaves at the rate, headers counted, the rest is dropped."""
+    size = 1000 - WIRE_OVERHEAD
+    model = LinkModel(1, rate_mbit=8.0, buffer_bytes=10_000)
+    arrived = [model.carry(5.0, bytes(size)) for _ in range(50)]
+    assert [round(one[0][0] - 5.0, 9) for one in arrived if one] == [at / 1000 for at in range(1, 11)]
+    assert model.counts.choked == 40
+    assert sum(bool(model.carry(5.0095, bytes(size))) for _ in range(20)) == 9
+
+
+def test_a_paced_sender_loses_nothing_to_a_rate_limit() -> None:
+    """At a little less than the rate the buffer never holds more than one frame."""
+    size = 1000 - WIRE_OVERHEAD
+    model = LinkModel(1, rate_mbit=8.0, buffer_bytes=2_000)
+    waits = [model.carry(at * 0.00101, bytes(size))[0][0] - at * 0.00101 for at in range(20_000)]
+    assert model.counts.choked == 0
+    assert max(waits) < 0.0010001
+
+
+def test_a_frame_longer_than_the_buffer_passes_an_idle_converter() -> None:
+    """What is being sent needs no room to wait in."""
+    model = LinkModel(1, rate_mbit=8.0, buffer_bytes=100)
+    assert len(model.carry(0.0, bytes(1400))) == 1
+    assert model.carry(0.0, bytes(1400)) == []
+
+
+def test_fates_say_what_became_of_each_frame() -> None:
+    """The letters of a run agree with its arrivals and its counts, one by one."""
+    model = LinkModel(SEED, **BAD, truncate=0.01, flip=0.01, rate_mbit=50, buffer_bytes=3000)
+    letters: Counter[str] = Counter()
+    for at in range(20_000):
+        arrivals = model.carry(at * 0.0005, at.to_bytes(4, "big") * 50)
+        letters[model.fate] += 1
+        assert len(arrivals) == (0 if model.fate in "xbcq" else 2 if model.fate == "d" else 1), at
+    counts = model.counts
+    assert letters["x"] + letters["b"] == counts.dropped
+    assert (letters["c"], letters["q"], letters["d"]) == (counts.cut, counts.choked, counts.doubled)
+    assert set(letters) >= set(Fate) - {"q"}
+
+
+def test_a_printed_trace_replays_the_same_fates() -> None:
+    """The letters of one run, given as the script of another without any chance, have the same fates."""
+    model, trace_lines = LinkModel(SEED, **BAD), Trace()
+    told = []
+    for at in range(1000):
+        model.carry(at * 0.0005, b"frame")
+        told.append(trace_lines.add(at * 0.0005, model.fate))
+    lines = [line for line in [*told, trace_lines.rest()] if line]
+    assert [len(line.split()[1]) for line in lines] == [TRACE_WIDTH] * 15 + [40]
+    assert [float(line.split()[0]) for line in lines] == [round(at * TRACE_WIDTH * 0.0005, 3) for at in range(16)]
+    script = "".join(line.split()[1] for line in lines)
+    again = LinkModel(1, script=script)
+    seen = ""
+    for at in range(1000):
+        again.carry(at * 0.0005, b"frame")
+        seen += again.fate
+    assert seen.replace("x", "b") == script.replace("x", "b")
+    assert trace_lines.rest() is None
+
+
 def test_settings_are_read_from_text() -> None:
     """The forms in which a person types bursts and cuts."""
     assert Burst.parse("50ms/5s") == Burst(0.05, 5.0, 1.0)
@@ -194,8 +277,10 @@ def test_an_unreadable_cut_is_refused(text: str) -> None:
         Cut.parse(text)
 
 
-@pytest.mark.parametrize("how", [{"loss": 1.5}, {"duplicate": -0.1}, {"delay_s": -1.0}, {"jitter_s": float("nan")}])
-def test_impossible_settings_are_refused(how: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "how", [{"loss": 1.5}, {"duplicate": -0.1}, {"delay_s": -1.0}, {"jitter_s": float("nan")}, {"script": "..?"}]
+)
+def test_impossible_settings_are_refused(how: dict[str, Any]) -> None:
     """No link loses more than everything or delivers before it was sent."""
     with pytest.raises(ConfigError):
-        LinkModel(1, **how)  # type: ignore[arg-type]
+        LinkModel(1, **how)

@@ -170,6 +170,7 @@ def test_the_command_keeps_its_status_and_ends_cleanly(tmp_path: Path) -> None:
             "50%",
             "--status",
             str(status),
+            "--trace",
         ]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
             assert running.stdout is not None
@@ -184,8 +185,11 @@ def test_the_command_keeps_its_status_and_ends_cleanly(tmp_path: Path) -> None:
                 select.select([], [], [], 0.02)
             running.send_signal(signal.SIGTERM)
             assert running.wait(10) == 0
-            assert "dropped" in running.stdout.read()
+            said = running.stdout.read()
+        assert "dropped" in said
         told = json.loads(status.read_text())
+        letters = "".join(line.split()[1] for line in said.splitlines() if line.startswith("  "))
+        assert (len(letters), letters.count("x")) == (200, told["dropped"])
         assert told["offered"] == 200 == told["carried"] + told["dropped"]
         assert len(received(low)) == told["carried"]
         assert {"doubled", "reordered", "cut", "frames_back"} <= set(told)
