@@ -247,13 +247,13 @@ def _open_body(site: str, boot: int, wall_ns: int, previous: Previous | None) ->
 
 def _cut_texts(rows: Columns) -> Columns:
     """A text over the limit is cut and its quality made Uncertain; nothing is dropped."""
-    if not any(len(text) > TEXT_BYTES // 4 and len(text.encode()) > TEXT_BYTES for text in rows.texts):
+    if not any(len(text) > TEXT_BYTES // 4 and len(text.encode(errors="replace")) > TEXT_BYTES for text in rows.texts):
         return rows
     quality = rows.quality.copy()
     values = rows.values()
     for at, value in enumerate(values):
-        if rows.kind[at] == Kind.TEXT and isinstance(value, str) and len(value.encode()) > TEXT_BYTES:
-            values[at] = value.encode()[:TEXT_BYTES].decode(errors="ignore")
+        if rows.kind[at] == Kind.TEXT and isinstance(value, str) and len(value.encode(errors="replace")) > TEXT_BYTES:
+            values[at] = value.encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore")
             quality[at] = max(int(quality[at]), Quality.UNCERTAIN)
     return columns(
         rows.tag,

@@ -12,11 +12,12 @@ import msgpack
 import numpy as np
 import pytest
 
-from protocol import announce, batch, body, frame, gapcode, keys, seal
+from protocol import announce, batch, frame, gapcode, keys, seal
 from protocol.beat import BeatTag
 from protocol.erasure import Code
 from protocol.errors import ConfigError, FrameError, Reason
 from protocol.frame import Kind, ProbeTag, ShardTag
+from protocol.plain import plain
 from protocol.record import parse
 
 FOLDER = Path(__file__).parent.parent / "vectors"
@@ -97,7 +98,7 @@ def _erasure(given: dict[str, Any]) -> Outcome:
 
 def _batch(given: dict[str, Any]) -> Outcome:
     data = _hex(given, "body")
-    rows = [list(row) for row in batch.from_wire(body.plain(data)).rows()]
+    rows = [list(row) for row in batch.from_wire(plain(data)).rows()]
     return rows, data
 
 
