@@ -46,6 +46,7 @@ COMMANDS = {
     "accept": Command("receiver.cli", "low side: confirm a session by its fingerprint"),
     "gaps": Command("receiver.cli", "low side: what is missing, and the code to carry to the high side"),
     "status": Command("", "what the running processes of a side say of themselves"),
+    "setup": Command("oneway.cli", "this machine's end of the link: prints the one-way recipe, does it with --apply"),
     "keys": Command("checkvalve", "make key files, show fingerprints to compare by eye"),
     "audit": Command("audit.cli", "evidence that nothing flows back, and what it does not prove"),
     "bench": Command("bench.cli", "measure the figures of the README here"),

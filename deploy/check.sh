@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 bin=$(dirname "$PYTHON")
-rooms="protocol collectors sender receiver simulator audit bench supervise.py checkvalve.py"
+rooms="protocol collectors sender receiver oneway simulator audit bench supervise.py checkvalve.py"
 "$bin/ruff" check --quiet .
 "$bin/ruff" format --check --quiet .
 "$bin/lint-imports" --no-cache >/dev/null || "$bin/lint-imports" --no-cache

@@ -14,6 +14,8 @@ import gc
 import signal
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from protocol import keys
 from protocol.confine import Confinement, Mode, Role, confine
@@ -40,12 +42,13 @@ SWITCH = 0.001
 """A thread that wants the interpreter waits this long before it asks for it [s]; 5 ms is Python's own choice."""
 
 
-def run(config: ReceiverConfig, mode: Mode = Mode.ON) -> int:
+def run(config: ReceiverConfig, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None) -> int:
     """Catch until SIGTERM or SIGINT; returns the exit code.
 
     Args:
         config: The low side's.
         mode: How this process is confined once the socket is open and before anything is received.
+        found: What was found of the diode's interface before this; told in the status.
 
     Raises:
         ConfigError: a key that is missing or wrong, an address that cannot be listened on.
@@ -53,7 +56,7 @@ def run(config: ReceiverConfig, mode: Mode = Mode.ON) -> int:
         StoreError: the disk fails.
     """
     own, signers = load_keys(config)
-    process = _Process(config, own, signers, mode)
+    process = _Process(config, own, signers, mode, found or {})
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, process.stop)
     return process.run()
@@ -81,6 +84,7 @@ class _Process:
         own: PrivateKey,
         signers: list[PublicKey],
         mode: Mode,
+        found: Mapping[str, Any],
     ) -> None:
         code = Code()
         asked = config.inlet.buffer_mib << 20
@@ -89,7 +93,8 @@ class _Process:
         ledger = Ledger(config.state, keep_s=retention.journal, most_bytes=retention.max_gb * 1e9, now=time.monotonic())
         confinement = confine(Role.CATCHER, mode)
         self._writer = Writer(ledger, clock=time.monotonic, wall=time.time_ns)
-        self._writer.warnings = _found(self._inlet, asked, ledger, confinement)
+        self._writer.warnings = (*_found(self._inlet, asked, ledger, confinement), *found.get("warnings", ()))
+        self._ground = {key: value for key, value in found.items() if key != "warnings"}
         self._confinement = confinement
         streams = {
             key: Stream.kept(held.ranges, held.classes, held.outlook) for key, held in ledger.accepted.streams.items()
@@ -149,6 +154,7 @@ class _Process:
         drops = self._inlet.kernel_drops
         told = picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns())
         told["confined"], told["confinement"] = self._confinement.mode, self._confinement.text
+        told.update(self._ground)
         self._writer.show(told)
 
 

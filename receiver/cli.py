@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oneway.preflight import Policy
 from protocol.confine import Mode
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -28,6 +29,10 @@ def receive(
     confine: Annotated[
         Mode, typer.Option(help="The kernel ends catch if it ever sends; strict allows only what it was seen to use.")
     ] = Mode.ON,
+    preflight: Annotated[
+        Policy,
+        typer.Option(help="A fault of the diode's interface refuses the start, or is a warning in every status."),
+    ] = Policy.REFUSE,
 ) -> None:
     """Catch what comes over the link, keep it, publish it."""
     if check:
@@ -41,7 +46,7 @@ def receive(
 
     if confine == Mode.OFF:
         typer.echo("catch is NOT CONFINED: --confine=off", err=True)
-    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True), mode=confine))
+    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True), mode=confine, preflight=preflight))
 
 
 @app.command()

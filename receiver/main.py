@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import supervise
+from oneway.gate import enter
+from oneway.preflight import Policy
+from oneway.recipe import Side
 from protocol.confine import Mode
 from protocol.errors import ConfigError
 from protocol.statusfile import PERIOD, write_status
@@ -19,7 +22,14 @@ HISTORIAN = "historian"
 """Name of the output that is always there."""
 
 
-def run(path: Path, only: str | None, say: Callable[[str], None], *, mode: Mode = Mode.ON) -> int:
+def run(
+    path: Path,
+    only: str | None,
+    say: Callable[[str], None],
+    *,
+    mode: Mode = Mode.ON,
+    preflight: Policy = Policy.REFUSE,
+) -> int:
     """Run everything, or one part of it here.
 
     Args:
@@ -27,25 +37,30 @@ def run(path: Path, only: str | None, say: Callable[[str], None], *, mode: Mode 
         only: `catch`, `publish`, `portal`, an output's name, or None for catch and publish, supervised.
         say: Takes lines for people.
         mode: How catch is confined.
+        preflight: What a fault of the diode's interface does.
 
     Returns:
         The exit code.
 
     Raises:
+        ConfigError: a fault of the diode's interface, before anything is started.
         ConfigError, StoreError: from a part that runs here.
     """
     config = configuration.load(path)
     config.state.mkdir(parents=True, exist_ok=True)
+    if only in (None, "catch"):
+        found = enter(Side.LOW, config.inlet.listen[0], preflight)
     if only is None:
         _check_keys(config)
-        catch_child = supervise.Child(
-            "catch", supervise.command("receive", str(path), "--confine", mode.value, "--only", "catch")
-        )
+        for line in found.warnings:
+            say(f"warning: {line}")
+        words = ("--confine", mode.value, "--preflight", preflight.value, "--only", "catch")
+        catch_child = supervise.Child("catch", supervise.command("receive", str(path), *words))
         return supervise.run([catch_child, _child(path, "publish")], say)
     if only == "catch":
         from receiver.catch import run as catch
 
-        return catch(config, mode)
+        return catch(config, mode, found.plain())
     if only == "publish":
         return _publish(config, say)
     if only == "portal":

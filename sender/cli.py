@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from oneway.preflight import Policy
 from protocol.confine import Mode
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def send(
     confine: Annotated[
         Mode, typer.Option(help="The kernel ends emit if it ever receives; strict allows only what it was seen to use.")
     ] = Mode.ON,
+    preflight: Annotated[
+        Policy,
+        typer.Option(help="A fault of the diode's interface refuses the start, or is a warning in every status."),
+    ] = Policy.REFUSE,
 ) -> None:
     """Read the devices and send what they say, one way."""
     if check:
@@ -50,7 +55,7 @@ def send(
 
     if confine == Mode.OFF:
         typer.echo("emit is NOT CONFINED: --confine=off", err=True)
-    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True), mode=confine))
+    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True), mode=confine, preflight=preflight))
 
 
 @app.command()
@@ -198,6 +203,8 @@ def status(file: File, as_json: AsJson = False) -> None:
     for process, said in told.items():
         age = (time.time_ns() - said["time_ns"]) / 1e9
         typer.echo(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > 5 else ""))
+        for warning in said.get("warnings", ()):
+            typer.echo(f"  warning: {warning}")
         for asset, counts in said.get("assets", {}).items():
             line = " ".join(f"{key}={value}" for key, value in counts.items() if value not in ("", 0))
             typer.echo(f"  {asset}: {line}")

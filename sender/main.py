@@ -6,10 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import supervise
+from oneway.gate import enter
+from oneway.preflight import Policy
+from oneway.recipe import Side
 from protocol.confine import Mode
 
 
-def run(path: Path, only: str | None, say: Callable[[str], None], *, mode: Mode = Mode.ON) -> int:
+def run(
+    path: Path,
+    only: str | None,
+    say: Callable[[str], None],
+    *,
+    mode: Mode = Mode.ON,
+    preflight: Policy = Policy.REFUSE,
+) -> int:
     """Run both processes, or one of them here.
 
     Args:
@@ -17,21 +27,29 @@ def run(path: Path, only: str | None, say: Callable[[str], None], *, mode: Mode 
         only: `poll`, `emit`, or None for both, supervised.
         say: Takes lines for people.
         mode: How the emitter is confined.
+        preflight: What a fault of the diode's interface does.
 
     Returns:
         The exit code.
 
     Raises:
+        ConfigError: a fault of the diode's interface, before anything is started.
         ConfigError, StoreError: from a process that runs here.
     """
+    from sender import linkfile
+
     if only == "poll":
         from sender import config, main_poll
 
         return main_poll.run(config.load(path))
+    link = linkfile.load(path)
+    found = enter(Side.HIGH, link.outlet.to[0], preflight)
     if only == "emit":
-        from sender import linkfile, main_emit
+        from sender import main_emit
 
-        return main_emit.run(linkfile.load(path), mode)
-    words = ("send", str(path), "--confine", mode.value, "--only")
+        return main_emit.run(link, mode, found.plain())
+    for line in found.warnings:
+        say(f"warning: {line}")
+    words = ("send", str(path), "--confine", mode.value, "--preflight", preflight.value, "--only")
     children = [supervise.Child(name, supervise.command(*words, name)) for name in ("poll", "emit")]
     return supervise.run(children, say)

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +33,24 @@ DRAIN = 15.0
 """Longest time for what is new to leave after a stop was asked for [s]."""
 
 
-def run(config: LinkFile, mode: Mode = Mode.ON) -> int:
+def run(config: LinkFile, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None) -> int:
     """Emit until SIGTERM or SIGINT; returns the exit code.
 
     Args:
         config: The emitter's part of the file.
         mode: How this process is confined once everything is open.
+        found: What was found of the diode's interface before this; told in the status.
 
     Raises:
         ConfigError: a key that is missing or wrong, another emitter, a frame too large for the interface.
     """
-    return _Process(config, mode).run()
+    return _Process(config, mode, found or {}).run()
 
 
 class _Process:
-    def __init__(self, config: LinkFile, mode: Mode) -> None:
+    def __init__(self, config: LinkFile, mode: Mode, found: Mapping[str, Any]) -> None:
         self._state = config.state
+        self._found = found
         outlet = config.outlet
         signer = keys.load(config.keys.own, "link-sign")
         publics = [key for path in config.keys.receivers for key in keys.load_public(path)]
@@ -145,6 +148,7 @@ class _Process:
             "clock_synced": _clock_synced(),
             "confined": self._confinement.mode,
             "confinement": self._confinement.text,
+            **self._found,
         }
         write_status(self._state, "emit", told, time_ns=time.time_ns())
 

@@ -14,7 +14,18 @@ import pytest
 from protocol.frame import Kind
 
 ROOT = Path(__file__).parent.parent.parent
-ROOMS = ("protocol", "collectors", "sender", "receiver", "simulator", "audit", "bench", "supervise", "checkvalve")
+ROOMS = (
+    "protocol",
+    "collectors",
+    "sender",
+    "receiver",
+    "oneway",
+    "simulator",
+    "audit",
+    "bench",
+    "supervise",
+    "checkvalve",
+)
 HEARING = {"recv", "recvfrom", "recvmsg", "recv_into", "recvfrom_into", "recvmsg_into", "listen", "accept", "bind"}
 SPEAKING = {"send", "sendto", "sendmsg", "sendall", "sendfile", "connect", "connect_ex", "create_connection"}
 ANSWERS = ("ack", "nack", "reply", "request")
