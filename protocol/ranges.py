@@ -63,6 +63,19 @@ class Ranges:
         self.count = sum(b - a for a, b in self)
         return before - self.count
 
+    def remove(self, first: int, after: int) -> int:
+        """Drop the members from `first` to `after - 1`; returns how many went."""
+        low = bisect_right(self._after, first)
+        high = bisect_left(self._first, after)
+        if low >= high or first >= after:
+            return 0
+        before, last, end = self.count, self._first[low], self._after[high - 1]
+        held = sum(b - a for a, b in zip(self._first[low:high], self._after[low:high], strict=True))
+        rest = [(a, b) for a, b in ((last, first), (after, end)) if a < b]
+        self._first[low:high], self._after[low:high] = [a for a, _ in rest], [b for _, b in rest]
+        self.count += sum(b - a for a, b in rest) - held
+        return before - self.count
+
     def below(self, number: int) -> int:
         """How many members are below `number`."""
         return sum(min(after, number) - first for first, after in self if first < number)

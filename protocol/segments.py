@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,12 +138,22 @@ class Reader:
         return out
 
 
-def read_kept(folder: Path, stream: bytes) -> list[Record]:
-    """OPEN, EPOCH, CATALOG and HEAD of a stream, in the order they came, each once."""
+def read_kept(folder: Path, stream: bytes, kinds: Collection[int] | None = None) -> list[Record]:
+    """OPEN, EPOCH, CATALOG and HEAD of a stream, in the order they came, each once.
+
+    Args:
+        kinds: Only these; the others are stepped over unread (HEADs are nearly all of the file).
+    """
+    path = kept_path(folder, stream)
     found: dict[int, Record] = {}
-    for one in scan(folder / "kept" / f"{stream.hex()}.seg"):
+    for one in scan(path) if kinds is None else scan_kinds(path, kinds):
         found.setdefault(one.number, one)
     return list(found.values())
+
+
+def kept_path(folder: Path, stream: bytes) -> Path:
+    """File of a stream's kept blocks."""
+    return folder / "kept" / f"{stream.hex()}.seg"
 
 
 def kept_streams(folder: Path) -> list[bytes]:
@@ -205,6 +215,25 @@ def scan(path: Path) -> Iterator[Record]:
     while (one := parse(data, at, len(data))) is not None:
         yield one
         at += one.length
+
+
+def scan_kinds(path: Path, kinds: Collection[int]) -> Iterator[Record]:
+    """As `scan`, but only records of these kinds are read and compared with their hash."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        while len(head := file.read(HEAD.size + 4)) == HEAD.size + 4:
+            rest = HEAD.unpack_from(head)[0] + 4 - len(head)
+            if head[-1] not in kinds:
+                file.seek(max(0, rest), os.SEEK_CUR)
+                continue
+            whole = head + file.read(max(0, rest))
+            one = parse(whole, 0, len(whole))
+            if one is None:
+                return
+            yield one
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,10 +3,11 @@
 Order of what waits, first to last:
 
     LINK, BEAT     every second
-    spares         of blocks whose data left `spread_ms` ago
+    first          blocks on their first sending: portions that are due (interleave.py)
     new            blocks as the spool gets them
     carousel       OPEN, EPOCH and CATALOG of the current stream, for whoever joins late
     backlog        what piled up while the link or this process was down, newest stretch first
+    resend         what a gap code named (resend.py)
     repeats        whole blocks again at their times (repeat.py)
 
 A block's first sending is finished when its last spare has left; beats say so, and the receiver counts from it.
@@ -14,11 +15,9 @@ A block's first sending is finished when its last spare has left; beats say so, 
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,15 @@ from protocol.frame import SHARD_OVERHEAD, width_for
 from protocol.keys import PrivateKey, PublicKey
 from protocol.ranges import Ranges, join_nearest
 from protocol.record import Record
-from protocol.segments import Place, Reader, segment_numbers, segment_path
+from protocol.segments import Place, Reader
 from sender.carousel import Carousel
 from sender.geometry import Geometry
+from sender.interleave import Done, Group, Interleave, Mark, Parcel, portions
 from sender.kept import Kept
 from sender.repeat import Repeats
+from sender.resend import COPY, Resend
 from sender.session import FIRST_LINKS, LINK_PERIOD, Session
+from sender.stretch import cuts, distance
 
 BEAT_PERIOD = 1.0
 """A BEAT leaves this often [s]."""
@@ -43,23 +45,10 @@ LAG = 2.0
 """New blocks that wait longer than the link needs this long for become backlog, so that what is new goes first [s]."""
 CHUNK = 1 << 18
 """Backlog is sent newest chunk first; about this many bytes a chunk [bytes]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """Frames that may leave together, in order."""
-
-    frames: memoryview
-    """Equally long frames, one after another."""
-    length: int
-    """Bytes of one."""
-    done: tuple[bytes, int] | None = None
-    """(stream, number) whose first sending is finished once this has left."""
-
-    @property
-    def count(self) -> int:
-        """Frames in it."""
-        return -(-len(self.frames) // self.length)
+GONE_TOLD = 8
+"""Most ranges that a beat says are not kept any more above a stream's oldest block."""
+CAROUSEL_COPY = 255
+"""What the carousel's frames say of themselves (SPEC.md, 3.1)."""
 
 
 class Emitter:
@@ -85,7 +74,7 @@ class Emitter:
         Args:
             folder: The spool.
             mtu: Of the link [bytes].
-            spread_s: Spares of a block that has at least as many as data shards leave this much later [s].
+            spread_s: Pause between two portions of a block [s], see interleave.py.
             repeat: Times of the repeats [s].
             geometry: For blocks whose shards do not fit the mtu any more.
             signer: The link-sign key.
@@ -97,18 +86,20 @@ class Emitter:
         """
         self.kept = Kept(folder)
         self.repeats = Repeats(repeat)
-        self.carousel = Carousel(folder)
+        self.carousel = Carousel(folder, geometry)
         self.reader = Reader(folder)
         self.backlog: list[tuple[Place, Place]] = []
         """Stretches that had no first sending, oldest first; the last one is taken first."""
-        self.taking: tuple[Place, Place] | None = None
-        """The stretch of the backlog that is being sent now."""
-        self.mark = b""
-        """Hash of the last block before `reader.place`: how a restart knows that the spool is still the same."""
+        self.mark: Mark | None = None
+        """The last new block that was read."""
         self.finished: dict[bytes, Ranges] = {}
         self.boot = boot
         self.frames_total = 0
         """Frames that left since the start, over all sessions."""
+        self.resend: Resend | None = None
+        """What a person asked for by a gap code."""
+        self.spool_status: dict[str, Any] = {}
+        """What the poller says of the spool, passed on in beats."""
         self._folder, self._spread, self._geometry = folder, spread_s, geometry
         self._width = width_for(mtu)
         self._signer, self._receivers, self._entropy = signer, list(receivers), entropy
@@ -117,15 +108,15 @@ class Emitter:
         self._sessions = 0
         self._beats = 0
         self._turn = 0
-        self._ready: deque[Parcel] = deque()
         self._control: deque[Parcel | None] = deque()
-        self._late: list[tuple[float, int, Parcel]] = []
-        self._serial = 0
+        self._first, self._old_first = Interleave(), Interleave()
+        self._round_ready: deque[Parcel] = deque()
+        self._rest: deque[Parcel] = deque()
+        self._groups: deque[Group] = deque()
+        self._old_groups: deque[Group] = deque()
         self._running: tuple[int, Reader, Place] | None = None
         self._renew(now)
         self._beat_at, self._link_at, self._refresh_at = now, now + LINK_PERIOD, now
-        self.spool_status: dict[str, Any] = {}
-        """What the poller says of the spool, passed on in beats."""
 
     @property
     def engine(self) -> str:
@@ -138,43 +129,68 @@ class Emitter:
         return self._session
 
     def next(self, now: float) -> Parcel | None:
-        """What leaves next, None while nothing is due."""
+        """What leaves next, None while nothing is due. What it gave before has left by now."""
         self._on_time(now)
+        self._first.settle(now)
+        self._old_first.settle(now)
         if self._control:
             return self._control.popleft() or self._beat_now()
-        if self._ready:
-            return self._ready.popleft()
-        if self._late and self._late[0][0] <= now:
-            return heapq.heappop(self._late)[2]
-        if self._new(now) or self._round(now) or self._old(now) or self._again(now):
-            return self._ready.popleft()
-        return None
+        parcel = self._first.next(now)
+        if parcel is None and self._new(now):
+            parcel = self._first.next(now)
+        if parcel is None and (self._round_ready or self._round(now)):
+            parcel = self._round_ready.popleft()
+        if parcel is None:
+            parcel = self._old_first.next(now)
+        if parcel is None and self._old(now):
+            parcel = self._old_first.next(now)
+        if parcel is None and (self._rest or self._asked(now) or self._again(now)):
+            parcel = self._rest.popleft()
+        return parcel
 
     def left(self, parcel: Parcel) -> None:
         """A parcel was given to the outlet."""
-        self._session.sent(parcel.count, len(parcel.frames))
+        if parcel.frames[4:8] == self._session.number.to_bytes(4, "big"):  # else made before the key was renewed
+            self._session.sent(parcel.count, len(parcel.frames))
         self.frames_total += parcel.count
         if parcel.done is not None:
-            stream, number = parcel.done
+            stream, number, group = parcel.done
             self.finished.setdefault(stream, Ranges()).add(number)
+            group.left -= 1
 
     def deadline(self, now: float) -> float:
         """When `next` may have something by itself, monotonic [s]; new blocks ring the doorbell."""
-        times = [self._beat_at, self._link_at, self.carousel.deadline()]
-        if self._late:
-            times.append(self._late[0][0])
-        repeat = self.repeats.deadline()
-        return min([*times, repeat] if repeat is not None else times)
+        if self.resend is not None and not self.resend.done:
+            return now
+        times = [self._first.deadline(), self._old_first.deadline(), self.repeats.deadline()]
+        known = [at for at in times if at is not None]
+        return min([*known, self._beat_at, self._link_at, self.carousel.deadline()])
 
     def idle(self) -> bool:
         """Everything that exists had its first sending."""
-        return not (self._ready or self._late or self.backlog) and self.reader.place >= self.reader.end()
+        waits = self._first or self._old_first or self.backlog
+        return not waits and self.reader.place >= self.reader.end()
+
+    def resent(self) -> bool:
+        """What was asked for by a gap code has left, or nothing was."""
+        return (self.resend is None or self.resend.done) and not self._rest
+
+    def settled(self) -> tuple[Place, Mark | None]:
+        """Up to here all new blocks had their first sending, and a record before it."""
+        while self._groups and not self._groups[0].left:
+            self._groups.popleft()
+        return (self._groups[0].start, self._groups[0].mark) if self._groups else (self.reader.place, self.mark)
+
+    def unsent(self) -> list[tuple[Place, Place]]:
+        """Stretches before it of which some block did not."""
+        while self._old_groups and not self._old_groups[0].left:
+            self._old_groups.popleft()
+        return [*self.backlog, *((one.start, one.end) for one in self._old_groups if one.left)]
 
     def behind(self) -> float:
         """How long what waits for its first sending takes at the set rate [s]."""
-        end = self.reader.end()
-        size = sum(self._distance(start, after) for start, after in [*self.backlog, (self.reader.place, end)])
-        return size / self._geometry.rate
+        waits = [*self.backlog, (self.reader.place, self.reader.end())]
+        return sum(distance(self._folder, start, end) for start, end in waits) / self._geometry.rate
 
     def _on_time(self, now: float) -> None:
         if now >= self._session.ends_at:
@@ -207,18 +223,19 @@ class Emitter:
             self._control.append(Parcel(memoryview(link), len(link)))
 
     def _beat_now(self) -> Parcel:
+        told = self._told()
         beat = Beat(
             session=self._session.number,
             boot=self.boot,
             counter=self._beats,
             wall_ns=self._wall(),
             synced=self._synced(),
-            streams=tuple(self._totals(stream) for stream in self._told()),
+            streams=tuple(self._totals(stream) for stream in told),
             frames=self._session.frames + 1,
             bytes=self._session.bytes,
             backlog_s=round(self.behind(), 3),
             repeats=self.repeats.after,
-            spool=self.spool_status,
+            spool=self._spool(told),
         )
         self._beats += 1
         frame = self._session.beat(beat)
@@ -232,11 +249,19 @@ class Emitter:
         self._turn = (self._turn + 1) % (len(streams) - STREAMS + 1)
         return [streams[self._turn], *streams[len(streams) - STREAMS + 1 :]]
 
+    def _spool(self, told: list[bytes]) -> dict[str, Any]:
+        """State of the spool, and what of these streams can never come again though older blocks can."""
+        gone = [[stream, first, after] for stream in told for first, after in self.kept.gone(stream)]
+        return {**self.spool_status, "gone": gone[-GONE_TOLD:]} if gone else self.spool_status
+
     def _totals(self, stream: bytes) -> StreamTotals:
         finished = self.finished.setdefault(stream, Ranges())
         oldest = self.kept.oldest(stream)
         top = min(finished.top, self.kept.sealed(stream))
-        holes = join_nearest(finished.holes(oldest, top) if oldest < top else [], WAITING_RANGES)
+        waiting = Ranges(finished.holes(oldest, top) if oldest < top else ())
+        for first, after in self.kept.gone(stream):
+            waiting.remove(first, after)
+        holes = join_nearest(list(waiting), WAITING_RANGES)
         return StreamTotals(
             stream=stream,
             oldest=min(oldest, self.kept.sealed(stream)),
@@ -249,45 +274,53 @@ class Emitter:
         end = self.reader.end()
         if self.reader.place >= end:
             return False
-        if self._distance(self.reader.place, end) > LAG * self._geometry.rate:
+        if distance(self._folder, self.reader.place, end) > LAG * self._geometry.rate:
             self.backlog.append((self.reader.place, end))
             self.reader.place = end
             return False
+        before, mark = self.reader.place, self.mark
         records = self.reader.read(16, end)
-        if records:
-            self.mark = records[-1].digest
-        self._first_sending(records, self.reader.began, self.reader.place, now)
-        return bool(self._ready)
+        if not records:
+            return False
+        self.mark = Mark(_last(self.reader, records), records[-1].digest)
+        group = Group(before, self.reader.place, mark, len(records))
+        self._groups.append(group)
+        self._first_sending(records, self.reader, group, self._first, now)
+        return True
 
     def _old(self, now: float) -> bool:
-        self.taking = None
         if not self.backlog:
             return False
         start, end = self.backlog.pop()
-        if self._distance(start, end) > CHUNK:
-            cuts = self._cuts(start, end)
-            self.backlog += itertools.pairwise(cuts)
+        if distance(self._folder, start, end) > CHUNK:
+            self.backlog += itertools.pairwise(cuts(self._folder, start, end, CHUNK))
             start, end = self.backlog.pop()
-        self.taking = (start, end)
+        group = Group(start, end, None, 0)
+        self._old_groups.append(group)
         reader = Reader(self._folder, start)
         while records := reader.read(256, end):
-            self._first_sending(records, reader.began, reader.place, now)
+            group.left += len(records)
+            self._first_sending(records, reader, group, self._old_first, now)
         reader.close()
-        return bool(self._ready)
+        return bool(group.left)
 
-    def _first_sending(self, records: list[Record], start: Place, end: Place, now: float) -> None:
-        if not records:
-            return
+    def _first_sending(self, records: list[Record], reader: Reader, group: Group, into: Interleave, now: float) -> None:
         for one in records:
-            self.kept.note(start.segment, one.stream, one.number)
+            self.kept.note(reader.began.segment, one.stream, one.number)
             self.carousel.note(one, now)
-            self._ship(one, 0, now)
-        self.repeats.sent(start, end, len(records), now)
+            frames, length, need, spare = self._frames(one, 0)
+            how = portions(need, spare, self._spread, self._geometry.rate)
+            into.add(frames, length, how, Done(one.stream, one.number, group), now)
+        self.repeats.sent(reader.began, reader.place, len(records), now)
 
     def _round(self, now: float) -> bool:
-        for one in self.carousel.due(now):
-            self._ship(one, 255, now)
-        return bool(self._ready)
+        self._whole(self.carousel.due(now), CAROUSEL_COPY, self._round_ready)
+        return bool(self._round_ready)
+
+    def _asked(self, now: float) -> bool:
+        if self.resend is not None:
+            self._whole(self.resend.step(), COPY, self._rest)
+        return bool(self._rest)
 
     def _again(self, now: float) -> bool:
         if self._running is None:
@@ -302,49 +335,25 @@ class Emitter:
             reader.close()
             self._running = None
             return self._again(now)
-        for one in records:
-            self._ship(one, copy, now)
+        self._whole(records, copy, self._rest)
         return True
 
-    def _ship(self, one: Record, copy: int, now: float) -> None:
-        """Cut a block into frames; its spares wait for their time where it has enough of them."""
+    def _whole(self, records: Iterable[Record], copy: int, into: deque[Parcel]) -> None:
+        """Blocks that leave at once."""
+        for one in records:
+            frames, length, _, _ = self._frames(one, copy)
+            into.append(Parcel(frames, length))
+
+    def _frames(self, one: Record, copy: int) -> tuple[memoryview, int, int, int]:
+        """All frames of a block, the bytes of each, and (need, spare)."""
         size, need, spare = len(one.block), one.need, one.spare
         if -(-size // need) > self._width:
             need, spare = self._geometry.cut(size, 0.0)
         rows = self._code.rows(one.block, need, spare)
         frames = self._session.shards(one.stream).frames(one.number, size, need, spare, copy, rows)
-        length = SHARD_OVERHEAD + rows.shape[1]
-        done = (one.stream, one.number) if copy == 0 else None
-        if spare >= need and self._spread and copy == 0:
-            self._ready.append(Parcel(frames[: need * length], length))
-            self._serial += 1
-            heapq.heappush(
-                self._late, (now + self._spread, self._serial, Parcel(frames[need * length :], length, done))
-            )
-        else:
-            self._ready.append(Parcel(frames, length, done))
+        return frames, SHARD_OVERHEAD + rows.shape[1], need, spare
 
-    def _distance(self, start: Place, end: Place) -> int:
-        """Bytes between two places; whole segments between them are taken as full."""
-        if start >= end:
-            return 0
-        if start.segment == end.segment:
-            return end.offset - start.offset
-        sizes = self._sizes(start.segment, end.segment)
-        return sum(sizes.values()) - start.offset + end.offset if sizes else end.offset
 
-    def _sizes(self, first: int, after: int) -> dict[int, int]:
-        held = [number for number in segment_numbers(self._folder) if first <= number < after]
-        return {number: segment_path(self._folder, number).stat().st_size for number in held}
-
-    def _cuts(self, start: Place, end: Place) -> list[Place]:
-        """Record boundaries that cut a stretch into chunks of about `CHUNK` bytes."""
-        reader = Reader(self._folder, start)
-        cuts, since = [start], 0
-        while records := reader.read(256, end, most_bytes=CHUNK):
-            since += sum(one.length for one in records)
-            if since >= CHUNK:
-                cuts.append(reader.place)
-                since = 0
-        reader.close()
-        return cuts if cuts[-1] == end else [*cuts, end]
+def _last(reader: Reader, records: list[Record]) -> Place:
+    """Where the last of the records just read begins."""
+    return Place(reader.place.segment, reader.place.offset - records[-1].length)

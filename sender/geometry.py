@@ -79,6 +79,10 @@ class Geometry:
         need = -(-size // self.width)
         return size + need * (SHARD_OVERHEAD + WIRE_OVERHEAD)
 
+    def whole(self, size: int, need: int, spare: int) -> int:
+        """Bytes that all frames of a block take, spares and headers counted [bytes]."""
+        return (need + spare) * (-(-size // need) + SHARD_OVERHEAD + WIRE_OVERHEAD)
+
 
 class Load:
     """The offered load: a decaying average of what was packed."""

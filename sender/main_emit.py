@@ -21,7 +21,8 @@ from protocol.errors import ConfigError
 from protocol.frame import SHARD_OVERHEAD, width_for
 from protocol.limits import WIRE_OVERHEAD
 from protocol.statusfile import PERIOD, read_status, write_status
-from sender.emit import Emitter, Parcel
+from sender.emit import Emitter
+from sender.interleave import Parcel
 from sender.linkfile import LinkFile
 from sender.outlet import Outlet
 from sender.pace import Pace, wire_bytes
@@ -57,7 +58,7 @@ class _Process:
         receivers = [key for key in publics if key.kind == "catch"]
         if not receivers:
             raise ConfigError("[keys] receivers hold no catch key", hint="carry DIR.pub of `keys new low DIR` over")
-        self._progress = Progress(config.state, settle_s=outlet.spread_ms / 1000 + 0.1)
+        self._progress = Progress(config.state)
         now = time.monotonic()
         self._emitter = Emitter(
             config.state / "spool",

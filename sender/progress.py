@@ -2,44 +2,47 @@
 
     boot      start counter, rising
     new       [segment, offset]: everything before it, but for `backlog`, had its first sending, spares included
-    mark      hash of the block that ends there: a spool that was restored and went on differently does not have it
+    mark      [segment, offset, hash]: a block before it; a spool that was restored and went on differently has another
     backlog   stretches that had none
     repeats   stage, age, stretch: repeats still to come
     finished  ranges a stream, for the beats
+    errand    [name, blocks]: what a person asked for and how much of it has left (errand.py)
 
 A restart takes what came since `new` as backlog and begins with what is new. Where the mark is not found, nothing
 here is believed and the whole spool is sent again: doubled frames cost only time, the receiver knows each number.
+A full disk leaves the file as it was: a restart then sends more than it must.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
-from collections import deque
 from pathlib import Path
 from typing import Any
 
-from protocol.errors import HeldError
+from protocol.errors import HeldError, StoreError
 from protocol.ranges import Ranges
 from protocol.segments import START, Place, Reader, write_file
 from sender.emit import Emitter
+from sender.interleave import Mark
 
 
 class Progress:
     """Keeper of `emit.json`; holding it is holding the outlet."""
 
-    def __init__(self, state: Path, *, settle_s: float) -> None:
+    def __init__(self, state: Path) -> None:
         """
         Args:
             state: The state folder.
-            settle_s: A block's spares have left this long after its data [s].
 
         Raises:
             HeldError: another emitter has the outlet.
         """
         self._path = state / "emit.json"
-        self._settle = settle_s
+        self.full = False
+        """The disk had no room for it at the last `save`."""
         state.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(state / "emit.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
@@ -48,13 +51,12 @@ class Progress:
             os.close(self._lock)
             raise HeldError(f"{self._path} is held by another emitter") from None
         self._held = self._read()
-        self._trail: deque[tuple[float, Place, bytes]] = deque()
 
     def next_boot(self, wall_ns: int) -> int:
         """A start counter above all before it: max(stored + 1, unix microseconds); stored before it is used."""
         boot = max(int(self._held.get("boot", 0)) + 1, wall_ns // 1000)
         self._held["boot"] = boot
-        write_file(self._path, json.dumps(self._held).encode())
+        self._write()
         return boot
 
     def resume(self, emitter: Emitter, spool: Path, now: float) -> bool:
@@ -64,9 +66,11 @@ class Progress:
         emitter.reader.place = end
         if end == START:
             return True
+        emitter.mark = emitter.kept.look_through(end)
+        emitter.carousel.resume(now)
         try:
-            new, mark = Place(*self._held["new"]), bytes.fromhex(self._held["mark"])
-            believed = new <= end and _ends_with(spool, new, mark)
+            new, mark = Place(*self._held["new"]), _mark(self._held["mark"])
+            believed = new <= end and _holds(spool, mark)
             backlog = [(Place(a, b), Place(c, d)) for a, b, c, d in self._held["backlog"]]
             finished = {
                 bytes.fromhex(key): Ranges((a, b) for a, b in held) for key, held in self._held["finished"].items()
@@ -80,36 +84,36 @@ class Progress:
         emitter.backlog = [*backlog, (new, end)] if new < end else backlog
         emitter.finished = finished
         emitter.repeats.restore(repeats, now)
-        emitter.mark = mark
-        for stream in emitter.kept.streams()[-1:] or list(finished)[-1:]:
-            emitter.carousel.resume(stream, now)
-        for stream, held in finished.items():
-            for first, after in held:
-                emitter.kept.note(new.segment, stream, first)
-                emitter.kept.note(new.segment, stream, after - 1)
         return True
 
-    def save(self, emitter: Emitter, now: float) -> None:
-        """Note how far it is."""
-        self._trail.append((now, emitter.reader.place, emitter.mark))
-        if emitter.idle():
-            self._trail = deque([self._trail[-1]])
-        while len(self._trail) > 1 and self._trail[1][0] <= now - self._settle:
-            self._trail.popleft()
-        _, place, mark = self._trail[0]
-        stretches = [*emitter.backlog, *([emitter.taking] if emitter.taking else [])]
+    def errand(self) -> tuple[str, int]:
+        """The errand that was under way and how many blocks of it had left; an empty name where there was none."""
+        try:
+            name, sent = self._held["errand"]
+            return str(name), int(sent)
+        except (KeyError, TypeError, ValueError):
+            return "", 0
+
+    def save(self, emitter: Emitter, now: float, errand: tuple[str, int] = ("", 0)) -> None:
+        """Note how far it is.
+
+        Args:
+            errand: As the method of that name gives it back.
+        """
+        place, mark = emitter.settled()
         kept = set(emitter.kept.streams())
         for gone in set(emitter.finished) - kept:
             del emitter.finished[gone]
         self._held = {
             "boot": emitter.boot,
             "new": list(place),
-            "mark": mark.hex(),
-            "backlog": [[*start, *end] for start, end in stretches],
+            "mark": None if mark is None else [*mark.place, mark.digest.hex()],
+            "backlog": [[*start, *end] for start, end in emitter.unsent()],
             "repeats": emitter.repeats.to_json(now),
             "finished": {key.hex(): list(held) for key, held in emitter.finished.items()},
+            "errand": list(errand),
         }
-        write_file(self._path, json.dumps(self._held).encode())
+        self._write()
 
     def close(self) -> None:
         """Let the outlet go."""
@@ -122,18 +126,29 @@ class Progress:
         except (OSError, ValueError):
             return {}
 
+    def _write(self) -> None:
+        try:
+            write_file(self._path, json.dumps(self._held).encode())
+            self.full = False
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreError(f"{self._path}: {error}") from error
+            self.full = True
+            self._path.with_name(self._path.name + ".new").unlink(missing_ok=True)
 
-def _ends_with(spool: Path, place: Place, mark: bytes) -> bool:
-    """Whether a block with that hash ends exactly at `place`."""
-    if place == START or place.offset == 0:
-        return not mark
-    reader = Reader(spool, Place(place.segment, 0))
+
+def _mark(held: list[Any] | None) -> Mark | None:
+    return None if held is None else Mark(Place(int(held[0]), int(held[1])), bytes.fromhex(held[2]))
+
+
+def _holds(spool: Path, mark: Mark | None) -> bool:
+    """Whether the block of the mark stands where it stood."""
+    if mark is None:
+        return True
+    reader = Reader(spool)
     try:
-        last = b""
-        while records := reader.read(256, place):
-            if reader.place.segment != place.segment:
-                return False
-            last = records[-1].digest
-        return reader.place == place and last == mark
+        return reader.at(mark.place).digest == mark.digest
+    except StoreError:
+        return False
     finally:
         reader.close()

@@ -29,6 +29,17 @@ def test_ranges_hold_what_a_set_holds(spans: list[tuple[int, int]]) -> None:
     assert all(b < c for (_, b), (c, _) in pairwise(starts))
 
 
+@given(SPANS, st.integers(0, 70), st.integers(0, 20))
+def test_ranges_remove_a_range_and_nothing_else(spans: list[tuple[int, int]], first: int, length: int) -> None:
+    """`remove` leaves exactly the members outside it, and counts what went."""
+    ranges = Ranges(spans)
+    plain = {n for a, b in spans for n in range(a, b)}
+    gone = plain & set(range(first, first + length))
+    assert ranges.remove(first, first + length) == len(gone)
+    assert ranges == Ranges((n, n + 1) for n in sorted(plain - gone))
+    assert ranges.count == len(plain - gone)
+
+
 @given(SPANS, st.integers(0, 80))
 def test_ranges_forget_below_a_number_and_nothing_else(spans: list[tuple[int, int]], cut: int) -> None:
     """`remove_below` leaves exactly the members at or above the number."""

@@ -92,7 +92,7 @@ class Pipe:
 
     def start_emit(self) -> None:
         """A new link session, from where the last emitter stopped."""
-        self.progress = Progress(self.high, settle_s=0.15)
+        self.progress = Progress(self.high)
         self.emitter = Emitter(
             self.high / "spool",
             mtu=MTU,
