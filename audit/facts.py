@@ -1,0 +1,57 @@
+"""Head of every report: which program, on which machine, by whom. Nothing POSIX-only; what is not there is left out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+NAMES = ("checkvalve", "checkvalve-high", "checkvalve-low")
+"""Distributions this program comes in; one of them is installed."""
+
+
+def facts() -> dict[str, Any]:
+    """Plain JSON: tool, machine, boot, person."""
+    told: dict[str, Any] = {
+        "tool": _tool(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "host": platform.node(),
+        "by": _person(),
+        "command": " ".join(["checkvalve", *sys.argv[1:]]),
+    }
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    if boot.exists():
+        told["boot"] = boot.read_text().strip()
+    return told
+
+
+def distribution() -> metadata.Distribution | None:
+    """The installed distribution of this program, None where it runs from a folder."""
+    for name in NAMES:
+        try:
+            return metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _tool() -> str:
+    found = distribution()
+    if found is None:
+        return "checkvalve, not installed"
+    record = found.read_text("RECORD") or ""
+    return f"{found.name} {found.version}, RECORD sha256 {hashlib.sha256(record.encode()).hexdigest()}"
+
+
+def _person() -> str:
+    name = os.environ.get("SUDO_USER") or next((os.environ[key] for key in _WHO if os.environ.get(key)), "")
+    number = f"uid {os.getuid()}" if hasattr(os, "getuid") else ""
+    return ", ".join(filter(None, (name, number))) or "unknown"
+
+
+_WHO = ("LOGNAME", "USER", "USERNAME")

@@ -1,0 +1,61 @@
+"""Findings on a disk: one JSON file a run, named so that a folder of them reads in order.
+
+    FOLDER/2026-11-23T06-00-00Z_live-high_HOST.json
+
+`audit report` reads such folders; a file that is no findings document is an error there, never passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from audit.check import Findings, read_findings
+from protocol.errors import ConfigError
+
+
+def keep(found: Findings, folder: Path) -> Path:
+    """Write a run into a folder; one that is there already is never overwritten. Returns the file.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    words = [found.time.replace(":", "-"), found.what.replace(" ", "-"), str(found.facts.get("host", ""))]
+    name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", word)[:60] for word in words if word)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for again in range(1000):
+            path = folder / f"{name}{f'_{again}' if again else ''}.json"
+            try:
+                with path.open("x", encoding="utf-8") as file:
+                    file.write(found.text())
+                return path
+            except FileExistsError:
+                continue
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}", hint="choose another folder for --keep") from None
+    raise ConfigError(f"{folder} holds a thousand findings of one second", hint="choose another folder for --keep")
+
+
+def load(path: Path) -> Findings:
+    """One findings document.
+
+    Raises:
+        ConfigError: missing, or none.
+    """
+    try:
+        return read_findings(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+
+
+def load_all(paths: list[Path]) -> list[Findings]:
+    """All findings of files and folders (not below them), by time.
+
+    Raises:
+        ConfigError: one of them is no findings document, or there is none at all.
+    """
+    files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    if not files:
+        raise ConfigError(f"no findings in {', '.join(map(str, paths))}", hint="`checkvalve audit .. --keep FOLDER`")
+    return sorted((load(file) for file in files), key=lambda found: (found.time, found.what))
