@@ -60,7 +60,7 @@ def simulate_command(
 ) -> None:
     """The simulated PLCs of a scene, until stopped; a taken port moves up and the real one is printed."""
     from simulator.main import simulate
-    from simulator.scene import load
+    from simulator.scene_file import load
 
     loaded = load(scene)
 

@@ -1,38 +1,30 @@
-"""A scene: which false devices there are, on which ports, and what their tags do; read from a TOML file.
+"""A scene: which false devices there are, on which ports, what their tags do, and what goes wrong when.
 
     [scene]     name, site, tick_ms
     [[server]]  asset, protocol, port and what the device says of itself
                 modbus|opcua|enip.KEY    settings that only its protocol reads
                 struct.NAME = [members]  a bundle of members, to be used as a type: a UDT, a bearing, a drive
                 tag = [tables]           name, type (a catalog type or a struct), dims, signal, unit, range, address
+    [[trip]]    a protection that acts now and then, with its sequence of events     `trips`
+    [[fault]]   what a device does wrong, when and for how long                      `schedule`
 
 Tags are declared as in a controller (`Entry`, with structs and dimensions) and flattened into scalar `Point`s, the
 unit of everything else: `Zone[3]`, `Filler.Speed`, `Axis[1].Position`. A server that knows structures walks the
 entries and finds each scalar's point by that path; the others walk the points.
 
-Every mistake in a file is named, not the first one only.
+This is what a scene is; `scene_file` reads one, `scene_check` finds what is contradictory in it.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from itertools import product
-from math import prod
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from protocol import units
-from protocol.catalog import TYPES
-from protocol.errors import ConfigError
-from protocol.sample import Quality
-from simulator.signals import KINDS, Counter, Fixed, Follow, Over, Signal, Step, Switch, Text
+from simulator.signals import Signal, named_by
+from simulator.trips import Trip
 
 PROTOCOLS = ("modbus", "opcua", "enip")
-
-SCENES = Path(__file__).parent / "scenes"
-"""Scenes that are shipped; their stem may be given instead of a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +38,15 @@ class Spell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What a bool tag means when it is true: an alarm, told as an event by protocols that have events."""
+
+    text: str
+    severity: int = 500
+    """1 to 1000 (OPC 10000-5, 6.4.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A tag or member as it is declared."""
 
@@ -56,14 +57,19 @@ class Entry:
     """Sizes of up to three dimensions; empty for a scalar."""
     signal: Signal | None = None
     """None where the type is a struct."""
+    same: str = ""
+    """`asset:name` of a tag that this is another view of: its type, value, time and quality; no signal of its own."""
     unit: str = ""
     """UCUM code."""
     low: float | None = None
     """Instrument range; a number is held inside it."""
     high: float | None = None
+    states: tuple[str, ...] = ()
+    """Words for the values 0, 1, .. of a whole number, or for false and true."""
     description: str = ""
     at: str | int | None = None
-    """The protocol's address (`holding:10`), or for a member its offset from its structure's [registers]."""
+    """The protocol's address (Modbus `holding:10`, OPC UA a NodeId such as `i=1001`), or for a member its offset from
+    its structure's [registers]."""
     length: int = 16
     """Characters of a string, for protocols that need to know."""
     decimals: int | None = None
@@ -71,6 +77,9 @@ class Entry:
     every_ms: int = 0
     """It changes at whole multiples of this [ms]; 0 means the scene's tick."""
     spell: Spell | None = None
+    alarm: Condition | None = None
+    variant: str = ""
+    """OPC UA only: the built-in type it is served as where that is another than its type's (`DateTime`, `Guid`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +129,21 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A fault with its times, counted from the start of the simulator."""
+
+    asset: str
+    what: str
+    """As it is typed live: `late 0.5s at holding:0-9`."""
+    at_s: float = 0.0
+    """When it comes [s]."""
+    for_s: float | None = None
+    """How long it stays [s]; None for ever."""
+    every_s: float | None = None
+    """It comes again after this long [s]; None for once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """Everything a plant is made from."""
 
@@ -128,6 +152,8 @@ class Scene:
     tick_ms: int
     """The model's step [ms]: nothing changes between two ticks."""
     servers: tuple[Section, ...]
+    trips: tuple[Trip, ...] = ()
+    faults: tuple[Timed, ...] = ()
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -135,202 +161,15 @@ class Scene:
         return tuple(point for section in self.servers for point in section.points)
 
 
-def load(given: str | Path) -> Scene:
-    """Read a scene by path, or by name from those that are shipped.
-
-    Raises:
-        ConfigError: no such file, no TOML, or mistakes, each named with its place.
-    """
-    path = Path(given)
-    shipped = SCENES / f"{given}.toml"
-    if not path.is_file() and shipped.is_file():
-        path = shipped
-    try:
-        return parse(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        names = ", ".join(sorted(one.stem for one in SCENES.glob("*.toml")))
-        raise ConfigError(f"{given}: {error.strerror}", hint=f"give a file, or one of: {names}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+def sources_of(point: Point) -> tuple[tuple[str, str], ...]:
+    """(asset, name) of each tag that the signal of `point` looks at."""
+    signal = point.entry.signal
+    return () if signal is None else tuple(named(point, one) for one in named_by(signal))
 
 
-def parse(body: Mapping[str, Any]) -> Scene:
-    """A scene from the maps of its TOML file.
-
-    Raises:
-        ConfigError: one line for each mistake.
-    """
-    wrong = [f"unknown table `{key}`" for key in sorted(set(body) - {"scene", "server"})]
-    head = dict(body.get("scene", {}))
-    tick_ms = head.get("tick_ms", 100)
-    if type(tick_ms) is not int or tick_ms < 1:
-        wrong.append("scene.tick_ms: needs a whole number of milliseconds, 1 or more")
-    sections: list[Section] = []
-    number = 0
-    for at, table in enumerate(body.get("server", [])):
-        section = _section(table, f"server {at + 1}", number, wrong)
-        if section is not None:
-            sections.append(section)
-            number += len(section.points)
-    scene = Scene(
-        name=str(head.get("name", "")), site=str(head.get("site", "")), tick_ms=tick_ms, servers=tuple(sections)
-    )
-    if not wrong:
-        wrong += list(_contradictions(scene))
-    if wrong:
-        raise ConfigError("\n".join(wrong), hint="mend each line; simulator/scenes/small.toml is a complete example")
-    return scene
-
-
-def _section(table: Mapping[str, Any], where: str, number: int, wrong: list[str]) -> Section | None:
-    given = dict(table)
-    protocol, asset = given.get("protocol"), given.get("asset")
-    if protocol not in PROTOCOLS or not isinstance(asset, str):
-        wrong.append(f"{where}: needs an asset's name and a protocol, one of {', '.join(PROTOCOLS)}")
-        return None
-    where = f"{where} ({asset})"
-    settings = given.pop(protocol, {})
-    structs: dict[str, Struct] = {}
-    for name, held in given.pop("struct", {}).items():
-        members = tuple(_entry(member, f"{where}, struct {name}", structs, wrong) for member in held)
-        structs[name] = Struct(name=name, members=members)
-    entries = tuple(_entry(one, where, structs, wrong) for one in given.pop("tag", []))
-    known = {one.name for one in fields(Section)} - {"settings", "structs", "entries", "points"}
-    wrong += [f"{where}: unknown key `{key}`" for key in sorted(set(given) - known)]
-    words = {key: given[key] for key in known & set(given)}
-    if type(words.get("port")) is not int:
-        wrong.append(f"{where}: needs a port number")
-        return None
-    points = tuple(_points(asset, entries, structs, number))
-    return Section(**words, settings=settings, structs=structs, entries=entries, points=points)
-
-
-def _entry(table: Mapping[str, Any], where: str, structs: Mapping[str, Struct], wrong: list[str]) -> Entry:
-    given = dict(table)
-    name = str(given.get("name", "?"))
-    where = f"{where}, tag {name}"
-    type_name = given.get("type", "float32")
-    signal = given.pop("signal", None)
-    spell = given.pop("spell", None)
-    known = {one.name for one in fields(Entry)}
-    wrong += [f"{where}: unknown key `{key}`" for key in sorted(set(given) - known)]
-    words = {key: given[key] for key in known & set(given)}
-    words["name"] = name
-    words["dims"] = tuple(given.get("dims", ()))
-    if type_name not in TYPES and type_name not in structs:
-        wrong.append(f"{where}: type `{type_name}` is neither of {', '.join(TYPES)} nor a struct declared above")
-    if (type_name in structs) != (signal is None):
-        wrong.append(f"{where}: a tag of a simple type needs a signal, one of a struct has none")
-    if signal is not None:
-        words["signal"] = _built(signal, where, wrong)
-    if spell is not None:
-        words["spell"] = _spell(spell, where, wrong)
-    return Entry(**words)
-
-
-def _built(table: Mapping[str, Any], where: str, wrong: list[str]) -> Signal:
-    """The signal of a table; a mistake is noted and a harmless one given back."""
-    given = dict(table)
-    kind = KINDS.get(str(given.pop("kind", "")))
-    if kind is None:
-        wrong.append(f"{where}: signal.kind must be one of {', '.join(KINDS)}")
-        return Fixed(value=0)
-    parts = {one.name: one for one in fields(kind)}
-    unknown = sorted(set(given) - set(parts))
-    missing = sorted(name for name, one in parts.items() if one.default is MISSING and name not in given)
-    if unknown or missing:
-        wrong.append(f"{where}: signal {kind.__name__.lower()}: unknown {unknown}, missing {missing}")
-        return Fixed(value=0)
-    times = ("period_s", "dwell_s", "swing_s")
-    wrong += [f"{where}: signal.{key} must be above 0" for key in times if key in given and not given[key] > 0]
-    signal: Signal = kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
-    return signal
-
-
-def _spell(table: Mapping[str, Any], where: str, wrong: list[str]) -> Spell | None:
-    try:
-        quality = Quality[str(table["quality"]).upper()]
-        return Spell(quality=int(quality), every_s=float(table["every_s"]), for_s=float(table["for_s"]))
-    except (KeyError, ValueError) as error:
-        names = ", ".join(one.name.lower() for one in Quality)
-        wrong.append(f"{where}: spell: {error}; it needs every_s, for_s and quality, one of {names}")
-        return None
-
-
-def _points(asset: str, entries: tuple[Entry, ...], structs: Mapping[str, Struct], first: int) -> Iterator[Point]:
-    """Flatten declarations into scalars, in the order of the file."""
-    number = first
-
-    def walk(entry: Entry, prefix: str, words: str, base: str) -> Iterator[Point]:
-        nonlocal number
-        at = _address(entry.at, base)
-        text = ": ".join(part for part in (words, entry.description) if part)
-        for element, index in enumerate(product(*map(range, entry.dims))):
-            name = prefix + entry.name + (f"[{','.join(map(str, index))}]" if index else "")
-            if entry.type in structs:
-                for member in structs[entry.type].members:
-                    yield from walk(member, f"{name}.", text, at)
-            else:
-                yield Point(
-                    number=number, asset=asset, name=name, entry=entry, description=text, at=at, element=element
-                )
-                number += 1
-
-    for entry in entries:
-        yield from walk(entry, "", "", "")
-
-
-def _address(at: str | int | None, base: str) -> str:
-    """`base` moved by an offset, or the address itself."""
-    if isinstance(at, str):
-        return at
-    table, _, start = base.partition(":")
-    return f"{table}:{int(start) + (at or 0)}" if start.isdecimal() else base
-
-
-def _contradictions(scene: Scene) -> Iterator[str]:
-    """What is wrong between parts that are each well formed."""
-    named = {(point.asset, point.name): point for point in scene.points}
-    if len(named) < len(scene.points):
-        seen: set[tuple[str, str]] = set()
-        for point in scene.points:
-            if (point.asset, point.name) in seen:
-                yield f"{point.asset}, tag {point.name}: declared twice"
-            seen.add((point.asset, point.name))
-    for point in scene.points:
-        entry, where = point.entry, f"{point.asset}, tag {point.name}"
-        if entry.every_ms % scene.tick_ms:
-            yield f"{where}: every_ms must be a multiple of the scene's tick_ms, {scene.tick_ms}"
-        if not units.known(entry.unit):
-            yield f"{where}: `{entry.unit}` is no UCUM code{_guess(entry.unit)}"
-        if len(entry.dims) > 3 or prod(entry.dims) < 1:
-            yield f"{where}: dims are up to three sizes, each 1 or more"
-        if isinstance(entry.signal, Follow | Over):
-            other = named.get(source_of(point, entry.signal))
-            if other is None or isinstance(other.entry.signal, Follow | Over | Text | Counter | None):
-                yield f"{where}: `{entry.signal.of}` must name a number that neither counts nor follows another"
-        elif (entry.type == "string") != _is_text(entry.signal):
-            yield f"{where}: type {entry.type} and its signal do not fit"
-        elif isinstance(entry.signal, Switch) and entry.type != "bool":
-            yield f"{where}: a switch is of type bool"
-        elif isinstance(entry.signal, Step) and not entry.signal.levels:
-            yield f"{where}: a step needs levels"
-        elif isinstance(entry.signal, Counter) and "int" not in entry.type:
-            yield f"{where}: a counter is of a whole-number type"
-
-
-def _guess(unit: str) -> str:
-    meant = units.meant(unit)
-    return f", is `{meant}` meant?" if meant else ""
-
-
-def _is_text(signal: Signal | None) -> bool:
-    return isinstance(signal, Text) or (isinstance(signal, Fixed) and isinstance(signal.value, str))
-
-
-def source_of(point: Point, signal: Follow | Over) -> tuple[str, str]:
-    """(asset, name) that the signal of `point` looks at."""
-    if signal.of.startswith("."):
-        return point.asset, point.name.rpartition(".")[0] + signal.of
-    asset, colon, name = signal.of.partition(":")
-    return (asset, name) if colon and not asset.startswith("Program") else (point.asset, signal.of)
+def named(point: Point, other: str) -> tuple[str, str]:
+    """(asset, name) of what `point` calls `other`: `name`, `.name` for a sibling, or `asset:name`."""
+    if other.startswith("."):
+        return point.asset, point.name.rpartition(".")[0] + other
+    asset, colon, name = other.partition(":")
+    return (asset, name) if colon and not asset.startswith("Program") else (point.asset, other)

@@ -1,36 +1,23 @@
-"""What a quantity does over time: every signal is a pure function of (key, time), never a state that is stepped.
+"""What a scene may say of a quantity: the words behind `signal = { kind = ".." }`, and their fields.
 
-    value = shape(key, time)        key = hash(seed, asset, name)
+    by itself    walk sine ramp counter step switch text fixed batch      a function of (key, time): `shapes`
+    related      follow product over alarm                                a function of other tags: `network`
+    recorded     record                                                   the newest events of the asset: `trips`
 
-So a value can be asked for at any instant, in any order, by any process: two servers started minutes apart from the
-same seed agree, and a test may compute what a reading from yesterday should have been. A drifting walk is value
-noise: independent random heights on a lattice of times, joined smoothly, in octaves of thrice the frequency and half
-the height (K. Perlin, An Image Synthesizer, 1985, with heights instead of gradients).
-
-The dataclasses are what a scene may say; `Bank` evaluates many signals of one kind at once. No clock, no I/O.
+No signal is a state that is stepped: a value can be asked for at any instant, in any order, by any process. Two servers
+started minutes apart from the same seed agree, and a test may compute what a reading of yesterday should have been.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
-
-Floats: TypeAlias = NDArray[np.float64]
-Keys: TypeAlias = NDArray[np.uint64]
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
 
 EPOCH_S = 1_767_225_600
 """2026-01-01T00:00:00Z [s since 1970]: counters count from here, so that they stay of a believable size."""
-
-OCTAVES = 4
-"""Octaves of a walk: the finest moves 27 times as fast as the slowest, which looks like a process with its noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +99,20 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A cycle that is run again and again: straight lines through (time, level), as a reactor's temperature."""
+
+    times_s: tuple[float, ...]
+    """Rising, from 0; the last is the length of the cycle [s]."""
+    levels: tuple[float, ...]
+    """One for each time."""
+    cycle: str = ""
+    """Tags of an asset that name the same cycle run in step; alone, a tag has a phase of its own."""
+    hold: bool = False
+    """Keep each level until the next time instead of going there: a step number, a valve."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Follow:
     """Another tag's signal, scaled and late: `offset` + `gain` x other(time - `lag_s`) + own walk of `jitter`."""
 
@@ -125,6 +126,21 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """Other tags multiplied: `offset` + `gain` x a(time - `lag_s`) x b(..) x .. + own walk of `jitter`.
+
+    A flow is pressure x valve: the valve closes, and `lag_s` later the flow falls to nothing.
+    """
+
+    of: tuple[str, ...]
+    """As in `Follow`, one or more."""
+    gain: float = 1.0
+    offset: float = 0.0
+    lag_s: float = 0.0
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Over:
     """A bool: true while the other tag's signal is above `limit` (below it with `below`)."""
 
@@ -134,134 +150,50 @@ class Over:
     below: bool = False
 
 
-Signal: TypeAlias = Walk | Sine | Ramp | Counter | Step | Switch | Text | Fixed | Follow | Over
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """As `Over`, with an on-delay and an off-delay (ANSI/ISA-18.2, 12.6): it comes when the other tag was beyond the
+    limit for the whole of `delay_s`, and stays for `hold_s` after that was so last."""
+
+    of: str
+    """As in `Follow`."""
+    limit: float
+    below: bool = False
+    delay_s: float = 0.0
+    """A whole multiple of the tag's period."""
+    hold_s: float = 0.0
+    """Same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One field of a recorded event of the asset, newest first; in an array the element counts back from it."""
+
+    field: str
+    """`time_ms` (since 1970), `number`, `code`, `state` or `text`."""
+    back: int = 0
+    """How many events before the newest, added to the element's number."""
+
+
+Signal: TypeAlias = (
+    Walk | Sine | Ramp | Counter | Step | Switch | Text | Fixed | Batch | Follow | Product | Over | Alarm | Record
+)
+
+RELATED = (Follow, Product, Over, Alarm)
+"""Signals that look at other tags."""
 
 KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Walk, Sine, Ramp, Counter, Step, Switch, Text, Fixed, Follow, Over)
+    kind.__name__.lower(): kind
+    for kind in (
+        *(Walk, Sine, Ramp, Counter, Step, Switch, Text, Fixed, Batch),
+        *(Follow, Product, Over, Alarm, Record),
+    )
 }
 """The word in a scene's `signal = { kind = ".." }`."""
 
 
-def key_of(seed: int, asset: str, name: str) -> int:
-    """64 bits that depend on all three and on nothing else."""
-    text = f"{seed}\0{asset}\0{name}".encode()
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
-
-
-def uniform(keys: Keys, index: Any) -> Floats:
-    """Random heights in [0, 1): one per (key, lattice index), by splitmix64 (Steele, Lea, Flood 2014)."""
-    cells = np.atleast_1d(np.asarray(index, np.float64)).astype(np.int64).view(np.uint64)
-    mixed = keys + cells * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    heights: Floats = (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return heights
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One signal to evaluate."""
-
-    signal: Signal
-    key: int
-    every_ns: int
-    """It changes only at whole multiples of this [ns]."""
-    lag_ns: int = 0
-
-
-class Bank:
-    """Rows of one kind and one period, evaluated together and again only when their period has passed."""
-
-    def __init__(self, kind: type[Any], every_ns: int, places: Sequence[int], rows: Sequence[Row]) -> None:
-        self.kind = kind
-        self.every_ns = every_ns
-        self.places = np.array(places, np.int64)
-        self.keys: Keys = np.array([row.key for row in rows], np.uint64)
-        self.lag_s = np.array([row.lag_ns for row in rows], np.float64) / SECOND
-        self.signals = [row.signal for row in rows]
-        self._fields: dict[str, Floats] = {}
-
-    def field(self, name: str) -> Floats:
-        """One parameter of all rows."""
-        if name not in self._fields:
-            self._fields[name] = np.array([getattr(signal, name) for signal in self.signals], np.float64)
-        return self._fields[name]
-
-    def numbers(self, time_ns: int) -> Floats:
-        """All values at `time_ns`, which is a whole multiple of `every_ns`; a text is the number of its text."""
-        seconds = time_ns / SECOND - self.lag_s
-        return _EVALUATE[self.kind](self, seconds)
-
-
-def _walk(bank: Bank, seconds: Floats) -> Floats:
-    shift = bank.field("spread") * (2.0 * uniform(bank.keys ^ np.uint64(0xA5A5), 0) - 1.0)
-    x = seconds / bank.field("period_s")
-    total = np.zeros(len(seconds))
-    for octave in range(OCTAVES):
-        keys = bank.keys + np.uint64(octave + 1)
-        cell = np.floor(x)
-        part = x - cell
-        left, right = uniform(keys, cell), uniform(keys, cell + 1)
-        total += (left + (right - left) * part * part * (3.0 - 2.0 * part) - 0.5) * 0.5**octave
-        x = x * 3.0
-    return bank.field("mean") + shift + bank.field("span") * total / (1.0 - 0.5**OCTAVES)
-
-
-def _sine(bank: Bank, seconds: Floats) -> Floats:
-    turns = seconds / bank.field("period_s") + uniform(bank.keys, 0)
-    wave: Floats = np.sin(2.0 * np.pi * (turns - np.floor(turns)))
-    return bank.field("mean") + bank.field("span") * wave
-
-
-def _ramp(bank: Bank, seconds: Floats) -> Floats:
-    turns = seconds / bank.field("period_s") + uniform(bank.keys, 0)
-    return bank.field("start") + (bank.field("end") - bank.field("start")) * (turns - np.floor(turns))
-
-
-def _counter(bank: Bank, seconds: Floats) -> Floats:
-    """Counts since EPOCH_S, without `start` and wrap, which are added in whole numbers."""
-    since = seconds - EPOCH_S
-    swing = bank.field("swing_s") / (2.0 * np.pi)
-    rate = bank.field("rate") * (1.0 + bank.field("vary") * (2.0 * uniform(bank.keys, 0) - 1.0))
-    counts: Floats = np.floor(rate * (since + 0.5 * swing * np.sin(since / swing)))
-    return counts
-
-
-def _step(bank: Bank, seconds: Floats) -> Floats:
-    picked = _picked(bank, seconds, [len(signal.levels) for signal in bank.signals if isinstance(signal, Step)])
-    levels = [signal.levels for signal in bank.signals if isinstance(signal, Step)]
-    return np.array([held[at] for held, at in zip(levels, picked.tolist(), strict=True)], np.float64)
-
-
-def _text(bank: Bank, seconds: Floats) -> Floats:
-    counts = [len(signal.texts) for signal in bank.signals if isinstance(signal, Text)]
-    return _picked(bank, seconds, counts).astype(np.float64)
-
-
-def _switch(bank: Bank, seconds: Floats) -> Floats:
-    cell = np.floor(seconds / bank.field("dwell_s"))
-    return (uniform(bank.keys, cell) < bank.field("duty")).astype(np.float64)
-
-
-def _fixed(bank: Bank, seconds: Floats) -> Floats:
-    values = [signal.value for signal in bank.signals if isinstance(signal, Fixed)]
-    return np.array([0.0 if isinstance(value, str) else float(value) for value in values])
-
-
-def _picked(bank: Bank, seconds: Floats, counts: list[int]) -> NDArray[np.int64]:
-    cell = np.floor(seconds / bank.field("dwell_s"))
-    picked: NDArray[np.int64] = (uniform(bank.keys, cell) * np.array(counts, np.float64)).astype(np.int64)
-    return picked
-
-
-_EVALUATE = {
-    Walk: _walk,
-    Sine: _sine,
-    Ramp: _ramp,
-    Counter: _counter,
-    Step: _step,
-    Text: _text,
-    Switch: _switch,
-    Fixed: _fixed,
-}
+def named_by(signal: Signal) -> tuple[str, ...]:
+    """The other tags that a signal looks at, as it names them."""
+    if isinstance(signal, Product):
+        return signal.of
+    return (signal.of,) if isinstance(signal, Follow | Over | Alarm) else ()

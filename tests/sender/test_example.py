@@ -7,7 +7,7 @@ from pathlib import Path
 from sender.config import devices, load
 from sender.forecast import DeviceLoad, link_load
 from sender.linkfile import geometry
-from simulator.scene import load as load_scene
+from simulator.scene_file import load as load_scene
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sender.toml"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from simulator import modbus
 from simulator.plant import Plant
-from simulator.scene import SCENES, Scene, parse
+from simulator.scene import Scene
+from simulator.scene_file import SCENES, parse
 
 NOW = 1_795_420_000_300_000_000
 """An instant on a tick [ns since 1970]; the plant is a function of time, so tests choose theirs."""

@@ -21,7 +21,7 @@ from simulator.faults import SourceClock
 from simulator.nodes import FOLDER, Tree
 from simulator.opcua import OpcUaServer, moment_of
 from simulator.plant import Plant
-from simulator.scene import parse
+from simulator.scene_file import parse
 
 SEED = 4
 TICK = 100_000_000

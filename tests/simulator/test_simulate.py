@@ -28,7 +28,7 @@ from protocol.errors import ConfigError
 from simulator.main import Room, spoil
 from simulator.opcua import moment_of
 from simulator.plant import Plant
-from simulator.scene import load, parse
+from simulator.scene_file import load, parse
 
 ROOT = Path(__file__).parents[2]
 TICK = 100_000_000
