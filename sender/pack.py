@@ -124,9 +124,12 @@ class Packer:
         self._counts.setdefault(asset, _Count()).read += read
         columns = _cut_texts(columns)
         most = max(1, min(int(self._geometry.full / self._row_bytes), BATCH_ROWS))
-        for first in range(0, len(columns), most):
-            part = columns if len(columns) <= most else columns.take(np.arange(first, min(first + most, len(columns))))
-            self._gather(asset, part)
+        first = 0
+        while first < len(columns):
+            after = min(first + max(most - self._open.rows, 1), len(columns))
+            whole = after - first == len(columns)
+            self._gather(asset, columns if whole else columns.take(np.arange(first, after)))
+            first = after
             if self._open.rows >= most:
                 self.close()
 
