@@ -1,0 +1,260 @@
+"""`bench loss`: loss in, loss out, overhead and added latency, for traces of bad links against settings and loads.
+
+Virtual time, seeded, the product's own parts: spool, emitter, pacing, gather and repair; the link is the simulator's
+model. "Out" is the share of blocks that were not complete once every first sending was done (before repeats), and
+after the repeats. The curve is drawn into `loss.png` in the working folder where matplotlib is installed (extra
+`plot`).
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.report import Row
+from protocol import keys
+from protocol.block import HEADER, Kind
+from protocol.erasure import Code
+from protocol.limits import BLOCK_AGE
+from protocol.record import record
+from receiver.floors import Floors
+from receiver.gather import BlockDone, Gather
+from receiver.links import Links
+from sender.emit import Emitter
+from sender.geometry import Geometry, Load
+from sender.pace import Pace, wire_bytes
+from sender.spool import Spool
+from simulator.link import Burst, Cut, LinkModel
+
+SECONDS = 20.0
+"""Traffic of one cell [s of virtual time]."""
+REPEAT = (20.0,)
+STREAM = b"losslab1"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One bad link."""
+
+    name: str
+    model: Callable[[int], LinkModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One way to be prepared."""
+
+    name: str
+    loss: float | None
+    spread_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one trace did to one setting at one load."""
+
+    trace: str
+    setting: str
+    load: str
+    loss_in: float
+    """Share of frames lost."""
+    loss_out: float
+    """Share of blocks that the first sending did not bring."""
+    loss_after: float
+    """The same after the repeat."""
+    overhead: float
+    """Wire bytes of the first sending / block bytes - 1."""
+    p50_ms: float
+    """From sealed to complete, first sendings."""
+    p99_ms: float
+
+
+UNIFORM = (0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.2, 0.4)
+BURSTS_MS = (1, 5, 20, 50, 100, 200)
+TRACES = [
+    *(Trace(f"uniform {share:.1%}", lambda seed, share=share: LinkModel(seed, loss=share)) for share in UNIFORM),  # type: ignore[misc]
+    *(
+        Trace(f"burst {ms} ms", lambda seed, ms=ms: LinkModel(seed, burst=Burst(ms / 1000, 2.0)))  # type: ignore[misc]
+        for ms in BURSTS_MS
+    ),
+    Trace("doubled 5%", lambda seed: LinkModel(seed, loss=0.01, duplicate=0.05)),
+    Trace("reordered 5%", lambda seed: LinkModel(seed, loss=0.01, reorder=0.05)),
+    Trace("start of transfer 0.2 s", lambda seed: LinkModel(seed, cuts=(Cut(0.0, 0.2),))),
+    Trace("cable out 1 s", lambda seed: LinkModel(seed, cuts=(Cut(5.0, 6.0),))),
+    Trace("cable out 60 s", lambda seed: LinkModel(seed, cuts=(Cut(5.0, 65.0),))),
+]
+SETTINGS = [
+    Setting("no loss_target", None, 0.05),
+    Setting("loss_target 1%", 0.01, 0.05),
+    Setting("loss_target 5%", 0.05, 0.05),
+    Setting("loss_target 5%, spread 0", 0.05, 0.0),
+]
+LOADS = {"light": 1_200, "full": 91_000}
+"""Bytes of each block, ten a second: a small plant, and 0.4 of a 20 Mb/s link without spares."""
+
+
+def measure(runs: int) -> list[Row]:
+    """One row a cell: the share of blocks lost before repeats; the note has the rest.
+
+    Args:
+        runs: Seeds of each cell, at most 3.
+    """
+    rows = []
+    cells: list[Cell] = []
+    for trace in TRACES:
+        for setting in SETTINGS:
+            for load, size in LOADS.items():
+                found = [run(trace, setting, load, size, seed) for seed in range(min(runs, 3))]
+                cells += found
+                rows.append(_row(found))
+    draw(cells, Path("loss.png"))
+    return rows
+
+
+def _row(found: list[Cell]) -> Row:
+    one = found[0]
+    return Row(
+        row=f"loss.{one.trace}.{one.setting}.{one.load}".replace(" ", "-"),
+        unit="blocks lost before repeats",
+        runs=tuple(cell.loss_out for cell in found),
+        lost=None,
+        note=f"in {one.loss_in:.2%}, after repeats {max(cell.loss_after for cell in found):.2%}, overhead "
+        f"{one.overhead:.0%}, p50 {one.p50_ms:.0f} ms, p99 {one.p99_ms:.0f} ms",
+    )
+
+
+def run(trace: Trace, setting: Setting, load: str, size: int, seed: int) -> Cell:
+    """One cell with one seed."""
+    with tempfile.TemporaryDirectory(prefix="checkvalve-loss-") as name:
+        return _Lab(Path(name), trace, setting, size, seed).cell(load)
+
+
+class _Lab:
+    def __init__(self, folder: Path, trace: Trace, setting: Setting, size: int, seed: int) -> None:
+        for side in ("high", "low"):
+            keys.new(side, folder / side)
+        self.trace, self.setting, self.size, self.now = trace, setting, size, 0.0
+        self.model = trace.model(seed)
+        self.random = random.Random(seed)
+        self.geometry = Geometry(width=1424, rate=2.5e6, repeats=len(REPEAT), loss=setting.loss)
+        self.spool = Spool(folder / "state", keep_s=1e9, most_bytes=10**12, now=0.0)
+        signer, own = keys.load(folder / "high", "link-sign"), keys.load(folder / "low", "catch")
+        self.emitter = Emitter(
+            self.spool.folder, mtu=1500, spread_s=setting.spread_s, repeat=REPEAT, geometry=self.geometry,
+            signer=signer, receivers=[own.public], boot=1, entropy=self.random.randbytes,
+            wall=lambda: int(self.now * 1e9), synced=lambda: 1, now=0.0,
+        )  # fmt: skip
+        self.pace = Pace(self.geometry.rate, None, largest_frame=1514)
+        self.gather = Gather(Links(own, [signer.public], Floors()), Code(), {})
+        self.on_way: list[tuple[float, int, bytes]] = []
+        self.sealed: dict[int, float] = {}
+        self.done: dict[int, float] = {}
+        self.frames = self.lost = self.first_bytes = 0
+        self.load = Load()
+
+    def cell(self, load: str) -> Cell:
+        number, next_block, ends = 0, 0.0, SECONDS
+        finish = SECONDS + max(REPEAT) + 5
+        if "60 s" in self.trace.name:
+            finish += 60
+        while self.now < finish:
+            if self.now < ends and self.now >= next_block:
+                self._seal(number)
+                number += 1
+                next_block += BLOCK_AGE
+            self.spool.tick(self.now)
+            self._emit()
+            self._arrive()
+            self.now += 0.002 if self.now < SECONDS + 1 or self.emitter.repeats.deadline() is not None else 0.05
+        first = {n: at for n, at in self.done.items() if at - self.sealed[n] < min(REPEAT) - 1}
+        delays = sorted((at - self.sealed[n]) * 1000 for n, at in first.items()) or [float("nan")]
+        return Cell(
+            trace=self.trace.name, setting=self.setting.name, load=load,
+            loss_in=self.lost / max(self.frames, 1),
+            loss_out=1 - len(first) / number,
+            loss_after=1 - len(self.done) / number,
+            overhead=self.first_bytes / (number * self.size) - 1,
+            p50_ms=statistics.median(delays),
+            p99_ms=delays[min(len(delays) - 1, int(0.99 * len(delays)))],
+        )  # fmt: skip
+
+    def _seal(self, number: int) -> None:
+        block = HEADER.pack(b"CB", 1, Kind.BATCH, STREAM, number, 1, bytes(12))
+        block += self.random.randbytes(self.size - len(block))
+        need, spare = self.geometry.cut(len(block), self.load.rate(self.now))
+        self.load.note(self.geometry.on_wire(len(block)), self.now)
+        self.sealed[number] = self.now
+        self.spool.append(record(STREAM, number, need, spare, block))
+
+    def _emit(self) -> None:
+        while (parcel := self.emitter.next(self.now)) is not None:
+            step = self.pace.frames(parcel.length) * parcel.length
+            at_time = self.now
+            for at in range(0, len(parcel.frames), step):
+                part = parcel.frames[at : at + step]
+                size = wire_bytes(len(part), -(-len(part) // parcel.length))
+                at_time += self.pace.wait(size, at_time)
+                self.pace.take(size, at_time)
+                for frame_at in range(0, len(part), parcel.length):
+                    self._carry(bytes(part[frame_at : frame_at + parcel.length]), at_time)
+            self.emitter.left(parcel)
+            if at_time > self.now + 0.004:
+                self.now = at_time  # the sender was busy so long
+
+    def _carry(self, frame: bytes, at: float) -> None:
+        arrived = self.model.carry(at, frame)
+        self.frames += 1
+        self.lost += not arrived
+        if frame[3] == 1 and frame[31] == 0:
+            self.first_bytes += len(frame) + 42
+        for when, data in arrived:
+            self.on_way.append((when, len(self.on_way), data))
+
+    def _arrive(self) -> None:
+        due = sorted(one for one in self.on_way if one[0] <= self.now)
+        self.on_way = [one for one in self.on_way if one[0] > self.now]
+        for when, _, data in due:
+            for event in self.gather.receive(data, when, int(when * 1e9)):
+                if isinstance(event, BlockDone):
+                    self.done.setdefault(event.number, when)
+
+
+def draw(cells: list[Cell], path: Path) -> bool:
+    """The curve: loss in against blocks lost, and burst length against blocks lost; False without matplotlib."""
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+    except ImportError:
+        return False
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), sharey=True)
+    for setting in (one.name for one in SETTINGS):
+        for load, style in (("light", "-"), ("full", "--")):
+            for axis, kind, scale in ((left, "uniform", 100.0), (right, "burst", 1.0)):
+                points = list(_points(cells, setting, load, kind))
+                axis.plot([x * scale for x, _ in points], [max(y, 1e-4) for _, y in points], style, marker="o", ms=3,
+                          label=f"{setting}, {load}")  # fmt: skip
+    left.set_xlabel("frames lost at random [%]")
+    right.set_xlabel("mean burst, one every 2 s [ms]")
+    left.set_ylabel("blocks lost before repeats")
+    for axis in (left, right):
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.grid(alpha=0.3)
+    right.legend(fontsize=7, loc="lower right")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    return True
+
+
+def _points(cells: list[Cell], setting: str, load: str, kind: str) -> Iterator[tuple[float, float]]:
+    names = dict.fromkeys(cell.trace for cell in cells if cell.trace.startswith(kind))
+    for name in names:
+        held = [cell for cell in cells if (cell.trace, cell.setting, cell.load) == (name, setting, load)]
+        value = float(name.split(" ")[1].rstrip("%")) / (100 if kind == "uniform" else 1)
+        yield value, statistics.mean(cell.loss_out for cell in held)
