@@ -13,6 +13,9 @@ bad quality beside the good ones. Nothing is ever silently left out: each point 
 except in a subscribing collector, whose `read` drains what has come since.
 
 One coroutine at a time calls one collector. A blocking library runs in the collector's own single thread.
+
+After each read the poller asks for `events` and `remarks`: alarms that came with it, and lines for people. What a
+protocol can do beyond the plain minimum it names in `offers`; the configuration refuses such keys for all others.
 """
 
 from __future__ import annotations
@@ -20,14 +23,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
+from collectors.budget import Budget
 from protocol.sample import Columns
+
+GENTLE_REQUESTS_S = 5.0
+"""Most requests a second to a safety or protection device where nothing is typed [1/s]: one block of everything each
+second and room for four more; no standard names a figure, the maker's manual may name a lower one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One configured tag; with `count` > 1 an array that is read whole and split into `count` tags `name[i]`."""
+    """One configured tag; with `count` > 1 an array that is read whole and split into `count` tags `name[i]`.
+
+    A `pattern` stands for as many values as the device has below it, at most `count`; the collector gives them numbers
+    and says their names in `facts`.
+    """
 
     number: int
     """Its place in the device, from 0; an array occupies `number` to `number + count - 1`."""
@@ -38,6 +51,8 @@ class Point:
     """Catalog type, or None where the device is asked for it."""
     count: int = 1
     unit: str = ""
+    pattern: bool = False
+    """The address names a branch, not one value."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Every other key of the tag's table, for the collector to read and check."""
 
@@ -64,6 +79,24 @@ class Device:
     scans: tuple[Scan, ...]
     timeout_s: float = 3.0
     """Longest wait for one reply [s]."""
+    urls: tuple[str, ...] = ()
+    """Every address of a redundant device, `url` the first; empty where there is one only."""
+    requests_s: float | None = None
+    """Most requests a second that a person allows [1/s]; None where nothing is typed."""
+    never_read: tuple[str, ...] = ()
+    """Addresses that must not be read, in the protocol's own notation."""
+    folder: Path | None = None
+    """Where a collector may keep a log of its own; None: it keeps none."""
+
+    @property
+    def gentle(self) -> bool:
+        """Only what is typed is asked for, and slowly."""
+        return self.kind != "process"
+
+    @property
+    def budget(self) -> float | None:
+        """Most requests a second [1/s]; None: as many as the scans need."""
+        return self.requests_s or (GENTLE_REQUESTS_S if self.gentle else None)
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -81,6 +114,27 @@ class Facts:
     low: float | None = None
     high: float | None = None
     states: tuple[str, ...] = ()
+    name: str | None = None
+    """Name of a value that a pattern found; such a value without a name is not there."""
+    address: str | None = None
+    """Where it was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened in a device: an alarm that came, was acknowledged, or went."""
+
+    source: str
+    """What in the device it is about."""
+    time_ns: int
+    """The device's own time of it where it says one, else the time of reading [ns since 1970 UTC]."""
+    severity: int
+    """1 to 1000 (OPC 10000-5, 6.4.2)."""
+    code: str
+    """The device's short name for it."""
+    text: str
+    state: str
+    """`active`, `acked` or `cleared`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +182,9 @@ class Collector(ABC):
     subscribes: ClassVar[bool] = False
     """True where `read` drains notifications instead of asking."""
 
+    offers: ClassVar[frozenset[str]] = frozenset()
+    """Keys it honours beyond the minimum: `never_read`, `urls`, `most` (patterns), `range` (of `discover`)."""
+
     def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
         """
         Args:
@@ -138,6 +195,8 @@ class Collector(ABC):
         self.device = device
         self.clock = clock
         self.refused = refused
+        self.budget = Budget(device.budget)
+        """To be asked before each request; `await self.budget.wait()`."""
 
     @classmethod
     @abstractmethod
@@ -154,6 +213,11 @@ class Collector(ABC):
         """Whether `read` of this very device drains notifications; for a protocol that may also be polled."""
         return cls.subscribes
 
+    @classmethod
+    def spreads(cls, at: str) -> bool:
+        """Whether an address is a pattern, for as many values as the device has there."""
+        return False
+
     @abstractmethod
     async def open(self) -> None:
         """Connect, and learn `facts` and `identity`. Raises AssetError when the device cannot be used."""
@@ -166,8 +230,20 @@ class Collector(ABC):
     async def close(self) -> None:
         """Let go of the device; never raises, may be called twice."""
 
-    async def discover(self) -> Draft:
-        """Browse the opened device and draft its tags."""
+    def events(self) -> Sequence[Event]:
+        """What has happened since the last call, in order; asked for after each read."""
+        return ()
+
+    def remarks(self) -> Sequence[str]:
+        """Lines for people since the last call (a value set aside, another server taken); asked for after each read."""
+        return ()
+
+    async def discover(self, ranges: Sequence[str] = ()) -> Draft:
+        """Browse the opened device and draft its tags.
+
+        Args:
+            ranges: The parts that a person typed, in the protocol's own notation; empty: what it lists by itself.
+        """
         return Draft(identity=self.identity(), tags=(), notes=("this protocol cannot be browsed; type the addresses",))
 
     def facts(self) -> Mapping[int, Facts]:
@@ -188,7 +264,7 @@ def numbered(tables: Sequence[tuple[float, Sequence[Mapping[str, Any]]]]) -> tup
     for every_s, tables_of_scan in tables:
         points = []
         for table in tables_of_scan:
-            own = {key: table[key] for key in ("name", "at", "type", "count", "unit") if key in table}
+            own = {key: table[key] for key in ("name", "at", "type", "count", "unit", "pattern") if key in table}
             rest = {key: value for key, value in table.items() if key not in own}
             point = Point(number=number, options=rest, **own)
             points.append(point)

@@ -6,6 +6,7 @@ A collector's `check` must name all mistakes at once, so a wrong value is writte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -15,7 +16,7 @@ from protocol.errors import ConfigError
 
 POLLERS_KEYS = frozenset(
     (
-        *("deadband", "deadband_percent", "max_silence"),
+        *("deadband", "deadband_percent", "max_silence", "valid_when", "ne43", "clamp", "most"),
         *("description", "low", "high", "normal", "normal_low", "normal_high", "range", "states"),
     )
 )
@@ -121,6 +122,11 @@ def address(url: str, scheme: str, port: int, mistakes: list[str]) -> tuple[str,
     elif given == 0:
         mistakes.append(f"url: port 0 cannot be connected to; {example}")
     return host or "", given or port
+
+
+def wild(pattern: str) -> re.Pattern[str]:
+    """A pattern in which `*` stands for any text, even none, and every other character for itself."""
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
 
 
 def refuse(device: str, mistakes: Sequence[str]) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from collectors import registry
@@ -22,13 +22,16 @@ NUMBERS = tuple(kind + bits for bits in WIDTHS for kind in ("int", "uint", "floa
 """What registers may be read as."""
 
 
-async def browse(kind: type[Collector], device: Device, say: Callable[[str], None]) -> Draft:
+async def browse(
+    kind: type[Collector], device: Device, say: Callable[[str], None], ranges: Sequence[str] = ()
+) -> Draft:
     """Open, browse and close.
 
     Args:
         kind: The device's collector.
         device: Without scans; `check` found nothing wrong.
         say: Takes a line for each request that the guard refused.
+        ranges: The parts that a person typed; empty: what the device lists by itself.
 
     Raises:
         ConfigError: the device does not answer, or not as its protocol asks.
@@ -36,7 +39,7 @@ async def browse(kind: type[Collector], device: Device, say: Callable[[str], Non
     collector = kind(device, clock=time.time_ns, refused=say)
     try:
         await collector.open()
-        return await collector.discover()
+        return await collector.discover(ranges)
     except AssetError as error:
         raise _silent(device.url, error) from None
     finally:

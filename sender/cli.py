@@ -89,6 +89,12 @@ def discover(
     kind: Annotated[
         Literal["process", "safety", "protection"], typer.Option("--class", help="How gently.")
     ] = "process",
+    ranges: Annotated[
+        list[str] | None, typer.Option("--range", help="Only this part, such as holding:0-99. May be repeated.")
+    ] = None,
+    never: Annotated[
+        list[str] | None, typer.Option("--never-read", help="An address that must not be read. May be repeated.")
+    ] = None,
 ) -> None:
     """Browse a device, read only, and print a draft of its section on stdout."""
     import asyncio
@@ -112,11 +118,15 @@ def discover(
         settings=_settings(given),
         scans=(),
         timeout_s=timeout_s,
+        never_read=tuple(never or ()),
     )
     mistakes = found.check(device)
+    for option, key, typed in (("--range", "range", ranges), ("--never-read", "never_read", never)):
+        if typed and key not in found.offers:
+            mistakes.append(f"{option}: the {collector} collector does not know it; leave it out")
     if mistakes:
         raise ConfigError("\n  ".join([f"{url} cannot be asked:", *mistakes]), hint="mend the url or the --set")
-    draft = asyncio.run(browse(found, device, lambda line: typer.echo(line, err=True)))
+    draft = asyncio.run(browse(found, device, lambda line: typer.echo(line, err=True), tuple(ranges or ())))
     typer.echo(asset_section(device, found, draft), nl=False)
 
 

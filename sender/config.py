@@ -1,42 +1,36 @@
 """`sender.toml`: read, checked whole, and handed on as one frozen value.
 
-Every mistake of the file is gathered before anything is raised, each as one line
-
-    asset[2].scan[0].tags[3].at (pump-7, flow): what is wrong; next step
-
-A table with a mistake is read again with that key put right, only to find the mistakes behind it; what comes out of
-such a reading is never used. What may be meant but looks wrong is a warning.
+Every mistake of the file is gathered before anything is raised (`findings`). What a collector does not offer
+(`never_read`, several urls, patterns) is refused rather than ignored, and so is a plan that asks a device for more
+requests a second than it may be asked.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from typing import Any
 
 from collectors import registry
 from collectors.base import Collector, Device, Point, numbered
 from protocol import units
 from protocol.errors import ConfigError
 from protocol.limits import STREAM_TAGS
-from protocol.text import duration, toml
-from sender.settings import AssetTable, Keys, Outlet, ScanTable, Section, Spool, TagTable, Top
+from protocol.text import duration
+from sender import alarms, validity
+from sender.findings import TABLES, Findings, section, tables, under
+from sender.settings import AssetTable, Keys, Outlet, ScanTable, Spool, TagTable, Top
 
 SILENCE_S = 60.0
 """Longest time between two sendings of a tag by deadband or subscription, where nothing else is said [s]."""
 
-TABLES = ("outlet", "keys", "spool", "asset")
-"""Tables of the file."""
+PATTERN_MOST = 100
+"""Values that a pattern may find where nothing is said."""
 
 Find = Callable[[str], type[Collector]]
-AnySection = TypeVar("AnySection", bound=Section)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +57,11 @@ class AssetConfig:
     collector: type[Collector]
     subscribes: bool
     """Its reads drain notifications, so a point may have none, or several."""
+    alarms: tuple[alarms.Alarm, ...]
+    rules: tuple[validity.Rule, ...]
+    """What decides whether its values mean anything."""
+    raw: Mapping[str, Any]
+    """Its table as it stands in the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,28 +79,13 @@ class SenderConfig:
     """What may be meant but looks wrong, one line each."""
     digest: str
     """SHA-256 of the file's bytes, in hex: names the configuration in STATE blocks."""
+    raw: Mapping[str, Any]
+    """The file's other tables and keys as they stand."""
 
     @property
     def state(self) -> Path:
         """Folder of the spool and of the processes' own files: `state` beside the configuration."""
         return self.path.parent / "state"
-
-
-@dataclass(slots=True)
-class Findings:
-    """Mistakes and warnings, each with its key."""
-
-    mistakes: dict[str, str] = field(default_factory=dict)
-    """Key path -> line; the first mistake of a key is told, what follows from it is not."""
-    warnings: list[str] = field(default_factory=list)
-
-    def wrong(self, path: str, text: str, *names: str) -> None:
-        """Write a mistake down."""
-        self.mistakes.setdefault(path, _line(path, text, names))
-
-    def odd(self, path: str, text: str, *names: str) -> None:
-        """Write a warning down."""
-        self.warnings.append(_line(path, text, names))
 
 
 def load(path: Path, *, find: Find = registry.load) -> SenderConfig:
@@ -121,7 +105,7 @@ def load(path: Path, *, find: Find = registry.load) -> SenderConfig:
     outlet = section(Outlet, raw.get("outlet"), "outlet", found)
     keys = section(Keys, raw.get("keys"), "keys", found)
     spool = section(Spool, raw.get("spool", {}), "spool", found)
-    assets = _assets(raw.get("asset", []), found, find)
+    assets = _assets(raw.get("asset", []), found, find, path.parent / "state")
     if found.mistakes:
         count = len(found.mistakes)
         text = f"{path} has {count} mistake{'s' * (count > 1)}:\n  " + "\n  ".join(found.mistakes.values())
@@ -141,39 +125,13 @@ def load(path: Path, *, find: Find = registry.load) -> SenderConfig:
         assets=tuple(assets),
         warnings=tuple(found.warnings),
         digest=digest,
+        raw={key: value for key, value in raw.items() if key != "asset"},
     )
 
 
 def devices(config: SenderConfig) -> list[Device]:
     """Every device, in the file's order."""
     return [asset.device for asset in config.assets]
-
-
-def section(model: type[AnySection], given: object, path: str, found: Findings, *names: str) -> AnySection:
-    """Read one table; mistakes are written down and the nearest right reading is returned.
-
-    Args:
-        path: Key path of the table, empty at the top.
-        names: Asset and tag, for people.
-    """
-    if not isinstance(given, dict):
-        what = "missing" if given is None else "no table"
-        found.wrong(path, f"{what}; write [{path}] with " + _example(model, *model.EXAMPLES), *names)
-        given = model.EXAMPLES
-    table = dict(given)
-    try:
-        read = model.model_validate(table)
-    except ValidationError as error:
-        for detail in error.errors():
-            found.wrong(_at(path, *detail["loc"]), _explain(model, detail), *names)
-            key = str(detail["loc"][0])
-            table.pop(key, None)
-            if key in model.EXAMPLES:
-                table[key] = model.EXAMPLES[key]
-        read = model.model_validate(table)
-    for key, text in read.crossed():
-        found.wrong(_at(path, key), text, *names)
-    return read
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:
@@ -192,18 +150,18 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         raise ConfigError(f"{path} is not TOML: {error}", hint="mend that line; texts stand in quotes") from None
 
 
-def _assets(given: object, found: Findings, find: Find) -> list[AssetConfig]:
+def _assets(given: object, found: Findings, find: Find, state: Path) -> list[AssetConfig]:
     out: list[AssetConfig] = []
     names: dict[str, str] = {}
-    for path, one in _tables(given, "asset", found):
-        asset = _asset(one, path, found, find)
+    for path, one in tables(given, "asset", found):
+        asset = _asset(one, path, found, find, state)
         name = asset.table.name
-        if _at(path, "name") not in found.mistakes:
+        if under(path, "name") not in found.mistakes:
             if name in names:
-                found.wrong(_at(path, "name"), f'"{name}" is {names[name]} already; choose another name')
+                found.wrong(under(path, "name"), f'"{name}" is {names[name]} already; choose another name')
             names.setdefault(name, path)
         out.append(asset)
-    tags = sum(sum(one.table.count for one in asset.watched) for asset in out)
+    tags = sum(sum(one.point.count for one in asset.watched) for asset in out)
     if tags > STREAM_TAGS:
         found.wrong("asset", f"{tags} tags are more than a stream has, {STREAM_TAGS}; split the plant over two senders")
     if not out:
@@ -211,88 +169,197 @@ def _assets(given: object, found: Findings, find: Find) -> list[AssetConfig]:
     return out
 
 
-def _asset(given: dict[str, Any], path: str, found: Findings, find: Find) -> AssetConfig:
+def _asset(given: dict[str, Any], path: str, found: Findings, find: Find, state: Path) -> AssetConfig:
     protocol = given.get("collector")
-    apart = {"scan", protocol} if isinstance(protocol, str) and protocol not in AssetTable.model_fields else {"scan"}
+    apart = {"scan", "alarm"}
+    if isinstance(protocol, str) and protocol not in AssetTable.model_fields:
+        apart.add(protocol)
     name = str(given.get("name", ""))
     table = section(AssetTable, {key: value for key, value in given.items() if key not in apart}, path, found, name)
     collector = None
-    if _at(path, "collector") not in found.mistakes:
+    if under(path, "collector") not in found.mistakes:
         try:
             collector = find(table.collector)
         except ConfigError as error:
-            found.wrong(_at(path, "collector"), f"{error}; {error.hint}", name)
+            found.wrong(under(path, "collector"), f"{error}; {error.hint}", name)
     settings = given.get(table.collector, {}) if "collector" in given else {}
     if not isinstance(settings, dict):
-        found.wrong(_at(path, table.collector), f"no table; write [asset.{table.collector}]", name)
+        found.wrong(under(path, table.collector), f"no table; write [asset.{table.collector}]", name)
         settings = {}
-    scans: list[tuple[float, list[TagTable]]] = []
     places: dict[str, str] = {}
-    for at, one in _tables(given.get("scan", []), _at(path, "scan"), found, name):
-        scan = _scan(one, at, found, places, name)
+    scans = _scans(given.get("scan", []), path, found, places, collector, name)
+    device = Device(
+        name=table.name,
+        url=table.addresses[0],
+        urls=table.urls,
+        kind=table.kind,
+        settings=settings,
+        scans=numbered([(every_s, [tag.options | _own(tag, collector) for tag in tags]) for every_s, tags in scans]),
+        timeout_s=table.timeout,
+        requests_s=table.requests_s,
+        never_read=table.never_read,
+        folder=state,
+    )
+    flat = [(every_s, tag) for every_s, tags in scans for tag in tags]
+    if collector is not None:
+        _check(collector, device, path, places, found, name)
+    numbers = _numbers(device)
+    types = {point.name: point.type for point in device.points}
+    _vouchers(device, flat, places, numbers, found, name)
+    return AssetConfig(
+        table=table,
+        device=device,
+        watched=_watched(device, flat, places, collector, found, name),
+        collector=collector or Collector,
+        subscribes=collector is not None and collector.notifies(device),
+        alarms=alarms.read(given.get("alarm", []), under(path, "alarm"), found, numbers, types, name),
+        rules=() if found.mistakes else tuple(validity.rules(_spans(device, flat), numbers)),
+        raw=given,
+    )
+
+
+def _scans(
+    given: object,
+    path: str,
+    found: Findings,
+    places: dict[str, str],
+    collector: type[Collector] | None,
+    name: str,
+) -> list[tuple[float, list[TagTable]]]:
+    scans: list[tuple[float, list[TagTable]]] = []
+    for at, one in tables(given, under(path, "scan"), found, name):
+        scan = _scan(one, at, found, places, collector, name)
         if scan[1]:
             scans.append(scan)
         else:
             found.odd(at, "no tag is read; add tags, or take the scan out", name)
     if not scans:
-        found.odd(_at(path, "scan"), "no tag is read; add [[asset.scan]] with every and tags", name)
-    device = Device(
-        name=table.name,
-        url=table.url,
-        kind=table.kind,
-        settings=settings,
-        scans=numbered([(every_s, [tag.options | _own(tag) for tag in tags]) for every_s, tags in scans]),
-        timeout_s=table.timeout,
-    )
-    for line in collector.check(device) if collector else ():
+        found.odd(under(path, "scan"), "no tag is read; add [[asset.scan]] with every and tags", name)
+    return scans
+
+
+def _check(
+    collector: type[Collector], device: Device, path: str, places: Mapping[str, str], found: Findings, name: str
+) -> None:
+    """What the collector finds, what it does not offer, and whether its plan stays within the budget."""
+    before = len(found.mistakes)
+    for key, given in (("never_read", device.never_read), ("urls", device.urls[1:])):
+        if given and key not in collector.offers:
+            found.wrong(under(path, key), f"the {collector.protocol} collector does not know it; take it out", name)
+    for line in collector.check(device):
         _checked(line, path, places, found, name)
-    flat = [(every_s, tag) for every_s, tags in scans for tag in tags]
+    if len(found.mistakes) > before or device.budget is None:
+        return
+    planned = sum(1 / request.every_s for request in collector.plan(device))
+    if planned > device.budget:
+        step = "make periods longer, take tags out or move them together, or raise requests_s"
+        text = f"{planned:.3g} requests/s are planned, {device.budget:g} are allowed; {step}"
+        found.wrong(under(path, "requests_s"), text, name)
+
+
+def _numbers(device: Device) -> dict[str, int]:
+    """Point number by tag name, an array's elements too; not of a pattern, whose values nobody knows yet."""
+    out = {}
+    for point in device.points:
+        if point.count == 1 and not point.pattern:
+            out[point.name] = point.number
+        elif not point.pattern:
+            out |= {f"{point.name}[{index}]": point.number + index for index in range(point.count)}
+    return out
+
+
+def _spans(device: Device, flat: Sequence[tuple[float, TagTable]]) -> dict[str, tuple[range, TagTable]]:
+    return {
+        point.name: (range(point.number, point.number + point.count), tag)
+        for point, (_, tag) in zip(device.points, flat, strict=True)
+    }
+
+
+def _vouchers(
+    device: Device,
+    flat: Sequence[tuple[float, TagTable]],
+    places: Mapping[str, str],
+    numbers: Mapping[str, int],
+    found: Findings,
+    name: str,
+) -> None:
+    """Whether each `valid_when` can be read, and names a tag of this asset."""
+    for _, tag in flat:
+        if not tag.valid_when:
+            continue
+        key = under(places[tag.name], "valid_when")
+        try:
+            voucher = validity.parse_gate(tag.valid_when).tag
+        except ValueError as error:
+            found.wrong(key, str(error), name, tag.name)
+            continue
+        if voucher not in numbers:
+            found.wrong(key, f'"{voucher}" is no tag of this asset; add it to a scan', name, tag.name)
+
+
+def _watched(
+    device: Device,
+    flat: Sequence[tuple[float, TagTable]],
+    places: Mapping[str, str],
+    collector: type[Collector] | None,
+    found: Findings,
+    name: str,
+) -> tuple[Watched, ...]:
     subscribes = collector is not None and collector.notifies(device)
-    watched = tuple(
+    return tuple(
         Watched(
             point=point,
             table=tag,
             scan_s=every_s,
-            silence_s=_silence(tag, every_s, _at(places[tag.name], "max_silence"), found, name, subscribes),
+            silence_s=_silence(tag, every_s, under(places[tag.name], "max_silence"), found, name, subscribes),
         )
         for point, (every_s, tag) in zip(device.points, flat, strict=True)
-    )
-    return AssetConfig(
-        table=table, device=device, watched=watched, collector=collector or Collector, subscribes=subscribes
     )
 
 
 def _scan(
-    given: dict[str, Any], path: str, found: Findings, places: dict[str, str], asset: str
+    given: dict[str, Any],
+    path: str,
+    found: Findings,
+    places: dict[str, str],
+    collector: type[Collector] | None,
+    asset: str,
 ) -> tuple[float, list[TagTable]]:
     """One scan; `places` learns where each tag stands, and knows those of the scans before."""
     table = section(ScanTable, {key: value for key, value in given.items() if key != "tags"}, path, found, asset)
-    tags = []
-    for at, one in _tables(given.get("tags", []), _at(path, "tags"), found, asset):
+    tags_read = []
+    for at, one in tables(given.get("tags", []), under(path, "tags"), found, asset):
         tag = section(TagTable, one, at, found, asset, str(one.get("name", "")))
-        if _at(at, "at") in found.mistakes:
+        if under(at, "at") in found.mistakes:
             continue
-        if _at(at, "name") in found.mistakes:
+        if under(at, "name") in found.mistakes:
             tag = tag.model_copy(update={"name": at})  # unlike any other, so that its address is checked all the same
         for element in {tag.name, *_elements(tag)}:
             if element in places:
-                found.wrong(_at(at, "name"), f'"{element}" is {places[element]} already; choose another name', asset)
+                found.wrong(under(at, "name"), f'"{element}" is {places[element]} already; choose another name', asset)
                 tag = tag.model_copy(update={"name": at})
         places.update(dict.fromkeys((tag.name, *_elements(tag)), at))
         if not units.known(tag.unit):
             meant = units.meant(tag.unit)
             step = f'did you mean "{meant}"?' if meant else "it is carried as it stands"
-            found.odd(_at(at, "unit"), f'"{tag.unit}" is no UCUM code that is known here; {step}', asset, tag.name)
-        tags.append(tag)
-    return table.every, tags
+            found.odd(under(at, "unit"), f'"{tag.unit}" is no UCUM code that is known here; {step}', asset, tag.name)
+        if tag.most is not None and not _spreads(tag, collector):
+            found.wrong(under(at, "most"), f"{tag.at} names one value; take it out", asset, tag.name)
+        tags_read.append(tag)
+    return table.every, tags_read
 
 
 def _elements(tag: TagTable) -> list[str]:
     return [f"{tag.name}[{index}]" for index in range(tag.count)] if tag.count > 1 else []
 
 
-def _own(tag: TagTable) -> dict[str, Any]:
-    return {"name": tag.name, "at": tag.at, "type": tag.type, "count": tag.count, "unit": tag.unit}
+def _spreads(tag: TagTable, collector: type[Collector] | None) -> bool:
+    return collector is not None and "most" in collector.offers and collector.spreads(tag.at)
+
+
+def _own(tag: TagTable, collector: type[Collector] | None) -> dict[str, Any]:
+    own: dict[str, Any] = {"name": tag.name, "at": tag.at, "type": tag.type, "count": tag.count, "unit": tag.unit}
+    return own | {"pattern": True, "count": tag.most or PATTERN_MOST} if _spreads(tag, collector) else own
 
 
 def _silence(tag: TagTable, every_s: float, path: str, found: Findings, asset: str, subscribes: bool) -> float:
@@ -314,62 +381,6 @@ def _checked(line: str, path: str, places: Mapping[str, str], found: Findings, a
         name, dot, more = name.rpartition(".")
         part = f"{more}.{part}"
     if key.startswith("tags.") and dot:
-        found.wrong(_at(places[name], part), text, asset, name)
+        found.wrong(under(places[name], part), text, asset, name)
     else:
-        found.wrong(_at(path, key), text or "wrong", asset)
-
-
-def _tables(given: object, path: str, found: Findings, *names: str) -> list[tuple[str, dict[str, Any]]]:
-    """Key path and content of each table in a list; what is no table is written down and left out."""
-    if not isinstance(given, list):
-        found.wrong(path, f"no list; write [[{path.rpartition('.')[2]}]]", *names)
-        return []
-    for index, one in enumerate(given):
-        if not isinstance(one, dict):
-            found.wrong(_at(path, index), f"{one!r} is no table; write {{ name = .., at = .. }}", *names)
-    return [(_at(path, index), one) for index, one in enumerate(given) if isinstance(one, dict)]
-
-
-def _explain(model: type[Section], detail: ErrorDetails) -> str:
-    """pydantic's finding in this project's words: what is wrong; next step."""
-    key, kind, value = str(detail["loc"][-1]), detail["type"], detail["input"]
-    known = [one.alias or name for name, one in model.model_fields.items()]
-    if kind == "missing":
-        return "missing; write " + _example(model, key)
-    if kind == "extra_forbidden":
-        if isinstance(value, dict) and "collector" in known:
-            return f'settings of another collector; take them out, or write collector = "{key}"'
-        near = get_close_matches(key, [*known, *TABLES] if model is Top else known, n=1)
-        return "unknown key; " + (f"did you mean {near[0]}?" if near else "known are " + ", ".join(known))
-    if kind == "value_error":
-        return str(detail["ctx"]["error"])
-    if kind in _WORDS:
-        return f"{value!r} {_WORDS[kind]}"
-    return f"{value!r} does not fit; it {detail['msg'].removeprefix('Input ')}"
-
-
-_WORDS = {
-    "string_type": "is no text; put it in quotes",
-    "bool_type": "is neither true nor false; write one of them, without quotes",
-    "float_type": "is no number; write it without quotes",
-    "int_type": "is no whole number; write it without quotes and point",
-    "tuple_type": "is no list; write it in square brackets",
-    "finite_number": "is no finite number; leave it out",
-}
-"""pydantic's error types in words (the others' messages name the limit that was passed)."""
-
-
-def _example(model: type[Section], *keys: str) -> str:
-    return ", ".join(f"{key} = {toml(model.EXAMPLES.get(key, '..'))}" for key in keys) or "its keys"
-
-
-def _at(path: str, *keys: str | int) -> str:
-    """`outlet`, `repeat`, 1 -> `outlet.repeat[1]`."""
-    for key in keys:
-        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
-    return path
-
-
-def _line(path: str, text: str, names: tuple[str, ...]) -> str:
-    told = ", ".join(name for name in names if name)
-    return f"{path} ({told}): {text}" if told else f"{path}: {text}"
+        found.wrong(under(path, key), text or "wrong", asset)

@@ -24,11 +24,11 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from collectors.base import Collector, Device, Facts, Identity, Point
+from collectors.base import Collector, Device, Event, Facts, Identity, Point, Scan
 from protocol.errors import AssetError
 from protocol.sample import Array, Columns, Kind, Quality, columns, concat
 from protocol.text import duration
-from sender.schedule import BACKOFF_MOST_S, Backoff, Schedule, Seldom, Slot
+from sender.schedule import BACKOFF_S, Backoff, Schedule, Seldom, Slot
 
 CLOSE_S = 5.0
 """Longest wait for a collector to close, or to end after it was cancelled [s]."""
@@ -38,6 +38,9 @@ HANG_S = 60.0
 
 TEXT = 300
 """Most characters of a collector's error that are told on."""
+
+LINES = 20
+"""Most lines of a collector that are told on after one read."""
 
 log = logging.getLogger("checkvalve.poll")
 Got = TypeVar("Got")
@@ -79,6 +82,8 @@ class Counts:
     """Times the device was lost or could not be opened."""
     refused: int = 0
     """Requests that the guard did not let through."""
+    events: int = 0
+    """Alarms and events told."""
     request_ms: float = 0.0
     """How long the last read took [ms]."""
 
@@ -92,8 +97,11 @@ class Hand(Protocol):
     def rows(self, scan: int, rows: Columns) -> None:
         """One slot's rows; `tag` holds point numbers of the device."""
 
+    def happened(self, events: Sequence[Event]) -> None:
+        """What the device itself says has happened, after the rows of the same read."""
+
     def said(self, what: str, text: str) -> None:
-        """`up`, `down`, `overrun` or `refused`."""
+        """`up`, `down`, `overrun`, `refused` or `note`."""
 
 
 class DeviceLoop:
@@ -124,7 +132,7 @@ class DeviceLoop:
     ) -> None:
         self._device, self._make, self._hand, self._counts = device, make, hand, counts
         self._clock, self._now = clock, monotonic
-        self._backoff = Backoff(random, BACKOFF_MOST_S.get(device.kind, BACKOFF_MOST_S["process"]))
+        self._backoff = Backoff(random, *BACKOFF_S.get(device.kind, BACKOFF_S["process"]))
         self._hang_s = HANG_S + 10 * device.timeout_s
         self._points = [np.array(_numbers(scan.points), np.uint32) for scan in device.scans]
         self._count = sum(len(points) for points in self._points)
@@ -178,18 +186,29 @@ class DeviceLoop:
         """Read one scan and hand its rows over, bad ones if it fails; False where the device is lost."""
         assert self._collector is not None
         scan, begun = self._device.scans[slot.scan], self._now()
-        got = await self._call(self._collector.read(scan), _wait, self._hang_s)
+        got = await self._call(_all_of(self._collector, scan), _wait, self._hang_s)
         took = self._now() - begun
         self._counts.request_ms = round(1000 * took, 3)
         self._late(slot, took, scan.every_s)
-        rows = got if isinstance(got, Trouble) else self._whole(slot.scan, got)
+        rows = got if isinstance(got, Trouble) else self._whole(slot.scan, got[0])
         if isinstance(rows, Trouble):
             self._fall(rows)
             self._hand.rows(slot.scan, self._bad(self._points[slot.scan], self._trouble))
             return False
         self._rise()
         self._hand.rows(slot.scan, rows)
+        if not isinstance(got, Trouble):
+            self._tell(got[1], got[2])
         return True
+
+    def _tell(self, events: Sequence[Event], lines: Sequence[str]) -> None:
+        """What came beside the rows."""
+        if events:
+            self._hand.happened(events)
+        for line in lines[:LINES]:
+            self._hand.said("note", str(line)[:TEXT])
+        if len(lines) > LINES:
+            self._hand.said("note", f"and {len(lines) - LINES} lines more")
 
     async def _close(self, wait: Wait) -> None:
         if self._collector is not None:
@@ -299,6 +318,12 @@ class DeviceLoop:
         said = self._refusals.add(1, self._now())
         if said:
             self._hand.said("refused", f"{said} refused, the last: {line[:TEXT]}")
+
+
+async def _all_of(collector: Collector, scan: Scan) -> tuple[Columns, Sequence[Event], Sequence[str]]:
+    """One read, and what came with it."""
+    rows = await collector.read(scan)
+    return rows, tuple(collector.events()), tuple(collector.remarks())
 
 
 async def _wait(task: asyncio.Task[Any] | None, limit: float) -> None:

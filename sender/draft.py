@@ -40,6 +40,7 @@ def asset_section(device: Device, collector: type[Collector], draft: Draft) -> s
             lines.append(f"{key} = {toml(cut(_line(said)))}")
     lines += [f"class = {toml(device.kind)}"] if device.kind != "process" else []
     lines += [f"collector = {toml(collector.protocol)}", f"url = {toml(device.url)}"]
+    lines += [f"never_read = {toml(list(device.never_read))}"] if device.never_read else []
     if device.settings:
         lines.append(f"[asset.{toml_key(collector.protocol)}]")
         lines += [f"{toml_key(key)} = {toml(value)}" for key, value in device.settings.items()]
@@ -84,6 +85,7 @@ def _reason(device: Device, collector: type[Collector], tag: Mapping[str, Any], 
         settings=device.settings,
         scans=numbered([(EVERY_S, [read.options | own_keys])]),
         timeout_s=device.timeout_s,
+        never_read=device.never_read,
     )
     mistakes = [text for _, text in read.crossed()] + [
         line for line in collector.check(whole) if line.startswith("tags.")

@@ -33,6 +33,9 @@ STATES = 4096
 
 Meaning: TypeAlias = tuple[str, str, str, str, str]
 
+NO_ID = 2**32 - 1
+"""In place of an id where a pattern found no value; such a point has no rows."""
+
 UNKNOWN_TYPE = "float64"
 """Catalog type of a point whose device has not said its type yet."""
 
@@ -50,12 +53,12 @@ class Ids:
         self._described: dict[int, Tag] = {}
         self._arrays: dict[str, Array] = {}
 
-    def describe(self, asset: str, tags: Sequence[Tag]) -> list[Tag]:
+    def describe(self, asset: str, tags: Sequence[Tag | None]) -> list[Tag]:
         """Give a device's points their ids.
 
         Args:
             asset: Name of the device.
-            tags: One a point number, in that order; their `id` is ignored.
+            tags: One a point number, in that order; their `id` is ignored. None where there is no value.
 
         Returns:
             The descriptions that are new or have changed, with their ids, for the catalog.
@@ -65,6 +68,9 @@ class Ids:
         """
         fresh, numbers = [], []
         for draft in tags:
+            if draft is None:
+                numbers.append(NO_ID)
+                continue
             meaning = meaning_of(draft)
             tag = replace(draft, id=self._ids.get(meaning, len(self._ids)))
             if tag.id >= self._most:
@@ -76,6 +82,10 @@ class Ids:
                 fresh.append(tag)
         self._arrays[asset] = np.array(numbers, np.uint32)
         return fresh
+
+    def there(self, asset: str) -> Array:
+        """Mask over the point numbers: which have an id."""
+        return np.not_equal(self._arrays[asset], NO_ID)
 
     def rename(self, asset: str, columns: Columns) -> Columns:
         """The same rows with stream ids in place of point numbers.
@@ -100,8 +110,10 @@ def _number(said: object) -> float | None:
     return float(said) if isinstance(said, int | float) and math.isfinite(said) else None
 
 
-def drafts(asset: str, watched: Iterable[Watched], facts: Mapping[int, Facts]) -> list[Tag]:
+def drafts(asset: str, watched: Iterable[Watched], facts: Mapping[int, Facts]) -> list[Tag | None]:
     """Descriptions of a device's points, one a point number; an array's elements are `name[i]`.
+
+    What a pattern found has its name from the device; None stands for what it has not found.
 
     The configuration's own words win over what the device says of itself, but for the type: the collector alone
     knows what comes out (a scaled integer is a float64).
@@ -111,19 +123,23 @@ def drafts(asset: str, watched: Iterable[Watched], facts: Mapping[int, Facts]) -
         watched: In number order.
         facts: What the device says, by point number (an array's by its first number); empty before it was reached.
     """
-    out = []
+    out: list[Tag | None] = []
     for one in watched:
         point, table = one.point, one.table
         for index in range(point.count):
-            said = facts.get(point.number + index) or facts.get(point.number) or Facts()
-            element = f"[{index}]" if point.count > 1 else ""
+            own = facts.get(point.number + index)
+            said = own or facts.get(point.number) or Facts()
+            if point.pattern and (own is None or own.name is None):
+                out.append(None)
+                continue
+            element = f"[{index}]" if point.count > 1 and not point.pattern else ""
             low, high = (_number(said.low), _number(said.high)) if table.span == (None, None) else table.span
             normal_low, normal_high = table.normal or (None, None)
             out.append(
                 Tag(
                     id=0,
                     asset=asset,
-                    name=point.name + element,
+                    name=cut(said.name) if point.pattern and said.name else point.name + element,
                     type=said.type if said.type in TYPES else point.type or UNKNOWN_TYPE,
                     unit=point.unit or cut(said.unit or ""),
                     description=table.description or cut(said.description or ""),
@@ -133,7 +149,7 @@ def drafts(asset: str, watched: Iterable[Watched], facts: Mapping[int, Facts]) -
                     normal_high=normal_high,
                     scan_s=one.scan_s,
                     max_silence_s=one.silence_s,
-                    address=point.at + element,
+                    address=cut(said.address) if point.pattern and said.address else point.at + element,
                     states=table.states or tuple(cut(str(state)) for state in said.states[:STATES]),
                 )
             )

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from collectors.base import Event
 from protocol import batch, block, catalog, evidence, seal
 from protocol.catalog import Asset, Tag
 from protocol.evidence import HEAD_BLOCKS, Tree
@@ -85,6 +86,7 @@ class Packer:
         entropy: Callable[[int], bytes],
         wall: Callable[[], int],
         now: Callable[[], float],
+        room: Callable[[], bool] = lambda: True,
     ) -> None:
         """
         Args:
@@ -98,13 +100,16 @@ class Packer:
             entropy: `n` random bytes.
             wall: Wall time [ns since 1970 UTC].
             now: Monotonic time [s].
+            room: False where no more blocks can be kept: samples are then read and not sent, as TALLY says.
         """
         self.stream = entropy(8)
         self.number = 0
         """The next block's."""
+        self.refused = 0
+        """Samples for which there was no room [samples]."""
         self._origin = evidence.origin(site, self.stream)
         self._geometry, self._signer, self._receivers = geometry, signer, list(receivers)
-        self._append, self._entropy, self._wall, self._now = append, entropy, wall, now
+        self._append, self._entropy, self._wall, self._now, self._room = append, entropy, wall, now, room
         self._load = Load()
         self._counts: dict[str, _Count] = {}
         self._open = _Open()
@@ -122,6 +127,9 @@ class Packer:
     def samples(self, asset: str, columns: Columns, read: int) -> None:
         """See `sink.Sink`."""
         self._counts.setdefault(asset, _Count()).read += read
+        if not self._room():
+            self.refused += read
+            return
         columns = _cut_texts(columns)
         most = max(1, min(int(self._geometry.full / self._row_bytes), BATCH_ROWS))
         first = 0
@@ -143,6 +151,21 @@ class Packer:
         """See `sink.Sink`. What was sampled before is closed first: numbers tell the order."""
         self.close()
         self._sealed(block.Kind.STATE, {"asset": asset, "time": time_ns, "what": what, "text": text[:1000]})
+
+    def event(self, asset: str, event: Event, sequence: int) -> None:
+        """See `sink.Sink`. What was sampled before is closed first, as with `state`."""
+        self.close()
+        body = {
+            "asset": asset,
+            "source": event.source[:1000],
+            "time": min(max(event.time_ns, -(2**63)), 2**63 - 1),
+            "severity": min(max(event.severity, 1), 1000),
+            "code": event.code[:1000],
+            "text": event.text[:4000],
+            "state": event.state,
+            "sequence": sequence,
+        }
+        self._sealed(block.Kind.EVENT, body)
 
     def close(self) -> None:
         """Close the open batch, if there is one."""

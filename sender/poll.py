@@ -1,6 +1,7 @@
 """Polling: every device read by its schedule, what came named and thinned, and handed to the packer.
 
-    DeviceLoop -> rows by point number -> Deadband -> Ids -> Sink        one task a device, columns all the way
+    DeviceLoop -> rows by point number -> Validity -> Deadband -> Ids -> Sink     one task a device, columns all the way
+                                              +-> Alarms -> events
 
 A new stream begins with each `Poller`: ids are its own. What the configuration knows is described in one call at the
 start; what only the device can say (a type, a firmware) when it was reached. First reads are spread over a period, so
@@ -13,22 +14,24 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from collectors.base import Collector, Facts, Identity
+from collectors.base import Collector, Event, Facts, Identity
 from protocol.catalog import Asset, Tag
 from protocol.errors import ConfigError, StoreError
 from protocol.sample import Array, Columns, Flag, concat
+from sender.alarms import Alarms
 from sender.config import AssetConfig, SenderConfig
 from sender.deadband import EVERY, Deadband
 from sender.device import Counts, DeviceLoop
 from sender.ids import Ids, cut, drafts
 from sender.sink import Sink
+from sender.validity import Validity
 
 SPREAD_S = 1.0
 """First reads are spread over at most this [s], or the device's shortest period."""
@@ -127,6 +130,11 @@ class _Line:
         self._site, self._ids, self._sink = site, ids, sink
         self._clock, self._monotonic = clock, monotonic
         self._deadband = _deadband(asset)
+        count = sum(one.point.count for one in asset.watched)
+        self._validity = Validity(asset.rules, count, subscribes=asset.subscribes)
+        self._alarms = Alarms(asset.alarms)
+        self._sequence = 0
+        self._patterns = any(one.point.pattern for one in asset.watched)
         self._points = [
             np.array([point.number + index for point in scan.points for index in range(point.count)], np.uint32)
             for scan in asset.device.scans
@@ -161,6 +169,9 @@ class _Line:
     def rows(self, scan: int, rows: Columns) -> None:
         """See `device.Hand`."""
         now = self._monotonic()
+        if self._patterns:
+            rows = rows.take(self._ids.there(self.asset.table.name)[rows.tag])
+        rows = self._validity.apply(rows)
         passed = self._deadband.filter(rows, now)
         columns = passed.columns
         if self.asset.subscribes:
@@ -171,6 +182,14 @@ class _Line:
         if len(columns):
             name = self.asset.table.name
             self._sink.samples(name, self._ids.rename(name, columns), passed.read)
+        self.happened(self._alarms.take(rows))
+
+    def happened(self, events: Sequence[Event]) -> None:
+        """See `device.Hand`."""
+        for event in events:
+            self._sequence += 1
+            self.counts.events += 1
+            self._sink.event(self.asset.table.name, event, self._sequence)
 
     def said(self, what: str, text: str) -> None:
         """See `device.Hand`."""

@@ -24,11 +24,9 @@ from random import Random
 LATE = 0.5
 """Part of a period by which a slot may be late and is still taken."""
 
-BACKOFF_FIRST_S = 1.0
-"""Pause after the first failure [s]; as gRPC's connection back-off has it."""
-
-BACKOFF_MOST_S = {"process": 30.0, "safety": 60.0, "protection": 60.0}
-"""Longest pause between two attempts by class of asset [s]: a relay that is busy is asked half as often."""
+BACKOFF_S = {"process": (1.0, 30.0), "safety": (10.0, 120.0), "protection": (10.0, 120.0)}
+"""First and longest pause between two attempts by class of asset [s]. The first of 1 s is gRPC's; a safety system or a
+relay that does not answer has better things to do, and its few sessions must have timed out before we ask for one."""
 
 ROUNDING = 1e-9
 """Part of a period that a computed slot may lie beyond `now` and still count as reached (float64 rounding)."""
@@ -92,17 +90,18 @@ class Backoff:
 
     Args:
         random: Seeded by the caller.
+        first_s: Pause after the first failure [s].
         most_s: Longest pause [s].
     """
 
-    def __init__(self, random: Random, most_s: float) -> None:
+    def __init__(self, random: Random, first_s: float, most_s: float) -> None:
         self._random = random
-        self._most_s = most_s
+        self._first_s, self._most_s = first_s, most_s
         self._failures = 0
 
     def next(self) -> float:
-        """The pause after one more failure [s], between half and the whole of 1, 2, 4 .. `most_s`."""
-        whole = min(self._most_s, BACKOFF_FIRST_S * 2.0 ** min(self._failures, 30))
+        """The pause after one more failure [s], between half and the whole of 1, 2, 4 .. times the first, at most."""
+        whole = min(self._most_s, self._first_s * 2.0 ** min(self._failures, 30))
         self._failures += 1
         return whole * self._random.uniform(0.5, 1.0)
 

@@ -81,6 +81,13 @@ def _deadband(value: object) -> object:
     return float(value)
 
 
+def _clamp(value: object) -> tuple[float, float]:
+    low, high = _pair(value)
+    if low is None or high is None:
+        raise ValueError(f"{value!r} is open on a side; write two finite numbers")
+    return low, high
+
+
 def _tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
@@ -99,6 +106,7 @@ Seconds = Annotated[float, BeforeValidator(lambda value: text.seconds(_quoted(va
 Share = Annotated[float, BeforeValidator(lambda value: text.share(_quoted(value, '"1%"')))]
 Size = Annotated[int, BeforeValidator(lambda value: text.size(_quoted(value, '"32KiB"')))]
 File = Annotated[Path, BeforeValidator(_path)]
+Clamp = Annotated[tuple[float, float], BeforeValidator(_clamp)]
 Pair = Annotated[tuple[float | None, float | None], BeforeValidator(_pair)]
 
 
@@ -204,6 +212,14 @@ class TagTable(Section):
     """Longest time between two sendings [s]; 60 s with a deadband or a subscription, else the scan's period."""
     states: Annotated[tuple[Words, ...], BeforeValidator(_tuple)] = ()
     """Names of the values 0, 1, 2 .. of an enumeration."""
+    most: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    """Most values of a pattern (an address that names a branch); 100 where nothing is said."""
+    ne43: bool = False
+    """`range` is what 4 and 20 mA stand for: beyond 3.6 and 21 mA the transmitter says that it failed (NAMUR NE 43)."""
+    valid_when: Words = ""
+    """Another tag of the asset that vouches for this one: `sensor_ok`, `!sensor_fault`, `status == 0`."""
+    clamp: Clamp | None = None
+    """Values beyond are cut to these, and marked as limited (OPC 10000-4, 7.39.1)."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -231,6 +247,11 @@ class TagTable(Section):
             yield "low", f"{low:g} is not below high, {high:g}; swap the two"
         elif isinstance(self.deadband, Part) and self.change is None:
             yield "deadband", "a percentage of no range; add range = [low, high], or write it in the tag's unit"
+        if self.ne43 and (low is None or high is None):
+            yield "ne43", "needs what 4 and 20 mA stand for; add range = [low, high]"
+        for key, given in (("ne43", self.ne43), ("clamp", self.clamp)):
+            if given and self.type in ("bool", "string"):
+                yield key, f"a {self.type} has no such limits; take it out"
         if self.deadband and self.type in ("bool", "string"):
             yield "deadband", f"a {self.type} has no distance; write 0 to send on change, or leave it out"
 
@@ -262,6 +283,23 @@ class AssetTable(Section):
     kind: Literal["process", "safety", "protection"] = Field(default="process", alias="class")
     """How gently it is read: safety and protection read only what is typed."""
     collector: Name
-    url: Name
+    url: Words = ""
+    urls: Annotated[tuple[Name, ...], BeforeValidator(_tuple), Field(max_length=4)] = ()
+    """In place of `url`: the addresses of one redundant device, the preferred one first."""
+    requests_s: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    """Most requests a second [1/s]; 5 for safety and protection where nothing is said, else no limit."""
+    never_read: Annotated[tuple[Name, ...], BeforeValidator(_one_or_more)] = ()
+    """Addresses that must not be read, in the protocol's own notation."""
     timeout: Annotated[Seconds, Field(ge=0.01, le=300)] = 3.0
     """Longest wait for one reply [s]: the device's worst case, since a reply that comes later costs another wait."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where the device is; several for a redundant one."""
+        return self.urls or (self.url,)
+
+    def crossed(self) -> Iterator[tuple[str, str]]:
+        if self.url and self.urls:
+            yield "urls", "says what url says; keep one of the two"
+        elif not self.addresses[0]:
+            yield "url", f'missing; write url = "{self.EXAMPLES["url"]}"'

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from collectors.base import Event
 from protocol.catalog import Asset, Tag
 from protocol.sample import Columns
 
@@ -32,6 +33,14 @@ class Sink(Protocol):
             assets: By name: at least those that `tags` belong to.
             tags: Each with its stream id. An id comes again when its description text, range or period has changed;
                 its asset, name, type, unit and address never change.
+        """
+
+    def event(self, asset: str, event: Event, sequence: int) -> None:
+        """Something that happened in a device.
+
+        Args:
+            asset: Name of the asset.
+            sequence: Rises by one with each event of this asset, from 1 in each stream.
         """
 
     def state(self, asset: str, time_ns: int, what: str, text: str) -> None:

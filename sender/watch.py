@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 
 from rich.table import Table
 
+from collectors.base import Event
 from protocol.catalog import Asset, Tag
 from protocol.sample import Columns, Quality, Row, severity
 
@@ -44,6 +45,10 @@ class Latest:
         """See `sink.Sink`."""
         self.assets.update(assets)
         self.tags.update((tag.id, tag) for tag in tags)
+
+    def event(self, asset: str, event: Event, sequence: int) -> None:
+        """See `sink.Sink`."""
+        self.states[asset] = f"event {event.state}", f"{event.source} {event.code} {event.text}".strip()
 
     def state(self, asset: str, time_ns: int, what: str, text: str) -> None:
         """See `sink.Sink`."""

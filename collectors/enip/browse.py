@@ -7,11 +7,12 @@ to be used whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from collectors.enip.config import ELEMENTS as LONGEST
 from collectors.enip.symbols import CATALOG, Place, base, values
+from collectors.settings import wild
 
 DEPTH = 3
 """Levels of structures: a member of a member of a tag."""
@@ -26,14 +27,30 @@ NOTES = 50
 """Notes of one kind, then their number only."""
 
 
-def draft(tags: Mapping[str, Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Tag tables (`name`, `at`, `type`, `count`) and notes."""
+def draft(
+    tags: Mapping[str, Mapping[str, Any]],
+    *,
+    wanted: Sequence[str] = (),
+    forbids: Callable[[str], str] = lambda name: "",
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Tag tables (`name`, `at`, `type`, `count`) and notes.
+
+    Args:
+        tags: The tag list.
+        wanted: Patterns of addresses, `*` for any text; empty: all.
+        forbids: The entry of `never_read` that an address falls under; empty where none.
+    """
+    patterns = [wild(pattern.lower()) for pattern in wanted]
     tables: list[dict[str, Any]] = []
     notes: list[str] = []
     names: set[str] = set()
     for found in _all(tags):
         if isinstance(found, str):
             notes.append(found)
+        elif patterns and not any(pattern.fullmatch(found.name.lower()) for pattern in patterns):
+            continue
+        elif fence := forbids(found.name):
+            notes.append(f"{found.name}: left out, never_read {fence!r}")
         elif len(tables) >= TAGS:
             notes.append(f"more than {TAGS} values; the rest, from {found.name} on, is left out")
             break

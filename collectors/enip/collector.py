@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
@@ -42,6 +42,7 @@ class LogixCollector(Collector):
     """One ControlLogix, CompactLogix or Micro800, or another device that answers Read Tag."""
 
     protocol: ClassVar[str] = "enip"
+    offers = frozenset({"never_read", "range"})
 
     def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
         super().__init__(device, clock=clock, refused=refused)
@@ -92,9 +93,9 @@ class LogixCollector(Collector):
         if pool is not None:
             pool.shutdown(wait=False)
 
-    async def discover(self) -> Draft:
-        """The tag list as a draft of the asset's section."""
-        tables, notes = await self._run(self._browse)
+    async def discover(self, ranges: Sequence[str] = ()) -> Draft:
+        """The tag list as a draft of the asset's section; of `ranges`, patterns of names, where they are given."""
+        tables, notes = await self._run(lambda: self._browse(ranges))
         return Draft(identity=self.identity(), tags=tuple(tables), notes=tuple(notes))
 
     def facts(self) -> Mapping[int, Facts]:
@@ -132,6 +133,7 @@ class LogixCollector(Collector):
                 timeout_s=self.device.timeout_s,
                 depth=depth,
                 programs=self._config.programs,
+                budget=self.budget,
             )
             if self._pool is not pool:
                 return
@@ -171,7 +173,7 @@ class LogixCollector(Collector):
         self._renewed_ns = self.clock()
         self._symbols = Symbols(driver.tags)
         self._plans, self._apart = {}, frozenset()
-        found = decode.plan(self._items.values(), self._symbols, whole=self._config.whole)
+        found = decode.plan(self._items.values(), self._symbols, whole=self._config.whole, fenced=self._config.inside)
         for lost in found.lost:
             _log.warning("%s: %s", self.device.name, lost.text)
         self._facts = {
@@ -224,7 +226,8 @@ class LogixCollector(Collector):
         key = tuple(point.number for point in scan.points)
         if key not in self._plans:
             items = [self._items[number] for number in key]
-            plan = decode.plan(items, self._symbols, whole=self._config.whole, apart=self._apart)
+            whole, fenced = self._config.whole, self._config.inside
+            plan = decode.plan(items, self._symbols, whole=whole, apart=self._apart, fenced=fenced)
             self._plans[key] = plan, batch.prepare(driver, [ask.text for ask in plan.asks])
         return self._plans[key]
 
@@ -237,7 +240,7 @@ class LogixCollector(Collector):
         if self._facts != known:
             raise AssetError("the program was changed: tags have other types", quality=Quality.BAD_CONFIGURATION)
 
-    def _browse(self) -> tuple[list[dict[str, object]], list[str]]:
+    def _browse(self, ranges: Sequence[str]) -> tuple[list[dict[str, object]], list[str]]:
         driver = self._driver
         if driver is None or driver.depth is not Depth.LIST:
             return [], ["the device gives no tag list; type the addresses"]
@@ -245,7 +248,7 @@ class LogixCollector(Collector):
             if not self._config.programs:
                 driver.reload(programs=True)
                 self._learn(driver)
-            return browse.draft(driver.tags)
+            return browse.draft(driver.tags, wanted=ranges, forbids=self._config.forbids)
         except Exception as error:
             self._drop(driver)
             raise _asset_error(error) from error

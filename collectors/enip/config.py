@@ -17,11 +17,11 @@ No I/O here; nothing of the library.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from collectors.base import Device, Point
-from collectors.settings import POLLERS_KEYS, Keys, address, refuse
+from collectors.settings import POLLERS_KEYS, Keys, address, refuse, wild
 from protocol.catalog import TYPES
 
 PORT = 44818
@@ -81,6 +81,17 @@ class Item:
     offset: float = 0.0
 
     @property
+    def names(self) -> list[str]:
+        """What is read, element by element, without bits."""
+        whole = str(replace(self.address, bit=None))
+        last = self.address.steps[-1]
+        if self.point.count == 1 or len(last.index) > 1:
+            return [whole]
+        first = last.index[0] if last.index else 0
+        stem = whole[: -len(str(last))] + last.name
+        return [f"{stem}[{at}]" for at in range(first, first + self.point.count)]
+
+    @property
     def numbers(self) -> range:
         """Its point numbers."""
         return range(self.point.number, self.point.number + self.point.count)
@@ -102,6 +113,26 @@ class Config:
     """Read a structure whole where several of its members are wanted; only in kind `process`."""
     scans: tuple[tuple[Item, ...], ...]
     """Items of each of the device's scans, in the scans' order."""
+    never_read: tuple[str, ...] = ()
+    """Patterns of tags that must not be read, `*` for any text."""
+
+    def forbids(self, name: str) -> str:
+        """The pattern of `never_read` that a tag, its program or a structure above it fits; empty where none does."""
+        ends = [at for at, letter in enumerate(name) if letter in ".["] + [len(name)]
+        for pattern in self.never_read:
+            fence = wild(pattern.lower())
+            if any(fence.fullmatch(name[:end].lower()) for end in ends):
+                return pattern
+        return ""
+
+    def inside(self, parent: str) -> bool:
+        """Whether a structure holds, or may hold, a member that must not be read."""
+        start = parent.lower() + "."
+        heads = [pattern.lower().partition("*")[0] for pattern in self.never_read]
+        return any(
+            head.startswith(start) or ("*" in pattern and start.startswith(head))
+            for head, pattern in zip(heads, self.never_read, strict=True)
+        )
 
     @property
     def programs(self) -> bool:
@@ -172,9 +203,23 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     scans = tuple(
         tuple(item for point in scan.points if (item := _item(point, wrong)) is not None) for scan in device.scans
     )
-    return Config(
-        host=host, port=port, route=route, large=large, browse=browse, whole=device.kind == "process", scans=scans
+    config = Config(
+        host=host,
+        port=port,
+        route=route,
+        large=large,
+        browse=browse,
+        whole=not device.gentle,
+        scans=scans,
+        never_read=device.never_read,
     )
+    for item in (item for items in scans for item in items):
+        for name in item.names:
+            fence = config.forbids(name)
+            if fence:
+                wrong.append(f"tags.{item.point.name}.at: {name} is in never_read {fence!r}; take the tag out")
+                break
+    return config
 
 
 def _route(url: str, slot: int, wrong: list[str]) -> tuple[tuple[int, str], ...]:

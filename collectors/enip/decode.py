@@ -10,7 +10,7 @@ than its members asked for one by one (`MEMBER_BYTES` each).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,7 +139,14 @@ def kind_of(type_: str) -> str:
     return _KINDS.get(type_) or ("float" if type_.startswith("float") else "int")
 
 
-def plan(items: Iterable[Item], symbols: Symbols, *, whole: bool, apart: frozenset[str] = frozenset()) -> Plan:
+def plan(
+    items: Iterable[Item],
+    symbols: Symbols,
+    *,
+    whole: bool,
+    apart: frozenset[str] = frozenset(),
+    fenced: Callable[[str], bool] = lambda parent: False,
+) -> Plan:
     """What to ask for these tags.
 
     Args:
@@ -147,6 +154,7 @@ def plan(items: Iterable[Item], symbols: Symbols, *, whole: bool, apart: frozens
         symbols: The controller's tag list.
         whole: Read structures whole where that pays.
         apart: Structures that cannot be read whole.
+        fenced: Whether a structure has members that must not be read, so that it is not read whole either.
     """
     out = Plan()
     found: list[tuple[Item, Meaning]] = []
@@ -166,7 +174,7 @@ def plan(items: Iterable[Item], symbols: Symbols, *, whole: bool, apart: frozens
     for parent, members in groups.items():
         size = members[0][1].parent_size
         pays = len(members) > 1 and 0 < size <= max(WHOLE_BYTES, MEMBER_BYTES * len(members))
-        if parent and whole and pays and parent not in apart:
+        if parent and whole and pays and parent not in apart and not fenced(parent):
             takes = tuple(_take(item, meaning, meaning.member) for item, meaning in members)
             out.asks.append(Ask(text=parent, takes=takes, parent=parent))
         else:

@@ -20,6 +20,7 @@ import itertools
 import logging
 import socket
 import struct
+import threading
 import time
 from collections.abc import Mapping
 from enum import IntEnum
@@ -31,6 +32,7 @@ from pycomm3.cip import PADDED_EPATH, Array, DataSegment, DataTypes, LogicalSegm
 from pycomm3.custom_types import FixedSizeString
 from pycomm3.packets import SendUnitDataRequestPacket
 
+from collectors.budget import Budget
 from collectors.enip.config import Address, Config
 from collectors.enip.guard import check
 from collectors.guard import Guard
@@ -76,6 +78,8 @@ class Transport:
         self.sent_bytes = 0
         self.answered = False
         """The device has sent something."""
+        self.given_up = threading.Event()
+        """Somebody called `abort`: whoever waits shall go on and fail."""
         self._socket: socket.socket | None = None
 
     def connect(self, host: str, port: int) -> None:
@@ -118,6 +122,7 @@ class Transport:
 
     def abort(self) -> None:
         """Wake whoever waits for a reply; may be called from another thread."""
+        self.given_up.set()
         held = self._socket
         if held is not None:
             with contextlib.suppress(OSError):
@@ -139,9 +144,12 @@ class Driver(LogixDriver):
         timeout_s: Longest wait for one reply [s].
         depth: How much it is asked.
         programs: The tag list includes the programs' own tags.
+        budget: How often it may be asked.
     """
 
-    def __init__(self, config: Config, guard: Guard, *, timeout_s: float, depth: Depth, programs: bool) -> None:
+    def __init__(
+        self, config: Config, guard: Guard, *, timeout_s: float, depth: Depth, programs: bool, budget: Budget
+    ) -> None:
         route = "/".join(f"{port}/{link}" for port, link in config.route)
         super().__init__(f"0.0.0.0/{route}", init_tags=depth is Depth.LIST, init_program_tags=programs)
         self.depth = depth
@@ -152,6 +160,7 @@ class Driver(LogixDriver):
             self._cfg["extended forward open"], self._cfg["connection_size"] = False, SMALL
         self.transport = self._sock = Transport(timeout_s)
         self.guard = guard
+        self._budget = budget
         self._asked = b""
         self._upload_until: float | None = None
 
@@ -263,6 +272,7 @@ class Driver(LogixDriver):
             self.guard.refuse(reason)
         if self._upload_until is not None and time.monotonic() > self._upload_until:
             raise CommError(f"the tag list took longer than {UPLOAD_S:g} s")
+        self._budget.pause(self.transport.given_up)
         self._asked = message
         super()._send(message)
 

@@ -12,36 +12,32 @@ exception, becomes the quality below, with the exception code beside it in `nati
      4 failure  8 parity, and others    Bad_DeviceFailure
 
 Silence, and a connection lost while a reply is awaited, are the whole device's (`AssetError`); the poller closes and
-opens again. A device that hung up between two passes, as many do to a slow master, is connected to again at once.
-pymodbus itself neither repeats nor reconnects (`retries=0`, `reconnect_delay=0`), and no call is wrapped in a shorter
-wait.
+opens again. A device that hung up between two passes, as many do to a slow master, is connected to again at once. No
+call of the library is wrapped in a shorter wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from pymodbus import FramerType
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
+from pymodbus.exceptions import ConnectionException, ModbusIOException
 from pymodbus.pdu import ModbusPDU
 
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
 from collectors.guard import Guard
 from collectors.modbus import config as configuration
-from collectors.modbus import guard as modbus_guard
 from collectors.modbus import plan as planning
-from collectors.modbus.config import Table
+from collectors.modbus import ranges as typed
+from collectors.modbus.address import Table, ranges_of
 from collectors.modbus.decode import Decoder, Outcome, bad_rows
 from collectors.modbus.isolate import Blocks
+from collectors.modbus.line import Client, Line, Malformed
 from collectors.modbus.plan import Read
-from protocol.errors import AssetError
+from protocol.errors import AssetError, ConfigError
 from protocol.sample import Columns, Quality, concat
-
-logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # it prints the last 20 frames at every error
 
 _QUALITY = {
     1: Quality.BAD_CONFIGURATION,
@@ -67,20 +63,23 @@ _NOTES = (
 
 
 class ModbusCollector(Collector):
-    """One device at `tcp://host:port`; see README.md beside this file for its settings."""
+    """One device at `tcp://host:port`, `udp://` or `tls://`; see README.md beside this file for its settings."""
 
     protocol = "modbus"
+    offers = frozenset({"never_read", "range"})
 
     def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
         super().__init__(device, clock=clock, refused=refused)
         self.config = configuration.load(device)
         self.guard = Guard(device.name, refused)
-        self._client: AsyncModbusTcpClient | None = None
+        self._line = Line(device, self.config, self.guard, self._on_leaving)
         self._identity = Identity()
         self._identify = self.config.identify
-        self._asking = False
         self._left = False
         """The device hung up between two passes, as many do when nothing was asked for a while."""
+        self._free_at = 0.0
+        """When the next request may leave [s, monotonic]: a weak device is given its pause."""
+        self._lines: list[str] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -110,28 +109,32 @@ class ModbusCollector(Collector):
     async def read(self, scan: Scan) -> Columns:
         if self._left:
             await self._connect()
-        blocks = self._blocks[_key(scan)]
-        begun = self.clock()
-        reads = blocks.due(begun)
-        parts = [
-            bad_rows(read.items, begun, quality=_quality(code), native=code) for read, code in blocks.resting(begun)
-        ]
-        outcomes = []
-        for at, read in enumerate(reads):
-            if at and self.config.pause_s:
-                await asyncio.sleep(self.config.pause_s)
-            outcomes.append(await self._exchange(read, blocks))
+        blocks, begun, now = self._blocks[_key(scan)], self.clock(), time.monotonic_ns()
+        reads = blocks.due(now)
+        parts = [bad_rows(read.items, begun, quality=_quality(code), native=code) for read, code in blocks.resting(now)]
+        outcomes = [await self._exchange(read, blocks) for read in reads]
         parts.insert(0, self._decoder(_key(scan), reads).columns(outcomes))
         return concat(parts)
 
     async def close(self) -> None:
-        client, self._client, self._left = self._client, None, False
-        if client is not None:
-            client.close()
-            await asyncio.sleep(0)  # the transport closes its socket on the loop's next turn
+        self._left = False
+        self._line.close()
+        await asyncio.sleep(0)  # the transport closes its socket on the loop's next turn
 
-    async def discover(self) -> Draft:
-        return Draft(identity=self._identity, tags=(), notes=_NOTES)
+    async def discover(self, ranges: Sequence[str] = ()) -> Draft:
+        if not ranges:
+            return Draft(identity=self._identity, tags=(), notes=_NOTES)
+        wrong: list[str] = []
+        wanted = ranges_of(ranges, "range", wrong)
+        if wrong:
+            raise ConfigError(wrong[0], hint="ranges are typed from the manual")
+
+        async def ask(read: Read) -> bytes | int | None:
+            await self._room()
+            return await self._answer(read)
+
+        tags, notes = await typed.draft(wanted, self.config, ask, halve=self.config.isolate)
+        return Draft(identity=self._identity, tags=tuple(tags), notes=tuple(notes))
 
     def facts(self) -> Mapping[int, Facts]:
         return self.config.facts
@@ -139,71 +142,60 @@ class ModbusCollector(Collector):
     def identity(self) -> Identity:
         return self._identity
 
+    def remarks(self) -> Sequence[str]:
+        lines, self._lines = self._lines, []
+        return lines
+
     async def _connect(self) -> None:
-        config, self._left = self.config, False
-        self._client = client = AsyncModbusTcpClient(
-            config.host,
-            port=config.port,
-            framer=FramerType.RTU if config.rtu else FramerType.SOCKET,
-            timeout=self.device.timeout_s,
-            retries=0,
-            reconnect_delay=0,
-            name=self.device.name,
-            trace_packet=modbus_guard.hook(self.guard, rtu=config.rtu),
-            trace_connect=self._on_connection,
-        )
-        client.ctx.callback_data = self._tolerant(client.ctx.callback_data)  # type: ignore[method-assign]
-        if not await client.connect():
-            await self.close()
-            raise AssetError(
-                f"{self.device.name}: no connection to {config.host}:{config.port}", quality=Quality.BAD_NOT_CONNECTED
-            )
+        self._left = False
+        await self._line.connect()
+        self._free_at = time.monotonic() + self.config.connect_pause_s
 
-    def _on_connection(self, up: bool) -> None:
-        """Without this a request that is under way would wait out its time when the connection is lost."""
-        if not up and self._asking:
-            self._fail(ConnectionException("connection lost"))
-        elif not up:
-            self._left = True
+    def _on_leaving(self) -> None:
+        self._left = True
 
-    def _tolerant(self, take: Callable[..., int]) -> Callable[..., int]:
-        """pymodbus raises out of the transport at a reply it cannot read, and asyncio then drops the connection."""
+    async def _answer(self, read: Read) -> bytes | int | None:
+        """One request: its data, the code of an exception, or None for a reply that is none.
 
-        def taken(data: bytes, addr: tuple[str, int] | None = None) -> int:
-            try:
-                return take(data, addr=addr)
-            except ModbusException as error:
-                self._fail(_Malformed(str(error)))
-                return len(data)
-
-        return taken
-
-    def _fail(self, error: Exception) -> None:
-        """End the request that is under way, if there is one."""
-        if self._client is not None and self._asking and not self._client.ctx.response_future.done():
-            self._client.ctx.response_future.set_exception(error)
-
-    async def _exchange(self, read: Read, blocks: Blocks) -> Outcome:
-        """One request, one reply, and what it means."""
-        sent = self.clock()
+        Raises:
+            AssetError: silence, or a lost connection; in RTU a wrong reply too.
+        """
         try:
             reply = await self._ask(lambda client: _call(client, read, self.config.unit))
-        except _Malformed:
+        except Malformed:
             reply = None
-        time_ns = (sent + self.clock()) // 2
         data = None if reply is None else payload(read, self.config.unit, reply)
-        if isinstance(data, bytes):
-            blocks.served(read)
-            outcome = Outcome(data=data, time_ns=time_ns)
-            self._last[read] = outcome
-            return outcome
         if data is None and self.config.rtu:
             await self.close()
             raise AssetError(f"{self.device.name}: a reply to something else", quality=Quality.BAD_DECODING)
+        return data
+
+    async def _exchange(self, read: Read, blocks: Blocks) -> Outcome:
+        """One request, one reply, and what it means."""
+        await self._room()
+        sent = self.clock()
+        data = await self._answer(read)
+        time_ns = (sent + self.clock()) // 2
+        if isinstance(data, bytes):
+            if blocks.served(read):
+                self._lines.append(f"{read} is answered again")
+            outcome = Outcome(data=data, time_ns=time_ns)
+            self._last[read] = outcome
+            return outcome
         if data is None:
             return Outcome(data=b"", time_ns=time_ns, quality=Quality.BAD_DECODING)
-        blocks.refused(read, data, time_ns)
+        if blocks.refused(read, data, time.monotonic_ns()):
+            names = ", ".join(self._names(read)[:3]) + (" .." if len(read.items) > 3 else "")
+            self._lines.append(f"{read} ({names}) refused with exception {data}: set aside, asked ever less often")
         return self._excepted(read, data, time_ns)
+
+    def _names(self, read: Read) -> list[str]:
+        numbers = {item.number for item in read.items}
+        return [
+            point.name
+            for point in self.device.points
+            if not numbers.isdisjoint(range(point.number, point.number + point.count))
+        ]
 
     def _excepted(self, read: Read, code: int, time_ns: int) -> Outcome:
         """What an exception leaves of the read: nothing, or its last values."""
@@ -215,12 +207,20 @@ class ModbusCollector(Collector):
             return Outcome(data=b"", time_ns=time_ns, quality=Quality.BAD_NO_DATA, native=code)
         return Outcome(data=last.data, time_ns=time_ns, quality=quality, native=code, other_ns=last.time_ns)
 
-    async def _ask(self, call: Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]) -> ModbusPDU:
+    async def _room(self) -> None:
+        """Wait for the device's pause and for the budget."""
+        wait = self._free_at - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        await self.budget.wait()
+
+    async def _ask(self, call: Callable[[Client], Awaitable[ModbusPDU]]) -> ModbusPDU:
         """One call of the library's, its errors in the project's words."""
-        client, name = self._client, self.device.name
-        if client is None or not client.connected:
+        line, name = self._line, self.device.name
+        client = line.client
+        if client is None:
             raise AssetError(f"{name}: connection lost", quality=Quality.BAD_NOT_CONNECTED)
-        self._asking = True
+        line.asking = True
         try:
             return await call(client)
         except ConnectionException as error:
@@ -231,7 +231,8 @@ class ModbusCollector(Collector):
             silent = f"{name}: no reply within {client.ctx.comm_params.timeout_connect:g} s"
             raise AssetError(silent, quality=Quality.BAD_TIMEOUT) from error
         finally:
-            self._asking = False
+            line.asking = False
+            self._free_at = time.monotonic() + self.config.pause_s
 
     def _decoder(self, key: int, reads: list[Read]) -> Decoder:
         held = self._decoders.get(key)
@@ -242,19 +243,20 @@ class ModbusCollector(Collector):
     async def _ask_identity(self) -> Identity:
         """The basic identification, once; a device that knows none, or is silent, keeps its connection."""
         objects: dict[int, bytes] = {}
-        client = self._client
+        client = self._line.client
         assert client is not None
         params = client.ctx.comm_params
         params.timeout_connect, whole = min(_IDENTIFY_S, params.timeout_connect), params.timeout_connect
         try:
             following = 0
             for _ in range(_IDENTIFY_PAGES):
+                await self._room()
                 reply = await self._ask(_identification(self.config.unit, following))
                 objects.update(getattr(reply, "information", {}))
                 following = getattr(reply, "next_object_id", 0) if getattr(reply, "more_follows", 0) else 0
                 if not following:
                     break
-        except (AssetError, _Malformed):
+        except (AssetError, Malformed):
             self._identify = False
         params.timeout_connect = whole
         if not objects:
@@ -263,10 +265,6 @@ class ModbusCollector(Collector):
             await self.close()
             await self._connect()
         return Identity(vendor=_text(objects, 0), model=_text(objects, 1), firmware=_text(objects, 2))
-
-
-class _Malformed(ModbusException):
-    """A reply that pymodbus cannot take apart."""
 
 
 def payload(read: Read, unit: int, reply: ModbusPDU) -> bytes | int | None:
@@ -286,7 +284,7 @@ def payload(read: Read, unit: int, reply: ModbusPDU) -> bytes | int | None:
     return struct.pack(f">{read.count}H", *reply.registers)
 
 
-def _call(client: AsyncModbusTcpClient, read: Read, unit: int) -> Awaitable[ModbusPDU]:
+def _call(client: Client, read: Read, unit: int) -> Awaitable[ModbusPDU]:
     calls = {
         Table.COIL: client.read_coils,
         Table.DISCRETE: client.read_discrete_inputs,
@@ -296,7 +294,7 @@ def _call(client: AsyncModbusTcpClient, read: Read, unit: int) -> Awaitable[Modb
     return calls[read.table](read.start, count=read.count, device_id=unit)
 
 
-def _identification(unit: int, following: int) -> Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]:
+def _identification(unit: int, following: int) -> Callable[[Client], Awaitable[ModbusPDU]]:
     return lambda client: client.read_device_information(read_code=1, object_id=following, device_id=unit)
 
 

@@ -1,23 +1,16 @@
 """What a Modbus device's configuration says: settings and points, parsed and checked.
 
-Addresses (Modbus Application Protocol V1.1b3, 4.3 and 4.4), all stored 0-based, as they stand on the wire:
-
-    holding:0  input:10  coil:3  discrete:7    0-based
-    40001  30011  00004  10008                 five digits: table digit, then 1-based (1 to 9999)
-    400001 300011 000004 100008                six digits: table digit, then 1-based (1 to 65536)
-    holding:5.3  40006.3                       bit 3 of a register, 0 the least significant
-
 No I/O here; nothing of the library.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
+from pathlib import Path
 
 from collectors.base import Device, Facts, Point
+from collectors.modbus.address import Range, Table, parse_address, ranges_of
 from collectors.settings import POLLERS_KEYS, Keys, address, refuse
 
 REGISTERS_OF: dict[str, int] = {
@@ -40,28 +33,8 @@ TEXT_LIMIT = 250
 """Longest string [bytes]: what one reply can hold (125 registers), since a value is never split."""
 
 
-class Table(Enum):
-    """One of the four tables; the value is its word in an address."""
-
-    COIL = "coil"
-    DISCRETE = "discrete"
-    INPUT = "input"
-    HOLDING = "holding"
-
-    @property
-    def function(self) -> int:
-        """The function code that reads it (V1.1b3, 6.1 to 6.4)."""
-        return {"coil": 1, "discrete": 2, "holding": 3, "input": 4}[self.value]
-
-    @property
-    def bits(self) -> bool:
-        """True where an address holds one bit, not a register."""
-        return self.function < 3
-
-
-_DIGIT = {"0": Table.COIL, "1": Table.DISCRETE, "3": Table.INPUT, "4": Table.HOLDING}
-_NAMED = re.compile(r"(coil|discrete|input|holding):(\d{1,5})(?:\.(\d{1,2}))?")
-_NUMBERED = re.compile(r"([0134])(\d{4,5})(?:\.(\d{1,2}))?")
+PORTS = {"tcp": 502, "udp": 502, "tls": 802}
+"""Scheme of a url -> its registered port (802: Modbus/TCP Security, v21, 1.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +74,27 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """Files of a TLS connection; the device is always verified against `authority`."""
+
+    authority: str
+    """Whoever signed the device's certificate, or that certificate itself (PEM)."""
+    own: str
+    """This collector's certificate, where the device asks for one (PEM)."""
+    key: str
+    check_name: bool
+    """The certificate must name the url's host; off only beside a pinned certificate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A device, ready to be read."""
 
+    scheme: str
+    """`tcp`, `udp` or `tls`."""
     host: str
     port: int
+    tls: Certificates | None
     unit: int
     """Unit identifier, 0 to 255; 0 and 255 are usual where the device is no gateway (Modbus TCP guide V1.0b, 4.4.2)."""
     rtu: bool
@@ -115,7 +104,10 @@ class Config:
     max_registers: int
     max_bits: int
     pause_s: float
-    """Wait between two requests, for weak devices [s]."""
+    """Wait between a reply and the next request, for weak devices [s]."""
+    connect_pause_s: float
+    """Wait between the connection and the first request [s]."""
+    never_read: tuple[Range, ...]
     isolate: bool
     """Split a refused block to find the culprit; only in kind `process`."""
     identify: bool
@@ -145,25 +137,15 @@ def mistakes(device: Device) -> list[str]:
     return wrong
 
 
-def parse_address(text: str) -> tuple[Table, int, int | None] | None:
-    """Table, 0-based address and bit of an address in one of the notations above; None where it is none of them."""
-    if named := _NAMED.fullmatch(text):
-        table, at = Table(named[1]), int(named[2])
-        bit = named[3]
-    elif numbered := _NUMBERED.fullmatch(text):
-        table, at = _DIGIT[numbered[1]], int(numbered[2]) - 1
-        bit = numbered[3]
-    else:
-        return None
-    inside = 0 <= at <= 0xFFFF and (bit is None or (int(bit) <= 15 and not table.bits))
-    return (table, at, None if bit is None else int(bit)) if inside else None
-
-
 def _parse(device: Device, wrong: list[str]) -> Config:
-    host, port = address(device.url, "tcp", 502, wrong)
+    scheme = device.url.partition("://")[0]
+    scheme = scheme if scheme in PORTS else "tcp"
+    host, port = address(device.url, scheme, PORTS[scheme], wrong)
     keys = Keys("modbus", device.settings, wrong)
-    gentle = device.kind != "process"
+    gentle = device.gentle
     rtu = keys.word("framing", "tcp", ("tcp", "rtu")) == "rtu"
+    if rtu and scheme == "udp":
+        keys.wrong("framing", "RTU has no datagrams", "take it out, or write tcp:// in the url")
     unit = keys.whole("unit", 1, 0, 255)
     if rtu and not 1 <= unit <= 247:
         keys.wrong("unit", f"{unit} does not answer in RTU", "use 1 to 247")
@@ -174,27 +156,61 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     max_registers = keys.whole("max_registers", 125, 1, 125)
     max_bits = keys.whole("max_bits", 2000, 1, 2000)
     pause_ms = keys.whole("pause_ms", 0, 0, 60_000)
+    connect_pause_ms = keys.whole("connect_pause_ms", 0, 0, 60_000)
+    tls = _certificates(keys) if scheme == "tls" else None
     keys.done()
+    never = ranges_of(device.never_read, "never_read", wrong)
     facts: dict[int, Facts] = {}
     scans = []
     for scan in device.scans:
         items: list[Item] = []
         for point in scan.points:
-            items += _items(point, orders, max_registers, wrong, facts)
+            found = _items(point, orders, max_registers, wrong, facts)
+            _keep_out(point, found, never, wrong)
+            items += found
         scans.append(tuple(items))
     return Config(
+        scheme=scheme,
         host=host,
         port=port,
+        tls=tls,
         unit=unit,
         rtu=rtu,
         max_gap=max_gap,
         max_registers=max_registers,
         max_bits=max_bits,
         pause_s=pause_ms / 1000,
+        connect_pause_s=connect_pause_ms / 1000,
+        never_read=never,
         isolate=not gentle,
         identify=not gentle,
         scans=tuple(scans),
         facts=facts,
+    )
+
+
+def _keep_out(point: Point, items: list[Item], never: tuple[Range, ...], wrong: list[str]) -> None:
+    for fence in never:
+        if any(fence.meets(item.table, item.address, item.end) for item in items):
+            wrong.append(f"tags.{point.name}.at: {point.at} lies in never_read {fence}; take the tag out")
+            return
+
+
+def _certificates(keys: Keys) -> Certificates:
+    files = {}
+    for key in ("authority", "certificate", "key"):
+        given = files[key] = keys.text(key)
+        if given and not Path(given).is_file():
+            keys.wrong(key, f"there is no file {given}", "write its whole path")
+    if not files["authority"]:
+        keys.wrong("authority", "the device must be known by its certificate", "name the file of whoever signed it")
+    if bool(files["certificate"]) != bool(files["key"]):
+        keys.wrong("certificate", "certificate and key go together", "name both files, or none")
+    return Certificates(
+        authority=files["authority"],
+        own=files["certificate"],
+        key=files["key"],
+        check_name=keys.flag("check_name", True),
     )
 
 
@@ -217,6 +233,7 @@ def _items(
     keys.done(POLLERS_KEYS)
     if type(point.count) is not int or point.count < 1:
         keys.wrong("count", f"{point.count!r} is not possible", "use a whole number from 1")
+        return []
     where = parse_address(str(point.at))
     if where is None:
         keys.wrong(

@@ -70,21 +70,24 @@ class Blocks:
         """What is set aside in this pass, with the exception code that put it there."""
         return [(read, held.code) for read, held in self._aside.items() if now < held.again_ns]
 
-    def served(self, read: Read) -> None:
-        """It was answered with data."""
+    def served(self, read: Read) -> bool:
+        """It was answered with data; whether it had been set aside."""
         if self._aside.pop(read, None):
             self._mended = True
+            return True
+        return False
 
-    def refused(self, read: Read, code: int, now: int) -> None:
-        """It was answered with an exception."""
+    def refused(self, read: Read, code: int, now: int) -> bool:
+        """It was answered with an exception; whether it is set aside now and was not before."""
         if not self._isolate or code not in ASIDE_CODES:
-            return
+            return False
         if code in SPLIT_CODES and len(read.items) > 1:
             half = len(read.items) // 2
             at = self._reads.index(read)
             self._aside.pop(read, None)
             self._reads[at : at + 1] = [read_of(read.items[:half]), read_of(read.items[half:])]
-            return
+            return False
         before = self._aside.get(read)
         wait = min(2 * before.wait_ns, LONGEST_WAIT_NS) if before else FIRST_WAIT_NS
         self._aside[read] = _Aside(code=code, wait_ns=wait, again_ns=now + wait)
+        return before is None

@@ -3,7 +3,8 @@
     items     a a b b . . c c        max_gap 0: [a b] [c]      max_gap 2: [a b . . c]
 
 One pass over the items in address order; each either joins the read before it or begins the next. That is the
-fewest requests possible under the two limits, since starting a read later never lets it reach less far.
+fewest requests possible under the two limits, since starting a read later never lets it reach less far. A gap that
+holds an address of `never_read` is never read over.
 Limits: 125 registers (Modbus Application Protocol V1.1b3, 6.3), 2000 bits (6.1), and lower ones that a device has.
 """
 
@@ -13,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from collectors.base import Device, Request
-from collectors.modbus.config import Config, Item, Table
+from collectors.modbus.address import Table
+from collectors.modbus.config import Config, Item
 
 MBAP_BYTES = 7
 """Modbus TCP header: transaction, protocol, length, unit (Modbus TCP guide V1.0b, 3.1.3)."""
@@ -57,6 +59,7 @@ def reads(items: Iterable[Item], config: Config) -> list[Read]:
             group
             and item.table is group[0].table
             and item.address <= end + config.max_gap
+            and not any(fence.meets(item.table, end, item.address) for fence in config.never_read)
             and max(item.end, end) - group[0].address <= limit
         )
         if group and not joins:

@@ -6,7 +6,7 @@ everything is learned anew: namespaces, node ids, types, limits. A server may ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
 from collectors.guard import Guard
@@ -68,7 +68,7 @@ class OpcUaCollector(Collector):
         if session is not None:
             await session.close()
 
-    async def discover(self) -> Draft:
+    async def discover(self, ranges: Sequence[str] = ()) -> Draft:
         return await draft(self._connected())
 
     def facts(self) -> Mapping[int, Facts]:

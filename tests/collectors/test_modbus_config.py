@@ -10,7 +10,8 @@ import pytest
 
 from collectors.base import Device, numbered
 from collectors.modbus import collector, config
-from collectors.modbus.config import Table, load, mistakes, parse_address
+from collectors.modbus.address import Table, parse_address
+from collectors.modbus.config import load, mistakes
 from protocol.catalog import TYPES
 from protocol.errors import ConfigError
 

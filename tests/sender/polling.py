@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from collectors.base import Collector, Device, Facts, Identity, Request, Scan
+from collectors.base import Collector, Device, Event, Facts, Identity, Request, Scan
 from protocol.catalog import Asset, Tag
 from protocol.errors import ConfigError
 from protocol.sample import Columns, Flag, Kind, Row, columns
@@ -154,6 +154,7 @@ class Memory:
     tags: dict[int, Tag] = field(default_factory=dict)
     taken: list[tuple[float, str, Columns]] = field(default_factory=list)
     states: list[tuple[float, str, str, str]] = field(default_factory=list)
+    events: list[tuple[float, str, Event]] = field(default_factory=list)
     read: dict[str, int] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
 
@@ -170,6 +171,10 @@ class Memory:
             assert tag.asset in self.assets
             assert tag.id not in self.tags or meaning_of(self.tags[tag.id]) == meaning_of(tag), "an id changed meaning"
             self.tags[tag.id] = tag
+
+    def event(self, asset: str, event: Event, sequence: int) -> None:
+        assert sequence == 1 + sum(who == asset for _, who, _ in self.events)
+        self.events.append((self.loop.time(), asset, event))
 
     def state(self, asset: str, time_ns: int, what: str, text: str) -> None:
         self.states.append((self.loop.time(), asset, what, text))

@@ -71,6 +71,8 @@ def test_configuration_wins_over_the_device_but_for_the_type(tmp_path: Path) -> 
     asset = loaded(tmp_path, sender_toml(text), {"pump": scripted()}).assets[0]
     said = Facts(type="float64", unit="Pa", description="theirs", low=0.0, high=1.0, states=("off", "on"))
     a, b = drafts("pump", asset.watched, {0: said, 1: said})
+    assert a is not None
+    assert b is not None
     assert (a.type, a.unit, a.description, a.low, a.high) == ("float64", "bar", "mine", 0.0, 16.0)
     assert (b.type, b.unit, b.description, b.low, b.high) == ("float64", "Pa", "theirs", 0.0, 1.0)
     assert (b.normal_low, b.normal_high, b.states) == (None, 80.0, ("off", "on"))
@@ -81,6 +83,7 @@ def test_device_cannot_make_a_description_that_the_low_side_refuses(tmp_path: Pa
     asset = loaded(tmp_path, sender_toml(asset_toml("pump", 'name = "a", at = "0"')), {"pump": scripted()}).assets[0]
     odd = Facts(type="COMPLEX", unit="é" * 400, description="é" * 400, low=float("nan"), high="9", states=(1, "on"))  # type: ignore[arg-type]
     (tag,) = drafts("pump", asset.watched, {0: odd})
+    assert tag is not None
     assert tag.type == UNKNOWN_TYPE
     assert len(tag.description.encode()) <= NAME_BYTES
     assert len(tag.unit.encode()) <= NAME_BYTES

@@ -61,17 +61,17 @@ def test_device_that_does_not_answer_is_never_silent(tmp_path: Path) -> None:
 
 
 def test_back_off_doubles_to_its_limit(tmp_path: Path) -> None:
-    """Pauses lie between half and the whole of 1, 2, 4 .. 30 s; 60 s for a safety system."""
+    """Pauses lie between half and the whole of 1, 2, 4 .. 30 s; of 10, 20 .. 120 s for a safety system."""
 
     async def dead(_: Fake) -> None:
         raise AssetError("no route", quality=Quality.BAD_TIMEOUT)
 
-    for word, most in (("process", 30.0), ("safety", 60.0)):
+    for word, first, most in (("process", 1.0, 30.0), ("safety", 10.0, 120.0)):
         kind = scripted(opens=dead)
         text = sender_toml(asset_toml("pump", *TWO, more=f'class = "{word}"'))
         poll_for(loaded(tmp_path, text, {"pump": kind}), 600)
         pauses = np.diff(kind.made[0].opened)
-        whole = np.minimum(most, 2.0 ** np.arange(len(pauses)))
+        whole = np.minimum(most, first * 2.0 ** np.arange(len(pauses)))
         assert (pauses <= whole + 1e-6).all()
         assert (pauses >= whole / 2 - 1e-6).all()
         assert pauses.max() > most / 2

@@ -76,7 +76,7 @@ def test_schedule_without_scans_is_never_due() -> None:
 @given(st.integers(0, 2**32), st.sampled_from([30.0, 60.0]))
 def test_pauses_double_to_the_limit_and_begin_again(seed: int, most: float) -> None:
     """The n-th pause is within half and the whole of min(2^n, most) seconds, whatever the random numbers."""
-    backoff = Backoff(Random(seed), most)
+    backoff = Backoff(Random(seed), 1.0, most)
     for _ in range(2):
         for count in range(40):
             whole = min(most, 2.0**count)

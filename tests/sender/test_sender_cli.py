@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,7 +41,7 @@ class Browsable(Fake):
         if type(self).broken:
             raise AssetError("no route to host", quality=0x80050000)
 
-    async def discover(self) -> Draft:
+    async def discover(self, ranges: Sequence[str] = ()) -> Draft:
         who = Identity(vendor="Acme\nPumps", model="CX", serial="7", firmware="4.1")
         return Draft(identity=who, tags=TAGS, notes=("two tags\ncannot be read",))
 
