@@ -27,7 +27,17 @@ from protocol.errors import HeldError, StoreError
 from protocol.limits import SEGMENT_BYTES
 from protocol.ranges import Ranges
 from protocol.record import Record, to_bytes
-from protocol.segments import SYNCED, Place, read_kept, scan, segment_numbers, segment_path, sync_folder, write_file
+from protocol.segments import (
+    SYNCED,
+    Place,
+    kept_path,
+    read_kept,
+    scan,
+    segment_numbers,
+    segment_path,
+    sync_folder,
+    write_file,
+)
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -63,6 +73,18 @@ class Segment:
         return cls(number, held["bytes"], held["records"], held["born_s"], streams)
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What the writer knows of one stream's kept file."""
+
+    size: int = 0
+    numbers: set[int] = field(default_factory=set)
+
+    def note(self, one: Record) -> None:
+        self.size += one.length
+        self.numbers.add(one.number)
+
+
 class Store:
     """The writer; one at a time, by a lock."""
 
@@ -81,6 +103,7 @@ class Store:
         """Bytes of a torn tail that were cut on open."""
         self._limit = segment_bytes
         self._waiting: list[Record] = []
+        self._kept: dict[bytes, _Kept] = {}
         self.waiting_bytes = 0
         """Bytes appended and not yet synced."""
         try:
@@ -129,30 +152,53 @@ class Store:
             self._write_all(self._file, self.current.size, b"".join(map(to_bytes, self._waiting)))
             os.fdatasync(self._file)
             self._write_leaves()
+            self._publish(Place(self.current.number, self.current.size + self.waiting_bytes))
         except OSError as error:
-            if error.errno in _FULL:
-                raise StoreFull(str(error)) from error
-            raise StoreError(f"{self.folder}: {error}") from error
+            raise self._failed(error) from error
         for one in self._waiting:
             self.current.note(one)
         self._waiting.clear()
         self.waiting_bytes = 0
-        self._publish()
 
     def drop_oldest(self) -> Segment | None:
         """Unlink the oldest closed segment; returns what it held, None when only the current one is left."""
-        if len(self.segments) < 2:
-            return None
-        gone = self.segments.pop(0)
+        return self.drop(self.segments[0]) if len(self.segments) > 1 else None
+
+    def drop(self, gone: Segment) -> Segment:
+        """Unlink a closed segment, one of `segments` but the last."""
+        assert gone is not self.current
+        self.segments.remove(gone)
         self._sync_leaves(gone.streams)
         for ending in (".seg", ".idx"):
             self._path(gone.number, ending).unlink(missing_ok=True)
         return gone
 
+    def begin_anew(self, running_s: float) -> Segment | None:
+        """Leave the current segment for an empty one and unlink it, for a disk on which nothing else is left to drop.
+
+        Returns:
+            What it held, None where the disk has not even room for a name.
+
+        Raises:
+            StoreError: the disk fails.
+        """
+        gone = self.current
+        try:
+            self._next_segment(running_s, index=False)
+            self._publish(self.place)  # readers must not look for the end of a file that is gone
+        except StoreFull:
+            return None
+        except OSError as error:
+            if isinstance(self._failed(error), StoreFull):
+                return None
+            raise self._failed(error) from error
+        return self.drop(gone)
+
     def forget(self, stream: bytes, *, leaves: bool) -> None:
         """Drop the kept blocks of a stream that is in no segment any more, and its leaves where asked."""
         assert not any(stream in segment.streams for segment in self.segments)
-        (self.folder / "kept" / f"{stream.hex()}.seg").unlink(missing_ok=True)
+        kept_path(self.folder, stream).unlink(missing_ok=True)
+        self._kept.pop(stream, None)
         if leaves:
             (self.folder / "leaves" / f"{stream.hex()}.leaf").unlink(missing_ok=True)
 
@@ -183,7 +229,7 @@ class Store:
         os.fsync(self._file)
         sync_folder(self.folder / "segments")
         self._mend(tail)
-        self._publish()
+        self._publish(self.place)
 
     def _load_closed(self, number: int) -> Segment:
         index = self._path(number, ".idx")
@@ -212,16 +258,15 @@ class Store:
         self._write_kept()
         self._waiting = []
 
-    def _next_segment(self, running_s: float) -> None:
+    def _next_segment(self, running_s: float, *, index: bool = True) -> None:
         try:
-            write_file(self._path(self.current.number, ".idx"), json.dumps(self.current.to_json()).encode())
+            if index:
+                write_file(self._path(self.current.number, ".idx"), json.dumps(self.current.to_json()).encode())
             number = self.current.number + 1
             file = os.open(self._path(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             sync_folder(self.folder / "segments")
         except OSError as error:
-            if error.errno in _FULL:
-                raise StoreFull(str(error)) from error
-            raise StoreError(f"{self.folder}: {error}") from error
+            raise self._failed(error) from error
         os.close(self._file)
         self._file = file
         self.current = Segment(number, born_s=running_s)
@@ -239,21 +284,29 @@ class Store:
             raise
 
     def _write_kept(self) -> None:
+        """Each block once, also where an earlier try came as far as this and no further."""
         parts: dict[bytes, list[Record]] = {}
         for one in self._waiting:
             if one.block[3] in KEPT:
                 parts.setdefault(one.stream, []).append(one)
         for stream, records in parts.items():
-            path = self.folder / "kept" / f"{stream.hex()}.seg"
+            path = kept_path(self.folder, stream)
             fresh = not path.exists()
+            if stream not in self._kept:
+                self._kept[stream] = _Kept()
+                for one in scan(path):
+                    self._kept[stream].note(one)
+            held = self._kept[stream]
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
-                whole = sum(one.length for one in scan(path))
-                os.ftruncate(file, whole)
-                self._write_all(file, whole, b"".join(map(to_bytes, records)))
+                os.ftruncate(file, held.size)
+                lacking = [one for one in records if one.number not in held.numbers]
+                self._write_all(file, held.size, b"".join(map(to_bytes, lacking)))
                 os.fdatasync(file)
             finally:
                 os.close(file)
+            for one in lacking:
+                held.note(one)
             if fresh:
                 sync_folder(path.parent)
 
@@ -285,10 +338,13 @@ class Store:
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
 
-    def _publish(self) -> None:
+    def _failed(self, error: OSError) -> StoreFull | StoreError:
+        return StoreFull(str(error)) if error.errno in _FULL else StoreError(f"{self.folder}: {error}")
+
+    def _publish(self, place: Place) -> None:
         """Move `synced`; a few bytes in place, so a reader sees the old or the new value."""
         file = os.open(self.folder / "synced", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
-            os.pwrite(file, SYNCED.pack(*self.place), 0)
+            os.pwrite(file, SYNCED.pack(*place), 0)
         finally:
             os.close(file)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from protocol.frame import SHARD_OVERHEAD, width_for
 from protocol.keys import PrivateKey, PublicKey
 from protocol.ranges import Ranges, join_nearest
 from protocol.record import Record
-from protocol.segments import Place, Reader
+from protocol.segments import Place, Reader, segment_path
 from sender.carousel import Carousel
 from sender.geometry import Geometry
 from sender.interleave import Done, Group, Interleave, Mark, Parcel, portions
@@ -198,6 +199,8 @@ class Emitter:
         if now >= self._refresh_at:
             self._refresh_at = now + REFRESH_PERIOD
             self.kept.refresh()
+            if not segment_path(self._folder, self.reader.place.segment).exists():
+                self.reader.close()  # a file that is open takes room on the disk also when it is gone
         if now >= self._link_at:
             self._link_at = max(self._link_at + LINK_PERIOD, now)
             self._say_link()
@@ -239,6 +242,8 @@ class Emitter:
         )
         self._beats += 1
         frame = self._session.beat(beat)
+        if len(frame) > self._width + SHARD_OVERHEAD:  # many streams, many holes, a small mtu: said another time
+            frame = self._session.beat(replace(beat, spool=self.spool_status))
         return Parcel(memoryview(frame), len(frame))
 
     def _told(self) -> list[bytes]:

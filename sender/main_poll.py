@@ -55,6 +55,7 @@ def run(config: SenderConfig) -> int:
         entropy=os.urandom,
         wall=time.time_ns,
         now=time.monotonic,
+        room=lambda: spool.room,
     )
     gc.collect()
     gc.freeze()  # what start-up made stays: later passes look only at what is new
@@ -101,6 +102,8 @@ class _Process:
             self._packer.tick()
             now = time.monotonic()
             self._spool.tick(now)
+            for note in self._spool.take_notes(now):
+                self._packer.state("", time.time_ns(), "note", note)
             if now >= said + PERIOD:
                 said = now
                 self._say()
@@ -114,9 +117,16 @@ class _Process:
             "counts": {asset: {"read": read, "sent": sent} for asset, (read, sent) in self._packer.counts().items()},
             "spool": self._spool.status(),
             "assets": self._poller.status(),
-            "warnings": list(self._config.warnings),
+            "not_kept": self._packer.refused,
+            "warnings": [*self._config.warnings, *self._full()],
         }
         write_status(self._config.state, "poll", told, time_ns=time.time_ns())
+
+    def _full(self) -> list[str]:
+        if self._spool.full_since is None:
+            return []
+        size = self._spool.store.waiting_bytes / 1e6
+        return [f"the spool's disk is full: {size:.1f} MB wait in memory; make room, or make [spool] max_gb smaller"]
 
 
 def _bare(error: Exception) -> Exception:

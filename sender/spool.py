@@ -1,13 +1,19 @@
 """The spool: what was read, sealed and numbered, on the disk before anything of it leaves.
 
 A group of blocks is written and synced every 20 ms or 1 MiB, then the doorbell rings. Retention unlinks whole
-segments, oldest first, once they are older than `keep` (in running time, summed over starts: a wall clock that jumps
-deletes nothing) or the spool is larger than `max_gb`. What was dropped before it had been sent is counted apart. A
-full disk drops the oldest segment and goes on: live data are worth more than old ones.
+segments: those older than `keep` (in running time, summed over starts: a wall clock that jumps deletes nothing), and
+more where the spool is larger than `max_gb`, first what was sent and repeated, then what was sent, and last what was
+not (retain.py). Each is counted, over all starts.
+
+A full disk keeps live data flowing: room is made in the same order, at once from what was sent, after UNSENT_WAIT from
+what was not, in the end from the current segment. Where even that gives no room, blocks wait in memory up to
+WAITING_MOST; above it `room` is false and the packer takes no samples, which it counts. `take_notes` says all this in
+words, for the packer to send.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -15,16 +21,30 @@ from typing import Any
 
 from protocol import evidence
 from protocol.block import Kind
+from protocol.errors import StoreError
 from protocol.evidence import Tree
 from protocol.journal import Segment, Store, StoreFull
-from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S
+from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
 from protocol.record import Record
 from protocol.seal import signed_body
-from protocol.segments import Place, read_kept, read_leaves, write_file
+from protocol.segments import read_kept, read_leaves, write_file
 from sender.pack import Previous
+from sender.retain import ORDER, Fate, Progress
 
 TIDY_PERIOD = 10.0
 """Period of retention and of noting the running time [s]."""
+RETRY = 0.5
+"""A disk that stays full is tried again this often [s]."""
+UNSENT_WAIT = 10.0
+"""A disk must be full this long before what was never sent is dropped for it [s]: a log that was rotated meanwhile."""
+WAITING_MOST = 64 * 1024 * 1024
+"""Most bytes that wait in memory for room on the disk [bytes]: minutes of a large plant, hours of a small one."""
+SEGMENTS_LEAST = 16
+"""The spool's largest size is at least so many segments: what is dropped at a time is a small part of it."""
+SEGMENT_LEAST = 1024 * 1024
+"""Smallest segment [bytes]: 16 MiB of spool."""
+NOTE_PERIOD = 60.0
+"""What was dropped is said at most this often [s]."""
 
 
 class Spool:
@@ -43,25 +63,30 @@ class Spool:
         """
         self.state = state
         self.folder = state / "spool"
-        self.store = Store(self.folder)
-        self.dropped_sent = 0
-        """Blocks that retention took after their first sending."""
-        self.dropped_unsent = 0
-        """Blocks that retention took before it: lost for good."""
-        self.full = False
-        """The disk was full at the last sync."""
+        self.store = Store(
+            self.folder, segment_bytes=min(SEGMENT_BYTES, max(SEGMENT_LEAST, most_bytes // SEGMENTS_LEAST))
+        )
+        self.full_since: float | None = None
+        """The disk has been full since then, monotonic [s]; None where it was not at the last sync."""
         self._keep_s, self._most = keep_s, most_bytes
         self._since: float | None = None
+        self._retry_at = now
         self._tidy_at = now + TIDY_PERIOD
         note = self._read_note()
         self._ran_before, self._boot = float(note.get("ran_s", 0.0)), int(note.get("boot", 0))
+        told = note.get("dropped", {})
+        self.dropped = {fate: int(told.get(fate, 0)) for fate in ORDER}
+        """Blocks that retention took, over all starts."""
         self._started = now
+        self._notes: list[str] = []
+        self._said_dropped, self._said_at, self._said_full = dict(self.dropped), now - NOTE_PERIOD, False
         self._bell = _make_bell(state / "doorbell")
 
     def next_boot(self, wall_ns: int) -> int:
         """A start counter above all before it: max(stored + 1, unix microseconds); stored before it is used."""
         self._boot = max(self._boot + 1, wall_ns // 1000)
-        self._write_note(self._started)
+        while not self._write_note(self._started) and self._make_room(self._started, Fate.UNSENT):
+            pass
         return self._boot
 
     def previous(self) -> Previous | None:
@@ -76,6 +101,11 @@ class Spool:
         """Take a block; it is safe once `tick` or `flush` has synced it."""
         self.store.append(one)
 
+    @property
+    def room(self) -> bool:
+        """Whether more blocks can be taken; False on a disk that is full for long."""
+        return self.store.waiting_bytes < WAITING_MOST
+
     def tick(self, now: float) -> None:
         """Sync the group when it is due, tidy when that is due.
 
@@ -85,32 +115,53 @@ class Spool:
         if self.store.waiting_bytes:
             if self._since is None:
                 self._since = now
-            if now >= self._since + GROUP_SYNC_S or self.store.waiting_bytes >= GROUP_SYNC_BYTES:
+            if now >= self.deadline(now):
                 self.flush(now)
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_PERIOD
-            self._write_note(now)
             self._retain(now)
+            self._write_note(now)
 
     def deadline(self, now: float) -> float:
         """When to call `tick` next [s]."""
-        if self.store.waiting_bytes:
-            return now if self._since is None else self._since + GROUP_SYNC_S
-        return self._tidy_at
+        if not self.store.waiting_bytes:
+            return self._tidy_at
+        if self.full_since is not None:
+            return self._retry_at
+        if self._since is None or self.store.waiting_bytes >= GROUP_SYNC_BYTES:
+            return now
+        return self._since + GROUP_SYNC_S
 
     def flush(self, now: float) -> None:
-        """Sync what waits, making room where the disk is full, then ring the doorbell."""
+        """Sync what waits, making room where the disk is full, then ring the doorbell.
+
+        Raises:
+            StoreError: the disk fails.
+        """
         while True:
             try:
                 self.store.sync(self.running(now))
-                self.full = False
-                break
             except StoreFull:
-                self.full = True
-                if not self._drop():
-                    return  # nothing left to drop: what waits stays in memory and is tried again
+                self._retry_at = now + RETRY
+                self._is_full(now)
+                if not self._make_room(now, self._worst(now)):
+                    return  # what waits stays in memory and is tried again
+            else:
+                break
         self._since = None
+        if self.full_since is not None:
+            self.full_since = None
+            self._said_full = False
+            self._notes.append(f"the spool's disk was full and has room again; {self._dropped_words()}")
         self._ring()
+
+    def take_notes(self, now: float) -> list[str]:
+        """What is to be said of the spool, each once; nothing most of the time."""
+        if self.dropped[Fate.UNSENT] > self._said_dropped[Fate.UNSENT] and now >= self._said_at + NOTE_PERIOD:
+            self._said_at = now
+            self._notes.append(f"blocks that never left were dropped from the spool; {self._dropped_words()}")
+        out, self._notes = self._notes, []
+        return out
 
     def running(self, now: float) -> float:
         """Running time, summed over starts [s]."""
@@ -120,10 +171,11 @@ class Spool:
         """For the status file and the beats."""
         return {
             "bytes": self.store.size,
+            "most_bytes": self._most,
             "keep_s": self._keep_s,
-            "dropped_sent": self.dropped_sent,
-            "dropped_unsent": self.dropped_unsent,
-            "full": self.full,
+            **{f"dropped_{fate}": count for fate, count in self.dropped.items()},
+            "waiting_bytes": self.store.waiting_bytes,
+            "full": self.full_since is not None,
         }
 
     def close(self, now: float) -> None:
@@ -136,33 +188,55 @@ class Spool:
 
     def _retain(self, now: float) -> None:
         segments = self.store.segments
-        while len(segments) > 1 and (
-            self.store.size > self._most or self.running(now) - segments[1].born_s > self._keep_s
-        ):
-            if not self._drop():
+        progress = Progress.read(self.state)
+        while len(segments) > 1 and self.running(now) - segments[1].born_s > self._keep_s:
+            self._drop(segments[0], progress)
+        while self.store.size > self._most:
+            found = progress.first(segments[:-1], Fate.UNSENT)
+            if found is None:
                 break
+            self._drop(found, progress)
 
-    def _drop(self) -> bool:
-        gone = self.store.drop_oldest()
-        if gone is None:
+    def _worst(self, now: float) -> Fate:
+        """What may go for room: what never left only once nothing else helped for a while."""
+        patient = self.full_since is not None and now < self.full_since + UNSENT_WAIT
+        return Fate.SENT if patient and self.store.waiting_bytes < WAITING_MOST // 2 else Fate.UNSENT
+
+    def _make_room(self, now: float, worst: Fate) -> bool:
+        progress = Progress.read(self.state)
+        found = progress.first(self.store.segments[:-1], worst)
+        if found is not None:
+            self._drop(found, progress)
+            return True
+        if progress.first([self.store.current], worst) is None or self.store.current.size < SEGMENT_LEAST // 4:
             return False
-        blocks = sum(held.count for held in gone.streams.values())
-        if Place(gone.number + 1, 0) <= self._sent_up_to():
-            self.dropped_sent += blocks
-        else:
-            self.dropped_unsent += blocks
+        gone = self.store.begin_anew(self.running(now))
+        if gone is not None:
+            self._count(gone, progress)
+        return gone is not None
+
+    def _drop(self, one: Segment, progress: Progress) -> None:
+        self._count(self.store.drop(one), progress)
+
+    def _count(self, gone: Segment, progress: Progress) -> None:
+        for fate, blocks in progress.counts(gone).items():
+            self.dropped[fate] += blocks
         kept = {stream for segment in self.store.segments for stream in segment.streams}
         for stream in set(gone.streams) - kept:
             self.store.forget(stream, leaves=False)
-        return True
 
-    def _sent_up_to(self) -> Place:
-        """Below this everything had its first sending, as the emitter last noted."""
-        try:
-            held = json.loads((self.state / "emit.json").read_text())
-            return min(Place(*held["new"]), *(Place(*part[:2]) for part in held["backlog"]), Place(2**62, 0))
-        except (OSError, ValueError, KeyError, TypeError):
-            return Place(0, 0)
+    def _is_full(self, now: float) -> None:
+        if self.full_since is None:
+            self.full_since = now
+        if not self.room and not self._said_full:
+            self._said_full = True
+            self._notes.append("the spool's disk is full and memory too: samples are not kept from here on")
+
+    def _dropped_words(self) -> str:
+        """Blocks dropped since this was said last."""
+        fresh = {fate: count - self._said_dropped[fate] for fate, count in self.dropped.items()}
+        self._said_dropped = dict(self.dropped)
+        return "dropped: " + ", ".join(f"{count} blocks {fate}" for fate, count in fresh.items())
 
     def _read_note(self) -> dict[str, Any]:
         try:
@@ -171,9 +245,18 @@ class Spool:
         except (OSError, ValueError):
             return {}
 
-    def _write_note(self, now: float) -> None:
-        note = {"boot": self._boot, "ran_s": self.running(now)}
-        write_file(self.folder / "note.json", json.dumps(note).encode())
+    def _write_note(self, now: float) -> bool:
+        """False where the disk is full; a start after a crash then counts a little less running time."""
+        path = self.folder / "note.json"
+        note = {"boot": self._boot, "ran_s": self.running(now), "dropped": self.dropped}
+        try:
+            write_file(path, json.dumps(note).encode())
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreError(f"{path}: {error}") from error
+            path.with_name(path.name + ".new").unlink(missing_ok=True)
+            return False
+        return True
 
     def _ring(self) -> None:
         if self._bell is not None:

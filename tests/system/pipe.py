@@ -43,6 +43,7 @@ class Pipe:
     loss: float = 0.0
     repeat: tuple[float, ...] = (2.0, 5.0)
     now: float = 1000.0
+    spool_bytes: int = 10**9
     high_wall: int = 1_800_000_000_000_000_000
     low_wall: int = 1_800_000_000_000_000_000
     sent: dict[bytes, list[Row]] = field(default_factory=dict)
@@ -69,7 +70,7 @@ class Pipe:
 
     def start_poll(self) -> None:
         """A new stream."""
-        self.spool = Spool(self.high, keep_s=1e6, most_bytes=10**9, now=self.now)
+        self.spool = Spool(self.high, keep_s=1e6, most_bytes=self.spool_bytes, now=self.now)
         self.packer = Packer(
             site="north",
             boot=self.spool.next_boot(self.high_wall),
@@ -81,6 +82,7 @@ class Pipe:
             entropy=self.random.randbytes,
             wall=lambda: self.high_wall,
             now=lambda: self.now,
+            room=lambda: self.spool.room,
         )
         asset = Asset(name="pump", site="north")
         self.packer.catalog({"pump": asset}, [Tag(id=tag, asset="pump", name=f"t{tag}") for tag in range(3)])
@@ -151,6 +153,8 @@ class Pipe:
             self.low_wall += 10_000_000
             self.packer.tick()
             self.spool.tick(self.now)
+            for note in self.spool.take_notes(self.now):
+                self.packer.state("", self.high_wall, "note", note)
             if emit:
                 self._emit(fate, catch)
             if catch:
