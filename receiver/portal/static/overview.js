@@ -55,7 +55,7 @@ function attention({ rows: found, more }) {
         make("span", { class: "v" }, row.text), " ", make("span", { class: "unit" }, row.unit)),
       make("td", { class: "why" }, marks, row.why));
   });
-  const none = make("tr", { class: "none" }, make("td", { colspan: "3" }, "Every tag that has a value is good, fresh and in its normal band."));
+  const none = make("tr", { class: "none" }, make("td", { colspan: "3" }, "On the assets that are up, every tag with a value is good, fresh and in its normal band."));
   replace("[data-attention]", lines.length ? lines : [none]);
 }
 
