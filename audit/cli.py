@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -71,6 +71,107 @@ def capture(
         by=by,
     )
     finish(captures.run(question, now_ns=time.time_ns()), as_json=as_json, keep=keep, every=every)
+
+
+@audits.command()
+def live(
+    side: Annotated[Literal["high", "low"], typer.Option(help="Which end of the link this machine is.")],
+    interface: Annotated[str, typer.Option(help="The diode's network interface.")],
+    netns: Annotated[str | None, typer.Option(help="The network namespace that it is in.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="sender.toml or receiver.toml: for the process, its status and the keys.")
+    ] = None,
+    pid: Annotated[int | None, typer.Option(help="The process at the link, emit or catch.")] = None,
+    peer_mac: Annotated[str | None, typer.Option(help="High: the receiver's recorded hardware address.")] = None,
+    diode: Annotated[
+        Literal["bare-fibre", "appliance"], typer.Option(help="An appliance's own frames are attested, not passed.")
+    ] = "bare-fibre",
+    appliance: Annotated[
+        str | None, typer.Option(help="MAC address of a diode appliance's own plant-side port.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who attests the appliance's frames.")] = "",
+    keep: Keep = None,
+    every: Every = False,
+    as_json: AsJson = False,
+) -> None:
+    """This machine's end of the link as it stands now; read-only, most of it without root."""
+    from audit import live as lives
+    from audit.capture import read_mac
+    from audit.ground import Subject
+    from protocol.errors import ConfigError
+
+    if (diode == "appliance") is not (appliance is not None):
+        raise ConfigError(
+            "--diode appliance and --appliance MAC belong together", hint="name the plant-side port's MAC"
+        )
+    subject = Subject(
+        side=side,
+        interface=interface,
+        peer_mac=read_mac(peer_mac) if peer_mac else None,
+        appliance=read_mac(appliance) if appliance else None,
+        by=by,
+    )
+    question = lives.Question(subject=subject, namespace=netns, pid=pid, config=config)
+    finish(lives.run(question, wall=time.time_ns), as_json=as_json, keep=keep, every=every)
+
+
+@audits.command()
+def provoke(
+    interface: Annotated[str, typer.Option(help="The tester's interface, in the high side's place.")],
+    address: Annotated[str, typer.Option(help="The IPv4 address to send from.")],
+    to: Annotated[str, typer.Option(help="The machine that must not answer, ADDRESS:PORT.")],
+    peer_mac: Annotated[str, typer.Option(help="Its hardware address.")],
+    wait: Annotated[float, typer.Option(help="Seconds to wait; a lone fragment is answered after 30.")] = 35.0,
+    control: Annotated[
+        str | None, typer.Option(help="Mark of a frame that you put on this side during the run: text or hex:..")
+    ] = None,
+    low: Annotated[
+        bool, typer.Option("--from-low", help="This is the low side: try to send, as its root could.")
+    ] = False,
+    keep: Keep = None,
+    every: Every = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send the twelve frames that ask for an answer, and count the answers; root, on a tester's machine."""
+    from ipaddress import IPv4Address
+
+    from audit import provoke as provokes
+    from audit.capture import read_mac, read_mark
+    from protocol import text
+    from protocol.errors import ConfigError
+
+    try:
+        (peer, port), own = text.address(to), str(IPv4Address(address))
+    except ValueError as error:
+        raise ConfigError(f"--to, --address: {error}", hint="such as --to 192.0.2.2:5005 --address 192.0.2.1") from None
+    question = provokes.Question(
+        interface=interface,
+        address=own,
+        peer=peer,
+        peer_mac=read_mac(peer_mac),
+        port=port,
+        wait_s=wait,
+        control=read_mark(control) if control else b"",
+        from_low=low,
+    )
+    finish(provokes.run(question, wall=time.time_ns), as_json=as_json, keep=keep, every=every)
+
+
+@audits.command()
+def journal(
+    high: Annotated[Path, typer.Argument(help="The high side's spool (state/spool), or a copy of it.")],
+    low: Annotated[Path, typer.Argument(help="The low side's journal (state/journal), or a copy; copy it first.")],
+    key: Annotated[list[Path], typer.Option(help="The high side's public keys, high.pub. May be repeated.")],
+    site: Annotated[str | None, typer.Option(help="The site that every stream must be of.")] = None,
+    keep: Keep = None,
+    every: Every = False,
+    as_json: AsJson = False,
+) -> None:
+    """Two disks compared block by block: lost, injected, altered; with public keys alone."""
+    from audit import journal as journals
+
+    found = journals.run(high, low, key, site=site, now_ns=time.time_ns())
+    finish(found, as_json=as_json, keep=keep, every=every)
 
 
 @audits.command()

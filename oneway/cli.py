@@ -40,6 +40,9 @@ def setup(
     peer_mac: Annotated[
         str, _option("peer-mac", "High: the receiver's hardware address; `broadcast` for two receivers.")
     ] = "",
+    appliance_mac: Annotated[
+        str, _option("appliance-mac", "High: a diode appliance's own plant-side port, counted apart.")
+    ] = "",
     sender: Annotated[str, _option("sender", "Low: let only this source address in.")] = "",
     netns: Annotated[str, _option("netns", "Move the interface into this network namespace (recommended).")] = "",
     mtu: Annotated[int | None, _option("mtu", "Largest packet of the interface; unchanged without it.")] = None,
@@ -60,6 +63,7 @@ def setup(
         port=given[1],
         peer=given[0] if side == Side.HIGH else sender or None,
         peer_mac=(BROADCAST_MAC if peer_mac == "broadcast" else peer_mac.lower()) or None,
+        appliance_mac=appliance_mac.lower() or None,
         namespace=netns or None,
         mtu=mtu,
         buffer_bytes=given[2],

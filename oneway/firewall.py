@@ -1,6 +1,7 @@
 """The netdev hooks of both sides as text for `nft -f`, and the reading of what `nft list ruleset` tells.
 
-    high, ingress   policy drop, counted `rx_drop`: nothing that comes in reaches this machine's network stack
+    high, ingress   policy drop, counted `rx_drop`: nothing that comes in reaches this machine's network stack; what a
+                    diode appliance's own port says is dropped too and counted apart, `rx_appliance`
     high, egress    policy drop; the one flow leaves, counted `tx_data`; all else is `tx_other`
     low, egress     policy drop, counted `tx_drop`: nothing leaves, not even from a raw socket that bypasses queueing
     low, ingress    policy drop; the one flow comes in, counted `rx_data`; all else is `rx_other`
@@ -28,7 +29,7 @@ Hooks = dict[tuple[str, str], str]
 """(interface, `ingress` or `egress`) -> policy of a netdev chain that stands there."""
 
 
-def high_rules(interface: str, address: str, to: str, port: int) -> str:
+def high_rules(interface: str, address: str, to: str, port: int, appliance: str | None = None) -> str:
     """The high side's table: out goes one flow, in comes nothing.
 
     Args:
@@ -36,11 +37,13 @@ def high_rules(interface: str, address: str, to: str, port: int) -> str:
         address: This machine's IPv4 address there.
         to: The receiver's.
         port: UDP port.
+        appliance: Hardware address of a diode appliance's own plant-side port.
     """
+    own = [f"ether saddr {appliance} counter name rx_appliance drop"] if appliance else []
     flow = f"ip saddr {address} ip daddr {to} udp dport {port}"
     return _table(
-        ("rx_drop", "tx_data", "tx_other"),
-        _chain("ingress", interface, ["counter name rx_drop drop"]),
+        ("rx_drop", *(["rx_appliance"] if appliance else []), "tx_data", "tx_other"),
+        _chain("ingress", interface, [*own, "counter name rx_drop drop"]),
         _chain("egress", interface, [f"{flow} counter name tx_data accept", "counter name tx_other drop"]),
     )
 

@@ -1,6 +1,6 @@
 """What the kernel says of this machine's interfaces, as far as a user without privileges may ask.
 
-    /proc/self/net/dev, route, arp     interfaces with their counters, IPv4 routes, neighbours
+    /proc/thread-self/net/dev, route, arp     interfaces with their counters, IPv4 routes, neighbours
     /proc/sys/net                      IPv6, reverse path filtering, buffers
     netdevice(7) questions             addresses, flags, hardware address
     nft list ruleset                   the firewall's hooks; needs CAP_NET_ADMIN, so most users cannot know
@@ -95,7 +95,7 @@ class Readings:
 
 def read() -> Readings | None:
     """Look at this network namespace; None where there is no Linux /proc."""
-    net, settings = Path("/proc/self/net"), Path("/proc/sys/net")
+    net, settings = Path("/proc/thread-self/net"), Path("/proc/sys/net")
     try:
         counters = _counters((net / "dev").read_text())
     except OSError:

@@ -63,6 +63,8 @@ class Ground:
     """High: the receiver's IPv4 address. Low: the sender's, whose datagrams alone are let in; None lets any in."""
     peer_mac: str | None = None
     """High: the receiver's hardware address, or `BROADCAST_MAC` for two receivers."""
+    appliance_mac: str | None = None
+    """High: hardware address of a diode appliance's own plant-side port, whose frames are counted apart."""
     namespace: str | None = None
     """Network namespace that the interface is moved to; None leaves it where it is."""
     mtu: int | None = None
@@ -88,6 +90,8 @@ class Ground:
                 text = "--peer-mac is missing: without the receiver's hardware address every frame vanishes silently"
                 raise ConfigError(text, hint="read it on the low side: ip link show; two receivers: broadcast")
             _whole(_MAC, self.peer_mac, "--peer-mac", "such as 02:00:5e:10:00:01, small letters")
+            if self.appliance_mac is not None:
+                _whole(_MAC, self.appliance_mac, "--appliance-mac", "such as 02:00:5e:10:00:03, small letters")
             if self.peer_mac != BROADCAST_MAC and int(self.peer_mac[:2], 16) & 1:
                 raise ConfigError(
                     f"--peer-mac {self.peer_mac} is a group's address", hint="one machine's, or broadcast"
@@ -210,7 +214,7 @@ def _rules(ground: Ground) -> str:
     if ground.side == Side.LOW:
         return low_rules(ground.interface, ground.address, ground.port, ground.peer)
     assert ground.peer is not None
-    return high_rules(ground.interface, ground.address, ground.peer, ground.port)
+    return high_rules(ground.interface, ground.address, ground.peer, ground.port, ground.appliance_mac)
 
 
 def _whole(pattern: re.Pattern[str], value: str, option: str, example: str) -> None:
