@@ -175,6 +175,27 @@ def journal(
 
 
 @audits.command()
+def code(
+    config: Annotated[
+        list[Path] | None, typer.Option(help="sender.toml or receiver.toml, for the running process. May be repeated.")
+    ] = None,
+    emit: Annotated[int | None, typer.Option(help="Number of the emit process.")] = None,
+    catch: Annotated[int | None, typer.Option(help="Number of the catch process.")] = None,
+    libraries: Annotated[bool, typer.Option("--libraries", help="Hash the installed libraries' files too.")] = False,
+    keep: Keep = None,
+    every: Every = False,
+    as_json: AsJson = False,
+) -> None:
+    """The two ends' source, the installed files, and what the running processes have loaded."""
+    from audit import code as codes
+
+    pids = [(name, pid) for name, pid in (("emit", emit), ("catch", catch)) if pid is not None]
+    states = [file.absolute().parent / "state" for file in config or []]
+    question = codes.Question(root=codes.here(), states=states, pids=pids, libraries=libraries)
+    finish(codes.run(question, wall=time.time_ns), as_json=as_json, keep=keep, every=every)
+
+
+@audits.command()
 def explain(
     ident: Annotated[str | None, typer.Argument(help="A check's id, such as CAP-1; none: all of them.")] = None,
 ) -> None:

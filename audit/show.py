@@ -60,7 +60,7 @@ def _check_lines(one: Check, *, evidence: bool) -> list[str]:
     if evidence:
         for seen in one.evidence:
             lines += _wrapped(f"{seen.command}: {short(seen.value)}", "         | ")
-        if one.remedy:
+        if one.remedy and one.status != Status.SKIP:
             lines += _wrapped(f"-> {one.remedy}", "         ")
     return lines
 
