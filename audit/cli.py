@@ -196,6 +196,24 @@ def code(
 
 
 @audits.command()
+def selftest(
+    capture: Annotated[Path | None, typer.Option(help="A capture of the link: plant in a copy of it too.")] = None,
+    high: Annotated[str | None, typer.Option(help="MAC address of the high side in that capture.")] = None,
+    keep: Keep = None,
+    every: Every = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give the kit what it must find: a reverse frame, an injected block, an altered leaf, a removed filter."""
+    from tempfile import TemporaryDirectory
+
+    from audit import selftest as selftests
+
+    with TemporaryDirectory(prefix="checkvalve-selftest-") as folder:
+        found = selftests.run(Path(folder), own=capture, high=high, wall=time.time_ns)
+    finish(found, as_json=as_json, keep=keep, every=every)
+
+
+@audits.command()
 def explain(
     ident: Annotated[str | None, typer.Argument(help="A check's id, such as CAP-1; none: all of them.")] = None,
 ) -> None:
