@@ -13,7 +13,6 @@ import asyncio
 import threading
 import time
 
-
 ROUNDING_S = 1e-6
 """A shorter wait is rounding of float64, not a wait [s]."""
 
