@@ -207,3 +207,37 @@ def udp(namespace: str, address: str | None = None) -> socket.socket:
         return made
 
     return within(namespace, make)
+
+
+class Tap:
+    """A passive tap: keeps every frame that passes an interface, in both directions, until it is closed."""
+
+    def __init__(self, namespace: str, interface: str) -> None:
+        self._frames: list[bytes] = []
+        self._stop = False
+        self._socket = within(namespace, lambda: self._bound(interface))
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    @staticmethod
+    def _bound(interface: str) -> socket.socket:
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        made.bind((interface, 0x0003))  # linux/if_ether.h: ETH_P_ALL
+        made.settimeout(0.2)
+        return made
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._frames.append(self._socket.recv(65_536))
+            except TimeoutError:
+                if self._stop:
+                    return
+
+    def close(self) -> list[bytes]:
+        """Ends once nothing has come for 0.2 s; returns the frames."""
+        self._stop = True
+        self._thread.join()
+        self._socket.close()
+        return self._frames
