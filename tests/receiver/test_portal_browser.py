@@ -140,7 +140,7 @@ def test_overview_shows_every_asset_and_a_value_that_turns_bad(site: Site) -> No
         until(page, lambda: "bad: timeout" in look.inner_text(), "the bad value is not listed")
         assert page.locator('[data-card="pump-7"] [data-count="bad"]').inner_text() == "1"
         site.plant.say({("pump-7", "pressure"): 6.5})
-        until(page, lambda: "Every tag" in look.inner_text(), "the list did not clear")
+        until(page, lambda: "every tag with a value is good" in look.inner_text(), "the list did not clear")
 
 
 def test_value_changes_live_with_its_quality_its_bar_and_its_place_in_the_normal_band(site: Site) -> None:
