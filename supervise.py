@@ -86,7 +86,7 @@ def end(child: Child) -> int | None:
     return child.process.returncode
 
 
-def _start(argv: list[str]) -> subprocess.Popen[bytes]:
+def start(argv: list[str]) -> subprocess.Popen[bytes]:
     """A child that is asked to end when its parent dies, whatever killed the parent (prctl(2), PR_SET_PDEATHSIG)."""
     library = ctypes.CDLL(None)
 
@@ -99,7 +99,7 @@ def _start(argv: list[str]) -> subprocess.Popen[bytes]:
 def _look_after(child: Child, now: float, say: Callable[[str], None]) -> int | None:
     if child.process is None:
         if now >= child.again_at:
-            child.process, child.started = _start(child.argv), now
+            child.process, child.started = start(child.argv), now
         return None
     code = child.process.poll()
     if code is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import supervise
+from oneway import watchdog
 from oneway.gate import enter
 from oneway.preflight import Policy
 from oneway.recipe import Side
@@ -46,6 +47,11 @@ def run(
         ConfigError: a fault of the diode's interface, before anything is started.
         ConfigError, StoreError: from a part that runs here.
     """
+    if only is not None and watchdog.wanted():
+        argv = supervise.command(
+            "receive", str(path), "--confine", mode.value, "--preflight", preflight.value, "--only", only
+        )
+        return watchdog.keep(only, argv, path.absolute().parent / "state", say)
     config = configuration.load(path)
     config.state.mkdir(parents=True, exist_ok=True)
     if only in (None, "catch"):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import supervise
+from oneway import watchdog
 from oneway.gate import enter
 from oneway.preflight import Policy
 from oneway.recipe import Side
@@ -38,6 +39,9 @@ def run(
     """
     from sender import linkfile
 
+    words = ("send", str(path), "--confine", mode.value, "--preflight", preflight.value, "--only")
+    if only is not None and watchdog.wanted():
+        return watchdog.keep(only, supervise.command(*words, only), path.absolute().parent / "state", say)
     if only == "poll":
         from sender import config, main_poll
 
@@ -50,6 +54,5 @@ def run(
         return main_emit.run(link, mode, found.plain())
     for line in found.warnings:
         say(f"warning: {line}")
-    words = ("send", str(path), "--confine", mode.value, "--preflight", preflight.value, "--only")
     children = [supervise.Child(name, supervise.command(*words, name)) for name in ("poll", "emit")]
     return supervise.run(children, say)

@@ -1,0 +1,102 @@
+"""What the service manager is told of a process that itself speaks to nobody.
+
+    systemd  <-- READY=1, WATCHDOG=1, STOPPING=1 --  this parent  -- looks at -->  state/status-NAME.json  <--  child
+
+The emitter and the catcher hold one socket and may open no other, so neither can call systemd (sd_notify(3): a datagram
+to a unix socket). A parent does: it starts the process, reads the status that the process rewrites once a second, and
+passes on that it moved. A process that hangs stops moving, the manager hears nothing, and ends both (WatchdogSec=).
+Nothing here is used unless the manager asks for it (NOTIFY_SOCKET).
+
+`Watch` is pure: a status in, words out. `keep` is the only clock and the only wait.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import supervise
+from protocol.statusfile import read_status
+
+LOOK = 0.2
+"""Time between two looks at the status [s]: a fifth of the period it is rewritten with."""
+_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""What the manager hands to this process alone; the child gets none of it."""
+
+
+def wanted() -> bool:
+    """Whether a service manager waits to be told."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
+class Watch:
+    """What to say of a process, from its status as it is read again and again."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._last: int | None = None
+
+    def look(self, told: Mapping[str, Any] | None) -> str | None:
+        """Words for the manager, or None.
+
+        Args:
+            told: The status file; one that another process left behind says nothing of this one.
+        """
+        if told is None or told.get("pid") != self._pid or told.get("time_ns") == self._last:
+            return None
+        first, self._last = self._last is None, told["time_ns"]
+        return "READY=1\nWATCHDOG=1" if first else "WATCHDOG=1"
+
+
+def keep(name: str, argv: list[str], state: Path, say: Callable[[str], None]) -> int:
+    """Run one process and tell the manager how it is; SIGTERM and SIGINT are passed on.
+
+    Args:
+        name: Of its status file.
+        argv: Its command line.
+        state: Folder of the status file.
+        say: Takes one line for people.
+
+    Returns:
+        Its exit code; 1 where a signal ended it.
+    """
+    address = os.environ["NOTIFY_SOCKET"]
+    for variable in _VARIABLES:
+        os.environ.pop(variable, None)
+    stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, _: stop.append(got))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        process = supervise.start(argv)
+        watch = Watch(process.pid)
+        stopping = False
+        while (code := process.poll()) is None:
+            if stop and not stopping:
+                stopping = True
+                _tell(manager, address, "STOPPING=1")
+                process.terminate()
+            words = watch.look(read_status(state, name))
+            if words is not None:
+                _tell(manager, address, words)
+            time.sleep(LOOK)
+    if code < 0:
+        say(f"{name} was ended by {signal.Signals(-code).name}" + _meaning(-code))
+        return 1
+    return code
+
+
+def _meaning(number: int) -> str:
+    return ": it made a system call that its confinement forbids" if number == signal.SIGSYS else ""
+
+
+def _tell(manager: socket.socket, address: str, words: str) -> None:
+    """A manager that is not there, or too busy, must not end what it manages."""
+    try:
+        manager.sendto(words.encode(), "\0" + address[1:] if address.startswith("@") else address)
+    except OSError:
+        return
