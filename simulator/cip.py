@@ -57,6 +57,8 @@ class ClassCode(IntEnum):
     WALL_CLOCK = 0x8B
     CHANGES = 0xAC
     """Tells whether the tag list is still the same (1756-PM020, "Detecting changes")."""
+    TCP_IP = 0xF5
+    ETHERNET = 0xF6
 
 
 class Status(IntEnum):
@@ -64,6 +66,7 @@ class Status(IntEnum):
 
     SUCCESS = 0x00
     CONNECTION_FAILURE = 0x01
+    RESOURCE_UNAVAILABLE = 0x02
     PATH_SEGMENT_ERROR = 0x04
     PATH_DESTINATION_UNKNOWN = 0x05
     PARTIAL_TRANSFER = 0x06
@@ -80,6 +83,7 @@ class Status(IntEnum):
 class Extended(IntEnum):
     """Extended status words that go with a general one."""
 
+    CONNECTION_IN_USE = 0x0100
     TRANSPORT_NOT_SUPPORTED = 0x0103
     CONNECTION_NOT_FOUND = 0x0107
     INVALID_CONNECTION_SIZE = 0x0109
@@ -94,8 +98,8 @@ class Extended(IntEnum):
 class CipError(Exception):
     """A request is refused with this status; it becomes the reply and never leaves the controller."""
 
-    def __init__(self, status: Status, *extended: int, rest: bytes = b"") -> None:
-        super().__init__(status.name)
+    def __init__(self, status: int, *extended: int, rest: bytes = b"") -> None:
+        super().__init__(status.name if isinstance(status, Status) else f"status 0x{status:02X}")
         self.status = status
         self.extended = extended
         self.rest = rest

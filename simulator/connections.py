@@ -4,7 +4,8 @@
     SendUnitData   -> by that id, until it is closed, its session ends or it was silent for too long
     Forward Close  -> by serial, vendor and originator
 
-A controller of the older kind refuses the large Forward Open (`refuse_large`), and clients fall back to 500 bytes.
+A controller of the older kind refuses the large Forward Open (`refuse_large`), and clients fall back to 500 bytes; a
+small one grants less (`largest`) and tells how much.
 Connections of class 0 and 1 would drive outputs: refused.
 
 Source: ODVA, The CIP Networks Library, volume 1 (3-5.5 services and table 3-5.33 error codes).
@@ -65,15 +66,20 @@ class Chassis:
     slot: int = 0
     """The link address behind port 1 at which the controller sits."""
     refuse_large: bool = False
+    largest: int = LARGEST[True]
+    """Largest connection granted [bytes]."""
     counts: Counter[str]
     numbers: Iterator[int]
     """Connection ids, none twice."""
     now: Callable[[], float] = time.monotonic
 
 
-def chassis(counts: Counter[str], *, slot: int = 0, refuse_large: bool = False) -> Chassis:
+def chassis(
+    counts: Counter[str], *, slot: int = 0, refuse_large: bool = False, largest: int = LARGEST[True]
+) -> Chassis:
     """One chassis, its connection ids counting from 0x20010000."""
-    return Chassis(slot=slot, refuse_large=refuse_large, counts=counts, numbers=itertools.count(0x20010000))
+    numbers = itertools.count(0x20010000)
+    return Chassis(slot=slot, refuse_large=refuse_large, largest=largest, counts=counts, numbers=numbers)
 
 
 class Connections:
@@ -123,8 +129,11 @@ class Connections:
         if transport & 0x0F != MESSAGE_TRANSPORT:
             raise CipError(Status.CONNECTION_FAILURE, Extended.TRANSPORT_NOT_SUPPORTED, rest=rest)
         mask = 0xFFFF if large else 0x1FF
-        if not all(SMALLEST <= one & mask <= LARGEST[large] for one in (out, back)):
-            raise CipError(Status.CONNECTION_FAILURE, Extended.INVALID_CONNECTION_SIZE, LARGEST[large], rest=rest)
+        most = min(LARGEST[large], self.shared.largest)
+        if not all(SMALLEST <= one & mask <= most for one in (out, back)):
+            raise CipError(Status.CONNECTION_FAILURE, Extended.INVALID_CONNECTION_SIZE, most, rest=rest)
+        if any(one.key == key for one in self._held.values()):
+            raise CipError(Status.CONNECTION_FAILURE, Extended.CONNECTION_IN_USE, rest=rest)
         if len(self._held) >= MOST:
             raise CipError(Status.CONNECTION_FAILURE, Extended.OUT_OF_CONNECTIONS, rest=rest)
         number = next(self.shared.numbers)

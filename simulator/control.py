@@ -1,9 +1,11 @@
 """Breaking things while the plant runs: one line in, one line out, on 127.0.0.1.
 
-    fault pump-7 late 0.5s at holding:0-9 x3      a fault as `faults.Fault.parse` takes it
-    fault turbine-1 bad LubeOil.* bad_timeout     or as `faults.BadNodes.add` does
-    heal pump-7                                   all faults of the asset are gone
+    fault pump-7 late 0.5s at holding:0-9 x3      how it answers: `faults.Fault.parse`
+    fault turbine-1 bad LubeOil.* bad_timeout     what is wrong inside: `troubles.Troubles.add`
+    fault packaging-2 download                    a command: restart, download
+    heal pump-7 [TEXT]                            that fault, or all faults of the asset, are gone
     list                                          every asset with its faults
+    counts pump-7                                 what it was asked so far, as JSON
 
 The answer begins with `ok` or `error`. So `echo "heal pump-7" | nc 127.0.0.1 PORT` is all the tool one needs.
 """
@@ -11,6 +13,7 @@ The answer begins with `ok` or `error`. So `echo "heal pump-7" | nc 127.0.0.1 PO
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -24,8 +27,11 @@ LINE_BYTES = 4096
 class Breakable(Protocol):
     """The faults of one device."""
 
-    def add(self, given: str) -> object:
+    def add(self, given: str, /) -> object:
         """One more. Raises ConfigError."""
+
+    def remove(self, given: str, /) -> None:
+        """One less, as it was added."""
 
     def clear(self) -> None:
         """None any more."""
@@ -34,33 +40,44 @@ class Breakable(Protocol):
         """Those there are, as `add` takes them."""
 
 
-def obey(line: str, assets: Mapping[str, Breakable]) -> str:
+Counts = Mapping[str, Mapping[str, int]]
+"""By asset, what happened so far."""
+
+
+def obey(line: str, assets: Mapping[str, Breakable], counts: Callable[[], Counts] = dict) -> str:
     """Carry out one line; the answer never holds a line break."""
     word, _, rest = line.strip().partition(" ")
     asset, _, text = rest.strip().partition(" ")
     if word == "list":
         return "ok " + "; ".join(f"{name}: {', '.join(faults.texts()) or 'well'}" for name, faults in assets.items())
-    if word not in ("fault", "heal"):
-        return "error: write fault ASSET TEXT, heal ASSET, or list"
+    if word not in ("fault", "heal", "counts"):
+        return "error: write fault ASSET TEXT, heal ASSET [TEXT], counts ASSET, or list"
     if asset not in assets:
         return f"error: no such asset; those that can be broken are {', '.join(assets)}"
-    if word == "heal":
-        assets[asset].clear()
-        return f"ok {asset} is well"
+    if word == "counts":
+        return f"ok {json.dumps(dict(counts().get(asset, {})))}"
+    faults = assets[asset]
     try:
-        assets[asset].add(text)
+        if word == "fault":
+            faults.add(text)
+        elif text:
+            faults.remove(text)
+        else:
+            faults.clear()
     except ConfigError as error:
         return f"error: {error}; {error.hint}".replace("\n", " ")
-    return f"ok {asset}: {', '.join(assets[asset].texts())}"
+    return f"ok {asset}: {', '.join(faults.texts())}" if faults.texts() else f"ok {asset} is well"
 
 
-async def open_control(assets: Callable[[], Mapping[str, Breakable]], port: int) -> tuple[asyncio.Server, int]:
+async def open_control(
+    assets: Callable[[], Mapping[str, Breakable]], port: int, counts: Callable[[], Counts] = dict
+) -> tuple[asyncio.Server, int]:
     """Listen for lines on 127.0.0.1 at the port or the next free one above; gives back the port it got."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():
-                writer.write((obey(line.decode("utf-8", "replace"), assets()) + "\n").encode())
+                writer.write((obey(line.decode("utf-8", "replace"), assets(), counts) + "\n").encode())
                 await writer.drain()
         except (ValueError, ConnectionError, asyncio.CancelledError):
             pass  # too long a line, a client that went, or the end of the plant: this connection is over

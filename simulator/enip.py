@@ -7,7 +7,10 @@
 The thin shell around `encapsulation` (bytes of a session), `logix_objects` (requests), `connections` and `logix`
 (tags). One task a client; a client that sends nonsense gets a status and at worst loses its connection.
 
-`[server.enip]` in a scene may say: `name` (of the program), `slot` (0), `refuse_large` (false; true is an old CPU).
+`[server.enip]` in a scene may say: `name` (of the program), `slot` (0), `refuse_large` (false; true is an old CPU),
+`largest` (4002: largest connection granted [bytes]). The firmware's number decides more: see `logix_objects`.
+
+Commands: `restart [5s]`, `download` (a program download: tags get other instance numbers, change counts move).
 
 Source: ODVA, The CIP Networks Library, volume 2 (2-2 use of TCP and UDP; port 44818).
 """
@@ -25,15 +28,18 @@ from functools import partial
 from typing import cast
 
 from protocol.errors import ConfigError
-from simulator.connections import Chassis, chassis
+from simulator.connections import LARGEST, Chassis, chassis
 from simulator.encapsulation import BODY_BYTES, HEADER, Lists, Session
 from simulator.enip_faults import can_meet, spoiled
-from simulator.faults import Act, Faults
+from simulator.faults import Act, Fault, Faults
 from simulator.logix import Controller
-from simulator.logix_objects import Identity, Objects
+from simulator.logix_attributes import Identity
+from simulator.logix_objects import Objects
 from simulator.logix_plant import fill
-from simulator.plant import Plant
+from simulator.plant import Moment, Plant
 from simulator.scene import Section
+from simulator.serving import Asked, Presence
+from simulator.troubles import View, fits
 
 MOST_CLIENTS = 128
 """TCP connections at once; a further one is closed at once, as a full controller does."""
@@ -44,28 +50,35 @@ COUNTS = (
 )
 """What is counted, from 0."""
 
-SETTINGS = {"name": str, "slot": int, "refuse_large": bool}
+SETTINGS = {"name": str, "slot": int, "refuse_large": bool, "largest": int}
 """Keys of `[server.enip]`."""
+
+PIECES = 10
+"""Into so many a slow reply is cut, at most."""
 
 
 class Server:
     """A running controller (`simulator.serving.Server`)."""
 
-    def __init__(self, controller: Controller, objects: Objects, shared: Chassis, *, seed: int = 1) -> None:
+    def __init__(self, controller: Controller, objects: Objects, shared: Chassis, faults: Faults) -> None:
         self.controller = controller
         self.objects = objects
-        self.faults = Faults(seed)
-        self.faults.changed = self._follow_faults
+        self.faults = faults
+        self.faults.actions["download"] = self._download
+        objects.spoils = self.faults.meet_tag
+        self._asked = Asked()
+        objects.asked = self._asked.add
+        self._presence = Presence(self.faults, self._leave, self._back)
         self._counted = objects.counts
         self._host = ""
         self._port = 0
-        self._moving: asyncio.Task[None] | None = None
         self._chassis = shared
         self._numbers = itertools.count(0x1001)
         self._tcp: asyncio.Server | None = None
         self._udp: asyncio.DatagramTransport | None = None
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self._ended: Callable[[], None] = lambda: None
+        self.ended: Callable[[], None] = lambda: None
+        """Called once when it closes."""
 
     @property
     def port(self) -> int:
@@ -76,6 +89,11 @@ class Server:
     def counts(self) -> dict[str, int]:
         """What happened since the start: `COUNTS`, then `open` connections and `faults` met."""
         return {**self._counted, "open": len(self._clients), "faults": self.faults.met}
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """What was asked for."""
+        return self._asked.counts
 
     async def listen(self, host: str, port: int) -> None:
         """Bind both sockets to one port; 0 picks a free one. Raises OSError when it is taken."""
@@ -93,6 +111,8 @@ class Server:
                     raise
                 continue
             self._tcp = tcp
+            self.objects.address = host
+            self._presence.there = True
             return
 
     async def drop_clients(self) -> None:
@@ -106,29 +126,21 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening and let every client go; may be called twice."""
-        self._ended()
-        self._ended = lambda: None
-        if self._moving is not None:
-            await self._moving
-        await self._leave()
+        self.ended()
+        self.ended = lambda: None
+        await self._presence.close()
 
     async def settled(self) -> None:
         """Wait until an `absent` that was added or removed is in effect."""
-        if self._moving is not None:
-            await self._moving
+        await self._presence.settled()
 
-    def _follow_faults(self) -> None:
-        """Leave, or come back on the same port, as the faults now say."""
-        if self._port and self._moving is None and self.faults.absent == (self._tcp is not None):
-            self._moving = asyncio.get_running_loop().create_task(self._move())
+    def _download(self, words: list[str]) -> None:
+        if words:
+            raise ConfigError(f"download `{' '.join(words)}`: takes no more words", hint="write download alone")
+        self.controller.download()
 
-    async def _move(self) -> None:
-        while self.faults.absent == (self._tcp is not None):
-            if self.faults.absent:
-                await self._leave()
-            else:
-                await self.listen(self._host, self._port)
-        self._moving = None
+    async def _back(self) -> None:
+        await self.listen(self._host, self._port)
 
     async def _leave(self) -> None:
         """Close the listening sockets, and every connection."""
@@ -175,21 +187,27 @@ class Server:
             length = session.length(header)
             body = await reader.readexactly(length) if length <= BODY_BYTES else b""
             self._counted["bytes_in"] += HEADER.size + len(body)
+            self.objects.met = None
             reply = session.answer(header, body)
             if reply is not None and self.faults and can_meet(reply[0]) and len(reply) > HEADER.size:
-                reply = await self._spoil(reply, writer)
+                fault = self.objects.met or self.faults.meet("", 0, 1)
+                if fault is not None:
+                    reply = await self._spoil(fault, reply, writer)
             if reply is not None:
                 self._counted["bytes_out"] += len(reply)
                 writer.write(reply)
                 await writer.drain()
 
-    async def _spoil(self, reply: bytes, writer: asyncio.StreamWriter) -> bytes | None:
+    async def _spoil(self, fault: Fault, reply: bytes, writer: asyncio.StreamWriter) -> bytes | None:
         """What goes out in place of this reply, once the fault it meets is done; None for nothing."""
-        fault = self.faults.meet("", 0, 1)
-        if fault is None:
-            return reply
         if fault.act is Act.LATE:
             await asyncio.sleep(fault.seconds)
+        elif fault.act is Act.SLOW:
+            size = -(-len(reply) // PIECES)
+            while len(reply) > size:
+                writer.write(reply[:size])
+                reply = reply[size:]
+                await asyncio.sleep(fault.seconds / PIECES)
         elif fault.act is Act.RESET:
             writer.transport.abort()
             raise ConnectionResetError
@@ -230,8 +248,9 @@ async def start(
     name: str = "Main",
     slot: int = 0,
     refuse_large: bool = False,
+    largest: int = LARGEST[True],
     clock: Callable[[], int] = time.time_ns,
-    seed: int = 1,
+    faults: Faults | None = None,
 ) -> Server:
     """Serve a controller's tags.
 
@@ -243,15 +262,17 @@ async def start(
         name: Name of its program.
         slot: Link address behind port 1 at which it answers.
         refuse_large: Refuse the large Forward Open, as an old CPU does.
+        largest: Largest connection granted [bytes].
         clock: Its wall clock [ns since 1970 UTC].
-        seed: For its faults.
+        faults: What it does wrong; None for nothing yet.
 
     Raises:
         OSError: the port is taken.
     """
     counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
     objects = Objects(controller, identity or Identity(), name, counts, clock)
-    server = Server(controller, objects, chassis(counts, slot=slot, refuse_large=refuse_large), seed=seed)
+    shared = chassis(counts, slot=slot, refuse_large=refuse_large, largest=largest)
+    server = Server(controller, objects, shared, faults or Faults())
     await server.listen(host, port)
     return server
 
@@ -270,14 +291,30 @@ async def serve(plant: Plant, section: Section, host: str, port: int) -> Server:
                 f"{section.asset}, enip.{key}: not a setting, or of another type", hint=f"there is {known}"
             )
     controller = Controller()
-    ended = fill(controller, plant, section)
-    settings = {"name": section.asset.replace("-", "_"), **section.settings}
+    faults = Faults(plant.seed)
+    view = View(plant, section.points, faults.troubles)
     try:
-        server = await start(controller, host, port, identity=_identity(section), seed=plant.seed, **settings)
-    except OSError:
-        ended()
+        fill(controller, plant, section, view)
+        server = await start(
+            controller,
+            host,
+            port,
+            identity=_identity(section),
+            clock=lambda: view.clock_ns(time.time_ns()),
+            faults=faults,
+            **{"name": section.asset.replace("-", "_"), **section.settings},
+        )
+    except BaseException:
+        view.close()
         raise
-    server._ended = ended
+
+    def moved(_: Moment) -> None:
+        gone = [one.pattern for one in faults.troubles.held("gone")]
+        if gone or controller.hiding:
+            controller.hide(lambda title: any(fits(pattern, title) for pattern in gone))
+
+    view.listen(moved)
+    server.ended = view.close
     return server
 
 
@@ -287,4 +324,5 @@ def _identity(section: Section) -> Identity:
     major, minor = (min(int(one), 127) for one in firmware.groups()) if firmware else (33, 11)
     serial = re.fullmatch(r"(?:0x)?([0-9a-fA-F]{1,8})", section.serial)
     number = int(serial[1], 16) if serial else zlib.crc32(section.serial.encode())
-    return Identity(product=section.model or Identity().product, major=major, minor=minor, serial=number)
+    product = f"{(section.model or Identity().product)[:20]} (simulated)"
+    return Identity(product=product, major=major, minor=minor, serial=number)

@@ -1,10 +1,11 @@
-"""What a device does wrong, as objects: a test, or a person, adds one and the next fitting request meets it.
+"""How a device answers wrongly, as objects: a test, or a person, adds one and the next fitting request meets it.
 
-    word               what the other side sees
+    word               what the other side sees (Modbus; `enip_faults` and `opcua_wire` say what is done there)
     refuse             an exception reply (code 4 unless given)
     busy               exception 6, server device busy
     hang               no reply; the connection stays
     late               the right reply, `seconds` later
+    slow               the right reply, in pieces over `seconds`, as over a bad modem
     reset              the connection is reset (RST) instead of a reply
     short              a well-formed reply with one register (or byte of bits) too few
     wrong_unit         the right reply under another unit id
@@ -14,9 +15,10 @@
     absent             nobody listens; every connection is reset
 
     Fault.parse("late 0.5s at holding:0-9 x3")        three requests that touch those registers are answered late
+    Fault.parse("refuse 5 at tag:Seal_Temp*")         as do tags by name, for a controller
 
-That is `Faults`, for Modbus. A device that has quality of its own takes `BadNodes`: a status for some of its points, or
-a clock that goes wrong. Deterministic: a fault with a share of requests draws from the seed that was given. No I/O.
+`Faults` are those of one device, with what is wrong inside it (`troubles`) and what it does on command (`restart`).
+Deterministic: a fault with a share of requests draws from the seed that was given. No I/O.
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
 
 from protocol.errors import ConfigError
-from protocol.sample import Quality
+from simulator import troubles
+from simulator.troubles import Troubles, fits
 
 
 class Act(StrEnum):
@@ -39,6 +41,7 @@ class Act(StrEnum):
     BUSY = "busy"
     HANG = "hang"
     LATE = "late"
+    SLOW = "slow"
     RESET = "reset"
     SHORT = "short"
     WRONG_UNIT = "wrong_unit"
@@ -54,15 +57,17 @@ class Fault:
 
     act: Act
     table: str = ""
-    """`coil`, `discrete`, `holding` or `input`; empty for every request."""
+    """`coil`, `discrete`, `holding` or `input`; `tag` where `pattern` says which; empty for every request."""
     first: int = 0
     """Lowest address that it touches."""
     last: int = 65535
     """Highest one."""
+    pattern: str = ""
+    """Names of the tags that it touches."""
     code: int = 4
-    """Exception code of a refusal (4: server device failure)."""
+    """Exception code, CIP status or StatusCode of a refusal (4: server device failure)."""
     seconds: float = 1.0
-    """Delay of a late reply [s]."""
+    """Delay of a late reply, or length of a slow one [s]."""
     times: int = 0
     """Requests it spoils before it is gone; 0 means until it is removed."""
     share: float = 1.0
@@ -70,7 +75,7 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Read `WORD [NUMBER|SECONDSs] [at TABLE:FIRST[-LAST]] [xTIMES] [SHARE%]`.
+        """Read `WORD [NUMBER|SECONDSs] [at TABLE:FIRST[-LAST]|at tag:PATTERN] [xTIMES] [SHARE%]`.
 
         Raises:
             ConfigError: not of that form.
@@ -83,10 +88,11 @@ class Fault:
         last = int(found["last"] or found["first"] or 65535)
         return cls(
             act=act,
-            table=found["table"] or "",
+            table=found["table"] or ("tag" if found["pattern"] else ""),
             first=first,
             last=last,
-            code=int(found["code"] or 4),
+            pattern=found["pattern"] or "",
+            code=int(found["code"] or "4", 0),
             seconds=float(found["seconds"] or 1.0),
             times=int(found["times"] or 0),
             share=float(found["share"] or 100) / 100,
@@ -95,11 +101,13 @@ class Fault:
     def __str__(self) -> str:
         """The text that `parse` reads back."""
         words: list[str] = [self.act]
-        if self.act is Act.LATE:
+        if self.act in (Act.LATE, Act.SLOW):
             words.append(f"{self.seconds:g}s")
         elif self.act is Act.REFUSE:
-            words.append(str(self.code))
-        if self.table:
+            words.append(str(self.code) if self.code < 256 else f"0x{self.code:08X}")
+        if self.pattern:
+            words.append(f"at tag:{self.pattern}")
+        elif self.table:
             words.append(f"at {self.table}:{self.first}-{self.last}")
         if self.times:
             words.append(f"x{self.times}")
@@ -114,11 +122,15 @@ class Fault:
 
 _FORM = re.compile(
     r"(?P<word>[a-z_]+)"
-    r"(?: (?:(?P<seconds>[0-9.]+)s|(?P<code>[0-9]+)))?"
-    r"(?: at (?P<table>coil|discrete|holding|input):(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?)?"
+    r"(?: (?:(?P<seconds>[0-9]+(?:\.[0-9]+)?)s|(?P<code>0x[0-9A-Fa-f]{1,8}|0|[1-9][0-9]*)))?"
+    r"(?: at (?:(?P<table>coil|discrete|holding|input):(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?|tag:(?P<pattern>\S+)))?"
     r"(?: x(?P<times>[0-9]+))?"
     r"(?: (?P<share>[0-9.]+)%)?"
 )
+
+
+Action = Callable[[list[str]], None]
+"""Carries out a command with the words behind it; raises ConfigError where they make no sense."""
 
 
 class Faults:
@@ -128,43 +140,88 @@ class Faults:
         self.met = 0
         """Requests that were spoiled."""
         self.random = random.Random(seed)
+        self.troubles = Troubles()
+        """What is wrong inside."""
+        self.actions: dict[str, Action] = {}
+        """Commands that the device knows; its server puts them here."""
         self.changed: Callable[[], None] = lambda: None
-        """Called after each change; the server that can be absent sets it."""
+        """Called after each change of how it answers; the server that can be absent sets it."""
+        self.away = 0
+        """Restarts that are going on."""
         self._held: list[tuple[Fault, int]] = []
 
     def __bool__(self) -> bool:
         return bool(self._held)
 
-    def add(self, fault: Fault | str) -> Fault:
-        """Put a fault, or the text of one, at the end of the list."""
-        made = Fault.parse(fault) if isinstance(fault, str) else fault
-        self._held.append((made, made.times))
-        self.changed()
-        return made
+    def add(self, fault: Fault | str) -> object:
+        """Put a fault at the end of the list, or obey the text of one, of a trouble or of a command.
 
-    def remove(self, fault: Fault) -> None:
-        """Take away every fault equal to this one; none is no mistake."""
+        Returns:
+            The fault, where it was one.
+
+        Raises:
+            ConfigError: a text that is none of them.
+        """
+        if isinstance(fault, str):
+            word, *rest = fault.split() or [""]
+            if word in troubles.WORDS:
+                self.troubles.add(fault)
+                return fault
+            if word in self.actions:
+                self.actions[word](rest)
+                return fault
+            fault = Fault.parse(fault)
+        self._held.append((fault, fault.times))
+        self.changed()
+        return fault
+
+    def check(self, text: str) -> None:
+        """Raise ConfigError where `add` would, without doing anything."""
+        word = text.partition(" ")[0]
+        if word in troubles.WORDS:
+            Troubles().add(text)
+        elif word not in self.actions:
+            Fault.parse(text)
+
+    def remove(self, fault: object) -> None:
+        """Take away every fault equal to this one, or what `add` was given as a text; none is no mistake."""
+        if isinstance(fault, str):
+            word = fault.partition(" ")[0]
+            if word in troubles.WORDS:
+                self.troubles.drop(fault)
+                return
+            if word in self.actions:
+                return
+            fault = Fault.parse(fault)
         self._held = [(held, left) for held, left in self._held if held != fault]
         self.changed()
 
     def clear(self) -> None:
         """Well again."""
         self._held = []
+        self.troubles.clear()
         self.changed()
 
     def texts(self) -> list[str]:
         """Those there are, as `add` takes them."""
-        return [str(fault) for fault, _ in self._held]
+        return [str(fault) for fault, _ in self._held] + self.troubles.texts()
 
     @property
     def absent(self) -> bool:
         """Whether nobody listens."""
-        return any(fault.act is Act.ABSENT for fault, _ in self._held)
+        return self.away > 0 or any(fault.act is Act.ABSENT for fault, _ in self._held)
+
+    def meet_tag(self, name: str) -> Fault | None:
+        """The fault that the reading of this tag meets, among those that are about names; counted as by `meet`."""
+        return self._met(lambda fault: bool(fault.pattern) and fits(fault.pattern, name))
 
     def meet(self, table: str, start: int, count: int) -> Fault | None:
         """The fault that this request meets, counted; None where it is answered well."""
+        return self._met(lambda fault: fault.fits(table, start, count))
+
+    def _met(self, fits: Callable[[Fault], bool]) -> Fault | None:
         for at, (fault, left) in enumerate(self._held):
-            if fault.fits(table, start, count) and (fault.share >= 1.0 or self.random.random() < fault.share):
+            if fits(fault) and (fault.share >= 1.0 or self.random.random() < fault.share):
                 self.met += 1
                 if left == 1:
                     del self._held[at]
@@ -172,76 +229,3 @@ class Faults:
                     self._held[at] = (fault, left - 1)
                 return fault
         return None
-
-
-class SourceClock(StrEnum):
-    """What the device's own clock does to its source times (protocols that send one)."""
-
-    RIGHT = "right"
-    MISSING = "missing"
-    """No source time at all."""
-    STOPPED = "stopped"
-    """Every value carries the time at which the clock stopped."""
-    FAR = "far"
-    """Three years ahead."""
-
-
-class BadNodes:
-    """Points that answer with a status of our choosing, by name or pattern (`Turbine.Bearing?.*`)."""
-
-    def __init__(self) -> None:
-        self.changed: Callable[[], None] = lambda: None
-        """Called after each change."""
-        self.clock = SourceClock.RIGHT
-        self._held: dict[str, int] = {}
-
-    def spoil(self, pattern: str, status: int) -> None:
-        """Give every point whose name fits the OPC UA StatusCode `status`; later patterns win."""
-        self._held.pop(pattern, None)
-        self._held[pattern] = status
-        self.changed()
-
-    def add(self, given: str) -> None:
-        """Read `bad PATTERN STATUS` (a name of `protocol.sample.Quality`, in lower case) or `clock WORD`.
-
-        Raises:
-            ConfigError: not of that form.
-        """
-        match given.split():
-            case ["bad", pattern, name] if name.upper() in Quality.__members__:
-                self.spoil(pattern, int(Quality[name.upper()]))
-            case ["clock", name] if name in list(SourceClock):
-                self.set_clock(SourceClock(name))
-            case _:
-                raise ConfigError(
-                    f"fault `{given}`: not understood", hint='such as "bad Turbine.Bearing1.* bad_sensor_failure"'
-                )
-
-    def heal(self, pattern: str) -> None:
-        """Take a pattern away; none of that text is no mistake."""
-        self._held.pop(pattern, None)
-        self.changed()
-
-    def clear(self) -> None:
-        """Every point as the model says, the clock right."""
-        self._held = {}
-        self.clock = SourceClock.RIGHT
-        self.changed()
-
-    def texts(self) -> list[str]:
-        """What is wrong, as `add` takes it."""
-        names = {int(quality): quality.name.lower() for quality in Quality}
-        texts = [f"bad {pattern} {names.get(status, hex(status))}" for pattern, status in self._held.items()]
-        return texts + ([] if self.clock is SourceClock.RIGHT else [f"clock {self.clock}"])
-
-    def set_clock(self, clock: SourceClock) -> None:
-        """Let the device's clock go right or wrong."""
-        self.clock = clock
-        self.changed()
-
-    def status(self, name: str, own: int) -> int:
-        """The StatusCode of a point whose model says `own`."""
-        for pattern, status in reversed(self._held.items()):
-            if fnmatchcase(name, pattern):
-                return status
-        return own

@@ -38,12 +38,16 @@ STRING_LENGTH = 82
 class Tag:
     """One symbol and its bytes."""
 
-    __slots__ = ("data", "dims", "fill", "filled", "instance", "name", "system", "type")
+    __slots__ = ("data", "dims", "fill", "filled", "instance", "name", "system", "title", "type")
 
-    def __init__(self, instance: int, name: str, kind: Type, dims: tuple[int, ...], *, system: bool = False) -> None:
+    def __init__(
+        self, instance: int, name: str, kind: Type, dims: tuple[int, ...], *, title: str = "", system: bool = False
+    ) -> None:
         self.instance = instance
         self.name = name
         """Without the program."""
+        self.title = title or name
+        """With it."""
         self.type = kind
         self.dims = dims
         self.data = bytearray(kind.size * prod(dims))
@@ -109,6 +113,7 @@ class Controller:
         """Attributes 1, 2, 3, 4 and 10 of class 0xAC (1756-PM020, "Detecting changes"); empty for a controller that
         does not have the class."""
         self._random = random.Random(seed)
+        self._hidden: list[tuple[Scope, Tag]] = []
         self._locations: dict[bytes, Location] = {}
         self.string = self.template(
             "ASCIISTRING82",
@@ -161,7 +166,7 @@ class Controller:
         sizes = tuple(dims)
         if sizes and made is ATOMICS["BOOL"]:
             made, sizes = ATOMICS["DWORD"], (-(-prod(sizes) // 32),)
-        tag = Tag(self._free(scope), short, made, sizes, system=system)
+        tag = Tag(self._free(scope), short, made, sizes, title=name, system=system)
         self._enter(scope, tag)
         if value is not None:
             tag.set(value)
@@ -174,6 +179,7 @@ class Controller:
 
     def download(self) -> None:
         """A program download: every symbol gets another instance number, and the change counts move."""
+        self.hide(lambda _: False)
         for scope in self.scopes.values():
             tags = list(scope.by_instance.values())
             numbers = self._random.sample(range(1, len(tags) * 3 + 2), len(tags))
@@ -187,10 +193,27 @@ class Controller:
     def remove(self, name: str) -> None:
         """Delete a tag, as an edit of the program does."""
         scope, short = self._split(name)
-        tag = scope.by_name.pop(short.lower())
-        del scope.by_instance[tag.instance]
-        scope.instances.remove(tag.instance)
+        self._leave(scope, scope.by_name[short.lower()])
         self._changed()
+
+    @property
+    def hiding(self) -> bool:
+        """Whether a tag is hidden."""
+        return bool(self._hidden)
+
+    def hide(self, gone: Callable[[str], bool]) -> None:
+        """Let the tags whose title `gone` says yes to not be there, and all others be there again."""
+        back = [(scope, tag) for scope, tag in self._hidden if not gone(tag.title)]
+        self._hidden = [held for held in self._hidden if gone(held[1].title)]
+        for scope, tag in back:
+            self._enter(scope, tag)
+        for scope in self.scopes.values():
+            for tag in [tag for tag in scope.by_instance.values() if not tag.system and gone(tag.title)]:
+                self._leave(scope, tag)
+                self._hidden.append((scope, tag))
+                back.append((scope, tag))
+        if back:
+            self._changed()
 
     # -- what the objects ask
 
@@ -279,6 +302,11 @@ class Controller:
         scope.by_instance[tag.instance] = tag
         insort(scope.instances, tag.instance)
         self._locations.clear()
+
+    def _leave(self, scope: Scope, tag: Tag) -> None:
+        del scope.by_name[tag.name.lower()]
+        del scope.by_instance[tag.instance]
+        scope.instances.remove(tag.instance)
 
     def _changed(self) -> None:
         self._locations.clear()

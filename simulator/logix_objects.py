@@ -3,15 +3,17 @@
     0x01 identity            0x02 message router (Multiple Service)   0x06 connection manager
     0x64 program name        0x6B symbols: list, read                 0x6C templates: attributes, read
     0x8B wall clock          0xAC change counts                       a symbol's name: read
+    0xF5 TCP/IP interface    0xF6 Ethernet link                       the last eight: `logix_attributes`
 
 `Objects.request` takes the bytes of one request and gives the bytes of its reply; whatever is wrong with a request
 becomes a status in the reply. A reply never grows past the room that is left in the connection it came by: reads are
-cut with status 6 and the client asks for the rest.
+cut with status 6 and the client asks for the rest. Firmware before 21 does not read by instance number, before 18 it
+does not know who may access a tag.
 
 Writing is refused with status 0x0F on every class, and counted: this plant is looked at, never touched.
 
 Sources: 1756-PM020 (services of tags, symbol and template object, Multiple Service Packet, change detection); ODVA,
-The CIP Networks Library, volume 1 (5-2 identity object, 3-5.5 connection manager); 1756-RM003 (wall clock object).
+The CIP Networks Library, volume 1 (3-5.5 connection manager).
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from simulator import logix_attributes
 from simulator.cip import (
     ATOMICS,
     BOOL_TRUE,
@@ -43,7 +45,9 @@ from simulator.cip import (
     reply,
 )
 from simulator.connections import Connections
+from simulator.faults import Act, Fault
 from simulator.logix import Controller, Scope, Tag
+from simulator.logix_attributes import Identity
 
 REPLY_HEAD = 4
 """Bytes before a reply's data."""
@@ -58,35 +62,11 @@ BASE_TAG = 1 << 26
 READ_ONLY = b"\x02"
 """Attribute 10, external access: nothing here can be written."""
 
+BY_INSTANCE = 21
+"""First firmware that reads tags by instance number."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """What the controller says of itself (volume 1, 5-2)."""
-
-    product: str = "1756-L83E/B"
-    major: int = 33
-    """Firmware; from 21 on clients address tags by instance, from 18 on they ask for attribute 10."""
-    minor: int = 11
-    serial: int = 0x00C0FFEE
-    vendor: int = 1
-    device: int = 14
-    """Device type: programmable logic controller."""
-    code: int = 166
-    status: int = 0x3060
-    """Owned, run mode, key switch in remote run."""
-
-    def attributes(self) -> dict[int, bytes]:
-        """Attributes 1 to 7, encoded."""
-        name = self.product.encode("ascii", "replace")[:32]
-        return {
-            1: struct.pack("<H", self.vendor),
-            2: struct.pack("<H", self.device),
-            3: struct.pack("<H", self.code),
-            4: bytes((self.major, self.minor)),
-            5: struct.pack("<H", self.status),
-            6: struct.pack("<I", self.serial),
-            7: bytes((len(name),)) + name,
-        }
+KNOWS_ACCESS = 18
+"""First firmware with attribute 10."""
 
 
 class Objects:
@@ -113,6 +93,14 @@ class Objects:
         self.name = name
         self.counts = counts
         self.clock = clock
+        self.address = "127.0.0.1"
+        """Where it is reached, as its TCP/IP object tells."""
+        self.spoils: Callable[[str], Fault | None] = lambda _: None
+        """The fault that the reading of a tag meets, by its name."""
+        self.met: Fault | None = None
+        """A fault that a tag of the last request met and that the whole reply must show."""
+        self.asked: Callable[[str], None] = lambda _: None
+        """Is told each request in a few words."""
 
     def request(self, raw: bytes, room: int, connections: Connections, *, inside: bool = False) -> bytes:
         """Answer one request.
@@ -148,6 +136,7 @@ class Objects:
         which = _class_of(segments)
         if service in CHANGING or (service == READ_MODIFY_WRITE and which != ClassCode.CONNECTION_MANAGER):
             self.counts["writes_refused"] += 1
+            self.asked(f"service 0x{service:02X} (refused)")
             raise CipError(Status.PRIVILEGE_VIOLATION)
         if which is None or which == ClassCode.SYMBOL:
             return self._symbol(asked, segments)
@@ -165,7 +154,15 @@ class Objects:
     def _read_tag(self, asked: Request) -> tuple[Status, bytes]:
         """Read Tag and Read Tag Fragmented: type, then as many whole elements as there is room for."""
         fragmented = asked.service == Service.READ_FRAGMENTED
+        if asked.path[:1] != b"\x91" and self.identity.major < BY_INSTANCE:
+            raise CipError(Status.PATH_DESTINATION_UNKNOWN)
         place = self.controller.locate(asked.path)
+        self.asked(f"read {place.tag.title}")
+        fault = self.spoils(place.tag.title)
+        if fault is not None:
+            if fault.act in (Act.REFUSE, Act.BUSY):
+                raise CipError(Status.RESOURCE_UNAVAILABLE if fault.act is Act.BUSY else fault.code & 0xFF)
+            self.met = fault
         (count,) = struct.unpack_from("<H", asked.data)
         start = struct.unpack_from("<I", asked.data, 2)[0] if fragmented else 0
         kind, size = place.type, place.type.size * count
@@ -192,12 +189,13 @@ class Objects:
         service = asked.service
         if service in (Service.READ_TAG, Service.READ_FRAGMENTED):
             return self._read_tag(asked)
+        self.asked("list tags")
         if service == Service.GET_INSTANCE_ATTRIBUTE_LIST:
             title = segments[0].name if segments[0].part is Part.SYMBOL else ""
             start = next((one.number for one in segments if one.part is Part.INSTANCE), 0)
             return self._symbol_list(asked, self.controller.scope(title), start)
         if service == Service.GET_ATTRIBUTE_LIST:
-            return attribute_list(asked.data, _symbol_attributes(self.controller.locate(asked.path).tag))
+            return attribute_list(asked.data, self._symbol_attributes(self.controller.locate(asked.path).tag))
         raise CipError(Status.SERVICE_NOT_SUPPORTED)
 
     def _symbol_list(self, asked: Request, scope: Scope, start: int) -> tuple[Status, bytes]:
@@ -208,7 +206,7 @@ class Objects:
         rows: list[bytes] = []
         used = 0
         for number in scope.instances[bisect_left(scope.instances, start) :]:
-            values = _symbol_attributes(scope.by_instance[number])
+            values = self._symbol_attributes(scope.by_instance[number])
             if any(one not in values for one in wanted):
                 raise CipError(Status.ATTRIBUTE_LIST_ERROR)
             row = struct.pack("<I", number) + b"".join(values[one] for one in wanted)
@@ -221,6 +219,7 @@ class Objects:
         return Status.SUCCESS, b"".join(rows)
 
     def _template(self, asked: Request, number: int) -> tuple[Status, bytes]:
+        self.asked("describe types")
         template = self.controller.templates.get(number)
         if template is None:
             raise CipError(Status.PATH_DESTINATION_UNKNOWN)
@@ -244,8 +243,11 @@ class Objects:
 
     def _attributes(self, asked: Request, which: int, number: int, segments: list[Segment]) -> tuple[Status, bytes]:
         values = self._values(which)
-        if values is None or number != 1:
+        if values is None or number > 1:
             raise CipError(Status.PATH_DESTINATION_UNKNOWN)
+        self.asked(f"attributes of class 0x{which:02X}")
+        if number == 0:
+            values = logix_attributes.class_attributes(which)
         if asked.service == Service.GET_ATTRIBUTES_ALL and which in (ClassCode.IDENTITY, ClassCode.PROGRAM_NAME):
             return Status.SUCCESS, b"".join(values.values())
         if asked.service == Service.GET_ATTRIBUTE_LIST:
@@ -259,21 +261,41 @@ class Objects:
 
     def _values(self, which: int) -> dict[int, bytes] | None:
         """Attributes of instance 1 of a class; None where there is no such class."""
-        if which == ClassCode.IDENTITY:
-            return self.identity.attributes()
-        if which == ClassCode.PROGRAM_NAME:
-            name = self.name.encode("ascii", "replace")
-            return {1: struct.pack("<H", len(name)) + name}
-        if which == ClassCode.WALL_CLOCK:
-            now_us = self.clock() // 1000
-            local = time.gmtime(now_us // 1_000_000)
-            parts = struct.pack("<7i", *local[:6], now_us % 1_000_000)
-            whole = struct.pack("<Q", now_us)
-            return {5: parts, 6: whole, 11: whole}
-        if which == ClassCode.CHANGES and self.controller.changes:
-            forms = zip((1, 2, 3, 4, 10), "HHIII", self.controller.changes, strict=True)
-            return {number: struct.pack("<" + form, count) for number, form, count in forms}
-        return {} if which == ClassCode.MESSAGE_ROUTER else None
+        match which:
+            case ClassCode.IDENTITY:
+                return self.identity.attributes()
+            case ClassCode.MESSAGE_ROUTER:
+                return logix_attributes.router()
+            case ClassCode.PROGRAM_NAME:
+                return logix_attributes.program_name(self.name)
+            case ClassCode.WALL_CLOCK:
+                return logix_attributes.wall_clock(self.clock())
+            case ClassCode.TCP_IP:
+                return logix_attributes.tcp_ip(self.address, self.name)
+            case ClassCode.ETHERNET:
+                return logix_attributes.ethernet(self.name)
+            case ClassCode.CHANGES if self.controller.changes:
+                forms = zip((1, 2, 3, 4, 10), "HHIII", self.controller.changes, strict=True)
+                return {number: struct.pack("<" + form, count) for number, form, count in forms}
+            case _:
+                return None
+
+    def _symbol_attributes(self, tag: Tag) -> dict[int, bytes]:
+        """Attributes of a symbol by number (1756-PM020, symbol object; 3 and 5 are addresses that nobody may use)."""
+        name = tag.name.encode("ascii", "replace")
+        word = 0x1068 if name.startswith(b"Program:") else tag.word
+        size = tag.type.size if tag.type is not ATOMICS["BOOL"] else 1
+        values = {
+            1: struct.pack("<H", len(name)) + name,
+            2: struct.pack("<H", word),
+            3: struct.pack("<I", 0x1000 + tag.instance),
+            5: struct.pack("<I", 0x2000 + tag.instance),
+            6: struct.pack("<I", BASE_TAG),
+            7: struct.pack("<H", size),
+            8: struct.pack("<3I", *(*tag.dims, 0, 0, 0)[:3]),
+            9: b"\0",
+        }
+        return values if self.identity.major < KNOWS_ACCESS else {**values, 10: READ_ONLY}
 
     # -- containers and connections
 
@@ -328,22 +350,3 @@ def _class_of(segments: list[Segment]) -> int | None:
     if first.part is not Part.CLASS:
         raise CipError(Status.PATH_DESTINATION_UNKNOWN)
     return first.number
-
-
-def _symbol_attributes(tag: Tag) -> dict[int, bytes]:
-    """Attributes of a symbol by number (1756-PM020, symbol object; 3 and 5 are addresses that nobody may use)."""
-    name = tag.name.encode("ascii", "replace")
-    word = 0x1068 if name.startswith(b"Program:") else tag.word
-    dims = (*tag.dims, 0, 0, 0)[:3]
-    size = tag.type.size if tag.type is not ATOMICS["BOOL"] else 1
-    return {
-        1: struct.pack("<H", len(name)) + name,
-        2: struct.pack("<H", word),
-        3: struct.pack("<I", 0x1000 + tag.instance),
-        5: struct.pack("<I", 0x2000 + tag.instance),
-        6: struct.pack("<I", BASE_TAG),
-        7: struct.pack("<H", size),
-        8: struct.pack("<3I", *dims),
-        9: b"\0",
-        10: READ_ONLY,
-    }

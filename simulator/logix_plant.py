@@ -19,8 +19,9 @@ from protocol.errors import ConfigError
 from simulator.cip import ATOMICS, BOOL_TRUE, Atomic
 from simulator.logix import STRING_LENGTH, Controller, Tag
 from simulator.logix_types import Template, Type
-from simulator.plant import Plant, Value
+from simulator.plant import Moment, Plant, Value
 from simulator.scene import Entry, Section
+from simulator.troubles import View
 
 NAMES = {
     "bool": "BOOL",
@@ -52,11 +53,8 @@ class Leaf(NamedTuple):
     bit: int
 
 
-def fill(controller: Controller, plant: Plant, section: Section) -> Callable[[], None]:
-    """Declare the section's types and tags, and keep them at the plant's moment.
-
-    Returns:
-        What ends it.
+def fill(controller: Controller, plant: Plant, section: Section, view: View) -> None:
+    """Declare the section's types and tags, and keep them at the moment that the device's view shows.
 
     Raises:
         ConfigError: something that a Logix controller cannot have.
@@ -76,12 +74,12 @@ def fill(controller: Controller, plant: Plant, section: Section) -> Callable[[],
                 hint="give it one size, or make it int32",
             )
         tag = controller.tag(entry.name, _type(controller, entry), entry.dims)
-        tag.fill = _filler(plant, section.asset, list(_leaves(tag, entry, section)))
+        tag.fill = _filler(plant, view, section.asset, list(_leaves(tag, entry, section)))
 
-    def moved(moment: object) -> None:
+    def moved(_: Moment) -> None:
         controller.tick += 1
 
-    return plant.listen(moved)
+    view.listen(moved)
 
 
 def _type(controller: Controller, entry: Entry) -> Type:
@@ -118,11 +116,11 @@ def _inside(path: str, kind: Template, offset: int, declared: str, section: Sect
             yield from _inside(name, place.type, at + number * place.type.size, member.type, section)
 
 
-def _filler(plant: Plant, asset: str, leaves: list[Leaf]) -> Callable[[bytearray], None]:
+def _filler(plant: Plant, view: View, asset: str, leaves: list[Leaf]) -> Callable[[bytearray], None]:
     writers = [_writer(leaf, plant.point(asset, leaf.path).number) for leaf in leaves]
 
     def fill_one(data: bytearray) -> None:
-        values = plant.moment.values
+        values = view.moment.values
         for write in writers:
             write(data, values)
 

@@ -1,8 +1,8 @@
 """The plant in a box: one model, every false device of a scene, one process.
 
     start    all devices listen -> the ports file is written (by rename) -> "ready"
-    running  every tick: the plant advances, each device renews its image; every second: status, and a line for each
-             device whose connections changed
+    running  every tick: the plant advances, each device renews its image, faults come and go by the scene's times
+             every second: status, and a line for each device whose clients changed, with what they ask most
     stop     devices close; the status file keeps the last counts
 
 The wall clock is read here and nowhere else in this room but the relay's shell.
@@ -11,19 +11,21 @@ The wall clock is read here and nowhere else in this room but the relay's shell.
 from __future__ import annotations
 
 import asyncio
-import errno
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from protocol.errors import ConfigError
 from simulator import status
-from simulator.control import Breakable, open_control
+from simulator.control import open_control
+from simulator.faults import Faults
 from simulator.plant import Plant
 from simulator.scene import Scene, Section
-from simulator.serving import TRIES, Server
+from simulator.schedule import Schedule
+from simulator.serving import Server
 
 SERVERS = {"modbus": "simulator.modbus", "opcua": "simulator.opcua", "enip": "simulator.enip"}
 """Protocol -> module with `serve`; imported only where a scene has one, for each brings its library along."""
@@ -37,6 +39,12 @@ REPORT_S = 1.0
 QUIET_LOOKS = 10
 """Looks between two lines about a device whose clients only come and go."""
 
+ASKED_LOOKS = 30
+"""Looks between two lines about a device whose clients stay and ask."""
+
+MOST_ASKED = 3
+"""Questions named in a line."""
+
 
 class Room:
     """The running devices of one scene."""
@@ -49,7 +57,9 @@ class Room:
         self._now_ns = now_ns
         self._ticks = 0
         self._late = 0
-        self._shown: dict[str, tuple[tuple[int, int], int]] = {}
+        self._shown: dict[str, _Shown] = {}
+        self._schedule = Schedule(scene.faults)
+        self._began_ns = now_ns()
 
     async def open(self) -> None:
         """Start every device, in the order of the scene.
@@ -58,27 +68,29 @@ class Room:
             ConfigError: a device cannot be started; those that were are closed again.
         """
         self.plant.advance(self._now_ns())
+        sections = self.plant.scene.servers
+        made: dict[str, Server] = {}
         try:
-            for section in self.plant.scene.servers:
-                self.servers[section.asset] = section, await self._served(section)
+            for section in sorted(sections, key=lambda one: "behind" in one.settings):
+                made[section.asset] = await self._served(section, made)
+                self.servers = {one.asset: (one, made[one.asset]) for one in sections if one.asset in made}
+            for fault in self.plant.scene.faults:
+                made[fault.asset].faults.check(fault.what)
         except BaseException:
             await self.close()
             raise
-        self.plant.advance(self._now_ns())
+        self._began_ns = self._now_ns()
+        self.plant.advance(self._began_ns)
 
-    async def _served(self, section: Section) -> Server:
-        """The section's device on its port, or on the next free one above."""
-        serve = import_module(SERVERS[section.protocol]).serve
-        last = section.port + TRIES if section.port else 0
-        for port in range(section.port, last + 1):
-            try:
-                server: Server = await serve(self.plant, section, self._host, port)
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise ConfigError(f"{section.asset}: {self._host}:{port}: {error.strerror}") from error
-            else:
-                return server
-        raise ConfigError(f"{section.asset}: no free port from {section.port} on", hint="give it another port")
+    async def _served(self, section: Section, made: Mapping[str, Any]) -> Server:
+        """The section's device on its port or on the next free one above, or behind another one."""
+        if "behind" in section.settings:
+            behind: Server = made[section.settings["behind"]].attach(self.plant, section)
+            return behind
+        server: Server = await import_module(SERVERS[section.protocol]).serve(
+            self.plant, section, self._host, section.port
+        )
+        return server
 
     async def close(self) -> None:
         """Stop every device."""
@@ -93,14 +105,18 @@ class Room:
                 "port": server.port,
                 "url": f"{SCHEMES[section.protocol]}://{self._host}:{server.port}",
                 "points": len(section.points),
+                **({"unit": server.unit} if hasattr(server, "unit") else {}),
             }
             for asset, (section, server) in self.servers.items()
         }
 
-    def breakable(self) -> dict[str, Breakable]:
-        """The faults of those devices that take any, by asset."""
-        held = {asset: getattr(server, "faults", None) for asset, (_, server) in self.servers.items()}
-        return {asset: faults for asset, faults in held.items() if faults is not None}
+    def breakable(self) -> dict[str, Faults]:
+        """The faults of each device, by asset."""
+        return {asset: server.faults for asset, (_, server) in self.servers.items()}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """What each device counted, by asset."""
+        return {asset: server.counts for asset, (_, server) in self.servers.items()}
 
     def report(self) -> dict[str, Any]:
         """Counts of the model and of each device."""
@@ -111,29 +127,46 @@ class Room:
             "ticks": self._ticks,
             "late_ticks": self._late,
             "assets": {
-                asset: {**place, "counts": self.servers[asset][1].counts} for asset, place in self.places().items()
+                asset: {
+                    **place,
+                    "counts": self.servers[asset][1].counts,
+                    "faults": self.servers[asset][1].faults.texts(),
+                    "asked": dict(_most(self.servers[asset][1].asked.items(), 20)),
+                }
+                for asset, place in self.places().items()
             },
         }
 
     def news(self) -> list[str]:
-        """A line for each device whose clients changed since its last line; comings and goings at most every 10 s."""
+        """A line for each device whose clients changed, and now and then for one whose clients go on asking.
+
+        Who comes and goes is told at most every QUIET_LOOKS, who stays every ASKED_LOOKS.
+        """
         lines = []
         for asset, (_, server) in self.servers.items():
             counts: Mapping[str, int] = server.counts
-            so_far = counts.get("connections", counts.get("clients", 0))
-            seen = counts.get("open", so_far), so_far
-            shown, looks = self._shown.get(asset, ((0, 0), QUIET_LOOKS))
-            self._shown[asset] = shown, looks + 1
-            if seen[0] == shown[0] and (seen == shown or looks < QUIET_LOOKS):
-                continue
-            self._shown[asset] = seen, 0
-            now = f"{seen[0]} connected, " if "open" in counts else ""
-            refused = counts.get("writes_refused", counts.get("refused", 0))
-            lines.append(
-                f"{asset}: {now}{so_far} connections so far, {counts.get('requests', 0)} requests, "
-                f"{refused} writes refused"
+            total = counts.get("connections", counts.get("clients", 0))
+            now = counts.get("open", total), total, counts.get("requests", 0)
+            shown = self._shown.setdefault(asset, _Shown())
+            shown.looks += 1
+            due = (
+                now[0] != shown.seen[0]
+                or (now[1] != shown.seen[1] and shown.looks > QUIET_LOOKS)
+                or (now[2] != shown.seen[2] and shown.looks > ASKED_LOOKS)
             )
+            if due:
+                lines.append(f"{asset}: {_told(server, counts, now[2] - shown.seen[2], shown.asked)}")
+                self._shown[asset] = _Shown(now, 0, dict(server.asked))
         return lines
+
+    def keep_schedule(self, now_s: float) -> None:
+        """Let the scene's faults come and go [s since the start]."""
+        for change in self._schedule.due(now_s):
+            faults = self.servers[change.asset][1].faults
+            if change.begins:
+                faults.add(change.what)
+            else:
+                faults.remove(change.what)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Advance the model tick by tick until `stop`; a tick that was missed is not made up for."""
@@ -142,12 +175,38 @@ class Room:
             now = self._now_ns()
             self._late += now // tick_ns - self.plant.moment.time_ns // tick_ns > 1
             self.plant.advance(now)
+            self.keep_schedule((now - self._began_ns) / 1e9)
             self._ticks += 1
             wait_s = (tick_ns - self._now_ns() % tick_ns) / 1e9
             try:
                 await asyncio.wait_for(stop.wait(), wait_s)
             except TimeoutError:
                 continue
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What was last said of a device."""
+
+    seen: tuple[int, int, int] = (0, 0, 0)
+    """Connected, connections so far, requests."""
+    looks: int = QUIET_LOOKS
+    asked: dict[str, int] = field(default_factory=dict)
+
+
+def _told(server: Server, counts: Mapping[str, int], requests: int, before: Mapping[str, int]) -> str:
+    """Who is there, what they asked since the last line, what was refused so far."""
+    so_far = counts.get("connections", 0)
+    now = f"{counts['open']} connected, " if "open" in counts else ""
+    fresh = {words: count - before.get(words, 0) for words, count in server.asked.items()}
+    most = _most(((words, count) for words, count in fresh.items() if count), MOST_ASKED)
+    what = f" ({', '.join(f'{words} x{count}' for words, count in most)})" if most else ""
+    refused = counts.get("writes_refused", counts.get("refused", 0))
+    return f"{now}{so_far} connections so far, {requests} requests{what}, {refused} writes refused"
+
+
+def _most(asked: Iterable[tuple[str, int]], count: int) -> list[tuple[str, int]]:
+    return sorted(asked, key=lambda one: -one[1])[:count]
 
 
 async def simulate(
@@ -184,7 +243,7 @@ async def simulate(
             moved = "" if place["port"] == _wanted(scene, asset) else f"  (port {_wanted(scene, asset)} was taken)"
             say(f"{asset}: {place['protocol']} {place['url']}, {place['points']} points{moved}")
         if control_port is not None:
-            control, port = await open_control(room.breakable, control_port)
+            control, port = await open_control(room.breakable, control_port, room.counts)
             say(f"control: 127.0.0.1:{port}")
         if ports_file is not None:
             status.write(ports_file, room.places())
@@ -206,7 +265,7 @@ async def simulate(
 
 
 def spoil(room: Room, texts: list[str]) -> None:
-    """Add faults given as `ASSET: TEXT`, the text as `faults.Fault.parse` or `faults.BadNodes.add` takes it.
+    """Add faults given as `ASSET: TEXT`, the text as `faults.Faults.add` takes it.
 
     Raises:
         ConfigError: no such asset or a device that takes none, or no such fault.

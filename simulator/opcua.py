@@ -21,12 +21,13 @@ from asyncua.common.callback import CallbackType
 from asyncua.crypto.permission_rules import User, UserRole
 
 from protocol.errors import ConfigError
-from simulator.faults import BadNodes, SourceClock
+from simulator.faults import Faults
 from simulator.nodes import VARIANTS, Tree, node_id
 from simulator.plant import Moment, Plant, Value
 from simulator.scene import Section
 from simulator.serving import listening
 from simulator.signals import SECOND
+from simulator.troubles import SourceClock, View
 
 RENEW_S = 3600
 """An unchanged value is given a new source time this often [s]; well under the day after which a time is doubted."""
@@ -60,25 +61,27 @@ class OpcUaServer:
     """A listening device (`simulator.serving.Server`)."""
 
     def __init__(self, plant: Plant, section: Section, server: Any, namespace: int, guests: Guests) -> None:
-        self.faults = BadNodes()
-        self.faults.changed = self._ring
-        self._plant = plant
+        self.faults = Faults(plant.seed)
+        self._view = View(plant, section.points, self.faults.troubles)
+        self._view.listen(lambda _: self._ring())
         self._server = server
         self._port = 0
         self._guests = guests
         self._counts: Counter[str] = Counter(requests=0, refused=0, pushed=0)
         self._nodes = [(point, node_id(namespace, point.name), VARIANTS[point.entry.type]) for point in section.points]
         self._sent: dict[int, tuple[Value, int, int, SourceClock]] = {}
-        self._stopped_ns = 0
         self._bell = asyncio.Event()
         self._pushing: asyncio.Task[None] | None = None
-        self._end = plant.listen(lambda _: self._ring())
         server.subscribe_server_callback(CallbackType.PreRead, self._read)
         server.subscribe_server_callback(CallbackType.PreWrite, self._write)
 
     @property
     def port(self) -> int:
         return self._port
+
+    @property
+    def asked(self) -> dict[str, int]:
+        return {}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -88,12 +91,12 @@ class OpcUaServer:
     async def start(self, port: int) -> None:
         """Write the first values and begin to listen."""
         self._port = port
-        await self._push(self._plant.moment)
+        await self._push(self._view.moment)
         await self._server.start()
         self._pushing = asyncio.create_task(self._push_ever())
 
     async def close(self) -> None:
-        self._end()
+        self._view.close()
         if self._pushing is not None:
             self._pushing.cancel()
             await asyncio.gather(self._pushing, return_exceptions=True)
@@ -107,16 +110,14 @@ class OpcUaServer:
         while True:
             await self._bell.wait()
             self._bell.clear()
-            await self._push(self._plant.moment)
+            await self._push(self._view.moment)
 
     async def _push(self, moment: Moment) -> None:
-        clock = self.faults.clock
-        if clock is not SourceClock.STOPPED:
-            self._stopped_ns = moment.time_ns
+        clock = self.faults.troubles.clock
         server_time = moment_of(moment.time_ns)
         for point, node, variant in self._nodes:
             number = point.number
-            value, status = moment.values[number], self.faults.status(point.name, moment.quality[number])
+            value, status = moment.values[number], moment.quality[number]
             time_ns = moment.times_ns[number]
             held = self._sent.get(number)
             same = held is not None and (held[0], held[1], held[3]) == (value, status, clock)
@@ -129,17 +130,10 @@ class OpcUaServer:
                 ua.DataValue(
                     ua.Variant(value, variant),
                     StatusCode=ua.StatusCode(status),
-                    SourceTimestamp=self._source_time(time_ns, clock),
+                    SourceTimestamp=None if clock is SourceClock.MISSING else moment_of(time_ns),
                     ServerTimestamp=server_time,
                 ),
             )
-
-    def _source_time(self, time_ns: int, clock: SourceClock) -> datetime | None:
-        if clock is SourceClock.MISSING:
-            return None
-        if clock is SourceClock.STOPPED:
-            return moment_of(self._stopped_ns)
-        return moment_of(time_ns) + (timedelta(days=3 * 365) if clock is SourceClock.FAR else timedelta(0))
 
     def _read(self, event: Any, _: Any) -> None:
         if event.is_external:

@@ -9,7 +9,8 @@
 
 A value wider than a register lies in consecutive ones. The standard fixes the bytes within a register and says nothing
 of the words within a value, so both orders are settings: with `word_order = "little"` the low word comes first, with
-`byte_order = "little"` each register is turned round as well. No I/O here and no clock.
+`byte_order = "little"` each register is turned round as well. A window (`readout`) is registers that change by being
+read. No I/O here and no clock.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from protocol.errors import ConfigError
 from simulator.plant import Moment, Value
+from simulator.readout import Window
 from simulator.scene import Point
 
 TABLES = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
@@ -100,15 +102,55 @@ class Image:
         self._held: dict[str, bytearray] = {
             name: bytearray(b"0" * SPACE if size == 2000 else 2 * SPACE) for name, size in MOST.items()
         }
-        self._known: dict[str, bytearray] = {name: bytearray(SPACE) for name in MOST}
+        self._owned: dict[str, bytearray] = {name: bytearray(SPACE) for name in MOST}
         self._cells: list[tuple[Point, str, int]] = []
         for point in points:
             self._place(point)
+        self._known = {name: bytearray(owned) for name, owned in self._owned.items()}
         if settings.get("gaps", "refuse") == "zero":
             for known in self._known.values():
                 top = known.rfind(1) + 1
                 known[:top] = b"\1" * top
+        self._base = {name: bytes(known) for name, known in self._known.items()}
+        self._hidden: frozenset[int] = frozenset()
+        self._windows: list[tuple[str, int, Window]] = []
         self._last: dict[int, Value] = {}
+
+    def put_window(self, at: str, window: Window) -> None:
+        """Let registers from `TABLE:NUMBER` on show what a window shows.
+
+        Raises:
+            ConfigError: no registers, or a tag is there.
+        """
+        table, _, text = at.partition(":")
+        if MOST.get(table) != 125 or not text.isdecimal():
+            raise ConfigError(f"window at `{at}`: no registers", hint="write holding or input, then :number")
+        start = int(text)
+        places = slice(start, start + window.registers)
+        if places.stop > SPACE or any(self._owned[table][places]):
+            raise ConfigError(f"window at `{at}`: a tag is there, or it lies past 65535", hint="move it")
+        for known in (self._known, self._owned):
+            known[table][places] = b"\1" * window.registers
+        self._base[table] = bytes(self._known[table])
+        self._windows.append((table, start, window))
+        self._show(table, start, window)
+
+    def restart(self) -> None:
+        """Windows begin anew, as in a device that was switched off and on."""
+        for table, start, window in self._windows:
+            window.restart()
+            self._show(table, start, window)
+
+    def hide(self, numbers: frozenset[int]) -> None:
+        """Let the addresses of these points not be there, and those of all others be there again."""
+        if numbers == self._hidden:
+            return
+        self._hidden = numbers
+        self._known = {name: bytearray(known) for name, known in self._base.items()}
+        for point, table, at in self._cells:
+            if point.number in numbers:
+                size = 1 if MOST[table] == 2000 else width(point.entry.type, point.entry.length)
+                self._known[table][at : at + size] = bytes(size)
 
     def fill(self, moment: Moment) -> None:
         """Write the values that differ from the last moment's. The whole tick becomes visible at once."""
@@ -123,6 +165,9 @@ class Image:
             else:
                 raw = encode(value, point.entry.type, point.entry.length, **self._orders)
                 self._held[table][2 * at : 2 * at + len(raw)] = raw
+        for table, start, window in self._windows:
+            window.fill(moment)
+            self._show(table, start, window)
 
     def read(self, table: str, start: int, count: int) -> bytes:
         """The data of a reply: registers as they are, bits packed from the lowest bit of the first byte up (6.1).
@@ -137,8 +182,16 @@ class Image:
             raise Refusal(ILLEGAL_ADDRESS)
         held = self._held[table]
         if len(held) > SPACE:
-            return bytes(held[2 * start : 2 * end])
+            data = bytes(held[2 * start : 2 * end])
+            for where, at, window in self._windows:
+                if where == table and start < at + window.registers <= end:
+                    window.advance()
+                    self._show(where, at, window)
+            return data
         return int(held[start:end][::-1], 2).to_bytes((count + 7) // 8, "little")
+
+    def _show(self, table: str, start: int, window: Window) -> None:
+        self._held[table][2 * start : 2 * (start + window.registers)] = window.show()
 
     def _place(self, point: Point) -> None:
         where = f"{point.asset}, tag {point.name}, at `{point.at}`"
@@ -152,7 +205,7 @@ class Image:
             raise ConfigError(f"{where}: a {table} holds bools only", hint="take a holding or input register")
         size = 1 if bits else width(kind, point.entry.length)
         at = int(text) + point.element * size
-        if at + size > SPACE or any(self._known[table][at : at + size]):
+        if at + size > SPACE or any(self._owned[table][at : at + size]):
             raise ConfigError(f"{where}: shares {table}:{at} with another tag, or lies past 65535", hint="move it")
-        self._known[table][at : at + size] = b"\1" * size
+        self._owned[table][at : at + size] = b"\1" * size
         self._cells.append((point, table, at))

@@ -48,7 +48,11 @@ def contradictions(scene: Scene) -> Iterator[str]:
     for section in scene.servers:
         yield from _behind(section, scene)
     yield from _trips(scene, known)
-    yield from (f"fault `{one.what}`: no asset `{one.asset}`" for one in scene.faults if one.asset not in assets)
+    for one in scene.faults:
+        if one.asset not in assets:
+            yield f"fault `{one.what}`: no asset `{one.asset}`"
+        if one.every_s is not None and not one.every_s > (one.for_s or 0.0):
+            yield f"fault `{one.what}`: `every` must be longer than `for`"
 
 
 def _entry(point: Point, tick_ms: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ from enip_peer import DRIVE, VALUES, Reader, asking, controller, device, reading
 from protocol.errors import AssetError
 from protocol.sample import Quality, severity
 from simulator.enip import start
-from simulator.logix_objects import Identity
+from simulator.logix_attributes import Identity
 
 CATALOG = {
     "BOOL": "bool",

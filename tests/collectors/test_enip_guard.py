@@ -18,7 +18,8 @@ from collectors.enip.guard import check
 from collectors.guard import WriteRefused
 from simulator.connections import chassis
 from simulator.encapsulation import HEADER, Lists, Session
-from simulator.logix_objects import Identity, Objects
+from simulator.logix_attributes import Identity
+from simulator.logix_objects import Objects
 
 ATTEMPTS: dict[str, Callable[[Any], Any]] = {
     "write": lambda driver: driver.write("One_DINT", 5),

@@ -164,11 +164,13 @@ class Wire:
         assert status == 0
         return reply[16:]
 
-    def forward_open(self, size: int = 4000, *, large: bool = True, transport: int = 0xA3, slot: int = 0) -> bytes:
+    def forward_open(
+        self, size: int = 4000, *, large: bool = True, transport: int = 0xA3, slot: int = 0, serial: int = 77
+    ) -> bytes:
         """Open a connection; the CIP reply."""
         sizes = "II" if large else "HH"
         one = struct.pack("<" + sizes[0], (0x4200 << 16 if large else 0x4200) | size)
-        data = struct.pack("<BBIIHHIB3x", 10, 5, 0, 0x1234, 77, 0x1009, 0xAB, 7)
+        data = struct.pack("<BBIIHHIB3x", 10, 5, 0, 0x1234, serial, 0x1009, 0xAB, 7)
         data += struct.pack("<I", 2_000_000) + one + struct.pack("<I", 2_000_000) + one
         route = bytes((0x01, slot, 0x20, 0x02, 0x24, 0x01))
         data += bytes((transport, len(route) // 2)) + route

@@ -11,9 +11,8 @@ from small_plant import fixed, modbus_device, one_device
 from test_modbus_device import ask, frame, read, request
 
 from protocol.errors import ConfigError
-from protocol.sample import Quality
 from simulator.control import Breakable, open_control
-from simulator.faults import Act, BadNodes, Fault, Faults, SourceClock
+from simulator.faults import Act, Fault, Faults
 from simulator.modbus import ModbusServer
 from simulator.plant import Plant
 
@@ -218,7 +217,7 @@ def test_lines_break_and_heal_a_running_device() -> None:
 
     async def run() -> None:
         async with modbus_device(device()) as server:
-            assets: dict[str, Breakable] = {"device": server.faults, "turbine": BadNodes()}
+            assets: dict[str, Breakable] = {"device": server.faults, "turbine": Faults()}
             control, port = await open_control(lambda: assets, 0)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
@@ -249,23 +248,6 @@ def test_an_unreadable_fault_is_refused(text: str) -> None:
     """A mistyped fault is the operator's mistake, not a device that is well."""
     with pytest.raises(ConfigError):
         Fault.parse(text)
-
-
-def test_bad_nodes_by_pattern() -> None:
-    """The last pattern that fits decides; what none fits keeps the model's own status."""
-    nodes, changes = BadNodes(), []
-    nodes.changed = lambda: changes.append(1)
-    nodes.add("bad Turbine.* bad_sensor_failure")
-    nodes.spoil("Turbine.Speed", Quality.UNCERTAIN)
-    nodes.add("clock far")
-    assert nodes.status("Turbine.Load", 0) == 0x808C0000
-    assert nodes.status("Turbine.Speed", 0) == 0x40000000
-    assert nodes.status("LubeOil.Pressure", 5) == 5
-    nodes.heal("Turbine.*")
-    assert nodes.status("Turbine.Load", 0) == 0
-    assert (nodes.clock, len(changes)) == (SourceClock.FAR, 4)
-    with pytest.raises(ConfigError):
-        nodes.add("bad Turbine.* unwell")
 
 
 def test_frames_are_built_as_the_standard_says() -> None:

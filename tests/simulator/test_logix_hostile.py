@@ -14,7 +14,8 @@ from logix_line import Wire, filled, request, running, symbol
 
 from simulator.connections import Connections, chassis
 from simulator.encapsulation import HEADER, Lists, Session
-from simulator.logix_objects import Identity, Objects
+from simulator.logix_attributes import Identity
+from simulator.logix_objects import Objects
 
 SEEDED = pytest.mark.parametrize("seed", [20_260_401])
 """The seed stands in the name of the test that fails."""

@@ -142,8 +142,16 @@ def test_a_session_holds_a_bounded_number_of_connections(line: Line) -> None:
     """The 33rd Forward Open of a session is refused: out of connections."""
     with Wire(line.port) as wire:
         wire.register()
-        assert [wire.forward_open()[2] for _ in range(32)] == [SUCCESS] * 32
-        assert struct.unpack_from("<H", wire.forward_open(), 4)[0] == 0x0113
+        assert [wire.forward_open(serial=at)[2] for at in range(32)] == [SUCCESS] * 32
+        assert struct.unpack_from("<H", wire.forward_open(serial=32), 4)[0] == 0x0113
+
+
+def test_a_connection_that_is_open_is_not_opened_again(line: Line) -> None:
+    """The same serial, vendor and originator once more: connection in use."""
+    with Wire(line.port) as wire:
+        wire.register()
+        assert wire.forward_open()[2] == SUCCESS
+        assert struct.unpack_from("<H", wire.forward_open(), 4)[0] == 0x0100
 
 
 READ = request(0x4C, symbol("Wave"), b"\x88\x13")

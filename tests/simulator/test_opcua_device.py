@@ -17,11 +17,11 @@ from small_plant import NOW, small
 
 from protocol.sample import Quality
 from simulator import modbus, opcua
-from simulator.faults import SourceClock
 from simulator.nodes import FOLDER, Tree
 from simulator.opcua import OpcUaServer, moment_of
 from simulator.plant import Plant
 from simulator.scene_file import parse
+from simulator.troubles import SourceClock
 
 SEED = 4
 TICK = 100_000_000
@@ -265,7 +265,7 @@ def test_spoiled_nodes_say_so_and_heal(line: Line) -> None:
     """A bad status takes the value away, an uncertain one keeps it; healed, both are as the model says."""
 
     async def test(client: Any, _: int) -> None:
-        name, faults = "Turbine.Bearing2.Temperature", line.server.faults
+        name, faults = "Turbine.Bearing2.Temperature", line.server.faults.troubles
         value = line.plant.moment.values[line.plant.point("turbine-1", name).number]
 
         async def shows(status: int) -> Any:
@@ -289,7 +289,7 @@ def test_a_wrong_clock_shows_in_the_source_times(line: Line) -> None:
     """Missing, stopped and far-off source times, and right ones again."""
 
     async def test(client: Any, _: int) -> None:
-        faults, times = line.server.faults, line.changes("turbine-1", "Turbine.Speed", 7)
+        faults, times = line.server.faults.troubles, line.changes("turbine-1", "Turbine.Speed", 7)
         number = line.plant.point("turbine-1", "Turbine.Speed").number
 
         async def time_at(step: int) -> Any:
