@@ -46,7 +46,9 @@ SHARD_START = struct.pack(">2sBB", MAGIC, WIRE_VERSION, 1)
 """The first four bytes of every SHARD."""
 _INDEX = 30
 _SHARD_FIELDS = struct.Struct(">4xI8sQIBBBB")
-PROBE_HEADER = struct.Struct(">2sBBIHIII")
+PROBE_HEADER = struct.Struct(">2sBBIHIIIIHH")
+PROBE_LEAST = PROBE_HEADER.size + TAG_BYTES
+"""Bytes of the smallest PROBE."""
 
 
 class Kind(IntEnum):
@@ -89,6 +91,12 @@ class Probe:
     index: int
     of: int
     """Frames in the step."""
+    burst: int
+    """Bytes that are sent back to back, headers counted [bytes]."""
+    first: int
+    """First step of the same test."""
+    last: int
+    """Last step of the same test."""
 
 
 def width_for(mtu: int) -> int:
@@ -230,17 +238,26 @@ class ProbeTag:
     10   4   rate    [kb/s]
     14   4   index   from 0
     18   4   of      frames in the step
-    22   ..  filler  zeros
+    22   4   burst   sent back to back [bytes]
+    26   2   first   first step of this test
+    28   2   last    last step of this test
+    30   ..  filler  zeros
      ..  16  tag     AES-256-GCM as in SHARD; nonce = step, rate, index, two zero bytes
+
+    A step's number is never used twice in a session, so no nonce serves two contents.
     """
 
     def __init__(self, link_key: bytes, session: int) -> None:
         self.session = session
         self._aead = AESGCM(derive(link_key, "probe", struct.pack(">I", session)))
 
-    def frame(self, step: int, rate: int, index: int, of: int, length: int) -> bytes:
-        """A PROBE of `length` bytes in all."""
-        head = PROBE_HEADER.pack(MAGIC, WIRE_VERSION, Kind.PROBE, self.session, step, rate, index, of)
+    def frame(
+        self, step: int, rate: int, index: int, of: int, length: int, *, burst: int = 0, first: int = 0, last: int = 0
+    ) -> bytes:
+        """A PROBE of `length` bytes in all, at least `PROBE_LEAST`; the other arguments are the fields of `Probe`."""
+        head = PROBE_HEADER.pack(
+            MAGIC, WIRE_VERSION, Kind.PROBE, self.session, step, rate, index, of, burst, first, last
+        )
         bare = head + bytes(max(0, length - len(head) - TAG_BYTES))
         return bare + self._aead.encrypt(_probe_nonce(step, rate, index), b"", bare)
 
@@ -250,16 +267,16 @@ class ProbeTag:
         Raises:
             FrameError: SHORT or TAG.
         """
-        if len(datagram) < PROBE_HEADER.size + TAG_BYTES:
+        if len(datagram) < PROBE_LEAST:
             raise FrameError(Reason.SHORT, size=len(datagram))
-        _, _, _, session, step, rate, index, of = PROBE_HEADER.unpack_from(datagram)
+        _, _, _, session, step, rate, index, *rest = PROBE_HEADER.unpack_from(datagram)
         try:
             self._aead.decrypt(
                 _probe_nonce(step, rate, index), bytes(datagram[-TAG_BYTES:]), bytes(datagram[:-TAG_BYTES])
             )
         except InvalidTag:
             raise FrameError(Reason.TAG, size=len(datagram)) from None
-        return Probe(session, step, rate, index, of)
+        return Probe(session, step, rate, index, *rest)
 
 
 def _probe_nonce(step: int, rate: int, index: int) -> bytes:

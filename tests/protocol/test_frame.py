@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from protocol import announce, frame, keys
 from protocol.beat import Beat, BeatTag, StreamTotals
 from protocol.errors import FrameError, Reason
-from protocol.frame import Kind, ProbeTag, Shard, ShardTag
+from protocol.frame import PROBE_LEAST, Kind, Probe, ProbeTag, Shard, ShardTag
 
 STREAM = bytes(range(8))
 TAG = ShardTag(b"l" * 32, 0x01020304, STREAM)
@@ -177,9 +177,10 @@ def test_eight_streams_fit_the_smallest_mtu() -> None:
 def test_a_probe_is_counted_by_step_and_index() -> None:
     """What was packed is read; a changed one is refused."""
     tag = ProbeTag(b"l" * 32, 9)
-    one = tag.frame(3, 20_000, 17, 400, 1472)
+    one = tag.frame(3, 20_000, 17, 400, 1472, burst=2500, first=2, last=9)
     assert len(one) == 1472
-    read = tag.read(one)
-    assert (read.step, read.rate, read.index, read.of) == (3, 20_000, 17, 400)
-    with pytest.raises(FrameError):
-        tag.read(one[:30] + b"\x01" + one[31:])
+    assert tag.read(one) == Probe(9, 3, 20_000, 17, 400, 2500, 2, 9)
+    for at in range(8, len(one)):
+        with pytest.raises(FrameError):
+            tag.read(one[:at] + bytes([one[at] ^ 1]) + one[at + 1 :])
+    assert len(tag.frame(3, 20_000, 18, 400, 0)) == PROBE_LEAST

@@ -60,7 +60,7 @@ def _beat(given: dict[str, Any]) -> Outcome:
 def _probe(given: dict[str, Any]) -> Outcome:
     data = _hex(given, "frame")
     probe = ProbeTag(_hex(given, "link_key"), given["session"]).read(data)
-    return [probe.step, probe.rate, probe.index, probe.of], data
+    return [probe.step, probe.rate, probe.index, probe.of, probe.burst, probe.first, probe.last], data
 
 
 def _link(given: dict[str, Any]) -> Outcome:

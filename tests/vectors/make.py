@@ -98,8 +98,10 @@ def _frames() -> None:
     write("beat", "beat", {**base, "frame": beat.hex()}, told, beat)
     write("beat_tag_forged", "beat", {**base, "frame": (beat[:-1] + b"\0").hex()}, "tag")
     write("beat_total_changed", "beat", {**base, "frame": (beat[:40] + b"\xee" + beat[41:]).hex()}, "tag")
-    probe = ProbeTag(LINK_KEY, SESSION).frame(2, 20_000, 3, 400, 80)
-    write("probe", "probe", {**base, "frame": probe.hex()}, [2, 20_000, 3, 400], probe)
+    probe = ProbeTag(LINK_KEY, SESSION).frame(2, 20_000, 3, 400, 80, burst=2500, first=1, last=6)
+    write("probe", "probe", {**base, "frame": probe.hex()}, [2, 20_000, 3, 400, 2500, 1, 6], probe)
+    write("probe_burst_changed", "probe", {**base, "frame": (probe[:24] + b"\x05" + probe[25:]).hex()}, "tag")
+    write("probe_cut_short", "probe", {**base, "frame": probe[:45].hex()}, "short")
     write("probe_step_changed", "probe", {**base, "frame": (probe[:9] + b"\x05" + probe[10:]).hex()}, "tag")
 
 
