@@ -49,7 +49,7 @@ def _wire(*, tags: int, per_second: int, seconds: float) -> tuple[int, int]:
                 samples += len(part)
             size += plant.step()
         if per_second:
-            size += plant.repeats() - 0
+            size += plant.repeats()
         return size, samples
 
 
@@ -108,14 +108,10 @@ class _Plant:
         return size
 
     def repeats(self) -> int:
-        """What both repeats of everything so far weigh: time runs on, and an idle link's own share is taken off."""
+        """What both repeats of everything so far weigh, with all that a link says beside the samples meanwhile."""
         before = self.emitter.repeats.deadline()
         size = ticks = 0
         while self.emitter.repeats.deadline() is not None and before is not None and ticks < 20_000:
             size += self.step(0.05)
             ticks += 1
-        return size - round(_IDLE_GUESS * ticks * 0.05)
-
-
-_IDLE_GUESS = 0.0
-"""Nothing is taken off: what a link says beside the samples belongs to their price."""
+        return size
