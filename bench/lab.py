@@ -23,8 +23,12 @@ class Lab:
     high: tuple[str, ...]
     """Words before a command on the sending side."""
     low: tuple[str, ...]
+    source: str
+    """The sender's address."""
     address: str
     """The receiver's."""
+    interfaces: tuple[str, str] | None
+    """Names at the sender and at the receiver; None: the loopback."""
 
     def drop(self, share: float) -> None:
         """Drop this share of the datagrams from now on, at random.
@@ -38,7 +42,7 @@ class Lab:
         if share:
             rules += (
                 "table inet loss {\n chain in {\n  type filter hook input priority 0;\n"
-                f"  udp dport 5005 numgen random mod 1000 < {round(share * 1000)} drop\n }}\n}}\n"
+                f"  meta l4proto udp numgen random mod 1000 < {round(share * 1000)} drop\n }}\n}}\n"
             )
         done = subprocess.run([*self.low, "nft", "-f", "-"], input=rules, text=True, capture_output=True, check=False)
         if done.returncode:
@@ -55,20 +59,29 @@ def lab() -> Iterator[Lab]:
         ["ip", "netns", "add", names[1]],
         [*high, "ip", "link", "add", "link0", "type", "veth", "peer", "name", "link1"],
         [*high, "ip", "link", "set", "link1", "netns", names[1]],
-        [*high, "ip", "addr", "add", "10.77.0.1/24", "dev", "link0"],
-        [*low, "ip", "addr", "add", "10.77.0.2/24", "dev", "link1"],
+        [*high, "ip", "addr", "add", "10.77.0.1/24", "brd", "+", "dev", "link0"],
+        [*low, "ip", "addr", "add", "10.77.0.2/24", "brd", "+", "dev", "link1"],
         [*high, "ip", "link", "set", "lo", "up"],
         [*low, "ip", "link", "set", "lo", "up"],
         [*high, "ip", "link", "set", "link0", "up"],
         [*low, "ip", "link", "set", "link1", "up"],
+        [*high, "ip", "route", "add", "224.0.0.0/4", "dev", "link0"],
+        [*low, "ip", "route", "add", "224.0.0.0/4", "dev", "link1"],
         [*high, "ethtool", "-K", "link0", "tx-udp-segmentation", "off"],
     ]
     made = all(_quiet(step) for step in steps)
     try:
         if made:
-            yield Lab(kind="veth", high=tuple(high), low=tuple(low), address="10.77.0.2")
+            yield Lab(
+                kind="veth",
+                high=tuple(high),
+                low=tuple(low),
+                source="10.77.0.1",
+                address="10.77.0.2",
+                interfaces=("link0", "link1"),
+            )
         else:
-            yield Lab(kind="loopback", high=(), low=(), address="127.0.0.1")
+            yield Lab(kind="loopback", high=(), low=(), source="127.0.0.1", address="127.0.0.1", interfaces=None)
     finally:
         for name in names:
             _quiet(["ip", "netns", "del", name])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.lab import Lab, lab
+from bench.peers import Peers
 from bench.quiet import bytes_per_sample, idle_kbit
 from bench.report import Row
 from protocol import keys
@@ -24,8 +25,8 @@ NEED, SPARE, WIDTH = 64, 8, 1424
 BLOCKS, PACED_BLOCKS = 6000, 4000
 """Blocks a run: 547 MB unpaced, 365 MB paced."""
 PACED = 900.0
-LOSSY = 300.0
-"""Wire rate of the lossy rows [Mb/s]."""
+LOSSY, LOSSY_BLOCKS = 300.0, 2000
+"""Wire rate of the lossy rows [Mb/s], and blocks a run: 182 MB."""
 SAMPLES = 12_000_000
 
 
@@ -37,7 +38,7 @@ def measure(runs: int) -> list[Row]:
         keys.new("low", folder / "low")
         bench = _Bench(link, folder)
         few = min(runs, 5)
-        rows = [*_unpaced(bench, few), _paced(bench, few), *_lossy(bench, few), *_peers()]
+        rows = [*_unpaced(bench, few), _paced(bench, few), *_lossy(bench, few)]
         rows += [*_samples(bench, few), *_delays(bench)]
     return [*rows, *_quiet()]
 
@@ -110,32 +111,33 @@ def _paced(bench: _Bench, runs: int) -> Row:
 
 
 def _lossy(bench: _Bench, runs: int) -> Iterator[Row]:
+    peers = Peers(bench.link, bench.folder, LOSSY)
     for percent in (1, 5):
         spare = spares_for(NEED, percent / 100)
-        found: list[dict[str, Any]] = []
         note = f"{LOSSY:g} Mb/s on the wire, {NEED}+{spare}; lost: worst of {runs} runs"
+        found: list[dict[str, Any]] = []
+        beside: tuple[float, ...] = ()
         try:
             bench.link.drop(percent / 100)
-            found += [
-                bench.pair("bulk", need=NEED, spare=spare, blocks=2000, rate=LOSSY, journal="") for _ in range(runs)
-            ]
+            given = {"need": NEED, "spare": spare, "blocks": LOSSY_BLOCKS, "rate": LOSSY, "journal": ""}
+            found += [bench.pair("bulk", **given) for _ in range(runs)]
+            beside, said = peers.pydiode(runs)
+            note += f"; baseline: {said}"
+            other = peers.udpcast(percent, runs)
             bench.link.drop(0)
         except OSError as error:
             note = str(error)
+            other = Row(row=f"link.udpcast.loss{percent}", unit="Mb/s", note=note)
         yield Row(
             row=f"link.loss{percent}",
             unit="Mb/s of data",
             runs=tuple(one["mbit"] for one in found),
+            baseline=sorted(beside)[len(beside) // 2] if beside else None,
             lost=max((one["lost"] for one in found), default=None),
             note=note,
         )
         yield Row(row=f"link.spares{percent}", unit="spare / data shards", runs=(spare / NEED,), note="of full blocks")
-
-
-def _peers() -> Iterator[Row]:
-    for row in ("link.udpcast.loss1", "link.udpcast.loss5"):
-        yield Row(row=row, unit="Mb/s", note="udpcast is not installed here" if not shutil.which("udp-sender") else
-                  "not driven by this bench yet")  # fmt: skip
+        yield other
 
 
 def _samples(bench: _Bench, runs: int) -> Iterator[Row]:
