@@ -30,13 +30,21 @@ Keep = Annotated[Path | None, typer.Option(help="Keep the findings in this folde
 Every = Annotated[bool, typer.Option("--all", help="Show the evidence of what passed too.")]
 
 
-def finish(found: Findings, *, as_json: bool, keep: Path | None = None, every: bool = False) -> None:
-    """Print a run, keep it where asked, and end with its exit code: every command of the group does so."""
-    from audit import keeping, show
+def finish(
+    found: Findings, *, as_json: bool, keep: Path | None = None, every: bool = False, send: Path | None = None
+) -> None:
+    """Print a run, keep it where asked, and end with its exit code: every command of the group does so.
+
+    Args:
+        send: `sender.toml`, where the kept document is to travel with the data.
+    """
+    from audit import carried, keeping, show
 
     if keep is not None:
         path = keeping.keep(found, keep)
         typer.echo(f"kept {path}", err=True)
+        if send is not None:
+            typer.echo(f"left for poll: {carried.leave(path, send)}", err=True)
     typer.echo(found.text() if as_json else show.findings_text(found, every=every), nl=not as_json)
     raise typer.Exit(found.exit_code)
 
@@ -91,6 +99,13 @@ def live(
     ] = None,
     by: Annotated[str, typer.Option(help="Who attests the appliance's frames.")] = "",
     keep: Keep = None,
+    send: Annotated[
+        bool | None,
+        typer.Option(
+            "--send/--no-send",
+            help="High: let the kept findings travel with the data. Done where --keep and --config are given.",
+        ),
+    ] = None,
     every: Every = False,
     as_json: AsJson = False,
 ) -> None:
@@ -111,8 +126,27 @@ def live(
         appliance=read_mac(appliance) if appliance else None,
         by=by,
     )
+    if send and (side != "high" or keep is None or config is None):
+        raise ConfigError("--send needs --keep and --config", hint="and only the high side's findings travel")
+    travels = config if side == "high" and keep is not None and send is not False else None
     question = lives.Question(subject=subject, namespace=netns, pid=pid, config=config)
-    finish(lives.run(question, wall=time.time_ns), as_json=as_json, keep=keep, every=every)
+    finish(lives.run(question, wall=time.time_ns), as_json=as_json, keep=keep, every=every, send=travels)
+
+
+@audits.command()
+def collect(
+    config: Annotated[Path, typer.Argument(help="receiver.toml, on the low side.")],
+    keep: Annotated[Path, typer.Option(help="Keep what came in this folder, beside this side's own findings.")],
+) -> None:
+    """Low side: take the high side's findings out of the journal, where they came with the data."""
+    from audit import carried
+
+    done = carried.collect(config, keep)
+    for path in done.new:
+        typer.echo(f"kept {path}")
+    typer.echo(f"{len(done.new)} new, {done.known} known, {done.arrived.incomplete} incomplete", err=True)
+    for reason, count in done.arrived.unopened.items():
+        typer.echo(f"{count} FILE blocks could not be read: {reason}", err=True)
 
 
 @audits.command()

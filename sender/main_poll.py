@@ -18,6 +18,7 @@ from protocol.errors import ConfigError, StoreError
 from protocol.statusfile import PERIOD, write_status
 from sender.config import SenderConfig
 from sender.linkfile import geometry
+from sender.outbox import Outbox
 from sender.pack import Packer
 from sender.poll import Poller
 from sender.spool import Spool
@@ -73,6 +74,12 @@ class _Process:
             monotonic=time.monotonic,
             random=random.Random(os.urandom(8)),
         )
+        self._outbox = Outbox(
+            config.state,
+            send=packer.file,
+            say=lambda what, text: packer.state("", time.time_ns(), what, text),
+            settle=self._settle,
+        )
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -106,9 +113,15 @@ class _Process:
                 self._packer.state("", time.time_ns(), "note", note)
             if now >= said + PERIOD:
                 said = now
+                self._outbox.look(time.time_ns())
                 self._say()
             due = min(self._packer.deadline(), self._spool.deadline(now), said + PERIOD)
             await asyncio.sleep(min(max(due - time.monotonic(), 0.001), LOOK))
+
+    def _settle(self) -> bool:
+        """Bring what was packed onto the disk."""
+        self._spool.flush(time.monotonic())
+        return not self._spool.store.waiting_bytes
 
     def _say(self) -> None:
         told: dict[str, Any] = {

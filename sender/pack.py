@@ -167,6 +167,11 @@ class Packer:
         }
         self._sealed(block.Kind.EVENT, body)
 
+    def file(self, part: Mapping[str, Any]) -> None:
+        """One part of a file, as `protocol.parts.cut` makes it."""
+        self.close()
+        self._sealed(block.Kind.FILE, part)
+
     def close(self) -> None:
         """Close the open batch, if there is one."""
         gathered, self._open = self._open, _Open()

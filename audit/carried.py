@@ -1,0 +1,182 @@
+"""The high side's findings on their way: left for `poll` to send with the data, found again in the low side's journal.
+
+    leave     high: a kept findings document is put into `state/outbox`; poll makes FILE blocks of it
+    arrived   low: FILE blocks of the journal (or of a copy of it) are opened with the low side's `open.key`
+    collect   low: those that are findings documents are kept, byte for byte as they were sent
+
+There is no other way for them: a report of both sides is made on the low side, from what came with the data. Each was
+sealed under an EPOCH that the high side signed. What is not there is not said to be well: DAY-1 lists the day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audit.check import read_findings
+from protocol import seal
+from protocol.block import Kind, read_header
+from protocol.errors import ConfigError, FrameError, Reason
+from protocol.keys import PrivateKey, PublicKey, load, load_public
+from protocol.parts import OUTBOX, Parts, Whole
+from protocol.record import Record
+from protocol.seal import Seal
+from protocol.segments import kept_streams, read_kept, scan_kinds, segment_numbers, segment_path
+
+
+@dataclass(slots=True, kw_only=True)
+class Arrived:
+    """What FILE blocks of a journal held."""
+
+    files: list[Whole] = field(default_factory=list)
+    unopened: Counter[str] = field(default_factory=Counter)
+    """FILE blocks that could not be read, by reason."""
+    incomplete: int = 0
+    """Files of which parts are missing: healed by the link's repeats, or by `replay`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What `collect` did."""
+
+    new: tuple[Path, ...]
+    known: int
+    """Findings that the folder held already."""
+    others: int
+    """Files that are no findings documents; they are left where they are."""
+    arrived: Arrived
+
+
+def leave(document: Path, config: Path) -> Path:
+    """High: put a findings document where `poll` takes it up. Returns the place.
+
+    Args:
+        document: The kept file.
+        config: `sender.toml`.
+
+    Raises:
+        ConfigError: there is no outbox, or it cannot be written.
+    """
+    folder = config.absolute().parent / "state" / OUTBOX
+    beside = folder / f".{document.name}"
+    try:
+        beside.write_bytes(document.read_bytes())
+        beside.chmod(0o644)  # poll runs under another user; the folder above says who may come this far
+        return beside.rename(folder / document.name)
+    except FileNotFoundError:
+        hint = "`poll` makes it at its start: has it run with this configuration?"
+        raise ConfigError(f"there is no {folder}", hint=hint) from None
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}", hint="run it as root or as poll's user") from None
+
+
+def collect(config: Path, folder: Path) -> Collected:
+    """Low: keep what came of the high side's findings.
+
+    Args:
+        config: `receiver.toml`.
+        folder: Where this side's own findings are kept too; made if missing.
+
+    Raises:
+        ConfigError: a configuration, key or journal that cannot be read, a folder that cannot be written.
+    """
+    journal, own, signers = _read(config)
+    found = arrived(journal, own, signers)
+    new, known, others = [], 0, 0
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = {hashlib.sha256(path.read_bytes()).digest() for path in folder.glob("*.json")}
+        for one in found.files:
+            if not _is_findings(one):
+                others += 1
+            elif one.sha256 in held:
+                known += 1
+            else:
+                new.append(_write(folder, one))
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}", hint="choose another folder for --keep") from None
+    return Collected(new=tuple(new), known=known, others=others, arrived=found)
+
+
+def arrived(journal: Path, own: PrivateKey, signers: Mapping[bytes, PublicKey]) -> Arrived:
+    """All files that a journal holds whole.
+
+    Args:
+        journal: The journal's folder, or a copy.
+        own: The low side's `open` key, or a recovery key.
+        signers: The senders' `sign` keys, by id.
+    """
+    out, parts = Arrived(), Parts()
+    seals = {stream: _seals(journal, stream, own, signers) for stream in kept_streams(journal)}
+    for number in segment_numbers(journal):
+        for one in scan_kinds(segment_path(journal, number), (Kind.FILE,)):
+            try:
+                whole = parts.add(_opened(one, seals.get(one.stream, {})))
+            except FrameError as error:
+                out.unopened[error.reason.value] += 1
+                continue
+            if whole is not None:
+                out.files.append(whole)
+    out.incomplete = parts.waiting
+    return out
+
+
+def _seals(journal: Path, stream: bytes, own: PrivateKey, signers: Mapping[bytes, PublicKey]) -> dict[int, Seal]:
+    """A stream's data keys by epoch; an EPOCH that does not verify or open gives none."""
+    out = {}
+    for one in read_kept(journal, stream, (Kind.EPOCH,)):
+        try:
+            epoch, key = seal.open_epoch(seal.verify(one.block, signers), stream, own)
+        except FrameError:
+            continue
+        out[epoch] = Seal(key, stream, epoch)
+    return out
+
+
+def _opened(one: Record, seals: Mapping[int, Seal]) -> dict[str, object]:
+    header = read_header(one.block)
+    if (header.stream, header.number) != (one.stream, one.number):
+        raise FrameError(Reason.BODY, size=len(one.block))
+    if header.epoch not in seals:
+        raise FrameError(Reason.KEY, size=len(one.block))
+    return seals[header.epoch].open(one.block)
+
+
+def _is_findings(one: Whole) -> bool:
+    try:
+        read_findings(one.data.decode(), one.name)
+    except (ConfigError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _write(folder: Path, one: Whole) -> Path:
+    """Under its own name, which is not believed: only its last part, and never over another file."""
+    stem = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in Path(one.name).stem)[:150]
+    path = folder / f"{stem.lstrip('.') or 'findings'}.json"
+    if path.exists():
+        path = folder / f"{path.stem}_{one.sha256.hex()[:12]}.json"
+    path.write_bytes(one.data)
+    return path
+
+
+def _read(config: Path) -> tuple[Path, PrivateKey, dict[bytes, PublicKey]]:
+    """The journal's folder, the `open` key, the senders' `sign` keys."""
+    try:
+        told = tomllib.loads(config.read_text())["keys"]
+        own, senders = str(told["own"]), [str(one) for one in told["senders"]]
+    except OSError as error:
+        raise ConfigError(f"{config} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ConfigError(f"{config}: [keys] own and senders cannot be read: {error}") from None
+    folder = config.absolute().parent
+    publics = [key for one in senders for key in load_public(folder / one)]
+    signers = {key.id: key for key in publics if key.kind == "sign"}
+    journal = folder / "state" / "journal"
+    if not journal.is_dir():
+        raise ConfigError(f"there is no {journal}", hint="give the receiver.toml of a low side that has run")
+    return journal, load(folder / own, "open"), signers
