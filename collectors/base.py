@@ -250,6 +250,10 @@ class Collector(ABC):
         """What the device says of its points, by point number; filled by `open`."""
         return {}
 
+    def relearned(self) -> bool:
+        """Whether `facts` says more or other than at `open`, or at the last call; asked for after each read."""
+        return False
+
     def identity(self) -> Identity:
         """What the device says of itself; filled by `open`."""
         return Identity()

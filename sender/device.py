@@ -195,6 +195,8 @@ class DeviceLoop:
             self._fall(rows)
             self._hand.rows(slot.scan, self._bad(self._points[slot.scan], self._trouble))
             return False
+        if not isinstance(got, Trouble) and got[3] is not None:
+            self._hand.described(got[3], self._identity)
         self._rise()
         self._hand.rows(slot.scan, rows)
         if not isinstance(got, Trouble):
@@ -320,10 +322,13 @@ class DeviceLoop:
             self._hand.said("refused", f"{said} refused, the last: {line[:TEXT]}")
 
 
-async def _all_of(collector: Collector, scan: Scan) -> tuple[Columns, Sequence[Event], Sequence[str]]:
-    """One read, and what came with it."""
+async def _all_of(
+    collector: Collector, scan: Scan
+) -> tuple[Columns, Sequence[Event], Sequence[str], Mapping[int, Facts] | None]:
+    """One read, and what came with it; facts where they are other than before."""
     rows = await collector.read(scan)
-    return rows, tuple(collector.events()), tuple(collector.remarks())
+    facts = collector.facts() if collector.relearned() else None
+    return rows, tuple(collector.events()), tuple(collector.remarks()), facts
 
 
 async def _wait(task: asyncio.Task[Any] | None, limit: float) -> None:

@@ -1,21 +1,31 @@
-"""Reads one OPC UA server: a connection, and the scans on it (`watched`), each by subscription or by polling.
+"""Reads one OPC UA server, or the better one of several: a connection, and the scans on it (`watched`).
 
 A lost connection, and silence, are the whole device's (`AssetError`); the poller closes and opens again, and then
-everything is learned anew: namespaces, node ids, types, limits. A server may have been changed meanwhile.
+everything is learned anew: namespaces, node ids, types, limits. A server may have been changed meanwhile. What had come
+and was not read yet is kept and handed out first; what was learned of nodes and alarms is kept too (`memory`).
+
+Of several servers (`urls`) one is used at a time; which one, and when it changes, is `redundancy`'s.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
+from collectors.base import Collector, Device, Draft, Event, Facts, Identity, Request, Scan
 from collectors.guard import Guard
 from collectors.opcua import config as configuration
+from collectors.opcua.address import BranchAddress, parse
+from collectors.opcua.conditions import Conditions
+from collectors.opcua.config import LEVEL_S
 from collectors.opcua.discover import draft
+from collectors.opcua.memory import Memory
+from collectors.opcua.redundancy import Choice, rank
+from collectors.opcua.servicelog import ServiceLog
 from collectors.opcua.session import Session
 from collectors.opcua.watched import Watched
 from protocol.errors import AssetError
-from protocol.sample import Columns, Quality
+from protocol.sample import Columns, Quality, concat
 
 
 class OpcUaCollector(Collector):
@@ -23,6 +33,7 @@ class OpcUaCollector(Collector):
 
     protocol = "opcua"
     subscribes = True
+    offers = frozenset(("never_read", "urls", "most", "range"))
 
     def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
         super().__init__(device, clock=clock, refused=refused)
@@ -32,6 +43,14 @@ class OpcUaCollector(Collector):
         self._identity = Identity()
         self._facts: dict[int, Facts] = {}
         self._watches: dict[int, Watched] = {}
+        self._left: dict[int, Columns] = {}
+        """By scan, what had come before the connection was lost."""
+        self._conditions: Conditions | None = None
+        self._memory = Memory()
+        self._choice = Choice(len(self.config.urls))
+        self._level_at = 0.0
+        keeps = self.config.security.encrypted and device.folder is not None
+        self._services = ServiceLog(device.folder, device.name) if keeps and device.folder else None
 
     @classmethod
     def check(cls, device: Device) -> list[str]:
@@ -45,37 +64,156 @@ class OpcUaCollector(Collector):
     def notifies(cls, device: Device) -> bool:
         return device.settings.get("mode") != "poll"
 
+    @classmethod
+    def spreads(cls, at: str) -> bool:
+        return isinstance(parse(at), BranchAddress)
+
     async def open(self) -> None:
         await self.close()
-        self._session = session = Session(self.config, self.device, self.guard)
-        try:
-            await session.open()
-            self._identity = session.identity
-            for scan, watch in zip(self.device.scans, self.config.watches, strict=True):
-                watched = Watched(session, watch, self.clock, self._facts, subscribe=self.config.subscribe)
-                await watched.begin()
-                self._watches[_key(scan)] = watched
-        except BaseException:
-            await self.close()
-            raise
+        await self._use(*await self._connect())
 
     async def read(self, scan: Scan) -> Columns:
-        self._connected()
-        return await self._watches[_key(scan)].read()
+        try:
+            await self._compare(self._connected())
+            if self._conditions is not None:
+                self._conditions.check()
+                await self._conditions.mend()
+            rows = await self._watches[_key(scan)].read()
+        except AssetError:
+            self._choice.lost()
+            left = self._left.pop(_key(scan), None)
+            if left is None:
+                raise
+            return left  # the trouble comes again with the next read
+        left = self._left.pop(_key(scan), None)
+        return rows if left is None else concat([left, rows])
 
     async def close(self) -> None:
         session, self._session = self._session, None
+        self._conditions = None
+        for key, watched in self._watches.items():
+            rest = watched.rest()
+            if len(rest):
+                self._left[key] = concat([self._left[key], rest]) if key in self._left else rest
+        self._watches = {}
         if session is not None:
             await session.close()
+        if self._services is not None:
+            self._services.flush()
+
+    def events(self) -> Sequence[Event]:
+        return self._memory.take_events()
+
+    def remarks(self) -> Sequence[str]:
+        told = self._services.remark(self.clock()) if self._services is not None else ""
+        return [*self._memory.take_remarks(), *([told] if told else [])]
+
+    def relearned(self) -> bool:
+        again = False
+        for watched in self._watches.values():
+            again, watched.relearned = again or watched.relearned, False
+        return again
 
     async def discover(self, ranges: Sequence[str] = ()) -> Draft:
-        return await draft(self._connected())
+        return await draft(self._connected(), self.config, ranges)
 
     def facts(self) -> Mapping[int, Facts]:
         return self._facts
 
     def identity(self) -> Identity:
         return self._identity
+
+    async def _connect(self) -> tuple[int, Session, int | None]:
+        """The first healthy server, else the best of those that answer: its place, connection and ServiceLevel."""
+        best: tuple[int, Session, int | None] | None = None
+        troubles: list[AssetError] = []
+        try:
+            for index in self._choice.order():
+                try:
+                    session, level = await self._reach(index)
+                except AssetError as error:
+                    troubles.append(error)
+                    continue
+                if best is None or rank(level) > rank(best[2]):
+                    best, beaten = (index, session, level), best
+                else:
+                    beaten = index, session, level
+                if beaten is not None:
+                    await beaten[1].close()
+                if rank(level) == rank(255):
+                    break
+        except BaseException:
+            if best is not None:
+                await best[1].close()
+            raise
+        if best is None:
+            self._choice.lost()
+            if len(troubles) == 1:
+                raise troubles[0]
+            text = "; ".join(f"{url}: {error}" for url, error in zip(self.config.urls, troubles, strict=False))
+            raise AssetError(f"{self.device.name}: none of its servers: {text}", quality=troubles[0].quality)
+        return best
+
+    async def _reach(self, index: int) -> tuple[Session, int | None]:
+        """A connection to one of the servers, and its ServiceLevel where there are several."""
+        url = self.config.urls[index]
+        note = None if self._services is None else self._note
+        session = Session(url, self.config, self.device, self.guard, self.budget, note)
+        try:
+            await session.open()
+            return session, await session.level() if len(self.config.urls) > 1 else None
+        except BaseException:
+            await session.close()
+            raise
+
+    async def _use(self, index: int, session: Session, level: int | None) -> None:
+        """Read from that server from now on."""
+        other = index != self._choice.used
+        self._session = session
+        now = asyncio.get_running_loop().time()
+        self._choice.opened(index, level, now)
+        self._level_at = now + LEVEL_S
+        if other:
+            self._memory.remark(f"{session.url} is read now" + (f", ServiceLevel {level}" if level is not None else ""))
+        try:
+            self._identity = session.identity
+            for scan, watch in zip(self.device.scans, self.config.watches, strict=True):
+                watched = Watched(session, self.config, watch, self.clock, self._facts, self._memory)
+                await watched.begin()
+                self._watches[_key(scan)] = watched
+            if self.config.events != "none":
+                self._conditions = Conditions(session, self.config, self.clock, self._memory)
+                await self._conditions.begin()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _compare(self, session: Session) -> None:
+        """Ask the server how well it can serve; where it says badly for long, look at the others, and change over."""
+        now = asyncio.get_running_loop().time()
+        if len(self.config.urls) == 1 or now < self._level_at:
+            return
+        self._level_at = now + LEVEL_S
+        level = await session.level()
+        self._choice.level(level, now)
+        if self.config.gentle or not self._choice.looks(now):
+            return
+        for index in range(len(self.config.urls)):
+            if index == self._choice.used:
+                continue
+            try:
+                other, theirs = await self._reach(index)
+            except AssetError:
+                continue
+            if rank(theirs) > rank(level):
+                await self.close()
+                await self._use(index, other, theirs)
+                return
+            await other.close()
+
+    def _note(self, service: str) -> None:
+        assert self._services is not None
+        self._services.note(service, self.clock())
 
     def _connected(self) -> Session:
         if self._session is None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 
 from collectors.base import Device, Point, Request, Scan
-from collectors.opcua.address import Address, NodeAddress, parse
+from collectors.opcua import security
+from collectors.opcua.address import Address, BranchAddress, Fences, NodeAddress, PathAddress, fences, parse
+from collectors.opcua.security import Security
 from collectors.settings import POLLERS_KEYS, Keys, address, refuse
 from protocol.catalog import TYPES
-
-POLICIES = ("None", "Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
-"""Security policies that are not deprecated (OPC 10000-7, 6.6), and None."""
 
 CHUNK = 500
 """Most nodes a request where the server does not say fewer: servers for controllers allow 1,000 and less, and one
@@ -30,7 +28,10 @@ WATCHDOG_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One configured node; an array's elements are points `number` to `number + count - 1`."""
+    """One configured node; an array's elements are points `number` to `number + count - 1`.
+
+    A branch has room for so many nodes.
+    """
 
     number: int
     count: int
@@ -39,6 +40,10 @@ class Node:
     """The address as typed."""
     type: str | None
     """Catalog type that was asked for, or None for the node's own."""
+    name: str = ""
+    """The tag's."""
+    path: PathAddress | None = None
+    """Where the node is found again when its id is another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,28 +61,21 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Security:
-    """How the connection is secured, and who asks."""
-
-    policy: str
-    sign_only: bool
-    certificate: str
-    key: str
-    server_certificate: str
-    """Pinned; without it the server's own word is taken at each connect."""
-    user: str
-    password_file: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A server, ready to be asked."""
 
-    url: str
+    urls: tuple[str, ...]
+    """The preferred server first."""
     subscribe: bool
-    describe: bool
-    """Ask the server who it is; only in kind `process`."""
+    gentle: bool
+    """Do not ask the server who it is, for paths of nodes, or for the conditions it holds; look at no second server."""
     security: Security
+    events: str
+    """`none`, `conditions` or `all`."""
+    notifiers: tuple[NodeAddress | PathAddress, ...]
+    """Whose events are listened to."""
+    least_severity: int
+    fences: Fences
     watches: tuple[Watch, ...]
 
 
@@ -109,21 +107,36 @@ def requests(device: Device) -> list[Request]:
         for at in range(0, len(watch.nodes), CHUNK):
             part = watch.nodes[at : at + CHUNK]
             points = sum(node.count for node in part)
+            branches = [node for node in part if isinstance(node.address, BranchAddress)]
+            values = len(part) - len(branches) + sum(node.count for node in branches)
+            most = "up to " if branches or config.subscribe else ""
             if config.subscribe:
-                what = f"publish up to {len(part)} values, sampled every {watch.sampling_ms:g} ms"
+                what = f"publish {most}{values} values, sampled every {watch.sampling_ms:g} ms"
                 asked, answered = 80, 110 + _VALUE_BYTES * points
             else:
-                what = f"read {len(part)} values"
+                what = f"read {most}{values} values"
                 asked, answered = 90 + sum(_node_bytes(node) for node in part), 60 + _VALUE_BYTES * points
             request = Request(
                 what=what, every_s=watch.every_s, points=points, request_bytes=asked, reply_bytes=answered
             )
             out.append(request)
-    return [*out, Request(what=PROBE, every_s=WATCHDOG_S, points=0, request_bytes=105, reply_bytes=80)]
+    out.append(Request(what=PROBE, every_s=WATCHDOG_S, points=0, request_bytes=105, reply_bytes=80))
+    if len(config.urls) > 1:
+        out.append(Request(what=LEVEL, every_s=LEVEL_S, points=0, request_bytes=105, reply_bytes=80))
+    if config.events != "none":
+        what = f"publish {'events' if config.events == 'all' else 'alarms'} of {len(config.notifiers)} nodes"
+        out.append(Request(what=what, every_s=EVENTS_S, points=0, request_bytes=80, reply_bytes=110))
+    return out
 
 
 PROBE = "read the server's state"
 """The watchdog's request, in words."""
+
+LEVEL, LEVEL_S = "read the server's ServiceLevel", 5.0
+"""What one of several servers is asked, and how often [s]."""
+
+EVENTS_S = 1.0
+"""How often a server tells what has happened [s]."""
 
 _VALUE_BYTES = 30
 """A Double with status and two timestamps, rounded up [bytes] (OPC 10000-6, 5.2.2.17)."""
@@ -131,6 +144,8 @@ _VALUE_BYTES = 30
 
 def _node_bytes(node: Node) -> int:
     """One ReadValueId: node id, attribute, range, encoding (OPC 10000-6, 5.2.2.9); a path becomes a numeric id."""
+    if isinstance(node.address, BranchAddress):
+        return (7 + 14) * node.count
     identifier = node.address.identifier if isinstance(node.address, NodeAddress) else 0
     if isinstance(identifier, int):
         return 7 + 14
@@ -138,7 +153,9 @@ def _node_bytes(node: Node) -> int:
 
 
 def _parse(device: Device, wrong: list[str]) -> Config:
-    address(device.url, "opc.tcp", 4840, wrong)
+    urls = device.urls or (device.url,)
+    for url in urls:
+        address(url, "opc.tcp", 4840, wrong)
     keys = Keys("opcua", device.settings, wrong)
     subscribe = keys.word("mode", "subscribe", ("subscribe", "poll")) == "subscribe"
     sampling_ms = keys.whole("sampling_ms", 0, 0, 86_400_000)
@@ -148,17 +165,25 @@ def _parse(device: Device, wrong: list[str]) -> Config:
         for key in ("sampling_ms", "queue", "buffer"):
             if key in device.settings:
                 keys.wrong(key, "has no meaning in a poll", 'take it out, or set mode = "subscribe"')
-    security = _security(keys)
+    found = security.read(keys)
+    events = keys.word("events", "none", ("none", "conditions", "all"))
+    notifiers = _notifiers(keys, events)
+    least = keys.whole("least_severity", 1, 1, 1000)
     keys.done()
+    fenced = fences(device.never_read, wrong)
     watches = []
     for scan in device.scans:
-        nodes = [node for point in scan.points if (node := _node(point, wrong))]
+        nodes = [node for point in scan.points if (node := _node(point, fenced, wrong, gentle=device.gentle))]
         watches.append(_watch(scan, tuple(nodes), sampling_ms, queue, buffer))
     return Config(
-        url=device.url,
+        urls=urls,
         subscribe=subscribe,
-        describe=device.kind == "process",
-        security=security,
+        gentle=device.gentle,
+        security=found,
+        events=events,
+        notifiers=notifiers,
+        least_severity=least,
+        fences=fenced,
         watches=tuple(watches),
     )
 
@@ -174,53 +199,67 @@ def _watch(scan: Scan, nodes: tuple[Node, ...], sampling_ms: int, queue: int, bu
     )
 
 
-def _node(point: Point, wrong: list[str]) -> Node | None:
+def _notifiers(keys: Keys, events: str) -> tuple[NodeAddress | PathAddress, ...]:
+    given = keys.texts("notifiers")
+    if events == "none":
+        for key in ("notifiers", "least_severity"):
+            if key in keys.table:
+                keys.wrong(key, "no events are asked for", 'take it out, or set events = "conditions"')
+        return ()
+    out: list[NodeAddress | PathAddress] = []
+    for text in given or ("i=2253",):
+        where = parse(text)
+        if where is None or isinstance(where, BranchAddress):
+            keys.wrong("notifiers", f"{text!r} is no node", "write i=2253 for the server, or an area's path")
+        else:
+            out.append(where)
+    return tuple(out)
+
+
+def _node(point: Point, fenced: Fences, wrong: list[str], *, gentle: bool) -> Node | None:
+    before = len(wrong)
     keys = Keys(f"tags.{point.name}", point.options, wrong)
+    path = _again(keys)
     keys.done(POLLERS_KEYS)
     text = str(point.at)
     where = parse(text)
     if where is None:
         step = "write ns=2;s=Name, nsu=http://uri;s=Name, or a path such as /Objects/2:Plant/2:Pressure"
         keys.wrong("at", f"{text!r} is no node", step)
+    elif isinstance(where, BranchAddress) is not point.pattern:
+        keys.wrong(
+            "at", f"{text!r} is {'one node' if point.pattern else 'a branch'}", "name a node, or a branch with *"
+        )
+    elif gentle and point.pattern:
+        keys.wrong("at", f"{text!r} would browse a device of this class", "type each node")
+    elif path is not None and not isinstance(where, NodeAddress):
+        keys.wrong("path", "the address is a path already", "take it out")
+    elif fence := fenced.forbids(where) or (fenced.forbids(path) if path else ""):
+        keys.wrong("at", f"{text} is in never_read {fence!r}", "take the tag out")
     if point.type is not None and point.type not in TYPES:
         keys.wrong("type", f"{point.type!r} is not known", "leave it out, or use one of " + ", ".join(TYPES))
     if type(point.count) is not int or point.count < 1:
         keys.wrong("count", f"{point.count!r} is not possible", "use a whole number from 1")
+    if where is None or len(wrong) > before:
         return None
-    if where is None:
-        return None
-    return Node(number=point.number, count=point.count, address=where, text=text, type=point.type)
-
-
-def _security(keys: Keys) -> Security:
-    policy = keys.word("security", "None", POLICIES)
-    found = Security(
-        policy=policy,
-        sign_only=keys.word("security_mode", "SignAndEncrypt", ("SignAndEncrypt", "Sign")) == "Sign",
-        certificate=_file(keys, "certificate"),
-        key=_file(keys, "key"),
-        server_certificate=_file(keys, "server_certificate"),
-        user=keys.text("user"),
-        password_file=_file(keys, "password_file"),
+    return Node(
+        number=point.number,
+        count=point.count,
+        address=where,
+        text=text,
+        type=point.type,
+        name=point.name,
+        path=path,
     )
-    secured = policy != "None"
-    for name, given in (("certificate", found.certificate), ("key", found.key)):
-        if secured and not given:
-            keys.wrong(name, f"{policy} needs it", f"write {name} = a .der or .pem file of this collector")
-    if not secured and (found.certificate or found.key or found.server_certificate or found.sign_only):
-        keys.wrong("security", "None uses no certificate", f"write one of {', '.join(POLICIES[1:])}")
-    if found.password_file and not found.user:
-        keys.wrong("user", "a password is nobody's", "write user, or take password_file out")
-    plain = keys.flag("plain_password", False)
-    if found.password_file and not secured and not plain:
-        keys.wrong(
-            "password_file", "it could be sent in clear", "set security, or plain_password = true to accept that"
-        )
-    return found
 
 
-def _file(keys: Keys, key: str) -> str:
-    given = keys.text(key)
-    if given and not Path(given).is_file():
-        keys.wrong(key, f"there is no file {given}", "write its whole path")
-    return given
+def _again(keys: Keys) -> PathAddress | None:
+    """The key `path`."""
+    text = keys.text("path")
+    if not text:
+        return None
+    where = parse(text)
+    if isinstance(where, PathAddress):
+        return where
+    keys.wrong("path", f"{text!r} is no path to a node", "write /Objects/2:Plant/2:Pressure")
+    return None

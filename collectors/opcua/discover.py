@@ -7,32 +7,36 @@ browse names; a text id is kept as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asyncua import ua
 
 from collectors.base import Draft
-from collectors.opcua.address import NodeAddress, parse, path_of
+from collectors.opcua.address import BranchAddress, NodeAddress, PathAddress, parse, path_of
+from collectors.opcua.branch import MOST_NODES, walk
+from collectors.opcua.config import Config
 from collectors.opcua.facts import learn
+from collectors.opcua.memory import Steps
 from collectors.opcua.session import Session, attribute
-
-MOST_NODES = 20_000
-"""Nodes looked at before the browse stops: what is larger is better typed for the part that matters."""
+from protocol.errors import ConfigError
 
 _CURRENT_READ = 1
 """Bit of AccessLevel: the current value can be read (OPC 10000-3, 8.57)."""
 
-Steps = tuple[tuple[int, str], ...]
 
-
-async def draft(session: Session) -> Draft:
+async def draft(session: Session, config: Config, ranges: Sequence[str]) -> Draft:
     """Browse the server and draft a tag for each variable that can be read.
+
+    Args:
+        config: What is fenced off.
+        ranges: Paths of the branches to look at; empty: everything below Objects.
 
     Raises:
         AssetError: the server stopped answering.
+        ConfigError: a range is no branch, or a gentle device is to be browsed whole.
     """
-    found, notes = await _variables(session)
+    found, notes = await _variables(session, config, ranges)
     ids = dict(enumerate(found.values()))
     about = await learn(session, {key: node for key, (node, _) in ids.items()}, lambda: 0)
     levels = await session.read([attribute(node, ua.AttributeIds.UserAccessLevel) for node, _ in ids.values()])
@@ -58,32 +62,42 @@ async def draft(session: Session) -> Draft:
     return Draft(identity=session.identity, tags=tuple(tags), notes=tuple(notes))
 
 
-async def _variables(session: Session) -> tuple[dict[str, tuple[Any, Steps]], list[str]]:
+async def _variables(
+    session: Session, config: Config, ranges: Sequence[str]
+) -> tuple[dict[str, tuple[Any, Steps]], list[str]]:
     """Variables by the text of their node id, each with the way to it; and what was left out."""
-    start = ua.NodeId(ua.ObjectIds.ObjectsFolder)
-    seen = {start.to_string(), ua.NodeId(ua.ObjectIds.Server).to_string()}
     variables: dict[str, tuple[Any, Steps]] = {}
-    level: list[tuple[Any, Steps]] = [(start, ((0, "Objects"),))]
-    classes = ua.NodeClass.Object | ua.NodeClass.Variable
-    while level:
-        references = await session.browse([node for node, _ in level], ua.ObjectIds.HierarchicalReferences, classes)
-        below: list[tuple[Any, Steps]] = []
-        for (_, steps), held in zip(level, references, strict=True):
-            for reference in held:
-                node = session.local(reference.NodeId)
-                text = node.to_string()
-                if text in seen or reference.ReferenceTypeId == ua.NodeId(ua.ObjectIds.HasProperty):
-                    continue
-                if len(seen) >= MOST_NODES:
-                    return variables, [f"stopped after {MOST_NODES} nodes; type what is missing"]
-                seen.add(text)
-                name = reference.BrowseName
-                way = (*steps, (int(name.NamespaceIndex), str(name.Name)))
-                below.append((node, way))
-                if reference.NodeClass == ua.NodeClass.Variable:
-                    variables[text] = (node, way)
-        level = below
-    return variables, []
+    notes: list[str] = []
+    for steps, deep in _starts(config, ranges):
+        (start,) = await session.translate([steps])
+        if isinstance(start, ua.StatusCode):
+            notes.append(f"{path_of(steps)}: the server has no such node")
+            continue
+        found = await walk(session, start, steps, config.fences, deep=deep)
+        variables |= {text: one for text, one in found.variables.items() if text not in variables}
+        notes += [f"{path_of(way)}: in never_read, with all below it" for way in found.fenced]
+        if not found.whole:
+            notes.append(f"{path_of(steps)}: stopped after {MOST_NODES} nodes; type what is missing")
+    return variables, notes
+
+
+def _starts(config: Config, ranges: Sequence[str]) -> list[tuple[Steps, bool]]:
+    """Where to browse, and whether to any depth."""
+    if not ranges and config.gentle:
+        hint = "name the branches that may be: --range /Objects/2:Plant/2:Pump/**"
+        raise ConfigError("a device of this class is not browsed as a whole", hint=hint)
+    if not ranges:
+        return [(((0, "Objects"),), True)]
+    out = []
+    for text in ranges:
+        where = parse(text)
+        if isinstance(where, PathAddress):
+            out.append((where.steps, True))
+        elif isinstance(where, BranchAddress) and where.names == "*" and where.space is None:
+            out.append((where.steps, where.deep))
+        else:
+            raise ConfigError(f"--range {text!r} is no branch", hint="write /Objects/2:Plant/**, or /* for one level")
+    return out
 
 
 def _readable(level: Any) -> bool:

@@ -17,11 +17,8 @@ from asyncua import ua
 
 from collectors.base import Facts
 from collectors.opcua import units
-from collectors.opcua.address import PathAddress
-from collectors.opcua.config import Node
 from collectors.opcua.decode import TYPE_OF
 from collectors.opcua.session import Session, attribute
-from protocol.sample import Quality
 
 _PROPERTIES = ("EngineeringUnits", "EURange", "EnumStrings", "EnumValues", "FalseState", "TrueState")
 _MOST_STATES = 256
@@ -37,24 +34,6 @@ class About:
     read_ns: int
     """When it was read [ns]."""
     facts: Facts
-
-
-async def resolve(session: Session, nodes: Sequence[Node]) -> dict[int, Any]:
-    """Node id by point number; a StatusCode where the server has no such namespace or path."""
-    found: dict[int, Any] = {}
-    by_path = []
-    for node in nodes:
-        if isinstance(node.address, PathAddress):
-            by_path.append((node.number, node.address.steps))
-        elif node.address.uri and node.address.uri not in session.namespaces:
-            found[node.number] = ua.StatusCode(ua.UInt32(Quality.BAD_NODE_UNKNOWN))
-        else:
-            uri = node.address.uri
-            space = session.namespaces.index(uri) if uri else node.address.namespace
-            found[node.number] = ua.NodeId(node.address.identifier, space)
-    ends = await session.translate([steps for _, steps in by_path])
-    found.update(zip((number for number, _ in by_path), ends, strict=True))
-    return found
 
 
 async def learn(session: Session, ids: Mapping[int, Any], clock: Callable[[], int]) -> dict[int, About]:

@@ -4,6 +4,8 @@ Every service here takes a list and cuts it into requests of at most CHUNK, or f
 OperationLimits, or refuses a request for being too large: then by halves, and it is remembered. A reply that asyncua
 cannot take apart is cut down in the same way until the one node that spoils it stands alone.
 
+Each of them waits for its turn in the device's budget.
+
 The library's watchdog asks for the server's state every WATCHDOG_S; its own reconnection is off, since the poller
 reopens. A lost connection is told by `lost`, at once where the socket closes.
 """
@@ -15,29 +17,26 @@ import logging
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.client.ua_client import UaClientState
 from asyncua.client.ua_session import SessionState
-from asyncua.crypto import security_policies
-from cryptography import x509
 
 from collectors.base import Device, Identity
+from collectors.budget import Budget
 from collectors.guard import Guard
+from collectors.opcua.address import NodeAddress
 from collectors.opcua.config import CHUNK, WATCHDOG_S, Config
 from collectors.opcua.guard import install
+from collectors.opcua.secured import APPLICATION_URI, prepare
 from protocol.errors import AssetError
 from protocol.sample import Quality, severity
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it logs frames, values and each loss of a connection
 
 Thing = TypeVar("Thing")
-
-APPLICATION_URI = "urn:checkvalve:collector"
-"""Who asks, where no certificate says it."""
 
 SESSION_MS = 60_000
 """How long a server keeps the session of a collector that is gone [ms]: small ones have room for a handful."""
@@ -74,21 +73,34 @@ class Session:
     """A connected client.
 
     Args:
-        config: Where, and how secured.
+        url: Where; one of the configured.
+        config: How secured, and what is fenced off.
         device: Its name and timeout.
         guard: Refuses and counts what is not on the list.
+        budget: Says when a request may leave.
+        note: Told the name of each service before it is sent; None: nobody keeps a log.
     """
 
-    def __init__(self, config: Config, device: Device, guard: Guard) -> None:
-        self._config, self._device = config, device
-        self._client = Client(config.url, timeout=device.timeout_s, watchdog_intervall=WATCHDOG_S)
+    def __init__(
+        self,
+        url: str,
+        config: Config,
+        device: Device,
+        guard: Guard,
+        budget: Budget,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        self.url = url
+        self._config, self._device, self._budget = config, device, budget
+        self._client = Client(url, timeout=device.timeout_s, watchdog_intervall=WATCHDOG_S)
         self._client.name = self._client.description = "Checkvalve collector"
         self._client.application_uri = APPLICATION_URI
         self._client.session_timeout = SESSION_MS
         self._client.connection_lost_callback = self._on_lost
-        self._connections = install(self._client, guard)
+        self._connections = install(self._client, guard, note=note, forbids=self.forbids)
         self._sizes = dict.fromkeys(_LIMITS, CHUNK)
         self._lost = ""
+        self._forbidden: dict[Any, bool] = {}
         self.namespaces: list[str] = []
         self.identity = Identity()
 
@@ -101,8 +113,12 @@ class Session:
 
     @property
     def services(self) -> Any:
-        """asyncua's session, for the services that have no bulk form here."""
+        """asyncua's session, for the services that have no bulk form here; `turn` is to be awaited before each."""
         return self._client.uaclient.session
+
+    async def turn(self) -> None:
+        """Wait until a request may leave."""
+        await self._budget.wait()
 
     async def open(self) -> None:
         """Connect, and learn limits, namespaces and identity.
@@ -111,13 +127,14 @@ class Session:
             AssetError: the server cannot be used.
         """
         with self.in_words("connect"):
-            await self._secure()
+            await prepare(self._client, self._config.security, self._device.name)
             await self._client.connect()
         about = [ua.ObjectIds.Server_NamespaceArray, *_LIMITS.values()]
-        if self._config.describe:
+        if not self._config.gentle:
             about += _BUILD
         spaces, *rest = await self.read([attribute(ua.NodeId(ua.Int32(number))) for number in about])
         self.namespaces = [str(uri) for uri in spaces.Value.Value or ()]
+        self._forbidden.clear()
         for name, limit in zip(_LIMITS, rest, strict=False):
             most = limit.Value.Value
             if isinstance(most, int) and most > 0:
@@ -168,14 +185,17 @@ class Session:
             out.append(self.local(whole[0]) if whole else missing)
         return out
 
-    async def browse(self, nodes: Sequence[Any], reference: int, classes: int) -> list[list[Any]]:
-        """Forward references of each node, of a reference type and its subtypes, to nodes of the given classes."""
+    async def browse(
+        self, nodes: Sequence[Any], reference: int, classes: int, *, inverse: bool = False
+    ) -> list[list[Any]]:
+        """References of each node, of a reference type and its subtypes, to nodes of the given classes."""
+        direction = ua.BrowseDirection.Inverse if inverse else ua.BrowseDirection.Forward
 
         async def call(part: Sequence[Any]) -> list[Any]:
             wanted = [
                 ua.BrowseDescription(
                     NodeId=node,
-                    BrowseDirection=ua.BrowseDirection.Forward,
+                    BrowseDirection=direction,
                     ReferenceTypeId=ua.NodeId(ua.Int32(reference)),
                     IncludeSubtypes=True,
                     NodeClassMask=ua.UInt32(classes),
@@ -187,6 +207,30 @@ class Session:
 
         results = await self._in_chunks("browse", nodes, call, ua.BrowseResult())
         return [await self._whole(result) for result in results]
+
+    async def parents(self, nodes: Sequence[Any]) -> list[Any]:
+        """The reference to the node above each, None where there is none; the first of several."""
+        held = await self.browse(nodes, ua.ObjectIds.HierarchicalReferences, 0, inverse=True)
+        return [references[0] if references else None for references in held]
+
+    async def level(self) -> int | None:
+        """How well the server can serve, 0 to 255; None where it does not say (OPC 10000-5, 6.3.1)."""
+        (value,) = await self.read([attribute(ua.NodeId(ua.ObjectIds.Server_ServiceLevel))])
+        said = None if value.Value is None else value.Value.Value
+        return said if isinstance(said, int) and not value.StatusCode.is_bad() else None
+
+    def forbids(self, node: Any) -> bool:
+        """Whether a node must not be read, whichever way its namespace is written in the configuration."""
+        if not self._config.fences.ids:
+            return False
+        found = self._forbidden.get(node)
+        if found is None:
+            text = str(node.to_string())
+            space, identifier = node.NamespaceIndex, text.removeprefix(f"ns={node.NamespaceIndex};")
+            uri = self.namespaces[space] if space < len(self.namespaces) else ""
+            texts = (text, f"nsu={uri};{identifier}")
+            found = self._forbidden[node] = any(self._config.fences.forbids_id(one) for one in texts)
+        return found
 
     async def watch(self, subscription: int, items: Sequence[Any]) -> list[Any]:
         """Create monitored items; the result of each."""
@@ -201,6 +245,13 @@ class Session:
 
         refused = ua.MonitoredItemCreateResult(StatusCode=ua.StatusCode(ua.UInt32(Quality.BAD_DECODING)))
         return await self._in_chunks("watch", items, call, refused)
+
+    def typed(self, address: NodeAddress) -> Any:
+        """The id that an address names; a StatusCode where the server has no such namespace."""
+        if address.uri and address.uri not in self.namespaces:
+            return ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
+        space = self.namespaces.index(address.uri) if address.uri else address.namespace
+        return ua.NodeId(address.identifier, space)
 
     def local(self, expanded: Any) -> Any:
         """A plain node id of what may name its namespace by uri."""
@@ -242,6 +293,7 @@ class Session:
         size = self._sizes[service]
         while len(out) < len(things):
             part = things[len(out) : len(out) + size]
+            await self.turn()
             with self.in_words(service):
                 try:
                     results = await call(part)
@@ -267,28 +319,12 @@ class Session:
         for _ in range(MOST_PAGES):
             if not result.ContinuationPoint:
                 return found
+            await self.turn()
             with self.in_words("browse"):
                 parameters = ua.BrowseNextParameters(ContinuationPoints=[result.ContinuationPoint])
                 (result,) = await self.services.browse_next(parameters)
             found += result.References or ()
         raise self.trouble("browse", f"no end after {MOST_PAGES} replies", Quality.BAD_DECODING)
-
-    async def _secure(self) -> None:
-        """Security and user, as configured."""
-        security = self._config.security
-        if security.policy != "None":
-            self._client.application_uri = _application_uri(Path(security.certificate))
-            await self._client.set_security(
-                getattr(security_policies, f"SecurityPolicy{security.policy}"),
-                security.certificate,
-                security.key,
-                server_certificate=security.server_certificate or None,
-                mode=getattr(ua.MessageSecurityMode, "Sign" if security.sign_only else "SignAndEncrypt"),
-            )
-        if security.user:
-            self._client.set_user(security.user)
-        if security.password_file:
-            self._client.set_password(Path(security.password_file).read_text(encoding="utf-8").rstrip("\r\n"))
 
     async def _on_lost(self, error: Exception) -> None:
         self._lost = f"connection lost ({str(error) or type(error).__name__})"
@@ -310,15 +346,3 @@ def _relative(path: Sequence[tuple[int, str]]) -> Any:
         for space, name in path
     ]
     return ua.RelativePath(Elements=elements)
-
-
-def _application_uri(path: Path) -> str:
-    """The uri in the certificate: servers compare it with the one that the client names (OPC 10000-6, 6.2.2)."""
-    data = path.read_bytes()
-    pem = data.startswith(b"-----")
-    certificate = x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
-    with suppress(x509.ExtensionNotFound):
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        for uri in names.get_values_for_type(x509.UniformResourceIdentifier):
-            return str(uri)
-    return APPLICATION_URI

@@ -19,7 +19,9 @@ from types import TracebackType
 from typing import Any
 
 from asyncua import Server, ua
+from asyncua.common.events import Event
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
+from asyncua.server.user_managers import PermissiveUserManager
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 HOST = "127.0.0.1"
@@ -58,11 +60,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Guests(PermissiveUserManager):  # type: ignore[misc]  # the library has no types
+    """Lets everybody in, and keeps what they came with."""
+
+    def __init__(self) -> None:
+        self.came: list[tuple[str | None, Any]] = []
+        """Name and certificate of each."""
+
+    def get_user(self, iserver: Any, username: Any = None, password: Any = None, certificate: Any = None) -> Any:
+        """As the library's own."""
+        self.came.append((username, certificate))
+        return super().get_user(iserver, username, password, certificate)
+
+
 class UaPeer:
     """The server; `with UaPeer() as peer`."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port or free_port()
+        self.guests = Guests()
+        self.uri = ""
+        """Of the server's application."""
         self.asked: list[str] = []
         self.most_nodes = 0
         self._loop = asyncio.new_event_loop()
@@ -133,6 +151,57 @@ class UaPeer:
         """Take a node away."""
         await self._server.get_node(ua.NodeId(name, 2)).delete()
 
+    async def level(self, level: int) -> None:
+        """Set the ServiceLevel."""
+        value = ua.DataValue(ua.Variant(level, V.Byte), SourceTimestamp=datetime.now(UTC))
+        await self._server.write_attribute_value(ua.NodeId(ua.ObjectIds.Server_ServiceLevel), value)
+
+    async def folder(self, name: str, where: Any = None) -> Any:
+        """An object below Plant, or below another."""
+        where = where or await self._server.nodes.objects.get_child("2:Plant")
+        return await where.add_object(ua.NodeId(name, 2), f"2:{name}")
+
+    async def below(self, where: Any, number: int, name: str, value: Any, kind: Any = V.Double) -> Any:
+        """A variable with a numeric id."""
+        node = await where.add_variable(ua.NodeId(number, 2), f"2:{name}", value, kind)
+        data = ua.DataValue(ua.Variant(value, kind), SourceTimestamp=datetime.now(UTC))
+        await self._server.write_attribute_value(node.nodeid, data)
+        return node
+
+    async def event(self, **fields: tuple[Any, Any]) -> None:
+        """Something happens at the server: fields by their path, `/` written as `__`, each with value and type."""
+        event = Event(ua.ObjectIds.Server)
+        said: dict[str, tuple[Any, Any]] = {
+            "EventType": (ua.NodeId(ua.ObjectIds.BaseEventType), V.NodeId),
+            "SourceName": ("pump", V.String),
+            "Time": (datetime.now(UTC), V.DateTime),
+            "Severity": (500, V.UInt16),
+        }
+        for name, (value, kind) in (said | fields).items():
+            event.add_property(name.replace("__", "/"), value, kind)
+        await self._server.iserver.subscription_service.trigger_event(event)
+
+    async def alarm(
+        self, name: str, *, active: bool, acked: bool = False, severity: int = 700, at: datetime | None = None
+    ) -> None:
+        """A condition as it stands now; one that is neither active nor waits for somebody is not retained."""
+        await self.event(
+            EventType=(ua.NodeId(ua.ObjectIds.ExclusiveLevelAlarmType), V.NodeId),
+            Time=(at or datetime.now(UTC), V.DateTime),
+            Severity=(severity, V.UInt16),
+            Message=(ua.LocalizedText(f"{name} is high"), V.LocalizedText),
+            NodeId=(ua.NodeId(f"alarm-{name}", 2), V.NodeId),
+            ConditionName=(name, V.String),
+            Retain=(active or not acked, V.Boolean),
+            EnabledState__Id=(True, V.Boolean),
+            AckedState__Id=(acked, V.Boolean),
+            ActiveState__Id=(active, V.Boolean),
+        )
+
+    async def forget(self, name: str) -> None:
+        """A condition goes while nobody is told."""
+        self._server.iserver.subscription_service._conditions.pop(ua.NodeId(f"alarm-{name}", 2), None)
+
     async def add(self, name: str, value: Any, kind: Any = V.Double, **more: Any) -> Any:
         """A variable below Plant, with id and browse name `name` in namespace 2."""
         where = await self._server.nodes.objects.get_child("2:Plant")
@@ -141,8 +210,12 @@ class UaPeer:
         return node
 
     async def _start(self) -> None:
-        self._server = server = Server()
+        self._server = server = Server(user_manager=self.guests)
+        server.iserver.bind_condition_methods = True
         await server.init()
+        self.uri = server._application_uri
+        notifier = await server.get_event_generator()
+        assert notifier is not None
         server.iserver.disabled_clock = True  # it would read and write its own nodes once a second
         server.set_endpoint(self.url)
         policies = ua.SecurityPolicyType

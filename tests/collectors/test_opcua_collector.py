@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,80 +12,14 @@ from typing import Any
 import pytest
 from asyncua import ua
 from opcua_peer import HOST, SCALARS, SPACE, UaPeer, Wire, ago, certificate
+from opcua_reading import BAD_NO_MATCH, MODES, Tags, collector, device, failure, latest, run, text_tags, until
 
-from collectors.base import Device, numbered
 from collectors.opcua import watched
 from collectors.opcua.collector import OpcUaCollector
 from collectors.opcua.config import PROBE
 from collectors.opcua.decode import Cause
 from protocol.errors import AssetError
-from protocol.sample import Columns, Quality, Row, severity
-
-Tags = list[dict[str, Any]]
-MODES = ("subscribe", "poll")
-BAD_NO_MATCH = 0x806F0000
-
-
-def device(url: str, *scans: Tags, every: float = 0.1, wait: float = 5.0, kind: str = "process", **more: Any) -> Device:
-    """A server with a scan a list of tags."""
-    made = numbered([(every, tags) for tags in scans])
-    return Device(name="t", url=url, kind=kind, settings=more, scans=made, timeout_s=wait)
-
-
-def collector(made: Device, clock: Callable[[], int] = time.time_ns) -> OpcUaCollector:
-    """A collector whose refusals fail the test."""
-
-    def refused(line: str) -> None:
-        raise AssertionError(line)
-
-    assert OpcUaCollector.check(made) == []
-    return OpcUaCollector(made, clock=clock, refused=refused)
-
-
-def latest(columns: Columns) -> dict[int, Row]:
-    """The last row of each point."""
-    return {row.tag: row for row in columns.rows()}
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """In an event loop that fails the test where something was left to its exception handler."""
-    unhandled: list[dict[str, Any]] = []
-
-    async def watched() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
-        await main
-
-    asyncio.run(watched())
-    assert not unhandled
-
-
-async def failure(plc: OpcUaCollector, made: Device) -> tuple[AssetError, list[Row]]:
-    """The error that reading ends in, and the rows that came before it."""
-    rows: list[Row] = []
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            rows += (await plc.read(made.scans[0])).rows()
-        except AssetError as error:
-            return error, rows
-        await asyncio.sleep(0.01)
-    raise AssertionError("it goes on reading")
-
-
-async def until(plc: OpcUaCollector, made: Device, true: Callable[[list[Row]], bool], seconds: float = 20) -> list[Row]:
-    """All rows that came until they fulfil a condition."""
-    rows: list[Row] = []
-    deadline = time.monotonic() + seconds
-    while not true(rows):
-        assert time.monotonic() < deadline, rows[-5:]
-        await asyncio.sleep(0.02)
-        rows += (await plc.read(made.scans[0])).rows()
-    return rows
-
-
-def text_tags(*names: str) -> Tags:
-    """Tags by text id."""
-    return [{"name": name, "at": f"ns=2;s={name}"} for name in names]
+from protocol.sample import Quality, severity
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -619,9 +552,9 @@ def test_a_user_and_password_are_sent_as_configured(peer: UaPeer, tmp_path: Path
 
 
 @pytest.mark.parametrize("mode", ["SignAndEncrypt", "Sign"])
-@pytest.mark.parametrize("pinned", [True, False])
-def test_a_secured_connection_reads_and_hears_the_same(peer: UaPeer, tmp_path: Path, mode: str, pinned: bool) -> None:
-    """Basic256Sha256, with the server's certificate pinned or taken from the server; the password is encrypted."""
+@pytest.mark.parametrize("known", ["server_certificate", "trust", "trust_any"])
+def test_a_secured_connection_reads_and_hears_the_same(peer: UaPeer, tmp_path: Path, mode: str, known: str) -> None:
+    """Basic256Sha256, the server known by its certificate, by a folder, or not at all; the password is encrypted."""
     password = tmp_path / "password"
     password.write_text("open sesame\n")
 
@@ -635,8 +568,11 @@ def test_a_secured_connection_reads_and_hears_the_same(peer: UaPeer, tmp_path: P
             "user": "viewer",
             "password_file": str(password),
         }
-        if pinned:
-            secured["server_certificate"] = str(peer.certificate)
+        trusted = tmp_path / "trusted"
+        trusted.mkdir()
+        (trusted / "plc.der").write_bytes(peer.certificate.read_bytes())
+        known_by = {"server_certificate": str(peer.certificate), "trust": str(trusted), "trust_any": True}
+        secured[known] = known_by[known]
         made = device(peer.url, text_tags("level14"), **secured)
         plc = collector(made)
         await plc.open()

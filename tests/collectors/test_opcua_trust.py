@@ -1,0 +1,254 @@
+"""Who a server may be, who asks it, and what is written down of an encrypted session."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from opcua_peer import UaPeer, certificate
+from opcua_reading import collector, device, latest, run, text_tags
+
+from collectors.opcua import servicelog
+from collectors.opcua.secured import BAD_CERTIFICATE_UNTRUSTED
+from collectors.opcua.servicelog import ServiceLog, verify
+from collectors.opcua.trust import objection
+from protocol.errors import AssetError
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+URI = "urn:acme:plc"
+
+
+class Authority:
+    """Signs certificates and revocation lists."""
+
+    def __init__(self, name: str, *, may_sign: bool = True) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.certificate = self.sign(self.key, self.name, may_sign=may_sign)
+
+    def sign(
+        self, key: Any, name: x509.Name, uri: str = "", *, may_sign: bool = False, days: int = 30
+    ) -> x509.Certificate:
+        """A certificate around `NOW`."""
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self.name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW - timedelta(days=30))
+            .not_valid_after(NOW + timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca=may_sign, path_length=None), critical=True)
+        )
+        if uri:
+            names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+            made = made.add_extension(names, critical=False)
+        return made.sign(self.key, hashes.SHA256())
+
+    def server(self, uri: str = URI, days: int = 30) -> x509.Certificate:
+        """Some server's."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "plc")])
+        return self.sign(key, name, uri, days=days)
+
+    def revoke(self, *revoked: x509.Certificate) -> bytes:
+        """A revocation list."""
+        made = x509.CertificateRevocationListBuilder().issuer_name(self.name)
+        made = made.last_update(NOW - timedelta(days=1)).next_update(NOW + timedelta(days=1))
+        for one in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(one.serial_number)
+            made = made.add_revoked_certificate(entry.revocation_date(NOW - timedelta(days=1)).build())
+        return made.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def put(folder: Path, name: str, *held: x509.Certificate) -> None:
+    """Certificates into a folder, in both forms by turns."""
+    for at, one in enumerate(held):
+        kind, form = (("der", Encoding.DER), ("pem", Encoding.PEM))[at % 2]
+        (folder / f"{name}{at}.{kind}").write_bytes(one.public_bytes(form))
+
+
+def test_a_certificate_is_trusted_by_itself_or_by_who_signed_it(tmp_path: Path) -> None:
+    """In either form of file; nobody else is."""
+    plant, other = Authority("plant"), Authority("other")
+    own, alien = plant.server(), other.server()
+    assert "nor is who signed it (CN=plant)" in objection(own, URI, tmp_path, NOW)
+    put(tmp_path, "held", alien, plant.certificate)
+    (tmp_path / "notes.txt").write_text("not a certificate")
+    (tmp_path / "broken.der").write_bytes(b"neither")
+    assert objection(own, URI, tmp_path, NOW) == ""
+    assert objection(alien, URI, tmp_path, NOW) == ""
+    assert objection(other.server(), URI, tmp_path, NOW) != ""
+
+
+def test_who_may_not_sign_vouches_for_nobody(tmp_path: Path) -> None:
+    """A server's own certificate in the folder does not make an authority of that server."""
+    server = Authority("plc-1", may_sign=False)
+    put(tmp_path, "held", server.certificate)
+    assert "nor is who signed it" in objection(server.server(), URI, tmp_path, NOW)
+
+
+def test_a_trusted_certificate_must_be_in_time_of_that_application_and_not_revoked(tmp_path: Path) -> None:
+    """Each of them is named; a list of another authority that has the same number on it says nothing."""
+    plant, other = Authority("plant"), Authority("other")
+    put(tmp_path, "held", plant.certificate)
+    good, late = plant.server(), plant.server(days=-1)
+    assert "valid from" in objection(late, URI, tmp_path, NOW)
+    assert "valid from" in objection(good, URI, tmp_path, NOW - timedelta(days=90))
+    assert "does not name the application" in objection(good, "urn:other", tmp_path, NOW)
+    (tmp_path / "other.crl").write_bytes(other.revoke(good))
+    assert objection(good, URI, tmp_path, NOW) == ""
+    (tmp_path / "plant.crl").write_bytes(plant.revoke(good))
+    assert objection(good, URI, tmp_path, NOW) == "is revoked"
+
+
+async def secured(folder: Path, **more: Any) -> dict[str, Any]:
+    """Settings of a collector with a certificate of its own."""
+    cert, key = await certificate(folder, "client", "urn:test:collector")
+    return {"security": "Basic256Sha256", "certificate": str(cert), "key": str(key), **more}
+
+
+def test_a_server_that_nobody_trusts_is_told_no_name(peer: UaPeer, tmp_path: Path) -> None:
+    """The connection ends before a user is sent, and says why."""
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+
+    async def main() -> None:
+        settings = await secured(tmp_path, trust=str(trusted), user="viewer")
+        plc = collector(device(peer.url, text_tags("pressure"), **settings))
+        before = len(peer.guests.came)
+        with pytest.raises(AssetError, match="is not in") as caught:
+            await plc.open()
+        assert caught.value.quality == BAD_CERTIFICATE_UNTRUSTED
+        assert len(peer.guests.came) == before
+        (trusted / "plc.der").write_bytes(peer.certificate.read_bytes())
+        await plc.open()
+        assert peer.guests.came[-1][0] == "viewer"
+        await plc.close()
+
+    run(main())
+
+
+def test_a_user_may_come_with_a_certificate(peer: UaPeer, tmp_path: Path) -> None:
+    """It is the user's, not the application's; the server checks that the key is held."""
+
+    async def main() -> None:
+        user, key = await certificate(tmp_path, "user", "urn:test:person")
+        settings = await secured(tmp_path, trust_any=True, user_certificate=str(user), user_key=str(key))
+        made = device(peer.url, text_tags("pressure"), **settings)
+        plc = collector(made)
+        await plc.open()
+        assert latest(await plc.read(made.scans[0]))[0].value == 4.5
+        name, shown = peer.guests.came[-1]
+        assert (name, shown) == (None, user.read_bytes())
+        await plc.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("mode", ["SignAndEncrypt", "Sign"])
+def test_an_encrypted_session_leaves_the_names_of_its_services(peer: UaPeer, tmp_path: Path, mode: str) -> None:
+    """On disk, in order, chained; where a capture shows everything, nothing is written."""
+
+    async def main() -> None:
+        settings = await secured(tmp_path, trust_any=True, security_mode=mode)
+        made = device(peer.url, text_tags("pressure"), mode="poll", folder=tmp_path / "state", **settings)
+        plc = collector(made)
+        await plc.open()
+        for _ in range(3):
+            await plc.read(made.scans[0])
+        await plc.close()
+        (told,) = plc.remarks() or [""]
+        path = tmp_path / "state" / "services-t.log"
+        if mode == "Sign":
+            assert (told, path.exists()) == ("", False)
+            return
+        text = path.read_text()
+        words = [word for line in text.splitlines() for word in line.split()[1:-1]]
+        assert words[:3] == ["OpenSecureChannel", "GetEndpoints", "CloseSecureChannel"]
+        names = [word.partition("*")[0] for word in words]
+        assert {"CreateSession", "ActivateSession", "Read"} <= set(names)
+        assert names[-1] == "CloseSecureChannel"
+        assert told == f"service log services-t.log: head sha256 {verify(text)}"
+
+    run(main())
+
+
+MINUTE = 60 * 10**9
+
+
+def log(folder: Path, minutes: int = 4) -> ServiceLog:
+    """A log of some minutes."""
+    made = ServiceLog(folder, "pump/7")
+    for minute in range(minutes):
+        for service in ("Read", "Read", "Publish"):
+            made.note(service, minute * MINUTE)
+    made.flush()
+    return made
+
+
+def test_the_service_log_has_a_line_a_minute_and_goes_on_where_it_ended(tmp_path: Path) -> None:
+    """The chain goes through a restart, and through a file that was put aside."""
+    made = log(tmp_path)
+    assert made.path.name == "services-pump_7.log"
+    lines = made.path.read_text().splitlines()
+    assert [line.rpartition(" ")[0] for line in lines][:2] == [
+        "1970-01-01T00:00:00Z Read*2 Publish",
+        "1970-01-01T00:01:00Z Read*2 Publish",
+    ]
+    assert verify(made.path.read_text(), "") == made.head
+    again = log(tmp_path)
+    assert verify(made.path.read_text(), "") == again.head != made.head
+
+
+def test_a_full_service_log_is_put_aside_and_the_chain_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two files follow from each other."""
+    monkeypatch.setattr(servicelog, "LARGEST", 300)
+    made = log(tmp_path, minutes=4)
+    aside = made.path.with_suffix(".log.1")
+    head = verify(aside.read_text())
+    assert ServiceLog(tmp_path, "pump/7").head == made.head
+    assert verify(made.path.read_text() if made.path.exists() else "", head) in ("", made.head)
+
+
+@pytest.mark.parametrize("fault", ["changed", "taken out", "put in"])
+def test_a_service_log_that_was_changed_is_noticed(tmp_path: Path, fault: str) -> None:
+    """Each line follows from the one before it."""
+    lines = log(tmp_path).path.read_text().splitlines()
+    if fault == "changed":
+        lines[1] = lines[1].replace("Publish", "Write")
+    elif fault == "taken out":
+        del lines[1]
+    else:
+        lines.insert(1, lines[0])
+    with pytest.raises(ValueError, match=r"line [23]"):
+        verify("\n".join(lines))
+
+
+def test_nothing_is_sent_that_cannot_be_written_down(
+    peer: UaPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that fails keeps the request back; the device says so."""
+
+    async def main() -> None:
+        settings = await secured(tmp_path, trust_any=True)
+        plc = collector(device(peer.url, text_tags("pressure"), folder=tmp_path / "state", **settings))
+        assert plc._services is not None
+
+        def full(*_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(plc._services, "note", full)
+        with pytest.raises(AssetError, match="No space left"):
+            await plc.open()
+        await plc.close()
+
+    asyncio.run(main())
