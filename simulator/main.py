@@ -11,6 +11,7 @@ The wall clock is read here and nowhere else in this room but the relay's shell.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -235,6 +236,8 @@ async def simulate(
     """
     room = Room(scene, seed, host)
     await room.open()
+    gc.collect()
+    gc.freeze()  # what devices are made of stays: a collection that looks at all of it holds every reply up
     running = asyncio.create_task(room.run(stop))
     control = None
     try:

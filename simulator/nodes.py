@@ -2,9 +2,10 @@
 
     Objects / area / .. / asset / Turbine / Bearing1 / Temperature        ns=2;s=Turbine.Bearing1.Temperature
 
-A point's name is its NodeId; its dots are folders, whose ids begin with a slash so that they can never be a point's.
-A number with a range is an AnalogItemType with EURange and EngineeringUnits, one with a unit alone an AnalogUnitType,
-the rest BaseDataVariableType (OPC 10000-8, 5.3.2). Variables are readable, never writable.
+A point's name is its NodeId, or what its `at` says (`i=1001`, `s=..`), or a number that changes with every restart; its
+dots are folders, whose ids begin with a slash so that they can never be a point's. An array of a simple type is one
+node. A number with a range is an AnalogItemType with EURange and EngineeringUnits, one with a unit alone an
+AnalogUnitType, the rest BaseDataVariableType (OPC 10000-8, 5.3.2). Variables are readable, never writable.
 
 The server adds a node in a time that grows with its parent's children, so a folder never has more than FOLDER of them:
 what is too many goes into `name~2`, `name~3`.
@@ -12,45 +13,93 @@ what is too many goes into `name~2`, `name~3`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from asyncua import ua
 
+from protocol.errors import ConfigError
+from simulator.opcua_values import Form
 from simulator.scene import Entry, Point, Section
 from simulator.unece import unit
 
 FOLDER = 100
 """Most children of one folder: 10,000 nodes then take 3 s to add instead of 74 s (measured)."""
 
-VARIANTS: dict[str, Any] = {
-    "bool": ua.VariantType.Boolean,
-    "int8": ua.VariantType.SByte,
-    "uint8": ua.VariantType.Byte,
-    "int16": ua.VariantType.Int16,
-    "uint16": ua.VariantType.UInt16,
-    "int32": ua.VariantType.Int32,
-    "uint32": ua.VariantType.UInt32,
-    "int64": ua.VariantType.Int64,
-    "uint64": ua.VariantType.UInt64,
-    "float16": ua.VariantType.Float,
-    "float32": ua.VariantType.Float,
-    "float64": ua.VariantType.Double,
-    "string": ua.VariantType.String,
-}
-"""Catalog type -> built-in type (OPC 10000-6, 5.1.2); its number is the DataType's NodeId in namespace 0."""
+NUMBERS = 1_000_000
+"""Numeric NodeIds are drawn below this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One variable: a scalar, or an array of a simple type."""
+
+    node: Any
+    """Its NodeId."""
+    name: str
+    points: tuple[Point, ...]
+    """In row-major order."""
+    form: Form
 
 
 def node_id(namespace: int, name: str) -> Any:
-    """The NodeId of a point."""
+    """The NodeId of a point or folder that is known by its name."""
     return ua.NodeId(name, namespace)
+
+
+def cells(section: Section, namespace: int, draw: random.Random | None = None) -> list[Cell]:
+    """The variables of a device, in the order of its points.
+
+    Args:
+        section: The device.
+        namespace: Index of its namespace.
+        draw: Where numeric ids come from; None for ids by name.
+
+    Raises:
+        ConfigError: an address that is no NodeId, or two of the same.
+    """
+    groups: dict[str, list[Point]] = {}
+    for point in section.points:
+        name = point.name.rpartition("[")[0] if point.entry.dims else point.name
+        groups.setdefault(name, []).append(point)
+    numbers = draw.sample(range(1, NUMBERS), len(groups)) if draw else []
+    out, seen = [], set[Any]()
+    for place, (name, points) in enumerate(groups.items()):
+        node = ua.NodeId(numbers[place], namespace) if draw else _named(namespace, name, points[0])
+        if node in seen:
+            raise ConfigError(f"{section.asset}, tag {name}: {node.to_string()} is another tag already", hint="move it")
+        seen.add(node)
+        out.append(Cell(node, name, tuple(points), Form(points[0].entry)))
+    return out
+
+
+def _named(namespace: int, name: str, point: Point) -> Any:
+    kind, equals, text = point.at.partition("=")
+    if not point.at:
+        return node_id(namespace, name)
+    if not equals or kind not in ("i", "s") or (kind == "i" and not text.isdecimal()):
+        raise ConfigError(f"{point.asset}, tag {name}: `{point.at}` is no NodeId", hint="such as i=1001 or s=Some.Name")
+    return ua.NodeId(int(text) if kind == "i" else text, namespace)
 
 
 class Tree:
     """The nodes of one device, as the items of an AddNodes service call, parents first."""
 
-    def __init__(self, section: Section, namespace: int) -> None:
+    def __init__(
+        self, section: Section, namespace: int, variables: Sequence[Cell] | None = None, *, history: bool = False
+    ) -> None:
+        """
+        Args:
+            section: The device.
+            namespace: Index of its namespace.
+            variables: Its cells; None for those with ids by name.
+            history: Whether their history can be read.
+        """
         self.items: list[Any] = []
+        self._access = ua.AccessLevel.CurrentRead.mask | (ua.AccessLevel.HistoryRead.mask if history else 0)
         self._namespace = namespace
         self._children: dict[str, int] = {}
         self._overflow: dict[str, str] = {}
@@ -58,8 +107,8 @@ class Tree:
         for part in [*filter(None, section.path.split("/")), section.asset]:
             root = self._folder(root, part)
         self._plate(root, section)
-        for point in section.points:
-            self._variable(root, point)
+        for cell in cells(section, namespace) if variables is None else variables:
+            self._variable(root, cell)
 
     def _place(self, parent: str) -> str:
         """`parent`, or the overflow folder that has room; one more child is counted there."""
@@ -94,34 +143,35 @@ class Tree:
             )
         )
 
-    def _variable(self, root: str, point: Point) -> None:
-        *folders, name = point.name.split(".")
+    def _variable(self, root: str, cell: Cell) -> None:
+        *folders, name = cell.name.split(".")
         parent = root
         for part in folders:
             parent = self._folder(parent, part)
-        entry, own = point.entry, node_id(self._namespace, point.name)
-        variant = VARIANTS[entry.type]
+        entry, variant = cell.points[0].entry, cell.form.variant
         self.items.append(
             ua.AddNodesItem(
                 ParentNodeId=node_id(self._namespace, self._place(parent)),
                 ReferenceTypeId=ua.NodeId(ua.ObjectIds.HasComponent if folders else ua.ObjectIds.Organizes),
-                RequestedNewNodeId=own,
+                RequestedNewNodeId=cell.node,
                 BrowseName=ua.QualifiedName(name, self._namespace),
                 NodeClass=ua.NodeClass.Variable,
                 NodeAttributes=ua.VariableAttributes(
                     DisplayName=ua.LocalizedText(name),
-                    Description=ua.LocalizedText(point.description),
+                    Description=ua.LocalizedText(cell.points[0].description),
                     Value=ua.Variant(None, ua.VariantType.Null),
                     DataType=ua.NodeId(variant.value),
-                    ValueRank=ua.ValueRank.Scalar,
-                    AccessLevel=ua.AccessLevel.CurrentRead.mask,
-                    UserAccessLevel=ua.AccessLevel.CurrentRead.mask,
+                    ValueRank=len(entry.dims) if entry.dims else ua.ValueRank.Scalar,
+                    ArrayDimensions=list(entry.dims),
+                    AccessLevel=self._access,
+                    UserAccessLevel=self._access,
+                    Historizing=self._access != ua.AccessLevel.CurrentRead.mask,
                     MinimumSamplingInterval=float(entry.every_ms),
                 ),
                 TypeDefinition=ua.NodeId(_type_of(entry)),
             )
         )
-        self.items.extend(self._properties(own, point.name, _meaning(entry)))
+        self.items.extend(self._properties(cell.node, cell.name, _meaning(entry)))
 
     def _plate(self, root: str, section: Section) -> None:
         """The name plate, in the words of OPC 10000-100, 4.5.2."""
@@ -145,6 +195,7 @@ class Tree:
                 BrowseName=ua.QualifiedName(name, 0 if standard else self._namespace),
                 NodeClass=ua.NodeClass.Variable,
                 NodeAttributes=ua.VariableAttributes(
+                    SpecifiedAttributes=_PROPERTY_MASK,
                     DisplayName=ua.LocalizedText(name),
                     Value=variant,
                     DataType=ua.NodeId(_PROPERTY_TYPES.get(name, variant.VariantType.value)),
@@ -159,6 +210,12 @@ class Tree:
 _PROPERTY_TYPES = {"EURange": ua.ObjectIds.Range, "EngineeringUnits": ua.ObjectIds.EUInformation}
 
 
+_PROPERTY_MASK = sum(
+    int(getattr(ua.NodeAttributesMask, name))
+    for name in ("DisplayName", "Value", "DataType", "ValueRank", "AccessLevel", "UserAccessLevel")
+)
+
+
 def _type_of(entry: Entry) -> int:
     if entry.low is not None and entry.high is not None:
         return int(ua.ObjectIds.AnalogItemType)
@@ -169,20 +226,25 @@ def _meaning(entry: Entry) -> list[tuple[str, Any]]:
     """Range and unit, where there are any."""
     values = []
     if entry.low is not None and entry.high is not None:
-        values.append(("EURange", ua.Variant(ua.Range(Low=float(entry.low), High=float(entry.high)))))
+        values.append(("EURange", _range(float(entry.low), float(entry.high))))
     if entry.unit:
-        known = unit(entry.unit)
-        values.append(
-            (
-                "EngineeringUnits",
-                ua.Variant(
-                    ua.EUInformation(
-                        NamespaceUri=known.namespace,
-                        UnitId=known.id,
-                        DisplayName=ua.LocalizedText(known.symbol),
-                        Description=ua.LocalizedText(known.name),
-                    )
-                ),
-            )
-        )
+        values.append(("EngineeringUnits", _unit(entry.unit)))
     return values
+
+
+@lru_cache(maxsize=1024)
+def _range(low: float, high: float) -> Any:
+    return ua.Variant(ua.Range(Low=low, High=high))
+
+
+@lru_cache(maxsize=1024)
+def _unit(code: str) -> Any:
+    known = unit(code)
+    return ua.Variant(
+        ua.EUInformation(
+            NamespaceUri=known.namespace,
+            UnitId=known.id,
+            DisplayName=ua.LocalizedText(known.symbol),
+            Description=ua.LocalizedText(known.name),
+        )
+    )

@@ -117,10 +117,11 @@ class Presence:
     async def _move(self) -> None:
         try:
             while self._wanted() != self.there and not self._closed:
-                self.there = not self.there
-                if self.there:
+                if not self.there:
                     await self._back()
+                    self.there = True
                 else:
+                    self.there = False
                     await self._leave()
                     if self._restarts:
                         self._restarts = 0

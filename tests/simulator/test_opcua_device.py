@@ -18,7 +18,8 @@ from small_plant import NOW, small
 from protocol.sample import Quality
 from simulator import modbus, opcua
 from simulator.nodes import FOLDER, Tree
-from simulator.opcua import OpcUaServer, moment_of
+from simulator.opcua import OpcUaServer
+from simulator.opcua_values import moment_of
 from simulator.plant import Plant
 from simulator.scene_file import parse
 from simulator.troubles import SourceClock
@@ -255,7 +256,7 @@ def test_nothing_can_be_written_not_even_as_admin(line: Line) -> None:
             with pytest.raises(ua.UaStatusCodeError):
                 await admin.nodes.objects.add_variable("ns=2;s=mine", "mine", 1.0)
         assert await node(client, "Turbine.Speed").read_value() == speed
-        assert line.server.counts["refused"] == before["refused"] + 2
+        assert line.server.counts["refused"] == before["refused"] + 3
         assert line.server.counts["connections"] == before["connections"] + 1
 
     line.run(test)

@@ -26,7 +26,7 @@ from small_plant import fixed, on_free_ports, one_device
 
 from protocol.errors import ConfigError
 from simulator.main import Room, spoil
-from simulator.opcua import moment_of
+from simulator.opcua_values import moment_of
 from simulator.plant import Plant
 from simulator.scene_file import load, parse
 
