@@ -1,4 +1,4 @@
-"""What the collectors' tests share: one OPC UA server a process, since it takes seconds to start."""
+"""What the collectors' tests share: one OPC UA server a process, and an ear on everything that the tests send."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from overheard import findings
+from recorder import Recorder, recording
 
 if TYPE_CHECKING:
     from opcua_peer import UaPeer
@@ -18,3 +20,11 @@ def peer() -> Iterator[UaPeer]:
 
     with UaPeer() as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def traffic() -> Iterator[Recorder]:
+    """Every byte that a client of this process sends; at the end no request among them is anything but a read."""
+    with recording() as recorder:
+        yield recorder
+    assert findings(recorder.streams, recorder.datagrams) == []
