@@ -44,6 +44,7 @@ COMMANDS = {
     "send": Command("sender.cli", "high side: read devices, send one way (--check to validate)"),
     "receive": Command("receiver.cli", "low side: catch, keep and publish (--check to validate)"),
     "accept": Command("receiver.cli", "low side: confirm a session by its fingerprint"),
+    "replay": Command("sender.cli", "high side: send again what a gap code names"),
     "gaps": Command("receiver.cli", "low side: what is missing, and the code to carry to the high side"),
     "status": Command("", "what the running processes of a side say of themselves"),
     "setup": Command("oneway.cli", "this machine's end of the link: prints the one-way recipe, does it with --apply"),

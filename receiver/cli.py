@@ -17,6 +17,9 @@ from protocol.confine import Mode
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
+OLD_S = 5.0
+"""What a process said longer ago than this is old [s]: it says it every second."""
+
 File = Annotated[Path, typer.Argument(help="The low side's configuration, receiver.toml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
 
@@ -68,25 +71,22 @@ def accept(
 
 @app.command()
 def gaps(file: File, as_json: AsJson = False) -> None:
-    """What is missing, since when, and when it will heal by itself."""
+    """What is missing, since when, when it will heal by itself, and the code to type on the high side."""
     catch = _told(file).get("catch")
     if as_json:
-        typer.echo(json.dumps({"gaps": (catch or {}).get("gaps", []), "blocks": (catch or {}).get("blocks", {})}))
+        told = {"gaps": [], "codes": [], "blocks": {}} | {
+            key: value for key, value in (catch or {}).items() if key in ("gaps", "codes", "blocks")
+        }
+        typer.echo(json.dumps(told))
         return
     if catch is None:
         typer.echo("catch has not run here yet")
         return
-    for gap in catch["gaps"]:
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gap["since_ns"] / 1e9))
-        heals = gap["heals_ns"]
-        when = (
-            "no repeat is left"
-            if heals is None
-            else time.strftime("sent again about %H:%M:%S", time.localtime(heals / 1e9))
-        )
-        typer.echo(f"stream {gap['stream']} blocks {gap['from']} to {gap['to'] - 1}: missing since {since}, {when}")
-    blocks = catch["blocks"]
-    typer.echo(", ".join(f"{key} {value}" for key, value in blocks.items()))
+    from receiver.gaplist import lines
+
+    _age(catch)
+    for line in lines(catch, _moment):
+        typer.echo(line)
 
 
 @app.command()
@@ -100,12 +100,25 @@ def status(file: File, as_json: AsJson = False) -> None:
         typer.echo("nothing has run here yet")
     for process, said in told.items():
         age = (time.time_ns() - said["time_ns"]) / 1e9
-        typer.echo(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > 5 else ""))
+        typer.echo(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > OLD_S else ""))
         for warning in said.get("warnings", ()):
             typer.echo(f"  warning: {warning}")
         for key in ("link", "blocks", "assets", "children"):
             for name, value in said.get(key, {}).items():
                 typer.echo(f"  {key}.{name}: {_brief(value)}")
+
+
+def _age(said: dict[str, Any]) -> None:
+    age = (time.time_ns() - said["time_ns"]) / 1e9
+    if age > OLD_S:
+        typer.echo(f"catch said this {age:.0f} s ago; does it run?")
+
+
+def _moment(time_ns: int) -> str:
+    """`14:05:09` where it is within half a day, else with its date; in local time."""
+    at = time.localtime(time_ns / 1e9)
+    near = abs(time_ns - time.time_ns()) < 43_200 * 10**9
+    return time.strftime("%H:%M:%S" if near else "%Y-%m-%d %H:%M:%S", at)
 
 
 def _told(file: Path) -> dict[str, dict[str, Any]]:

@@ -68,6 +68,10 @@ class Intake:
         """The last one."""
         self.beat_at = 0.0
         """When it came [s, monotonic]."""
+        self.taken_bytes = 0
+        """Of blocks that came on their first sending, as sealed [bytes]."""
+        self.taken_since: float | None = None
+        """When the first one of them came [s, monotonic]."""
         self._put, self._say = put, say
 
     def take(self, datagrams: Iterable[Datagram], now: float, wall_ns: int) -> None:
@@ -111,12 +115,19 @@ class Intake:
             taken = self.links.accept(request.session)
             self._say(f"accept session={request.session:08x} {'confirmed' if taken else 'is not the current one'}")
 
+    def _count(self, size: int, now: float) -> None:
+        if self.taken_since is None:
+            self.taken_since = now
+        self.taken_bytes += size
+
     def _on(self, event: Event, now: float, wall_ns: int) -> None:
         if isinstance(event, BlockDone):
             how = self.gaps.how(event.stream, event.number, repaired=event.repaired)
             arrival = Arrival(event.stream, event.number, event.need, event.spare, how, wall_ns, event.block)
             if self._put(arrival):
                 self.gaps.accept(event.stream, event.number, how)
+                if how is not How.HEALED:
+                    self._count(len(event.block), now)
             else:
                 self.overflow += 1
         elif isinstance(event, BeatHeard):

@@ -13,6 +13,7 @@ from typing import Any
 from protocol.limits import UNCONFIRMED_S
 from receiver.gaps import Gap, Gaps
 from receiver.intake import Intake
+from receiver.outlook import codes, kept_s
 
 STREAMS_TOLD = 64
 """Most streams listed: those the last beats named and those that miss something, newest first."""
@@ -20,6 +21,8 @@ LINK_DUE_S = 3.0
 """A session whose frames come has said its LINK by then [s]; it says it every second."""
 GAPS_TOLD = 1000
 """Most gaps listed, longest missing first."""
+CODES_TOLD = 64
+"""Most gap codes listed: a person reads out a few."""
 
 
 def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> dict[str, Any]:
@@ -32,6 +35,8 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
     """
     beat = intake.beat
     gaps = intake.gaps.gaps(wall_ns)
+    taken_s = 0.0 if intake.taken_since is None else now - intake.taken_since
+    keep_s = kept_s((beat.spool or {}) if beat else {}, intake.taken_bytes, taken_s)
     return {
         "warnings": _warnings(intake, now, wall_ns, len(gaps)),
         "link": _link(intake, kernel_drops, now),
@@ -41,7 +46,8 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
             "backlog_s": beat.backlog_s if beat and math.isfinite(beat.backlog_s) else None,
         },
         "streams": _streams(intake.gaps),
-        "gaps": [_gap(one) for one in gaps[:GAPS_TOLD]],
+        "gaps": [_gap(one, keep_s) for one in gaps[:GAPS_TOLD]],
+        "codes": codes(gaps[:GAPS_TOLD])[:CODES_TOLD],
         "probes": [asdict(step) for step in intake.gather.steps.values()],
     }
 
@@ -98,13 +104,14 @@ def _streams(gaps: Gaps) -> list[dict[str, Any]]:
     return out
 
 
-def _gap(one: Gap) -> dict[str, Any]:
+def _gap(one: Gap, keep_s: float) -> dict[str, Any]:
     return {
         "stream": one.stream.hex(),
         "from": one.first,
         "to": one.after,
         "since_ns": one.since_ns,
         "heals_ns": one.heals_ns,
+        "lost_ns": one.since_ns + int(keep_s * 1e9) if math.isfinite(keep_s) else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""Commands of the high side: `send`, `plan`, `discover`, `peek`, `watch`, `status`.
+"""Commands of the high side: `send`, `plan`, `discover`, `peek`, `watch`, `replay`, `status`.
 
 A command only reads its arguments, calls what does the work, and prints. Mistakes are raised: the front door
 (`checkvalve.py`) prints them and chooses the exit code. Imports stand inside the commands, since `send --only emit`
@@ -192,6 +192,21 @@ def watch(
             polling.result()
 
     asyncio.run(show())
+
+
+@app.command()
+def replay(
+    file: File,
+    codes: Annotated[list[str], typer.Argument(metavar="CODE..", help="Gap codes, as `gaps` on the low side prints.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is here and what is gone; send nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send again what a gap code names; the code was carried over by a person."""
+    from sender import linkfile, replayed
+
+    replayed.run(linkfile.load(file), codes, dry_run=dry_run, as_json=as_json, say=typer.echo)
 
 
 @app.command()

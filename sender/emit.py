@@ -35,7 +35,7 @@ from sender.interleave import Done, Group, Interleave, Mark, Parcel, portions
 from sender.kept import Kept
 from sender.repeat import Repeats
 from sender.resend import COPY, Resend
-from sender.session import FIRST_LINKS, LINK_PERIOD, Session
+from sender.session import FIRST_LINKS, LINK_PERIOD, STEPS, Session
 from sender.stretch import cuts, distance
 
 BEAT_PERIOD = 1.0
@@ -166,6 +166,11 @@ class Emitter:
         times = [self._first.deadline(), self._old_first.deadline(), self.repeats.deadline()]
         known = [at for at in times if at is not None]
         return min([*known, self._beat_at, self._link_at, self.carousel.deadline()])
+
+    def outlast(self, seconds: float, steps: int, now: float) -> None:
+        """See that the session lasts so long and has so many step numbers: else begin the next one now."""
+        if now + seconds > self._session.ends_at or self._session.steps + steps > STEPS:
+            self._renew(now)
 
     def idle(self) -> bool:
         """Everything that exists had its first sending."""

@@ -21,6 +21,7 @@ from protocol.errors import ConfigError
 from protocol.frame import SHARD_OVERHEAD, width_for
 from protocol.limits import WIRE_OVERHEAD
 from protocol.statusfile import PERIOD, read_status, write_status
+from sender.desk import Desk
 from sender.emit import Emitter
 from sender.interleave import Parcel
 from sender.linkfile import LinkFile
@@ -34,24 +35,27 @@ DRAIN = 15.0
 """Longest time for what is new to leave after a stop was asked for [s]."""
 
 
-def run(config: LinkFile, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None) -> int:
+def run(
+    config: LinkFile, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None, *, until: str | None = None
+) -> int:
     """Emit until SIGTERM or SIGINT; returns the exit code.
 
     Args:
         config: The emitter's part of the file.
         mode: How this process is confined once everything is open.
         found: What was found of the diode's interface before this; told in the status.
+        until: Name of an errand after which it ends; None: it goes on.
 
     Raises:
         ConfigError: a key that is missing or wrong, another emitter, a frame too large for the interface.
     """
-    return _Process(config, mode, found or {}).run()
+    return _Process(config, mode, found or {}, until).run()
 
 
 class _Process:
-    def __init__(self, config: LinkFile, mode: Mode, found: Mapping[str, Any]) -> None:
+    def __init__(self, config: LinkFile, mode: Mode, found: Mapping[str, Any], until: str | None) -> None:
         self._state = config.state
-        self._found = found
+        self._found, self._until = found, until
         outlet = config.outlet
         signer = keys.load(config.keys.own, "link-sign")
         publics = [key for path in config.keys.receivers for key in keys.load_public(path)]
@@ -75,8 +79,16 @@ class _Process:
             now=now,
         )
         self._whole = not self._progress.resume(self._emitter, config.state / "spool", now)
-        largest = width_for(outlet.mtu) + SHARD_OVERHEAD + WIRE_OVERHEAD
-        self._pace = Pace(outlet.rate_mbit * 1e6 / 8, outlet.burst, largest_frame=largest)
+        largest = width_for(outlet.mtu) + SHARD_OVERHEAD
+        self._pace = Pace(outlet.rate_mbit * 1e6 / 8, outlet.burst, largest_frame=largest + WIRE_OVERHEAD)
+        self._desk = Desk(
+            config.state,
+            self._emitter,
+            largest=largest,
+            largest_frame=largest + WIRE_OVERHEAD,
+            begun=self._progress.errand(),
+        )
+        self._turn = False
         self._bell = _open_bell(config.state / "doorbell")
         self._outlet = Outlet(*outlet.to)
         self._stopping: float | None = None
@@ -95,27 +107,36 @@ class _Process:
                 if now >= said + PERIOD:
                     said = now
                     self._say(now)
-                parcel = self._emitter.next(now)
+                parcel = self._next(now)
                 if parcel is not None:
                     self._send(parcel)
                 elif self._stopping is not None and (self._emitter.idle() or now > self._stopping + DRAIN):
                     break
                 else:
-                    self._wait(min(self._emitter.deadline(now), said + PERIOD) - now)
+                    self._wait(min(self._emitter.deadline(now), self._desk.deadline(now), said + PERIOD) - now)
             self._say(time.monotonic())
             return 0
         finally:
             self._outlet.close()
             self._progress.close()
 
+    def _next(self, now: float) -> Parcel | None:
+        """What leaves next; during a linktest data and probes take turns."""
+        self._turn = not self._turn
+        if self._turn:
+            return self._desk.next(now) or self._emitter.next(now)
+        return self._emitter.next(now) or self._desk.next(now)
+
     def _send(self, parcel: Parcel) -> None:
-        step = self._pace.frames(parcel.length) * parcel.length
+        probing = self._desk.probing
+        pace = probing.pace if probing is not None and probing.running(time.monotonic()) else self._pace
+        step = pace.frames(parcel.length) * parcel.length
         for at in range(0, len(parcel.frames), step):
             part = parcel.frames[at : at + step]
             size = wire_bytes(len(part), -(-len(part) // parcel.length))
-            while (wait := self._pace.wait(size, time.monotonic())) > 0:
+            while (wait := pace.wait(size, time.monotonic())) > 0:
                 time.sleep(wait)
-            self._pace.take(size, time.monotonic())
+            pace.take(size, time.monotonic())
             self._outlet.send(part, parcel.length)
         self._emitter.left(parcel)
 
@@ -131,7 +152,11 @@ class _Process:
         self._stopping = time.monotonic()
 
     def _say(self, now: float) -> None:
-        self._progress.save(self._emitter, now)
+        if self._stopping is None:
+            self._desk.look(now)
+        if self._until is not None and self._desk.done == self._until:
+            self._stopping = self._stopping or now
+        self._progress.save(self._emitter, now, self._desk.note())
         poll = read_status(self._state, "poll") or {}
         self._emitter.spool_status = poll.get("spool", {})
         session = self._emitter.session
@@ -145,6 +170,7 @@ class _Process:
             "send_errors": self._outlet.errors,
             "skipped_segments": self._emitter.reader.skipped,
             "resent_whole_spool": self._whole,
+            "errand": self._desk.status(),
             "engine": self._emitter.engine,
             "clock_synced": _clock_synced(),
             "confined": self._confinement.mode,

@@ -6,7 +6,7 @@
     backlog   stretches that had none
     repeats   stage, age, stretch: repeats still to come
     finished  ranges a stream, for the beats
-    errand    [name, blocks]: what a person asked for and how much of it has left (errand.py)
+    errand    name, position, blocks sent: what a person asked for and how much of it has left (errand.py, desk.py)
 
 A restart takes what came since `new` as backlog and begins with what is new. Where the mark is not found, nothing
 here is believed and the whole spool is sent again: doubled frames cost only time, the receiver knows each number.
@@ -19,6 +19,7 @@ import errno
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +87,12 @@ class Progress:
         emitter.repeats.restore(repeats, now)
         return True
 
-    def errand(self) -> tuple[str, int]:
-        """The errand that was under way and how many blocks of it had left; an empty name where there was none."""
-        try:
-            name, sent = self._held["errand"]
-            return str(name), int(sent)
-        except (KeyError, TypeError, ValueError):
-            return "", 0
+    def errand(self) -> dict[str, Any]:
+        """The errand that was under way and how far, as `Desk.note` gave it; empty where there was none."""
+        held = self._held.get("errand")
+        return dict(held) if isinstance(held, dict) else {}
 
-    def save(self, emitter: Emitter, now: float, errand: tuple[str, int] = ("", 0)) -> None:
+    def save(self, emitter: Emitter, now: float, errand: Mapping[str, Any] | None = None) -> None:
         """Note how far it is.
 
         Args:
@@ -111,13 +109,28 @@ class Progress:
             "backlog": [[*start, *end] for start, end in emitter.unsent()],
             "repeats": emitter.repeats.to_json(now),
             "finished": {key.hex(): list(held) for key, held in emitter.finished.items()},
-            "errand": list(errand),
+            "errand": dict(errand or {}),
         }
         self._write()
 
     def close(self) -> None:
         """Let the outlet go."""
         os.close(self._lock)
+
+    @staticmethod
+    def held_by_another(state: Path) -> bool:
+        """Whether an emitter runs: its lock is held."""
+        try:
+            lock = os.open(state / "emit.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from protocol.announce import make_link
 from protocol.beat import Beat, BeatTag
-from protocol.frame import ShardTag
+from protocol.frame import ProbeTag, ShardTag
 from protocol.keys import PrivateKey, PublicKey
 
 PERIOD = 3600.0
@@ -19,6 +19,8 @@ LINK_PERIOD = 1.0
 """A LINK leaves this often [s]."""
 FIRST_LINKS = 3
 """LINKs before the first frame of a session: at 5 % loss all three are lost once in 8,000 starts."""
+STEPS = 1 << 16
+"""Step numbers of a session: the field has 16 bits."""
 
 
 class Session:
@@ -50,6 +52,10 @@ class Session:
         self.bytes = 0
         """Their UDP payload [bytes]."""
         self.links = [make_link(self.number, boot, counter, key, receiver, signer) for receiver in receivers]
+        self.probe = ProbeTag(key, self.number)
+        """Makes the frames of a `linktest`."""
+        self.steps = 0
+        """Numbers of its steps that were used."""
         self._key = key
         self._beat = BeatTag(key, self.number)
         self._shards: dict[bytes, ShardTag] = {}
@@ -64,6 +70,11 @@ class Session:
     def beat(self, beat: Beat) -> bytes:
         """A BEAT frame."""
         return self._beat.frame(beat)
+
+    def take_steps(self, count: int) -> int:
+        """The first of so many step numbers, which are used from now on; `STEPS` is the most of a session."""
+        first, self.steps = self.steps, self.steps + count
+        return first
 
     def sent(self, frames: int, size: int) -> None:
         """Count what left."""

@@ -96,6 +96,8 @@ class Link:
     gaps: tuple[Gap, ...]
     gaps_more: int
     """Gaps beyond the ones listed."""
+    codes: tuple[str, ...]
+    """What a person types on the high side for the gaps without a repeat."""
     warnings: tuple[str, ...]
 
     @property
@@ -130,6 +132,7 @@ def look(report: Report) -> Link:
         blocks={fate: whole(report.part("blocks"), fate) for fate in BLOCK_FATES},
         gaps=gaps[:GAPS_SHOWN],
         gaps_more=max(len(gaps) - GAPS_SHOWN, 0),
+        codes=tuple(str(row.get("code", "")) for row in report.rows("codes")),
         warnings=tuple(report.texts("warnings")),
     )
 
@@ -162,6 +165,7 @@ def told(link: Link, now_ns: int) -> dict[str, Any]:
             for gap in link.gaps
         ],
         "gaps_more": link.gaps_more,
+        "codes": list(link.codes),
         "warnings": list(link.warnings),
     }
 

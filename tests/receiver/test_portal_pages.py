@@ -88,7 +88,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     plant.take(Tally(time_ns=clock(), number=plant.number, assets={"pump-7": (700, 690), "secret-9": (5, 5)}))
     plant.condition("pump-7", "up")
     clock.move(2)  # a hole younger than a second is no gap yet
-    plant.report(gaps=[{"stream": "00ff" * 4, "from": 102, "to": 105, "since_ns": end, "heals_ns": None}])
+    lost = {"stream": "00ff" * 4, "from": 102, "to": 105, "since_ns": end, "heals_ns": None}
+    plant.report(gaps=[lost], codes=[{"stream": "00ff" * 4, "code": "CV1-QRLQ-PLAY", "blocks": 3}])
     app = create_app(plant.history, plant.state, Scope(vendors=frozenset({"Acme"})), clock=clock)
     with served(app) as base:
         yield Site(plant, clock, base)
@@ -177,7 +178,7 @@ def test_nothing_outside_the_scope_is_named_anywhere(site: Site) -> None:
 def test_overview_tells_state_counts_accounts_link_and_gaps(site: Site) -> None:
     """The one page that must say at once what is wrong."""
     text = site.get("/").text
-    for word in ("pump-7", "SIMULATED", "Link live", "No repeat left", "00ff00ff", "above normal", "running"):
+    for word in ("pump-7", "SIMULATED", "Link live", "No repeat left", "CV1-QRLQ-PLAY", "00ff00ff", "above normal", "running"):
         assert word in text, word
     assert "102 to 104" in text
     assert "delay 140 ms, 99 % within 311 ms; blocks waiting for a key or a description: 2" in text

@@ -23,6 +23,7 @@ from receiver.ledger import Ledger
 from receiver.links import Links
 from receiver.outputs.base import Batch, Opened
 from receiver.scope import Scope
+from sender.desk import Desk
 from sender.emit import Emitter
 from sender.geometry import Geometry
 from sender.pack import Packer
@@ -44,6 +45,8 @@ class Pipe:
     repeat: tuple[float, ...] = (2.0, 5.0)
     now: float = 1000.0
     spool_bytes: int = 10**9
+    link: bool = True
+    """Whether emitter, receiver and follower run here too."""
     high_wall: int = 1_800_000_000_000_000_000
     low_wall: int = 1_800_000_000_000_000_000
     sent: dict[bytes, list[Row]] = field(default_factory=dict)
@@ -62,9 +65,10 @@ class Pipe:
         self.geometry = Geometry(width=1424, rate=2.5e6, repeats=len(self.repeat), loss=self.loss or None)
         self.place: bytes | None = None
         self.start_poll()
-        self.start_emit()
-        self.start_catch()
-        self.start_publish()
+        if self.link:
+            self.start_emit()
+            self.start_catch()
+            self.start_publish()
 
     # --- the four processes -----------------------------------------------------------------------------------------
 
@@ -110,6 +114,9 @@ class Pipe:
             now=self.now,
         )
         self.progress.resume(self.emitter, self.high / "spool", self.now)
+        self.desk = Desk(
+            self.high, self.emitter, largest=MTU - 28, largest_frame=MTU + 14, begun=self.progress.errand()
+        )
         self.saved_at = self.now
 
     def kill_emit(self) -> None:
@@ -161,7 +168,8 @@ class Pipe:
                 self.intake.tick(self.now)
                 self.ledger.floors = self.intake.links.floors
                 self.ledger.tick(self.now)
-            self._publish()
+            if self.link:
+                self._publish()
 
     def finish(self) -> None:
         """A clean end of polling."""
@@ -184,7 +192,7 @@ class Pipe:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _emit(self, fate: Fate, catch: bool) -> None:
-        while (parcel := self.emitter.next(self.now)) is not None:
+        while (parcel := self.emitter.next(self.now) or self.desk.next(self.now)) is not None:
             for at in range(0, len(parcel.frames), parcel.length):
                 frame = bytes(parcel.frames[at : at + parcel.length])
                 for _ in range(fate(self.random)):
@@ -193,7 +201,8 @@ class Pipe:
             self.emitter.left(parcel)
         if self.now >= self.saved_at + 1:
             self.saved_at = self.now
-            self.progress.save(self.emitter, self.now)
+            self.desk.look(self.now)
+            self.progress.save(self.emitter, self.now, self.desk.note())
 
     def _put(self, arrival: Arrival) -> bool:
         one = record(

@@ -85,12 +85,12 @@ function link(link) {
   if (String(link.version) !== document.body.dataset.version) renew(find);
 }
 
-function gaps({ gaps, gaps_more: more }) {
+function gaps({ gaps, gaps_more: more, codes }) {
   const lines = gaps.map((gap) => {
     const numbers = count(gap.first) + (gap.last > gap.first ? ` to ${count(gap.last)}` : "");
     const heals = gap.heals_ms === null
-      ? make("span", { data: { mark: "bad" } }, "No repeat left")
-      : `Will heal at about ${moment(gap.heals_ms, "clock")}`;
+      ? make("span", { data: { mark: "bad" } }, "No repeat left: use the code below")
+      : `Will be repeated at about ${moment(gap.heals_ms, "clock")}`;
     return make("tr", {},
       make("th", { scope: "row", class: "mono" }, gap.stream.slice(0, 8)),
       make("td", { class: "num" }, count(Math.max(gap.last - gap.first + 1, 1)), make("span", { class: "sub" }, numbers)),
@@ -100,6 +100,7 @@ function gaps({ gaps, gaps_more: more }) {
   const none = make("tr", { class: "none" }, make("td", { colspan: "4" }, "No block is missing."));
   replace("[data-gaps]", lines.length ? lines : [none]);
   say(one("[data-gaps-more]"), more ? `and ${count(more)} more gaps` : "");
+  replace("[data-codes]", codes.map((code) => make("li", { class: "mono" }, `checkvalve replay SENDER.toml ${code}`)));
 }
 
 // Rows are put in only when they differ: a link that has the focus, or a text being selected, stays.

@@ -1,0 +1,94 @@
+"""Leave an errand for the running emitter and follow it to its end: what `replay` and `linktest` share.
+
+There is no control socket, so this looks at files: the errand's own, its result, and the emitter's status.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from protocol.errors import ConfigError
+from protocol.statusfile import read_status
+from sender import errand
+from sender.progress import Progress
+
+LOOK = 0.2
+"""How often the files are looked at [s]."""
+LINE = 5.0
+"""How often a line about progress is printed where there is no terminal [s]."""
+TAKEN = 15.0
+"""An emitter that runs has taken an errand that is the first in its queue by then [s]."""
+
+
+def running(state: Path) -> bool:
+    """Whether an emitter runs here.
+
+    Raises:
+        ConfigError: this user may not look.
+    """
+    try:
+        return Progress.held_by_another(state)
+    except PermissionError:
+        raise ConfigError(f"{state} may not be read by this user", hint="run this as the user of `emit`") from None
+
+
+def leave(state: Path, kind: str, body: Mapping[str, Any]) -> str:
+    """Leave it; returns its name.
+
+    Raises:
+        ConfigError: this user may not.
+    """
+    try:
+        return errand.leave(state, kind, body, time_ns=time.time_ns(), salt=os.urandom(4))
+    except PermissionError as error:
+        raise ConfigError(f"{error.filename} cannot be written by this user", hint="run this as emit's user") from None
+
+
+def follow(state: Path, name: str, words: Callable[[Mapping[str, Any]], str]) -> dict[str, Any]:
+    """Wait for the result, with progress on stderr; Ctrl-C takes back what was not begun.
+
+    Args:
+        words: Progress in words, of the emitter's status of this errand; an empty mapping while it waits its turn.
+
+    Returns:
+        The result; `state` in it is "done".
+
+    Raises:
+        ConfigError: the emitter refused it, stopped, or never took it.
+    """
+    said, left = time.monotonic(), time.monotonic()
+    terminal = sys.stderr.isatty()
+    try:
+        while (told := errand.result(state, name)) is None:
+            now = time.monotonic()
+            under_way = (read_status(state, "emit") or {}).get("errand") or {}
+            mine = under_way if under_way.get("name") == name else {}
+            if mine or under_way:
+                left = now
+            elif now > left + TAKEN:
+                raise ConfigError("the emitter has not taken it up", hint="checkvalve status SENDER.toml: does it run?")
+            if terminal or now >= said + LINE:
+                said = now
+                sys.stderr.write(("\r\x1b[K" if terminal else "") + words(mine) + ("" if terminal else "\n"))
+                sys.stderr.flush()
+            if not running(state):
+                raise ConfigError(
+                    "the emitter ended meanwhile; what was left of this is done once it runs again",
+                    hint="checkvalve send SENDER.toml",
+                )
+            time.sleep(LOOK)
+    except KeyboardInterrupt:
+        if not mine:
+            errand.withdraw(state, name)
+        raise
+    finally:
+        if terminal:
+            sys.stderr.write("\r\x1b[K")
+    if told.get("state") != "done":
+        raise ConfigError(f"the emitter refused: {told.get('text', 'no reason given')}")
+    return told

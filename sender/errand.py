@@ -1,0 +1,119 @@
+"""What a person asks of the running emitter: files in `state/errands/`, since there is no control socket.
+
+    NAME.json    left by a command, by rename: {"kind": "replay" | "linktest", ..}; taken in order of their names
+    NAME.done    what became of it, by rename; read and taken away by the command that left it
+
+The emitter writes NAME.done before it takes NAME.json away, so at whatever moment it dies an errand is either still to
+be done, or done once. Names begin with the time, so they are taken in the order in which they were left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from protocol.segments import write_file
+
+FOLDER = "errands"
+"""In the state folder."""
+KEPT = 32
+"""Results that nobody took away, newest kept."""
+LARGEST = 16 * 1024 * 1024
+"""Largest errand that is read [bytes]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One request."""
+
+    name: str
+    kind: str
+    body: Mapping[str, Any]
+    """Not believed: whoever does it checks each value."""
+
+
+def leave(state: Path, kind: str, body: Mapping[str, Any], *, time_ns: int, salt: bytes) -> str:
+    """Leave an errand; returns its name.
+
+    Args:
+        state: The sender's state folder.
+        time_ns: Wall time, for its place in the queue [ns since 1970 UTC].
+        salt: Some random bytes, so that two that are left at once have two names.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder = state / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{time_ns:020d}-{salt.hex()}"
+    write_file(folder / f"{name}.json", json.dumps({"kind": kind, **body}).encode())
+    return name
+
+
+def withdraw(state: Path, name: str) -> bool:
+    """Take an errand back; False where it was taken up already or is done."""
+    try:
+        (state / FOLDER / f"{name}.json").unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def waiting(state: Path) -> list[str]:
+    """Names of what is still to be done, the next one first."""
+    return sorted(path.stem for path in (state / FOLDER).glob("*.json"))
+
+
+def result(state: Path, name: str) -> dict[str, Any] | None:
+    """What became of an errand, None while it is not done; it is then taken away."""
+    path = state / FOLDER / f"{name}.done"
+    try:
+        told = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    with contextlib.suppress(OSError):
+        path.unlink()
+    return told if isinstance(told, dict) else {}
+
+
+class Errands:
+    """The emitter's side."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / FOLDER
+
+    def take(self) -> Errand | None:
+        """The next errand, which stays until it is `finish`ed, or None; one that cannot be read is refused."""
+        for name in sorted(path.stem for path in self._folder.glob("*.json")):
+            if (self._folder / f"{name}.done").exists():  # this process died between the two steps of `finish`
+                self._remove(name)
+                continue
+            try:
+                path = self._folder / f"{name}.json"
+                if path.stat().st_size > LARGEST:
+                    raise ValueError("too large")
+                body = json.loads(path.read_text())
+                return Errand(name=name, kind=str(body["kind"]), body=body)
+            except FileNotFoundError:
+                continue  # withdrawn
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self.finish(name, {"state": "refused", "text": f"the errand cannot be read: {error}"})
+        return None
+
+    def finish(self, name: str, told: Mapping[str, Any]) -> None:
+        """Say what became of it; on a disk without room it is forgotten."""
+        with contextlib.suppress(OSError):
+            write_file(self._folder / f"{name}.done", json.dumps(told).encode())
+        self._remove(name)
+        done = sorted(self._folder.glob("*.done"))
+        for path in done[: max(0, len(done) - KEPT)]:
+            path.unlink(missing_ok=True)
+
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._folder / f"{name}.json")

@@ -1,0 +1,68 @@
+"""What people are told of a gap: when it heals, which code heals it, until when that helps."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from protocol import gapcode
+from protocol.ranges import Ranges
+from receiver.gaplist import lines
+from receiver.gaps import Gap
+from receiver.outlook import CODES_MOST, codes, kept_s
+
+S = b"stream-1"
+
+
+def _gap(first: int, after: int, heals_ns: int | None = None, stream: bytes = S) -> Gap:
+    return Gap(stream=stream, first=first, after=after, since_ns=1, heals_ns=heals_ns)
+
+
+def test_only_what_no_repeat_heals_gets_a_code() -> None:
+    """A code a stream; numbers whose repeat is to come are not in it."""
+    told = codes([_gap(3, 5), _gap(7, 9, heals_ns=99), _gap(20, 21), _gap(1, 2, stream=b"another1")])
+    assert [(one["stream"], one["blocks"]) for one in told] == [(S.hex(), 3), (b"another1".hex(), 1)]
+    assert gapcode.decode(told[0]["code"]) == (S[:3], [(3, 5), (20, 21)])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_gaps_still_make_few_codes_that_cover_all(seed: int) -> None:
+    """Near ranges are joined where a person would have to read out more than a few codes."""
+    chance = random.Random(seed)
+    starts = sorted(chance.sample(range(0, 10**7, 10), 900))
+    told = codes([_gap(first, first + chance.randrange(1, 9)) for first in starts])
+    assert 1 <= len(told) <= CODES_MOST
+    covered = Ranges(one for code in told for one in gapcode.decode(code["code"])[1])
+    assert all(first in covered for first in starts)
+
+
+def test_the_sender_keeps_by_age_and_by_size_whichever_ends_sooner() -> None:
+    """10 kB/s into 1 GB lasts 100,000 s; before a minute is known, and without words of the sender, no such claim."""
+    assert kept_s({"keep_s": 86_400.0, "most_bytes": 1e9}, 10_000 * 600, 600.0) == 86_400.0
+    assert kept_s({"keep_s": 1e9, "most_bytes": 1e9}, 10_000 * 600, 600.0) == pytest.approx(100_000)
+    assert kept_s({"keep_s": 50.0, "most_bytes": 1.0}, 10_000, 5.0) == 50.0
+    assert kept_s({"keep_s": "long", "most_bytes": None}, 10_000 * 600, 600.0) == math.inf
+
+
+def test_the_list_says_what_becomes_of_each_gap() -> None:
+    """Repeated at its time, or the code; and what is gone for good."""
+    row = {"stream": "00ff", "since_ns": 5}
+    catch = {
+        "gaps": [
+            {**row, "from": 1, "to": 2, "heals_ns": 70, "lost_ns": 90},
+            {**row, "from": 4, "to": 9, "heals_ns": None, "lost_ns": 90},
+        ],
+        "codes": [{"code": "CV1-AAAA", "blocks": 5}],
+        "blocks": {"expected": 9, "missing": 6, "expired": 3},
+    }
+    assert list(lines(catch, lambda at: f"T{at}")) == [
+        "stream 00ff block 1: missing since T5, will be repeated at about T70",
+        "stream 00ff blocks 4 to 8: missing since T5, no repeat is left: use the code",
+        "no repeat is left for some: on the high side type",
+        "  checkvalve replay SENDER.toml CV1-AAAA",
+        "the sender keeps them until T90 at least; then they cannot be had any more",
+        "3 blocks cannot come any more: the sender keeps them no longer",
+        "blocks: expected 9, missing 6, expired 3",
+    ]
