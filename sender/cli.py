@@ -46,10 +46,17 @@ def send(
         Policy,
         typer.Option(help="A fault of the diode's interface refuses the start, or is a warning in every status."),
     ] = Policy.REFUSE,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Check, then let the running poll take the devices that have changed.")
+    ] = False,
 ) -> None:
     """Read the devices and send what they say, one way."""
-    if check:
-        _check(file)
+    if check or reload:
+        digest = _check(file)
+        if reload:
+            from sender.reload import ask_and_wait
+
+            ask_and_wait(file.absolute().parent / "state", digest, typer.echo)
         return
     from sender import main
 
@@ -235,13 +242,15 @@ def status(file: File, as_json: AsJson = False) -> None:
             typer.echo(f"  {asset}: {line}")
 
 
-def _check(file: Path) -> None:
+def _check(file: Path) -> str:
+    """Name every mistake and warning; the file's digest."""
     from sender.config import load
 
     config = load(file)
     _warn(config)
     tags = sum(one.point.count for asset in config.assets for one in asset.watched)
     typer.echo(f"{file}: right ({len(config.assets)} assets, {tags} tags, {len(config.warnings)} warnings)")
+    return config.digest
 
 
 def _warn(config: SenderConfig) -> None:

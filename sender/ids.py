@@ -53,6 +53,11 @@ class Ids:
         self._described: dict[int, Tag] = {}
         self._arrays: dict[str, Array] = {}
 
+    @property
+    def left(self) -> int:
+        """Ids that the stream still has."""
+        return self._most - len(self._ids)
+
     def describe(self, asset: str, tags: Sequence[Tag | None]) -> list[Tag]:
         """Give a device's points their ids.
 

@@ -16,7 +16,8 @@ from typing import Any
 from protocol import keys
 from protocol.errors import ConfigError, StoreError
 from protocol.statusfile import PERIOD, write_status
-from sender.config import SenderConfig
+from sender import reload
+from sender.config import SenderConfig, load
 from sender.linkfile import geometry
 from sender.outbox import Outbox
 from sender.pack import Packer
@@ -25,6 +26,9 @@ from sender.spool import Spool
 
 LOOK = 0.005
 """Longest time between two looks at what is due [s]: a small part of the 20 ms group."""
+
+LOOK_RELOAD = 0.3
+"""How often a reload is looked for [s]: a person waits for it."""
 
 
 def run(config: SenderConfig) -> int:
@@ -86,15 +90,14 @@ class _Process:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        polling = asyncio.create_task(self._poller.run())
-        ticking = asyncio.create_task(self._tick())
-        stopping = asyncio.create_task(self._stop.wait())
+        works = (self._poller.run(), self._tick(), self._reload(), self._stop.wait())
+        tasks = [asyncio.create_task(work) for work in works]
         try:
-            await asyncio.wait({polling, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (polling, ticking, stopping):
+            for task in tasks:
                 task.cancel()
-            results = await asyncio.gather(polling, ticking, stopping, return_exceptions=True)
+            results = await asyncio.gather(*tasks, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, asyncio.CancelledError):
                 raise _bare(result)
@@ -122,6 +125,25 @@ class _Process:
         """Bring what was packed onto the disk."""
         self._spool.flush(time.monotonic())
         return not self._spool.store.waiting_bytes
+
+    async def _reload(self) -> None:
+        """Look for a reload that somebody asked for, and do it."""
+        state = self._config.state
+        while True:
+            await asyncio.sleep(LOOK_RELOAD)
+            digest = reload.asked(state)
+            if digest is None:
+                continue
+            try:
+                config = await asyncio.to_thread(load, self._config.path)
+                if config.digest != digest:
+                    raise ConfigError("the file has changed since it was checked", hint="send --reload again")
+                lines = await self._poller.reload(config)
+            except ConfigError as error:
+                reload.answer(state, digest, refused=f"{error}; {error.hint}" if error.hint else str(error))
+                continue
+            self._config = config
+            reload.answer(state, digest, lines=lines)
 
     def _say(self) -> None:
         told: dict[str, Any] = {

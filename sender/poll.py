@@ -6,6 +6,9 @@
 A new stream begins with each `Poller`: ids are its own. What the configuration knows is described in one call at the
 start; what only the device can say (a type, a firmware) when it was reached. First reads are spread over a period, so
 that devices do not all speak at the same moment.
+
+`reload` takes a changed configuration in the same stream: a device whose table has not changed by a byte goes on in the
+middle of what it does; one that has is closed and begun anew, with its counts and its ids for what is still the same.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from random import Random
 from typing import Any
 
@@ -25,6 +28,7 @@ from collectors.base import Collector, Event, Facts, Identity
 from protocol.catalog import Asset, Tag
 from protocol.errors import ConfigError, StoreError
 from protocol.sample import Array, Columns, Flag, concat
+from sender import difference
 from sender.alarms import Alarms
 from sender.config import AssetConfig, SenderConfig
 from sender.deadband import EVERY, Deadband
@@ -65,8 +69,11 @@ class Poller:
         self._config, self._sink = config, sink
         self._clock, self._monotonic = clock, monotonic
         self._random = random or Random()
-        ids = Ids()
-        self._lines = [_Line(asset, config.site, ids, sink, clock, monotonic) for asset in config.assets]
+        self._ids = Ids()
+        self._lines = {asset.table.name: self._line(asset) for asset in config.assets}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._begun = -1
 
     async def run(self) -> None:
         """Read for ever; when cancelled every collector is closed.
@@ -78,15 +85,86 @@ class Poller:
         self._announce()
         try:
             async with asyncio.TaskGroup() as group:
-                for index, line in enumerate(self._lines):
-                    if line.asset.watched:
-                        group.create_task(self._read(line, (index * GOLDEN) % 1), name=line.asset.table.name)
+                self._group = group
+                for line in self._lines.values():
+                    self._start(line)
+                group.create_task(asyncio.Event().wait(), name="a reload may bring the first device")
         except BaseExceptionGroup as group:
             raise (_first(group) or group) from None
 
+    async def reload(self, config: SenderConfig) -> list[str]:
+        """Take a changed configuration while running.
+
+        Returns:
+            What has changed, a line an asset; the same lines go in band.
+
+        Raises:
+            ConfigError: it changes what needs a restart; nothing was changed.
+        """
+        assert self._group is not None
+        before = {name: line.asset for name, line in self._lines.items()}
+        after = {asset.table.name: asset for asset in config.assets}
+        self._admit(config, [asset for name, asset in after.items() if name not in before or _differ(before, asset)])
+        lines = []
+        stopping: list[str] = []
+        for name in [*before, *(name for name in after if name not in before)]:
+            old, new = before.get(name), after.get(name)
+            line = difference.of_asset(name, None if old is None else old.raw, None if new is None else new.raw)
+            if line:
+                lines.append(line)
+                stopping.append(name)
+        await asyncio.gather(*(self._stop(name) for name in stopping))
+        self._config = config
+        for name in stopping:
+            self._change(name, after.get(name))
+        now = self._clock()
+        self._sink.state("", now, "configuration", self._summary())
+        for text in lines:
+            self._sink.state("", now, "configuration", text)
+        return lines
+
     def status(self) -> dict[str, Any]:
         """Counters of each asset, by name; plain JSON values."""
-        return {line.asset.table.name: asdict(line.counts) for line in self._lines}
+        return {name: asdict(line.counts) for name, line in self._lines.items()}
+
+    def _line(self, asset: AssetConfig) -> _Line:
+        return _Line(asset, self._config.site, self._ids, self._sink, self._clock, self._monotonic)
+
+    def _start(self, line: _Line) -> None:
+        if line.asset.watched:
+            assert self._group is not None
+            name, self._begun = line.asset.table.name, self._begun + 1
+            reading = self._read(line, (self._begun * GOLDEN) % 1)
+            self._tasks[name] = self._group.create_task(reading, name=name)
+
+    async def _stop(self, name: str) -> None:
+        """End one device's task, its collector closed; whatever it died of is the group's matter."""
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def _admit(self, config: SenderConfig, changed: Sequence[AssetConfig]) -> None:
+        keys = difference.fixed(self._config.raw, config.raw)
+        if keys:
+            hint = "restart `send`: nothing is lost by it, the spool is kept"
+            raise ConfigError(f"{', '.join(keys)} cannot change while it runs", hint=hint)
+        tags = sum(one.point.count for asset in changed for one in asset.watched)
+        if tags > self._ids.left:
+            hint = "restart `send`, which begins a new stream"
+            raise ConfigError(f"this stream has no ids left for {tags} tags", hint=hint)
+
+    def _change(self, name: str, asset: AssetConfig | None) -> None:
+        """One device that was stopped: gone, or begun anew."""
+        old = self._lines.pop(name, None)
+        if asset is None:
+            self._sink.state(name, self._clock(), "down", "taken out of the configuration")
+            return
+        line = self._lines[name] = self._line(asset)
+        if old is not None:
+            line.follow(old)
+        self._sink.catalog({name: line.description}, line.known())
+        self._start(line)
 
     async def _read(self, line: _Line, phase: float) -> None:
         await asyncio.sleep(phase * min(SPREAD_S, *(scan.every_s for scan in line.asset.device.scans)))
@@ -104,11 +182,13 @@ class Poller:
 
     def _announce(self) -> None:
         """Everything that the configuration alone can describe, and which configuration it is."""
-        assets = {line.asset.table.name: line.description for line in self._lines}
-        self._sink.catalog(assets, [tag for line in self._lines for tag in line.known()])
+        assets = {name: line.description for name, line in self._lines.items()}
+        self._sink.catalog(assets, [tag for line in self._lines.values() for tag in line.known()])
+        self._sink.state("", self._clock(), "configuration", self._summary())
+
+    def _summary(self) -> str:
         tags = sum(one.point.count for asset in self._config.assets for one in asset.watched)
-        text = f"sha256 {self._config.digest}, {len(assets)} assets, {tags} tags"
-        self._sink.state("", self._clock(), "configuration", text)
+        return f"sha256 {self._config.digest}, {len(self._config.assets)} assets, {tags} tags"
 
 
 class _Line:
@@ -139,6 +219,11 @@ class _Line:
             np.array([point.number + index for point in scan.points for index in range(point.count)], np.uint32)
             for scan in asset.device.scans
         ]
+
+    def follow(self, before: _Line) -> None:
+        """Go on with the counts and the numbers of events of the same device."""
+        self.counts = replace(before.counts, state="starting", trouble="", since_ns=self._clock())
+        self._sequence = before._sequence
 
     def make(self, refused: Callable[[str], None]) -> Collector:
         """The device's collector."""
@@ -203,6 +288,10 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
         if isinstance(found, StoreError | ConfigError):
             return found
     return None
+
+
+def _differ(before: Mapping[str, AssetConfig], asset: AssetConfig) -> bool:
+    return before[asset.table.name].raw != asset.raw
 
 
 def _describe(asset: AssetConfig, site: str, identity: Identity) -> Asset:
