@@ -182,7 +182,15 @@ def rx_bulk(given: dict[str, Any]) -> None:
         seen["last"] = time.perf_counter()  # everything is on the disk now
     took = max(seen["last"] - seen["first"], 1e-9)
     mbit = seen["intact"] * need * WIDTH * 8e-6 / took
-    _say({"mbit": mbit, "lost": count - seen["intact"], "repaired": seen["repaired"], "drops": inlet.kernel_drops})
+    _say(
+        {
+            "cpu_us": time.process_time() * 1e6 / (count * (need + given["spare"])),
+            "mbit": mbit,
+            "lost": count - seen["intact"],
+            "repaired": seen["repaired"],
+            "drops": inlet.kernel_drops,
+        }
+    )
 
 
 def tx_samples(given: dict[str, Any]) -> None:

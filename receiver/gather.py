@@ -205,13 +205,20 @@ class Gather:
             self.refused[Reason.DOUBLE] += len(one.indexes)
             return ()
         assembly = self.assemblies.find(stream, number, size, need, spare)
-        if assembly.seen & one.bits or len(one.indexes) > assembly.left:
+        if assembly.seen & one.bits:
             return None
         session.received += len(one.indexes)
-        assembly.rows[one.indexes] = one.shards
-        assembly.seen |= one.bits
-        assembly.left -= len(one.indexes)
-        return () if assembly.left else self._complete(stream, number, assembly)
+        enough = min(assembly.left, len(one.indexes))
+        indexes = one.indexes[:enough]
+        assembly.rows[indexes] = one.shards[:enough]
+        assembly.left -= enough
+        if assembly.left:
+            assembly.seen |= one.bits
+            return ()
+        for index in indexes:
+            assembly.seen |= 1 << index
+        self.refused[Reason.DOUBLE] += len(one.indexes) - enough
+        return self._complete(stream, number, assembly)
 
     def _complete(self, stream: bytes, number: int, one: Assembly) -> Iterable[Event]:
         self.assemblies.drop(stream, number)

@@ -2,8 +2,9 @@
 
 It is bound and nothing else: never connected, never a member of a group (joining one speaks to the network), and no
 call here could put a datagram on the wire. The kernel may hand over up to 64 equally long datagrams of one sender as
-one buffer (UDP_GRO); they are cut apart here. What the kernel dropped because nobody took it in time is told by the
-kernel itself (SO_RXQ_OVFL), so that it is never taken for loss on the link.
+one buffer (UDP_GRO); where it does not, those that wait are laid side by side here, so that both come to the same: a
+run of equally long ones. What the kernel dropped because nobody took it in time is told by the kernel itself
+(SO_RXQ_OVFL), so that it is never taken for loss on the link.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _RCVBUFFORCE, _RXQ_OVFL = 33, 40  # asm-generic/socket.h
 _UDP_GRO = 104  # linux/udp.h
 _WORD = struct.Struct("=I")
 _CONTROL = 2 * socket.CMSG_SPACE(_WORD.size)
+_LARGEST = 65_536
+"""No datagram and no merged buffer is longer [bytes]."""
 
 
 class Inlet:
@@ -56,7 +59,10 @@ class Inlet:
             raise (HeldError if error.errno == errno.EADDRINUSE else ConfigError)(text) from None
         if pinned:
             self._socket = socket.socket(fileno=pin(self._socket.detach()))
-        self._view = memoryview(bytearray(65_536))
+        self._view = memoryview(bytearray(2 * _LARGEST))
+        self._odd: Run | None = None
+        """Read already, and not of the length of those before it."""
+        self._receive = self._socket.recvmsg_into
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
 
@@ -80,7 +86,31 @@ class Inlet:
         self._socket.close()
 
     def _take(self) -> Run:
-        size, control, _, _ = self._socket.recvmsg_into([self._view], _CONTROL, socket.MSG_DONTWAIT)
+        """What waits: the kernel's own run, or as many equally long datagrams as there are and fit."""
+        if self._odd is not None:
+            run, self._odd = self._odd, None
+            return run
+        each, end = self._read(0)
+        if not 0 < each == end:
+            return Run(self._view[:end], each)
+        while end <= _LARGEST:
+            try:
+                each_next, end_next = self._read(end)
+            except BlockingIOError:
+                break
+            if not each_next == each == end_next - end:
+                self._odd = Run(memoryview(bytes(self._view[end:end_next])), each_next)
+                break
+            end = end_next
+        return Run(self._view[:end], each)
+
+    def _read(self, at: int) -> tuple[int, int]:
+        """Read one buffer to a place in the view: (length of a datagram, end of the buffer).
+
+        Raises:
+            BlockingIOError: nothing waits.
+        """
+        size, control, _, _ = self._receive((self._view[at:],), _CONTROL, socket.MSG_DONTWAIT)
         each = size
         for level, kind, data in control:
             (value,) = _WORD.unpack_from(data)
@@ -88,7 +118,7 @@ class Inlet:
                 each = value
             elif level == socket.SOL_SOCKET and kind == _RXQ_OVFL:
                 self.kernel_drops += (value - self.kernel_drops) % 2**32  # the kernel counts in 32 bits
-        return Run(self._view[:size], each)
+        return each, at + size
 
 
 def _enlarge(sock: socket.socket, size: int) -> int:
