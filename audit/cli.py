@@ -7,6 +7,7 @@ system, on the auditor's own machine. Exit 0: nothing failed; 1: a check failed;
 from __future__ import annotations
 
 import time
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from audit.check import Findings
+    from audit.report import Report
 
 audits = typer.Typer(
     no_args_is_help=True,
@@ -38,12 +40,14 @@ def finish(
     Args:
         send: `sender.toml`, where the kept document is to travel with the data.
     """
-    from audit import carried, keeping, show
+    from audit import keeping, show
 
     if keep is not None:
         path = keeping.keep(found, keep)
         typer.echo(f"kept {path}", err=True)
         if send is not None:
+            from audit import carried
+
             typer.echo(f"left for poll: {carried.leave(path, send)}", err=True)
     typer.echo(found.text() if as_json else show.findings_text(found, every=every), nl=not as_json)
     raise typer.Exit(found.exit_code)
@@ -255,3 +259,93 @@ def explain(
     from audit import show
 
     typer.echo(show.explained(ident))
+
+
+@audits.command()
+def questions() -> None:
+    """Print the form that people fill in: the hardware, and named changes."""
+    from audit import questions as asked
+
+    typer.echo(asked.blank(), nl=False)
+
+
+@audits.command()
+def report(
+    findings: Annotated[list[Path], typer.Argument(help="Findings (`--keep`), or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, report.json and junit.xml.")] = Path(
+        "audit-report"
+    ),
+    answers: Annotated[
+        Path | None, typer.Option(help="What people answered: `checkvalve audit questions` prints the form.")
+    ] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day, UTC: 2026-11-01.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, UTC.")] = None,
+    only: Annotated[
+        Literal["high", "low"] | None, typer.Option(help="A report of one side: the other's days are not asked for.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Its heading.")] = "One-way link: audit report",
+    as_json: AsJson = False,
+) -> None:
+    """One report of many runs: HTML, JSON, JUnit; every day, every change, every missing day."""
+    from audit import questions as asked
+    from audit import report as reports
+    from audit.check import stamp
+    from audit.facts import facts
+
+    made = reports.make(
+        reports.load(findings),
+        asked.read(answers),
+        made=stamp(time.time_ns()),
+        facts=facts(),
+        first=_day("--from", first),
+        last=_day("--to", last),
+        sides=reports.SIDES if only is None else (only,),
+        title=title,
+    )
+    paths = _write_report(made, out)
+    if as_json:
+        typer.echo(made.text(), nl=False)
+    else:
+        counts = ", ".join(f"{count} {name}" for name, count in made.counts.items() if count)
+        typer.echo(f"{made.first} to {made.last}: {counts}; {len(made.not_run)} not run")
+        typer.echo("\n".join(map(str, paths)))
+    raise typer.Exit(made.exit_code)
+
+
+@audits.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="Findings, or a folder of them (the newest of each command).")],
+    new: Annotated[Path, typer.Argument(help="The same, later.")],
+    as_json: AsJson = False,
+) -> None:
+    """What changed between two runs; exit 1 where something is worse."""
+    import json
+
+    from audit import differ
+
+    found = differ.diff(old, new)
+    typer.echo(json.dumps(found.plain(), indent=1, ensure_ascii=False) if as_json else found.text())
+    raise typer.Exit(found.exit_code)
+
+
+def _day(name: str, text: str | None) -> date | None:
+    from protocol.errors import ConfigError
+
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{name} {text}: no day", hint="such as 2026-11-01") from None
+
+
+def _write_report(made: Report, folder: Path) -> list[Path]:
+    from audit import junit, page
+    from protocol.errors import ConfigError
+
+    texts = {"report.html": page.html(made), "report.json": made.text(), "junit.xml": junit.xml(made)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}", hint="choose another folder for --out") from None
+    return [folder / name for name in texts]

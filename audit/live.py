@@ -62,9 +62,8 @@ def run(question: Question, *, wall: Callable[[], int]) -> Findings:
     checks = ground.checks(state, subject) + process.sockets(at, subject.side)
     checks += _process(at, pid, wall)
     checks += [process.confined(folder, name, wall), process.keys(keys, subject.side, wall)]
-    return Findings(
-        what=f"live {subject.side}", time=began, facts=_facts(question, at, state, pid), checks=tuple(checks)
-    )
+    about = _facts(question, at, state, pid) | _switches(folder, name)
+    return Findings(what=f"live {subject.side}", time=began, facts=about, checks=tuple(checks))
 
 
 def _process(at: Look, pid: int | None, wall: Callable[[], int]) -> list[Check]:
@@ -89,6 +88,12 @@ def _facts(question: Question, at: Look, state: ground.State, pid: int | None) -
     if pid is not None:
         told |= {"pid": pid, "pid_netns": at.run("readlink", f"/proc/{pid}/ns/net").text.strip()}
     return facts() | told
+
+
+def _switches(folder: Path | None, name: str) -> dict[str, Any]:
+    """What could have been turned down, by the process's own word."""
+    held = process.said(folder, name) if folder is not None else {}
+    return {key: str(held[key]) for key in ("confined", "preflight") if key in held}
 
 
 def _folders(config: Path | None) -> tuple[Path | None, Path | None]:

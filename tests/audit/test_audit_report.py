@@ -1,0 +1,321 @@
+"""Reports: every day, every change, every missing day; and nothing that was not looked at is called well."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from audit import catalogue, differ, junit, keeping, page, period, questions, report
+from audit.check import Check, Evidence, Findings, Status
+from audit.cli import app
+from audit.report import Document, Report
+from protocol.errors import ConfigError
+
+MADE = "2026-11-30T12:00:00Z"
+
+
+def run(what: str, day: int, answers: dict[str, Status], *, hour: int = 6, **facts: Any) -> Findings:
+    """A run of one command at one day of the month."""
+    time = f"2026-11-{day:02d}T{hour:02d}:00:00Z"
+    seen = Evidence(value={"packets": 0}, command="ip -s link", time=time)
+    checks = tuple(catalogue.check(ident, status, f"saw {status}", seen) for ident, status in answers.items())
+    return Findings(what=what, time=time, facts={"host": "here", **facts}, checks=checks)
+
+
+GOOD = {"CNT-1": Status.PASS, "NFT-1": Status.PASS, "L1-1": Status.SKIP}
+
+
+def both(days: Sequence[int]) -> list[Findings]:
+    """Both sides on these days."""
+    return [run(f"live {side}", day, GOOD) for day in days for side in ("high", "low")]
+
+
+def made(runs: Sequence[Findings], *, people: questions.Answers | None = None, **more: Any) -> Report:
+    """A report of these runs."""
+    documents = [
+        Document(path=f"{place}.json", sha256=f"{place:064x}", findings=one)
+        for place, one in enumerate(sorted(runs, key=lambda one: one.time))
+    ]
+    answers = people or questions.Answers(hardware={})
+    return report.make(documents, answers, made=MADE, facts={"by": "me"}, **more)
+
+
+def one(found: Report, ident: str, of: str | None = None) -> Check:
+    """One check of a report."""
+    return next(one.check for one in found.answers if one.check.id == ident and of in (None, one.series))
+
+
+def test_every_day_on_both_sides_passes() -> None:
+    """No gap, no change: DAY-1 and DAY-2 pass, and the exit code is 0."""
+    found = made(both(range(1, 8)))
+    assert (one(found, "DAY-1").status, one(found, "DAY-2").status) == (Status.PASS, Status.PASS)
+    assert (found.changed, found.exit_code) == ((), 0)
+    assert "CAP-1" in found.not_run
+    assert "CNT-1" not in found.not_run
+
+
+def test_a_missing_day_fails_until_somebody_names_the_reason(tmp_path: Path) -> None:
+    """It is listed by side; a named change makes it a warning, and stays in the report."""
+    runs = [one for one in both(range(1, 8)) if (one.what, one.time[8:10]) != ("live high", "04")]
+    found = made(runs)
+    assert one(found, "DAY-1").status == Status.FAIL
+    assert one(found, "DAY-1").evidence[0].value["missing"] == {"live high": ["2026-11-04"], "live low": []}
+    assert found.exit_code == 1
+    form = tmp_path / "a.toml"
+    form.write_text('[[change]]\nfrom = 2026-11-04\nto = 2026-11-04\nby = "S. Lind"\nwhy = "no power"\n')
+    named = made(runs, people=questions.read(form))
+    assert one(named, "DAY-1").status == Status.WARN
+    assert "no power (S. Lind)" in page.html(named)
+    elsewhere = made(runs, people=questions.read(form), first=date(2026, 11, 1), last=date(2026, 11, 9))
+    assert one(elsewhere, "DAY-1").status == Status.FAIL  # the 8th and 9th are named by nobody
+
+
+def test_a_side_that_never_came_is_missing_and_one_side_alone_is_said() -> None:
+    """The high side's silence is no pass; `--only low` does not ask for it."""
+    low = [one for one in both([1, 2]) if one.what == "live low"]
+    assert one(made(low), "DAY-1").status == Status.FAIL
+    assert one(made(low, sides=("low",)), "DAY-1").status == Status.PASS
+    other = run("selftest", 1, {"SELF-1": Status.PASS})
+    assert one(made([other]), "DAY-1").status == Status.SKIP
+    assert one(made([other]), "DAY-2").status == Status.SKIP
+
+
+def test_a_change_that_was_taken_back_is_two_changes_and_fails() -> None:
+    """The newest answers are all well; the day and both changes are there all the same."""
+    runs = [*both(range(1, 8)), run("live low", 4, GOOD | {"NFT-1": Status.FAIL}, hour=7)]
+    found = made(runs)
+    assert [(c.subject, c.before, c.after, c.worse) for c in found.changed] == [
+        ("NFT-1", "PASS", "FAIL", True),
+        ("NFT-1", "FAIL", "PASS", False),
+    ]
+    assert one(found, "NFT-1", "live low").status == Status.PASS
+    assert one(found, "DAY-2").status == Status.FAIL
+    assert found.days["live low"][3].worst == Status.FAIL
+    assert found.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "worse"),
+    [
+        (Status.PASS, Status.FAIL, True),
+        (Status.PASS, Status.WARN, True),
+        (Status.PASS, Status.SKIP, True),
+        (Status.PASS, None, True),
+        (Status.ATTESTED, Status.PASS, False),
+        (Status.FAIL, Status.PASS, False),
+        (None, Status.PASS, False),
+        (None, Status.FAIL, True),
+    ],
+)
+def test_what_is_worse_is_told(before: Status | None, after: Status | None, worse: bool) -> None:
+    """An answer that got lost, or can no longer be measured, is worse than a pass."""
+    old, new = ({} if status is None else {"NFT-1": status} for status in (before, after))
+    (found,) = period.compare("live low", run("live low", 1, old), run("live low", 2, new))
+    assert found.worse == worse
+
+
+def test_a_fact_that_changed_is_a_change() -> None:
+    """Started again, another program: told, not judged; a switch turned down is for the worse."""
+    runs = [
+        run("live high", 1, GOOD, boot="a", tool="1", confined="on"),
+        run("live high", 2, GOOD, boot="b", tool="1", confined="on"),
+        run("live high", 3, GOOD, boot="b", tool="2", confined="off"),
+    ]
+    found = made(runs, sides=("high",))
+    assert [(c.subject, c.worse) for c in found.changed] == [("boot", False), ("tool", False), ("confined", True)]
+    assert one(found, "DAY-2").status == Status.FAIL
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"confined": "off"}, "unconfined"),
+        ({"confined": "none"}, "confined nothing"),
+        ({"preflight": "warn"}, "preflight only warned"),
+        ({"diode": "appliance 02:dd:00:00:0a:01"}, "attested, not excluded"),
+    ],
+)
+def test_a_weakened_switch_is_shown_even_when_it_was_put_back(facts: dict[str, str], told: str) -> None:
+    """One run of the period is enough."""
+    strong = {"confined": "on", "preflight": "refuse"}
+    runs = [run("live high", day, GOOD, **(strong | (facts if day == 2 else {}))) for day in (1, 2, 3)]
+    found = made(runs, sides=("high",))
+    assert any(told in line for line in found.weakened)
+    assert told in page.html(found)
+    assert made([runs[0], runs[2]], sides=("high",)).weakened == ()
+
+
+def _form(folder: Path, text: str) -> questions.Answers:
+    path = folder / "answers.toml"
+    path.write_text(text)
+    return questions.read(path)
+
+
+def _answer(ident: str = "HW-1", answer: str = "yes", on: str = "2026-11-20", more: str = "") -> str:
+    return f'[{ident}]\nanswer = "{answer}"\nby = "M. Okafor"\non = {on}\nseen = "one strand"\n{more}'
+
+
+def test_a_persons_answer_is_attested_and_never_passed(tmp_path: Path) -> None:
+    """Yes, no, none, too old, from the future; the photograph's hash goes with it."""
+    (tmp_path / "panel.jpg").write_bytes(b"jpeg")
+    text = _answer(more='photo = "panel.jpg"\n') + _answer("HW-2", "no") + _answer("HW-3", on="2024-01-01")
+    text += _answer("HW-4", on="2027-01-01")
+    found = {one.id: one for one in questions.checks(_form(tmp_path, text), date(2026, 11, 30))}
+    assert {ident: one.status for ident, one in found.items()} == {
+        "HW-1": Status.ATTESTED, "HW-2": Status.FAIL, "HW-3": Status.WARN, "HW-4": Status.WARN,
+        "HW-5": Status.SKIP, "HW-6": Status.SKIP,
+    }  # fmt: skip
+    assert "M. Okafor on 2026-11-20" in found["HW-1"].found
+    assert len(found["HW-1"].evidence[0].value["photo_sha256"]) == 64
+
+
+BAD = {
+    "no name": '[HW-1]\nanswer = "yes"\non = 2026-01-01\n',
+    "no day": '[HW-1]\nanswer = "yes"\nby = "me"\n',
+    "a day in quotes": '[HW-1]\nanswer = "yes"\nby = "me"\non = "2026-01-01"\n',
+    "maybe": _answer(answer="maybe"),
+    "another question": _answer("HW-9"),
+    "another key": _answer(more="seal = 1\n"),
+    "no photograph": _answer(more='photo = "none.jpg"\n'),
+    "no table": "HW-1 = 1\n",
+    "a change without a reason": '[[change]]\nfrom = 2026-01-01\nto = 2026-01-01\nby = "me"\nwhy = " "\n',
+    "a change that ends first": '[[change]]\nfrom = 2026-01-02\nto = 2026-01-01\nby = "me"\nwhy = "x"\n',
+    "a change without an end": '[[change]]\nfrom = 2026-01-02\nby = "me"\nwhy = "x"\n',
+    "one bracket": '[change]\nfrom = 2026-01-02\nto = 2026-01-02\nby = "me"\nwhy = "x"\n',
+    "no TOML": "[",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_wrong_form_is_a_mistake(tmp_path: Path, name: str) -> None:
+    """An answer without a name, a day or sense is none; it is said, not passed over."""
+    with pytest.raises(ConfigError):
+        _form(tmp_path, BAD[name])
+
+
+def test_the_blank_form_is_read_and_answers_nothing(tmp_path: Path) -> None:
+    """As `audit questions` prints it."""
+    printed = CliRunner().invoke(app, ["audit", "questions"]).output
+    checks = questions.checks(_form(tmp_path, printed), date(2026, 11, 30))
+    assert {one.status for one in checks} == {Status.SKIP}
+    assert len(checks) == 6
+
+
+class _Page(HTMLParser):
+    """What a page loads, links and says."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.ids: set[str] = set()
+        self.targets: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        held = {key: value or "" for key, value in attrs}
+        self.loads += [held[key] for key in ("src", "srcset", "data", "action") if key in held]
+        self.loads += [held["href"]] if tag == "link" else []
+        self.ids |= {held["id"]} if "id" in held else set()
+        self.targets |= {held["href"]} if tag == "a" else set()
+
+
+def test_the_page_stands_alone_and_every_link_leads_somewhere() -> None:
+    """No script, nothing loaded; each answered check has its place, its evidence and what it does not prove."""
+    found = made([*both([1, 2]), run("capture <x>.pcap", 2, {"CAP-1": Status.FAIL})])
+    text = page.html(found)
+    told = _Page(text)
+    assert "script" not in told.tags
+    assert told.loads == []
+    assert "url(" not in text
+    assert {target.removeprefix("#") for target in told.targets} <= told.ids
+    assert told.ids >= {one.check.id for one in found.answers}
+    for answer in found.answers:
+        assert answer.check.not_proven[:40].replace("'", "&#x27;") in text
+    assert "informative" in text
+    assert "NIST SP 800-53 Rev. 5 (2020)" in text
+
+
+HOSTILE = "<script>alert(1)</script>\"'&\x00\x1b\ud83d"
+
+
+def test_nothing_hostile_reaches_the_page_or_the_xml() -> None:
+    """A host name, a file name, an evidence made to be run is shown as text."""
+    seen = Evidence(value={HOSTILE: HOSTILE}, command=HOSTILE, time=HOSTILE)
+    checks = (catalogue.check("CNT-1", Status.FAIL, HOSTILE, seen),)
+    found = made([Findings(what=HOSTILE, time="2026-11-01T06:00:00Z", facts={"host": HOSTILE}, checks=checks)])
+    text = page.html(found)
+    assert "<script" not in text
+    assert "alert(1)" in text
+    ET.fromstring(junit.xml(found).encode("utf-8", "replace"))
+
+
+def test_junit_counts_as_the_report_does() -> None:
+    """A case a check, failures and skips as they are."""
+    found = made([*both([1, 2]), run("capture x", 2, {"CAP-1": Status.FAIL, "CAP-4": Status.ATTESTED})])
+    tree = ET.fromstring(junit.xml(found))
+    assert len(tree.findall(".//testcase")) == len(found.answers)
+    assert len(tree.findall(".//failure")) == found.counts["FAIL"]
+    assert len(tree.findall(".//skipped")) == found.counts["SKIP"]
+    assert tree.attrib["failures"] == str(found.counts["FAIL"])
+
+
+def test_the_commands_write_three_files_and_end_with_the_right_code(tmp_path: Path) -> None:
+    """From kept findings; the JSON holds all that the page shows."""
+    for found in both([1, 2]):
+        keeping.keep(found, tmp_path / "kept")
+    words = ["audit", "report", str(tmp_path / "kept"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["junit.xml", "report.html", "report.json"]
+    held = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert held["period"] == {"from": "2026-11-01", "to": "2026-11-02"}
+    assert {one["id"] for one in held["answers"]} == {*GOOD, "DAY-1", "DAY-2", *questions.questions()}
+    assert all({"found", "evidence", "clauses", "remedy", "not_proven", "time"} <= set(one) for one in held["answers"])
+    assert CliRunner().invoke(app, [*words, "--to", "2026-11-03"]).exit_code == 1
+    assert isinstance(CliRunner().invoke(app, [*words, "--from", "2027-01-01"]).exception, ConfigError)
+    assert isinstance(CliRunner().invoke(app, [*words, "--to", "tomorrow"]).exception, ConfigError)
+
+
+def test_the_same_document_twice_counts_once(tmp_path: Path) -> None:
+    """One copy in the folder and one that is named."""
+    path = keeping.keep(run("live high", 1, GOOD), tmp_path)
+    assert len(report.load([tmp_path, path])) == 1
+    with pytest.raises(ConfigError):
+        report.load([tmp_path / "none"])
+
+
+def test_a_difference_is_worse_first_and_ends_with_one(tmp_path: Path) -> None:
+    """Two documents, two folders; a command that is no longer run is worse too."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    first = keeping.keep(run("live low", 1, GOOD), old)
+    second = keeping.keep(run("live low", 2, GOOD | {"NFT-1": Status.FAIL, "L1-1": Status.PASS}), new)
+    found = differ.diff(first, second)
+    assert found.exit_code == 1
+    assert found.text().splitlines()[0].startswith("worse")
+    assert (differ.diff(first, first).changed, differ.diff(first, first).exit_code) == ((), 0)
+    keeping.keep(run("selftest", 1, {"SELF-1": Status.PASS}), old)
+    assert differ.diff(old, old).exit_code == 0
+    assert differ.diff(old, new).only_old == ("selftest",)
+    other = keeping.keep(run("code", 2, {"SRC-1": Status.PASS}), tmp_path / "other")
+    with pytest.raises(ConfigError):
+        differ.diff(first, other)
+    done = CliRunner().invoke(app, ["audit", "diff", str(first), str(second), "--json"])
+    assert (done.exit_code, len(json.loads(done.output)["changes"])) == (1, 2)
+
+
+def test_a_time_that_is_none_and_a_period_without_end_are_mistakes() -> None:
+    """They are said, not guessed."""
+    with pytest.raises(ConfigError):
+        made([Findings(what="live high", time="yesterday")])
+    with pytest.raises(ConfigError):
+        made(both([1]), first=date(1990, 1, 1))
