@@ -45,8 +45,15 @@ MESSAGE_BYTES = 4 << 20
 PIECES = 10
 """Into so many a slow response is cut, at most."""
 
+MOST_SESSIONS = 500
+"""Sessions at once, those included whose connection was lost and that have not timed out yet."""
+
+SESSION_MS = 60_000
+"""Longest session timeout granted."""
+
 BAD_INTERNAL_ERROR = 0x80020000
 BAD_SERVER_TOO_BUSY = 0x80EE0000
+BAD_TOO_MANY_SESSIONS = 0x80560000
 
 _SUFFIX = "Request_Encoding_DefaultBinary"
 SERVICES: dict[int, str] = {
@@ -94,6 +101,9 @@ class _Processor(UaProcessor):  # type: ignore[misc]
         watch.asked(service)
         if service in CHANGING:
             watch.counts["refused"] += 1
+        if service == "CreateSession" and len(self.iserver._external_sessions) >= MOST_SESSIONS:
+            self._refuse(seqhdr, body, BAD_TOO_MANY_SESSIONS)
+            return True
         fault = watch.faults.meet("", 0, 1) if watch.faults and service not in ABOUT_SESSIONS else None
         if fault is None:
             return await super().process_message(seqhdr, body)
@@ -109,19 +119,16 @@ class _Processor(UaProcessor):  # type: ignore[misc]
                 task.add_done_callback(self._late.discard)
                 return True
             case Act.REFUSE | Act.BUSY:
-                header = _request_header(body)
                 code = fault.code if fault.code > 0xFFFF else BAD_INTERNAL_ERROR
-                response = ua.ServiceFault()
-                response.ResponseHeader.ServiceResult = ua.StatusCode(
-                    BAD_SERVER_TOO_BUSY if fault.act is Act.BUSY else code
-                )
-                self.send_response(header.RequestHandle, seqhdr, response)
+                self._refuse(seqhdr, body, BAD_SERVER_TOO_BUSY if fault.act is Act.BUSY else code)
                 return True
         self._spoiled[seqhdr.RequestId] = fault
         return await super().process_message(seqhdr, body)
 
     def send_response(self, requesthandle: Any, seqhdr: Any, response: Any, msgtype: Any = None) -> None:
         """Encode and send; spoiled where its request met a fault."""
+        if self._transport.is_closing():
+            return  # a subscription outlives its connection for a while
         fault = self._spoiled.pop(seqhdr.RequestId, None)
         kind = ua.MessageType.SecureMessage if msgtype is None else msgtype
         number = seqhdr.RequestId
@@ -149,6 +156,14 @@ class _Processor(UaProcessor):  # type: ignore[misc]
             task.add_done_callback(self._late.discard)
         else:
             self._transport.write(data)
+
+    def _refuse(self, seqhdr: Any, body: Any, code: int) -> None:
+        inner = body.copy()
+        nodeid_from_binary(inner)
+        header = ua.ua_binary.struct_from_binary(ua.RequestHeader, inner)
+        response = ua.ServiceFault()
+        response.ResponseHeader.ServiceResult = ua.StatusCode(code)
+        self.send_response(header.RequestHandle, seqhdr, response)
 
     async def close(self) -> None:
         """The connection is over, with what was still to be said."""
@@ -242,6 +257,7 @@ class WatchedServer(Server):  # type: ignore[misc]
     def __init__(self, watch: Watch, user_manager: Any) -> None:
         super().__init__(user_manager=user_manager)
         self.watch = watch
+        self.iserver.max_session_timeout_ms = SESSION_MS
         self.limits = TransportLimits(
             max_recv_buffer=CHUNK_BYTES,
             max_send_buffer=CHUNK_BYTES,
@@ -284,12 +300,6 @@ def reset(transport: Any) -> None:
 def draw_of(seed: int, starts: int) -> random.Random:
     """Where the numbers of NodeIds come from after so many starts."""
     return random.Random(f"{seed} {starts}")
-
-
-def _request_header(body: Any) -> Any:
-    inner = body.copy()
-    nodeid_from_binary(inner)
-    return ua.ua_binary.struct_from_binary(ua.RequestHeader, inner)
 
 
 def _shorten(response: Any) -> None:
