@@ -105,8 +105,8 @@ class OpcUaCollector(Collector):
         return self._memory.take_events()
 
     def remarks(self) -> Sequence[str]:
-        told = self._services.remark(self.clock()) if self._services is not None else ""
-        return [*self._memory.take_remarks(), *([told] if told else [])]
+        told = self._services.remarks(self.clock()) if self._services is not None else []
+        return [*self._memory.take_remarks(), *told]
 
     def relearned(self) -> bool:
         again = False

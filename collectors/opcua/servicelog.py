@@ -5,19 +5,28 @@
 
 A line a minute, services in the order in which they were sent, equal neighbours counted. Each line ends in the SHA-256
 of the line before it and its own text, so that a line cannot be changed, taken out or put in without changing all that
-follow; the last one's is told in band once a day, where nobody can reach it any more. The guard writes it, below the
-library, before a request is sent.
+follow; the last one's is told in band once a day, where nobody can reach it any more. The guard notes each service,
+below the library, before its request is sent.
+
+A full disk does not stop the reading of a device: lines wait in memory, that is told, and a line says what had no room.
+A last line that a crash has torn is cut off.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from collections import deque
 from datetime import UTC, datetime
+from errno import ENOSPC
 from pathlib import Path
 
 LARGEST = 4 * 1024 * 1024
 """A file of this size is put aside as `.1`, and the one before it goes [bytes]: about 40 days of a busy session."""
+
+WAITING = 10_080
+"""Lines that wait for a disk with room: a week."""
 
 _MINUTE_NS = 60 * 10**9
 _DAY_NS = 86_400 * 10**9
@@ -34,11 +43,13 @@ class ServiceLog:
 
     def __init__(self, folder: Path, device: str) -> None:
         self.path = folder / f"services-{_NAME.sub('_', device)}.log"
-        folder.mkdir(parents=True, exist_ok=True)
         self._head = _last_head(self.path)
         self._minute: int | None = None
         self._told_day: int | None = None
         self._services: list[tuple[str, int]] = []
+        self._waiting: deque[str] = deque()
+        self._dropped = 0
+        self._trouble = self._told_trouble = ""
 
     @property
     def head(self) -> str:
@@ -51,9 +62,6 @@ class ServiceLog:
         Args:
             service: Its name, `Read`.
             now_ns: Wall time [ns].
-
-        Raises:
-            OSError: the log cannot be written; then the request must not be sent.
         """
         minute = now_ns // _MINUTE_NS
         if self._minute is not None and minute != self._minute:
@@ -65,27 +73,59 @@ class ServiceLog:
             self._services.append((service, 1))
 
     def flush(self) -> None:
-        """Write the minute that has begun."""
-        if not self._services or self._minute is None:
+        """Write the minute that has begun, and what waits."""
+        if self._services and self._minute is not None:
+            moment = datetime.fromtimestamp(self._minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            words = [name if count == 1 else f"{name}*{count}" for name, count in self._services]
+            self._waiting.append(" ".join([moment, *words]))
+            self._services = []
+        if len(self._waiting) > WAITING:
+            self._waiting.popleft()
+            self._dropped += 1
+        try:
+            self._write()
+            self._trouble = ""
+        except OSError as error:
+            self._trouble = error.strerror or str(error)
+
+    def remarks(self, now_ns: int) -> list[str]:
+        """Lines for the other side: the head once a day, and a log that cannot be written."""
+        out = []
+        if self._trouble != self._told_trouble:
+            self._told_trouble = self._trouble
+            waits = f"cannot be written ({self._trouble}); it waits in memory"
+            out.append(f"service log {self.path.name} {waits if self._trouble else 'is written again'}")
+        day = now_ns // _DAY_NS
+        if day != self._told_day and self._head:
+            self._told_day = day
+            out.append(f"service log {self.path.name}: head sha256 {self._head}")
+        return out
+
+    def _write(self) -> None:
+        lines = [f"{self._dropped} lines had no room", *self._waiting] if self._dropped else list(self._waiting)
+        if not lines:
             return
-        moment = datetime.fromtimestamp(self._minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        words = [name if count == 1 else f"{name}*{count}" for name, count in self._services]
-        text = " ".join([moment, *words])
-        head = _chained(self._head, text)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{text} {head}\n")
+        text, head = "", self._head
+        for line in lines:
+            head = _chained(head, line)
+            text += f"{line} {head}\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                file.write(text.encode())
+                whole = file.tell() == before + len(text.encode())
+            except OSError:
+                file.truncate(before)
+                raise
+            if not whole:
+                file.truncate(before)
+                raise OSError(ENOSPC, "No space left on device")
             size = file.tell()
-        self._head, self._services = head, []
+        self._head, self._dropped = head, 0
+        self._waiting.clear()
         if size > LARGEST:
             self.path.replace(self.path.with_suffix(".log.1"))
-
-    def remark(self, now_ns: int) -> str:
-        """A line for the other side once a day, empty else."""
-        day = now_ns // _DAY_NS
-        if day == self._told_day or not self._head:
-            return ""
-        self._told_day = day
-        return f"service log {self.path.name}: head sha256 {self._head}"
 
 
 def verify(text: str, before: str | None = None) -> str:
@@ -111,12 +151,15 @@ def _chained(head: str, text: str) -> str:
 
 
 def _last_head(path: Path) -> str:
-    """Of the file as it stands, or of the one that was put aside."""
+    """Of the file as it stands, or of the one that was put aside; a torn last line is cut off."""
     for one in (path, path.with_suffix(".log.1")):
         try:
-            lines = one.read_text(encoding="utf-8").splitlines()
+            data = one.read_bytes()
+            if data and not data.endswith(b"\n"):
+                data = data[: data.rfind(b"\n") + 1]
+                os.truncate(one, len(data))
         except FileNotFoundError:
             continue
-        if lines:
-            return lines[-1].rpartition(" ")[2]
+        if data:
+            return data.decode(errors="replace").splitlines()[-1].rpartition(" ")[2]
     return ""

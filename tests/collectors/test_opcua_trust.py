@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -166,7 +165,7 @@ def test_an_encrypted_session_leaves_the_names_of_its_services(peer: UaPeer, tmp
         for _ in range(3):
             await plc.read(made.scans[0])
         await plc.close()
-        (told,) = plc.remarks() or [""]
+        told = " ".join(plc.remarks())
         path = tmp_path / "state" / "services-t.log"
         if mode == "Sign":
             assert (told, path.exists()) == ("", False)
@@ -233,22 +232,41 @@ def test_a_service_log_that_was_changed_is_noticed(tmp_path: Path, fault: str) -
         verify("\n".join(lines))
 
 
-def test_nothing_is_sent_that_cannot_be_written_down(
-    peer: UaPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A log that fails keeps the request back; the device says so."""
+def test_a_torn_last_line_is_cut_off_and_the_chain_goes_on(tmp_path: Path) -> None:
+    """As after a power failure."""
+    made = log(tmp_path)
+    whole = made.path.read_text()
+    made.path.write_text(whole + "1970-01-01T00:04:00Z Re")
+    again = log(tmp_path, minutes=1)
+    assert again.path.read_text().startswith(whole)
+    assert verify(again.path.read_text(), "") == again.head
 
-    async def main() -> None:
-        settings = await secured(tmp_path, trust_any=True)
-        plc = collector(device(peer.url, text_tags("pressure"), folder=tmp_path / "state", **settings))
-        assert plc._services is not None
 
-        def full(*_: Any) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(plc._services, "note", full)
-        with pytest.raises(AssetError, match="No space left"):
-            await plc.open()
-        await plc.close()
-
-    asyncio.run(main())
+def test_a_disk_without_room_stops_no_device_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines wait in memory, at most so many, and the chain is whole when there is room again."""
+    monkeypatch.setattr(servicelog, "WAITING", 3)
+    made = log(tmp_path, minutes=2)
+    assert len(made.remarks(0)) == 1
+    folder = made.path.parent
+    made.path.rename(tmp_path / "aside")
+    made.path.mkdir()  # cannot be opened for writing
+    for minute in range(2, 8):
+        made.note("Read", minute * MINUTE)
+    made.flush()
+    (line,) = made.remarks(0)
+    assert "cannot be written" in line
+    assert made.remarks(0) == []
+    made.path.rmdir()
+    (tmp_path / "aside").rename(folder / made.path.name)
+    made.note("Read", 8 * MINUTE)
+    made.flush()
+    assert made.remarks(0) == ["service log services-pump_7.log is written again"]
+    text = made.path.read_text()
+    assert verify(text, "") == made.head
+    assert [part.rpartition(" ")[0] for part in text.splitlines()[2:]] == [
+        "3 lines had no room",
+        "1970-01-01T00:05:00Z Read",
+        "1970-01-01T00:06:00Z Read",
+        "1970-01-01T00:07:00Z Read",
+        "1970-01-01T00:08:00Z Read",
+    ]
