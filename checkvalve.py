@@ -44,6 +44,7 @@ COMMANDS = {
     "send": Command("sender.cli", "high side: read devices, send one way (--check to validate)"),
     "receive": Command("receiver.cli", "low side: catch, keep and publish (--check to validate)"),
     "accept": Command("receiver.cli", "low side: confirm a session by its fingerprint"),
+    "linktest": Command("", "steps of rates, sizes and bursts through the real link; the low side tells the loss"),
     "replay": Command("sender.cli", "high side: send again what a gap code names"),
     "gaps": Command("receiver.cli", "low side: what is missing, and the code to carry to the high side"),
     "status": Command("", "what the running processes of a side say of themselves"),
@@ -147,8 +148,8 @@ def keys_app() -> Typer:
 
 
 def _room_of(name: str, words: list[str]) -> str:
-    """`status` belongs to the side whose configuration it is given."""
-    if name != "status":
+    """`status` and `linktest` belong to the side whose configuration they are given."""
+    if COMMANDS[name].room:
         return COMMANDS[name].room
     for word in words[1:]:
         path = Path(word)

@@ -135,6 +135,7 @@ class _Process:
             run = inlet.receive(now + LOOK if until is None else min(until, now + LOOK))
             now = time.monotonic()
             if run is not None:
+                intake.gather.probes.kernel_drops = inlet.kernel_drops
                 intake.take_run(run, now, time.time_ns())
             intake.tick(now)
             if now >= said + PERIOD:

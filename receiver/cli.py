@@ -1,4 +1,4 @@
-"""Commands of the low side: `receive`, `accept`, `gaps`, `status`.
+"""Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`.
 
 A command only reads its arguments, calls what does the work, and prints; mistakes are raised to the front door.
 """
@@ -86,6 +86,20 @@ def gaps(file: File, as_json: AsJson = False) -> None:
 
     _age(catch)
     for line in lines(catch, _moment):
+        typer.echo(line)
+
+
+@app.command()
+def linktest(file: File, as_json: AsJson = False) -> None:
+    """What came of the last `linktest` of the high side: loss a step, where, and the lines for sender.toml."""
+    from receiver.linktest import advice, lines
+
+    catch = _told(file).get("catch")
+    steps = (catch or {}).get("linktest", [])
+    if as_json:
+        typer.echo(json.dumps({"steps": steps, "advice": advice(steps) if steps else []}))
+        return
+    for line in lines(steps):
         typer.echo(line)
 
 

@@ -15,7 +15,7 @@ Nothing is decrypted, inflated or unpacked here; the sealed block goes on as it 
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -28,15 +28,13 @@ from protocol.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, Kind, kind_of, 
 from protocol.ranges import Ranges
 from receiver.assembly import Assemblies, Assembly
 from receiver.links import Links, Session
+from receiver.probes import Probes
 from receiver.run import Run
 from receiver.stretch import Stretch, cut
 from receiver.waiting import Waiting
 
 TAGS_KEPT = 256
 """Streams of a session whose tag is kept ready; making one costs 10 us, so an eviction costs nothing that shows."""
-
-STEPS_KEPT = 64
-"""Steps of `linktest` that are remembered."""
 
 Datagram: TypeAlias = bytes | memoryview
 
@@ -72,19 +70,6 @@ class LinkOpened:
 Event: TypeAlias = BlockDone | BeatHeard | LinkOpened
 
 
-@dataclass(slots=True)
-class Step:
-    """A step of `linktest`, as far as it was received."""
-
-    session: int
-    step: int
-    rate: int
-    """Its rate [kb/s]."""
-    of: int
-    """Frames sent in it."""
-    received: int = 0
-
-
 class Gather:
     """The receiving thread's core."""
 
@@ -103,8 +88,8 @@ class Gather:
         """Frames and blocks of other wire versions, by number."""
         self.assemblies = Assemblies(self.refused)
         self.waiting = Waiting(self.refused)
-        self.steps: OrderedDict[tuple[int, int], Step] = OrderedDict()
-        """Of `linktest`, oldest first."""
+        self.probes = Probes()
+        """What came of `linktest`."""
         self._code = code
         self._held = held
 
@@ -247,24 +232,15 @@ class Gather:
             return ()
         if kind is Kind.BEAT:
             return (BeatHeard(self.links.take_beat(frame, session, wall_ns)),)
-        self._probe(frame, session)
+        probe = session.probe.read(frame)
+        session.received += 1
+        self.probes.take(probe, len(frame), now)
         return ()
 
     def _open(self, session: Session, now: float, wall_ns: int) -> Iterator[Event]:
         yield LinkOpened(session)
         for frame in self.waiting.take(session.number):
             yield from self.receive(frame, now, wall_ns)
-
-    def _probe(self, frame: bytes, session: Session) -> None:
-        probe = session.probe.read(frame)
-        session.received += 1
-        key = (probe.session, probe.step)
-        step = self.steps.get(key)
-        if step is None:
-            while len(self.steps) >= STEPS_KEPT:
-                self.steps.popitem(last=False)
-            step = self.steps[key] = Step(probe.session, probe.step, probe.rate, probe.of)
-        step.received += 1
 
     def _refuse(self, reason: Reason, datagram: Datagram) -> None:
         self.refused[reason] += 1

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from protocol.beat import Beat
 from protocol.erasure import Code
 from protocol.record import How
+from receiver import linktest
 from receiver.floors import Request
 from receiver.gaps import Gaps, Stream
 from receiver.gather import BeatHeard, BlockDone, Datagram, Event, Gather, LinkOpened
@@ -95,6 +96,8 @@ class Intake:
     def tick(self, now: float) -> None:
         """Let time pass; call it at `deadline` and whenever it is cheap."""
         self.gather.tick(now)
+        for line in linktest.lines(test) if (test := self.gather.probes.ended(now)) else ():
+            self._say(line)
         missing = self.gaps.tick(now)
         for stream, first, after in missing[:GAP_LINES]:
             self._say(f"gap stream={stream.hex()} from={first} to={after}")
@@ -130,6 +133,7 @@ class Intake:
                     self._count(len(event.block), now)
             else:
                 self.overflow += 1
+                self.gather.probes.overflow = self.overflow
         elif isinstance(event, BeatHeard):
             self.beat, self.beat_at = event.beat, now
             self.gaps.hear(event.beat, now, wall_ns)

@@ -48,7 +48,8 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
         "streams": _streams(intake.gaps),
         "gaps": [_gap(one, keep_s) for one in gaps[:GAPS_TOLD]],
         "codes": codes(gaps[:GAPS_TOLD])[:CODES_TOLD],
-        "probes": [asdict(step) for step in intake.gather.steps.values()],
+        "probes": [step.plain() for step in intake.gather.probes.steps.values()],
+        "linktest": intake.gather.probes.test(),
     }
 
 

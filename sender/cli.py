@@ -1,4 +1,4 @@
-"""Commands of the high side: `send`, `plan`, `discover`, `peek`, `watch`, `replay`, `status`.
+"""Commands of the high side: `send`, `plan`, `discover`, `peek`, `watch`, `replay`, `linktest`, `status`.
 
 A command only reads its arguments, calls what does the work, and prints. Mistakes are raised: the front door
 (`checkvalve.py`) prints them and chooses the exit code. Imports stand inside the commands, since `send --only emit`
@@ -214,6 +214,30 @@ def replay(
     from sender import linkfile, replayed
 
     replayed.run(linkfile.load(file), codes, dry_run=dry_run, as_json=as_json, say=typer.echo)
+
+
+@app.command()
+def linktest(
+    file: File,
+    rates: Annotated[str, typer.Option(help="Rates in turn [Mbit/s], such as 5,20,80; by default in steps.")] = "",
+    up_to: Annotated[float, typer.Option(help="Highest of the default rates [Mbit/s].")] = 100.0,
+    sizes: Annotated[str, typer.Option(help="IP packets in turn at the set rate [bytes]; by default some.")] = "",
+    bursts: Annotated[str, typer.Option(help="Bursts in turn at the set rate [bytes]; by default some.")] = "",
+    seconds: Annotated[float, typer.Option(help="Length of a step [s].")] = 2.0,
+    as_json: AsJson = False,
+) -> None:
+    """Stepped rates, sizes and bursts through the real link; the low side says what came of them."""
+    from sender import linkfile, linktesting
+
+    config = linkfile.load(file)
+    wanted = linktesting.Wanted(
+        rates=linktesting.numbers(rates, "--rates"),
+        up_to=up_to,
+        sizes=linktesting.numbers(sizes, "--sizes"),
+        bursts=linktesting.numbers(bursts, "--bursts"),
+        seconds=seconds,
+    )
+    linktesting.run(config, wanted, as_json=as_json, say=typer.echo)
 
 
 @app.command()

@@ -138,7 +138,7 @@ class Sender:
     def probe(self, step: int, index: int, of: int) -> bytes:
         """A PROBE."""
         self.frames += 1
-        return ProbeTag(self.key, self.session).frame(step, 1000, index, of, 100)
+        return ProbeTag(self.key, self.session).frame(step, 1000, index, of, 100, burst=1500, first=0, last=1)
 
 
 def totals(
