@@ -20,6 +20,7 @@ BENCHES = {
     "codec": ("bench.codec", "batches against rows: bytes a sample, samples a second"),
     "fec": ("bench.fec", "the erasure code's engines against reedsolo"),
     "loss": ("bench.loss", "bad links on virtual time: loss in, loss out, overhead, latency; draws loss.png"),
+    "audit": ("bench.audit", "audit capture: frames a second, memory"),
     "link": ("bench.link", "both ends over a real link: bulk, loss, samples, delay, idle"),
 }
 """Command: its module, and its line of help."""

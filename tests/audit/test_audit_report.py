@@ -145,7 +145,7 @@ def test_a_fact_that_changed_is_a_change() -> None:
 )
 def test_a_weakened_switch_is_shown_even_when_it_was_put_back(facts: dict[str, str], told: str) -> None:
     """One run of the period is enough."""
-    strong = {"confined": "on", "preflight": "refuse"}
+    strong: dict[str, Any] = {"confined": "on", "preflight": "refuse"}
     runs = [run("live high", day, GOOD, **(strong | (facts if day == 2 else {}))) for day in (1, 2, 3)]
     found = made(runs, sides=("high",))
     assert any(told in line for line in found.weakened)
