@@ -22,6 +22,7 @@ LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 
 GUID = "09087e75-8e5e-499b-954f-f2a9603db28a"
 TAG = {"name": "p", "at": "ns=2;s=Pump"}
+SECURED: dict[str, Any] = {"security": "Basic256Sha256", "certificate": __file__, "key": __file__}
 
 
 def device(*tags: dict[str, Any], url: str = "opc.tcp://10.0.0.9:4840", every: float = 1.0, **settings: Any) -> Device:
@@ -97,6 +98,23 @@ def test_a_path_is_read_as_it_was_written(steps: list[tuple[int, str]]) -> None:
         (device(TAG, password_file=__file__, plain_password=True), "opcua.user", "user"),
         (device(TAG, user="u", password_file=__file__), "opcua.password_file", "plain_password = true"),
         (device(TAG, pasword_file="x"), "opcua.pasword_file", "did you mean password_file"),
+        (device(TAG, **SECURED), "opcua.server_certificate", "trust_any = true"),
+        (device(TAG, **SECURED, trust_any=True, server_certificate=__file__), "opcua.server_certificate", "trust_any"),
+        (device(TAG, **SECURED, trust="/no/such/folder"), "opcua.trust", "whole path"),
+        (device(TAG, trust_any=True), "opcua.trust_any", "set security"),
+        (device(TAG, **SECURED, trust_any=True, user_certificate=__file__), "opcua.user_certificate", "both files"),
+        (
+            device(TAG, **SECURED, trust_any=True, user_certificate=__file__, user_key=__file__, user="u"),
+            "opcua.user_certificate",
+            "keep one",
+        ),
+        (device(TAG, events="some"), "opcua.events", "none, conditions, all"),
+        (device(TAG, notifiers=["i=2253"]), "opcua.notifiers", 'events = "conditions"'),
+        (device(TAG, events="all", notifiers=["/Objects/*"]), "opcua.notifiers", "i=2253"),
+        (device(TAG, events="all", least_severity=0), "opcua.least_severity", "from 1"),
+        (device({**TAG, "at": "/Objects/2:Plant/*"}), "tags.p.at", "name a node"),
+        (device({**TAG, "path": "Pump"}), "tags.p.path", "/Objects/"),
+        (device({**TAG, "at": "/Objects/2:P", "path": "/Objects/2:P"}), "tags.p.path", "take it out"),
         (device({**TAG, "at": "Pump"}), "tags.p.at", "ns=2;s=Name"),
         (device({**TAG, "type": "real"}), "tags.p.type", "float32"),
         (device({**TAG, "scale": 2}), "tags.p.scale", "take it out"),
@@ -135,6 +153,20 @@ def test_the_plan_shows_each_request_and_the_watchdog() -> None:
     assert polled[-1].every_s == config.WATCHDOG_S
     heard = requests(device(*tags, sampling_ms=250))
     assert heard[0].what == "publish up to 500 values, sampled every 250 ms"
+
+
+def test_the_plan_shows_what_a_pair_and_alarms_cost() -> None:
+    """ServiceLevel of one of several servers, and what happens."""
+    pair = Device(
+        name="t",
+        url="opc.tcp://a",
+        urls=("opc.tcp://a", "opc.tcp://b"),
+        kind="process",
+        settings={"events": "conditions"},
+        scans=numbered([(1.0, [TAG])]),
+    )
+    asked = [one.what for one in requests(pair)][1:]
+    assert asked == [config.PROBE, config.LEVEL, "publish alarms of 1 nodes"]
 
 
 def test_the_sample_file_is_sound() -> None:
