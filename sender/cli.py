@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sender.config import SenderConfig
-    from sender.forecast import DeviceLoad, LinkLoad
+    from sender.forecast import DeviceLoad
+    from sender.linkload import LinkLoad
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -69,21 +70,23 @@ def send(
 def plan(file: File, as_json: AsJson = False) -> None:
     """Every read request that would be sent, and the load on devices and link; no traffic."""
     from sender.config import load
-    from sender.forecast import DeviceLoad, link_load
+    from sender.forecast import DeviceLoad
     from sender.linkfile import geometry
+    from sender.linkload import lines, link_load
 
     config = load(file)
     loads = [
         DeviceLoad(device=asset.device, requests=tuple(asset.collector.plan(asset.device))) for asset in config.assets
     ]
-    link = link_load(loads, geometry(config.outlet))
+    link = link_load(loads, geometry(config.outlet), config.outlet.spread_ms / 1000)
     if as_json:
         typer.echo(json.dumps({"devices": [_device_json(one) for one in loads], "link": _link_json(link)}))
         return
     _warn(config)
     for load_of in loads:
         _print_device(load_of)
-    _print_link(link, config)
+    for line in lines(link, config.outlet.repeat, config.spool.keep, config.spool.max_gb):
+        typer.echo(line)
 
 
 @app.command()
@@ -319,7 +322,8 @@ def _device_json(load: DeviceLoad) -> dict[str, Any]:
 def _link_json(link: LinkLoad) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return asdict(link) | {"first_s": link.first_s, "whole_s": link.whole_s, "fits_s": link.fits_s}
+    names = ("first_s", "whole_s", "fits_s", "fits_samples_s", "overhead", "burst_s", "burst_frames")
+    return asdict(link) | {name: getattr(link, name) for name in names}
 
 
 def _print_device(load: DeviceLoad) -> None:
@@ -340,20 +344,3 @@ def _print_device(load: DeviceLoad) -> None:
         f"{load.samples_s:,.1f} samples/s"
     )
     Console().print(table)
-
-
-def _print_link(link: LinkLoad, config: SenderConfig) -> None:
-    kbit = 8 / 1000
-    repeats = ", ".join(f"{one:g} s" for one in config.outlet.repeat) or "never"
-    lines = [
-        f"link: {link.samples_s:,.0f} samples/s by the scans' periods, of {link.rate_s * kbit:,.0f} kbit/s:",
-        f"  data {link.data_s * kbit:,.0f}, with spares {link.first_s * kbit:,.0f}, "
-        f"with repeats ({repeats}) {link.whole_s * kbit:,.0f} kbit/s",
-        f"  repeats fit up to {link.fits_s * kbit:,.0f} kbit/s with spares"
-        + ("" if link.first_s <= link.fits_s else ": they do not; raise rate_mbit or take a repeat out"),
-    ]
-    if link.light:
-        lines.append(f"  light load: any one burst shorter than {config.outlet.spread_ms:g} ms costs nothing")
-    else:
-        lines.append("  not a light load: spares leave at once, a burst is survived up to a block's spare frames")
-    typer.echo("\n".join(lines))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sender.config import devices, load
-from sender.forecast import DeviceLoad, link_load
+from sender.forecast import DeviceLoad
 from sender.linkfile import geometry
+from sender.linkload import link_load
 from simulator.scene_file import load as load_scene
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sender.toml"

@@ -18,8 +18,9 @@ from protocol.errors import AssetError, ConfigError
 from protocol.statusfile import write_status
 from sender import cli, config
 from sender.draft import asset_section
-from sender.forecast import DeviceLoad, link_load
+from sender.forecast import DeviceLoad
 from sender.geometry import Geometry
+from sender.linkload import lines, link_load
 
 TAGS: tuple[Mapping[str, Any], ...] = (
     {"name": "flow", "at": "0", "type": "float32", "unit": "m3/h"},
@@ -168,6 +169,28 @@ def test_link_load_never_passes_the_rate_unsaid(repeats: int) -> None:
         assert link.samples_s == count
         assert link.spare_s > 0
         assert (link.first_s <= link.fits_s) == (link.whole_s <= link.rate_s)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (100, ("a burst of loss up to 50ms costs nothing", "0s in good weather, 50ms where", "GB a day", "14d are")),
+        (400_000, ("they do not; raise rate_mbit", "a burst of loss up to 50ms costs nothing", "it holds")),
+        (3_000_000, ("MORE THAN THE LINK CARRIES", "a round of the tags' descriptions takes")),
+    ],
+)
+def test_plan_says_what_the_settings_cost_and_what_they_survive(count: int, said: tuple[str, ...]) -> None:
+    """Overhead, latency, burst, repeats that fit, GB a day and how long the spool lasts, for this load."""
+    geometry = Geometry(width=1424, rate=2.5e6, repeats=2, loss=0.01)
+    tag = {"name": "a", "at": "0", "count": count}
+    device = Device(name="p", url="fake:1", kind="process", settings={}, scans=_scan(tag))
+    link = link_load([DeviceLoad(device=device, requests=())], geometry, 0.05)
+    text = "\n".join(lines(link, (20.0, 900.0), 14 * 86_400.0, 20.0))
+    assert not [part for part in said if part not in text], text
+    assert link.burst_frames == pytest.approx(link.burst_s * 2.5e6 / link.frame_bytes)
+    assert link.overhead > 2
+    at_most = link_load([DeviceLoad(device=device, requests=())], geometry)
+    assert at_most.burst_s == pytest.approx(at_most.spare * at_most.frame_bytes / 2.5e6)
 
 
 def _scan(tag: Mapping[str, Any]) -> Any:
