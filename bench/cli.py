@@ -19,7 +19,9 @@ from bench.report import document, machine, show, write_section
 BENCHES = {
     "codec": ("bench.codec", "batches against rows: bytes a sample, samples a second"),
     "fec": ("bench.fec", "the erasure code's engines against reedsolo"),
+    "collect": ("bench.collect", "collectors against the bare libraries, and a fleet of 30 devices"),
     "loss": ("bench.loss", "bad links on virtual time: loss in, loss out, overhead, latency; draws loss.png"),
+    "confine": ("bench.confine", "what confinement costs: both ends with the system-call filter and without"),
     "audit": ("bench.audit", "audit capture: frames a second, memory"),
     "link": ("bench.link", "both ends over a real link: bulk, loss, samples, delay, idle"),
 }
