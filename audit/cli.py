@@ -32,23 +32,12 @@ Keep = Annotated[Path | None, typer.Option(help="Keep the findings in this folde
 Every = Annotated[bool, typer.Option("--all", help="Show the evidence of what passed too.")]
 
 
-def finish(
-    found: Findings, *, as_json: bool, keep: Path | None = None, every: bool = False, send: Path | None = None
-) -> None:
-    """Print a run, keep it where asked, and end with its exit code: every command of the group does so.
-
-    Args:
-        send: `sender.toml`, where the kept document is to travel with the data.
-    """
+def finish(found: Findings, *, as_json: bool, keep: Path | None = None, every: bool = False) -> None:
+    """Print a run, keep it where asked, and end with its exit code: every command of the group does so."""
     from audit import keeping, show
 
     if keep is not None:
-        path = keeping.keep(found, keep)
-        typer.echo(f"kept {path}", err=True)
-        if send is not None:
-            from audit import carried
-
-            typer.echo(f"left for poll: {carried.leave(path, send)}", err=True)
+        typer.echo(f"kept {keeping.keep(found, keep)}", err=True)
     typer.echo(found.text() if as_json else show.findings_text(found, every=every), nl=not as_json)
     raise typer.Exit(found.exit_code)
 
@@ -103,11 +92,12 @@ def live(
     ] = None,
     by: Annotated[str, typer.Option(help="Who attests the appliance's frames.")] = "",
     keep: Keep = None,
-    send: Annotated[
+    carry: Annotated[
         bool | None,
         typer.Option(
-            "--send/--no-send",
-            help="High: let the kept findings travel with the data. Done where --keep and --config are given.",
+            "--carry/--no-carry",
+            help="High: the kept findings travel with the data; low: those that came are kept too."
+            " Done where it can be, with --keep and --config.",
         ),
     ] = None,
     every: Every = False,
@@ -130,11 +120,33 @@ def live(
         appliance=read_mac(appliance) if appliance else None,
         by=by,
     )
-    if send and (side != "high" or keep is None or config is None):
-        raise ConfigError("--send needs --keep and --config", hint="and only the high side's findings travel")
-    travels = config if side == "high" and keep is not None and send is not False else None
+    if carry and (keep is None or config is None):
+        raise ConfigError("--carry needs --keep and --config")
     question = lives.Question(subject=subject, namespace=netns, pid=pid, config=config)
-    finish(lives.run(question, wall=time.time_ns), as_json=as_json, keep=keep, every=every, send=travels)
+    found = lives.run(question, wall=time.time_ns)
+    if keep is not None and config is not None and carry is not False:
+        _carry(found, side, keep, config, must=carry is True)
+        keep = None if side == "high" else keep
+    finish(found, as_json=as_json, keep=keep, every=every)
+
+
+def _carry(found: Findings, side: str, keep: Path, config: Path, *, must: bool) -> None:
+    """High: keep the findings and leave them for poll. Low: keep what came. What hinders it is said."""
+    from audit import carried, keeping
+    from protocol.errors import ConfigError
+
+    path = keeping.keep(found, keep) if side == "high" else None
+    try:
+        if path is not None:
+            typer.echo(f"kept {path}", err=True)
+            typer.echo(f"left for poll: {carried.leave(path, config)}", err=True)
+        else:
+            for came in carried.collect(config, keep).new:
+                typer.echo(f"came with the data: {came}", err=True)
+    except ConfigError as error:
+        if must:
+            raise
+        typer.echo(f"not carried: {error}; {error.hint}", err=True)
 
 
 @audits.command()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from protocol.parts import LARGEST, PART_BYTES
 from sender.geometry import Geometry
 from sender.outbox import Outbox, audit_line
 from sender.pack import Packer
+from supervise import command
 
 NOW = 1_700_000_000 * 10**9
 
@@ -173,3 +176,73 @@ def test_what_is_no_findings_document_has_no_line(held: bytes) -> None:
     assert audit_line(json.dumps(told | {"counts": {}}).encode()) == (
         "live high 2026-11-23T06:00:00Z: nothing was checked"
     )
+
+
+def test_the_daily_command_carries_by_itself(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """High: kept and left for poll; low: kept, with what came. What hinders it is said and stops nothing."""
+    from audit import live
+
+    def found(question: live.Question, **_: object) -> Findings:
+        return Findings(what=f"live {question.subject.side}", time="2026-11-23T06:00:00Z")
+
+    monkeypatch.setattr(live, "run", found)
+
+    def daily(side: str, config: Path, keep: Path, *more: str) -> tuple[int, str]:
+        words = ["audit", "live", "--side", side, "--interface", "x", "--config", str(config), "--keep", str(keep)]
+        done = CliRunner().invoke(app, [*words, *more])
+        return done.exit_code, done.output
+
+    code, told = daily("high", plant.high / "sender.toml", plant.high / "audit")
+    assert (code, "left for poll" in told) == (0, True)
+    plant.outbox.look(NOW)
+    code, told = daily("low", plant.low / "receiver.toml", plant.low / "audit")
+    assert (code, "came with the data" in told) == (0, True)
+    assert sorted(path.name for path in (plant.low / "audit").iterdir()) == [
+        "2026-11-23T06-00-00Z_live-high.json",
+        "2026-11-23T06-00-00Z_live-low.json",
+    ]
+    code, told = daily("high", plant.high / "none" / "sender.toml", plant.high / "audit")
+    assert (code, "not carried" in told) == (0, True)
+    assert daily("high", plant.high / "none" / "sender.toml", plant.high / "audit", "--carry")[0] != 0
+    assert "left for poll" not in daily("high", plant.high / "sender.toml", plant.high / "audit", "--no-carry")[1]
+
+
+def test_the_polling_process_takes_up_what_lies_in_its_outbox(plant: Plant) -> None:
+    """The real process, whose one device is not there: the file becomes blocks of its spool and is taken away."""
+    (plant.high / "sender.toml").write_text(
+        """
+site = "north"
+[outlet]
+to = "127.0.0.1:5005"
+[keys]
+own = "keys/high"
+receivers = ["../low/keys/low.pub"]
+[spool]
+max_gb = 1
+[[asset]]
+name = "pump"
+collector = "modbus"
+url = "tcp://127.0.0.1:1"
+[[asset.scan]]
+every = "1s"
+tags = [{ name = "speed", at = "holding:0", type = "uint16" }]
+"""
+    )
+    kept = keeping.keep(findings(), plant.high / "audit")
+    carried.leave(kept, plant.high / "sender.toml")
+    with subprocess.Popen(command("send", str(plant.high / "sender.toml"), "--only", "poll")) as poll:
+        try:
+            ends = time.monotonic() + 90
+            while plant.waiting:
+                assert poll.poll() is None
+                assert time.monotonic() < ends
+                time.sleep(0.05)
+        finally:
+            poll.terminate()
+    signer = keys.load_public(plant.high / "keys" / "high.pub")
+    found = carried.arrived(
+        plant.high / "state" / "spool",
+        keys.load(plant.low / "keys" / "low", "open"),
+        {key.id: key for key in signer if key.kind == "sign"},
+    )
+    assert [one.data for one in found.files] == [kept.read_bytes()]
