@@ -19,12 +19,13 @@ call of the library is wrapped in a shorter wait.
 from __future__ import annotations
 
 import asyncio
-import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pymodbus.exceptions import ConnectionException, ModbusIOException
 from pymodbus.pdu import ModbusPDU
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
+from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
 from collectors.guard import Guard
@@ -34,7 +35,7 @@ from collectors.modbus import ranges as typed
 from collectors.modbus.address import Table, ranges_of
 from collectors.modbus.decode import Decoder, Outcome, bad_rows
 from collectors.modbus.isolate import Blocks
-from collectors.modbus.line import Client, Line, Malformed
+from collectors.modbus.line import Client, HoldingRegisters, Line, Malformed
 from collectors.modbus.plan import Read
 from protocol.errors import AssetError, ConfigError
 from protocol.sample import Columns, Quality, concat
@@ -49,6 +50,14 @@ _QUALITY = {
     11: Quality.BAD_COMMUNICATION,
 }
 """By exception code (Modbus Application Protocol V1.1b3, 7); any other is Bad_DeviceFailure."""
+
+_REQUESTS = {
+    Table.COIL: ReadCoilsRequest,
+    Table.DISCRETE: ReadDiscreteInputsRequest,
+    Table.HOLDING: ReadHoldingRegistersRequest,
+    Table.INPUT: ReadInputRegistersRequest,
+}
+"""The library's request by table."""
 
 _IDENTIFY_S = 1.0
 """Longest wait for the identification [s]: most devices that do not know it are silent, and nothing depends on it."""
@@ -279,19 +288,13 @@ def payload(read: Read, unit: int, reply: ModbusPDU) -> bytes | int | None:
         return int(reply.exception_code)
     if read.table.bits:
         return bytes(reply.bits[: read.count]) if len(reply.bits) == 8 * read.size else None
-    if len(reply.registers) != read.count:
-        return None
-    return struct.pack(f">{read.count}H", *reply.registers)
+    return reply.raw if isinstance(reply, HoldingRegisters) and len(reply.raw) == read.size else None
 
 
 def _call(client: Client, read: Read, unit: int) -> Awaitable[ModbusPDU]:
-    calls = {
-        Table.COIL: client.read_coils,
-        Table.DISCRETE: client.read_discrete_inputs,
-        Table.HOLDING: client.read_holding_registers,
-        Table.INPUT: client.read_input_registers,
-    }
-    return calls[read.table](read.start, count=read.count, device_id=unit)
+    request = _REQUESTS[read.table](address=read.start, count=read.count, dev_id=unit)
+    reply: Awaitable[ModbusPDU] = client.execute(False, request)
+    return reply
 
 
 def _identification(unit: int, following: int) -> Callable[[Client], Awaitable[ModbusPDU]]:
