@@ -25,6 +25,9 @@ from receiver.portal.streams import EventStream, Topic
 HEALTHY_S = 10 * LOOK_S + 2 * TELL_S
 """The pages are unwell when the last look is older than this [s]."""
 
+MOST_EVENTS = 5_000
+"""Most events of one answer."""
+
 
 class Api:
     """Answers in JSON, and opens live streams."""
@@ -86,6 +89,20 @@ class Api:
         curve = trends.curve(found, before, question)
         told = curve.told() | {"series": line.series, "from_ms": from_ns / 1e6, "to_ms": to_ns / 1e6}
         return _json(told | {"now_ms": at.now_ns / 1e6, "summary": asdict(trends.summary(found))})
+
+    async def events(self, request: Request) -> Response:
+        """`/api/events?asset=NAME&limit=N`: alarms and events, newest first; without a name of all assets."""
+        name = request.query_params.get("asset", "")
+        if name and name not in self._live.picture.machines:
+            raise HTTPException(404)
+        limit = _whole(request, "limit", 100, least=1, most=MOST_EVENTS)
+        found = await self._keeper.ask(lambda door: door.events(limit, name))
+        told = [
+            {"time_ms": one.time_ns / 1e6, "received_ms": one.received_ns / 1e6}
+            | {key: value for key, value in asdict(one).items() if not key.endswith("_ns")}
+            for one in found
+        ]
+        return _json({"now_ms": self._live.moment().now_ns / 1e6, "events": told})
 
     async def link(self, request: Request) -> Response:
         """`/api/link`: the link's health, as catch reports it."""

@@ -82,6 +82,7 @@ def create_app(
             Route("/asset/{name:path}", pages.asset),
             Route("/tag/{series:int}", pages.tag),
             Route("/api/assets", api.assets),
+            Route("/api/events", api.events),
             Route("/api/latest", api.latest),
             Route("/api/trend", api.trend),
             Route("/api/link", api.link),

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import Sample, StateView, Trend
+from receiver.outputs.historian.views import EventView, Sample, StateView, Trend
 from receiver.portal import trend as trends
 from receiver.portal import words
 from receiver.portal.keeper import Keeper, NoHistory
@@ -30,6 +30,9 @@ SAMPLES = 20
 
 STATES = 20
 """Newest states on an asset's page."""
+
+EVENTS = 50
+"""Newest alarms and events on an asset's page."""
 
 SUMMARY_BUCKETS = 360
 """Of the range that is summed up for the first page: the least, highest and mean need no more."""
@@ -69,8 +72,9 @@ class Pages:
         if machine is None:
             raise HTTPException(404)
         states: list[StateView] = []
+        events: list[EventView] = []
         with contextlib.suppress(NoHistory):  # the page says why by itself: live.trouble
-            states = await self._keeper.ask(lambda door: list(door.states(name, STATES)))
+            states, events = await self._keeper.ask(lambda door: (door.states(name, STATES), door.events(EVENTS, name)))
         return self._page(
             "asset.html",
             Topic(asset=name),
@@ -79,6 +83,7 @@ class Pages:
             rows=[show(live.picture, line, at) for line in machine.lines],
             past=machine.past,
             states=states,
+            events=events,
         )
 
     async def tag(self, request: Request) -> HTMLResponse:

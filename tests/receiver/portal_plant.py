@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from protocol.catalog import Asset, Page, Tag
 from protocol.sample import Row, Value, from_rows
-from receiver.outputs.base import Batch, Opened, State, Stream, Tally
+from receiver.outputs.base import Batch, Event, Opened, State, Stream, Tally
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.portal.serve import Server, bind, url
 
@@ -65,7 +65,7 @@ class Plant:
         self.ids = {(tag.asset, tag.name): tag.id for tag in tags}
         self.take(Page(index=0, assets=tuple(assets), tags=tuple(tags)))
 
-    def take(self, *bodies: Batch | Page | State | Tally, healed: bool = False) -> None:
+    def take(self, *bodies: Batch | Event | Page | State | Tally, healed: bool = False) -> None:
         """Hand blocks to the historian, numbered on."""
         blocks = []
         for body in bodies:

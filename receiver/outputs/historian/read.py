@@ -217,34 +217,38 @@ class Door:
                 for time_ns, what, text, received_ns in held
             ]
 
-    def events(self, limit: int) -> list[EventView]:
-        """The newest events of all visible assets, newest first."""
+    def events(self, limit: int, asset: str = "") -> list[EventView]:
+        """The newest events, newest first.
+
+        Args:
+            asset: Of that asset; empty: of all visible ones, and the sender's own for a scope of everything.
+        """
         with self._look() as (moment, known):
-            out: list[EventView] = []
-            if moment is None:
-                return out
             names = {**known.names(), **({SENDER: ""} if known.all else {})}
-            for asset, source, time_ns, severity, code, text, state, sequence, received_ns in moment.connection.execute(
-                "SELECT asset, source, time_ns, severity, code, text, state, sequence, received_ns FROM event"
-                " ORDER BY boot DESC, number DESC"
-            ):
-                if len(out) >= limit:
-                    break
-                if asset in names:
-                    out.append(
-                        EventView(
-                            asset=names[asset],
-                            source=source,
-                            time_ns=time_ns,
-                            severity=severity,
-                            code=code,
-                            text=text,
-                            state=state,
-                            sequence=sequence,
-                            received_ns=received_ns,
-                        )
-                    )
-            return out
+            wanted = {one: name for one, name in names.items() if not asset or name == asset}
+            if moment is None or not wanted:
+                return []
+            marks = ",".join("?" * len(wanted))
+            held = moment.rows(
+                "SELECT asset, source, time_ns, severity, code, text, state, sequence, received_ns FROM event"  # noqa: S608
+                f" WHERE asset IN ({marks}) ORDER BY boot DESC, number DESC LIMIT ?",
+                *wanted,
+                limit,
+            )
+            return [
+                EventView(
+                    asset=wanted[one],
+                    source=source,
+                    time_ns=time_ns,
+                    severity=severity,
+                    code=code,
+                    text=text,
+                    state=state,
+                    sequence=sequence,
+                    received_ns=received_ns,
+                )
+                for one, source, time_ns, severity, code, text, state, sequence, received_ns in held
+            ]
 
     def close(self) -> None:
         """Close the files; a later call opens them again."""

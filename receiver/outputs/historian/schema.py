@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS event (
     source TEXT NOT NULL, time_ns INTEGER NOT NULL, severity INTEGER NOT NULL, code TEXT NOT NULL,
     text TEXT NOT NULL, state TEXT NOT NULL, sequence INTEGER NOT NULL, received_ns INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS event_order ON event (boot, number);
+CREATE INDEX IF NOT EXISTS event_asset ON event (asset, boot, number);
 
 CREATE TABLE IF NOT EXISTS account (
     stream INTEGER NOT NULL, asset INTEGER NOT NULL, published INTEGER NOT NULL, healed INTEGER NOT NULL,
