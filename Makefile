@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test soak lint venv clean
+.PHONY: demo test soak lint venv bundle clean
 demo: $(VENV)/demo.stamp
 	@$(BIN)/checkvalve demo $(ARGS)
 
@@ -15,6 +15,10 @@ soak: $(VENV)/dev.stamp
 
 lint: $(VENV)/dev.stamp
 	@LINT_ONLY=1 PYTHON=$(BIN)/python deploy/check.sh
+
+# make bundle SIDE=high: one file that installs a side on a machine without a network
+bundle: $(VENV)/dev.stamp
+	@$(BIN)/python deploy/bundle.py "$(SIDE)" dist
 
 venv: $(VENV)/dev.stamp
 

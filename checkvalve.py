@@ -84,7 +84,7 @@ def _run(words: list[str]) -> int:
         sys.stdout.write(_help())
         return 0
     if words[0] in ("-V", "--version"):
-        sys.stdout.write(f"checkvalve {metadata.version('checkvalve')}\n")
+        sys.stdout.write(f"{_version()}\n")
         return 0
     name = words[0]
     if name not in COMMANDS:
@@ -145,6 +145,16 @@ def keys_app() -> Typer:
             typer.echo(f"{key[0]:10} {key[1]}")
 
     return app
+
+
+def _version() -> str:
+    """The installed wheel, of all rooms or of one side, and its version."""
+    for name in ("checkvalve", "checkvalve-high", "checkvalve-low"):
+        try:
+            return f"{name} {metadata.version(name)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return "checkvalve, not installed"
 
 
 def _room_of(name: str, words: list[str]) -> str:

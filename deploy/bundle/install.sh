@@ -1,0 +1,86 @@
+#!/bin/sh
+# Install this side of Checkvalve from the files beside this script: no network, nothing compiled, nothing but what
+# requirements.lock names.
+#
+#   sh install.sh [--prefix DIR] [--python PROGRAM] [--files-only]
+#
+# --files-only: the program alone, into DIR; no users, no folders in /var, no units. Without it: root.
+set -eu
+
+stop() { echo "install.sh: $1" >&2; [ -z "${2:-}" ] || echo "next step: $2" >&2; exit 2; }
+told() { sed -n "s/^$1=//p" TARGET; }
+
+prefix=/opt/checkvalve python='' system=yes
+while [ $# -gt 0 ]; do
+    case $1 in
+        --prefix) prefix=${2:?--prefix takes a folder}; shift ;;
+        --python) python=${2:?--python takes a program}; shift ;;
+        --files-only) system=no ;;
+        *) stop "no option is called $1" "sh install.sh [--prefix DIR] [--python PROGRAM] [--files-only]" ;;
+    esac
+    shift
+done
+case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
+cd "$(dirname "$0")"
+[ -f TARGET ] || stop "TARGET is not beside this script" "unpack the whole archive"
+side=$(told side)
+
+# the machine
+[ "$(uname -s)" = "$(told system)" ] || stop "this bundle is for $(told system), this is $(uname -s)"
+[ "$(uname -m)" = "$(told machine)" ] ||
+    stop "this bundle is for $(told machine), this machine is $(uname -m)" "make bundle SIDE=$side on a machine of this kind"
+[ $system = no ] || [ "$(id -u)" = 0 ] || stop "this needs root" "sudo sh install.sh, or --files-only --prefix DIR"
+
+# Python
+if [ -z "$python" ]; then
+    python=$(command -v "python$(told python)" || command -v python3) || stop "there is no Python" "apt-get install python$(told python)"
+fi
+found=$("$python" -c 'import sys; print(sys.implementation.name, "%d.%d" % sys.version_info[:2])') || stop "$python does not run"
+[ "$found" = "$(told implementation) $(told python)" ] ||
+    stop "this bundle is for $(told implementation) $(told python), $python is $found" "name another with --python, or make the bundle with $python"
+
+# the files
+sha256sum --check --quiet --strict SHA256SUMS >&2 || stop "files are not the ones that SHA256SUMS names" "copy the archive again, and compare its hash"
+
+# the program; the folder is emptied first, so that what an older version had is gone
+if [ -e "$prefix" ] && [ -n "$(ls -A "$prefix")" ] && [ ! -f "$prefix/share/TARGET" ]; then
+    stop "$prefix holds something else" "name another folder with --prefix"
+fi
+rm -rf "$prefix"
+"$python" -m venv --without-pip "$prefix"
+PYTHONPATH=$(ls "$PWD"/bootstrap/pip-*.whl) "$prefix/bin/python" -m pip install --quiet --no-index --no-deps \
+    --disable-pip-version-check --no-warn-script-location --only-binary :all: --require-hashes \
+    --find-links wheels --requirement requirements.lock
+mkdir "$prefix/share"
+cp -R TARGET SHA256SUMS requirements.lock sbom.cdx.json licences docs examples systemd nftables sysctl "$prefix/share/"
+echo "installed $("$prefix/bin/python" -P -m checkvalve --version) in $prefix"
+[ $system = yes ] || exit 0
+
+# users, folders, units
+[ "$prefix" = /opt/checkvalve ] || stop "the units start /opt/checkvalve/bin/python" "leave --prefix out, or mend systemd/ by hand"
+case $side in
+    high) users="checkvalve-poll checkvalve-emit" store=checkvalve-poll first=spool config=sender.toml ;;
+    low) users="checkvalve-catch checkvalve-publish" store=checkvalve-catch first=journal config=receiver.toml ;;
+esac
+getent group checkvalve >/dev/null || groupadd --system checkvalve
+for user in $users; do
+    getent passwd "$user" >/dev/null ||
+        useradd --system --gid checkvalve --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$user"
+done
+install -d -m 0755 /etc/checkvalve
+install -d -m 0750 -o root -g checkvalve /var/lib/checkvalve /var/lib/checkvalve/keys
+install -d -m 2770 -o root -g checkvalve /var/lib/checkvalve/state
+install -d -m 2750 -o "$store" -g checkvalve "/var/lib/checkvalve/state/$first"
+install -d -m 0750 -o root -g checkvalve /var/lib/checkvalve/audit
+[ -e /etc/checkvalve/link.env ] || install -m 0644 "link-$side.env" /etc/checkvalve/link.env
+[ -e "/var/lib/checkvalve/$config" ] || install -m 0640 -o root -g checkvalve "examples/$config" "/var/lib/checkvalve/$config"
+install -m 0755 own-keys.sh "$prefix/bin/checkvalve-own-keys"
+install -m 0644 systemd/* /etc/systemd/system/
+ln -sf "$prefix/bin/checkvalve" /usr/local/bin/checkvalve
+[ ! -d /run/systemd/system ] || systemctl daemon-reload
+cat <<END
+next, as docs/install.md says step by step:
+  checkvalve keys new $side /var/lib/checkvalve/keys/$side, then checkvalve-own-keys (in $prefix/bin)
+  edit /var/lib/checkvalve/$config and /etc/checkvalve/link.env
+  systemctl enable --now checkvalve-$side.target
+END

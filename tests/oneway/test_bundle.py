@@ -1,0 +1,228 @@
+"""What one side installs: its own rooms and their libraries, nothing of the other side, only from the files given."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import bundle
+import wheels
+
+ROOT = Path(__file__).parent.parent.parent
+SIDES = ("high", "low")
+FOREIGN = {"high": {"receiver", "simulator", "bench", "tests"}, "low": {"sender", "collectors", "simulator", "bench"}}
+IMPORTED = {"pydantic_core": "pydantic", "urllib3": "influxdb-client", "influxdb_client": "influxdb-client"}
+"""Modules whose distribution is called otherwise, or comes with another."""
+BY_FILE = {"pyeclib"}
+WEB = {"starlette", "uvicorn", "jinja2", "influxdb-client", "h11", "httptools", "websockets", "urllib3", "orjson"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """All three wheels."""
+    folder = tmp_path_factory.mktemp("wheels")
+    return {side: wheels.build(side, folder) for side in ("all", *SIDES)}
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_sides_wheel_physically_lacks_the_other_side(built: dict[str, Path], side: str) -> None:
+    """No file of another room is in it, and every file of its own rooms is."""
+    with zipfile.ZipFile(built[side]) as held, zipfile.ZipFile(built["all"]) as whole:
+        names, everything = set(held.namelist()), set(whole.namelist())
+        described = held.read(f"checkvalve_{side}-0.1.0.dist-info/METADATA").decode()
+    rooms = {name.split("/")[0] for name in names if ".dist-info" not in name}
+    assert rooms == set(wheels.ROOMS[side])
+    assert not rooms & FOREIGN[side]
+    assert {name for name in everything if name.split("/")[0] in rooms} == {
+        name for name in names if ".dist-info" not in name
+    }
+    required = {line.split(": ")[1] for line in described.splitlines() if line.startswith("Requires-Dist")}
+    assert not {name for name in required if name.split(">")[0].split("<")[0] in WEB} or side == "low"
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_sides_libraries_are_those_it_imports(side: str) -> None:
+    """None too few and none too many, by the source of its rooms."""
+    found: set[str] = set()
+    for room in wheels.ROOMS[side]:
+        path = ROOT / room
+        for file in [path] if path.is_file() else path.rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found.add(node.module.split(".")[0])
+    ours = {Path(room).stem for room in wheels.ROOMS[side]}
+    outside = {name for name in found if name not in sys.stdlib_module_names and name not in ours}
+    assert {IMPORTED.get(name, name) for name in outside} - BY_FILE == set(wheels.LIBRARIES[side])
+
+
+def test_bounds_are_the_projects() -> None:
+    """Each side's requirements stand word for word in the project's."""
+    for side in SIDES:
+        mine = tomllib.loads(wheels.project(side))["project"]
+        whole = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        assert set(mine["dependencies"]) <= set(whole["dependencies"])
+        assert mine["requires-python"] == whole["requires-python"]
+        assert ("entry-points" in mine) == (side == "high")
+
+
+@pytest.fixture(scope="module")
+def small(built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the high side's own wheel alone: everything of it but the libraries."""
+    folder = tmp_path_factory.mktemp("bundle") / "checkvalve-high"
+    (folder / "wheels").mkdir(parents=True)
+    shutil.copy2(built["high"], folder / "wheels")
+    bundle.fill("high", folder, folder / "wheels")
+    return folder
+
+
+@pytest.fixture
+def copy(small: Path, tmp_path: Path) -> Path:
+    """One that may be spoilt."""
+    return shutil.copytree(small, tmp_path / "bundle")
+
+
+def install(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The bundle's own script, files only."""
+    argv = ["sh", str(folder / "install.sh"), "--files-only", "--prefix", str(folder.parent / "to"), *words]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_the_bill_of_materials_names_every_wheel(small: Path) -> None:
+    """CycloneDX 1.5 with a purl, a hash and a licence for each, the same bytes for the same parts."""
+    told = json.loads((small / "sbom.cdx.json").read_text())
+    (wheel,) = (small / "wheels").iterdir()
+    own = told["metadata"]["component"]
+    assert (told["bomFormat"], told["specVersion"]) == ("CycloneDX", "1.5")
+    assert own["purl"] == "pkg:pypi/checkvalve-high@0.1.0"
+    assert own["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(wheel.read_bytes()).hexdigest()}]
+    assert own["licenses"] == [{"license": {"name": "Apache-2.0"}}]
+    assert {one["ref"] for one in told["dependencies"]} == {own["bom-ref"]}
+    parts = [bundle.read_part(wheel)]
+    assert bundle.sbom("high", parts) == told
+    assert [name.rsplit("__", 1)[-1] for name, _ in parts[0].texts] == ["LICENSE", "NOTICE"]
+
+
+def test_every_file_is_summed(small: Path) -> None:
+    """SHA256SUMS has each file once, and the archive of the same files is the same bytes."""
+    listed = [line.split("  ")[1] for line in (small / "SHA256SUMS").read_text().splitlines()]
+    there = {path.relative_to(small).as_posix() for path in small.rglob("*") if path.is_file()}
+    assert set(listed) == there - {"SHA256SUMS"}
+    assert len(listed) == len(set(listed))
+    first, second = small.parent / "1.tar.gz", small.parent / "2.tar.gz"
+    bundle.pack(small, first)
+    os.utime(small / "TARGET", (1, 1))
+    bundle.pack(small, second)
+    assert first.read_bytes() == second.read_bytes()
+    with tarfile.open(first) as tar:
+        assert {name.split("/")[0] for name in tar.getnames()} == {small.name}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("machine", "aarch64", "this bundle is for aarch64, this machine is"),
+        ("python", "3.99", "this bundle is for cpython 3.99"),
+        ("implementation", "pypy", "this bundle is for pypy"),
+        ("system", "Plan9", "this bundle is for Plan9"),
+    ],
+)
+def test_another_machine_or_python_is_refused(copy: Path, key: str, value: str, told: str) -> None:
+    """Exit 2 with what it is for and what was found; nothing is written."""
+    target = (copy / "TARGET").read_text().splitlines()
+    (copy / "TARGET").write_text(
+        "".join(f"{key}={value}\n" if line.startswith(f"{key}=") else f"{line}\n" for line in target)
+    )
+    done = install(copy, "--python", sys.executable)
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert not (copy.parent / "to").exists()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "wheels/checkvalve_high-0.1.0-py3-none-any.whl", "own-keys.sh"])
+def test_an_altered_file_is_refused(copy: Path, name: str) -> None:
+    """One byte more in any file, and nothing is installed."""
+    with (copy / name).open("ab") as file:
+        file.write(b"\n")
+    done = install(copy, "--python", sys.executable)
+    assert done.returncode == 2
+    assert name in done.stderr
+    assert not (copy.parent / "to").exists()
+
+
+def test_another_programs_folder_is_not_emptied(copy: Path) -> None:
+    """A prefix that holds something else is refused, and what it held stays."""
+    other = copy.parent / "to"
+    other.mkdir()
+    (other / "precious").write_text("x")
+    done = install(copy, "--python", sys.executable)
+    assert (done.returncode, "holds something else" in done.stderr) == (2, True)
+    assert (other / "precious").exists()
+
+
+def test_the_tested_versions_are_what_is_fetched() -> None:
+    """The constraints hold every library of both sides at the version that these tests run with."""
+    held = dict(line.split("==") for line in bundle._tested().splitlines())
+    for name in {*wheels.LIBRARIES["high"], *wheels.LIBRARIES["low"]}:
+        assert held[name] == metadata.version(name)
+    assert "checkvalve" not in held
+
+
+def missing() -> str | None:
+    """Why no namespace without routes can be made here."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        return "a network namespace takes root and iproute2"
+    return None
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(missing() is not None, reason=f"no namespace: {missing()}")
+@pytest.mark.parametrize("side", SIDES)
+def test_a_whole_bundle_installs_without_a_network(tmp_path: Path, side: str) -> None:
+    """Made with the package index, installed in a namespace without routes; it runs, and lacks the other side."""
+    archive = bundle.make(side, tmp_path / "out")
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path, filter="data")
+    (folder,) = tmp_path.glob("checkvalve-*")
+    fetched = {bundle.read_part(one).name for one in (folder / "wheels").iterdir()}
+    if side == "high":
+        assert not fetched & WEB
+    namespace = f"cvbundle{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", namespace], check=True)
+    try:
+        inside = ["ip", "netns", "exec", namespace]
+        subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+        routes = subprocess.run([*inside, "ip", "route"], capture_output=True, text=True, check=True).stdout
+        assert routes == ""
+        to = tmp_path / "to"
+        argv = [*inside, "sh", str(folder / "install.sh"), "--files-only", "--prefix", str(to)]
+        done = subprocess.run([*argv, "--python", sys.executable], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+        def run(*words: str) -> subprocess.CompletedProcess[str]:
+            whole = [*inside, str(to / "bin/python"), "-P", "-m", "checkvalve", *words]
+            return subprocess.run(whole, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+        assert run("--version").stdout == f"checkvalve-{side} 0.1.0\n"
+        assert run("keys", "new", side, str(tmp_path / "keys")).returncode == 0
+        other = ("receive" if side == "high" else "send", "x.toml")
+        assert "is not part of this installation" in run(*other).stderr
+        selftest = run("audit", "selftest", "--json")
+        assert selftest.returncode == 0, selftest.stdout[-2000:] + selftest.stderr
+        code = json.loads(run("audit", "code", "--libraries", "--json").stdout)
+        answers = {one["id"]: one["status"] for one in code["checks"]}
+        assert answers["SRC-1"] == answers["SRC-2"] == "PASS"
+    finally:
+        subprocess.run(["ip", "netns", "del", namespace], check=False)
