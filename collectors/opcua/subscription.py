@@ -8,7 +8,7 @@ read again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,8 @@ class Subscription(Channel):
         self._marked: set[int] = set()
         self._items: dict[int, int] = {}
         """Point number -> the server's number of its item."""
+        self.revised: list[str] = []
+        """What the server gives less of than was asked, in words; the reader takes it out."""
         self.dropped = 0
         """Notifications that the buffer had no room for, ever."""
 
@@ -70,10 +72,18 @@ class Subscription(Channel):
             for number, result in zip(ids, results, strict=True)
             if number not in refused
         }
-        shortest = min((one.RevisedQueueSize for one in results if one.StatusCode.is_good()), default=self._watch.queue)
-        if shortest < self._watch.queue:
-            log.info("queue_revised asked=%d got=%d", self._watch.queue, shortest)
+        self._revise([one for one in results if one.StatusCode.is_good()])
         return refused
+
+    def _revise(self, taken: Sequence[Any]) -> None:
+        """What the server gives less of than was asked."""
+        queue, sampling_ms = self._watch.queue, self._watch.sampling_ms
+        shortest = min((one.RevisedQueueSize for one in taken), default=queue)
+        slowest = max((one.RevisedSamplingInterval for one in taken), default=sampling_ms)
+        if shortest < queue:
+            self.revised.append(f"the server keeps {shortest} of {queue} values between two publishings")
+        if slowest > 1.5 * sampling_ms:
+            self.revised.append(f"the server looks at values every {slowest:g} ms, not every {sampling_ms:g} ms")
 
     async def forget(self, numbers: Iterable[int]) -> None:
         """Take items out whose nodes are gone, so that none speaks beside the one that comes after it."""

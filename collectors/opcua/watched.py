@@ -157,6 +157,9 @@ class Watched:
         failed = {number: int(node.value) for number, node in found.items() if isinstance(node, ua.StatusCode)}
         if self._subscription is not None:
             failed |= await self._subscription.add(ids)
+            for line in self._subscription.revised:
+                self._memory.remark(line, once=True)
+            self._subscription.revised.clear()
             for number, quality in failed.items():
                 self._decoder.fail(wanted[number], quality, self._clock())
             for number in ids:

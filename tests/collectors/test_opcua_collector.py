@@ -385,6 +385,57 @@ def test_what_came_before_the_connection_was_lost_is_handed_out_first(peer: UaPe
     peer.write("level15", 15.0)
 
 
+def test_what_came_for_another_scan_before_the_loss_is_not_forgotten(peer: UaPeer) -> None:
+    """It is the first that the scan brings after the next connect."""
+
+    async def main() -> None:
+        async with Wire(peer.port) as wire:
+            made = device(wire.url, text_tags("level16"), text_tags("level17"), every=0.05)
+            plc = collector(made)
+            await plc.open()
+            for scan in made.scans:
+                await plc.read(scan)
+            subscription = plc._watches[1]._subscription
+            assert subscription is not None
+            await asyncio.wrap_future(peer.later(peer.put("level17", 170.0)))
+            deadline = time.monotonic() + 20
+            while not any(value.Value.Value == 170.0 for _, value, _ in subscription._waiting):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+            wire.cut()
+            await failure(plc, made)
+            await plc.close()
+            await asyncio.wrap_future(peer.later(peer.put("level17", 171.0)))
+            await plc.open()
+            rows = (await plc.read(made.scans[1])).rows()
+            assert [row.value for row in rows] == [170.0, 171.0]
+            await plc.close()
+
+    run(main())
+    peer.write("level17", 17.0)
+
+
+def test_a_server_that_gives_less_than_was_asked_is_told_of(peer: UaPeer) -> None:
+    """A shorter queue, or slower sampling: a line for people, once."""
+
+    async def main() -> None:
+        plc = collector(device(peer.url, text_tags("level18"), queue=50, sampling_ms=100))
+        await plc.open()
+        subscription = plc._watches[0]._subscription
+        assert subscription is not None
+        assert plc.remarks() == []
+        good = ua.StatusCode(ua.StatusCodes.Good)
+        taken = ua.MonitoredItemCreateResult(StatusCode=good, RevisedQueueSize=1, RevisedSamplingInterval=1000.0)
+        subscription._revise([taken])
+        assert subscription.revised == [
+            "the server keeps 1 of 50 values between two publishings",
+            "the server looks at values every 1000 ms, not every 100 ms",
+        ]
+        await plc.close()
+
+    run(main())
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_server_that_freezes_is_noticed(peer: UaPeer, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The socket stands, but nothing comes: a poll times out, a subscription by its watchdog; closing does not hang."""

@@ -399,3 +399,23 @@ def test_configuration_is_stated_first(tmp_path: Path) -> None:
     assert (asset, what) == ("", "configuration")
     assert config.digest in text
     assert "1 assets, 2 tags" in text
+
+
+def test_what_a_device_says_later_is_described_before_its_rows(tmp_path: Path) -> None:
+    """A node that appeared, a type that was not known: the sink asserts that no row comes before its description."""
+    told: dict[int, Facts] = {0: Facts(type="float64")}
+
+    class Learning(scripted(facts=told)):  # type: ignore[misc]
+        """Knows the second point's unit after five reads."""
+
+        def relearned(self) -> bool:
+            if len(self.read_at) != 5:
+                return False
+            told[1] = Facts(type="float64", unit="bar")
+            return True
+
+    tags = ('name = "a", at = "0"', 'name = "b", at = "1"')
+    sink = poll_for(loaded(tmp_path, sender_toml(asset_toml("pump", *tags)), {"pump": Learning}), 9.5)
+    assert [(tag.name, tag.unit) for tag in sink.tags.values()] == [("a", ""), ("b", ""), ("b", "bar")]
+    units = [sink.tags[row.tag].unit for _, name, row in sink.rows("pump") if name == "b"]
+    assert units == [""] * 4 + ["bar"] * 6

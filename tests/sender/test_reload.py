@@ -140,6 +140,32 @@ def test_devices_come_and_go(tmp_path: Path) -> None:
     ]
 
 
+def test_a_device_that_will_not_close_delays_nobody_else(tmp_path: Path) -> None:
+    """It is given up after some seconds; the others keep their slots meanwhile."""
+
+    class Clinging(scripted()):  # type: ignore[misc]
+        """Its close never ends."""
+
+        async def close(self) -> None:
+            await asyncio.sleep(1e6)
+
+    kinds: Kinds = {"pump": Clinging, "fan": (fan := scripted())}
+    before = loaded(tmp_path, sender_toml(asset_toml("pump", A) + asset_toml("fan", A)), kinds)
+
+    async def steps(poller: Poller, sink: Memory) -> None:
+        kinds["pump"] = scripted()
+        text = sender_toml(asset_toml("pump", B) + asset_toml("fan", A))
+        begun = asyncio.get_running_loop().time()
+        assert await poller.reload(loaded(tmp_path, text, kinds)) == ["pump changed: tags b added; tags a taken out"]
+        assert asyncio.get_running_loop().time() - begun < 15
+        await asyncio.sleep(5)
+
+    sink = reloading(before, steps)
+    times = [at for at, _ in fan.made[0].read_at]
+    assert np.allclose(np.diff(times), 1.0)
+    assert [name for _, name, _ in sink.rows("pump")][-1] == "b"
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
