@@ -48,7 +48,9 @@ def operators(command: Callable[Given, None]) -> Callable[Given, None]:
 @app.command("simulate")
 @operators
 def simulate_command(
-    scene: Annotated[str, typer.Argument(help="A scene's file, or the name of one that is shipped: small.")] = "small",
+    scene: Annotated[
+        str, typer.Argument(help="A scene's file, or the name of one that is shipped: small, large, awkward.")
+    ] = "small",
     seed: Annotated[int, typer.Option(help="Same seed, same values at the same time.")] = 1,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     ports_file: Annotated[Path | None, typer.Option(help="Written as JSON when all devices listen.")] = None,
@@ -57,12 +59,24 @@ def simulate_command(
         list[str] | None, typer.Option(help='What a device does wrong: "pump-7: late 0.5s at holding:0-9 x3".')
     ] = None,
     control: Annotated[int | None, typer.Option(help="Port for lines that break and heal devices.")] = None,
+    netns: Annotated[
+        bool, typer.Option("--netns", help="In a lab of network namespaces, with a diode that is really one-way.")
+    ] = False,
 ) -> None:
     """The simulated PLCs of a scene, until stopped; a taken port moves up and the real one is printed."""
     from simulator.main import simulate
     from simulator.scene_file import load
 
     loaded = load(scene)
+    if netns:
+        from simulator import netlab
+
+        words = [scene, "--seed", str(seed)]
+        for one in fault or []:
+            words += ["--fault", one]
+        for option, value in (("--ports-file", ports_file), ("--status", status), ("--control", control)):
+            words += [option, str(value)] if value is not None else []
+        raise typer.Exit(netlab.run(words, _say))
 
     async def run() -> None:
         stop = asyncio.Event()
