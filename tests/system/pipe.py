@@ -26,6 +26,7 @@ from receiver.scope import Scope
 from sender.desk import Desk
 from sender.emit import Emitter
 from sender.geometry import Geometry
+from sender.pace import wire_bytes
 from sender.pack import Packer
 from sender.progress import Progress
 from sender.spool import Spool
@@ -45,6 +46,8 @@ class Pipe:
     repeat: tuple[float, ...] = (2.0, 5.0)
     now: float = 1000.0
     spool_bytes: int = 10**9
+    rate: float | None = None
+    """What the link carries [bytes/s], headers counted; None: everything at once."""
     link: bool = True
     """Whether emitter, receiver and follower run here too."""
     high_wall: int = 1_800_000_000_000_000_000
@@ -62,8 +65,9 @@ class Pipe:
         self.sign, self.link_sign = keys.load(high, "sign"), keys.load(high, "link-sign")
         self.catch_key, self.open_key = keys.load(low, "catch"), keys.load(low, "open")
         self.high, self.low = self.folder / "high/state", self.folder / "low/state"
-        self.geometry = Geometry(width=1424, rate=2.5e6, repeats=len(self.repeat), loss=self.loss or None)
+        self.geometry = Geometry(width=1424, rate=self.rate or 2.5e6, repeats=len(self.repeat), loss=self.loss or None)
         self.place: bytes | None = None
+        self._tokens = 0.0
         self.start_poll()
         if self.link:
             self.start_emit()
@@ -192,7 +196,12 @@ class Pipe:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _emit(self, fate: Fate, catch: bool) -> None:
-        while (parcel := self.emitter.next(self.now) or self.desk.next(self.now)) is not None:
+        self._tokens = float("inf") if self.rate is None else min(0.0, self._tokens) + self.rate * 0.01
+        while self._tokens > 0:
+            parcel = self.emitter.next(self.now) or self.desk.next(self.now)
+            if parcel is None:
+                break
+            self._tokens -= wire_bytes(len(parcel.frames), parcel.count)
             for at in range(0, len(parcel.frames), parcel.length):
                 frame = bytes(parcel.frames[at : at + parcel.length])
                 for _ in range(fate(self.random)):
