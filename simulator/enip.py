@@ -272,7 +272,7 @@ async def start(
     counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
     objects = Objects(controller, identity or Identity(), name, counts, clock)
     shared = chassis(counts, slot=slot, refuse_large=refuse_large, largest=largest)
-    server = Server(controller, objects, shared, faults or Faults())
+    server = Server(controller, objects, shared, Faults() if faults is None else faults)
     await server.listen(host, port)
     return server
 

@@ -117,7 +117,7 @@ def test_settings_reach_the_controller() -> None:
             with Wire(server.port) as wire:
                 wire.register()
                 opened = [wire.forward_open(slot=3), wire.forward_open(500, large=False, slot=3)]
-                opened.append(wire.forward_open(500, large=False, slot=0))
+                opened.append(wire.forward_open(500, large=False, slot=0, serial=78))
                 assert wire.connected(request(0x01, b"\x20\x64\x24\x01"))[4:] == b"\x03\x00Old"
                 return [reply[2] for reply in opened]
 
