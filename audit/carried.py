@@ -4,8 +4,9 @@
     arrived   low: FILE blocks of the journal (or of a copy of it) are opened with the low side's `open.key`
     collect   low: those that are findings documents are kept, byte for byte as they were sent
 
-There is no other way for them: a report of both sides is made on the low side, from what came with the data. Each was
-sealed under an EPOCH that the high side signed. What is not there is not said to be well: DAY-1 lists the day.
+Only findings of `audit live` about the high side are taken so. There is no other way for them: a report of both sides is
+made on the low side, from what came with the data. Each was sealed under an EPOCH that the high side signed. What is
+not there is not said to be well: DAY-1 lists the day.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audit.check import read_findings
+from audit.period import moment
 from protocol import seal
 from protocol.block import Kind, read_header
 from protocol.errors import ConfigError, FrameError, Reason
@@ -26,6 +28,9 @@ from protocol.parts import OUTBOX, Parts, Whole
 from protocol.record import Record
 from protocol.seal import Seal
 from protocol.segments import kept_streams, read_kept, scan_kinds, segment_numbers, segment_path
+
+CARRIED = "live high"
+"""The one command whose findings are taken from the link."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,7 +52,7 @@ class Collected:
     known: int
     """Findings that the folder held already."""
     others: int
-    """Files that are no findings documents; they are left where they are."""
+    """Files that are no findings of the high side's daily run; they are left where they are."""
     arrived: Arrived
 
 
@@ -147,11 +152,13 @@ def _opened(one: Record, seals: Mapping[int, Seal]) -> dict[str, object]:
 
 
 def _is_findings(one: Whole) -> bool:
+    """Whether it is what the high side's daily run writes: a taken high side must not speak for the low side."""
     try:
-        read_findings(one.data.decode(), one.name)
+        found = read_findings(one.data.decode(), one.name)
+        moment(found)
     except (ConfigError, UnicodeDecodeError):
         return False
-    return True
+    return found.what == CARRIED
 
 
 def _write(folder: Path, one: Whole) -> Path:

@@ -160,7 +160,7 @@ def read_findings(text: str, name: str = "findings") -> Findings:
             facts=dict(held["facts"]),
             checks=tuple(_read_check(one) for one in held["checks"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"{name} is no findings document: {type(error).__name__} {error}",
             hint="give it what `checkvalve audit .. --json` or `--keep` wrote",

@@ -144,9 +144,7 @@ def make(
         raise ConfigError(
             f"no findings between {first} and {last}", hint=f"there are some of {min(all_days)} and later"
         )
-    series: dict[str, list[Findings]] = {}
-    for one in inside:
-        series.setdefault(one.findings.what, []).append(one.findings)
+    series = _series([one.findings for one in inside])
     live = {f"live {side}": series.get(f"live {side}", []) for side in sides}
     days = {name: period.days_of(runs, first, last, people.changes) for name, runs in live.items()}
     changed = [one for name, runs in series.items() for one in period.changes_of(name, runs, people.changes)]
@@ -180,6 +178,25 @@ def make(
         weakened=tuple(_weakened(series)),
         people=people,
     )
+
+
+def _series(runs: Sequence[Findings]) -> dict[str, list[Findings]]:
+    """Runs by what they looked at: two captures that share a name are two, told apart by their hash."""
+    hashes: dict[str, set[str]] = {}
+    for one in runs:
+        hashes.setdefault(one.what, set()).add(_bytes_of(one))
+    out: dict[str, list[Findings]] = {}
+    for one in runs:
+        digest = _bytes_of(one)
+        name = f"{one.what} ({digest[:8]})" if digest and len(hashes[one.what]) > 1 else one.what
+        out.setdefault(name, []).append(one)
+    return out
+
+
+def _bytes_of(one: Findings) -> str:
+    """SHA-256 of the file that a run read; empty where it read none."""
+    held = one.facts.get("file")
+    return str(held.get("sha256", "")) if isinstance(held, dict) else ""
 
 
 def _said(one: Check, made: str) -> str:

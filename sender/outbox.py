@@ -101,5 +101,5 @@ def audit_line(data: bytes) -> str | None:
             return None
         counts = ", ".join(f"{int(count)} {name}" for name, count in held["counts"].items() if count)
         return f"{held['what']} {held['time']}: {counts or 'nothing was checked'}"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

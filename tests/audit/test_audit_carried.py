@@ -151,6 +151,22 @@ def test_a_name_never_leaves_the_folder(plant: Plant, name: str) -> None:
     assert path.suffix == ".json"
 
 
+@pytest.mark.parametrize("name", ["of the low side", "of no day", "of another format", "nested without end"])
+def test_what_a_taken_high_side_could_send_is_not_kept(plant: Plant, name: str) -> None:
+    """It cannot speak for the low side, nor leave what no report could be made of."""
+    told = json.loads(findings().text())
+    hostile = {
+        "of the low side": json.dumps(told | {"what": "live low"}),
+        "of no day": json.dumps(told | {"time": "yesterday"}),
+        "of another format": json.dumps(told | {"format": "checkvalve-audit-v9"}),
+        "nested without end": "[" * 200_000,
+    }
+    (plant.high / "state" / "outbox" / "x.json").write_text(hostile[name])
+    plant.outbox.look(NOW)
+    done = plant.collect()
+    assert (done.new, done.others) == ((), 1)
+
+
 def test_commands_say_what_is_missing(plant: Plant, tmp_path: Path) -> None:
     """No outbox, no journal, no configuration: a mistake with a hint."""
     kept = keeping.keep(findings(), tmp_path / "audit")

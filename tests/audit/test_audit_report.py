@@ -286,6 +286,20 @@ def test_the_commands_write_three_files_and_end_with_the_right_code(tmp_path: Pa
     assert isinstance(CliRunner().invoke(app, [*words, "--to", "tomorrow"]).exception, ConfigError)
 
 
+def test_two_captures_of_one_name_are_two() -> None:
+    """A capture that failed is not covered by a later one that passes and bears its name."""
+    first = run("capture link.pcap", 1, {"CAP-1": Status.FAIL}, file={"sha256": "a" * 64})
+    second = run("capture link.pcap", 2, {"CAP-1": Status.PASS}, file={"sha256": "b" * 64})
+    found = made([first, second])
+    assert [(one.series, one.check.status) for one in found.answers if one.check.id == "CAP-1"] == [
+        ("capture link.pcap (aaaaaaaa)", Status.FAIL),
+        ("capture link.pcap (bbbbbbbb)", Status.PASS),
+    ]
+    assert (found.exit_code, found.changed) == (1, ())
+    again = run("capture link.pcap", 2, {"CAP-1": Status.PASS}, file={"sha256": "a" * 64})
+    assert [(one.subject, one.before, one.after) for one in made([first, again]).changed] == [("CAP-1", "FAIL", "PASS")]
+
+
 def test_the_same_document_twice_counts_once(tmp_path: Path) -> None:
     """One copy in the folder and one that is named."""
     path = keeping.keep(run("live high", 1, GOOD), tmp_path)
