@@ -180,7 +180,13 @@ class Watched:
             for number, node in ids.items()
             if number not in self._memory.paths and (fenced or paths.changeable(self._nodes[number]))
         }
-        ways = await paths.learn(self._session, asked)
+        try:
+            ways = await paths.learn(self._session, asked)
+        except AssetError as error:
+            if fenced or self._session.lost:
+                raise
+            self._memory.remark(f"the ways to nodes cannot be learned, their ids are believed: {error}", once=True)
+            return
         for number, way in ways.items():
             if self._config.fences.forbids_path(way):
                 del ids[number]

@@ -16,8 +16,8 @@ from collectors.guard import WriteRefused
 from collectors.opcua import watched
 from collectors.opcua.address import BranchAddress, Fences, fences, parse
 from collectors.opcua.collector import OpcUaCollector
-from collectors.opcua.session import attribute
-from protocol.errors import ConfigError
+from collectors.opcua.session import Session, attribute
+from protocol.errors import AssetError, ConfigError
 from protocol.sample import Quality
 
 
@@ -216,6 +216,32 @@ def test_a_node_that_is_renumbered_without_a_reconnect_is_found_again(
         await until(plc, made, lambda rows: any(row.value == 11.0 for row in rows))
         await plc.close()
         await gone(peer, "ns=2;s=download")
+
+    run(main())
+
+
+def test_a_server_that_tells_no_ways_is_read_all_the_same(peer: UaPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ids are believed, and that is told; a device with fences is not opened then."""
+
+    async def main() -> None:
+        where = await at(peer, peer.folder("wayless"))
+        await at(peer, peer.below(where, 1550, "Speed", 10.0))
+
+        async def refuses(self: Session, nodes: Any) -> list[Any]:
+            raise self.trouble("browse", "BadServiceUnsupported", Quality.BAD_NOT_SUPPORTED)
+
+        monkeypatch.setattr(Session, "parents", refuses)
+        tags = [{"name": "speed", "at": "ns=2;i=1550"}]
+        made = device(peer.url, tags, mode="poll")
+        plc = collector(made)
+        await plc.open()
+        assert latest(await plc.read(made.scans[0]))[0].value == 10.0
+        assert any("their ids are believed" in line for line in plc.remarks())
+        await plc.close()
+        shut = collector(fenced(peer.url, tags, "/Objects/2:Plant/2:other"))
+        with pytest.raises(AssetError):
+            await shut.open()
+        await gone(peer, "ns=2;s=wayless")
 
     run(main())
 
