@@ -4,8 +4,8 @@
     arrived   low: FILE blocks of the journal (or of a copy of it) are opened with the low side's `open.key`
     collect   low: those that are findings documents are kept, byte for byte as they were sent
 
-Only findings of `audit live` about the high side are taken so. There is no other way for them: a report of both sides is
-made on the low side, from what came with the data. Each was sealed under an EPOCH that the high side signed. What is
+Only findings of `audit live` about the high side are taken so. There is no other way for them: a report of both sides
+is made on the low side, from what came with the data. Each was sealed under an EPOCH that the high side signed. What is
 not there is not said to be well: DAY-1 lists the day.
 """
 
