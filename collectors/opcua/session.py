@@ -41,9 +41,6 @@ Thing = TypeVar("Thing")
 SESSION_MS = 60_000
 """How long a server keeps the session of a collector that is gone [ms]: small ones have room for a handful."""
 
-PATHS = 100
-"""Most paths a request: a server looks through the children of each step, so one costs as much as many reads."""
-
 MOST_PAGES = 10_000
 """Most replies to the browse of one node; a server may give one reference a reply, or never come to an end."""
 
@@ -101,7 +98,7 @@ class Session:
         self._client.session_timeout = SESSION_MS
         self._client.connection_lost_callback = self._on_lost
         self._connections = install(self._client, guard, note=note, forbids=self.forbids)
-        self._sizes = dict.fromkeys(_LIMITS, CHUNK) | {"translate": PATHS}
+        self._sizes = dict.fromkeys(_LIMITS, CHUNK)
         self._lost = ""
         self._forbidden: dict[Any, bool] = {}
         self.namespaces: list[str] = []
