@@ -48,7 +48,9 @@ if [ -e "$prefix" ] && [ -n "$(ls -A "$prefix")" ] && [ ! -f "$prefix/share/TARG
 fi
 rm -rf "$prefix"
 "$python" -m venv --without-pip "$prefix"
-PYTHONPATH=$(ls "$PWD"/bootstrap/pip-*.whl) "$prefix/bin/python" -m pip install --quiet --no-index --no-deps \
+# PIP_CONFIG_FILE and --isolated: no setting of this machine adds another place to take files from
+PIP_CONFIG_FILE=/dev/null PYTHONPATH=$(ls "$PWD"/bootstrap/pip-*.whl) \
+    "$prefix/bin/python" -m pip --isolated install --quiet --no-index --no-deps \
     --disable-pip-version-check --no-warn-script-location --only-binary :all: --require-hashes \
     --find-links wheels --requirement requirements.lock
 mkdir "$prefix/share"
@@ -77,7 +79,7 @@ install -d -m 0750 -o root -g checkvalve /var/lib/checkvalve/audit
 install -m 0755 own-keys.sh "$prefix/bin/checkvalve-own-keys"
 install -m 0644 systemd/* /etc/systemd/system/
 ln -sf "$prefix/bin/checkvalve" /usr/local/bin/checkvalve
-[ ! -d /run/systemd/system ] || systemctl daemon-reload
+[ ! -d /run/systemd/system ] || systemctl daemon-reload || echo "systemd was not told: systemctl daemon-reload"
 cat <<END
 next, as docs/install.md says step by step:
   checkvalve keys new $side /var/lib/checkvalve/keys/$side, then checkvalve-own-keys (in $prefix/bin)

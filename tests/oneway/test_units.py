@@ -134,6 +134,17 @@ def test_the_outer_filter_lets_the_end_work_and_confine_itself(name: str) -> Non
         assert {"recvfrom", "recvmsg"} <= passing
 
 
+@pytest.mark.parametrize("side", ["high", "low"])
+def test_starting_the_target_starts_the_side(side: str) -> None:
+    """The target wants the recipe, both processes and the daily audit: one unit is enabled, and all is up."""
+    text = (DEPLOY / f"systemd/{side}/checkvalve-{side}.target").read_text()
+    (wants,) = [line.removeprefix("Wants=").split() for line in text.splitlines() if line.startswith("Wants=")]
+    four = {f"checkvalve-{name}.service" for name, its in FOUR.items() if its == side}
+    assert set(wants) == {f"checkvalve-setup-{side}.service", f"checkvalve-audit-{side}.timer", *four}
+    assert all((DEPLOY / "systemd" / side / name).exists() for name in wants)
+    assert "WantedBy=multi-user.target" in text
+
+
 def test_no_unit_has_a_key_twice_by_mistake() -> None:
     """Only those that add up stand more than once."""
     for name in FOUR:
