@@ -97,7 +97,7 @@ def _burst(steps: Sequence[Told]) -> list[str]:
     good = _clean(widest)
     if len(widest) < 2 or not good or len(good) == len(widest):
         return []
-    return [f"  burst = {good[-1]['burst']}"]
+    return [f'  burst = "{good[-1]["burst"]}B"']
 
 
 def _notes(steps: Sequence[Told]) -> Iterator[str]:

@@ -136,8 +136,8 @@ class _Process:
             size = wire_bytes(len(part), -(-len(part) // parcel.length))
             while (wait := pace.wait(size, time.monotonic())) > 0:
                 time.sleep(wait)
-            pace.take(size, time.monotonic())
             self._outlet.send(part, parcel.length)
+            pace.take(size, time.monotonic())  # after it: a pause of this process never crowds two sends
         self._emitter.left(parcel)
 
     def _wait(self, seconds: float) -> None:

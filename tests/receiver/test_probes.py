@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from protocol.errors import FrameError
 from protocol.frame import Probe
 from receiver.linktest import advice, lines
 from receiver.probes import ENDED_S, STEPS_KEPT, Probes
+from sender.settings import Outlet
 
 
 def _probe(step: int, index: int, of: int, last: int = 9, rate: int = 20_000) -> Probe:
@@ -94,7 +96,7 @@ def _told(
     [
         ([_told(20_000, 0), _told(50_000, 1), _told(100_000, 200)], ["  rate_mbit = 50", '  loss_target = "1%"']),
         ([_told(20_000, 18), _told(50_000, 22), _told(100_000, 400)], ["  rate_mbit = 50", '  loss_target = "5%"']),
-        ([_told(20_000, 0), _told(20_000, 0, burst=4096), _told(20_000, 90, burst=16384)], ["  burst = 4096"]),
+        ([_told(20_000, 0), _told(20_000, 0, burst=4096), _told(20_000, 90, burst=16384)], ['  burst = "4096B"']),
         ([_told(20_000, 5, run=100)], ["  spread_ms = 121"]),
     ],
     ids=["one clean rate", "a link that always loses", "a shallow buffer", "long outages"],
@@ -111,3 +113,13 @@ def test_a_link_that_loses_most_gets_no_rate() -> None:
     """Half lost at the slowest step: a cause is to be found first."""
     assert not any("rate_mbit" in line for line in advice([_told(5000, 600), _told(9000, 600)]))
     assert "nothing came: 3" in "\n".join(lines([_told(1, 0, last=2), _told(2, 0, step=1, last=2)]))
+
+
+def test_the_advised_lines_are_a_right_outlet() -> None:
+    """What is printed can be pasted into sender.toml."""
+    steps = [_told(20_000, 5, run=100), _told(20_000, 5, burst=4096), _told(20_000, 900, burst=16384)]
+    said = [line.strip() for line in advice(steps) if "=" in line]
+    told = tomllib.loads('to = "192.0.2.2:5005"\n' + "\n".join(said))
+    assert set(told) == {"to", "rate_mbit", "loss_target", "burst", "spread_ms"}
+    outlet = Outlet.model_validate(told)
+    assert (outlet.rate_mbit, outlet.burst) == (20, 4096)
