@@ -40,13 +40,13 @@ listen = "127.0.0.1:{port}"
 own = "keys"
 senders = ["../high/keys.pub"]
 """
-ASKED = ("--rates", "4,8,40", "--sizes", "512", "--bursts", "4096", "--seconds", "0.3")
+ASKED = ("--rates", "4,8,100", "--sizes", "512", "--bursts", "4096", "--seconds", "0.3")
 
 
 def test_the_low_side_tells_what_a_bad_link_does_to_each_step(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A relay of 10 Mb/s that loses 3 %: alone and through the running emitter, the table says 8 and not 40."""
+    """A relay of 10 Mb/s that loses 3 %: alone and through the running emitter, the table says 8 and not 100."""
     high, low = tmp_path / "high", tmp_path / "low"
     for side in (high, low):
         side.mkdir()
@@ -85,9 +85,9 @@ def test_the_low_side_tells_what_a_bad_link_does_to_each_step(
             process.wait(30)
     steps = told["steps"]
     assert [one["of"] for one in steps] == [one["frames"] for one in sent["steps"]]
-    assert [one["rate"] for one in steps] == [4000, 8000, 40000, 8000, 8000]
+    assert [one["rate"] for one in steps] == [4000, 8000, 100000, 8000, 8000]
     assert [one["length"] for one in steps] == [1472, 1472, 1472, 484, 1472]
-    assert steps[2]["received"] < 0.8 * steps[2]["of"]
+    assert steps[2]["received"] < 0.9 * steps[2]["of"]
     assert sum(one["received"] for one in steps[:2]) > 0.85 * sum(one["of"] for one in steps[:2])
     assert any(line in told["advice"] for line in ("  rate_mbit = 4", "  rate_mbit = 8"))
     assert "for sender.toml" in printed
