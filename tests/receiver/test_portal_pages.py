@@ -178,7 +178,16 @@ def test_nothing_outside_the_scope_is_named_anywhere(site: Site) -> None:
 def test_overview_tells_state_counts_accounts_link_and_gaps(site: Site) -> None:
     """The one page that must say at once what is wrong."""
     text = site.get("/").text
-    for word in ("pump-7", "SIMULATED", "Link live", "No repeat left", "CV1-QRLQ-PLAY", "00ff00ff", "above normal", "running"):
+    for word in (
+        "pump-7",
+        "SIMULATED",
+        "Link live",
+        "No repeat left",
+        "CV1-QRLQ-PLAY",
+        "00ff00ff",
+        "above normal",
+        "running",
+    ):
         assert word in text, word
     assert "102 to 104" in text
     assert "delay 140 ms, 99 % within 311 ms; blocks waiting for a key or a description: 2" in text
