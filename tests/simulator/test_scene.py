@@ -22,7 +22,7 @@ def test_the_small_scene_is_a_whole_plant() -> None:
     assert [section.protocol for section in scene.servers] == ["modbus", "opcua", "enip"]
     assert len(scene.points) >= 150
     unused = set(KINDS.values()) - {type(point.entry.signal) for point in scene.points}
-    assert unused == {KINDS[name] for name in ("batch", "product", "alarm", "record")}
+    assert unused == {KINDS[name] for name in ("alarm", "record")}
     assert set(TYPES) - {point.entry.type for point in scene.points} <= {"uint8", "uint64", "float16"}
     assert all(point.description for point in scene.points)
     for point in scene.points:
@@ -79,7 +79,7 @@ def test_members_stand_at_their_offset() -> None:
         ('asset = "pump-7"', "needs an asset's name"),
         ("port = 15020", "needs a port number"),
         ('serial = "AP-3391"', "unknown key `serials`"),
-        ('kind = "follow", of = "discharge_pressure", gain = 24', "must name a number"),
+        ('kind = "follow", of = "discharge_pressure", gain = 11', "must name a number"),
         ('unit = "mL/min"', "`rpm` is no UCUM code, is `r/min` meant?"),
         ('type = "uint16", unit = "r/min", low = 0, high = 3600, description = "shaft speed"', "neither of bool"),
         ("tick_ms = 100", "tick_ms"),
@@ -98,7 +98,7 @@ def test_a_mistake_is_named(change: str, expected: str) -> None:
         'asset = "pump-7"': "asset = 7",
         "port = 15020": 'port = "15020"',
         'serial = "AP-3391"': 'serials = "AP-3391"',
-        'kind = "follow", of = "discharge_pressure", gain = 24': 'kind = "follow", of = "energy", gain = 24',
+        'kind = "follow", of = "discharge_pressure", gain = 11': 'kind = "follow", of = "energy", gain = 11',
         'unit = "mL/min"': 'unit = "rpm"',
         "tick_ms = 100": "tick_ms = 0",
         'kind = "walk", mean = 1.1': 'kind = "wander", mean = 1.1',

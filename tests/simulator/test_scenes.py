@@ -18,6 +18,7 @@ from test_modbus_device import read, request
 from simulator.faults import Act
 from simulator.main import Room
 from simulator.modbus_frames import crc
+from simulator.plant import Plant
 from simulator.scene import Scene
 from simulator.scene_file import SCENES, load, parse
 from simulator.troubles import WORDS, SourceClock
@@ -35,6 +36,36 @@ def test_a_shipped_scene_is_well_formed(name: str) -> None:
     scene = load(name)
     assert scene.name == name
     assert {section.protocol for section in scene.servers} == {"modbus", "opcua", "enip"}
+
+
+def test_the_first_scene_of_the_page_works_in_ten_lines() -> None:
+    """What `docs/simulator.md` shows can be served as it stands."""
+    page = (SCENES.parents[1] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    text = page.partition("```toml\n")[2].partition("```")[0]
+    assert len(text.splitlines()) == 10
+    for protocol in ("modbus", "opcua", "enip"):
+        scene = parse(tomllib.loads(text.replace("modbus", protocol).replace("port = 15020", "port = 0")))
+        assert [point.name for point in scene.points] == ["level", "valve", "outflow", "high"]
+
+    async def run() -> None:
+        room = Room(parse(tomllib.loads(text.replace("port = 15020", "port = 0"))), 1, "127.0.0.1")
+        await room.open()
+        port = room.places()["tank-1"]["port"]
+        assert len(await exchange(port, request(1, read(3, 0, 5)))) == 9 + 10
+        await room.close()
+
+    asyncio.run(run())
+
+
+def test_the_valve_closes_and_the_flow_falls() -> None:
+    """In the small scene the flow is gone a moment after the discharge valve is shut."""
+    plant = Plant(load("small"), 1)
+    valve, flow = plant.point("pump-7", "valve_position").number, plant.point("pump-7", "flow").number
+    seen = [plant.at(1_795_420_000_000_000_000 + at * 1_000_000_000).values for at in range(300)]
+    shut = [at for at in range(1, 300) if seen[at][valve] == 0 and seen[at - 1][valve] == 0]
+    assert len(shut) >= 10
+    assert all(float(seen[at][flow]) < 10 for at in shut)
+    assert max(float(one[flow]) for one in seen) > 150
 
 
 def test_the_large_scene_is_large() -> None:
