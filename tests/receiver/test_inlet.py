@@ -77,7 +77,8 @@ def test_datagrams_that_wait_come_as_one_run_where_the_kernel_merged_nothing(
     merged = [bytes([index]) * 350 for index in range(4)]
     for _ in range(2):
         sender.sendmsg([b"".join(merged)], [(socket.IPPROTO_UDP, 103, struct.pack("=H", 350))])
-    sizes, got = [], []
+    sizes: list[int] = []
+    got: list[bytes] = []
     while len(got) < len(sent) + 2 * len(merged):
         found = datagrams(inlet, time.monotonic() + 5)
         assert found, f"only {len(got)} came"
