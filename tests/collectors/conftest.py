@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -28,3 +29,12 @@ def traffic() -> Iterator[Recorder]:
     with recording() as recorder:
         yield recorder
     assert findings(recorder.streams, recorder.datagrams) == []
+
+
+@pytest.fixture(autouse=True)
+def _no_list_of_another_test() -> Iterator[None]:
+    """A later test's controller may listen where an earlier one did, with another tag list."""
+    yield
+    driver = sys.modules.get("collectors.enip.driver")
+    if driver is not None:
+        driver.UPLOADED.clear()

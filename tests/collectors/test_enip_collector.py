@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from enip_peer import DRIVE, VALUES, Reader, asking, controller, device, reading, run
+from overheard import heard
+from recorder import recording
 
 from protocol.errors import AssetError
 from protocol.sample import Quality, severity
@@ -358,5 +360,30 @@ def test_a_draft_can_be_read_as_it_is() -> None:
             await again.collector.close()
             assert set(columns.quality.tolist()) == {0}
             assert len(columns) > 2500
+
+    run(work)
+
+
+def test_a_tag_list_is_uploaded_once_until_the_program_changes() -> None:
+    """A second asset of a controller, and a new connection, take the list that is there; a download ends that."""
+
+    async def uploads(port: int) -> int:
+        with recording() as recorder:
+            tags = [*asking("One_DINT", "Drives[1].Speed"), {"at": "Ints[0]", "count": 50}]
+            reader = Reader(device(port, tags))
+            await reader.collector.open()
+            values = await reader.values()
+            await reader.collector.close()
+        assert (values["One_DINT"], values["Drives[1].Speed"], values["Ints[0][49]"]) == (-7, 1480.5, 24)
+        told = [one.what for sent in recorder.streams for one in heard(bytes(sent))]
+        return sum("service 0x55" in what for what in told)
+
+    async def work() -> None:
+        held = controller()
+        async with reading(asking("One_DINT"), held) as (server, _):
+            assert await uploads(server.port) == 0
+            held.download()
+            assert await uploads(server.port) > 0
+            assert await uploads(server.port) == 0
 
     run(work)
