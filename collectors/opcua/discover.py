@@ -73,9 +73,17 @@ async def _variables(
         if isinstance(start, ua.StatusCode):
             notes.append(f"{path_of(steps)}: the server has no such node")
             continue
+        if config.fences.forbids_path(steps) or session.forbids(start):
+            notes.append(f"{path_of(steps)}: in never_read, with all below it")
+            continue
+        (kind,) = await session.read([attribute(start, ua.AttributeIds.NodeClass)])
+        if kind.Value is not None and kind.Value.Value == ua.NodeClass.Variable:
+            variables.setdefault(start.to_string(), (start, steps))
         found = await walk(session, start, steps, config.fences, deep=deep)
         variables |= {text: one for text, one in found.variables.items() if text not in variables}
-        notes += [f"{path_of(way)}: in never_read, with all below it" for way in found.fenced]
+        if found.fenced:
+            more = f" and {len(found.fenced) - 1} more" if len(found.fenced) > 1 else ""
+            notes.append(f"{path_of(found.fenced[0])}{more}: in never_read, with all below")
         if not found.whole:
             notes.append(f"{path_of(steps)}: stopped after {MOST_NODES} nodes; type what is missing")
     return variables, notes

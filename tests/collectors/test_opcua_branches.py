@@ -262,6 +262,9 @@ def test_a_gentle_server_is_not_browsed_for_paths(peer: UaPeer) -> None:
             await plc.discover()
         draft = await plc.discover(["/Objects/2:Plant/2:gentle"])
         assert [tag["name"] for tag in draft.tags] == ["Speed"]
+        draft = await plc.discover(["/Objects/2:Plant/2:gentle/2:Speed", "/Objects/2:Nowhere"])
+        assert [tag["at"] for tag in draft.tags] == ["/Objects/2:Plant/2:gentle/2:Speed"]
+        assert draft.notes == ("/Objects/2:Nowhere: the server has no such node",)
         await plc.close()
         await gone(peer, "ns=2;s=gentle")
 
@@ -287,7 +290,10 @@ def test_what_must_never_be_read_is_not_read_by_any_way(peer: UaPeer, fence: str
         for number in range(201, 201 + len(ways)):
             assert (rows[number].value, rows[number].quality) == (None, Quality.BAD_CONFIGURATION)
         assert not any("Trip" in name for name in names(plc))
-        assert not any("Trip" in str(tag["at"]) or "1701" in str(tag["at"]) for tag in (await plc.discover()).tags)
+        for ranges in ((), ("/Objects/2:Plant/2:fenced/2:Trip",)):
+            draft = await plc.discover(ranges)
+            assert not any("Trip" in str(tag["at"]) or "1701" in str(tag["at"]) for tag in draft.tags)
+            assert len([note for note in draft.notes if "in never_read" in note]) == 1
         await plc.close()
         await gone(peer, "ns=2;s=fenced")
 
