@@ -86,14 +86,19 @@ def end(child: Child) -> int | None:
     return child.process.returncode
 
 
-def start(argv: list[str]) -> subprocess.Popen[bytes]:
-    """A child that is asked to end when its parent dies, whatever killed the parent (prctl(2), PR_SET_PDEATHSIG)."""
+def start(argv: list[str], output: int | None = None) -> subprocess.Popen[bytes]:
+    """A child that is asked to end when its parent dies, whatever killed the parent (prctl(2), PR_SET_PDEATHSIG).
+
+    Args:
+        argv: Its command line.
+        output: Descriptor that it writes its output and its errors to; None: those of this process.
+    """
     library = ctypes.CDLL(None)
 
     def tie() -> None:
         library.prctl(_PDEATHSIG, signal.SIGTERM)
 
-    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, preexec_fn=tie)
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=tie)
 
 
 def _look_after(child: Child, now: float, say: Callable[[str], None]) -> int | None:

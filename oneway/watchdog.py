@@ -4,7 +4,8 @@
 
 The emitter and the catcher hold one socket and may open no other, so neither can call systemd (sd_notify(3): a datagram
 to a unix socket). A parent does: it starts the process, reads the status that the process rewrites once a second, and
-passes on that it moved. A process that hangs stops moving, the manager hears nothing, and ends both (WatchdogSec=).
+passes on that it moved. What the process prints comes through a pipe, since the journal's own end would be a socket
+more in it. A process that hangs stops moving, the manager hears nothing, and ends both (WatchdogSec=).
 Nothing here is used unless the manager asks for it (NOTIFY_SOCKET).
 
 `Watch` is pure: a status in, words out. `keep` is the only clock and the only wait.
@@ -12,9 +13,11 @@ Nothing here is used unless the manager asks for it (NOTIFY_SOCKET).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -71,8 +74,8 @@ def keep(name: str, argv: list[str], state: Path, say: Callable[[str], None]) ->
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _: stop.append(got))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        process = supervise.start(argv)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, _Output() as output:
+        process = supervise.start(argv, output.writer)
         watch = Watch(process.pid)
         stopping = False
         while (code := process.poll()) is None:
@@ -83,11 +86,31 @@ def keep(name: str, argv: list[str], state: Path, say: Callable[[str], None]) ->
             words = watch.look(read_status(state, name))
             if words is not None:
                 _tell(manager, address, words)
+            output.pass_on()
             time.sleep(LOOK)
     if code < 0:
         say(f"{name} was ended by {signal.Signals(-code).name}" + _meaning(-code))
         return 1
     return code
+
+
+class _Output:
+    """A pipe that the process prints into, and that is passed on to where this one prints."""
+
+    def __enter__(self) -> _Output:
+        self._reader, self.writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pass_on()
+        os.close(self._reader)
+        os.close(self.writer)
+
+    def pass_on(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._reader, 65_536):
+                os.write(sys.stderr.fileno(), data)
 
 
 def _meaning(number: int) -> str:

@@ -36,16 +36,43 @@ class Manager:
         self.socket.bind(str(folder / "notify"))
         for side in ("high", "low"):
             keys.new(side, folder / side)
-        file = folder / "receiver.toml"
+        self._notify = str(folder / "notify")
+        self.file = file = folder / "receiver.toml"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         file.write_text(
             f'[inlet]\nlisten = "127.0.0.1:{port}"\nbuffer_mib = 1\n[keys]\nown = "low"\nsenders = ["high.pub"]\n'
         )
-        env = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "30000000"}
-        argv = supervise.command("receive", str(file), "--only", "catch")
-        self.parent = subprocess.Popen(argv, env=env, stderr=subprocess.PIPE)
+        self.start()
+
+    def start(self) -> None:
+        """The parent, its output in a socket, as the journal gives a service one."""
+        env = {**os.environ, "NOTIFY_SOCKET": self._notify, "WATCHDOG_USEC": "30000000"}
+        argv = supervise.command("receive", str(self.file), "--only", "catch")
+        self._said, journal = socket.socketpair()
+        with journal:
+            self.parent: subprocess.Popen[bytes] = subprocess.Popen(
+                argv, env=env, stdout=journal.fileno(), stderr=journal.fileno()
+            )
+
+    def printed(self) -> str:
+        """All that came into the journal, once the parent has ended."""
+        out = b""
+        while data := self._said.recv(65_536):
+            out += data
+        return out.decode()
+
+    def close_journal(self) -> None:
+        """What was printed so far is of no interest."""
+        self._said.close()
+
+    def close(self) -> None:
+        """End it, whatever happened."""
+        self.parent.kill()
+        self.parent.wait()
+        self.socket.close()
+        self._said.close()
 
     def hears(self, words: str) -> None:
         """Within a generous time."""
@@ -77,11 +104,7 @@ def manager() -> Iterator[Manager]:
         try:
             yield one
         finally:
-            one.parent.kill()
-            one.parent.wait()
-            one.socket.close()
-            assert one.parent.stderr is not None
-            one.parent.stderr.close()
+            one.close()
 
 
 def test_the_catcher_is_kept_alive_by_its_own_status_and_ends_cleanly(manager: Manager) -> None:
@@ -89,8 +112,10 @@ def test_the_catcher_is_kept_alive_by_its_own_status_and_ends_cleanly(manager: M
     manager.hears("READY=1")
     manager.hears("WATCHDOG=1")
     child = manager.child()
-    held = [os.readlink(one) for one in Path(f"/proc/{child}/fd").iterdir() if one.is_symlink()]
-    assert len([one for one in held if one.startswith("socket:")]) == 1
+    held = {one.name: os.readlink(one) for one in Path(f"/proc/{child}/fd").iterdir() if one.is_symlink()}
+    assert [name for name, what in held.items() if what.startswith("socket:")] == ["99"]
+    assert held["1"] == held["2"]
+    assert held["1"].startswith("pipe:")
     assert b"NOTIFY_SOCKET" not in Path(f"/proc/{child}/environ").read_bytes()
     os.kill(child, signal.SIGSTOP)
     manager.falls_silent()
@@ -106,5 +131,16 @@ def test_a_child_that_its_confinement_ends_is_named(manager: Manager) -> None:
     manager.hears("READY=1")
     os.kill(manager.child(), signal.SIGSYS)
     assert manager.parent.wait(30) == 1
-    assert manager.parent.stderr is not None
-    assert b"catch was ended by SIGSYS: it made a system call" in manager.parent.stderr.read()
+    assert "catch was ended by SIGSYS: it made a system call" in manager.printed()
+
+
+def test_what_the_child_prints_is_passed_on(manager: Manager) -> None:
+    """A mistake in the configuration: its words reach the journal through the pipe, and its exit code the manager."""
+    manager.hears("READY=1")
+    manager.parent.terminate()
+    assert manager.parent.wait(30) == 0
+    manager.close_journal()
+    manager.file.write_text("[inlet]\nlisten = 5\n")
+    manager.start()
+    assert manager.parent.wait(30) == 2
+    assert "mistake" in manager.printed()
