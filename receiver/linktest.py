@@ -17,6 +17,8 @@ CLEAN = 0.001
 """Loss that is none [part]: a step of a thousand frames cannot tell less."""
 TARGETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
 """Values of `loss_target` that are proposed."""
+BURST_MOST, BURST_PER_KBIT = 65_536, 0.125
+"""The default burst: 1 ms of the rate, at most 64 KiB [bytes, bytes a kb/s]."""
 SPREAD_MS = 50.0
 """Default of `spread_ms` [ms]."""
 Told: TypeAlias = Mapping[str, Any]
@@ -59,7 +61,7 @@ def advice(steps: Sequence[Told]) -> list[str]:
         out[-1] += "          # the fastest step was clean: there may be more (--up-to)"
     loss = sum(one["of"] - one["received"] for one in good) / sum(one["of"] for one in good)
     out.append(f'  loss_target = "{next((one for one in TARGETS if one >= 2 * loss), TARGETS[-1]):.0%}"')
-    out += _burst(steps)
+    out += _burst(steps, best["rate"])
     outage_ms = max(_outage_ms(one) for one in good)
     if 2 * outage_ms > SPREAD_MS:
         out.append(f"  spread_ms = {2 * outage_ms:.0f}")
@@ -87,15 +89,16 @@ def _clean(full: Sequence[Told]) -> list[Told]:
     return out
 
 
-def _burst(steps: Sequence[Told]) -> list[str]:
-    """Steps of one rate and length that differ in their burst."""
+def _burst(steps: Sequence[Told], rate: int) -> list[str]:
+    """From the steps of one rate and length that differ in their burst; the rate is the advised one [kb/s]."""
     groups: dict[tuple[int, int], list[Told]] = {}
     for one in steps:
         groups.setdefault((one["rate"], one["length"]), []).append(one)
     most = max(map(len, groups.values()))
     widest = sorted(next(one for one in groups.values() if len(one) == most), key=lambda one: int(one["burst"]))
     good = _clean(widest)
-    if len(widest) < 2 or not good or len(good) == len(widest):
+    default = min(BURST_MOST, rate * BURST_PER_KBIT)
+    if len(widest) < 2 or not good or len(good) == len(widest) or good[-1]["burst"] >= default:
         return []
     return [f'  burst = "{good[-1]["burst"]}B"']
 
@@ -104,6 +107,13 @@ def _notes(steps: Sequence[Told]) -> Iterator[str]:
     if any(one["lost_kernel"] for one in steps):
         yield "  the kernel here dropped some, and a buffer of it may hold many frames: part of `wire` may be its own."
         yield "  sysctl -w net.core.rmem_max=67108864, or a faster machine; then test again"
+    full = _rates(steps)
+    longest = {one["rate"]: one for one in full}
+    for one in steps:
+        beside = longest.get(one["rate"])
+        if beside is not None and one["length"] < beside["length"] and len(_clean([beside, one])) < 2:
+            each_s = one["rate"] * 125 / (one["length"] + WIRE_OVERHEAD)
+            yield f"  frames of {one['length']} bytes are lost more than long ones: {each_s:,.0f} a second are too many"
     if any(one["lost_writer"] for one in steps):
         yield "  the disk here was too slow for the data that came meanwhile: `checkvalve doctor RECEIVER.toml`"
 

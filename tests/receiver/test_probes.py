@@ -96,7 +96,10 @@ def _told(
     [
         ([_told(20_000, 0), _told(50_000, 1), _told(100_000, 200)], ["  rate_mbit = 50", '  loss_target = "1%"']),
         ([_told(20_000, 18), _told(50_000, 22), _told(100_000, 400)], ["  rate_mbit = 50", '  loss_target = "5%"']),
-        ([_told(20_000, 0), _told(20_000, 0, burst=4096), _told(20_000, 90, burst=16384)], ['  burst = "4096B"']),
+        (
+            [_told(100_000, 0), _told(100_000, 0, burst=4096), _told(100_000, 90, burst=16384)],
+            ['  burst = "4096B"'],
+        ),
         ([_told(20_000, 5, run=100)], ["  spread_ms = 121"]),
     ],
     ids=["one clean rate", "a link that always loses", "a shallow buffer", "long outages"],
@@ -109,6 +112,19 @@ def test_advice_is_the_highest_rate_that_loses_no_more_than_the_slowest(
     assert len(list(lines(steps))) > len(steps)
 
 
+def test_a_burst_is_advised_only_where_the_default_is_longer_and_costs_something() -> None:
+    """1 ms of 20 Mb/s is 2,500 bytes: that a burst of 16 kB is lost asks for nothing."""
+    steps = [_told(20_000, 0), _told(20_000, 0, burst=4096), _told(20_000, 90, burst=16384)]
+    assert not any("burst" in line for line in advice(steps))
+
+
+def test_short_frames_that_are_lost_more_are_pointed_out() -> None:
+    """A link may be limited in frames a second rather than in bits."""
+    text = "\n".join(lines([_told(20_000, 2), _told(20_000, 95, length=100)]))
+    assert "frames of 100 bytes are lost more than long ones: 17,606 a second are too many" in text
+    assert "lost more" not in "\n".join(lines([_told(20_000, 2), _told(20_000, 2, length=100)]))
+
+
 def test_a_link_that_loses_most_gets_no_rate() -> None:
     """Half lost at the slowest step: a cause is to be found first."""
     assert not any("rate_mbit" in line for line in advice([_told(5000, 600), _told(9000, 600)]))
@@ -117,9 +133,9 @@ def test_a_link_that_loses_most_gets_no_rate() -> None:
 
 def test_the_advised_lines_are_a_right_outlet() -> None:
     """What is printed can be pasted into sender.toml."""
-    steps = [_told(20_000, 5, run=100), _told(20_000, 5, burst=4096), _told(20_000, 900, burst=16384)]
+    steps = [_told(100_000, 5, run=400), _told(100_000, 5, burst=4096), _told(100_000, 900, burst=16384)]
     said = [line.strip() for line in advice(steps) if "=" in line]
     told = tomllib.loads('to = "192.0.2.2:5005"\n' + "\n".join(said))
     assert set(told) == {"to", "rate_mbit", "loss_target", "burst", "spread_ms"}
     outlet = Outlet.model_validate(told)
-    assert (outlet.rate_mbit, outlet.burst) == (20, 4096)
+    assert (outlet.rate_mbit, outlet.burst) == (100, 4096)
