@@ -12,8 +12,8 @@ from protocol.errors import AssetError, ConfigError
 from protocol.sample import Row, Value
 from sender.watch import quality, told
 
-SCHEMES = {"tcp": "modbus", "opc.tcp": "opcua", "enip": "enip"}
-"""Scheme of a url -> its collector."""
+SCHEMES = {"tcp": "modbus", "udp": "modbus", "tls": "modbus", "opc.tcp": "opcua", "enip": "enip"}
+"""Scheme of a url -> its collector; any other scheme is the name of an installed one."""
 
 WIDTHS = {"16": 1, "32": 2, "64": 4}
 """Registers of a number, by the end of its type's name."""
@@ -62,8 +62,9 @@ async def peek(
     Raises:
         ConfigError: a url or an address that is none, or a device that does not answer.
     """
-    name = SCHEMES.get(url.partition("://")[0])
-    if name is None:
+    scheme = url.partition("://")[0]
+    name = SCHEMES.get(scheme, scheme)
+    if "://" not in url or name not in registry.names():
         raise ConfigError(f"{url!r} is no device", hint="write tcp://, opc.tcp:// or enip:// and its address")
     kind = registry.load(name)
     for width in (4, 2, 1):  # an address at the end of its table has fewer registers behind it

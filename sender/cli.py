@@ -145,6 +145,7 @@ def peek(
     url: Annotated[str, typer.Argument(help="The device, such as tcp://10.0.0.7:502.")],
     address: Annotated[str, typer.Argument(help="The value's address, such as holding:0.")],
     given: Settings = None,
+    as_json: AsJson = False,
 ) -> None:
     """One raw read: hex and every type and word order side by side."""
     import asyncio
@@ -154,8 +155,13 @@ def peek(
 
     from sender.browse import peek as look
 
+    rows = asyncio.run(look(url, address, _settings(given), lambda line: typer.echo(line, err=True)))
+    if as_json:
+        names = ("as", "value", "quality")
+        typer.echo(json.dumps({"readings": [dict(zip(names, row, strict=True)) for row in rows]}))
+        return
     table = Table("read as", "value", "quality")
-    for row in asyncio.run(look(url, address, _settings(given), lambda line: typer.echo(line, err=True))):
+    for row in rows:
         table.add_row(*row)
     Console().print(table)
 
@@ -165,6 +171,7 @@ def watch(
     file: File,
     wanted: Annotated[str, typer.Option("--only", help="Pattern of asset/tag, such as 'pump-7/*'.")] = "*",
     seconds: Annotated[float | None, typer.Option(help="End after so long; else until Ctrl-C.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Live values, quality and age on the high side; nothing is sent."""
     import asyncio
@@ -175,7 +182,7 @@ def watch(
 
     from sender.config import load
     from sender.poll import Poller
-    from sender.watch import Latest, screen
+    from sender.watch import Latest, plain, screen
 
     config = load(file)
     console = Console()
@@ -191,13 +198,17 @@ def watch(
     async def show() -> None:
         ends = time.monotonic() + seconds if seconds is not None else float("inf")
         polling = asyncio.create_task(poller.run())
-        with Live(console=console, auto_refresh=False, transient=True) as live:
+        live = console.is_terminal and not as_json
+        with Live(console=console, auto_refresh=False, transient=True) as screen_of:
             while time.monotonic() < ends and not polling.done():
                 await asyncio.wait({polling}, timeout=0.5)
-                live.update(table(), refresh=console.is_terminal)
+                screen_of.update(table() if live else "", refresh=live)
         polling.cancel()
         await asyncio.wait({polling})
-        console.print(table())
+        if as_json:
+            typer.echo(json.dumps(plain(latest, wanted)))
+        else:
+            console.print(table())
         if not polling.cancelled():
             polling.result()
 

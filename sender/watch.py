@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from math import isfinite
+from typing import Any
 
 from rich.table import Table
 
@@ -77,6 +79,27 @@ def screen(latest: Latest, wanted: str, now_ns: int, height: int) -> Table:
     more = f", {len(shown) - height} more tags" if len(shown) > height else ""
     table.caption = "\n".join([*lines, f"{latest.read:,} samples read{more}"])
     return table
+
+
+def plain(latest: Latest, wanted: str) -> dict[str, Any]:
+    """The newest values as plain JSON values; a number that JSON lacks stands as text.
+
+    Args:
+        wanted: As for `screen`.
+    """
+    rows = [
+        {
+            "asset": asset,
+            "tag": tag,
+            "value": str(row.value) if isinstance(row.value, float) and not isfinite(row.value) else row.value,
+            "quality": quality(row),
+            "time_ns": row.time_ns,
+        }
+        for (asset, tag), row in latest.rows.items()
+        if fnmatchcase(f"{asset}/{tag}", wanted)
+    ]
+    said = {asset: {"what": what, "text": text} for asset, (what, text) in latest.states.items() if asset}
+    return {"rows": rows, "assets": said, "read": latest.read}
 
 
 def told(row: Row, kind: str = "") -> str:
