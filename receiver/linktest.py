@@ -115,7 +115,7 @@ def _notes(steps: Sequence[Told]) -> Iterator[str]:
             each_s = one["rate"] * 125 / (one["length"] + WIRE_OVERHEAD)
             yield f"  frames of {one['length']} bytes are lost more than long ones: {each_s:,.0f} a second are too many"
     if any(one["lost_writer"] for one in steps):
-        yield "  the disk here was too slow for the data that came meanwhile: `checkvalve doctor RECEIVER.toml`"
+        yield "  the disk here was too slow for the data that came meanwhile: `checkvalve status RECEIVER.toml`"
 
 
 def _row(one: Told) -> str:
