@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -138,13 +140,8 @@ class OpcUaServer:
         draw = draw_of(self._plant.seed, self._starts) if self._section.settings.get("renumber") else None
         made = cells(self._section, self._namespace, draw)
         items = Tree(self._section, self._namespace, made, history=self._history).items
-        collecting = gc.isenabled()
-        gc.disable()  # a million small objects that stay: looking through them again and again is half the time
-        try:
+        with _uncollected():
             results = await self._server.iserver.isession.add_nodes(items)
-        finally:
-            if collecting:
-                gc.enable()
         bad = [result for result in results if not result.StatusCode.is_good()]
         if bad:
             raise ConfigError(f"{self._section.asset}: {len(bad)} nodes refused, the first with {bad[0].StatusCode}")
@@ -237,6 +234,18 @@ class OpcUaServer:
                 self._sent.pop(node, None)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Small objects that stay, a million of them: looking through them again and again is half the time of a start."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def _told(task: asyncio.Task[None]) -> None:
     """A device whose values stand still must not look as if it were well."""
     if not task.cancelled() and (error := task.exception()) is not None:
@@ -261,7 +270,8 @@ async def serve(plant: Plant, section: Section, host: str, port: int) -> OpcUaSe
     server = WatchedServer(Watch(Faults(plant.seed), asked.add), guests)
     server.application_type = ua.ApplicationType.Server
     server.iserver.bind_condition_methods = True
-    await server.init()
+    with _uncollected():
+        await server.init()
     uri = str(section.settings.get("namespace", f"urn:checkvalve:simulated:{section.asset}"))
     await server.set_application_uri(f"{uri}:server")
     server.set_server_name(f"{section.vendor} {section.model} (simulated)")

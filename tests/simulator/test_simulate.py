@@ -157,6 +157,58 @@ def test_mistakes_end_with_2_and_a_next_step(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+def test_a_running_plant_is_broken_and_healed_by_lines(tmp_path: Path) -> None:
+    """`--control`: a fault given while it runs is met, counted, listed and healed; the console says what was asked."""
+    scene = tmp_path / "scene.toml"
+    text = on_free_ports()
+    scene.write_text(text[: text.index('asset = "turbine-1"')].rpartition("[[server]]")[0], encoding="utf-8")
+    with running(scene, "--control", "0") as (process, places):
+        assert process.stdout is not None
+        said = ""
+        while "control: 127.0.0.1:" not in said:
+            said = process.stdout.readline()
+        client = ModbusClient(host="127.0.0.1", port=places["pump-7"]["port"], unit_id=1, timeout=20)
+        with socket.create_connection(("127.0.0.1", int(said.rpartition(":")[2])), 20) as line:
+            answers = line.makefile()
+
+            def tell(words: str) -> str:
+                line.sendall(f"{words}\n".encode())
+                return answers.readline().strip()
+
+            assert tell("fault pump-7 refuse 2 at holding:0") == "ok pump-7: refuse 2 at holding:0-0"
+            assert client.read_holding_registers(0, 2) is None
+            assert client.last_except == 2
+            counts = json.loads(tell("counts pump-7").removeprefix("ok "))
+            assert (counts["requests"], counts["faults"]) == (1, 1)
+            assert tell("heal pump-7") == "ok pump-7 is well"
+            assert client.read_holding_registers(0, 2) is not None
+            assert tell("fault pump-7 restart 0.1s").startswith("ok")
+            answers.close()
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_the_console_says_what_is_asked() -> None:
+    """The line of a device names the questions since the last one, with how often, and what was refused."""
+
+    async def run() -> None:
+        room = Room(one_device([fixed("level", "holding:0", "uint16", 5)]), 1, "127.0.0.1")
+        await room.open()
+        client = ModbusClient(host="127.0.0.1", port=room.places()["device"]["port"], unit_id=1, timeout=20)
+        for _ in range(3):
+            assert await asyncio.to_thread(client.read_holding_registers, 0, 1) == [5]
+        assert not await asyncio.to_thread(client.write_single_register, 0, 1)
+        (line,) = room.news()
+        assert line == (
+            "device: 1 connected, 1 connections so far, 4 requests (holding 0+1 x3, write (6) x1), 1 writes refused"
+        )
+        client.close()
+        await room.close()
+
+    asyncio.run(run())
+
+
 def test_faults_are_added_by_asset_and_text() -> None:
     """A fault reaches the device it names; an unknown asset or fault is refused with the names there are."""
 
