@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import struct
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from enip_peer import asking, controller, device, reading, run
+from pycomm3 import LogixDriver
 from pycomm3.exceptions import ResponseError
 
 from collectors.enip.collector import LogixCollector
@@ -51,6 +53,26 @@ ATTEMPTS: dict[str, Callable[[Any], Any]] = {
     ),
 }
 """Calls of the library that would change something, or are not needed to read."""
+
+
+READS = {
+    *("open", "close", "read", "get_plc_info", "get_plc_name", "get_plc_time", "get_tag_info", "get_tag_list"),
+    *("get_module_info", "list_identity", "discover"),
+}
+"""Calls of the library that only ask; the last two make connections of their own and are used nowhere here."""
+
+
+def test_the_calls_that_are_tried_are_all_that_the_library_has() -> None:
+    """Whatever is no read goes through one of three calls, or `send`, which all of them use; a new one is noticed."""
+    calls = {name for name, call in inspect.getmembers(LogixDriver, callable) if not name.startswith("_")}
+    assert calls - READS == {"write", "set_plc_time", "generic_message", "send"}
+
+
+def test_no_service_but_reads_passes_to_a_tag() -> None:
+    """Every service code there is, to a tag by name and by number: Read Tag, fragmented or not, and the list of tags."""
+    for path, may in ((b"\x91\x04Name", {0x4C, 0x52}), (b"\x20\x6b\x24\x05", {0x4C, 0x52, 0x55})):
+        passed = {service for service in range(256) if check(unit(request(service, path, b"\x01\x00"))) is None}
+        assert passed == may
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
