@@ -69,7 +69,7 @@ def test_the_calls_that_are_tried_are_all_that_the_library_has() -> None:
 
 
 def test_no_service_but_reads_passes_to_a_tag() -> None:
-    """Every service code there is, to a tag by name and by number: Read Tag, fragmented or not, and the list of tags."""
+    """Every service code, to a tag by name and by number: Read Tag, fragmented or not, and the list of tags."""
     for path, may in ((b"\x91\x04Name", {0x4C, 0x52}), (b"\x20\x6b\x24\x05", {0x4C, 0x52, 0x55})):
         passed = {service for service in range(256) if check(unit(request(service, path, b"\x01\x00"))) is None}
         assert passed == may
