@@ -39,6 +39,11 @@ found=$("$python" -c 'import sys; print(sys.implementation.name, "%d.%d" % sys.v
 [ "$found" = "$(told implementation) $(told python)" ] ||
     stop "this bundle is for $(told implementation) $(told python), $python is $found" "name another with --python, or make the bundle with $python"
 
+real=$(readlink -f "$(command -v "$python")")
+case $system$real in yes/home/*|yes/root/*)
+    stop "the units cannot see $real: they hide /home and /root" "name the system's Python with --python, such as /usr/bin/python$(told python)" ;;
+esac
+
 # the files
 sha256sum --check --quiet --strict SHA256SUMS >&2 || stop "files are not the ones that SHA256SUMS names" "copy the archive again, and compare its hash"
 
