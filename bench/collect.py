@@ -19,12 +19,10 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-from bench import fleet
+from bench import fleet, sim
 from bench.field import ARRAY, ARRAYS, HOST, ModbusDevice, field
 from bench.report import Row, undisturbed
 from collectors.base import Collector, Device, numbered
@@ -53,9 +51,27 @@ def measure(runs: int = 7) -> list[Row]:
     with undisturbed():
         rows = [_modbus(runs), _scattered(runs), _subscribe(min(runs, 3)), _poll(runs), *_enip(runs)]
     rows += fleet.measure()
-    if find_spec("bench.sim") is not None:
-        rows += import_module("bench.sim").measure(runs)
-    return rows
+    return rows + _simulator(runs)
+
+
+SIMULATOR = {
+    "sim.modbus": "requests/s",
+    "sim.enip": "tags/s",
+    "sim.opcua.ready": "s",
+    "sim.opcua.changes": "changes/s",
+    "sim.large.cpu": "cores",
+    "sim.large.rss": "MB",
+}
+"""Rows of `bench.sim`, and their units."""
+
+
+def _simulator(runs: int) -> list[Row]:
+    """Its own rows; what could not be measured (a port that somebody else has) is said, and costs no other row."""
+    try:
+        return list(sim.measure(runs))
+    except (RuntimeError, OSError) as error:
+        why = f"could not be measured: {str(error).strip().splitlines()[-1]}"
+        return [Row(row=name, unit=unit, note=why) for name, unit in SIMULATOR.items()]
 
 
 def device(url: str, tags: Sequence[Mapping[str, Any]], **settings: Any) -> Device:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench import collect, fleet
+from bench import collect, fleet, sim
 from bench.cli import BENCHES
+from bench.report import Row
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +62,15 @@ def test_the_fleet_is_the_product_itself() -> None:
     assert 0 < cpu.value < 2
     assert memory.value > 10
     assert "0 samples/s" not in cpu.note.split(": ")[1].split(",")[0]
+
+
+def test_a_simulator_that_cannot_start_costs_no_other_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are there, without a value and with the reason."""
+
+    def taken(runs: int) -> list[Row]:
+        raise RuntimeError("a\naddress already in use")
+
+    monkeypatch.setattr(sim, "measure", taken)
+    rows = collect._simulator(1)
+    assert [row.row for row in rows] == list(collect.SIMULATOR)
+    assert all(row.value is None and "address already in use" in row.note for row in rows)
