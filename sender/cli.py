@@ -33,6 +33,10 @@ Settings = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
 
 
+LINK_TOLD = ("session", "frames_total", "backlog_s", "repeats_dropped", "send_errors", "engine", "errand")
+"""What `status` shows of the emitter."""
+
+
 @app.command()
 def send(
     file: File,
@@ -278,6 +282,9 @@ def status(file: File, as_json: AsJson = False) -> None:
         for asset, counts in said.get("assets", {}).items():
             line = " ".join(f"{key}={value}" for key, value in counts.items() if value not in ("", 0))
             typer.echo(f"  {asset}: {line}")
+        link = {key: said[key] for key in LINK_TOLD if key in said}
+        if link:
+            typer.echo("  link: " + " ".join(f"{key}={_brief(value)}" for key, value in link.items()))
 
 
 def _check(file: Path) -> str:
@@ -294,6 +301,12 @@ def _check(file: Path) -> str:
 def _warn(config: SenderConfig) -> None:
     for line in config.warnings:
         typer.echo(f"warning: {line}", err=True)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{key}:{one}" for key, one in value.items() if key != "name") or "none"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _settings(given: list[str] | None) -> dict[str, Any]:

@@ -215,6 +215,10 @@ def test_status_shows_what_processes_said(tmp_path: Path, capsys: pytest.Capture
     assert "pump: state=up read=5" in out
     assert "not running?" in out
     assert json.loads(printed(capsys, "status", str(file), "--json")[1])["poll"]["assets"] == told["assets"]
+    emit = {"session": "0a", "backlog_s": 1.23456, "repeats_dropped": 7, "errand": {"name": "1", "kind": "replay"}}
+    write_status(tmp_path / "state", "emit", emit, time_ns=1_700_000_000_000_000_000)
+    _, out, _ = printed(capsys, "status", str(file))
+    assert "  link: session=0a backlog_s=1.23 repeats_dropped=7 errand=kind:replay" in out
 
 
 def test_commands_load_no_collector_before_they_need_one() -> None:
