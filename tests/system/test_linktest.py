@@ -70,7 +70,7 @@ def test_the_low_side_tells_what_a_bad_link_does_to_each_step(
         assert sent["alone"]
         _until(lambda: len(_steps(low)) == 5, "not every step came")
         first = _steps(low)[0]["session"]
-        started.append(_start("send", str(sender), "--only", "emit"))
+        started.append(_start("send", str(sender), "--only", "emit", "--confine", "strict"))
         _until(lambda: (read_status(high / "state", "emit") or {}).get("pid") == started[-1].pid, "emit did not start")
         assert checkvalve.main(["linktest", str(sender), *ASKED]) == 0
         assert "sent " in capsys.readouterr().out

@@ -246,7 +246,7 @@ def test_the_commands_of_both_sides_carry_a_gap_over(tmp_path: Path, capsys: pyt
     with pytest.raises(ConfigError):
         _replay_of(stream, sender, "--json")
     capsys.readouterr()
-    emit = _start("send", str(sender), "--only", "emit")
+    emit = _start("send", str(sender), "--only", "emit", "--confine", "strict")
     catch = None
     try:
         _until(lambda: _finished(high) >= blocks, "the emitter did not send what there was")
