@@ -1,109 +1,30 @@
-"""The false OPC UA device beyond plain values: types, alarms, history, restarts, security, bad replies."""
+"""The false OPC UA device beyond plain values: types, alarms, history, restarts, nodes that go, clocks."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from asyncua import Client, ua
+from opcua_rig import SECOND, Heard, Plain, rig, served, until
 from small_plant import NOW
 
-from protocol.errors import ConfigError
-from simulator import opcua
-from simulator.certificates import pair
 from simulator.opcua import OpcUaServer
 from simulator.opcua_events import ACK_S, Conditions
 from simulator.opcua_values import moment_of
 from simulator.plant import Plant
-from simulator.scene_file import parse
-
-SECOND = 1_000_000_000
-STEP = {"kind": "batch", "times_s": [0, 60, 120], "levels": [0, 10, 0], "cycle": "c"}
-
-TAGS: list[dict[str, Any]] = [
-    {"name": "Level", "type": "float64", "low": 0, "high": 10, "unit": "m", "every_ms": 1000, "signal": STEP},
-    {
-        "name": "High",
-        "type": "bool",
-        "every_ms": 1000,
-        "alarm": {"text": "level high", "severity": 700},
-        "signal": {"kind": "over", "of": "Level", "limit": 5},
-    },
-    {"name": "Stamp", "type": "int64", "variant": "DateTime", "signal": {"kind": "fixed", "value": 1_700_000_000_123}},
-    {"name": "Id", "type": "string", "variant": "Guid", "signal": {"kind": "fixed", "value": "seven"}},
-    {"name": "Raw", "type": "string", "variant": "ByteString", "signal": {"kind": "fixed", "value": "bytes"}},
-    {"name": "Told", "type": "string", "variant": "LocalizedText", "signal": {"kind": "fixed", "value": "text"}},
-    {"name": "Code", "type": "uint32", "variant": "StatusCode", "signal": {"kind": "fixed", "value": 0x40000000}},
-    {"name": "Grid", "type": "int32", "dims": [2, 3], "signal": {"kind": "walk", "mean": 0, "span": 9, "spread": 50}},
-    {"name": "Row", "type": "float32", "dims": [4], "signal": {"kind": "walk", "mean": 0, "span": 9, "spread": 5}},
-    {"name": "Fast", "type": "float64", "signal": {"kind": "sine", "mean": 0, "span": 1, "period_s": 3}},
-]
-TRIP = {
-    "name": "overspeed",
-    "asset": "rig",
-    "every_s": 60,
-    "for_s": 10,
-    "steps": [{"tag": "High", "after_ms": 7, "text": "valve shut", "severity": 800}],
-}
 
 
-def rig(tags: list[dict[str, Any]] | None = None, trip: bool = False, **settings: Any) -> Plant:
-    """A plant of one device, standing at NOW."""
-    server = {"asset": "rig", "protocol": "opcua", "port": 0, "path": "site", "opcua": settings, "tag": tags or TAGS}
-    scene = parse({"scene": {"name": "rig"}, "server": [server], "trip": [TRIP] if trip else []})
-    plant = Plant(scene, 3)
-    plant.advance(NOW)
-    return plant
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Plain]:
+    made = Plain()
+    yield made
+    made.close()
 
 
-def served(test: Callable[[OpcUaServer, Plant, str], Awaitable[None]], plant: Plant) -> None:
-    """Run a test against a device of its own."""
-
-    async def run() -> None:
-        logging.getLogger("asyncua").setLevel(logging.CRITICAL)
-        server = await opcua.serve(plant, plant.scene.servers[0], "127.0.0.1", 0)
-        try:
-            await test(server, plant, f"opc.tcp://127.0.0.1:{server.port}/")
-        finally:
-            await server.close()
-
-    asyncio.run(run())
-
-
-async def until(seen: Callable[[], Any], what: str) -> Any:
-    """Wait until `seen` gives something."""
-    for _ in range(2000):
-        found = seen()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return found
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"never came: {what}")
-
-
-class Heard:
-    """What a subscription told."""
-
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-        self.events: list[Any] = []
-        self.event_notification = self.events.append
-
-    def datachange_notification(self, node: Any, value: Any, data: Any) -> None:
-        self.values.append(data.monitored_item.Value)
-
-    def status_change_notification(self, status: Any) -> None:
-        pass
-
-
-def test_every_built_in_type_and_arrays_are_served() -> None:
+def test_every_built_in_type_and_arrays_are_served(plain: Plain) -> None:
     """A tag's `variant` decides its type on the wire, and an array is one node with its dimensions."""
 
     async def test(server: OpcUaServer, plant: Plant, url: str) -> None:
@@ -123,7 +44,7 @@ def test_every_built_in_type_and_arrays_are_served() -> None:
             assert await nodes[5].read_array_dimensions() == [2, 3]
             assert got["Row"].Value == [plant.moment.values[plant.point("rig", f"Row[{at}]").number] for at in range(4)]
 
-    served(test, rig())
+    plain.run(test)
 
 
 def test_history_is_what_the_model_says_page_by_page() -> None:
@@ -224,7 +145,7 @@ def test_a_restart_gives_nodes_other_numbers_and_ends_subscriptions() -> None:
     served(test, rig(renumber=True))
 
 
-def test_a_node_goes_and_comes_back() -> None:
+def test_a_node_goes_and_comes_back(plain: Plain) -> None:
     """Gone: its subscriber hears BadNodeIdUnknown, reading and browsing do not find it. Healed: it is there again."""
 
     async def test(server: OpcUaServer, plant: Plant, url: str) -> None:
@@ -249,105 +170,10 @@ def test_a_node_goes_and_comes_back() -> None:
         data = (await client.read_attributes([node]))[0]
         return data if data.StatusCode.is_good() else None
 
-    served(test, rig())
+    plain.run(test)
 
 
-def test_only_known_certificates_and_users_come_in(tmp_path: Path) -> None:
-    """Basic256Sha256 with a trusted certificate and the right password reads; anything less is turned away."""
-    trusted = tmp_path / "trusted"
-    trusted.mkdir()
-    pair("client", "urn:test:client", "localhost", trusted / "client.pem")
-    pair("stranger", "urn:test:client", "localhost", tmp_path / "stranger.pem")
-
-    def client_of(url: str, user: str, password: str) -> Client:
-        client = Client(url, timeout=10)
-        client.application_uri = "urn:test:client"
-        client.set_user(user)
-        client.set_password(password)
-        return client
-
-    async def test(server: OpcUaServer, plant: Plant, url: str) -> None:
-        async def read(user: str, password: str, certificate: Path | None) -> Any:
-            client = client_of(url, user, password)
-            if certificate is not None:
-                key = certificate.parent / f"{certificate.stem}-key.pem"
-                key.write_bytes(certificate.with_suffix(".key").read_bytes())
-                await client.set_security_string(f"Basic256Sha256,SignAndEncrypt,{certificate},{key}")
-            async with client:
-                return await client.get_node("ns=2;s=Level").read_value()
-
-        level = plant.moment.values[plant.point("rig", "Level").number]
-        own = trusted / "client.pem"
-        assert await read("vendor", "secret", own) == level
-        with pytest.raises(ua.UaStatusCodeError, match=r"BadUserAccessDenied|User does not have"):
-            await read("vendor", "guess", own)
-        assert server.counts["users_refused"] == 1
-        with pytest.raises(ua.UaStatusCodeError, match=r"not trusted|Untrusted"):
-            await read("vendor", "secret", tmp_path / "stranger.pem")
-        with pytest.raises(ua.UaError):
-            await read("vendor", "secret", None)
-        with pytest.raises(ua.UaError):
-            async with Client(url, timeout=10):
-                pass
-
-    settings: dict[str, Any] = {"security": ["encrypt"], "users": {"vendor": "secret"}, "trusted": str(trusted)}
-    served(test, rig(**settings, certificate=str(tmp_path / "own.pem")))
-    assert (tmp_path / "own.key").stat().st_mode & 0o777 == 0o600
-
-
-def test_each_fault_does_what_it_says() -> None:
-    """Refused, busy, short, late, slow, hanging, under other numbers, garbage: and well again afterwards."""
-
-    async def test(server: OpcUaServer, plant: Plant, url: str) -> None:
-        async def attempt(fault: str, timeout_s: float = 10.0) -> Any:
-            client = Client(url, timeout=timeout_s)
-            async with client:
-                nodes = [client.get_node("ns=2;s=Level"), client.get_node("ns=2;s=High")]
-                server.faults.add(fault)
-                try:
-                    return await client.read_attributes(nodes)
-                finally:
-                    server.faults.clear()
-
-        assert len(await attempt("short x1")) == 1
-        assert len(await attempt("late 0.05s x1")) == 2
-        assert len(await attempt("slow 0.05s x1")) == 2
-        with pytest.raises(ua.UaStatusCodeError) as refused:
-            await attempt("refuse 0x80160000 x1")
-        assert refused.value.code == 0x80160000
-        with pytest.raises(ua.UaStatusCodeError) as busy:
-            await attempt("busy x1")
-        assert busy.value.code == 0x80EE0000
-        for fault in ("hang x1", "wrong_transaction x1", "wrong_unit x1", "garbage x1", "reset x1"):
-            with pytest.raises((ua.UaError, ConnectionError, asyncio.TimeoutError, TimeoutError)):
-                await attempt(fault, 0.3)
-        assert server.faults.met >= 9
-        assert len(await attempt("late 0.01s x1")) == 2
-
-    served(test, rig())
-
-
-def test_an_absent_device_is_nowhere_and_returns_on_its_port() -> None:
-    """Connections are reset and refused; healed, the same port answers."""
-
-    async def test(server: OpcUaServer, plant: Plant, url: str) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        server.faults.add("absent")
-        await server.settled()
-        with pytest.raises(ConnectionError):
-            await asyncio.wait_for(reader.readexactly(1), 5)
-        writer.close()
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", server.port)
-        server.faults.clear()
-        await server.settled()
-        async with Client(url, timeout=10) as client:
-            assert await client.get_node("ns=2;s=Level").read_value() is not None
-
-    served(test, rig())
-
-
-def test_two_values_share_a_source_time_where_the_clock_is_coarse() -> None:
+def test_two_values_share_a_source_time_where_the_clock_is_coarse(plain: Plain) -> None:
     """`clock paired`: the value changes, its source time only every second time; `clock jump -1h`: an hour behind."""
 
     async def test(server: OpcUaServer, plant: Plant, url: str) -> None:
@@ -371,33 +197,4 @@ def test_two_values_share_a_source_time_where_the_clock_is_coarse() -> None:
             late = (await at(even + SECOND)).replace(tzinfo=None)
             assert late == moment_of(even + SECOND).replace(tzinfo=None) - timedelta(hours=1)
 
-    served(test, rig())
-
-
-def test_bytes_that_are_no_chunk_end_the_connection_and_are_counted() -> None:
-    """A length of four thousand million, an unknown kind, a header cut short and a good client beside them."""
-
-    async def test(server: OpcUaServer, plant: Plant, url: str) -> None:
-        hostile = [
-            b"MSGF\xff\xff\xff\xff",
-            b"GET / HTTP/1.1\r\n\r\n",
-            b"HELF" + struct.pack("<I", 8),
-            b"OPNX\x20\0\0\0",
-        ]
-        async with Client(url, timeout=10) as client:
-            for raw in hostile:
-                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-                writer.write(raw)
-                assert await asyncio.wait_for(reader.read(), 5) == b""
-                writer.close()
-            assert server.counts["malformed"] == len(hostile)
-            assert await client.get_node("ns=2;s=Level").read_value() is not None
-
-    served(test, rig())
-
-
-def test_a_setting_that_is_none_is_refused() -> None:
-    """Mistyped, it is named before anything listens."""
-    plant = rig(renumbr=True)
-    with pytest.raises(ConfigError, match="renumbr"):
-        asyncio.run(opcua.serve(plant, plant.scene.servers[0], "127.0.0.1", 0))
+    plain.run(test)
