@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from overheard import findings
-from recorder import Recorder, recording
+from recorder import recording
 
 if TYPE_CHECKING:
     from opcua_peer import UaPeer
@@ -23,11 +23,11 @@ def peer() -> Iterator[UaPeer]:
         yield running
 
 
-@pytest.fixture(scope="session", autouse=True)
-def traffic() -> Iterator[Recorder]:
-    """Every byte that a client of this process sends; at the end no request among them is anything but a read."""
+@pytest.fixture(autouse=True)
+def _nothing_but_reads() -> Iterator[None]:
+    """No request that a client of this process sends in a test here is anything but a read; the test is named."""
     with recording() as recorder:
-        yield recorder
+        yield
     assert findings(recorder.streams, recorder.datagrams) == []
 
 
