@@ -3,7 +3,7 @@
 Virtual time, seeded, the product's own parts: spool, emitter, pacing, gather and repair; the link is the simulator's
 model. "Out" is the share of blocks that were not complete once every first sending was done (before repeats), and
 after the repeats. The curve is drawn into `loss.png` in the working folder where matplotlib is installed (extra
-`plot`).
+`bench`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from bench.report import Row
@@ -30,8 +31,8 @@ from sender.pace import Pace, wire_bytes
 from sender.spool import Spool
 from simulator.link import Burst, Cut, LinkModel
 
-SECONDS = 20.0
-"""Traffic of one cell [s of virtual time]."""
+WARM, SECONDS = 12.0, 32.0
+"""Traffic of one cell, and what of it is not counted, until the measured load is the real one [s of virtual time]."""
 REPEAT = (20.0,)
 STREAM = b"losslab1"
 
@@ -42,6 +43,8 @@ class Trace:
 
     name: str
     model: Callable[[int], LinkModel]
+    warm_s: float = WARM
+    """What is sent earlier is not counted [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,9 @@ TRACES = [
     ),
     Trace("doubled 5%", lambda seed: LinkModel(seed, loss=0.01, duplicate=0.05)),
     Trace("reordered 5%", lambda seed: LinkModel(seed, loss=0.01, reorder=0.05)),
-    Trace("start of transfer 0.2 s", lambda seed: LinkModel(seed, cuts=(Cut(0.0, 0.2),))),
-    Trace("cable out 1 s", lambda seed: LinkModel(seed, cuts=(Cut(5.0, 6.0),))),
-    Trace("cable out 60 s", lambda seed: LinkModel(seed, cuts=(Cut(5.0, 65.0),))),
+    Trace("start of transfer 0.2 s", lambda seed: LinkModel(seed, cuts=(Cut(0.0, 0.2),)), 0.0),
+    Trace("cable out 1 s", lambda seed: LinkModel(seed, cuts=(Cut(WARM + 5, WARM + 6),))),
+    Trace("cable out 60 s", lambda seed: LinkModel(seed, cuts=(Cut(WARM + 5, WARM + 65),))),
 ]
 SETTINGS = [
     Setting("no loss_target", None, 0.05),
@@ -170,14 +173,15 @@ class _Lab:
             self._emit()
             self._arrive()
             self.now += 0.002 if self.now < SECONDS + 1 or self.emitter.repeats.deadline() is not None else 0.05
-        first = {n: at for n, at in self.done.items() if at - self.sealed[n] < min(REPEAT) - 1}
+        counted = {n for n, at in self.sealed.items() if at >= self.trace.warm_s}
+        first = {n: at for n, at in self.done.items() if n in counted and at - self.sealed[n] < min(REPEAT) - 1}
         delays = sorted((at - self.sealed[n]) * 1000 for n, at in first.items()) or [float("nan")]
         return Cell(
             trace=self.trace.name, setting=self.setting.name, load=load,
             loss_in=self.lost / max(self.frames, 1),
-            loss_out=1 - len(first) / number,
-            loss_after=1 - len(self.done) / number,
-            overhead=self.first_bytes / (number * self.size) - 1,
+            loss_out=1 - len(first) / len(counted),
+            loss_after=1 - len(counted & self.done.keys()) / len(counted),
+            overhead=self.first_bytes / (len(counted) * self.size) - 1,
             p50_ms=statistics.median(delays),
             p99_ms=delays[min(len(delays) - 1, int(0.99 * len(delays)))],
         )  # fmt: skip
@@ -209,8 +213,8 @@ class _Lab:
         arrived = self.model.carry(at, frame)
         self.frames += 1
         self.lost += not arrived
-        if frame[3] == 1 and frame[31] == 0:
-            self.first_bytes += len(frame) + 42
+        if frame[3] == 1 and frame[31] == 0 and self.sealed[int.from_bytes(frame[16:24], "big")] >= self.trace.warm_s:
+            self.first_bytes += wire_bytes(len(frame), 1)
         for when, data in arrived:
             self.on_way.append((when, len(self.on_way), data))
 
@@ -223,6 +227,10 @@ class _Lab:
                     self.done.setdefault(event.number, when)
 
 
+COLOURS = ("#b23a2e", "#c98a1b", "#1f6f8b", "#7a7a7a")
+"""Of the settings, in their order."""
+
+
 def draw(cells: list[Cell], path: Path) -> bool:
     """The curve: loss in against blocks lost, and burst length against blocks lost; False without matplotlib."""
     try:
@@ -230,25 +238,33 @@ def draw(cells: list[Cell], path: Path) -> bool:
 
         matplotlib.use("Agg")
         from matplotlib import pyplot
+        from matplotlib.ticker import FuncFormatter
     except ImportError:
         return False
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), sharey=True)
-    for setting in (one.name for one in SETTINGS):
-        for load, style in (("light", "-"), ("full", "--")):
-            for axis, kind, scale in ((left, "uniform", 100.0), (right, "burst", 1.0)):
-                points = list(_points(cells, setting, load, kind))
-                axis.plot([x * scale for x, _ in points], [max(y, 1e-4) for _, y in points], style, marker="o", ms=3,
-                          label=f"{setting}, {load}")  # fmt: skip
-    left.set_xlabel("frames lost at random [%]")
-    right.set_xlabel("mean burst, one every 2 s [ms]")
-    left.set_ylabel("blocks lost before repeats")
-    for axis in (left, right):
-        axis.set_xscale("log")
-        axis.set_yscale("log")
-        axis.grid(alpha=0.3)
-    right.legend(fontsize=7, loc="lower right")
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.6), sharey=True)
+    none = 50.0 / (
+        (SECONDS - WARM) / BLOCK_AGE
+    )  # in percent, half of one block: the place of "none" on a logarithmic scale
+    for axis, kind, scale in ((axes[0], "uniform", 100.0), (axes[1], "burst", 1.0)):
+        for (load, style), (colour, setting) in product(
+            {"light": "-", "full": "--"}.items(), zip(COLOURS, SETTINGS, strict=True)
+        ):
+            points = list(_points(cells, setting.name, load, kind))
+            axis.plot([x * scale for x, _ in points], [max(y * 100, none) for _, y in points], style, color=colour,
+                      marker="o", ms=3.5, lw=1.6, label=f"{setting.name}, {load} load")  # fmt: skip
+        axis.set(xscale="log", yscale="log", ylim=(none * 0.8, 130))
+        axis.grid(alpha=0.25, lw=0.6)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set(title="Frames lost at random", xlabel="lost on the wire [%]", ylabel="blocks lost before repeats [%]")
+    axes[1].set(title="Bursts, one every two seconds", xlabel="mean length of a burst [ms]")
+    axes[0].annotate("lowest line: none lost", (1.2, none), (1.2, none * 1.2), fontsize=8, color="#555555")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=8, frameon=False)
+    figure.tight_layout(rect=(0, 0.12, 1, 1))
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
     return True
 
 
