@@ -22,8 +22,8 @@ from protocol.frame import SHARD_OVERHEAD
 from protocol.limits import WIRE_OVERHEAD
 
 NEED, SPARE, WIDTH = 64, 8, 1424
-BLOCKS, PACED_BLOCKS = 6000, 4000
-"""Blocks a run: 547 MB unpaced, 365 MB paced."""
+BLOCKS, PACED_BLOCKS = 6000, 8000
+"""Blocks a run: 547 MB unpaced, 729 MB paced."""
 PACED = 900.0
 LOSSY, LOSSY_BLOCKS = 300.0, 2000
 """Wire rate of the lossy rows [Mb/s], and blocks a run: 182 MB."""

@@ -21,7 +21,7 @@ class Pace:
         """
         Args:
             rate: [bytes/s], headers counted.
-            burst: Most bytes of one send [bytes]; None: 1 ms of the rate, at most 64 KiB.
+            burst: Most bytes at once [bytes]; None: 1 ms of the rate, at most 64 KiB.
             largest_frame: Wire bytes of the largest frame: the burst is never less.
         """
         self.rate = rate
@@ -38,8 +38,12 @@ class Pace:
         self._full_at = max(self._full_at, now) + size / self.rate
 
     def frames(self, length: int) -> int:
-        """How many frames of `length` payload bytes one send may carry, at least 1."""
-        return max(1, self.burst // (length + WIRE_OVERHEAD))
+        """How many frames of `length` payload bytes one send carries: half the burst, at least 1.
+
+        A send of the whole burst waits for a full bucket, and a full bucket loses whatever comes late; with half of it
+        this process may be late by burst / (2 x rate) and the link loses no time.
+        """
+        return max(1, self.burst // 2 // (length + WIRE_OVERHEAD))
 
 
 def wire_bytes(payload: int, frames: int) -> int:

@@ -49,7 +49,20 @@ def test_the_default_burst_is_a_millisecond_but_at_least_a_frame() -> None:
     assert Pace(20e6 / 8, None, largest_frame=1514).burst == 2500
     assert Pace(1e6 / 8, None, largest_frame=1514).burst == 1514
     assert Pace(10e9 / 8, None, largest_frame=1514).burst == 65536
-    assert Pace(900e6 / 8, None, largest_frame=1514).frames(1472) == 43
+
+
+def test_a_send_that_is_late_by_up_to_half_the_burst_costs_no_rate() -> None:
+    """A sender that is busy elsewhere between two sends still reaches the rate, to the last byte of a second."""
+    pace = Pace(900e6 / 8, None, largest_frame=1514)
+    frames = pace.frames(1472)
+    assert frames == 21
+    size, busy = frames * 1514, pace.burst / 2 / pace.rate * 0.9
+    now, total, late = 0.0, 0, random.Random(3)
+    while now < 1:
+        now += pace.wait(size, now) + late.random() * busy
+        pace.take(size, now)
+        total += size
+    assert total == pytest.approx(900e6 / 8, rel=0.001)
 
 
 def test_headers_are_counted() -> None:
