@@ -22,12 +22,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 LIBRARIES = ("numpy", "msgpack", "zstandard", "reedsolo", "pyeclib", "cryptography")
 """Whose versions are stated, where they are installed."""
 
+
+WIDE = 110
+"""Columns of a terminal from which the spread of the runs is shown."""
 
 _PAGE = """# Measured
 
@@ -89,12 +93,15 @@ def document(rows: Sequence[Row], facts: dict[str, Any]) -> str:
 
 
 def show(rows: Sequence[Row], facts: dict[str, Any], console: Console) -> None:
-    """The table on a terminal, or as plain text elsewhere."""
-    table = Table(title=_headline(facts), title_justify="left", caption_justify="left")
-    for name in ("row", "value", "unit", "baseline", "ratio", "spread", "lost"):
-        table.add_column(name, justify="left" if name in ("row", "unit") else "right", no_wrap=name in ("row", "unit"))
+    """The table on a terminal, or as plain text elsewhere; figures are never cut, the spread needs a wide one."""
+    table = Table(title=_headline(facts), title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+    wide = console.width >= WIDE
+    names = ["row", "value", "unit", "baseline", "ratio", *(["spread"] if wide else []), "lost"]
+    for name in names:
+        table.add_column(name, justify="left" if name in ("row", "unit") else "right", no_wrap=name != "unit")
     for row in rows:
-        table.add_row(row.row, *_cells(row))
+        value, unit, baseline, ratio, spread, lost = _cells(row)
+        table.add_row(row.row, value, unit, baseline, ratio, *([spread] if wide else []), lost)
     console.print(table)
     for row in rows:
         if row.note:
