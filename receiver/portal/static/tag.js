@@ -41,11 +41,13 @@ async function load() {
   const mine = (asked += 1);
   fetched = performance.now();
   const buckets = Math.min(1000, Math.max(100, Math.floor(frame.clientWidth)));
-  const query = new URLSearchParams({ series, from: view.from.toFixed(3), to: view.to.toFixed(3), buckets });
+  const { from, to } = view;
+  const query = new URLSearchParams({ series, from: from.toFixed(3), to: to.toFixed(3), buckets });
   const answer = await fetch(`/api/trend?${query}`).catch(() => null);
   if (mine !== asked || !answer?.ok) return;
   curve = await answer.json();
   if (mine !== asked) return;
+  if (view.live && last !== null && last.time > to) take(last); // it came while the answer was on its way
   chart.show(curve, view.from, view.to);
   mark(frame, "drawn", true);
   summary();
@@ -167,10 +169,13 @@ function values(rows) {
     line.take(row);
     say(one('[data-sum="last"]'), `${written(line.tag, value)} ${unit}`.trim());
     if (again) continue;
-    if (curve && view.live && !append(curve, { time, value: numeric(value), bad: grade(code) === "bad" }, line.after * 1000)) fetched = -Infinity;
+    if (curve && view.live && !take(last)) fetched = -Infinity;
     sample(time, value, code, words);
   }
 }
+
+// Put a sample at the end of the curve; false where the curve should be fetched anew.
+const take = ({ time, value, code }) => append(curve, { time, value: numeric(value), bad: grade(code) === "bad" }, line.after * 1000);
 
 // A number to draw, also of an integer that travels as text because it is beyond 2**53; a text is none.
 const numeric = (value) => (typeof value === "string" && line.tag.type !== "string" ? Number(value) : value);
