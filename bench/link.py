@@ -186,5 +186,5 @@ def _quiet() -> Iterator[Row]:
             row=f"link.bytes_per_sample.{thousands}k",
             unit="wire bytes/sample",
             runs=(bytes_per_sample(thousands * 1000),),
-            note="default settings with loss_target 1 %, two repeats, everything counted; virtual time",
+            note="default settings: two spares and more, two repeats, everything counted; virtual time",
         )

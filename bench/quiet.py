@@ -64,7 +64,7 @@ class _Plant:
             keys.new(side, folder / side)
         self.now, self.wall = 1000.0, 1_800_000_000_000_000_000
         entropy = random.Random(1).randbytes
-        geometry = Geometry(width=1424, rate=RATE, repeats=len(REPEAT), loss=0.01)
+        geometry = Geometry(width=1424, rate=RATE, repeats=len(REPEAT), loss=None)
         self.spool = Spool(folder / "state", keep_s=1e9, most_bytes=10**12, now=self.now)
         self.packer = Packer(
             site="bench",
