@@ -162,8 +162,10 @@ def test_the_real_ends_over_the_real_recipe(sides: Path, confine: str) -> None:
     with lab() as one:
         configure(one.high_ground())
         configure(one.low_ground())
-        low, high = running(sides, "low", one.low, confine), running(sides, "high", one.high, confine)
-        with low as catch, high as emit:
+        with contextlib.ExitStack() as held:
+            catch = held.enter_context(running(sides, "low", one.low, confine))
+            until(lambda: told(sides, "low", "catch"), "catch", [catch])  # what is sent before it listens is missing
+            emit = held.enter_context(running(sides, "high", one.high, confine))
             until(lambda: caught(sides) >= BLOCKS, "blocks", [catch, emit])
             until(lambda: emitted(sides) >= BLOCKS, "frames", [catch, emit])
             for side, namespace in (("high", one.high), ("low", one.low)):
