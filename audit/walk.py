@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOMS = ("protocol", "collectors", "sender", "receiver", "simulator", "audit", "bench", "supervise", "checkvalve")
+ROOMS = (
+    "protocol", "collectors", "sender", "receiver", "oneway", "simulator", "audit", "bench", "supervise", "checkvalve",
+)  # fmt: skip
 """Top-level names that are ours; everything else is a library's."""
 
 HEARING = frozenset(
