@@ -18,6 +18,7 @@ Source: ODVA, The CIP Networks Library, volume 2 (2-2 use of TCP and UDP; port 4
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import re
 import time
@@ -38,7 +39,7 @@ from simulator.logix_objects import Objects
 from simulator.logix_plant import fill
 from simulator.plant import Moment, Plant
 from simulator.scene import Section
-from simulator.serving import Asked, Presence
+from simulator.serving import TRIES, Asked, Presence
 from simulator.troubles import View, fits
 
 MOST_CLIENTS = 128
@@ -95,10 +96,20 @@ class Server:
         """What was asked for."""
         return self._asked.counts
 
-    async def listen(self, host: str, port: int) -> None:
-        """Bind both sockets to one port; 0 picks a free one. Raises OSError when it is taken."""
-        for attempt in itertools.count():
-            tcp = await asyncio.start_server(self._arrived, host, port, limit=HEADER.size + BODY_BYTES)
+    async def listen(self, host: str, port: int, *, tries: int = TRIES) -> None:
+        """Bind both sockets to one port, or the next one above it that has both free; 0 picks a free one.
+
+        Raises:
+            OSError: `tries` ports in a row are taken.
+        """
+        for attempt in range(tries):
+            try:
+                wanted = port + attempt if port else 0
+                tcp = await asyncio.start_server(self._arrived, host, wanted, limit=HEADER.size + BODY_BYTES)
+            except OSError as error:
+                if attempt + 1 == tries or error.errno != errno.EADDRINUSE:
+                    raise
+                continue
             self._host, self._port = host, tcp.sockets[0].getsockname()[1]
             lists = Lists(self.objects, host, self._port)
             try:
@@ -107,7 +118,7 @@ class Server:
                 )
             except OSError:
                 tcp.close()
-                if port or attempt == 8:
+                if attempt + 1 == tries:
                     raise
                 continue
             self._tcp = tcp
@@ -140,7 +151,7 @@ class Server:
         self.controller.download()
 
     async def _back(self) -> None:
-        await self.listen(self._host, self._port)
+        await self.listen(self._host, self._port, tries=1)
 
     async def _leave(self) -> None:
         """Close the listening sockets, and every connection."""
