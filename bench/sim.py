@@ -25,14 +25,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bench.report import Row, undisturbed
+from bench.report import Row
 
 CONNECTIONS = 16
-TAGS = 1000
+TAGS, CLIENTS = 1000, 2
 NODES = 10_000
 ITEMS = 1000
 """Monitored items asked for in one request."""
@@ -143,8 +145,9 @@ def measure(runs: int = 5) -> list[Row]:
     few = max(1, runs // 3)
     with scene(MODBUS) as one:
         requests = [modbus_rate(one.port, RATE_S) for _ in range(runs)]
-    with scene(LOGIX) as one, undisturbed():  # pycomm3 is the slower end: it shall not collect the bench's garbage too
-        tags = [logix_rate(one.port, RATE_S) for _ in range(runs)]
+    # pycomm3 is the slower end by far, so two of them ask, each a process of its own.
+    with scene(LOGIX) as one, ProcessPoolExecutor(CLIENTS, get_context("spawn")) as clients:
+        tags = [sum(clients.map(logix_rate, [one.port] * CLIENTS, [RATE_S] * CLIENTS)) for _ in range(runs)]
     ready, changes = [], []
     for _ in range(few):
         with scene(OPCUA) as one:
@@ -164,7 +167,7 @@ def measure(runs: int = 5) -> list[Row]:
             row="sim.enip",
             unit="tags/s",
             runs=tuple(tags),
-            note=f"{TAGS} named tags a poll, pycomm3, one connection, its collector off",
+            note=f"{TAGS} named tags a poll, {CLIENTS} times pycomm3",
         ),
         Row(row="sim.opcua.ready", unit="s", runs=tuple(ready), note=f"{NODES} nodes with unit and range"),
         Row(row="sim.opcua.changes", unit="changes/s", runs=tuple(changes), note="asyncua's client, one subscription"),
