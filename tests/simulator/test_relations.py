@@ -12,7 +12,7 @@ from small_plant import NOW, one_device
 from protocol.errors import ConfigError
 from protocol.sample import Quality
 from simulator.plant import Plant
-from simulator.scene_file import parse
+from simulator.scene_file import load, parse
 from simulator.signals import SECOND
 from simulator.trips import Event
 
@@ -368,3 +368,12 @@ def test_a_mistake_in_a_fault_is_named(table: dict[str, Any], expected: str) -> 
 def test_one_device_helper_is_a_scene() -> None:
     """The helper of the other tests still builds one."""
     assert one_device([{"name": "a", "at": "holding:0", "signal": WALK}]).points[0].name == "a"
+
+
+def test_a_step_of_a_trip_has_its_own_time_between_two_ticks_and_is_shown_from_the_next_one() -> None:
+    """What a server says of 322.435 s is what the model shows at 322.5 s, and not yet at 322.4 s."""
+    plant, shown_ns = Plant(load("small"), 31), 1_763_885_322_500_000_000
+    number = next(one.number for one in plant.scene.servers[1].points if one.name == "Turbine.FuelFlow")
+    assert plant.at(shown_ns).values[number] == 0.0
+    assert plant.at(shown_ns).times_ns[number] == shown_ns - 65_000_000
+    assert plant.at(shown_ns - 65_000_000).values[number] == 2.242

@@ -93,7 +93,9 @@ async def opcua_agrees(twin: Plant, url: str) -> None:
             time_ns = int((data.SourceTimestamp - moment_of(0)) / timedelta(microseconds=1)) * 1000
             # A step of a trip has its own time between two ticks, and is shown from the next tick on.
             shown_ns = time_ns + twin.scene.tick_ms * 1_000_000 - 1000
-            assert data.Value.Value == twin.at(shown_ns).values[point.number], point.name
+            shown = twin.at(shown_ns)
+            assert data.Value.Value == shown.values[point.number], point.name
+            assert time_ns == shown.times_ns[point.number] // 1000 * 1000, point.name
             good += 1
     assert good >= len(points) - 2
 
