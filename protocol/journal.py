@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from protocol import statefile
 from protocol.block import KEPT
 from protocol.errors import HeldError, StoreError
 from protocol.limits import SEGMENT_BYTES
@@ -36,7 +37,6 @@ from protocol.segments import (
     segment_numbers,
     segment_path,
     sync_folder,
-    write_file,
 )
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -239,7 +239,7 @@ class Store:
             segment = Segment(number)  # closed, but its index was not written: made again
             for one in scan(self._path(number)):
                 segment.note(one)
-            write_file(index, json.dumps(segment.to_json()).encode())
+            statefile.write(index, json.dumps(segment.to_json()).encode())
             return segment
 
     def _mend(self, tail: list[Record]) -> None:
@@ -261,7 +261,7 @@ class Store:
     def _next_segment(self, running_s: float, *, index: bool = True) -> None:
         try:
             if index:
-                write_file(self._path(self.current.number, ".idx"), json.dumps(self.current.to_json()).encode())
+                statefile.write(self._path(self.current.number, ".idx"), json.dumps(self.current.to_json()).encode())
             number = self.current.number + 1
             file = os.open(self._path(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             sync_folder(self.folder / "segments")

@@ -177,18 +177,6 @@ def segment_numbers(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in (folder / "segments").glob("*.seg"))
 
 
-def write_file(path: Path, data: bytes, mode: int = 0o640) -> None:
-    """Replace a small file: written beside, synced, renamed; a crash leaves the old or the new one."""
-    beside = path.with_name(path.name + ".new")
-    file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(file, "wb") as opened:
-        opened.write(data)
-        opened.flush()
-        os.fsync(opened.fileno())
-    beside.rename(path)
-    sync_folder(path.parent)
-
-
 def walk(folder: Path, visit: Callable[[Place, Record], None], start: Place = START) -> None:
     """Call `visit` for each record from `start` to the end of what is synced."""
     reader = Reader(folder, start)

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from protocol import statefile
 from protocol.ranges import Ranges
 from protocol.record import How, Record
-from protocol.segments import START, Place, Reader, read_leaves, walk, write_file
+from protocol.segments import START, Place, Reader, read_leaves, walk
 
 _NAMES = {How.WHOLE: "whole", How.REPAIRED: "repaired", How.HEALED: "healed"}
 
@@ -134,11 +135,11 @@ class Accepted:
         for stream, held in self.streams.items():
             if held.changed:
                 held.place = place
-                write_file(self._folder / f"{stream.hex()}.json", json.dumps(held.to_json()).encode())
+                statefile.write(self._folder / f"{stream.hex()}.json", json.dumps(held.to_json()).encode())
                 held.changed = False
         self.running_s, self.segment = running_s, segment
         told = {"place": list(place), "running_s": running_s, "segment": list(segment)}
-        write_file(self._folder / "place.json", json.dumps(told).encode())
+        statefile.write(self._folder / "place.json", json.dumps(told).encode())
 
     def _read(self) -> Place:
         self._read_streams: set[bytes] = set()

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from protocol import statefile
 from protocol.errors import ConfigError, StoreError
-from protocol.segments import write_file
 
 Order: TypeAlias = tuple[int, int]
 """(boot, counter), as LINK and BEAT carry it."""
@@ -69,7 +69,7 @@ def save(state: Path, floors: Floors) -> None:
         OSError: the disk is full or fails.
     """
     held = {"link": floors.link, "beat": floors.beat, "confirmed": floors.confirmed}
-    write_file(state / "floor.json", json.dumps(held).encode())
+    statefile.write(state / "floor.json", json.dumps(held).encode())
 
 
 def request_accept(state: Path, *, session: str | None = None, lower: bool = False) -> None:
@@ -87,7 +87,7 @@ def request_accept(state: Path, *, session: str | None = None, lower: bool = Fal
     request: dict[str, Any] = {"lower": True} if lower else {}
     if session is not None:
         request["session"] = f"{_session(session):08x}"
-    write_file(state / "accept.json", json.dumps(request).encode())
+    statefile.write(state / "accept.json", json.dumps(request).encode())
 
 
 def take_request(state: Path) -> Request | None:

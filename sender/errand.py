@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from protocol.segments import write_file
+from protocol import statefile
 
 FOLDER = "errands"
 """In the state folder."""
@@ -51,7 +51,7 @@ def leave(state: Path, kind: str, body: Mapping[str, Any], *, time_ns: int, salt
     folder = state / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{time_ns:020d}-{salt.hex()}"
-    write_file(folder / f"{name}.json", json.dumps({"kind": kind, **body}).encode())
+    statefile.write(folder / f"{name}.json", json.dumps({"kind": kind, **body}).encode())
     return name
 
 
@@ -108,7 +108,7 @@ class Errands:
     def finish(self, name: str, told: Mapping[str, Any]) -> None:
         """Say what became of it; on a disk without room it is forgotten."""
         with contextlib.suppress(OSError):
-            write_file(self._folder / f"{name}.done", json.dumps(told).encode())
+            statefile.write(self._folder / f"{name}.done", json.dumps(told).encode())
         self._remove(name)
         done = sorted(self._folder.glob("*.done"))
         for path in done[: max(0, len(done) - KEPT)]:

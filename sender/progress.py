@@ -23,9 +23,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from protocol import statefile
 from protocol.errors import HeldError, StoreError
 from protocol.ranges import Ranges
-from protocol.segments import START, Place, Reader, write_file
+from protocol.segments import START, Place, Reader
 from sender.emit import Emitter
 from sender.interleave import Mark
 
@@ -141,7 +142,7 @@ class Progress:
 
     def _write(self) -> None:
         try:
-            write_file(self._path, json.dumps(self._held).encode())
+            statefile.write(self._path, json.dumps(self._held).encode())
             self.full = False
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):

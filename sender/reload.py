@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from protocol import statefile
 from protocol.errors import ConfigError
-from protocol.segments import write_file
 from protocol.statusfile import read_status
 
 ASKED, DONE = "reload.json", "reload.done"
@@ -52,7 +52,7 @@ def ask(state: Path, digest: str) -> None:
         OSError: it cannot be written.
     """
     (state / DONE).unlink(missing_ok=True)
-    write_file(state / ASKED, json.dumps({"digest": digest}).encode())
+    statefile.write(state / ASKED, json.dumps({"digest": digest}).encode())
 
 
 def withdraw(state: Path) -> bool:
@@ -79,7 +79,7 @@ def answer(state: Path, digest: str, *, refused: str = "", lines: Sequence[str] 
     """Say what became of it; on a disk without room nobody is told."""
     told = {"digest": digest, "refused": refused, "lines": list(lines)}
     with contextlib.suppress(OSError):
-        write_file(state / DONE, json.dumps(told).encode())
+        statefile.write(state / DONE, json.dumps(told).encode())
     with contextlib.suppress(OSError):
         (state / ASKED).unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from protocol import evidence
+from protocol import evidence, statefile
 from protocol.block import Kind
 from protocol.errors import StoreError
 from protocol.evidence import Tree
@@ -27,7 +27,7 @@ from protocol.journal import Segment, Store, StoreFull
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
 from protocol.record import Record
 from protocol.seal import signed_body
-from protocol.segments import read_kept, read_leaves, write_file
+from protocol.segments import read_kept, read_leaves
 from sender.pack import Previous
 from sender.retain import ORDER, Fate, Progress
 
@@ -250,7 +250,7 @@ class Spool:
         path = self.folder / "note.json"
         note = {"boot": self._boot, "ran_s": self.running(now), "dropped": self.dropped}
         try:
-            write_file(path, json.dumps(note).encode())
+            statefile.write(path, json.dumps(note).encode())
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise StoreError(f"{path}: {error}") from error

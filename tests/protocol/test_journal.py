@@ -230,12 +230,3 @@ def test_killed_writers_lose_nothing_that_was_synced(tmp_path: Path) -> None:
         numbers = [one.number for one in _all(folder)]
         assert numbers == list(range(len(numbers)))
         assert len(numbers) >= said
-
-
-def test_write_file_leaves_the_old_or_the_new(tmp_path: Path) -> None:
-    """The file is replaced whole, nothing stays beside it."""
-    path = tmp_path / "x.json"
-    segments.write_file(path, b"old")
-    segments.write_file(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [one.name for one in tmp_path.iterdir()] == ["x.json"]

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from pipe import Pipe
 
-import protocol.journal
-import protocol.segments
-import sender.spool
+from protocol import segments, statefile
 from protocol.journal import Segment
 from protocol.sample import Row, from_rows
 from protocol.segments import Place
 from receiver.outputs.base import State
+from sender import spool
 from sender.retain import Fate, Progress
 from sender.spool import UNSENT_WAIT
 
@@ -29,7 +28,7 @@ class Disk:
 
     def __init__(self, folder: Path, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.room = folder, room
-        pwrite, write_file = os.pwrite, protocol.segments.write_file
+        pwrite, write = os.pwrite, statefile.write
 
         def limited(file: int, data: Any, at: int) -> int:
             if _within(file, folder):
@@ -38,11 +37,10 @@ class Disk:
 
         def replaced(path: Path, data: bytes, mode: int = 0o640) -> None:
             self._take(len(data))
-            write_file(path, data, mode)
+            write(path, data, mode)
 
         monkeypatch.setattr(os, "pwrite", limited)
-        monkeypatch.setattr(protocol.journal, "write_file", replaced)
-        monkeypatch.setattr(sender.spool, "write_file", replaced)
+        monkeypatch.setattr(statefile, "write", replaced)
 
     @property
     def used(self) -> int:
@@ -155,7 +153,7 @@ def test_without_any_room_memory_is_bounded_and_what_is_not_kept_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing can be dropped: blocks wait up to the bound, then samples are refused; all that waited arrives later."""
-    monkeypatch.setattr(sender.spool, "WAITING_MOST", MIB // 4)
+    monkeypatch.setattr(spool, "WAITING_MOST", MIB // 4)
     pipe = Pipe(tmp_path)
     pipe.run(1)
     disk = Disk(pipe.high / "spool", 0, monkeypatch)
@@ -217,8 +215,5 @@ def test_a_full_disk_at_any_write_loses_and_doubles_nothing(
     pipe.finish()
     pipe.run(3)
     assert _all_came(pipe)
-    kept = [
-        one.number
-        for one in protocol.segments.scan(protocol.segments.kept_path(pipe.high / "spool", pipe.packer.stream))
-    ]
+    kept = [one.number for one in segments.scan(segments.kept_path(pipe.high / "spool", pipe.packer.stream))]
     assert kept == sorted(set(kept)), "each kept block once"

@@ -1,0 +1,179 @@
+"""Small files of a state folder: replaced as a whole, and read without being believed.
+
+    write   beside it under a name of its own, synced, renamed: a crash leaves the old one or the new one
+    load    what a reader makes of the JSON in it; what cannot be believed is set aside under a name with the time
+
+A state folder is shared by processes of several users, and commands of root write into it. So no link is followed:
+whatever stands in the way of a name is taken away or refused, never written through, and the folder is held open while
+its names are used. A file that root writes belongs to the folder's owner, or the process that it is for could not
+read it. Damage at rest (a flipped bit, a cut, a file of something else) never stops a process: what was known is made
+again from what is sure, and what was found stays for people under `NAME.damaged-TIME`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from protocol.errors import StoreError
+
+LARGEST = 64 * 1024 * 1024
+"""Largest state file that is read [bytes]: ranges of a stream with a million gaps stay below it."""
+ASIDE_KEPT = 16
+"""Files set aside that are kept of one name, newest first: a disk that fails every start fills no disk."""
+
+_Content = TypeVar("_Content")
+
+_UNBELIEVED = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What a reader raises on JSON of another shape, and `json` on what is none (RecursionError: nested too deep)."""
+
+
+def write(path: Path, data: bytes, mode: int = 0o640) -> None:
+    """Replace a small file.
+
+    Args:
+        path: Its folder must be there.
+        data: All of it.
+        mode: Permission bits, less the umask.
+
+    Raises:
+        OSError: the disk is full or fails, or the folder cannot be written; the old file stands as it was.
+    """
+    with _folder(path.parent) as folder:
+        beside = path.name + ".new"
+        file = _create(folder, beside, mode)
+        try:
+            with os.fdopen(file, "wb") as opened:
+                if os.geteuid() == 0:
+                    owner = os.fstat(folder)
+                    os.fchown(opened.fileno(), owner.st_uid, owner.st_gid)
+                opened.write(data)
+                opened.flush()
+                os.fsync(opened.fileno())
+            os.rename(beside, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(beside, dir_fd=folder)
+            raise
+        os.fsync(folder)
+
+
+def read(path: Path, most: int = LARGEST) -> bytes | None:
+    """All of a plain file, None where there is none of that name.
+
+    Args:
+        path: A link, a FIFO or a device under this name is refused, and nothing waits for it.
+        most: Largest file that is read [bytes].
+
+    Raises:
+        ValueError: it is no plain file, or is larger.
+        OSError: it cannot be read.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("a link, and no plain file") from None
+        raise
+    try:
+        held = os.fstat(file)
+        if not stat.S_ISREG(held.st_mode):
+            raise ValueError("no plain file")
+        if held.st_size > most:
+            raise ValueError(f"{held.st_size} bytes; {most} is the most")
+        with os.fdopen(file, "rb", closefd=False) as opened:
+            return opened.read(most)
+    finally:
+        os.close(file)
+
+
+def load(
+    path: Path, take: Callable[[Mapping[str, Any]], _Content], say: Callable[[str], None], *, wall_ns: int
+) -> _Content | None:
+    """What `take` makes of the JSON object in a file; None where there is no file, or nothing in it to believe.
+
+    Args:
+        path: The file.
+        take: May raise ValueError, KeyError, TypeError and their kin for content of another shape.
+        say: Told, in one line, of a file that was set aside.
+        wall_ns: Wall time, for its name then [ns since 1970 UTC].
+
+    Raises:
+        StoreError: the disk does not give the file though it is there.
+    """
+    try:
+        data = read(path)
+        if data is None:
+            return None
+        held = json.loads(data)
+        if not isinstance(held, dict):
+            raise TypeError("no JSON object")
+        return take(held)
+    except _UNBELIEVED as error:
+        why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        say(f"{path.name} cannot be believed ({why[:120]}): {_told(path, wall_ns)}")
+        return None
+    except OSError as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def set_aside(path: Path, wall_ns: int) -> Path | None:
+    """Give a damaged file or folder a name with the time, beside it; None where it cannot be moved.
+
+    Args:
+        wall_ns: Wall time, for the name [ns since 1970 UTC].
+    """
+    stamp = datetime.fromtimestamp(wall_ns // 10**9, UTC).strftime("%Y%m%dT%H%M%SZ")
+    try:
+        with _folder(path.parent) as folder:
+            names = set(os.listdir(folder))
+            name = next(one for one in (f"{path.name}.damaged-{stamp}{end}" for end in _ENDINGS) if one not in names)
+            os.rename(path.name, name, src_dir_fd=folder, dst_dir_fd=folder)
+            _forget_old(folder, path.name)
+    except (OSError, StopIteration):
+        return None
+    return path.with_name(name)
+
+
+_ENDINGS = ("", *(f"-{count}" for count in range(2, 100)))
+
+
+def _told(path: Path, wall_ns: int) -> str:
+    aside = set_aside(path, wall_ns)
+    if aside is None:
+        return "it could not be set aside, and is written anew"
+    return f"it stands as {aside.name}, and is made again from what is sure"
+
+
+def _forget_old(folder: int, name: str) -> None:
+    """Plain files only: a store that was set aside is never taken away by us."""
+    old = sorted(one for one in os.listdir(folder) if one.startswith(f"{name}.damaged-"))
+    for one in old[: max(0, len(old) - ASIDE_KEPT)]:
+        with contextlib.suppress(OSError):
+            os.unlink(one, dir_fd=folder)
+
+
+def _create(folder: int, name: str, mode: int) -> int:
+    """A new file under this name; what stood there, left by a crash or planted, is taken away and never opened."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+    return os.open(name, flags, mode, dir_fd=folder)
+
+
+@contextlib.contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
