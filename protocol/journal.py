@@ -2,87 +2,47 @@
 
     FOLDER/lock                      held by the one writer
     FOLDER/segments/0000000001.seg   records (record.py), one after another, 64 MiB a file
-    FOLDER/segments/0000000001.idx   what a closed segment holds, as JSON: ranges a stream, records, running time
+    FOLDER/segments/0000000001.idx   what a segment holds, as JSON: ranges a stream, records, running time (index.py)
     FOLDER/kept/STREAM.seg           OPEN, EPOCH, CATALOG and HEAD of a stream once more: they outlive the segments
     FOLDER/leaves/STREAM.leaf        32 bytes a number, its SHA-256 (zeros: not held); outlives the segments too
-    FOLDER/synced                    segment and offset up to which everything is on the disk
+    FOLDER/synced                    segment and offset up to which everything is on the disk, and a check of both
 
 A group of records is written and synced together; only then `synced` moves, and readers never look past it: what a
 reader has seen survives a power cut. A tail torn by one is cut on open. Readers open read-only and take no lock;
 their place is theirs to keep. Nothing is ever rewritten, retention unlinks whole segments.
+
+Damage at rest: what does not parse before the last true record, or below `synced`, was there once. It is stepped over,
+kept where it stands, and told by place (`damaged`) and by number (`lost`); a segment that is shorter than it was is
+made as long again, so that no place ever means other bytes. Indexes, leaves, kept files and `synced` are made again
+from the segments.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from protocol import statefile
-from protocol.block import KEPT
 from protocol.errors import HeldError, StoreError
+from protocol.index import Segment, join, less, read_index
+from protocol.keeping import KeptFiles, write_all
+from protocol.layout import index_path, leaf_path, segment_numbers, segment_path, sync_folder
 from protocol.limits import SEGMENT_BYTES
+from protocol.lost import numbers_at
 from protocol.ranges import Ranges
 from protocol.record import Record, to_bytes
-from protocol.segments import (
-    SYNCED,
-    Place,
-    kept_path,
-    read_kept,
-    scan,
-    segment_numbers,
-    segment_path,
-    sync_folder,
-)
+from protocol.resync import Damage, Place, pieces
+from protocol.segments import read_synced, synced_bytes
+
+__all__ = ["Segment", "Store", "StoreFull"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StoreFull(Exception):
     """The disk is full: nothing was lost, call `sync` again when there is room."""
-
-
-@dataclass(slots=True)
-class Segment:
-    """What the writer knows of one segment file."""
-
-    number: int
-    size: int = 0
-    """Bytes of its records [bytes]."""
-    records: int = 0
-    born_s: float = 0.0
-    """Running time of the store when it was begun, summed over starts [s]."""
-    streams: dict[bytes, Ranges] = field(default_factory=dict)
-
-    def note(self, one: Record) -> None:
-        self.size += one.length
-        self.records += 1
-        self.streams.setdefault(one.stream, Ranges()).add(one.number)
-
-    def to_json(self) -> dict[str, Any]:
-        ranges = {key.hex(): list(held) for key, held in self.streams.items()}
-        return {"bytes": self.size, "records": self.records, "born_s": self.born_s, "streams": ranges}
-
-    @classmethod
-    def from_json(cls, number: int, held: dict[str, Any]) -> Segment:
-        streams = {bytes.fromhex(key): Ranges(map(tuple, ranges)) for key, ranges in held["streams"].items()}
-        return cls(number, held["bytes"], held["records"], held["born_s"], streams)
-
-
-@dataclass(slots=True)
-class _Kept:
-    """What the writer knows of one stream's kept file."""
-
-    size: int = 0
-    numbers: set[int] = field(default_factory=set)
-
-    def note(self, one: Record) -> None:
-        self.size += one.length
-        self.numbers.add(one.number)
 
 
 class Store:
@@ -101,9 +61,11 @@ class Store:
         self.folder = folder
         self.cut_bytes = 0
         """Bytes of a torn tail that were cut on open."""
+        self.damaged: list[Damage] = []
+        """What was found damaged on open; closed segments that have an index are not looked through."""
         self._limit = segment_bytes
         self._waiting: list[Record] = []
-        self._kept: dict[bytes, _Kept] = {}
+        self._kept = KeptFiles(folder)
         self.waiting_bytes = 0
         """Bytes appended and not yet synced."""
         try:
@@ -128,6 +90,16 @@ class Store:
         """Size of all segments [bytes]."""
         return sum(segment.size for segment in self.segments)
 
+    @property
+    def lost(self) -> dict[bytes, Ranges]:
+        """Numbers that were here, are damaged, and are nowhere else in the segments; as far as they are known."""
+        out: dict[bytes, Ranges] = {}
+        for segment in self.segments:
+            join(out, segment.lost)
+        for segment in self.segments if out else ():
+            less(out, segment.streams)
+        return out
+
     def append(self, one: Record) -> None:
         """Take a record; it is on the disk when `sync` has returned."""
         self._waiting.append(one)
@@ -148,8 +120,8 @@ class Store:
         if self.current.size >= self._limit:
             self._next_segment(running_s)
         try:
-            self._write_kept()
-            self._write_all(self._file, self.current.size, b"".join(map(to_bytes, self._waiting)))
+            self._kept.write(self._waiting)
+            write_all(self._file, self.current.size, b"".join(map(to_bytes, self._waiting)))
             os.fdatasync(self._file)
             self._write_leaves()
             self._publish(Place(self.current.number, self.current.size + self.waiting_bytes))
@@ -169,9 +141,39 @@ class Store:
         assert gone is not self.current
         self.segments.remove(gone)
         self._sync_leaves(gone.streams)
-        for ending in (".seg", ".idx"):
-            self._path(gone.number, ending).unlink(missing_ok=True)
+        for ending in (".idx", ".seg"):  # an index without its segment is a segment that was lost
+            segment_path(self.folder, gone.number, ending).unlink(missing_ok=True)
         return gone
+
+    def note_index(self) -> bool:
+        """Write what the current segment holds so far: if it is ever damaged, this tells which numbers stood in it.
+
+        Returns:
+            False where the disk is full.
+
+        Raises:
+            StoreError: the disk fails.
+        """
+        try:
+            self._write_index(self.current)
+        except OSError as error:
+            failed = self._failed(error)
+            if isinstance(failed, StoreFull):
+                return False
+            raise failed from error
+        return True
+
+    def republish(self) -> None:
+        """Write `synced` once more, as it is: mends it for readers also where nothing new comes. Call it now and then.
+
+        Raises:
+            StoreError: the disk fails.
+        """
+        try:
+            self._publish(self.place)
+        except OSError as error:
+            if not isinstance(failed := self._failed(error), StoreFull):
+                raise failed from error
 
     def begin_anew(self, running_s: float) -> Segment | None:
         """Leave the current segment for an empty one and unlink it, for a disk on which nothing else is left to drop.
@@ -197,73 +199,108 @@ class Store:
     def forget(self, stream: bytes, *, leaves: bool) -> None:
         """Drop the kept blocks of a stream that is in no segment any more, and its leaves where asked."""
         assert not any(stream in segment.streams for segment in self.segments)
-        kept_path(self.folder, stream).unlink(missing_ok=True)
-        self._kept.pop(stream, None)
+        self._kept.forget(stream)
         if leaves:
-            (self.folder / "leaves" / f"{stream.hex()}.leaf").unlink(missing_ok=True)
+            leaf_path(self.folder, stream).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close without syncing: what waits is lost, as in a crash. Call `sync` first."""
         os.close(self._file)
         os.close(self._lock)
 
-    def _path(self, number: int, ending: str = ".seg") -> Path:
-        return segment_path(self.folder, number, ending)
-
     def _open_last(self) -> None:
-        numbers = segment_numbers(self.folder)
+        synced = read_synced(self.folder)
+        numbers = self._whole_list(synced)
         self.segments = [self._load_closed(number) for number in numbers[:-1]]
         number = numbers[-1] if numbers else 1
         born = self.segments[-1].born_s if self.segments else 0.0
         self.current = Segment(number, born_s=born)
         self.segments.append(self.current)
-        self._file = os.open(self._path(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        tail: list[Record] = []
-        for one in scan(self._path(number)):
-            self.current.note(one)
-            tail.append(one)
-        size = os.fstat(self._file).st_size
-        if size > self.current.size:
-            self.cut_bytes = size - self.current.size
-            os.ftruncate(self._file, self.current.size)
+        self._file = os.open(segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        index = read_index(index_path(self.folder, number), number)
+        said = 0 if index is None else index.size
+        if synced is not None and synced.segment == number:
+            said = max(said, synced.offset)
+        tail = self._look_through(self.current, self._file, said, index)
+        if self.current.lost:
+            self.note_index()
         os.fsync(self._file)
         sync_folder(self.folder / "segments")
         self._mend(tail)
         self._publish(self.place)
 
+    def _whole_list(self, synced: Place | None) -> list[int]:
+        """Numbers of the segments that ought to be there; one that is not gets an empty file, to be told as damaged."""
+        there = segment_numbers(self.folder)
+        ought = set(segment_numbers(self.folder, ".idx"))
+        if synced is not None and synced.segment > max(there, default=0):
+            ought.add(synced.segment)
+        for number in ought - set(there):
+            os.close(os.open(segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+        return sorted(ought.union(there))
+
+    def _look_through(self, segment: Segment, file: int, said: int, before: Segment | None) -> list[Record]:
+        """Learn what a segment file holds; what follows its last record is cut, but for what was there once.
+
+        Args:
+            said: Up to where it was written, as others say [bytes].
+            before: What its index says.
+        """
+        out: list[Record] = []
+        wrong: list[tuple[int, int]] = []
+        last, size = 0, os.fstat(file).st_size
+        for piece in pieces(file, 0, size):
+            if piece.record is not None:
+                segment.note(piece.record)
+                out.append(piece.record)
+                last = piece.end
+            elif piece.end < size:
+                wrong.append((piece.start, piece.end))
+        if last < said:
+            wrong.append((last, said))
+        segment.size = max(last, said)
+        if size != segment.size:
+            self.cut_bytes += max(0, size - segment.size)
+            os.ftruncate(file, segment.size)
+        fresh = [Damage(Place(segment.number, start), Place(segment.number, end)) for start, end in wrong]
+        self.damaged += fresh
+        segment.lost = numbers_at(self.folder, *fresh)
+        if before is not None:
+            join(segment.lost, before.lost)
+            less(segment.lost, segment.streams)
+        return out
+
     def _load_closed(self, number: int) -> Segment:
-        index = self._path(number, ".idx")
+        path = segment_path(self.folder, number)
+        index = read_index(index_path(self.folder, number), number)
+        if index is not None and index.size == path.stat().st_size:
+            return index
+        segment = Segment(number, born_s=0.0 if index is None else index.born_s)
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            return Segment.from_json(number, json.loads(index.read_text()))
-        except (OSError, ValueError, KeyError):
-            segment = Segment(number)  # closed, but its index was not written: made again
-            for one in scan(self._path(number)):
-                segment.note(one)
-            statefile.write(index, json.dumps(segment.to_json()).encode())
-            return segment
+            said = os.fstat(file).st_size if index is None else index.size
+            self._look_through(segment, file, said, index)
+        finally:
+            os.close(file)
+        self._write_index(segment)
+        return segment
+
+    def _write_index(self, segment: Segment) -> None:
+        statefile.write(index_path(self.folder, segment.number), segment.to_bytes())
 
     def _mend(self, tail: list[Record]) -> None:
         """After a crash the kept files and leaves may lack what the last segment has: write those again."""
         self._waiting = tail
-        held: dict[bytes, set[int]] = {}
-        missing = []
-        for one in tail:
-            if one.block[3] in KEPT:
-                if one.stream not in held:
-                    held[one.stream] = {kept.number for kept in read_kept(self.folder, one.stream)}
-                if one.number not in held[one.stream]:
-                    missing.append(one)
         self._write_leaves()
-        self._waiting = missing
-        self._write_kept()
+        self._kept.write(tail)
         self._waiting = []
 
     def _next_segment(self, running_s: float, *, index: bool = True) -> None:
         try:
             if index:
-                statefile.write(self._path(self.current.number, ".idx"), json.dumps(self.current.to_json()).encode())
+                self._write_index(self.current)
             number = self.current.number + 1
-            file = os.open(self._path(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            file = os.open(segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             sync_folder(self.folder / "segments")
         except OSError as error:
             raise self._failed(error) from error
@@ -272,53 +309,13 @@ class Store:
         self.current = Segment(number, born_s=running_s)
         self.segments.append(self.current)
 
-    def _write_all(self, file: int, start: int, data: bytes) -> None:
-        """Write at `start`; on any error the file ends at `start` again."""
-        view, at = memoryview(data), start
-        try:
-            while view:
-                done = os.pwrite(file, view, at)
-                view, at = view[done:], at + done
-        except OSError:
-            os.ftruncate(file, start)
-            raise
-
-    def _write_kept(self) -> None:
-        """Each block once, also where an earlier try came as far as this and no further."""
-        parts: dict[bytes, list[Record]] = {}
-        for one in self._waiting:
-            if one.block[3] in KEPT:
-                parts.setdefault(one.stream, []).append(one)
-        for stream, records in parts.items():
-            path = kept_path(self.folder, stream)
-            fresh = not path.exists()
-            if stream not in self._kept:
-                self._kept[stream] = _Kept()
-                for one in scan(path):
-                    self._kept[stream].note(one)
-            held = self._kept[stream]
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            try:
-                os.ftruncate(file, held.size)
-                lacking = [one for one in records if one.number not in held.numbers]
-                self._write_all(file, held.size, b"".join(map(to_bytes, lacking)))
-                os.fdatasync(file)
-            finally:
-                os.close(file)
-            for one in lacking:
-                held.note(one)
-            if fresh:
-                sync_folder(path.parent)
-
     def _write_leaves(self) -> None:
         """Leaves need no sync of their own: until a segment is dropped they can be made from it."""
         parts: dict[bytes, list[Record]] = {}
         for one in self._waiting:
             parts.setdefault(one.stream, []).append(one)
         for stream, records in parts.items():
-            file = os.open(
-                self.folder / "leaves" / f"{stream.hex()}.leaf", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640
-            )
+            file = os.open(leaf_path(self.folder, stream), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
                 first = 0
                 while first < len(records):  # neighbours in one write
@@ -333,7 +330,7 @@ class Store:
 
     def _sync_leaves(self, streams: dict[bytes, Ranges]) -> None:
         for stream in streams:
-            path = self.folder / "leaves" / f"{stream.hex()}.leaf"
+            path = leaf_path(self.folder, stream)
             if path.exists():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
@@ -343,8 +340,9 @@ class Store:
 
     def _publish(self, place: Place) -> None:
         """Move `synced`; a few bytes in place, so a reader sees the old or the new value."""
-        file = os.open(self.folder / "synced", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(self.folder / "synced", flags, 0o640)
         try:
-            os.pwrite(file, SYNCED.pack(*place), 0)
+            os.pwrite(file, synced_bytes(place), 0)
         finally:
             os.close(file)

@@ -6,12 +6,14 @@
     20   1   need      data shards it was, or will be, cut into
     21   1   spare     spare shards
     22   1   how       How it came; 0 on the high side
-    23   1   reserved  0
+    23   1   order     how often a person had lowered the receiver's floor when the stream was first heard; 0 on the
+                       high side
     24   8   time      when it was written, this side's clock [ns since 1970 UTC]; information, never order
     32  32   sha256    of the block
     64   ..  the block, as sealed
 
-The hash makes a torn or rotten record visible; the block's own header repeats stream and number.
+The hash makes a torn or rotten block visible. It does not cover the record's own fields: a record is true only where
+the block's header repeats its stream and number, and where `need` and `spare` are a code word's.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from protocol.limits import BLOCK_BYTES
+from protocol.block import HEADER, MAGIC
+from protocol.limits import BLOCK_BYTES, BLOCK_SHARDS, CODE_SHARDS, WIRE_VERSION
 
 HEAD = struct.Struct(">I8sQBBBBq32s")
+_REPEATED = struct.Struct(">2sBx8sQ")  # what of a block's header a record must agree with
 
 
 class How(IntEnum):
@@ -50,6 +54,9 @@ class Record:
     digest: bytes
     """SHA-256 of `block`, 32 bytes: its leaf."""
     block: bytes
+    order: int = 0
+    """How often a person had lowered the receiver's floor when the stream was first heard, 0 to 255; 0 on the high
+    side."""
 
     @property
     def length(self) -> int:
@@ -58,10 +65,18 @@ class Record:
 
 
 def record(
-    stream: bytes, number: int, need: int, spare: int, block: bytes, *, how: int = How.WHOLE, time_ns: int = 0
+    stream: bytes,
+    number: int,
+    need: int,
+    spare: int,
+    block: bytes,
+    *,
+    how: int = How.WHOLE,
+    time_ns: int = 0,
+    order: int = 0,
 ) -> Record:
     """A record of a block, hashed here."""
-    return Record(stream, number, need, spare, how, time_ns, hashlib.sha256(block).digest(), block)
+    return Record(stream, number, need, spare, how, time_ns, hashlib.sha256(block).digest(), block, order)
 
 
 def to_bytes(one: Record) -> bytes:
@@ -73,7 +88,7 @@ def to_bytes(one: Record) -> bytes:
         one.need,
         one.spare,
         one.how,
-        0,
+        one.order,
         one.time_ns,
         one.digest,
     )
@@ -84,15 +99,21 @@ def parse(data: bytes | memoryview, at: int, end: int, *, check: bool = True) ->
     """The record that begins at `at`, or None where none is whole and true before `end`.
 
     Args:
-        check: Compare the hash (2 GB/s); a reader of bytes that the writer has synced may leave it.
+        check: Believe it only where its hash fits its block (2 GB/s) and its fields are those of the block; False is
+            for who looks at what is wrong with it.
     """
     if end - at < HEAD.size:
         return None
-    length, stream, number, need, spare, how, _, time_ns, digest = HEAD.unpack_from(data, at)
+    length, stream, number, need, spare, how, order, time_ns, digest = HEAD.unpack_from(data, at)
     size = length + 4 - HEAD.size
     if not 0 < size <= BLOCK_BYTES or at + 4 + length > end:
         return None
+    if check:
+        if size < HEADER.size or not 1 <= need <= BLOCK_SHARDS or need + spare > CODE_SHARDS:
+            return None
+        if _REPEATED.unpack_from(data, at + HEAD.size) != (MAGIC, WIRE_VERSION, stream, number):
+            return None
     block = bytes(data[at + HEAD.size : at + 4 + length])
     if check and hashlib.sha256(block).digest() != digest:
         return None
-    return Record(stream, number, need, spare, how, time_ns, digest, block)
+    return Record(stream, number, need, spare, how, time_ns, digest, block, order)

@@ -107,7 +107,7 @@ def _record(given: dict[str, Any]) -> Outcome:
     one = parse(data, 0, len(data))
     if one is None:
         return None, b""
-    return [one.stream.hex(), one.number, one.need, one.spare, one.how, one.time_ns], one.block
+    return [one.stream.hex(), one.number, one.need, one.spare, one.how, one.time_ns, one.order], one.block
 
 
 def _gapcode(given: dict[str, Any]) -> Outcome:

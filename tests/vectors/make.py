@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,10 +213,17 @@ def _batches() -> None:
 def _store() -> None:
     block = seal.Seal(EPOCH_KEY, STREAM, 1).close(Kind.STATE, 5, {"asset": ""}, NONCE)
     one = record(STREAM, 5, 1, 6, block, how=1, time_ns=1_700_000_000_000_000_000)
-    write("record", "record", {"bytes": to_bytes(one).hex()}, [STREAM.hex(), 5, 1, 6, 1, one.time_ns], block)
+    write("record", "record", {"bytes": to_bytes(one).hex()}, [STREAM.hex(), 5, 1, 6, 1, one.time_ns, 0], block)
     torn = to_bytes(one)[:-1]
     write("record_torn", "record", {"bytes": torn.hex()}, None)
     write("record_rotten", "record", {"bytes": (torn + b"\0").hex()}, None)
+    lowered = replace(one, order=3)
+    write("record_order", "record", {"bytes": to_bytes(lowered).hex()},
+          [STREAM.hex(), 5, 1, 6, 1, one.time_ns, 3], block)  # fmt: skip
+    write("record_number_of_another", "record", {"bytes": to_bytes(replace(one, number=6)).hex()}, None)
+    write("record_stream_of_another", "record", {"bytes": to_bytes(replace(one, stream=bytes(8))).hex()}, None)
+    write("record_need_zero", "record", {"bytes": to_bytes(replace(one, need=0)).hex()}, None)
+    write("record_shards_too_many", "record", {"bytes": to_bytes(replace(one, need=127, spare=129)).hex()}, None)
 
 
 def _gapcodes() -> None:
