@@ -5,7 +5,7 @@
     born_s   running time of the store when it was begun, summed over starts [s]
     streams  ranges of numbers a stream
     lost     ranges a stream of what stood in it and cannot be read any more; only where there are any
-    check    SHA-256 of the rest, 16 hex digits; files of earlier versions have none
+    check    SHA-256 of what stands before it (statefile.py); files of earlier versions have none
 
 A closed segment's is written once. The current segment's is written now and then, and is behind: it serves only to
 tell what stood in a stretch that is damaged.
@@ -13,8 +13,6 @@ tell what stood in a stretch that is damaged.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,27 +53,24 @@ class Segment:
             "bytes": self.size,
             "records": self.records,
             "born_s": self.born_s,
-            "streams": _listed(self.streams),
+            "streams": listed(self.streams),
         }
         if self.lost:
-            told["lost"] = _listed(self.lost)
-        return json.dumps({**told, "check": _check(told)}).encode()
+            told["lost"] = listed(self.lost)
+        return statefile.pack(told)
 
     @classmethod
     def from_bytes(cls, number: int, data: bytes) -> Segment:
         """What `to_bytes` gave.
 
         Raises:
-            ValueError, KeyError, TypeError, RecursionError: it is something else.
+            ValueError, KeyError, TypeError and their kin: it is something else.
         """
-        told = json.loads(data)
-        check = told.pop("check", None)
-        if check is not None and check != _check(told):
-            raise ValueError("the check does not fit")
+        told = statefile.unpack(data)
         size, records, born_s = int(told["bytes"]), int(told["records"]), float(told["born_s"])
         if not 0 <= size <= LARGEST or not 0 <= records <= size or not 0 <= born_s < float("inf"):
             raise ValueError("no figures of a segment")
-        return cls(number, size, records, born_s, _ranges(told["streams"]), _ranges(told.get("lost", {})))
+        return cls(number, size, records, born_s, numbers(told["streams"]), numbers(told.get("lost", {})))
 
 
 def read_index(path: Path, number: int) -> Segment | None:
@@ -83,8 +78,28 @@ def read_index(path: Path, number: int) -> Segment | None:
     try:
         data = statefile.read(path)
         return None if data is None else Segment.from_bytes(number, data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (OSError, *statefile.UNBELIEVED):
         return None
+
+
+def numbers(told: Mapping[str, Any]) -> dict[bytes, Ranges]:
+    """Ranges a stream, as JSON has them.
+
+    Raises:
+        ValueError, TypeError and their kin: they are something else.
+    """
+    out: dict[bytes, Ranges] = {}
+    for key, spans in told.items():
+        stream = bytes.fromhex(key)
+        if len(stream) != 8 or any(not 0 <= int(first) < int(after) <= 1 << 64 for first, after in spans):
+            raise ValueError("no numbers of a stream")
+        out[stream] = Ranges((int(first), int(after)) for first, after in spans)
+    return out
+
+
+def listed(streams: Mapping[bytes, Ranges]) -> dict[str, list[tuple[int, int]]]:
+    """The same for JSON."""
+    return {key.hex(): list(held) for key, held in streams.items()}
 
 
 def join(into: dict[bytes, Ranges], more: Mapping[bytes, Ranges]) -> None:
@@ -102,21 +117,3 @@ def less(from_: dict[bytes, Ranges], those: Mapping[bytes, Ranges]) -> None:
             from_[stream].remove(first, after)
         if not from_[stream].count:
             del from_[stream]
-
-
-def _listed(streams: Mapping[bytes, Ranges]) -> dict[str, list[tuple[int, int]]]:
-    return {key.hex(): list(held) for key, held in streams.items()}
-
-
-def _ranges(told: Mapping[str, Any]) -> dict[bytes, Ranges]:
-    out: dict[bytes, Ranges] = {}
-    for key, spans in told.items():
-        stream = bytes.fromhex(key)
-        if len(stream) != 8 or any(not 0 <= int(first) < int(after) <= 1 << 64 for first, after in spans):
-            raise ValueError("no numbers of a stream")
-        out[stream] = Ranges((int(first), int(after)) for first, after in spans)
-    return out
-
-
-def _check(told: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

@@ -2,6 +2,8 @@
 
     write   beside it under a name of its own, synced, renamed: a crash leaves the old one or the new one
     load    what a reader makes of the JSON in it; what cannot be believed is set aside under a name with the time
+    pack    JSON with a check at its end, for content of which a flipped digit would be believed
+    unpack  what `pack` made, and JSON without a check; `load` reads both
 
 A state folder is shared by processes of several users, and commands of root write into it. So no link is followed:
 whatever stands in the way of a name is taken away or refused, never written through, and the folder is held open while
@@ -14,8 +16,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -31,7 +35,7 @@ ASIDE_KEPT = 16
 
 _Content = TypeVar("_Content")
 
-_UNBELIEVED = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+UNBELIEVED = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
 """What a reader raises on JSON of another shape, and `json` on what is none (RecursionError: nested too deep)."""
 
 
@@ -96,6 +100,28 @@ def read(path: Path, most: int = LARGEST) -> bytes | None:
         os.close(file)
 
 
+def pack(told: Mapping[str, Any]) -> bytes:
+    """JSON of an object that is not empty, with the beginning of its SHA-256 as last member."""
+    data = json.dumps(told).encode()
+    return data[:-1] + f', "check": "{_digest(data)}"}}'.encode()
+
+
+def unpack(data: bytes) -> dict[str, Any]:
+    """What `pack` made, without the check; JSON without one is read as it is.
+
+    Raises:
+        ValueError, TypeError, RecursionError: no JSON object, or a check that does not fit.
+    """
+    if found := _CHECK.search(data):
+        data = data[: found.start()] + b"}"
+        if _digest(data) != found.group(1).decode():
+            raise ValueError("its check does not fit")
+    held = json.loads(data)
+    if not isinstance(held, dict):
+        raise TypeError("no JSON object")
+    return held
+
+
 def load(
     path: Path, take: Callable[[Mapping[str, Any]], _Content], say: Callable[[str], None], *, wall_ns: int
 ) -> _Content | None:
@@ -114,11 +140,8 @@ def load(
         data = read(path)
         if data is None:
             return None
-        held = json.loads(data)
-        if not isinstance(held, dict):
-            raise TypeError("no JSON object")
-        return take(held)
-    except _UNBELIEVED as error:
+        return take(unpack(data))
+    except UNBELIEVED as error:
         why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         say(f"{path.name} cannot be believed ({why[:120]}): {_told(path, wall_ns)}")
         return None
@@ -144,7 +167,12 @@ def set_aside(path: Path, wall_ns: int) -> Path | None:
     return path.with_name(name)
 
 
+_CHECK = re.compile(rb', "check": "([0-9a-f]{16})"}\Z')
 _ENDINGS = ("", *(f"-{count}" for count in range(2, 100)))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _told(path: Path, wall_ns: int) -> str:

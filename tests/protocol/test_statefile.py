@@ -125,3 +125,19 @@ def test_what_root_writes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
     statefile.write(tmp_path / "accept.json", b"{}")
     held = (tmp_path / "accept.json").stat()
     assert (held.st_uid, held.st_gid) == (12345, 12346)
+
+
+def test_a_flipped_digit_is_not_believed() -> None:
+    """Any one bit of what `pack` made: it is refused, or the content is as it was; JSON without a check is read."""
+    told = {"boot": 1_800_000_000, "new": [3, 5000], "text": "check"}
+    data = statefile.pack(told)
+    assert statefile.unpack(data) == told
+    assert statefile.unpack(json.dumps(told).encode()) == told
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            found = statefile.unpack(bytes(flipped))
+        except (ValueError, TypeError):
+            continue
+        assert {key: found[key] for key in told} == told
