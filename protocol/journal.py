@@ -22,12 +22,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from protocol import statefile
 from protocol.errors import HeldError, StoreError
 from protocol.index import Segment, join, less, read_index
-from protocol.keeping import KeptFiles, write_all
+from protocol.keeping import LOOKED, KeptFiles, write_all
 from protocol.layout import index_path, leaf_path, segment_numbers, segment_path, sync_folder
 from protocol.limits import SEGMENT_BYTES
 from protocol.lost import numbers_at
@@ -63,6 +64,8 @@ class Store:
         """Bytes of a torn tail that were cut on open."""
         self.damaged: list[Damage] = []
         """What was found damaged on open; closed segments that have an index are not looked through."""
+        self.unkept: list[bytes] = []
+        """Streams whose kept file is damaged, and no segment has what it lacks any more."""
         self._limit = segment_bytes
         self._waiting: list[Record] = []
         self._kept = KeptFiles(folder)
@@ -145,6 +148,19 @@ class Store:
             segment_path(self.folder, gone.number, ending).unlink(missing_ok=True)
         return gone
 
+    def note_lost(self, segment: Segment, lost: Mapping[bytes, Ranges]) -> None:
+        """Numbers that stood in a segment and cannot be read any more, where the owner knows more than the store.
+
+        Args:
+            segment: One of `segments`.
+
+        Raises:
+            StoreError: the disk fails.
+        """
+        join(segment.lost, lost)
+        less(segment.lost, segment.streams)
+        self._say_index(segment)
+
     def note_index(self) -> bool:
         """Write what the current segment holds so far: if it is ever damaged, this tells which numbers stood in it.
 
@@ -154,14 +170,7 @@ class Store:
         Raises:
             StoreError: the disk fails.
         """
-        try:
-            self._write_index(self.current)
-        except OSError as error:
-            failed = self._failed(error)
-            if isinstance(failed, StoreFull):
-                return False
-            raise failed from error
-        return True
+        return self._say_index(self.current)
 
     def republish(self) -> None:
         """Write `synced` once more, as it is: mends it for readers also where nothing new comes. Call it now and then.
@@ -285,15 +294,32 @@ class Store:
         self._write_index(segment)
         return segment
 
+    def _say_index(self, segment: Segment) -> bool:
+        try:
+            self._write_index(segment)
+        except OSError as error:
+            failed = self._failed(error)
+            if isinstance(failed, StoreFull):
+                return False
+            raise failed from error
+        return True
+
     def _write_index(self, segment: Segment) -> None:
         statefile.write(index_path(self.folder, segment.number), segment.to_bytes())
 
     def _mend(self, tail: list[Record]) -> None:
-        """After a crash the kept files and leaves may lack what the last segment has: write those again."""
+        """What kept files and leaves lack, after a crash or damaged, is written again from the segments."""
         self._waiting = tail
         self._write_leaves()
-        self._kept.write(tail)
         self._waiting = []
+        looked = 0
+        for stream in dict.fromkeys(stream for segment in reversed(self.segments) for stream in segment.streams):
+            looked += self._kept.size(stream)
+            if looked > LOOKED:
+                break
+            if not self._kept.mend(stream, (one.number for one in self.segments if stream in one.streams)):
+                self.unkept.append(stream)
+        self._kept.write(tail)
 
     def _next_segment(self, running_s: float, *, index: bool = True) -> None:
         try:

@@ -252,6 +252,40 @@ def test_a_store_of_the_version_before_is_read(tmp_path: Path) -> None:
     assert len((tmp_path / "synced").read_bytes()) == 24
 
 
+@pytest.mark.parametrize("how", FAULTS)
+def test_a_damaged_kept_file_is_made_again_from_the_segments(tmp_path: Path, how: str) -> None:
+    """Of each stream that the segments still have; what only the kept file had and is damaged is told."""
+    _make(tmp_path)
+    whole = {stream: segments.read_kept(tmp_path, stream) for stream in STREAMS}
+    for seed in range(20):
+        print("seed", seed)  # noqa: T201  shown when the test fails
+        _hurt(segments.kept_path(tmp_path, STREAMS[0]), how, random.Random(seed))
+        store = Store(tmp_path)
+        assert store.unkept == []
+        store.close()
+        assert [one.block for one in segments.read_kept(tmp_path, STREAMS[0])] == [
+            one.block for one in whole[STREAMS[0]]
+        ]
+        assert segments.read_kept(tmp_path, STREAMS[1]) == whole[STREAMS[1]]
+
+
+def test_a_kept_block_that_is_nowhere_else_is_missed_and_told(tmp_path: Path) -> None:
+    """Its segment went with retention: the stream is named, the file's other blocks are read."""
+    _make(tmp_path)
+    store = Store(tmp_path)
+    while store.drop_oldest():
+        pass
+    store.close()
+    path = segments.kept_path(tmp_path, STREAMS[1])
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    store = Store(tmp_path)
+    assert store.unkept == [STREAMS[1]]
+    store.close()
+    assert [one.number for one in segments.read_kept(tmp_path, STREAMS[1])] == [1, 2]
+
+
 def test_an_old_end_that_no_writer_could_have_written_is_not_believed(tmp_path: Path) -> None:
     """16 bytes that point behind the file, or at no segment, are a trouble and no end."""
     _make(tmp_path)
