@@ -10,6 +10,7 @@ import dataclasses
 import gc
 import json
 import os
+import random
 import socket
 import sys
 import time
@@ -166,7 +167,7 @@ def rx_bulk(given: dict[str, Any]) -> None:
         seen["last"] = time.perf_counter()
         return True
 
-    intake = Intake(Links(own, [signer], Floors()), Code(), {}, put=put, say=lambda line: None)
+    intake = Intake(Links(own, [signer], Floors(), random.Random(1)), Code(), {}, put=put, say=lambda line: None)
     _ready({"ready": True}, 1)
     heard, waits = 0.0, time.monotonic() + 20
     while seen["intact"] < count and time.monotonic() < waits:
@@ -278,7 +279,8 @@ def rx_samples(given: dict[str, Any]) -> None:
         ledger.append(one, time.monotonic())
         return True
 
-    links = Links(keys.load(folder / "low", "catch"), [keys.load(folder / "high", "link-sign").public], Floors())
+    signer = keys.load(folder / "high", "link-sign").public
+    links = Links(keys.load(folder / "low", "catch"), [signer], Floors(), random.Random(1))
     intake = Intake(links, Code(), {}, put=put, say=lambda line: None)
     sign = keys.load(folder / "high", "sign").public
     follower = Follower(
@@ -296,7 +298,7 @@ def rx_samples(given: dict[str, Any]) -> None:
             first = first or now
             waits = now + 4
             intake.take_run(run, now, time.time_ns())
-        intake.tick(now)
+        intake.tick(now, time.time_ns())
         ledger.tick(now)
         while True:
             opened, moved = follower.step()

@@ -152,7 +152,7 @@ class _Lab:
             wall=lambda: int(self.now * 1e9), synced=lambda: 1, now=0.0,
         )  # fmt: skip
         self.pace = Pace(self.geometry.rate, None, largest_frame=1514)
-        self.gather = Gather(Links(own, [signer.public], Floors()), Code(), {})
+        self.gather = Gather(Links(own, [signer.public], Floors(), random.Random(seed)), Code(), {})
         self.on_way: list[tuple[float, int, bytes]] = []
         self.sealed: dict[int, float] = {}
         self.done: dict[int, float] = {}

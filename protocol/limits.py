@@ -39,10 +39,14 @@ ASSEMBLY_BYTES = 256 * 1024 * 1024
 """Most bytes in assembly at once [bytes]."""
 
 UNKNOWN_BYTES = 32 * 1024 * 1024
-"""Frames kept for one session whose LINK has not come yet [bytes]."""
+"""Frames kept for sessions whose LINK has not come yet [bytes]."""
 
 LINK_CHECKS = 20
-"""New LINK frames verified in a second: a signature costs 0.14 ms, so a flood of forged ones takes 0.3 % of a core."""
+"""New LINK frames verified in a second as they come: a start says three a receiver, an hour one more."""
+
+LINK_DRAWS = 1000
+"""LINK frames beyond these that are verified in a second, drawn by lot: a signature costs 0.12 ms, so a flood of forged
+ones takes 12 % of a core while it lasts, and up to 1,000 of them a second hide the true one for a second at most."""
 
 MISSING_AFTER = 0.2
 """A block is missing this long after its first sending, spares included, was finished [s]: covers reordering."""

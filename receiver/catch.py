@@ -11,6 +11,8 @@ nothing comes in.
 from __future__ import annotations
 
 import gc
+import os
+import random
 import signal
 import sys
 import time
@@ -100,7 +102,11 @@ class _Process:
             key: Stream.kept(held.ranges, held.classes, held.outlook) for key, held in ledger.accepted.streams.items()
         }
         self._intake = Intake(
-            Links(own, signers, ledger.floors), code, streams, put=self._writer.put, say=self._writer.say
+            Links(own, signers, ledger.floors, random.Random(os.urandom(16))),
+            code,
+            streams,
+            put=self._writer.put,
+            say=self._writer.say,
         )
         self._stopped = False
 
@@ -137,7 +143,7 @@ class _Process:
             if run is not None:
                 intake.gather.probes.kernel_drops = inlet.kernel_drops
                 intake.take_run(run, now, time.time_ns())
-            intake.tick(now)
+            intake.tick(now, time.time_ns())
             if now >= said + PERIOD:
                 said = now
                 self._report(now)

@@ -8,7 +8,9 @@
              -> the block's own header names the same stream and number, or BODY
     BEAT     -> the sender's totals, if above its floor (links.py)
     LINK     -> a session; then the frames that waited for it, as if they came now
-    PROBE    -> counted
+    PROBE    -> counted, in the current session
+
+What is counted as received is session.py's to say: a recording that is played must not make the link look better.
 
 Nothing is decrypted, inflated or unpacked here; the sealed block goes on as it came.
 """
@@ -27,9 +29,10 @@ from protocol.errors import FrameError, Reason
 from protocol.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, Kind, kind_of, shard_fields
 from protocol.ranges import Ranges
 from receiver.assembly import Assemblies, Assembly
-from receiver.links import Links, Session
+from receiver.links import Links
 from receiver.probes import Probes
 from receiver.run import Run
+from receiver.session import Session
 from receiver.stretch import Stretch, cut
 from receiver.waiting import Waiting
 
@@ -131,16 +134,19 @@ class Gather:
             for datagram in one.datagrams():
                 yield from self.receive(datagram, now, wall_ns)
 
-    def tick(self, now: float) -> None:
-        """Let time pass."""
+    def tick(self, now: float, wall_ns: int) -> Iterator[Event]:
+        """Let time pass; events as `receive` gives them."""
         self.waiting.tick(now)
+        for frame in self.links.draw.due(now):
+            yield from self._link(frame, now, wall_ns, drawn=True)
 
     def deadline(self) -> float | None:
         """When to call `tick` next [s, monotonic]."""
-        return self.waiting.deadline()
+        times = [at for at in (self.waiting.deadline(), self.links.draw.deadline()) if at is not None]
+        return min(times, default=None)
 
     def _shard(self, datagram: Datagram, now: float) -> Iterable[Event]:
-        number_of_session, stream, number, size, need, spare, index, _ = shard_fields(datagram)
+        number_of_session, stream, number, size, need, spare, index, copy = shard_fields(datagram)
         session = self.links.sessions.get(number_of_session)
         if session is None:
             self.waiting.keep(number_of_session, datagram, now)
@@ -157,13 +163,13 @@ class Gather:
         elif not tag.fits(datagram):
             self.refused[Reason.TAG] += 1
             return ()
-        session.received += 1
+        bit = 1 << index
+        session.count(stream, number, copy, bit)
         held = self._held.get(stream)
         if held is not None and number in held:
             self.refused[Reason.DOUBLE] += 1
             return ()
         one = self.assemblies.find(stream, number, size, need, spare)
-        bit = 1 << index
         if one.seen & bit:
             self.refused[Reason.DOUBLE] += 1
             return ()
@@ -186,13 +192,13 @@ class Gather:
             return None
         held = self._held.get(stream)
         if held is not None and number in held:
-            session.received += len(one.indexes)
+            session.count(stream, number, copy, one.bits)
             self.refused[Reason.DOUBLE] += len(one.indexes)
             return ()
         assembly = self.assemblies.find(stream, number, size, need, spare)
         if assembly.seen & one.bits:
             return None
-        session.received += len(one.indexes)
+        session.count(stream, number, copy, one.bits)
         enough = min(assembly.left, len(one.indexes))
         indexes = one.indexes[:enough]
         assembly.rows[indexes] = one.shards[:enough]
@@ -224,8 +230,7 @@ class Gather:
         kind = kind_of(datagram)
         frame = bytes(datagram)
         if kind is Kind.LINK:
-            opened = self.links.take_link(frame, now)
-            return () if opened is None else self._open(opened, now, wall_ns)
+            return self._link(frame, now, wall_ns)
         session = self.links.sessions.get(int.from_bytes(frame[4:8], "big"))
         if session is None:
             self.waiting.keep(int.from_bytes(frame[4:8], "big"), frame, now)
@@ -233,9 +238,20 @@ class Gather:
         if kind is Kind.BEAT:
             return (BeatHeard(self.links.take_beat(frame, session, wall_ns)),)
         probe = session.probe.read(frame)
-        session.received += 1
-        self.probes.take(probe, len(frame), now)
+        if not session.current:
+            raise FrameError(Reason.FLOOR, size=len(frame))
+        if not self.probes.take(probe, len(frame), now):
+            raise FrameError(Reason.DOUBLE, size=len(frame))
+        session.count_one()
         return ()
+
+    def _link(self, frame: bytes, now: float, wall_ns: int, *, drawn: bool = False) -> Iterable[Event]:
+        try:
+            opened = self.links.take_link(frame, now, drawn=drawn)
+        except FrameError as error:
+            self._refuse(error.reason, frame)
+            return ()
+        return () if opened is None else self._open(opened, now, wall_ns)
 
     def _open(self, session: Session, now: float, wall_ns: int) -> Iterator[Event]:
         yield LinkOpened(session)

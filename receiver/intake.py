@@ -21,6 +21,7 @@ from receiver.floors import Request
 from receiver.gaps import Gaps, Stream
 from receiver.gather import BeatHeard, BlockDone, Datagram, Event, Gather, LinkOpened
 from receiver.links import Links
+from receiver.rates import Rates
 from receiver.run import Run
 
 GAP_LINES = 20
@@ -73,6 +74,8 @@ class Intake:
         """Of blocks that came on their first sending, as sealed [bytes]."""
         self.taken_since: float | None = None
         """When the first one of them came [s, monotonic]."""
+        self.rates = Rates()
+        """Of everything that was refused or lost here."""
         self._put, self._say = put, say
 
     def take(self, datagrams: Iterable[Datagram], now: float, wall_ns: int) -> None:
@@ -93,9 +96,17 @@ class Intake:
         for event in self.gather.receive_run(run, now, wall_ns):
             self._on(event, now, wall_ns)
 
-    def tick(self, now: float) -> None:
-        """Let time pass; call it at `deadline` and whenever it is cheap."""
-        self.gather.tick(now)
+    def tick(self, now: float, wall_ns: int) -> None:
+        """Let time pass; call it at `deadline` and whenever it is cheap.
+
+        Args:
+            now: Monotonic time [s].
+            wall_ns: Our wall clock [ns since 1970 UTC].
+        """
+        for event in self.gather.tick(now, wall_ns):
+            self._on(event, now, wall_ns)
+        if self.rates.due(now):
+            self.rates.look(self._counters(), now)
         for line in linktest.lines(test) if (test := self.gather.probes.ended(now)) else ():
             self._say(line)
         missing = self.gaps.tick(now)
@@ -117,6 +128,13 @@ class Intake:
         if request.session is not None:
             taken = self.links.accept(request.session)
             self._say(f"accept session={request.session:08x} {'confirmed' if taken else 'is not the current one'}")
+
+    def _counters(self) -> dict[str, int]:
+        counts = {reason.value: count for reason, count in self.gather.refused.items()}
+        probes = self.gather.probes
+        return counts | {
+            "kernel_drops": probes.kernel_drops, "queue_overflow": self.overflow, "again": self.links.again()
+        }  # fmt: skip
 
     def _count(self, size: int, now: float) -> None:
         if self.taken_since is None:

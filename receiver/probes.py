@@ -91,8 +91,8 @@ class Probes:
         self._newest: Step | None = None
         self._told = True
 
-    def take(self, probe: Probe, length: int, now: float) -> None:
-        """A probe whose tag is right.
+    def take(self, probe: Probe, length: int, now: float) -> bool:
+        """A probe whose tag is right; False where it came before.
 
         Args:
             probe: Its fields.
@@ -100,21 +100,26 @@ class Probes:
             now: Monotonic time [s].
 
         Raises:
-            FrameError: GEOMETRY where its fields make no sense together.
+            FrameError: GEOMETRY where its fields make no sense together, FLOOR where it is of a test before the newest:
+                step numbers of a session rise.
         """
         if not (0 <= probe.index < probe.of <= FRAMES_MOST and probe.first <= probe.step <= probe.last):
             raise FrameError(Reason.GEOMETRY, size=length)
+        newest = self._newest
+        if newest is not None and newest.probe.session == probe.session and probe.step < newest.probe.first:
+            raise FrameError(Reason.FLOOR, size=length)
         step = self.steps.get((probe.session, probe.step)) or self._begin(probe, length, now)
         at, bit = probe.index >> 3, 1 << (probe.index & 7)
         if not step.seen or step.seen[at] & bit:
             step.doubled += 1
-            return
+            return False
         step.seen[at] |= bit
         step.received += 1
         step.run = max(step.run, probe.index - step.top)
         step.top = max(step.top, probe.index + 1)
         step.last = now
         self._count(now)
+        return True
 
     def ended(self, now: float) -> list[dict[str, Any]]:
         """The whole last test once it is over, each test once; else nothing."""

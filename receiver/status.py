@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from protocol.limits import UNCONFIRMED_S
+from receiver.alerts import lines
 from receiver.gaps import Gap, Gaps
 from receiver.intake import Intake
 from receiver.outlook import codes, kept_s
 
 STREAMS_TOLD = 64
 """Most streams listed: those the last beats named and those that miss something, newest first."""
-LINK_DUE_S = 3.0
-"""A session whose frames come has said its LINK by then [s]; it says it every second."""
 GAPS_TOLD = 1000
 """Most gaps listed, longest missing first."""
 CODES_TOLD = 64
@@ -38,7 +36,7 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
     taken_s = 0.0 if intake.taken_since is None else now - intake.taken_since
     keep_s = kept_s((beat.spool or {}) if beat else {}, intake.taken_bytes, taken_s)
     return {
-        "warnings": _warnings(intake, now, wall_ns, len(gaps)),
+        "warnings": [*lines(intake, now, wall_ns), *_cut(len(gaps))],
         "link": _link(intake, kernel_drops, now),
         "blocks": asdict(intake.gaps.counts()),
         "sender": {
@@ -67,33 +65,14 @@ def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
         "loss_total": round(loss_total, 6),
         "kernel_drops": kernel_drops,
         "queue_overflow": intake.overflow,
+        "again": links.again(),
         "refused": {reason.value: count for reason, count in intake.gather.refused.items()},
         "versions": {str(number): count for number, count in sorted(intake.gather.versions.items())},
     }
 
 
-def _warnings(intake: Intake, now: float, wall_ns: int, gaps: int) -> list[str]:
-    out = []
-    links, beat, waiting = intake.links, intake.beat, intake.gather.waiting
-    if waiting.session is not None and now - waiting.since > LINK_DUE_S:
-        out.append(
-            f"frames of session {waiting.session:08x} come, but no LINK that opens for this receiver: "
-            "compare `checkvalve keys show` of both sides"
-        )
-    if links.refused_below is not None:
-        out.append(
-            f"session {links.refused_below:08x} is refused: its order is below the floor. "
-            "If the sender's disk or clock was restored, lower the floor with `checkvalve accept`"
-        )
-    if beat is not None and not links.floors.confirmed:
-        apart_h = (beat.wall_ns - wall_ns) / 3.6e12
-        out.append(
-            f"session {beat.session:08x} is not confirmed: the sender's clock is {apart_h:+.0f} h from ours "
-            f"(more than {UNCONFIRMED_S // 3600} h) and no floor is known. Compare it, then `checkvalve accept`"
-        )
-    if gaps > GAPS_TOLD:
-        out.append(f"{gaps} gaps; only the oldest {GAPS_TOLD} are listed")
-    return out
+def _cut(gaps: int) -> list[str]:
+    return [f"{gaps} gaps; only the oldest {GAPS_TOLD} are listed"] if gaps > GAPS_TOLD else []
 
 
 def _streams(gaps: Gaps) -> list[dict[str, Any]]:

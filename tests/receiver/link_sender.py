@@ -176,7 +176,7 @@ class Low:
         """Whether the writing thread's queue has room."""
         self.now = 100.0
         self.wall_ns = WALL_NS
-        self.links = Links(pair.own, pair.believed, floors or Floors())
+        self.links = Links(pair.own, pair.believed, floors or Floors(), random.Random(1))
         self.intake = Intake(self.links, CODE, streams or {}, put=self._put, say=self.lines.append)
 
     def take(self, *datagrams: bytes) -> None:
@@ -185,13 +185,13 @@ class Low:
             buffer = bytearray(one)
             self.intake.take([memoryview(buffer)], self.now, self.wall_ns)
             buffer[:] = bytes(len(buffer))
-        self.intake.tick(self.now)
+        self.intake.tick(self.now, self.wall_ns)
 
     def wait(self, seconds: float) -> None:
         """Time passes."""
         self.now += seconds
         self.wall_ns += int(seconds * 1e9)
-        self.intake.tick(self.now)
+        self.intake.tick(self.now, self.wall_ns)
 
     @property
     def refused(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Laws of sessions: a recording is not the present, and a flood of new LINKs costs 20 verifications a second."""
+"""Laws of sessions: a recording is not the present, and only what the sender signed opens anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from link_sender import WALL_NS, Low, Pair, Sender, key_files, totals
 
 from protocol import announce, keys
 from protocol.errors import ConfigError, StoreError
-from protocol.limits import LINK_CHECKS
 from receiver import floors
 from receiver.floors import Floors, Request
 
@@ -33,7 +32,10 @@ def test_a_link_said_again_is_compared_and_counted(pair: Pair, monkeypatch: pyte
 
     monkeypatch.setattr(announce, "check_link", counting)
     sender, low = Sender(pair), Low(pair)
-    low.take(*[sender.link()] * 50)
+    low.take(*[sender.link()] * 3)
+    for _ in range(47):
+        low.wait(1.0)
+        low.take(sender.link())
     assert len(checked) == 1
     assert low.links.totals()[1] == 50
     assert low.refused == {}
@@ -123,28 +125,16 @@ def test_a_link_for_the_twin_counts_as_received(pair: Pair, tmp_path: Path) -> N
     twin = key_files(tmp_path).own.public
     sender, low = Sender(pair), Low(pair)
     for_twin = announce.make_link(sender.session, 1000, 0, sender.key, twin, sender.signer)
-    low.take(sender.link(), *[for_twin] * 30)
+    low.take(sender.link(), *[for_twin] * 3)
+    for _ in range(27):
+        low.wait(1.0)
+        low.take(for_twin)
     assert low.links.totals()[1] == 31
     assert low.refused == {}
     forged = for_twin[:-1] + bytes([for_twin[-1] ^ 1])
     low.take(forged)
     assert low.links.totals()[1] == 31
     assert low.refused == {"signature": 1}
-
-
-def test_only_so_many_links_a_second_are_verified(pair: Pair) -> None:
-    """A flood of right-looking LINKs is refused as RATE beyond 20 in any second; the real one is heard after it."""
-    sender, low = Sender(pair), Low(pair)
-    link = sender.link()
-    flood = [link[:-2] + index.to_bytes(2, "big") for index in range(200)]
-    low.take(*flood, link)
-    assert low.refused == {"signature": LINK_CHECKS, "rate": 200 - LINK_CHECKS + 1}
-    low.wait(0.99)
-    low.take(link)
-    assert low.links.current is None
-    low.wait(0.02)
-    low.take(link)
-    assert low.links.current is not None
 
 
 @pytest.mark.parametrize(("apart", "confirmed"), [(0, True), (-1, True), (1, True), (-1.01, False), (1.01, False)])

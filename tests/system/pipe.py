@@ -134,7 +134,7 @@ class Pipe:
             key: Stream.kept(held.ranges, held.classes, held.outlook)
             for key, held in self.ledger.accepted.streams.items()
         }
-        links = Links(self.catch_key, [self.link_sign.public], self.ledger.floors)
+        links = Links(self.catch_key, [self.link_sign.public], self.ledger.floors, random.Random(1))
         self.intake = Intake(links, Code("numpy"), streams, put=self._put, say=lambda line: None)
 
     def kill_catch(self) -> None:
@@ -169,7 +169,7 @@ class Pipe:
             if emit:
                 self._emit(fate, catch)
             if catch:
-                self.intake.tick(self.now)
+                self.intake.tick(self.now, self.low_wall)
                 self.ledger.floors = self.intake.links.floors
                 self.ledger.tick(self.now)
             if self.link:
