@@ -1,9 +1,11 @@
 """One parent, a few children: started by command line, started again when they die, ended with the right code.
 
 A child that dies is started again after 0.2 s, doubling to 30 s while it keeps dying, back to 0.2 s once it has run
-for a minute. Exit 2 of any child (the operator's mistake) and 3 of one marked vital (a failing disk) end the parent
-with that code; nothing else does. SIGTERM and SIGINT end the children in the order they are listed, one after another,
-so that what the first still writes is seen by the next.
+for a minute. Two exits end the parent, with their code: 2 (the operator's mistake) of a child that has not yet run for
+a minute, since somebody is there to mend it, and 3 (a failing disk) of one marked vital. A mistake that comes later, in
+a file or at an interface that somebody changed, ends nothing else: that child is tried again and again. SIGTERM and
+SIGINT end the children in the order they are listed, one after another, so that what the first still writes is seen by
+the next.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ class Child:
     started: float = 0.0
     again_at: float = 0.0
     restarts: int = field(default=0)
+    proven: bool = False
+    """It has run for a minute once: its command line and its configuration were right."""
 
 
 def command(*words: str) -> list[str]:
@@ -107,12 +111,14 @@ def _look_after(child: Child, now: float, say: Callable[[str], None]) -> int | N
             child.process, child.started = start(child.argv), now
         return None
     code = child.process.poll()
+    healthy = now - child.started > HEALTHY
+    child.proven = child.proven or healthy
     if code is None:
         return None
     child.process = None
-    if code == 2 or (code == 3 and child.vital):
+    if (code == 2 and not child.proven) or (code == 3 and child.vital):
         return code
-    if now - child.started > HEALTHY:
+    if healthy:
         child.wait = FIRST_WAIT
     child.restarts += 1
     child.again_at = now + child.wait

@@ -10,22 +10,23 @@ from oneway.readings import read
 from oneway.recipe import Side
 
 
-def enter(side: Side, host: str, policy: Policy) -> Outcome:
+def enter(side: Side, host: str, policy: Policy, mtu: int | None = None) -> Outcome:
     """Look at the interface that carries the link.
 
     Args:
         side: Which end this is.
         host: High: the receiver's IPv4 address. Low: the one that is listened on.
         policy: What a fault does.
+        mtu: High: largest packet that will be sent [bytes].
 
     Raises:
         ConfigError: a fault, and the policy is to refuse.
     """
     if loopback(host):
         return Outcome(policy="loopback")
-    return decide(findings(side, host), policy, side)
+    return decide(findings(side, host, mtu), policy, side)
 
 
-def findings(side: Side, host: str) -> list[Finding]:
+def findings(side: Side, host: str, mtu: int | None = None) -> list[Finding]:
     """What is wrong with it, and what could not be seen."""
-    return high(read(), host) if side == Side.HIGH else low(read(), host)
+    return high(read(), host, mtu) if side == Side.HIGH else low(read(), host)

@@ -2,6 +2,7 @@
 
     high   no route, or no permanent neighbour entry: `sendto` says ok and nothing arrives, ever
            ARP off and no entry: the frames go to this machine's own hardware address
+           an mtu smaller than [outlet] mtu: full frames cannot leave
     low    reverse path filtering: every datagram is dropped without a log line
     both   IPv6 on: router and neighbour discovery speak by themselves
            no firewall hook at the device: what the kernel wants to answer leaves
@@ -72,12 +73,13 @@ SMALL_BUFFER = 4 << 20
 holds 92 datagrams of 1,200 bytes (measured)."""
 
 
-def high(readings: Readings | None, to: str) -> list[Finding]:
+def high(readings: Readings | None, to: str, mtu: int | None = None) -> list[Finding]:
     """What is wrong on the sending side.
 
     Args:
         readings: As `readings.read` returns it.
         to: The receiver's IPv4 address.
+        mtu: Largest packet that will be sent [bytes]; None where that is not known.
     """
     if readings is None:
         return [Finding(level=Level.UNREAD, text="no Linux /proc: nothing of the interface could be looked at")]
@@ -91,6 +93,10 @@ def high(readings: Readings | None, to: str) -> list[Finding]:
     if interface is None:
         return [Finding(level=Level.UNREAD, text=f"{route.interface} cannot be looked at by this user")]
     out = _neighbour(readings, interface, route.gateway or to)
+    if mtu is not None and interface.mtu is not None and interface.mtu < mtu:
+        text = f"the mtu of {interface.name} is {interface.mtu}: packets of {mtu} bytes ([outlet] mtu) cannot leave"
+        fix = f"ip link set dev {interface.name} mtu {mtu}, or [outlet] mtu = {interface.mtu}"
+        out.append(Finding(level=Level.FAULT, text=text, fix=fix))
     out += _spoken(interface)
     out += _hook(readings, interface.name, "ingress", "what comes in reaches this machine")
     if interface.rx_packets:

@@ -2,7 +2,7 @@
 
     /proc/thread-self/net/dev, route, arp     interfaces with their counters, IPv4 routes, neighbours
     /proc/sys/net                      IPv6, reverse path filtering, buffers
-    netdevice(7) questions             addresses, flags, hardware address
+    netdevice(7) questions             addresses, flags, hardware address, mtu
     nft list ruleset                   the firewall's hooks; needs CAP_NET_ADMIN, so most users cannot know
 
 All of it is of the network namespace that asks (sysfs is not used: it may show another one's). Nothing is sent, and the
@@ -27,7 +27,7 @@ from oneway.firewall import Hooks, hooks
 
 UP, LOOPBACK, NOARP, MULTICAST = 0x1, 0x8, 0x80, 0x1000
 """Interface flags (linux/if.h)."""
-_CONF, _FLAGS, _BROADCAST, _HARDWARE = 0x8912, 0x8913, 0x8919, 0x8927  # linux/sockios.h: SIOCGIF..
+_CONF, _FLAGS, _BROADCAST, _MTU, _HARDWARE = 0x8912, 0x8913, 0x8919, 0x8921, 0x8927  # linux/sockios.h: SIOCGIF..
 _PERMANENT = 0x04  # linux/if_arp.h: ATF_PERM
 _ROUTE_UP = 0x1  # linux/route.h: RTF_UP
 _REQUEST = struct.Struct("16s24x")  # struct ifreq: name, then a union of 24 bytes (64-bit machines)
@@ -49,6 +49,8 @@ class Interface:
     """Frames taken since the interface was made."""
     tx_packets: int = 0
     """Frames given since the interface was made."""
+    mtu: int | None = None
+    """Largest IP packet [bytes]."""
     ipv6: bool | None = None
     """IPv6 may speak here; None where that cannot be read."""
     rp_filter: int | None = None
@@ -125,6 +127,7 @@ def _interface(
     try:
         (flags,) = struct.unpack_from("H", _ask(asked, _FLAGS, name), 16)
         mac = _ask(asked, _HARDWARE, name)[18:24].hex(":")
+        (mtu,) = struct.unpack_from("i", _ask(asked, _MTU, name), 16)
     except OSError:  # it went away meanwhile
         return None
     off = _number(settings / f"ipv6/conf/{name}/disable_ipv6")
@@ -137,6 +140,7 @@ def _interface(
         broadcasts=_broadcasts(asked, name) if own else (),
         rx_packets=counted[0],
         tx_packets=counted[1],
+        mtu=mtu,
         ipv6=off != 1 if off is not None else (None if (settings / "ipv6").exists() else False),
         rp_filter=_number(settings / f"ipv4/conf/{name}/rp_filter"),
     )

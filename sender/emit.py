@@ -149,6 +149,11 @@ class Emitter:
             parcel = self._rest.popleft()
         return parcel
 
+    def control(self, now: float) -> Parcel | None:
+        """What leaves next of LINK and BEAT alone, while what `next` gave has not left; the key is not renewed."""
+        self._speak(now)
+        return (self._control.popleft() or self._beat_now()) if self._control else None
+
     def left(self, parcel: Parcel) -> None:
         """A parcel was given to the outlet."""
         if parcel.frames[4:8] == self._session.number.to_bytes(4, "big"):  # else made before the key was renewed
@@ -206,6 +211,9 @@ class Emitter:
             self.kept.refresh()
             if not segment_path(self._folder, self.reader.place.segment).exists():
                 self.reader.close()  # a file that is open takes room on the disk also when it is gone
+        self._speak(now)
+
+    def _speak(self, now: float) -> None:
         if now >= self._link_at:
             self._link_at = max(self._link_at + LINK_PERIOD, now)
             self._say_link()

@@ -47,12 +47,13 @@ def run(
 
         return main_poll.run(config.load(path))
     link = linkfile.load(path)
-    found = enter(Side.HIGH, link.outlet.to[0], preflight)
+    found = enter(Side.HIGH, link.outlet.to[0], preflight, link.outlet.mtu)
     if only == "emit":
         from sender import main_emit
 
         return main_emit.run(link, mode, found.plain())
     for line in found.warnings:
         say(f"warning: {line}")
-    children = [supervise.Child(name, supervise.command(*words, name)) for name in ("poll", "emit")]
-    return supervise.run(children, say)
+    poll = supervise.Child("poll", supervise.command(*words, "poll"))
+    emit = supervise.Child("emit", supervise.command(*words, "emit"), vital=False)  # polling goes on without it
+    return supervise.run([poll, emit], say)

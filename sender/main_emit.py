@@ -1,6 +1,9 @@
 """The `emit` process: the spool on one side, the outlet on the other. It loads no collector and hears nothing.
 
 This is the shell around `emit.Emitter`: the only clock, the only wait, the only socket (outlet.py).
+
+An interface that takes no data (down, gone, an mtu that was lowered) uses nothing up: the frames at hand are tried
+again until it does, LINK and BEAT leave meanwhile where they fit, and what is new waits in the spool.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Any
 from protocol import keys
 from protocol.confine import Mode, Role, confine
 from protocol.errors import ConfigError
-from protocol.frame import SHARD_OVERHEAD, width_for
+from protocol.frame import SHARD_OVERHEAD, Kind, width_for
 from protocol.limits import WIRE_OVERHEAD
 from protocol.statusfile import PERIOD, read_status, write_status
 from sender.desk import Desk
@@ -31,6 +34,8 @@ from sender.progress import Progress
 
 LOOK = 0.02
 """Longest wait for the doorbell [s]."""
+RETRY = 0.2
+"""Frames that the interface does not take are tried again after this [s]."""
 DRAIN = 15.0
 """Longest time for what is new to leave after a stop was asked for [s]."""
 
@@ -47,7 +52,7 @@ def run(
         until: Name of an errand after which it ends; None: it goes on.
 
     Raises:
-        ConfigError: a key that is missing or wrong, another emitter, a frame too large for the interface.
+        ConfigError: a key that is missing or wrong, another emitter.
     """
     return _Process(config, mode, found or {}, until).run()
 
@@ -92,6 +97,7 @@ class _Process:
         self._bell = _open_bell(config.state / "doorbell")
         self._outlet = Outlet(*outlet.to)
         self._stopping: float | None = None
+        self._said = now
         self._outlet.pin()
         self._confinement = confine(Role.EMITTER, mode)
 
@@ -100,20 +106,18 @@ class _Process:
             signal.signal(number, self._stop)
         gc.collect()
         gc.freeze()
-        said = time.monotonic()
         try:
             while True:
                 now = time.monotonic()
-                if now >= said + PERIOD:
-                    said = now
-                    self._say(now)
+                self._say_in_time(now)
                 parcel = self._next(now)
                 if parcel is not None:
-                    self._send(parcel)
+                    if not self._send(parcel) and self._stopping is not None:
+                        break
                 elif self._stopping is not None and (self._emitter.idle() or now > self._stopping + DRAIN):
                     break
                 else:
-                    self._wait(min(self._emitter.deadline(now), self._desk.deadline(now), said + PERIOD) - now)
+                    self._wait(min(self._emitter.deadline(now), self._desk.deadline(now), self._said + PERIOD) - now)
             self._say(time.monotonic())
             return 0
         finally:
@@ -127,7 +131,8 @@ class _Process:
             return self._desk.next(now) or self._emitter.next(now)
         return self._emitter.next(now) or self._desk.next(now)
 
-    def _send(self, parcel: Parcel) -> None:
+    def _send(self, parcel: Parcel) -> bool:
+        """Send at the set rate; False where the interface did not take it."""
         probing = self._desk.probing
         pace = probing.pace if probing is not None and probing.running(time.monotonic()) else self._pace
         step = pace.frames(parcel.length) * parcel.length
@@ -136,9 +141,22 @@ class _Process:
             size = wire_bytes(len(part), -(-len(part) // parcel.length))
             while (wait := pace.wait(size, time.monotonic())) > 0:
                 time.sleep(wait)
-            self._outlet.send(part, parcel.length)
+            while not self._outlet.send(part, parcel.length):
+                if parcel.frames[3] != Kind.SHARD or self._stopping is not None:
+                    return False
+                self._hold()
             pace.take(size, time.monotonic())  # after it: a pause of this process never crowds two sends
         self._emitter.left(parcel)
+        return True
+
+    def _hold(self) -> None:
+        """The interface takes no data just now."""
+        time.sleep(RETRY)
+        now = time.monotonic()
+        self._say_in_time(now)
+        while (parcel := self._emitter.control(now)) is not None:
+            if self._outlet.send(parcel.frames, parcel.length):
+                self._emitter.left(parcel)
 
     def _wait(self, seconds: float) -> None:
         if self._bell is None:
@@ -150,6 +168,11 @@ class _Process:
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = time.monotonic()
+
+    def _say_in_time(self, now: float) -> None:
+        if now >= self._said + PERIOD:
+            self._said = now
+            self._say(now)
 
     def _say(self, now: float) -> None:
         if self._stopping is None:
@@ -176,6 +199,7 @@ class _Process:
             "confined": self._confinement.mode,
             "confinement": self._confinement.text,
             **self._found,
+            "warnings": [*([self._outlet.trouble] if self._outlet.trouble else []), *self._found.get("warnings", ())],
         }
         write_status(self._state, "emit", told, time_ns=time.time_ns())
 

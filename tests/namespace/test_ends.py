@@ -114,6 +114,21 @@ def fill(high: Path) -> None:
     spool.store.close()
 
 
+@contextlib.contextmanager
+def as_owner() -> Iterator[None]:
+    """What is written belongs to the user of the processes from the first moment."""
+    if not unprivileged():
+        yield
+        return
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
 def told(root: Path, side: str, name: str) -> dict[str, Any]:
     """A process's status."""
     try:
@@ -176,6 +191,40 @@ def test_the_real_ends_over_the_real_recipe(sides: Path, confine: str) -> None:
         assert (one.rx(), one.tx()) == (0, 0)
 
 
+@pytest.mark.parametrize("change", ["mtu", "down", "removed address"])
+def test_an_interface_that_changes_while_it_runs_loses_nothing(sides: Path, change: str) -> None:
+    """Emit goes on, its status says why nothing leaves, and what was written meanwhile arrives once it is mended."""
+    with lab() as one:
+        configure(one.high_ground())
+        configure(one.low_ground())
+        inside = ("ip", "-n", one.high)
+        with contextlib.ExitStack() as held:
+            catch = held.enter_context(running(sides, "low", one.low, "strict"))
+            until(lambda: told(sides, "low", "catch"), "catch", [catch])
+            emit = held.enter_context(running(sides, "high", one.high, "strict"))
+            until(lambda: caught(sides) >= BLOCKS, "blocks", [catch, emit])
+            if change == "mtu":
+                run(*inside, "link", "set", "hi0", "mtu", "600")
+            elif change == "down":
+                run(*inside, "link", "set", "hi0", "down")
+            else:
+                run(*inside, "addr", "flush", "dev", "hi0")
+            before = caught(sides)
+            with as_owner():
+                fill(sides / "high")
+            until(lambda: told(sides, "high", "emit").get("warnings"), "a warning", [catch, emit])
+            (line,) = told(sides, "high", "emit")["warnings"]
+            assert ("do not fit" if change == "mtu" else "takes nothing") in line
+            assert caught(sides) < before + BLOCKS
+            if change == "mtu":
+                run(*inside, "link", "set", "hi0", "mtu", "1500")
+            else:
+                configure(one.high_ground())
+            until(lambda: caught(sides) >= before + BLOCKS, "the blocks that waited", [catch, emit])
+            until(lambda: not told(sides, "high", "emit")["warnings"], "the warning goes", [catch, emit])
+            until(lambda: told(sides, "low", "catch")["blocks"]["missing"] == 0, "nothing missing", [catch, emit])
+
+
 @pytest.mark.parametrize("listening", [True, False])
 def test_the_real_ends_are_provoked_and_nothing_comes_back(sides: Path, tmp_path: Path, listening: bool) -> None:
     """With catch and without: data cross, capture and counters agree, twelve provocations get no answer."""
@@ -200,6 +249,7 @@ def test_the_real_ends_are_provoked_and_nothing_comes_back(sides: Path, tmp_path
         checks = {check.id: check.status for check in capture.run(question, now_ns=time.time_ns()).checks}
         assert checks["CAP-1"] == checks["CAP-3"] == Status.PASS
         processes.append(held.enter_context(running(sides, "high", one.high)))
+        until(lambda: told(sides, "high", "emit").get("pid") == processes[-1].pid, "emit again", processes)
         asked = provoke.Question(interface="to-low0", address=HIGH, peer=LOW, peer_mac=LOW_MAC, port=PORT, wait_s=1.5)
         (answered, _) = within(one.cable, lambda: provoke.run(asked, wall=time.time_ns)).checks
         assert answered.status == Status.PASS, answered.found

@@ -30,6 +30,16 @@ def card(given: Readings, **change: object) -> Readings:
     return replace(given, interfaces=(replace(given.interfaces[0], **change),))  # type: ignore[arg-type]
 
 
+def test_an_mtu_that_full_frames_do_not_fit_refuses_the_start() -> None:
+    """Where it is known what will be sent; a larger one, and one that cannot be read, are right."""
+    (found,) = high(card(SENDING, mtu=1400), LOW, 1500)
+    assert found.level == Level.FAULT
+    assert "1400" in found.text
+    assert "mtu 1500" in found.fix
+    assert high(card(SENDING, mtu=1400), LOW) == high(card(SENDING, mtu=9000), LOW, 1500) == []
+    assert high(SENDING, LOW, 1500) == []
+
+
 def levels(found: list[Finding]) -> list[Level]:
     """How bad each is."""
     return [one.level for one in found]
