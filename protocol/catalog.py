@@ -140,12 +140,18 @@ def from_wire(body: Mapping[str, Any]) -> Page:
         if len(tags) > PAGE_TAGS:
             raise FrameError(Reason.BODY, size=len(tags))
         return Page(
-            index=int(body["page"]),
+            index=_index(body["page"]),
             assets=tuple(Asset(**_checked(Asset, one)) for one in body["assets"]),
             tags=tuple(Tag(**_checked(Tag, one)) for one in tags),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FrameError(Reason.BODY, size=0) from error
+
+
+def _index(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise TypeError("page")
+    return value
 
 
 def _slim(thing: Asset | Tag) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def verify(block: bytes, signers: Mapping[bytes, PublicKey]) -> dict[str, Any]:
     if len(block) < HEADER.size + _SIGNED_TAIL:
         raise FrameError(Reason.SHORT, size=len(block))
     read_header(block)
-    signer = signers.get(block[-_SIGNED_TAIL:-64])
+    signer = signers.get(signer_id(block))
     if signer is None:
         raise FrameError(Reason.KEY, size=len(block))
     assert isinstance(signer.key, Ed25519PublicKey)
@@ -97,6 +97,11 @@ def verify(block: bytes, signers: Mapping[bytes, PublicKey]) -> dict[str, Any]:
     except InvalidSignature:
         raise FrameError(Reason.SIGNATURE, size=len(block)) from None
     return signed_body(block)
+
+
+def signer_id(block: bytes) -> bytes:
+    """Id of the key that a signed block names, 8 bytes; not believed."""
+    return block[-_SIGNED_TAIL:-64]
 
 
 def signed_body(block: bytes) -> dict[str, Any]:
@@ -119,10 +124,9 @@ def open_epoch(body: Mapping[str, Any], stream: bytes, key: PrivateKey) -> tuple
     Raises:
         FrameError: KEY when it names another receiver, SIGNATURE when the sealed key does not open, BODY.
     """
-    try:
-        epoch, sealed = int(body["epoch"]), {bytes(ident): bytes(data) for ident, data in body["keys"]}
-    except (KeyError, TypeError, ValueError):
-        raise FrameError(Reason.BODY, size=0) from None
+    epoch, sealed = body.get("epoch"), _sealed_keys(body)
+    if type(epoch) is not int or not 0 <= epoch < 2**32:
+        raise FrameError(Reason.BODY, size=0)
     if key.public.id not in sealed:
         raise FrameError(Reason.KEY, size=0)
     assert isinstance(key.key, MLKEM768X25519PrivateKey)
@@ -131,6 +135,25 @@ def open_epoch(body: Mapping[str, Any], stream: bytes, key: PrivateKey) -> tuple
     except (InvalidTag, ValueError):
         raise FrameError(Reason.SIGNATURE, size=0) from None
     return epoch, secret
+
+
+def epoch_receivers(body: Mapping[str, Any]) -> list[bytes]:
+    """Ids of the keys for which an EPOCH is sealed.
+
+    Raises:
+        FrameError: BODY.
+    """
+    return list(_sealed_keys(body))
+
+
+def _sealed_keys(body: Mapping[str, Any]) -> dict[bytes, bytes]:
+    pairs = body.get("keys")
+    if type(pairs) is not list:
+        raise FrameError(Reason.BODY, size=0)
+    for one in pairs:
+        if type(one) is not list or [type(part) for part in one] != [bytes, bytes]:
+            raise FrameError(Reason.BODY, size=0)
+    return dict(pairs)
 
 
 def _for_receiver(epoch_key: bytes, public: PublicKey, info: bytes) -> bytes:

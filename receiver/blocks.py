@@ -8,8 +8,8 @@ from typing import Any
 from protocol import batch, catalog
 from protocol.block import Kind
 from protocol.errors import FrameError, Reason
-from protocol.limits import TEXT_BYTES
-from receiver.outputs.base import Batch, Event, Other, State, Tally
+from protocol.limits import NAME_BYTES, TEXT_BYTES
+from receiver.outputs.base import BOOTS, Batch, Event, Other, State, Tally
 
 Body = Batch | catalog.Page | State | Event | Tally | Other
 
@@ -41,9 +41,29 @@ def content(kind: int, body: Mapping[str, Any]) -> Body:
             return _event(body)
         if kind == Kind.TALLY:
             return _tally(body)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FrameError(Reason.BODY, size=0) from error
     return Other(kind=kind, body=dict(body))
+
+
+def opening(body: Mapping[str, Any]) -> tuple[int, str]:
+    """(boot, site) of an OPEN's body.
+
+    Raises:
+        FrameError: (BODY) it is not what the kind promises.
+    """
+    try:
+        boot, site, previous = _int(body["boot"]), _text(body["site"]), body.get("previous")
+        _int(body["time"])
+        if not 0 <= boot < BOOTS or len(site.encode()) > NAME_BYTES:
+            raise ValueError("a boot or a site out of range")
+        if previous is not None:
+            stream, last, _ = previous
+            if type(stream) is not bytes or len(stream) != 8 or _int(last) < 0:
+                raise ValueError("no stream before it")
+    except (KeyError, TypeError, ValueError) as error:
+        raise FrameError(Reason.BODY, size=0) from error
+    return boot, site
 
 
 def _event(body: Mapping[str, Any]) -> Event:

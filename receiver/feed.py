@@ -52,12 +52,15 @@ class Feed:
         """
         publics = [key for path in config.keys.senders for key in keys.load_public(path)]
         self._output, self._name, self._state, self._tidy = output, name, config.state, tidy
+        self._stored = output.place()
         self._follower = Follower(
             config.journal,
-            output.place(),
+            self._stored,
             own=keys.load(config.keys.own, "open"),
             signers={key.id: key for key in publics if key.kind == "sign"},
             scope=scope,
+            now=time.monotonic(),
+            wall_ns=time.time_ns(),
         )
         self._stop = False
         self._bell = _open_bell(config.state / f"doorbell-{name}")
@@ -92,9 +95,12 @@ class Feed:
         return 0
 
     def _hand_over(self) -> bool:
-        blocks, moved = self._follower.step()
+        blocks, moved = self._follower.step(time.monotonic())
         if moved:
-            self._output.take(blocks, self._follower.place())
+            place = self._follower.place()
+            if blocks or place != self._stored:
+                self._output.take(blocks, place)
+                self._stored = place
         return moved
 
     def _say(self) -> None:

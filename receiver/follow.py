@@ -3,54 +3,37 @@
     record -> signed?  OPEN: site and boot. EPOCH: a data key. HEAD: passed on.
            -> sealed?  with the key of its epoch; CATALOG: what the ids mean; all else: content for the output.
 
-A block that cannot be opened yet (its EPOCH or OPEN has not come, an id is not described) waits in the journal: its
-place is remembered, and it is tried again when its stream has learned something. `place()` says how far the journal was
-read and what waits; the output stores it together with the content, so a restart goes on exactly there.
+A block that cannot be opened yet waits in the journal (`parked.py`); its stream is read again from there at each start
+and when something was learned that it waits for (`known.py`). What teaches is looked for in `kept/` first, then, where
+that does not do, in the whole journal. `place()` says how far the journal was read and what waits; the output stores it
+together with the content, so a restart goes on exactly there.
+
+Damage stops nothing. Bytes of the journal that are no record any more are stepped over and told; a place that cannot
+be believed, or that is of another journal than this, means to read from the beginning: outputs take a block twice.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from protocol import seal
-from protocol.block import SIGNED, Kind, read_header
-from protocol.catalog import Asset, Page, Tag
-from protocol.errors import FrameError, Reason, StoreError
+from protocol.block import Kind
+from protocol.errors import FrameError, StoreError
 from protocol.keys import PrivateKey, PublicKey
-from protocol.limits import STREAM_TAGS
 from protocol.record import How, Record
-from protocol.seal import Seal
-from protocol.segments import START, Place, Reader, read_kept
-from receiver.blocks import content
-from receiver.outputs.base import Opened, Other, Stream
+from protocol.segments import START, Place, Reader, read_kept, segment_path
+from receiver.blocks import Body
+from receiver.known import KEPT_KINDS, Known, Lack, Lacking, Ring
+from receiver.lookback import Lookback, Sought
+from receiver.outputs.base import Event, Opened, Other, State, Tally
+from receiver.parked import Held, Mark, Parked, merged, read, told, without
 from receiver.scope import Scope
 
 GROUP_BYTES = 1 << 20
 """Most journal bytes opened in one step [bytes]: bounds memory, and what a crash makes be opened again."""
-
-
-class _Wait(Exception):
-    """The block cannot be opened yet."""
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is known of a stream."""
-
-    boot: int | None = None
-    site: str = ""
-    assets: dict[str, Asset] = field(default_factory=dict)
-    tags: dict[int, Tag] = field(default_factory=dict)
-    described: np.ndarray[Any, np.dtype[np.bool_]] = field(default_factory=lambda: np.zeros(0, bool))
-    """Tag id -> whether `tags` has it."""
-    seals: dict[int, Seal] = field(default_factory=dict)
+EXACT_RANGES = 1000
+"""Up to so many ranges, what a look back has opened is taken out of the place in every step."""
 
 
 class Follower:
@@ -59,163 +42,294 @@ class Follower:
     def __init__(
         self,
         journal: Path,
-        place: bytes | None,
+        place: object,
         *,
         own: PrivateKey,
         signers: Mapping[bytes, PublicKey],
         scope: Scope,
+        now: float,
+        wall_ns: int,
     ) -> None:
         """
         Args:
             journal: The journal's folder.
-            place: What the output stored last; None: from the beginning.
+            place: What the output stored last; None: from the beginning. What is damaged counts as None, and is told.
             own: The `open` (or `recovery`) key.
             signers: The senders' `sign` keys, by id.
             scope: What the output may see.
+            now: Running time [s].
+            wall_ns: The low side's wall clock now [ns since 1970 UTC].
         """
-        held: dict[str, Any] = json.loads(place) if place else {"at": list(START), "waiting": []}
-        self.reader = Reader(journal, Place(*held["at"]))
         self.refused: Counter[str] = Counter()
-        """Blocks that will never open, by reason."""
+        """Blocks that will never open, by reason; `expired`: those that went from the journal while they waited."""
         self.later: Counter[int] = Counter()
         """Blocks of kinds that this build does not know, by number; they stay in the journal."""
-        self._journal, self._own, self._signers, self._scope = journal, own, signers, scope
-        self._streams: dict[bytes, _Known] = {}
-        self._waiting: dict[bytes, list[tuple[int, Place]]] = {}
-        for stream, number, segment, offset in held["waiting"]:
-            self._waiting.setdefault(bytes.fromhex(stream), []).append((number, Place(segment, offset)))
-        for stream in list(self._waiting):
-            self._known(stream)
+        self.said: list[str] = []
+        """What people should know: that the journal is read again, and why."""
+        self._journal, self._ring, self._scope = journal, Ring(own, signers), scope
+        self._now, self._started, self._started_ns = now, now, wall_ns
+        self._streams: dict[bytes, Known] = {}
+        self._parked: dict[bytes, Parked] = {}
+        self._lookback: Lookback | None = None
+        self._mark: Mark | None = None
+        self._begin(self._believed(place))
 
     @property
     def waiting(self) -> int:
         """Blocks that cannot be opened yet."""
-        return sum(map(len, self._waiting.values()))
+        return sum(one.numbers.count for one in self.parked())
+
+    def parked(self) -> Iterator[Parked]:
+        """What waits; a stream that is being read again may come twice."""
+        yield from self._parked.values()
+        if self._lookback is not None:
+            for sought in self._lookback.streams.values():
+                few = len(sought.old.numbers) + len(sought.gone) <= EXACT_RANGES
+                yield sought.left() if few else sought.old
 
     def place(self) -> bytes:
-        """For the output to store with what `step` gave."""
-        waiting = [[stream.hex(), number, *at] for stream, blocks in self._waiting.items() for number, at in blocks]
-        return json.dumps({"at": list(self.reader.place), "waiting": waiting}).encode()
+        """For the output to store with what `step` gave; at most some kB."""
+        return told(self.reader.place, self._mark, self.parked())
 
-    def step(self, most: int = 256) -> tuple[list[Opened], bool]:
-        """Open the next records.
+    def step(self, now: float, most: int = 256) -> tuple[list[Opened], bool]:
+        """Open the next records, and some of those that waited.
+
+        Args:
+            now: Running time [s].
+            most: Most records read for the first time.
 
         Returns:
-            (blocks, moved): `moved` is whether the place changed, also where nothing of it is in scope.
-
-        Raises:
-            StoreError: a journaled record does not match its hash.
+            (blocks, moved): `moved` is whether there was something to do, also where nothing of it is in scope.
         """
-        records = self.reader.read(most, most_bytes=GROUP_BYTES)
+        self._now = now
         out: list[Opened] = []
-        at = self.reader.began
+        before = self.reader.place
+        records = self.reader.read(most, most_bytes=GROUP_BYTES)
         for one in records:
-            learned = self._take(one, at, out)
-            at = Place(at.segment, at.offset + one.length)
-            if learned and one.stream in self._waiting:
-                self._retry(one.stream, out)
-        return out, bool(records)
+            self._meet(one, self.reader.began, out, None)
+        moved = self.reader.place != before
+        if records:
+            end = self.reader.place
+            self._mark = Mark(Place(end.segment, end.offset - records[-1].length), records[-1].digest)
+        elif self.reader.place > self.reader.end():
+            self._begin_again("it ends before what was read of it")
+            return out, True
+        return out, self._look_back(not moved, out) or moved
 
-    def _take(self, one: Record, at: Place, out: list[Opened]) -> bool:
-        """Open one record into `out`; True when its stream learned something that others may wait for."""
-        known = self._known(one.stream)
-        before = (known.boot, len(known.seals), len(known.tags))
+    def close(self) -> None:
+        """Let go of the files."""
+        self.reader.close()
+        if self._lookback is not None:
+            self._lookback.close()
+
+    # --- where to begin ---------------------------------------------------------------------------------------------
+
+    def _believed(self, place: object) -> Held:
         try:
-            opened = self._open(one, known)
-        except _Wait:
-            self._waiting.setdefault(one.stream, []).append((one.number, at))
-            return False
+            held = read(place)
+        except ValueError as error:
+            self._tell(f"the place that was stored cannot be believed ({str(error)[:120]})")
+            return Held()
+        why = _another(self._journal, held)
+        if why:
+            self._tell(f"the journal is another one than before ({why})")
+            return Held()
+        return held
+
+    def _begin(self, held: Held) -> None:
+        self.reader = Reader(self._journal, held.at)
+        self._mark = held.mark
+        self._whole = held.at == START
+        """Everything in the journal is met in this run."""
+        self._searched: set[bytes] = set()
+        again = held.mark is not None and held.at <= held.mark.at
+        for one in held.waiting:
+            one.due = True
+            one.exact &= not again
+            self._parked[one.stream] = one
+
+    def _begin_again(self, why: str) -> None:
+        self._tell(f"the journal is another one than before ({why})")
+        self.close()
+        self._lookback = None
+        self._parked.clear()
+        self._streams.clear()
+        self._begin(Held())
+
+    def _tell(self, why: str) -> None:
+        self.said = [
+            *self.said[-2:],
+            f"{why}: it is read again from its beginning, what is known already is passed over",
+        ]
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def _meet(self, one: Record, at: Place, out: list[Opened], sought: Sought | None) -> None:
+        """Open one record into `out`, or let it wait."""
+        known = self._known(one.stream)
+        try:
+            opened = self._opened(one, known)
+        except Lacking as lacking:
+            self._park(one, at, lacking, sought)
         except FrameError as error:
             self.refused[error.reason.value] += 1
-            return False
-        if opened is not None:
-            out.append(opened)
-        return (known.boot, len(known.seals), len(known.tags)) != before
+            self._release(one, sought)
+        else:
+            if opened is not None:
+                out.append(opened)
+            self._release(one, sought)
+        self._hear(known)
 
-    def _retry(self, stream: bytes, out: list[Opened]) -> None:
-        """Try the waiting blocks of a stream again, oldest number first, until nothing more is learned."""
-        learned = True
-        while learned and (waiting := self._waiting.pop(stream, [])):
-            learned = False
-            for number, at in sorted(waiting):
-                try:
-                    one = self.reader.at(at)
-                except StoreError:
-                    self.refused["expired"] += 1  # retention took it while it waited
-                    continue
-                if (one.stream, one.number) == (stream, number):
-                    learned |= self._take(one, at, out)
-
-    def _known(self, stream: bytes) -> _Known:
-        known = self._streams.get(stream)
-        if known is None:
-            known = self._streams[stream] = _Known()
-            for one in read_kept(self._journal, stream):
-                try:
-                    self._open(one, known)
-                except (FrameError, _Wait):
-                    continue  # it is met again in the journal, and counted there
-        return known
-
-    def _open(self, one: Record, known: _Known) -> Opened | None:
-        header = read_header(one.block)
-        if (header.stream, header.number) != (one.stream, one.number):
-            raise FrameError(Reason.BODY, size=len(one.block))
-        if header.kind in SIGNED:
-            body = seal.verify(one.block, self._signers)
-            self._learn(header.kind, body, one.stream, known)
-            return self._handed(one, known, Other(kind=header.kind, body=body)) if known.boot is not None else None
-        opener = known.seals.get(header.epoch)
-        if opener is None or known.boot is None:
-            raise _Wait
-        if header.kind not in Kind._value2member_map_:
-            self.later[header.kind] += 1
-        body_of = content(header.kind, opener.open(one.block))
-        if isinstance(body_of, Page):
-            _describe(body_of, known)
-        elif header.kind == Kind.BATCH and not _all_described(body_of.columns.tag, known):  # type: ignore[union-attr]
-            raise _Wait
-        inside = body_of if isinstance(body_of, Other) else self._scope.cut(body_of, known.assets, known.tags)
-        return None if inside is None else self._handed(one, known, inside)
-
-    def _learn(self, kind: int, body: Mapping[str, Any], stream: bytes, known: _Known) -> None:
-        try:
-            if kind == Kind.OPEN:
-                known.boot, known.site = int(body["boot"]), str(body["site"])
-            elif kind == Kind.EPOCH:
-                epoch, key = seal.open_epoch(body, stream, self._own)
-                known.seals[epoch] = Seal(key, stream, epoch)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FrameError(Reason.BODY, size=0) from error
-
-    def _handed(self, one: Record, known: _Known, body: Any) -> Opened:
-        stream = Stream(key=one.stream, boot=known.boot or 0, site=known.site, assets=known.assets, tags=known.tags)
+    def _opened(self, one: Record, known: Known) -> Opened | None:
+        body = known.read(one, self._ring)
+        if isinstance(body, Other):
+            if body.kind not in Kind._value2member_map_:
+                self.later[body.kind] += 1
+            inside: Body | None = body
+        else:
+            if not self._scope.whole and not _named(body) <= known.assets.keys():
+                raise Lacking(Lack.CATALOG)
+            inside = self._scope.cut(body, known.assets, known.tags)
+        if inside is None:
+            return None
         return Opened(
-            stream=stream,
+            stream=known.stream(),
             number=one.number,
             healed=one.how == How.HEALED,
             received_ns=one.time_ns,
-            body=body,
+            body=inside,
         )
 
+    def _known(self, stream: bytes) -> Known:
+        known = self._streams.get(stream)
+        if known is None:
+            known = self._streams[stream] = Known(stream)
+            self._read_kept(known)
+            known.news.clear()
+        return known
 
-def _describe(page: Page, known: _Known) -> None:
-    if any(tag.id >= STREAM_TAGS for tag in page.tags):
-        raise FrameError(Reason.BODY, size=0)
-    for asset in page.assets:
-        known.assets[asset.name] = asset
-    for tag in page.tags:
-        known.tags[tag.id] = tag
-    if page.tags:
-        top = max(tag.id for tag in page.tags) + 1
-        if top > len(known.described):
-            grown = np.zeros(max(top, 2 * len(known.described)), bool)
-            grown[: len(known.described)] = known.described
-            known.described = grown
-        known.described[[tag.id for tag in page.tags]] = True
+    def _read_kept(self, known: Known) -> None:
+        known.losses = self._losses()
+        try:
+            known.teach(read_kept(self._journal, known.key, KEPT_KINDS), self._ring)
+        except OSError:
+            return  # the journal has them too
 
+    def _losses(self) -> int:
+        """Grows when a part of the journal could not be read: what was in it may stand in `kept/`."""
+        return self.reader.skipped
 
-def _all_described(tags: np.ndarray[Any, np.dtype[np.uint32]], known: _Known) -> bool:
-    if not len(tags):
+    # --- what waits -------------------------------------------------------------------------------------------------
+
+    def _park(self, one: Record, at: Place, lacking: Lacking, sought: Sought | None) -> None:
+        known = self._streams[one.stream]
+        if known.losses != self._losses():
+            self._read_kept(known)
+        held = self._parked.get(one.stream) if sought is None else sought.still
+        if held is None:
+            met = self._now if sought is None else self._met(one, sought.old)
+            held = Parked(one.stream, at, met, one.time_ns)
+            if sought is None:
+                self._parked[one.stream] = held
+            else:
+                sought.still = held
+        held.numbers.add(one.number)
+        held.lacks[lacking.lack] = lacking.detail
+
+    def _release(self, one: Record, sought: Sought | None) -> None:
+        """It waits no more, if it did."""
+        if sought is not None:
+            sought.gone.add(one.number)
+            return
+        held = self._parked.get(one.stream)
+        if held is not None and one.number in held.numbers:
+            held.numbers.remove(one.number, one.number + 1)
+            if not held.numbers.count:
+                del self._parked[one.stream]
+
+    def _hear(self, known: Known) -> None:
+        """Have those blocks of a stream tried again that wait for what was learned."""
+        if not known.news:
+            return
+        waiting = [self._parked.get(known.key)]
+        if self._lookback is not None and known.key in self._lookback.streams:
+            waiting.append(self._lookback.streams[known.key].still)
+        for one in waiting:
+            if one is not None and known.news & one.lacks.keys():
+                one.due = True
+        known.news.clear()
+
+    def _met(self, one: Record, old: Parked) -> float:
+        """When a block that still waits was met first, worked out from the time in its record; never after now."""
+        if old.met is None:
+            return self._started - max(0.0, (self._started_ns - one.time_ns) / 1e9)
+        return min(max(old.met, old.met + (one.time_ns - old.time_ns) / 1e9), self._now)
+
+    def _look_back(self, idle: bool, out: list[Opened]) -> bool:
+        """One part of a look back, begun where one is due; False where there is nothing to do."""
+        if self._lookback is None:
+            due = [one for one in self._parked.values() if one.due]
+            start = min((one.at for one in due), default=START)
+            if not due and idle and not self._whole:
+                due = [one for one in self._parked.values() if one.stream not in self._searched]
+                self._searched.update(one.stream for one in due)
+            if not due:
+                return False
+            streams = {one.stream: Sought(self._parked.pop(one.stream)) for one in due}
+            self._lookback = Lookback(self._journal, start, self.reader.place, streams)
+        for at, one in self._lookback.read(GROUP_BYTES):
+            sought = self._lookback.streams[one.stream]
+            if sought.wants(one.number):
+                self._meet(one, at, out, sought)
+            elif one.block[3] in KEPT_KINDS and one.number not in sought.old.numbers:
+                known = self._known(one.stream)
+                sought.lessons += known.teach([one], self._ring)
+                self._hear(known)
+        if self._lookback.done:
+            self._settle(self._lookback)
         return True
-    return int(tags.max()) < len(known.described) and bool(known.described[tags].all())
+
+    def _settle(self, lookback: Lookback) -> None:
+        """A look back is done: what was met and still waits goes on waiting, what was not met is in no journal."""
+        for stream, sought in lookback.streams.items():
+            known = self._known(stream)
+            known.teach(sought.lessons, self._ring)
+            since = self._parked.pop(stream, None)
+            left = sought.left().numbers
+            for found in (sought.still, since):
+                left = left if found is None else without(left, found.numbers)
+            if left.count:
+                self._read_kept(known)  # what teaches outlives its record
+                if sought.old.exact:
+                    self.refused["expired"] += left.count
+            waits = merged(sought.still, since)
+            if waits is not None:
+                self._parked[stream] = waits
+            self._hear(known)
+        lookback.close()
+        self._lookback = None
+
+
+def _named(body: Body) -> set[str]:
+    """The assets that a state, an event or a tally is about."""
+    if isinstance(body, State | Event):
+        return {body.asset} - {""}
+    return set(body.assets) if isinstance(body, Tally) else set()
+
+
+def _another(journal: Path, held: Held) -> str:
+    """Why the journal cannot be the one of which a place tells; empty where it is, as far as can be seen."""
+    reader = Reader(journal)
+    try:
+        end = reader.end()
+        if held.at > end or (held.mark is not None and held.mark.at >= end):
+            return "it ends before what was read of it"
+        if held.mark is None or not segment_path(journal, held.mark.at.segment).exists():
+            return ""  # retention took the segment
+        if reader.at(held.mark.at).digest != held.mark.digest:
+            return "it has another record where the last one was read"
+        return ""
+    except StoreError:
+        return "it has no record where the last one was read"
+    finally:
+        reader.close()

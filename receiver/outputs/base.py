@@ -1,10 +1,14 @@
 """The contract of an output: what it is handed, and what it must keep so that nothing is lost or doubled.
 
 The follower (`receiver/follow.py`) reads the journal, opens blocks and hands an output what it has opened, in journal
-order, already cut to the output's scope. With each hand-over comes `place`: opaque bytes that say how far the journal
-was read and which blocks still wait (for an EPOCH or a CATALOG page). An output stores `place` in the same transaction
-as the samples, in its own store. After a crash the follower starts from the stored place, so a block comes twice only
-if its hand-over was not stored, and an output need not look for doubles.
+order, already cut to the output's scope. With each hand-over comes `place`: opaque bytes, at most some kB, that say how
+far the journal was read and which blocks still wait (for an EPOCH or a CATALOG page). An output stores `place` in the
+same transaction as the samples, in its own store. After a crash the follower starts from the stored place.
+
+A block may come twice, with the same content: where the journal was lost, put back or put together anew it is read
+again from its beginning, and where very many blocks waited a restart reads more of it again than was waiting. So an
+output must be able to take a block again without harm: the historian knows the numbers that came, a line protocol
+writes the same point over itself.
 """
 
 from __future__ import annotations
@@ -17,6 +21,9 @@ from typing import Any
 from protocol.catalog import Asset, Page, Tag
 from protocol.sample import Columns
 
+BOOTS = 2**54
+"""Start counters are below this; as microseconds since 1970 that is the year 2540."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
@@ -25,7 +32,9 @@ class Stream:
     key: bytes
     """Its 8 random bytes."""
     boot: int
-    """The packer's start counter, rising; with the block number it orders samples (never a clock)."""
+    """What orders streams, and with the block number samples (never a clock): the packer's start counter, plus `BOOTS`
+    for each time that a person had lowered the floor (`accept --lower`) before the stream was first heard. So a sender
+    whose disk was replaced, and whose clock is behind, comes after what it replaced. Below 2**62."""
     site: str
     assets: Mapping[str, Asset]
     tags: Mapping[int, Tag]

@@ -145,7 +145,15 @@ class Pipe:
     def start_publish(self) -> None:
         """From the place that the output stored last."""
         signers = {self.sign.public.id: self.sign.public}
-        self.follower = Follower(self.low / "journal", self.place, own=self.open_key, signers=signers, scope=Scope())
+        self.follower = Follower(
+            self.low / "journal",
+            self.place,
+            own=self.open_key,
+            signers=signers,
+            scope=Scope(),
+            now=self.now,
+            wall_ns=self.low_wall,
+        )
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -228,7 +236,7 @@ class Pipe:
 
     def _publish(self) -> None:
         while True:
-            blocks, moved = self.follower.step()
+            blocks, moved = self.follower.step(self.now)
             self.opened += blocks
             if not moved:
                 return

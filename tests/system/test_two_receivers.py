@@ -115,10 +115,12 @@ def _values(folder: Path, side: str) -> list[float]:
         own=keys.load(folder / side / "keys/low", "open"),
         signers={sign.id: sign},
         scope=Scope(),
+        now=0.0,
+        wall_ns=time.time_ns(),
     )
     out: list[float] = []
     while True:
-        opened, moved = follower.step()
+        opened, moved = follower.step(0.0)
         for one in opened:
             if isinstance(one.body, Batch):
                 out += one.body.columns.floats.tolist()

@@ -15,6 +15,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from receiver.outputs.base import BOOTS
+
 BOOT_IS_TIME = 10**15
 """A start counter from here on is also the microseconds since 1970 at the stream's start (wire.md: boot); 2001."""
 
@@ -135,11 +137,12 @@ def holes(spans: Sequence[Span], boot: int, end: End | None = None) -> list[Hole
 
     Args:
         spans: Sorted, not touching.
-        boot: The packer's start counter; from `BOOT_IS_TIME` on also its start [us since 1970 UTC].
+        boot: `Stream.boot`; the start counter in it is from `BOOT_IS_TIME` on also the start [us since 1970 UTC].
         end: Where the stream ended, None while it runs or is not told.
     """
     out: list[Hole] = []
-    known = boot * 1000 if boot >= BOOT_IS_TIME else None
+    started = boot % BOOTS
+    known = started * 1000 if started >= BOOT_IS_TIME else None
     expected = 0
     for at, span in enumerate(spans):
         if span.first > expected:
