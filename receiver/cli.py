@@ -115,6 +115,8 @@ def status(file: File, as_json: AsJson = False) -> None:
     for process, said in told.items():
         age = (time.time_ns() - said["time_ns"]) / 1e9
         typer.echo(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > OLD_S else ""))
+        for alarm in said.get("alarms", ()):
+            typer.echo(f"  ALARM: {alarm}")
         for warning in said.get("warnings", ()):
             typer.echo(f"  warning: {warning}")
         for key in ("link", "blocks", "assets", "children"):

@@ -2,22 +2,31 @@
 
 One process an output, so that none can slow another; each has its own cursor in its own store. This is the shell: the
 only clock and the only wait.
+
+    status-OUTPUT.json    its counters; `place`: how far it read; `alarms`: what is journaled and waits too long
+    damaged-OUTPUT.json   {"places": [[segment, start, end], ..]}: where it met damage in the journal, for catch, which
+                          has those numbers asked for again; they come again at the journal's end
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import json
 import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from protocol import keys
+from protocol import keys, statefile
+from protocol.segments import Damage
 from protocol.statusfile import PERIOD, write_status
+from receiver.alarm import unpublished as unpublished_of
 from receiver.config import ReceiverConfig
-from receiver.follow import Follower
+from receiver.follow import DAMAGED_KEPT, Follower
 from receiver.outputs.base import Output
 from receiver.scope import Scope
 
@@ -25,6 +34,10 @@ LOOK = 0.02
 """Longest wait for the journal's doorbell [s]."""
 TIDY_PERIOD = 600.0
 """Period of retention [s]."""
+STOP_S = 3.0
+"""Longest time that is read on after a signal to end [s]."""
+FINGERPRINT = 19
+"""Characters of a fingerprint that are a key's id: four groups of four."""
 
 
 class Feed:
@@ -52,16 +65,12 @@ class Feed:
         """
         publics = [key for path in config.keys.senders for key in keys.load_public(path)]
         self._output, self._name, self._state, self._tidy = output, name, config.state, tidy
-        self._stored = output.place()
-        self._follower = Follower(
-            config.journal,
-            self._stored,
-            own=keys.load(config.keys.own, "open"),
-            signers={key.id: key for key in publics if key.kind == "sign"},
-            scope=scope,
-            now=time.monotonic(),
-            wall_ns=time.time_ns(),
-        )
+        self._own = keys.load(config.keys.own, "open")
+        self._signers = {key.id: key for key in publics if key.kind == "sign"}
+        self._journal, self._scope = config.journal, scope
+        self._started = time.monotonic()
+        self._follow()
+        self._damage = DamageFile(config.state / f"damaged-{name}.json", wall_ns=time.time_ns())
         self._stop = False
         self._bell = _open_bell(config.state / f"doorbell-{name}")
 
@@ -88,11 +97,25 @@ class Feed:
                 self._tidy()
             if not moved:
                 self._pause(min(wait, LOOK))
-        while self._output.wants() and self._hand_over():
+        ends = time.monotonic() + STOP_S
+        while time.monotonic() < ends and self._output.wants() and self._hand_over():
             pass  # what was journaled before the stop
         self._say()
         self._output.close()
         return 0
+
+    def _follow(self) -> None:
+        """From the place that the output stored last."""
+        self._stored = self._output.place()
+        self._follower = Follower(
+            self._journal,
+            self._stored,
+            own=self._own,
+            signers=self._signers,
+            scope=self._scope,
+            now=time.monotonic(),
+            wall_ns=time.time_ns(),
+        )
 
     def _hand_over(self) -> bool:
         blocks, moved = self._follower.step(time.monotonic())
@@ -101,17 +124,47 @@ class Feed:
             if blocks or place != self._stored:
                 self._output.take(blocks, place)
                 self._stored = place
+        if self._output.begun_again():
+            self._follower.close()
+            self._follow()
+            return True
         return moved
 
     def _say(self) -> None:
+        follower, now = self._follower, time.monotonic()
+        own = self._own.public.fingerprint[:FINGERPRINT]
+        alarms, unpublished = unpublished_of(follower.parked(), now, since=self._started, own=own)
+        self._damage.note(follower.damaged)
+        of_output = self._output.status()
         told = {
-            **self._output.status(),
-            "waiting": self._follower.waiting,
-            "refused": dict(self._follower.refused),
-            "later_kinds": {str(kind): count for kind, count in self._follower.later.items()},
-            "skipped_segments": self._follower.reader.skipped,
+            **of_output,
+            "place": list(follower.reader.place),
+            "waiting": follower.waiting,
+            "unpublished": unpublished,
+            "alarms": [*of_output.get("alarms", ()), *alarms],
+            "warnings": [*of_output.get("warnings", ()), *self._warnings()],
+            "refused": dict(follower.refused),
+            "damaged": follower.damages,
+            "later_kinds": {str(kind): count for kind, count in follower.later.items()},
+            "skipped_segments": follower.reader.skipped,
         }
         write_status(self._state, self._name, told, time_ns=time.time_ns())
+
+    def _warnings(self) -> list[str]:
+        follower = self._follower
+        out = list(follower.said)
+        if follower.trouble:
+            out.append(follower.trouble)
+        if follower.damages:
+            lost = sum(numbers.count for numbers in follower.lost.values())
+            out.append(
+                f"the journal was found damaged in {follower.damages} places; of the blocks known to have stood there "
+                f"{lost} have not come again. Look at the disk; `checkvalve gaps` names the code to type for them"
+            )
+        if follower.refused:
+            counts = ", ".join(f"{reason} {count}" for reason, count in sorted(follower.refused.items()))
+            out.append(f"blocks that are journaled and will never be published, by reason: {counts}")
+        return out
 
     def _pause(self, seconds: float) -> None:
         if self._bell is None:
@@ -123,6 +176,32 @@ class Feed:
 
     def _end(self, number: int, frame: object) -> None:
         self._stop = True
+
+
+class DamageFile:
+    """`damaged-OUTPUT.json`, across restarts: catch may not have read it yet."""
+
+    def __init__(self, path: Path, *, wall_ns: int) -> None:
+        self._path = path
+        self._old: list[list[int]] = statefile.load(path, _places, lambda line: None, wall_ns=wall_ns) or []
+        self._written: list[Damage] = []
+
+    def note(self, damaged: list[Damage]) -> None:
+        """Write the places where they changed; a full disk puts it off."""
+        if damaged == self._written:
+            return
+        fresh = [[one.start.segment, one.start.offset, one.end.offset] for one in damaged]
+        places = [*(one for one in self._old if one not in fresh), *fresh][-DAMAGED_KEPT:]
+        with contextlib.suppress(OSError):
+            statefile.write(self._path, json.dumps({"places": places}).encode())
+            self._written = list(damaged)
+
+
+def _places(held: Mapping[str, Any]) -> list[list[int]]:
+    places = [list(one) for one in held["places"]][-DAMAGED_KEPT:]
+    if not all(len(one) == 3 and all(type(part) is int for part in one) for one in places):
+        raise ValueError("no places")
+    return places
 
 
 def _open_bell(path: Path) -> int | None:

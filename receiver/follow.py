@@ -21,8 +21,9 @@ from pathlib import Path
 from protocol.block import Kind
 from protocol.errors import FrameError, StoreError
 from protocol.keys import PrivateKey, PublicKey
+from protocol.ranges import Ranges
 from protocol.record import How, Record
-from protocol.segments import START, Place, Reader, read_kept, segment_path
+from protocol.segments import START, Damage, Place, Reader, numbers_at, read_kept, segment_path
 from receiver.blocks import Body
 from receiver.known import KEPT_KINDS, Known, Lack, Lacking, Ring
 from receiver.lookback import Lookback, Sought
@@ -34,6 +35,11 @@ GROUP_BYTES = 1 << 20
 """Most journal bytes opened in one step [bytes]: bounds memory, and what a crash makes be opened again."""
 EXACT_RANGES = 1000
 """Up to so many ranges, what a look back has opened is taken out of the place in every step."""
+
+
+DAMAGED_KEPT = 1000
+"""Most damaged places told: a disk that fails everywhere is not mended by a list."""
+ENDS_BEFORE = "it ends before what was read of it"
 
 
 class Follower:
@@ -68,10 +74,17 @@ class Follower:
         """What people should know: that the journal is read again, and why."""
         self._journal, self._ring, self._scope = journal, Ring(own, signers), scope
         self._now, self._started, self._started_ns = now, now, wall_ns
+        self.damaged: list[Damage] = []
+        """Where the journal holds no records any more, as far as was read; the newest `DAMAGED_KEPT`."""
+        self.damages = 0
+        """How many such places were found."""
+        self.lost: dict[bytes, Ranges] = {}
+        """Numbers of the blocks that stood there, as far as can be known, and that have not come again."""
         self._streams: dict[bytes, Known] = {}
         self._parked: dict[bytes, Parked] = {}
         self._lookback: Lookback | None = None
         self._mark: Mark | None = None
+        self._stored: Held | None = None
         self._begin(self._believed(place))
 
     @property
@@ -86,6 +99,11 @@ class Follower:
             for sought in self._lookback.streams.values():
                 few = len(sought.old.numbers) + len(sought.gone) <= EXACT_RANGES
                 yield sought.left() if few else sought.old
+
+    @property
+    def trouble(self) -> str:
+        """Why the end of the journal is not known; empty while it is."""
+        return self.reader.trouble
 
     def place(self) -> bytes:
         """For the output to store with what `step` gave; at most some kB."""
@@ -103,16 +121,19 @@ class Follower:
         """
         self._now = now
         out: list[Opened] = []
+        if not self._same_journal():
+            return out, False
         before = self.reader.place
         records = self.reader.read(most, most_bytes=GROUP_BYTES)
+        self._note_damage(self.reader)
         for one in records:
             self._meet(one, self.reader.began, out, None)
         moved = self.reader.place != before
         if records:
             end = self.reader.place
             self._mark = Mark(Place(end.segment, end.offset - records[-1].length), records[-1].digest)
-        elif self.reader.place > self.reader.end():
-            self._begin_again("it ends before what was read of it")
+        elif self.reader.beyond:
+            self._begin_again(ENDS_BEFORE)
             return out, True
         return out, self._look_back(not moved, out) or moved
 
@@ -130,13 +151,25 @@ class Follower:
         except ValueError as error:
             self._tell(f"the place that was stored cannot be believed ({str(error)[:120]})")
             return Held()
-        why = _another(self._journal, held)
-        if why:
-            self._tell(f"the journal is another one than before ({why})")
-            return Held()
         return held
 
+    def _same_journal(self) -> bool:
+        """Before the first record is read: is it the journal that was read before? False where that cannot be seen yet.
+
+        Where it is another one, it is begun anew.
+        """
+        if self._stored is None:
+            return True
+        why = _another(self.reader, self._stored)
+        if why is None:
+            return False
+        self._stored = None
+        if why:
+            self._begin_again(why)
+        return True
+
     def _begin(self, held: Held) -> None:
+        self._stored = held
         self.reader = Reader(self._journal, held.at)
         self._mark = held.mark
         self._whole = held.at == START
@@ -149,11 +182,13 @@ class Follower:
             self._parked[one.stream] = one
 
     def _begin_again(self, why: str) -> None:
-        self._tell(f"the journal is another one than before ({why})")
+        self._tell(f"the journal is not as it was when it was read before ({why})")
         self.close()
         self._lookback = None
         self._parked.clear()
         self._streams.clear()
+        self.damaged.clear()
+        self.lost.clear()
         self._begin(Held())
 
     def _tell(self, why: str) -> None:
@@ -217,7 +252,18 @@ class Follower:
 
     def _losses(self) -> int:
         """Grows when a part of the journal could not be read: what was in it may stand in `kept/`."""
-        return self.reader.skipped
+        return self.reader.skipped + self.damages
+
+    def _note_damage(self, reader: Reader) -> None:
+        fresh = [one for one in reader.damaged if one not in self.damaged]
+        reader.damaged.clear()
+        if fresh:
+            self.damages += len(fresh)
+            self.damaged = [*self.damaged, *fresh][-DAMAGED_KEPT:]
+            for stream, numbers in numbers_at(self._journal, *fresh).items():
+                held = self.lost.setdefault(stream, Ranges())
+                for first, after in numbers:
+                    held.add(first, after)
 
     # --- what waits -------------------------------------------------------------------------------------------------
 
@@ -237,7 +283,10 @@ class Follower:
         held.lacks[lacking.lack] = lacking.detail
 
     def _release(self, one: Record, sought: Sought | None) -> None:
-        """It waits no more, if it did."""
+        """It waits no more, if it did, and is not lost, if it was."""
+        lost = self.lost.get(one.stream)
+        if lost is not None:
+            lost.remove(one.number, one.number + 1)
         if sought is not None:
             sought.gone.add(one.number)
             return
@@ -285,6 +334,7 @@ class Follower:
                 known = self._known(one.stream)
                 sought.lessons += known.teach([one], self._ring)
                 self._hear(known)
+        self._note_damage(self._lookback.reader)
         if self._lookback.done:
             self._settle(self._lookback)
         return True
@@ -317,19 +367,17 @@ def _named(body: Body) -> set[str]:
     return set(body.assets) if isinstance(body, Tally) else set()
 
 
-def _another(journal: Path, held: Held) -> str:
-    """Why the journal cannot be the one of which a place tells; empty where it is, as far as can be seen."""
-    reader = Reader(journal)
+def _another(reader: Reader, held: Held) -> str | None:
+    """Why the journal cannot be as it was when a place was stored; empty where it is, None where that is not known."""
+    end = reader.end()
+    if reader.trouble:
+        return None
+    if held.at > end or (held.mark is not None and held.mark.at >= end):
+        return ENDS_BEFORE
+    if held.mark is None or not segment_path(reader.folder, held.mark.at.segment).exists():
+        return ""  # retention took the segment
     try:
-        end = reader.end()
-        if held.at > end or (held.mark is not None and held.mark.at >= end):
-            return "it ends before what was read of it"
-        if held.mark is None or not segment_path(journal, held.mark.at.segment).exists():
-            return ""  # retention took the segment
-        if reader.at(held.mark.at).digest != held.mark.digest:
-            return "it has another record where the last one was read"
-        return ""
+        found = reader.at(held.mark.at)
     except StoreError:
         return "it has no record where the last one was read"
-    finally:
-        reader.close()
+    return "" if found.digest == held.mark.digest else "it has another record where the last one was read"

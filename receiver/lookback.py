@@ -6,14 +6,15 @@ segment whose index names none of them is stepped over unread: a stream lives in
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from protocol.index import read_index
+from protocol.layout import index_path
 from protocol.ranges import Ranges
 from protocol.record import Record
-from protocol.segments import Place, Reader, segment_path
+from protocol.segments import Place, Reader
 from receiver.parked import Parked, without
 
 
@@ -61,12 +62,11 @@ class Lookback:
         """The records in the next part, each with a place at or before it; then perhaps `done`."""
         while self._holds_none():
             self.reader.place = Place(self.reader.place.segment + 1, 0)
-        before = self.reader.place
         found = self.reader.read(1024, self.end, most_bytes=most_bytes)
         for one in found:
             if one.stream in self.streams:
                 yield self.reader.began, one
-        self.done = not found and self.reader.place in (before, self.end)
+        self.done = not found
 
     def close(self) -> None:
         """Let go of the open file."""
@@ -80,9 +80,6 @@ class Lookback:
 
 
 def _named(journal: Path, segment: int, streams: Collection[bytes]) -> bool:
-    """Whether a segment may hold one of the streams; True where its index cannot be read."""
-    try:
-        held = json.loads(segment_path(journal, segment, ".idx").read_bytes())["streams"]
-        return any(stream.hex() in held for stream in streams)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return True
+    """Whether a segment may hold one of the streams; True where its index cannot be believed."""
+    index = read_index(index_path(journal, segment), segment)
+    return index is None or any(stream in index.streams for stream in streams)

@@ -18,6 +18,7 @@ from protocol.errors import ConfigError
 from protocol.statusfile import PERIOD, write_status
 from receiver import config as configuration
 from receiver.config import ReceiverConfig
+from receiver.watch import Watch
 
 HISTORIAN = "historian"
 """Name of the output that is always there."""
@@ -75,15 +76,23 @@ def run(
 
 
 def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
-    names = [HISTORIAN, *(output.name for output in config.outputs), "portal"]
-    children = [_child(config.path, name, vital=False) for name in names]
+    outputs = [HISTORIAN, *(output.name for output in config.outputs)]
+    children = [_child(config.path, name, vital=False) for name in (*outputs, "portal")]
+    watch = Watch(config, outputs)
     said = [0.0]
 
     def tick() -> None:
-        if time.monotonic() >= said[0] + PERIOD:
-            said[0] = time.monotonic()
+        now = time.monotonic()
+        if now >= said[0] + PERIOD:
+            said[0] = now
             told = {child.name: {"restarts": child.restarts} for child in children}
-            write_status(config.state, "publish", {"children": told}, time_ns=time.time_ns())
+            running = {child.name for child in children if child.process is not None}
+            write_status(
+                config.state,
+                "publish",
+                {"children": told, "alarms": watch.look(now, running)},
+                time_ns=time.time_ns(),
+            )
 
     return supervise.run(children, say, tick=tick)
 

@@ -136,6 +136,13 @@ class Output(ABC):
         """
         return 3600.0
 
+    def begun_again(self) -> bool:
+        """Whether `place` went back by itself since this was asked last: what came after it is to be handed over anew.
+
+        An output whose store was damaged begins again from what is sure; the journal is part of that.
+        """
+        return False
+
     @abstractmethod
     def status(self) -> Mapping[str, Any]:
         """Counters for `status-<output>.json`; plain JSON values."""

@@ -108,6 +108,7 @@ class Api:
         """`/api/link`: the link's health, as catch reports it."""
         at = self._live.moment()
         told = link_view.told(self._live.link, at.now_ns)
+        told["alarms"] = self._live.alarms
         return _json(told | {"processes": [asdict(one) for one in self._live.processes]})
 
     async def live(self, request: Request) -> Response | EventStream:
@@ -127,13 +128,21 @@ class Api:
         return EventStream(self._live.streams, topic, self._live.first)
 
     async def health(self, request: Request) -> Response:
-        """`/healthz`: 200 while the history can be read and the live part looks at it, else 503 with the reason."""
+        """`/healthz`: 200 while nobody need be called, else 503 with the reasons.
+
+        Well is: the history can be read, the live part looks at it, and there is no alarm: nothing journaled is
+        unpublished for more than a minute, and the processes say what they do.
+        """
         at = self._live.moment()
         late_s = (at.now_ns - self._live.looked_ns) / 1e9
-        well = not self._live.trouble and late_s < HEALTHY_S
+        trouble = self._live.trouble
+        if not trouble and late_s >= HEALTHY_S:
+            trouble = "the live part does not look at the history"
+        well = not trouble and not self._live.alarms
         body = {
             "ok": well,
-            "trouble": self._live.trouble or ("" if well else "the live part does not look at the history"),
+            "trouble": trouble,
+            "alarms": self._live.alarms,
             "listeners": len(self._live.streams.listeners),
             "slow_listeners_dropped": self._live.streams.slow,
         }

@@ -18,8 +18,8 @@ from typing import Any
 
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Account, AssetView, Latest, Scope
+from receiver.portal import alarms, reports, words
 from receiver.portal import link as link_view
-from receiver.portal import reports, words
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.picture import Line, Moment, Picture
 from receiver.portal.shown import attention
@@ -74,6 +74,8 @@ class Live:
         self.link = link_view.look(reports.Report("catch", running=False))
         self.processes: list[Process] = []
         """Whether each of the low side's processes runs, in the order they are shown."""
+        self.alarms: list[str] = []
+        """What a person must be called for, in words (`alarms.py`)."""
         self.trouble = "the pages have just started"
         """Why values cannot be shown; empty while they can."""
         self.looked_ns = 0
@@ -166,9 +168,10 @@ class Live:
             outputs += [name for name in publish.part("children") if name not in ("historian", "portal")]
         self.link = link_view.look(catch)
         self.processes = [Process(one.process, one.running, one.trouble, "") for one in (catch, publish)]
-        for name in outputs:
-            report = reports.read(self._state, name, now_ns)
-            self.processes.append(Process(name, report.running, report.trouble, self._note(report)))
+        found = [reports.read(self._state, name, now_ns) for name in outputs]
+        for report in found:
+            self.processes.append(Process(report.process, report.running, report.trouble, self._note(report)))
+        self.alarms = alarms.gathered([catch, publish, *found], whole=self._scope.whole)
 
     def _note(self, report: reports.Report) -> str:
         """What an output has to say beside that it runs."""
@@ -183,6 +186,8 @@ class Live:
         trouble = report.body.get("trouble")
         if isinstance(trouble, str) and trouble and self._scope.whole:
             notes.append(trouble)
+        if self._scope.whole:
+            notes += report.texts("warnings")
         return "; ".join(notes)
 
     def _tell_values(self, moved: Sequence[Line]) -> None:
@@ -219,6 +224,7 @@ class Live:
         told = link_view.told(self.link, self._clock())
         told["beat_age_s"] = self.moment().beat_age_s
         told["trouble"] = self.trouble
+        told["alarms"] = self.alarms
         told["version"] = self.picture.version
         told["down"] = [name for name, machine in self.picture.machines.items() if machine.state == "down"]
         return told

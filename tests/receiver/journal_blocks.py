@@ -14,9 +14,9 @@ from protocol import batch, catalog, seal
 from protocol.block import KEPT, Kind
 from protocol.catalog import Asset, Page, Tag
 from protocol.keys import PrivateKey, PublicKey, from_bytes
-from protocol.record import Record, record, to_bytes
+from protocol.record import HEAD, Record, parse, record, to_bytes
 from protocol.sample import Row, from_rows
-from protocol.segments import SYNCED
+from protocol.segments import Place, synced_bytes
 from receiver.follow import Follower
 from receiver.outputs.base import Batch, Opened
 from receiver.scope import Scope
@@ -25,13 +25,10 @@ T0 = 1_800_000_000_000_000_000
 EPOCH_KEYS = {1: bytes(32), 2: bytes([1]) * 32}
 
 
-def _key(kind: str, seed: int) -> PrivateKey:
-    lengths = {"sign": 32, "open": 64 + 32}
-    return from_bytes(kind, random.Random(seed).randbytes(lengths[kind]))
-
-
-SIGN, OTHER_SIGN = _key("sign", 1), _key("sign", 2)
-OPEN, OTHER_OPEN = _key("open", 3), _key("open", 4)
+OPEN_RAW = random.Random(3).randbytes(96)
+"""Private bytes of `OPEN`."""
+SIGN, OTHER_SIGN = (from_bytes("sign", random.Random(seed).randbytes(32)) for seed in (1, 2))
+OPEN, OTHER_OPEN = (from_bytes("open", raw) for raw in (OPEN_RAW, random.Random(4).randbytes(96)))
 
 
 @dataclass
@@ -97,12 +94,21 @@ class Journal:
                 file.write(to_bytes(one))
             self.size += one.length
         self.path(self.segment).touch()
-        (self.folder / "synced").write_bytes(SYNCED.pack(self.segment, self.size))
+        (self.folder / "synced").write_bytes(synced_bytes(Place(self.segment, self.size)))
 
     def next_segment(self) -> None:
         """The next record begins a segment; the last one gets no index."""
         self.segment, self.size = self.segment + 1, 0
         self.append([])
+
+    def flip(self, number: int, segment: int = 1) -> None:
+        """Change a byte in the record of that number (the first of any stream) in a segment."""
+        data = bytearray(self.path(segment).read_bytes())
+        at = 0
+        while (one := parse(bytes(data), at, len(data), check=False)) is not None and one.number != number:
+            at += one.length
+        data[at + HEAD.size + 40] ^= 4
+        self.path(segment).write_bytes(data)
 
     def path(self, segment: int) -> Path:
         return self.folder / f"segments/{segment:010d}.seg"

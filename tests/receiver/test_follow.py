@@ -256,7 +256,7 @@ def test_another_journal_is_read_from_its_beginning_and_said(tmp_path: Path, fau
     journal.append(_stream(b))
     reading.read()
     assert set(reading.numbers(b.key)) >= set(range(11))
-    assert "the journal is another one than before" in reading.follower.said[0]
+    assert "the journal is not as it was" in reading.follower.said[0]
 
 
 def test_a_journal_whose_read_part_retention_took_is_the_same_journal(journal: Journal) -> None:
@@ -318,3 +318,57 @@ def test_what_teaches_is_looked_for_in_the_whole_journal_where_kept_is_gone(jour
     journal.append(_stream(a)[6:], kept=False)
     reading.read()
     assert reading.numbers() == list(range(11))
+
+
+@pytest.mark.parametrize("number", range(11))
+def test_a_damaged_record_costs_itself_and_is_told_by_place_and_number(journal: Journal, number: int) -> None:
+    """One byte is flipped in any record that was not read yet: all others come out, and what teaches is in `kept/`."""
+    a = Source()
+    journal.append(_stream(a))
+    journal.flip(number)
+    reading = Reading(journal.folder)
+    reading.read()
+    assert reading.numbers() == [other for other in range(11) if other != number]
+    assert reading.follower.damages == len(reading.follower.damaged) == 1
+    assert not reading.follower.waiting
+    healed = next(one for one in _stream(a) if one.number == number)
+    journal.append([healed])
+    reading.read()
+    assert reading.numbers() == list(range(11))
+    assert not any(one.count for one in reading.follower.lost.values())
+
+
+def test_a_waiting_block_that_was_damaged_is_counted_and_comes_again_healed(journal: Journal) -> None:
+    """It was read whole once; when its EPOCH comes its record is rotten: `expired`, told, and no exit."""
+    a = Source()
+    journal.append([a.open(), a.page(2, [0]), a.batch(3, [0]), a.batch(4, [0])])
+    reading = Reading(journal.folder)
+    reading.read()
+    journal.flip(3)
+    journal.append([a.epoch(1)])
+    reading.read()
+    assert reading.numbers() == [0, 1, 2, 4]
+    assert reading.follower.refused == {"expired": 1}
+    assert len(reading.follower.damaged) == 1
+    journal.append([a.batch(3, [0])])
+    reading.read()
+    assert reading.numbers() == [0, 1, 2, 3, 4]
+
+
+def test_an_end_that_cannot_be_believed_is_waited_for_and_said(journal: Journal) -> None:
+    """`synced` is garbage at the start: nothing is taken for another journal, and reading goes on when it is mended."""
+    a = Source()
+    journal.append(_stream(a)[:6])
+    reading = Reading(journal.folder)
+    reading.read()
+    whole = (journal.folder / "synced").read_bytes()
+    (journal.folder / "synced").write_bytes(bytes(24))
+    reading.start()
+    reading.read()
+    assert "cannot be believed" in reading.follower.trouble
+    (journal.folder / "synced").write_bytes(whole)
+    journal.append(_stream(a)[6:])
+    reading.read()
+    assert reading.numbers() == list(range(11))
+    assert not reading.follower.said
+    assert not reading.follower.trouble

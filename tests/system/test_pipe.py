@@ -104,6 +104,76 @@ def test_any_process_may_die_at_any_moment(tmp_path: Path, seed: int) -> None:
     assert counts.expected == counts.whole + counts.repaired + counts.healed + counts.expired
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_deaths_with_lost_first_sendings_and_cold_joins_leave_nothing_unpublished(tmp_path: Path, seed: int) -> None:
+    """Each new stream's first blocks come as the link lets them, each restart of publish finds kept blocks in any
+    order, a low side joins late: what is journaled is published. The seed is the test's number."""
+    pipe = Pipe(tmp_path, seed=seed, repeat=(1.0, 3.0, 8.0))
+    chance = random.Random(seed)
+    _busy(pipe, 0.3, 1.0)  # the low side hears nothing of the first stream's beginning
+    for _ in range(12):
+        dying = chance.choice(("poll", "emit", "catch", "publish", "publish"))
+        if dying == "poll":
+            pipe.spool.flush(pipe.now)
+        getattr(pipe, f"kill_{dying}", lambda: None)()
+        if dying == "poll":
+            pipe.sent[pipe.packer.stream] = _durable(pipe)
+        getattr(pipe, f"start_{dying}")()
+        _busy(pipe, 0.1, chance.choice((0.0, 0.5, 0.8)))
+        _busy(pipe, chance.choice((0.2, 0.5)))
+        if chance.random() < 0.5:
+            pipe.start_publish()
+    pipe.finish()
+    pipe.run(12)
+    _nothing_unpublished(pipe)
+    for stream, rows in pipe.sent.items():
+        assert _values(pipe.received(stream)) == _values(rows)
+
+
+@pytest.mark.parametrize("lost", range(5))
+def test_one_lost_first_sending_and_a_clean_restart_leave_nothing_unpublished(tmp_path: Path, lost: int) -> None:
+    """Datagram n of a stream's first, its OPEN, EPOCH or page among them, comes by its repeat; publish is restarted."""
+    pipe = Pipe(tmp_path)
+    sent = iter(range(10**9))
+    for _ in range(30):
+        pipe.sample()
+        pipe.run(0.1, lambda random: int(next(sent) != lost))
+    pipe.start_publish()
+    _busy(pipe, 2)
+    pipe.finish()
+    pipe.run(6)
+    _all_arrived(pipe)
+    _nothing_unpublished(pipe)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_low_side_that_joins_late_and_a_restart_leave_nothing_unpublished(tmp_path: Path, seed: int) -> None:
+    """It starts cold at any moment of the carousel's round; publish is restarted when it has learned some of it."""
+    chance = random.Random(seed)
+    pipe = Pipe(tmp_path, seed=seed, repeat=(2.0,))
+    for _ in range(round(chance.uniform(4, 30) * 5)):
+        pipe.sample()
+        pipe.run(0.2, catch=False)
+    for _ in range(60):
+        pipe.sample()
+        pipe.run(1.0)
+        if chance.random() < 0.1:
+            pipe.start_publish()
+    pipe.finish()
+    pipe.run(3)
+    _nothing_unpublished(pipe)
+
+
+def _nothing_unpublished(pipe: Pipe) -> None:
+    """Every block in the journal was handed on, once."""
+    held: dict[bytes, list[int]] = {}
+    segments.walk(pipe.low / "journal", lambda place, one: held.setdefault(one.stream, []).append(one.number))
+    for stream, numbers in held.items():
+        assert sorted(pipe.numbers(stream)) == sorted(numbers)
+    assert not pipe.follower.waiting
+    assert not pipe.follower.refused
+
+
 def _durable(pipe: Pipe) -> list[Row]:
     """Rows of the dead packer whose blocks the spool has."""
     stream = pipe.packer.stream

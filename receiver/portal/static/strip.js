@@ -24,6 +24,9 @@ export function told(link) {
   const trouble = one("#trouble");
   show(trouble, Boolean(link.trouble));
   say(one("span", trouble), link.trouble);
+  const alarms = one("#alarms");
+  show(alarms, link.alarms.length > 0);
+  say(alarms, link.alarms.join("\n"));
   tick();
 }
 
