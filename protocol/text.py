@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from ipaddress import AddressValueError, IPv4Address
 
+from protocol.inert import spelled
+
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 """Units of a duration [s]. `m` is a minute, as in `15m`; a month has no fixed length and is not offered."""
 
@@ -94,13 +96,15 @@ def duration(value_s: float) -> str:
 def toml(value: object) -> str:
     """A value as TOML 1.0 writes it: text, number, true, false, list, or inline table.
 
+    What `inert` would escape is a TOML escape here, so that it is one safe line and reads back to the same text.
+
     Raises:
         ValueError: a value that TOML cannot hold.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return "".join(spelled(json.dumps(value, ensure_ascii=False), _escape))
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
@@ -115,6 +119,13 @@ def toml(value: object) -> str:
 def toml_key(key: str) -> str:
     """A key, in quotes where TOML asks for them."""
     return key if _BARE.fullmatch(key) else toml(key)
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    if 0xD800 <= code < 0xE000:
+        raise ValueError(f"TOML has no lone surrogate, \\u{code:04x}")
+    return f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
 
 
 def _split(text: str) -> tuple[float | None, str]:
