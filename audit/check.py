@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Any
 
 from protocol.errors import ConfigError
+from protocol.inert import as_json
 
 FORMAT = "checkvalve-audit-v1"
 """First key of a findings document; another format is refused, never guessed."""
@@ -136,8 +137,8 @@ class Findings:
         }
 
     def text(self) -> str:
-        """The findings document, JSON with a newline at its end."""
-        return json.dumps(self.plain(), indent=1, ensure_ascii=False) + "\n"
+        """The findings document, JSON in ASCII with a newline at its end."""
+        return as_json(self.plain(), indent=1) + "\n"
 
 
 def read_findings(text: str, name: str = "findings") -> Findings:

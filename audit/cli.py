@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from protocol import terminal
+
 if TYPE_CHECKING:
     from audit.check import Findings
     from audit.report import Report
@@ -37,8 +39,11 @@ def finish(found: Findings, *, as_json: bool, keep: Path | None = None, every: b
     from audit import keeping, show
 
     if keep is not None:
-        typer.echo(f"kept {keeping.keep(found, keep)}", err=True)
-    typer.echo(found.text() if as_json else show.findings_text(found, every=every), nl=not as_json)
+        terminal.complain(f"kept {keeping.keep(found, keep)}")
+    if as_json:
+        terminal.data(found.plain(), indent=1)
+    else:
+        terminal.document(show.findings_text(found, every=every))
     raise typer.Exit(found.exit_code)
 
 
@@ -138,15 +143,15 @@ def _carry(found: Findings, side: str, keep: Path, config: Path, *, must: bool) 
     path = keeping.keep(found, keep) if side == "high" else None
     try:
         if path is not None:
-            typer.echo(f"kept {path}", err=True)
-            typer.echo(f"left for poll: {carried.leave(path, config)}", err=True)
+            terminal.complain(f"kept {path}")
+            terminal.complain(f"left for poll: {carried.leave(path, config)}")
         else:
             for came in carried.collect(config, keep).new:
-                typer.echo(f"came with the data: {came}", err=True)
+                terminal.complain(f"came with the data: {came}")
     except ConfigError as error:
         if must:
             raise
-        typer.echo(f"not carried: {error}; {error.hint}", err=True)
+        terminal.complain(f"not carried: {error}; {error.hint}")
 
 
 @audits.command()
@@ -159,10 +164,10 @@ def collect(
 
     done = carried.collect(config, keep)
     for path in done.new:
-        typer.echo(f"kept {path}")
-    typer.echo(f"{len(done.new)} new, {done.known} known, {done.arrived.incomplete} incomplete", err=True)
+        terminal.say(f"kept {path}")
+    terminal.complain(f"{len(done.new)} new, {done.known} known, {done.arrived.incomplete} incomplete")
     for reason, count in done.arrived.unopened.items():
-        typer.echo(f"{count} FILE blocks could not be read: {reason}", err=True)
+        terminal.complain(f"{count} FILE blocks could not be read: {reason}")
 
 
 @audits.command()
@@ -270,7 +275,7 @@ def explain(
     """What a check claims, how it looks, which clauses it speaks to, and what it does not prove."""
     from audit import show
 
-    typer.echo(show.explained(ident))
+    terminal.document(show.explained(ident))
 
 
 @audits.command()
@@ -278,7 +283,7 @@ def questions() -> None:
     """Print the form that people fill in: the hardware, and named changes."""
     from audit import questions as asked
 
-    typer.echo(asked.blank(), nl=False)
+    terminal.document(asked.blank())
 
 
 @audits.command()
@@ -316,11 +321,12 @@ def report(
     )
     paths = _write_report(made, out)
     if as_json:
-        typer.echo(made.text(), nl=False)
+        terminal.data(made.plain(), indent=1)
     else:
         counts = ", ".join(f"{count} {name}" for name, count in made.counts.items() if count)
-        typer.echo(f"{made.first} to {made.last}: {counts}; {len(made.not_run)} not run")
-        typer.echo("\n".join(map(str, paths)))
+        terminal.say(f"{made.first} to {made.last}: {counts}; {len(made.not_run)} not run")
+        for path in paths:
+            terminal.say(path)
     raise typer.Exit(made.exit_code)
 
 
@@ -331,12 +337,13 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """What changed between two runs; exit 1 where something is worse."""
-    import json
-
     from audit import differ
 
     found = differ.diff(old, new)
-    typer.echo(json.dumps(found.plain(), indent=1, ensure_ascii=False) if as_json else found.text())
+    if as_json:
+        terminal.data(found.plain(), indent=1)
+    else:
+        terminal.document(found.text())
     raise typer.Exit(found.exit_code)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from audit.check import Status
 from audit.period import Day
 from audit.report import Report
+from audit.show import markup as escape
 
 _LETTER = {Status.PASS: "P", Status.WARN: "W", Status.FAIL: "F", None: "s"}
 

@@ -15,6 +15,7 @@ from audit.check import Findings
 from audit.keeping import load_all
 from audit.period import Changed
 from protocol.errors import ConfigError
+from protocol.inert import inert
 
 FORMAT = "checkvalve-audit-diff-v1"
 
@@ -46,10 +47,11 @@ class Difference:
 
     def text(self) -> str:
         """For a terminal; worse first."""
-        lines = [f"not looked at any more: {name}" for name in self.only_old]
+        lines = [inert(f"not looked at any more: {name}") for name in self.only_old]
         lines += [_line(one) for one in sorted(self.changed, key=lambda one: not one.worse)]
-        lines += [f"looked at for the first time: {name}" for name in self.only_new]
-        lines.append(f"{len(self.changed)} changes in {len(self.compared)} runs compared ({', '.join(self.compared)})")
+        lines += [inert(f"looked at for the first time: {name}") for name in self.only_new]
+        compared = f"{len(self.compared)} runs compared ({', '.join(self.compared)})"
+        lines.append(inert(f"{len(self.changed)} changes in {compared}"))
         return "\n".join(lines)
 
 
@@ -84,4 +86,4 @@ def _newest(runs: Sequence[Findings]) -> dict[str, Findings]:
 def _line(one: Changed) -> str:
     mark = "worse " if one.worse else "      "
     found = f": {one.found}" if one.found else ""
-    return f"{mark} {one.series}  {one.subject}  {one.before} -> {one.after}{found}"
+    return inert(f"{mark} {one.series}  {one.subject}  {one.before} -> {one.after}{found}")

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, nothing loaded, every text escaped; prints on A4.
+"""The report as one HTML file: no script, nothing loaded, every text inert and escaped; prints on A4.
 
 From the whole to the single: verdict, what needs a person, every day, every change, all checks in one table, then each
 check with its evidence, the clauses, the documents it is made of, and room for signatures.
@@ -7,7 +7,6 @@ check with its evidence, the clauses, the documents it is made of, and room for 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 
 from audit.catalogue import KINDS, catalogue
@@ -15,6 +14,8 @@ from audit.check import Check, Status, worst_first
 from audit.days import days_part
 from audit.report import BOUND, Answer, Report
 from audit.show import clause_text, short
+from audit.show import markup as escape
+from protocol.inert import inert
 
 STYLE = Path(__file__).with_name("page.css")
 SHOWN = 700
@@ -196,8 +197,9 @@ def _result(one: Answer) -> str:
 
 def _seen(check: Check, index: int) -> str:
     one = check.evidence[index]
-    text = short(one.value, SHOWN)
-    cut = ' <span class="dim">(cut; whole in report.json)</span>' if text.endswith("..") and len(text) == SHOWN else ""
+    whole = short(one.value, None)
+    cut = ' <span class="dim">(cut; whole in report.json)</span>' if len(whole) > SHOWN else ""
+    text = inert(whole, SHOWN)
     command = f'<code class="cmd">{escape(one.command)}  [{escape(one.time)}]</code>'
     return f'<div class="seen">{command}<code>{escape(text)}{cut}</code></div>'
 

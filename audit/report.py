@@ -11,7 +11,6 @@ live` are the days. A check of the catalogue that nobody ran is listed as not ru
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from audit.check import Check, Findings, Status, read_findings
 from audit.period import Changed, Day
 from audit.questions import Answers
 from protocol.errors import ConfigError
+from protocol.inert import as_json
 
 FORMAT = "checkvalve-audit-report-v1"
 SIDES = ("high", "low")
@@ -87,9 +87,13 @@ class Report:
         """1 where anything failed."""
         return int(any(one.check.status == Status.FAIL for one in self.answers))
 
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return _plain(self)
+
     def text(self) -> str:
-        """The JSON document."""
-        return json.dumps(_plain(self), indent=1, ensure_ascii=False) + "\n"
+        """The JSON document, in ASCII."""
+        return as_json(self.plain(), indent=1) + "\n"
 
 
 def load(paths: Sequence[Path]) -> list[Document]:

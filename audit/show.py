@@ -1,13 +1,15 @@
-"""Findings and catalogue entries as text for a terminal. No colour is needed to read them."""
+"""Findings and catalogue entries as text for a terminal, every word inert. No colour is needed to read them."""
 
 from __future__ import annotations
 
 import json
 import textwrap
+from html import escape
 from typing import Any
 
 from audit.catalogue import KINDS, Entry, catalogue, entry
 from audit.check import Check, Clause, Findings, Status, worst_first
+from protocol.inert import inert, lines
 
 WIDTH = 100
 """Columns of running text."""
@@ -32,13 +34,13 @@ def findings_text(found: Findings, *, every: bool = False) -> str:
         found: The run.
         every: Evidence for what passed too.
     """
-    lines = [f"{found.what}  {found.time}"]
+    out = [inert(f"{found.what}  {found.time}")]
     for one in worst_first(found.checks):
-        lines += _check_lines(one, evidence=every or one.status not in (Status.PASS, Status.ATTESTED))
-    lines.append("")
-    lines.append(", ".join(f"{count} {name}" for name, count in found.counts.items() if count) or "no check was run")
-    lines.append("This is evidence, not a diode: see `checkvalve audit explain ID` for what each check does not prove.")
-    return "\n".join(lines)
+        out += _check_lines(one, evidence=every or one.status not in (Status.PASS, Status.ATTESTED))
+    out.append("")
+    out.append(", ".join(f"{count} {name}" for name, count in found.counts.items() if count) or "no check was run")
+    out.append("This is evidence, not a diode: see `checkvalve audit explain ID` for what each check does not prove.")
+    return "\n".join(out)
 
 
 def clause_text(one: Clause) -> str:
@@ -47,22 +49,31 @@ def clause_text(one: Clause) -> str:
     return f"{one.id} {one.text} ({one.edition}; informative{read})"
 
 
-def short(value: Any, most: int = 400) -> str:
-    """A raw value on one line."""
+def short(value: Any, most: int | None = 400) -> str:
+    """A raw value on one inert line.
+
+    Args:
+        value: Plain JSON.
+        most: As `inert` takes it.
+    """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 2] + ".."
+    return inert(" ".join(text.split()), most)
+
+
+def markup(text: str) -> str:
+    """A text as HTML shows it letter for letter; nothing in it turns a row of a table around."""
+    return escape("\n".join(lines(text)))
 
 
 def _check_lines(one: Check, *, evidence: bool) -> list[str]:
-    lines = [f"{one.status.value:8} {one.id:7} {one.title}"]
-    lines += _wrapped(one.found, "         ")
+    out = [inert(f"{one.status.value:8} {one.id:7} {one.title}")]
+    out += _wrapped(one.found, "         ")
     if evidence:
         for seen in one.evidence:
-            lines += _wrapped(f"{seen.command}: {short(seen.value)}", "         | ")
+            out += _wrapped(f"{seen.command}: {short(seen.value)}", "         | ")
         if one.remedy and one.status != Status.SKIP:
-            lines += _wrapped(f"-> {one.remedy}", "         ")
-    return lines
+            out += _wrapped(f"-> {one.remedy}", "         ")
+    return out
 
 
 def _entry_text(one: Entry) -> str:
@@ -78,4 +89,5 @@ def _entry_text(one: Entry) -> str:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
+    text = inert(" ".join(text.split()))
     return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False) or []
