@@ -7,9 +7,10 @@ the operator's (ConfigError, a wrong argument), 3 a failing disk (StoreError), 1
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-import traceback
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
@@ -17,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from protocol import terminal
 from protocol.errors import ConfigError, HeldError, StoreError
 
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ COMMANDS = {
 def main(given: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if given is None else given)
+    if given is None:
+        terminal.prepare()
+        threading.excepthook = _died
     try:
         return _run(words)
     except ConfigError as error:
@@ -74,17 +79,17 @@ def main(given: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:  # noqa: BLE001  the last door: what nobody foresaw becomes exit 1
         if os.environ.get("CHECKVALVE_DEBUG") == "1":
-            traceback.print_exc()
+            terminal.trace(error)
             return 1
         return _refuse(f"{type(error).__name__}: {error}", "CHECKVALVE_DEBUG=1 shows where; this is a bug", 1)
 
 
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        sys.stdout.write(_help())
+        terminal.document(_help())
         return 0
     if words[0] in ("-V", "--version"):
-        sys.stdout.write(f"{_version()}\n")
+        terminal.say(_version())
         return 0
     name = words[0]
     if name not in COMMANDS:
@@ -115,7 +120,10 @@ def _call(room: str, name: str, words: list[str]) -> int:
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
         if show is None or code is None:  # only a wrong argument knows how to show itself
             raise
-        show()
+        said = io.StringIO()
+        show(said)
+        for line in said.getvalue().rstrip("\n").split("\n"):
+            terminal.complain(line)
     return code if isinstance(code, int) else 0
 
 
@@ -131,8 +139,8 @@ def keys_app() -> Typer:
     def new(side: str, folder: Path) -> None:
         """Make the keys of a SIDE (high, low or recovery) in FOLDER, and FOLDER.pub to carry across."""
         for path in keys.new(side, folder):
-            typer.echo(path)
-        typer.echo(f"carry {folder}.pub to the other side by hand, and compare:")
+            terminal.say(path)
+        terminal.say(f"carry {folder}.pub to the other side by hand, and compare:")
         _fingerprints(folder)
 
     @app.command()
@@ -142,7 +150,7 @@ def keys_app() -> Typer:
 
     def _fingerprints(path: Path) -> None:
         for key in dict.fromkeys((key.kind, key.fingerprint) for key in keys.show(path)):
-            typer.echo(f"{key[0]:10} {key[1]}")
+            terminal.say(f"{key[0]:10} {key[1]}")
 
     return app
 
@@ -182,8 +190,13 @@ def _help() -> str:
     return "\n".join(lines + [f"  {name:{wide}}  {one.line}" for name, one in there.items()]) + "\n"
 
 
+def _died(told: threading.ExceptHookArgs) -> None:
+    if told.exc_value is not None:
+        terminal.trace(told.exc_value)
+
+
 def _refuse(text: str, hint: str, code: int) -> int:
-    sys.stderr.write(f"error: {text}\n" + (f"hint: {hint}\n" if hint else ""))
+    terminal.refusal(text, hint)
     return code
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bench.report import document, machine, show, write_section
+from protocol import terminal
 
 BENCHES = {
     "codec": ("bench.codec", "batches against rows: bytes a sample, samples a second"),
@@ -40,7 +40,7 @@ def _command(name: str, module: str) -> Callable[[int, Path | None, Path | None]
             Path | None, typer.Option(help="Put them into this Markdown page, under their heading.")
         ] = None,
     ) -> None:
-        console = Console()
+        console = terminal.console()
         facts = machine()
         with console.status(f"measuring {name}, {runs} runs"):
             rows = import_module(module).measure(runs)

@@ -26,6 +26,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from protocol.inert import inert
+
 LIBRARIES = ("numpy", "msgpack", "zstandard", "reedsolo", "pyeclib", "cryptography")
 """Whose versions are stated, where they are installed."""
 
@@ -94,18 +96,18 @@ def document(rows: Sequence[Row], facts: dict[str, Any]) -> str:
 
 def show(rows: Sequence[Row], facts: dict[str, Any], console: Console) -> None:
     """The table on a terminal, or as plain text elsewhere; figures are never cut, the spread needs a wide one."""
-    table = Table(title=_headline(facts), title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=inert(_headline(facts)), title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
     wide = console.width >= WIDE
     names = ["row", "value", "unit", "baseline", "ratio", *(["spread"] if wide else []), "lost"]
     for name in names:
         table.add_column(name, justify="left" if name in ("row", "unit") else "right", no_wrap=name != "unit")
     for row in rows:
         value, unit, baseline, ratio, spread, lost = _cells(row)
-        table.add_row(row.row, value, unit, baseline, ratio, *([spread] if wide else []), lost)
+        table.add_row(inert(row.row), value, inert(unit), baseline, ratio, *([spread] if wide else []), lost)
     console.print(table)
     for row in rows:
         if row.note:
-            console.print(f"{row.row}: {row.note}", highlight=False, soft_wrap=True)
+            console.print(inert(f"{row.row}: {row.note}"), soft_wrap=True)
 
 
 def write_section(path: Path, name: str, rows: Sequence[Row], facts: dict[str, Any]) -> None:

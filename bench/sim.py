@@ -305,11 +305,10 @@ def _reader(place: dict[str, Any], held: ExitStack) -> Callable[[], object]:
 
 def main() -> None:
     """`python -m bench.sim [RUNS]`: the table on the console."""
-    from rich.console import Console
-
     from bench.report import machine, show
+    from protocol import terminal
 
-    show(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 3), machine(), Console())
+    show(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 3), machine(), terminal.console())
 
 
 if __name__ == "__main__":

@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ("protocol", "oneway", "audit", "supervise.py", "checkvalve.py")
 ROOMS = {"high": ("collectors", "sender", *SHARED), "low": ("receiver", *SHARED)}
 """Folders and modules of each side's wheel."""
-_BOTH = ("cryptography", "msgpack", "numpy", "pydantic", "reedsolo", "typer", "zstandard")
+_BOTH = ("cryptography", "msgpack", "numpy", "pydantic", "reedsolo", "rich", "typer", "zstandard")
 LIBRARIES = {
-    "high": (*_BOTH, "asyncua", "pycomm3", "pymodbus", "rich"),
+    "high": (*_BOTH, "asyncua", "pycomm3", "pymodbus"),
     "low": (*_BOTH, "influxdb-client", "jinja2", "orjson", "starlette", "uvicorn"),
 }
 """What each side's rooms import; a test holds this against their source."""

@@ -14,7 +14,7 @@ import typer
 
 from oneway.preflight import Level
 from oneway.recipe import BROADCAST_MAC, BUFFER_BYTES, Ground, Side, script, steps
-from protocol import text
+from protocol import terminal, text
 from protocol.errors import ConfigError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -74,9 +74,9 @@ def setup(
     if verify:
         raise typer.Exit(doing.verify(ground))
     if not apply:
-        typer.echo(script(plan), nl=False)
+        terminal.document(script(plan))
         return
-    doing.apply(plan, lambda line: typer.echo(line))
+    doing.apply(plan, terminal.say)
     raise typer.Exit(doing.verify(ground))
 
 
@@ -86,9 +86,11 @@ def _look(side: Side, host: str) -> int:
 
     found = findings(side, host)
     for one in found:
-        typer.echo(f"{one.level.value}: {one.text}" + (f"\n  {one.fix}" if one.fix else ""))
+        terminal.say(f"{one.level.value}: {one.text}")
+        if one.fix:
+            terminal.say(f"  {one.fix}")
     if not found:
-        typer.echo(f"the {side} side's interface is as the recipe makes it")
+        terminal.say(f"the {side} side's interface is as the recipe makes it")
     bad = any(one.level == Level.FAULT or (one.level == Level.UNREAD and os.geteuid() == 0) for one in found)
     return 2 if bad else 0
 

@@ -5,7 +5,6 @@ A command only reads its arguments, calls what does the work, and prints; mistak
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from oneway.preflight import Policy
+from protocol import terminal
 from protocol.confine import Mode
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -43,13 +43,15 @@ def receive(
 
         config = load(file)
         host, port = config.inlet.listen
-        typer.echo(f"{file}: no mistakes; listens on {host}:{port}, {len(config.outputs)} outputs besides the history")
+        terminal.say(
+            f"{file}: no mistakes; listens on {host}:{port}, {len(config.outputs)} outputs besides the history"
+        )
         return
     from receiver import main
 
     if confine == Mode.OFF:
-        typer.echo("catch is NOT CONFINED: --confine=off", err=True)
-    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True), mode=confine, preflight=preflight))
+        terminal.complain("catch is NOT CONFINED: --confine=off")
+    raise typer.Exit(main.run(file, only, terminal.complain, mode=confine, preflight=preflight))
 
 
 @app.command()
@@ -66,7 +68,7 @@ def accept(
     if (session is None) is not lower:
         raise ConfigError("name a session, or --lower the floor, one of them", hint="checkvalve status FILE shows it")
     request_accept(load(file).state, session=session, lower=lower)
-    typer.echo("left for catch, which takes it up within a second")
+    terminal.say("left for catch, which takes it up within a second")
 
 
 @app.command()
@@ -77,16 +79,16 @@ def gaps(file: File, as_json: AsJson = False) -> None:
         told = {"gaps": [], "codes": [], "blocks": {}} | {
             key: value for key, value in (catch or {}).items() if key in ("gaps", "codes", "blocks")
         }
-        typer.echo(json.dumps(told))
+        terminal.data(told)
         return
     if catch is None:
-        typer.echo("catch has not run here yet")
+        terminal.say("catch has not run here yet")
         return
     from receiver.gaplist import lines
 
     _age(catch)
     for line in lines(catch, _moment):
-        typer.echo(line)
+        terminal.say(line)
 
 
 @app.command()
@@ -97,10 +99,10 @@ def linktest(file: File, as_json: AsJson = False) -> None:
     catch = _told(file).get("catch")
     steps = (catch or {}).get("linktest", [])
     if as_json:
-        typer.echo(json.dumps({"steps": steps, "advice": advice(steps) if steps else []}))
+        terminal.data({"steps": steps, "advice": advice(steps) if steps else []})
         return
     for line in lines(steps):
-        typer.echo(line)
+        terminal.say(line)
 
 
 @app.command()
@@ -108,26 +110,26 @@ def status(file: File, as_json: AsJson = False) -> None:
     """What the running processes of this side say of themselves."""
     told = _told(file)
     if as_json:
-        typer.echo(json.dumps(told))
+        terminal.data(told)
         return
     if not told:
-        typer.echo("nothing has run here yet")
+        terminal.say("nothing has run here yet")
     for process, said in told.items():
         age = (time.time_ns() - said["time_ns"]) / 1e9
-        typer.echo(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > OLD_S else ""))
+        terminal.say(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > OLD_S else ""))
         for alarm in said.get("alarms", ()):
-            typer.echo(f"  ALARM: {alarm}")
+            terminal.say(f"  ALARM: {alarm}")
         for warning in said.get("warnings", ()):
-            typer.echo(f"  warning: {warning}")
+            terminal.say(f"  warning: {warning}")
         for key in ("link", "blocks", "assets", "children"):
             for name, value in said.get(key, {}).items():
-                typer.echo(f"  {key}.{name}: {_brief(value)}")
+                terminal.say(f"  {key}.{name}: {_brief(value)}")
 
 
 def _age(said: dict[str, Any]) -> None:
     age = (time.time_ns() - said["time_ns"]) / 1e9
     if age > OLD_S:
-        typer.echo(f"catch said this {age:.0f} s ago; does it run?")
+        terminal.say(f"catch said this {age:.0f} s ago; does it run?")
 
 
 def _moment(time_ns: int) -> str:

@@ -22,6 +22,7 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from protocol.inert import inert
 from protocol.limits import QUEUE_BLOCKS
 from protocol.record import record
 from protocol.statusfile import write_status
@@ -146,7 +147,7 @@ class Writer:
         if request is not None:
             self.requests.append(request)
         while self._lines:
-            sys.stderr.write(f"catch: {self._lines.popleft()}\n")
+            sys.stderr.write(inert(f"catch: {self._lines.popleft()}") + "\n")
         self._write_status()
 
     def _write_status(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.statusfile import read_status
 from sender import errand
@@ -62,7 +63,7 @@ def follow(state: Path, name: str, words: Callable[[Mapping[str, Any]], str]) ->
         ConfigError: the emitter refused it, stopped, or never took it.
     """
     said, left = time.monotonic(), time.monotonic()
-    terminal = sys.stderr.isatty()
+    covers = sys.stderr.isatty()
     try:
         while (told := errand.result(state, name)) is None:
             now = time.monotonic()
@@ -72,10 +73,9 @@ def follow(state: Path, name: str, words: Callable[[Mapping[str, Any]], str]) ->
                 left = now
             elif now > left + TAKEN:
                 raise ConfigError("the emitter has not taken it up", hint="checkvalve status SENDER.toml: does it run?")
-            if terminal or now >= said + LINE:
+            if covers or now >= said + LINE:
                 said = now
-                sys.stderr.write(("\r\x1b[K" if terminal else "") + words(mine) + ("" if terminal else "\n"))
-                sys.stderr.flush()
+                terminal.progress(words(mine))
             if not running(state):
                 raise ConfigError(
                     "the emitter ended meanwhile; what was left of this is done once it runs again",
@@ -87,8 +87,7 @@ def follow(state: Path, name: str, words: Callable[[Mapping[str, Any]], str]) ->
             errand.withdraw(state, name)
         raise
     finally:
-        if terminal:
-            sys.stderr.write("\r\x1b[K")
+        terminal.progress("")
     if told.get("state") != "done":
         raise ConfigError(f"the emitter refused: {told.get('text', 'no reason given')}")
     return told

@@ -7,7 +7,6 @@ must not load a collector.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from oneway.preflight import Policy
+from protocol import terminal
 from protocol.confine import Mode
+from protocol.inert import CELL, inert
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,13 +62,13 @@ def send(
         if reload:
             from sender.reload import ask_and_wait
 
-            ask_and_wait(file.absolute().parent / "state", digest, typer.echo)
+            ask_and_wait(file.absolute().parent / "state", digest, terminal.say)
         return
     from sender import main
 
     if confine == Mode.OFF:
-        typer.echo("emit is NOT CONFINED: --confine=off", err=True)
-    raise typer.Exit(main.run(file, only, lambda line: typer.echo(line, err=True), mode=confine, preflight=preflight))
+        terminal.complain("emit is NOT CONFINED: --confine=off")
+    raise typer.Exit(main.run(file, only, terminal.complain, mode=confine, preflight=preflight))
 
 
 @app.command()
@@ -84,13 +85,13 @@ def plan(file: File, as_json: AsJson = False) -> None:
     ]
     link = link_load(loads, geometry(config.outlet), config.outlet.spread_ms / 1000)
     if as_json:
-        typer.echo(json.dumps({"devices": [_device_json(one) for one in loads], "link": _link_json(link)}))
+        terminal.data({"devices": [_device_json(one) for one in loads], "link": _link_json(link)})
         return
     _warn(config)
     for load_of in loads:
         _print_device(load_of)
     for line in lines(link, config.outlet.repeat, config.spool.keep, config.spool.max_gb):
-        typer.echo(line)
+        terminal.say(line)
 
 
 @app.command()
@@ -116,7 +117,7 @@ def discover(
     from collectors import registry
     from collectors.base import Device
     from protocol.errors import ConfigError
-    from protocol.text import seconds
+    from protocol.text import seconds, toml
     from sender.browse import browse
     from sender.draft import asset_section
 
@@ -135,13 +136,17 @@ def discover(
         never_read=tuple(never or ()),
     )
     mistakes = found.check(device)
+    try:
+        toml([device.name, device.url, dict(device.settings), device.never_read])
+    except ValueError as error:
+        mistakes.append(f"what was typed cannot stand in the draft: {error}")
     for option, key, typed in (("--range", "range", ranges), ("--never-read", "never_read", never)):
         if typed and key not in found.offers:
             mistakes.append(f"{option}: the {collector} collector does not know it; leave it out")
     if mistakes:
         raise ConfigError("\n  ".join([f"{url} cannot be asked:", *mistakes]), hint="mend the url or the --set")
-    draft = asyncio.run(browse(found, device, lambda line: typer.echo(line, err=True), tuple(ranges or ())))
-    typer.echo(asset_section(device, found, draft), nl=False)
+    draft = asyncio.run(browse(found, device, terminal.complain, tuple(ranges or ())))
+    terminal.document(asset_section(device, found, draft))
 
 
 @app.command()
@@ -154,20 +159,19 @@ def peek(
     """One raw read: hex and every type and word order side by side."""
     import asyncio
 
-    from rich.console import Console
     from rich.table import Table
 
     from sender.browse import peek as look
 
-    rows = asyncio.run(look(url, address, _settings(given), lambda line: typer.echo(line, err=True)))
+    rows = asyncio.run(look(url, address, _settings(given), terminal.complain))
     if as_json:
         names = ("as", "value", "quality")
-        typer.echo(json.dumps({"readings": [dict(zip(names, row, strict=True)) for row in rows]}))
+        terminal.data({"readings": [dict(zip(names, row, strict=True)) for row in rows]})
         return
     table = Table("read as", "value", "quality")
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*(inert(cell, CELL) for cell in row))
+    terminal.console().print(table)
 
 
 @app.command()
@@ -181,7 +185,6 @@ def watch(
     import asyncio
     import time
 
-    from rich.console import Console
     from rich.live import Live
 
     from sender.config import load
@@ -189,7 +192,7 @@ def watch(
     from sender.watch import Latest, plain, screen
 
     config = load(file)
-    console = Console()
+    console = terminal.console()
     if not console.is_terminal:
         console.width = 160  # a file has no edge
     latest = Latest()
@@ -210,7 +213,7 @@ def watch(
         polling.cancel()
         await asyncio.wait({polling})
         if as_json:
-            typer.echo(json.dumps(plain(latest, wanted)))
+            terminal.data(plain(latest, wanted))
         else:
             console.print(table())
         if not polling.cancelled():
@@ -231,7 +234,7 @@ def replay(
     """Send again what a gap code names; the code was carried over by a person."""
     from sender import linkfile, replayed
 
-    replayed.run(linkfile.load(file), codes, dry_run=dry_run, as_json=as_json, say=typer.echo)
+    replayed.run(linkfile.load(file), codes, dry_run=dry_run, as_json=as_json, say=terminal.say)
 
 
 @app.command()
@@ -255,7 +258,7 @@ def linktest(
         bursts=linktesting.numbers(bursts, "--bursts"),
         seconds=seconds,
     )
-    linktesting.run(config, wanted, as_json=as_json, say=typer.echo)
+    linktesting.run(config, wanted, as_json=as_json, say=terminal.say)
 
 
 @app.command()
@@ -270,21 +273,21 @@ def status(file: File, as_json: AsJson = False) -> None:
         raise ConfigError(f"{file} does not exist", hint="name the sender.toml that `checkvalve send` was given")
     told = read_statuses(file.absolute().parent / "state")
     if as_json:
-        typer.echo(json.dumps(told))
+        terminal.data(told)
         return
     if not told:
-        typer.echo("nothing has run here yet")
+        terminal.say("nothing has run here yet")
     for process, said in told.items():
         age = (time.time_ns() - said["time_ns"]) / 1e9
-        typer.echo(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > 5 else ""))
+        terminal.say(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > 5 else ""))
         for warning in said.get("warnings", ()):
-            typer.echo(f"  warning: {warning}")
+            terminal.say(f"  warning: {warning}")
         for asset, counts in said.get("assets", {}).items():
             line = " ".join(f"{key}={value}" for key, value in counts.items() if value not in ("", 0))
-            typer.echo(f"  {asset}: {line}")
+            terminal.say(f"  {asset}: {line}")
         link = {key: said[key] for key in LINK_TOLD if key in said}
         if link:
-            typer.echo("  link: " + " ".join(f"{key}={_brief(value)}" for key, value in link.items()))
+            terminal.say("  link: " + " ".join(f"{key}={_brief(value)}" for key, value in link.items()))
 
 
 def _check(file: Path) -> str:
@@ -294,13 +297,13 @@ def _check(file: Path) -> str:
     config = load(file)
     _warn(config)
     tags = sum(one.point.count for asset in config.assets for one in asset.watched)
-    typer.echo(f"{file}: right ({len(config.assets)} assets, {tags} tags, {len(config.warnings)} warnings)")
+    terminal.say(f"{file}: right ({len(config.assets)} assets, {tags} tags, {len(config.warnings)} warnings)")
     return config.digest
 
 
 def _warn(config: SenderConfig) -> None:
     for line in config.warnings:
-        typer.echo(f"warning: {line}", err=True)
+        terminal.complain(f"warning: {line}")
 
 
 def _brief(value: Any) -> str:
@@ -351,20 +354,19 @@ def _link_json(link: LinkLoad) -> dict[str, Any]:
 
 
 def _print_device(load: DeviceLoad) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from protocol.text import duration
 
-    table = Table(title=f"{load.device.name}  {load.device.url}", title_justify="left", caption_justify="left")
+    table = Table(title=inert(f"{load.device.name}  {load.device.url}"), title_justify="left", caption_justify="left")
     for head in ("every", "request", "points", "asks", "answers", "bytes/s"):
         table.add_column(head, justify="left" if head == "request" else "right", overflow="fold")
     for one in sorted(load.requests, key=lambda one: one.every_s):
         each = (one.request_bytes + one.reply_bytes) / one.every_s
         sizes = (str(one.points), f"{one.request_bytes} B", f"{one.reply_bytes} B", f"{each:,.0f}")
-        table.add_row(duration(one.every_s), one.what, *sizes)
+        table.add_row(duration(one.every_s), inert(one.what), *sizes)
     table.caption = (
         f"{load.requests_s:,.1f} requests/s, {load.bytes_s:,.0f} bytes/s with TCP and IP, "
         f"{load.samples_s:,.1f} samples/s"
     )
-    Console().print(table)
+    terminal.console().print(table)

@@ -1,7 +1,9 @@
 """What `discover` found, as a section of `sender.toml` that `send --check` accepts.
 
 A tag that would be a mistake (a name that stands twice, a type nobody knows) is written as a comment with its reason,
-so that nothing that was found is left out and nothing that is written is wrong. Pure: text in, text out.
+so that nothing that was found is left out and nothing that is written is wrong. Texts in quotes read back to what the
+device said, escaped where they are not safe to show; in comments, and in who the device is, they are one inert line.
+Pure: text in, text out.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from collectors.base import Collector, Device, Draft, numbered
+from protocol.inert import inert
 from protocol.text import toml, toml_key
 from sender.ids import cut
 from sender.settings import TagTable
@@ -29,15 +32,15 @@ def asset_section(device: Device, collector: type[Collector], draft: Draft) -> s
         draft: What it found.
     """
     identity = draft.identity
-    lines = [f"# {device.url}, as `checkvalve discover` found it: take out what is not needed,"]
+    lines = [f"# {inert(device.url)}, as `checkvalve discover` found it: take out what is not needed,"]
     lines += ["# set periods, add deadband and description where they help."]
     if identity.firmware:
-        lines.append(f"# firmware {_line(identity.firmware)}")
-    lines += [f"# {_line(note)}" for note in draft.notes]
+        lines.append(f"# firmware {inert(identity.firmware)}")
+    lines += [f"# {inert(note)}" for note in draft.notes]
     lines += ["[[asset]]", f"name = {toml(device.name)}"]
     for key, said in (("vendor", identity.vendor), ("model", identity.model), ("serial", identity.serial)):
         if said.strip():
-            lines.append(f"{key} = {toml(cut(_line(said)))}")
+            lines.append(f"{key} = {toml(cut(_name(said)))}")
     lines += [f"class = {toml(device.kind)}"] if device.kind != "process" else []
     lines += [f"collector = {toml(collector.protocol)}", f"url = {toml(device.url)}"]
     lines += [f"never_read = {toml(list(device.never_read))}"] if device.never_read else []
@@ -58,7 +61,7 @@ def _scan(device: Device, collector: type[Collector], tags: Iterable[Mapping[str
         except ValueError as error:
             text, reason = repr(dict(tag)), str(error)
         if reason:
-            wrong.append(f"# {_line(text)},   # {_line(reason)}")
+            wrong.append(f"# {inert(text, None)},   # {inert(reason)}")
         else:
             right.append(f"  {text},")
     if right:
@@ -95,6 +98,6 @@ def _reason(device: Device, collector: type[Collector], tag: Mapping[str, Any], 
     return mistakes[0] if mistakes else ""
 
 
-def _line(text: str) -> str:
-    """On one line, with nothing that TOML forbids in a comment or a name."""
+def _name(text: str) -> str:
+    """What `sender.toml` takes for a name: printable, a space for everything else."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

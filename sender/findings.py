@@ -1,4 +1,4 @@
-"""The mistakes of a configuration file, gathered before anything is raised, each as one line with its key:
+"""The mistakes of a configuration file, gathered before anything is raised, each as one inert line with its key:
 
     asset[2].scan[0].tags[3].at (pump-7, flow): what is wrong; next step
 
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from protocol.inert import inert
 from protocol.text import toml
 from sender.settings import Section, Top
 
@@ -121,4 +122,4 @@ def under(path: str, *keys: str | int) -> str:
 
 def _line(path: str, text: str, names: tuple[str, ...]) -> str:
     told = ", ".join(name for name in names if name)
-    return f"{path} ({told}): {text}" if told else f"{path}: {text}"
+    return inert(f"{path} ({told}): {text}" if told else f"{path}: {text}")

@@ -10,11 +10,11 @@ Nothing comes back: the low side counts, prints the table and says what to write
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.frame import PROBE_LEAST, SHARD_OVERHEAD, width_for
 from protocol.limits import WIRE_OVERHEAD
@@ -114,7 +114,7 @@ def run(config: LinkFile, wanted: Wanted, *, as_json: bool, say: Callable[[str],
     name = ask.leave(config.state, "linktest", {"steps": [one.to_json() for one in steps]})
     result = _alone(config, name) if alone else ask.follow(config.state, name, _words)
     if as_json:
-        say(json.dumps({"alone": alone, "steps": [one.to_json() for one in steps], **result}))
+        terminal.data({"alone": alone, "steps": [one.to_json() for one in steps], **result})
         return
     say(f"sent {sum(result['sent'])} frames; on the low side: checkvalve linktest RECEIVER.toml")
 

@@ -6,10 +6,10 @@ follows. Without a running emitter nothing is left, so that no errand surprises 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.statusfile import read_status
 from sender import ask, replay
@@ -42,7 +42,7 @@ def run(config: LinkFile, codes: Sequence[str], *, dry_run: bool, as_json: bool,
         if not as_json and not emitting:
             say("the emitter does not run here now: `checkvalve send` starts it")
         if as_json:
-            say(json.dumps(plan | {"blocks": body["blocks"], "wire_bytes": body["wire_bytes"], "sent": 0}))
+            terminal.data(plan | {"blocks": body["blocks"], "wire_bytes": body["wire_bytes"], "sent": 0})
         return
     if not emitting:
         raise ConfigError(
@@ -50,7 +50,7 @@ def run(config: LinkFile, codes: Sequence[str], *, dry_run: bool, as_json: bool,
         )
     result = ask.follow(state, ask.leave(state, "replay", body), lambda mine: _words(mine, body["blocks"]))
     if as_json:
-        say(json.dumps(plan | {"blocks": body["blocks"], "wire_bytes": body["wire_bytes"], **result}))
+        terminal.data(plan | {"blocks": body["blocks"], "wire_bytes": body["wire_bytes"], **result})
         return
     for stream, first, after in result.get("gone", ()):
         say(f"stream {stream}: {replay.numbers(first, after)} went from the spool meanwhile")

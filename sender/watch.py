@@ -15,6 +15,7 @@ from rich.table import Table
 
 from collectors.base import Event
 from protocol.catalog import Asset, Tag
+from protocol.inert import CELL, inert
 from protocol.sample import Columns, Quality, Row, severity
 
 COLOURS = ("", "yellow", "red")
@@ -74,8 +75,8 @@ def screen(latest: Latest, wanted: str, now_ns: int, height: int) -> Table:
         row = latest.rows[key]
         age = f"{(now_ns - row.time_ns) / 1e9:.1f} s"
         cells = ("/".join(key), told(row, tags[key].type), tags[key].unit, quality(row), age)
-        table.add_row(*cells, style=COLOURS[severity(row.quality)])
-    lines = [f"{asset}: {what} {text}" for asset, (what, text) in latest.states.items() if asset]
+        table.add_row(*(inert(cell, CELL) for cell in cells), style=COLOURS[severity(row.quality)])
+    lines = [inert(f"{asset}: {what} {text}") for asset, (what, text) in latest.states.items() if asset]
     more = f", {len(shown) - height} more tags" if len(shown) > height else ""
     table.caption = "\n".join([*lines, f"{latest.read:,} samples read{more}"])
     return table
@@ -103,7 +104,7 @@ def plain(latest: Latest, wanted: str) -> dict[str, Any]:
 
 
 def told(row: Row, kind: str = "") -> str:
-    """A value in few characters.
+    """A value in words; a text as it came, for who shows it to make inert.
 
     Args:
         kind: Its catalog type: an unsigned 64-bit value travels as two's complement.
@@ -112,7 +113,7 @@ def told(row: Row, kind: str = "") -> str:
         return str(row.value % 2**64)
     if isinstance(row.value, float):
         return f"{row.value:.7g}"
-    return "-" if row.value is None else str(row.value).replace("\n", " ")[:40]
+    return "-" if row.value is None else str(row.value)
 
 
 def quality(row: Row) -> str:

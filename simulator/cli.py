@@ -15,7 +15,7 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
-from protocol import text
+from protocol import terminal, text
 from protocol.errors import ConfigError
 
 app = typer.Typer(
@@ -37,9 +37,7 @@ def operators(command: Callable[Given, None]) -> Callable[Given, None]:
         try:
             command(*given, **named)
         except ConfigError as error:
-            typer.echo(f"error: {error}", err=True)
-            if error.hint:
-                typer.echo(f"next: {error.hint}", err=True)
+            terminal.refusal(str(error), error.hint)
             raise typer.Exit(2) from None
 
     return run
@@ -76,7 +74,7 @@ def simulate_command(
             words += ["--fault", one]
         for option, value in (("--ports-file", ports_file), ("--status", status), ("--control", control)):
             words += [option, str(value)] if value is not None else []
-        raise typer.Exit(netlab.run(words, _say))
+        raise typer.Exit(netlab.run(words, terminal.say))
 
     async def run() -> None:
         stop = asyncio.Event()
@@ -87,7 +85,7 @@ def simulate_command(
             seed=seed,
             host=host,
             stop=stop,
-            say=_say,
+            say=terminal.say,
             ports_file=ports_file,
             status_file=status,
             control_port=control,
@@ -139,15 +137,19 @@ def relay_command(
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _: stopped.append(got))
-    relay = Relay(model, where, onwards, time.monotonic, _say if trace else None)
+    relay = Relay(model, where, onwards, time.monotonic, terminal.say if trace else None)
     host, port = relay.listening
-    _say(f"relay {host}:{port} -> {to}, {', '.join(f'{key} {value}' for key, value in model.settings().items())}")
+    terminal.say(
+        f"relay {host}:{port} -> {to}, {', '.join(f'{key} {value}' for key, value in model.settings().items())}"
+    )
     try:
         relay.run(lambda: bool(stopped), status)
         counts = relay.report()
     finally:
         relay.close()
-    _say("relay ended: " + ", ".join(f"{key} {value}" for key, value in counts.items() if isinstance(value, int)))
+    terminal.say(
+        "relay ended: " + ", ".join(f"{key} {value}" for key, value in counts.items() if isinstance(value, int))
+    )
 
 
 def _read(reader: Callable[[str], Any], given: str, option: str) -> Any:
@@ -155,10 +157,6 @@ def _read(reader: Callable[[str], Any], given: str, option: str) -> Any:
         return reader(given)
     except ValueError as error:
         raise ConfigError(f"{option}: {error}") from error
-
-
-def _say(line: str) -> None:
-    typer.echo(line)
 
 
 if __name__ == "__main__":

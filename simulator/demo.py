@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from typing import Annotated, Any
 import typer
 
 import supervise
+from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.statusfile import read_status
 from simulator import summary
@@ -272,7 +272,7 @@ def _free_udp(port: int) -> int:
             except OSError:
                 continue
             if candidate != port:
-                print(f"port {port} is taken; using {candidate}", file=sys.stderr)  # noqa: T201 - the demo's console
+                terminal.complain(f"port {port} is taken; using {candidate}")
             return candidate
     raise ConfigError(f"no free UDP port from {port} on")
 
@@ -306,6 +306,6 @@ def demo_command(
     with Screen(live=not (headless or as_json), quiet=as_json) as screen:
         result = run(wish, say=screen.say, show=screen.show)
     if as_json:
-        typer.echo(json.dumps(result.to_json()))
+        terminal.data(result.to_json())
     else:
         screen.print(result)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from protocol import terminal
+from protocol.inert import CELL, inert
 from simulator.summary import Summary
 
 PLAIN_EVERY = 5.0
@@ -25,7 +27,7 @@ class Screen:
             live: Redraw one picture, where stdout is a terminal.
             quiet: stdout belongs to the JSON object; people's lines go to stderr.
         """
-        self._console = Console(stderr=quiet, highlight=False)
+        self._console = terminal.console(error=quiet)
         self._live = Live(console=self._console, auto_refresh=False) if live and sys.stdout.isatty() else None
         self._said = -PLAIN_EVERY
 
@@ -40,7 +42,7 @@ class Screen:
 
     def say(self, line: str) -> None:
         """One line for people."""
-        self._console.print(line, soft_wrap=True)
+        self._console.print(inert(line), soft_wrap=True)
 
     def show(self, summary: Summary, seconds: float, page: str | None) -> None:
         """The present counts."""
@@ -69,7 +71,7 @@ def picture(summary: Summary, seconds: float | None, page: str | None) -> Group:
         table.add_column(name, justify="right")
     for name, count in summary.assets.items():
         cells = [count.read, count.sent, count.received, count.published, count.lost, count.healed]
-        table.add_row(name, *(f"{cell:,}" for cell in cells))
+        table.add_row(inert(name, CELL), *(f"{cell:,}" for cell in cells))
     link = Text(
         f"link   {summary.frames_sent:,} frames sent, {summary.frames_received:,} received, loss {summary.loss:.2%}; "
         f"{summary.blocks_sent:,} blocks, {summary.blocks_repaired:,} repaired, {summary.blocks_healed:,} healed, "
@@ -81,5 +83,7 @@ def picture(summary: Summary, seconds: float | None, page: str | None) -> Group:
     back = Text(
         f"frames seen coming back: {summary.frames_back}", style="bold" if not summary.frames_back else "bold red"
     )
-    head = [Text(f"page   {page}   ({seconds:.0f} s, Ctrl-C ends)\n")] if page and seconds is not None else []
+    head = (
+        [Text(inert(f"page   {page}   ({seconds:.0f} s, Ctrl-C ends)") + "\n")] if page and seconds is not None else []
+    )
     return Group(*head, table, Text(), link, Text(latency), back)

@@ -86,7 +86,7 @@ def test_draft_is_a_right_configuration(tmp_path: Path, tags: tuple[Mapping[str,
     assert [point.name for point in asset.device.points] == (["flow", 'odd "name" \\ é'] if tags else [])
     comments = [line for line in section.splitlines() if line.startswith("# {")]
     assert len(comments) == (4 if tags else 0)
-    assert "# a b" in section
+    assert "# a\\nb" in section
 
 
 @pytest.mark.usefixtures("fake")

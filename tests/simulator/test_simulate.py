@@ -153,7 +153,7 @@ def test_mistakes_end_with_2_and_a_next_step(tmp_path: Path) -> None:
     """A scene that is none, a fault that is none."""
     scene = tmp_path / "scene.toml"
     scene.write_text('[[server]]\nasset = "a"\nprotocol = "telex"\nport = 0\n')
-    for given, expected in ((["nosuch"], "next: give a file"), ([str(scene)], "modbus, opcua, enip")):
+    for given, expected in ((["nosuch"], "hint: give a file"), ([str(scene)], "modbus, opcua, enip")):
         command = [sys.executable, "-m", "simulator.cli", "simulate", *given]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 2

@@ -1,0 +1,389 @@
+"""A case for each command that prints: texts that want more than to be read, put wherever a stranger could put them.
+
+A device's names, units, values and errors, a configuration, a status file, a file's name, findings, an argument.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
+from protocol.errors import AssetError
+from protocol.sample import Columns, columns
+
+SEEN = "[psi][red]x:smile:"
+"""What rich would take for markup and pictures; it must be seen in what comes out."""
+NAME = f"{SEEN}\u3164"
+"""What a configuration takes for a name: printable."""
+EVIL = f"{SEEN}[/b]\x1b]0;o\x07\x9b7m\u202e\u2066\u200b\u2028\r\nFORGED"
+"""A title for the terminal's window, colours, an order turned around, and a line that we never said."""
+FILE = EVIL.replace("/", "")
+"""Of these, what may stand in a file's name."""
+Case = Callable[[Path, pytest.MonkeyPatch], Sequence[Sequence[str]]]
+CASES: dict[str, Case] = {}
+"""Command, or command and its own: what prepares a folder and gives the command lines to try."""
+
+
+def case(*names: str) -> Callable[[Case], Case]:
+    """Its function is the case of these commands."""
+
+    def keep(function: Case) -> Case:
+        for name in names:
+            CASES[name] = function
+        return function
+
+    return keep
+
+
+class Nasty(Collector):
+    """A device whose every text is EVIL."""
+
+    protocol = "nasty"
+    broken: ClassVar[bool] = False
+
+    @classmethod
+    def check(cls, device: Device) -> list[str]:
+        return [] if device.url.startswith(("nasty:", "broken:")) else [f"url: {device.url} is none"]
+
+    @classmethod
+    def plan(cls, device: Device) -> list[Request]:
+        return [Request(what=f"read {EVIL}", every_s=1.0, points=1, request_bytes=12, reply_bytes=100)]
+
+    async def open(self) -> None:
+        if type(self).broken:
+            raise AssetError(EVIL, quality=0x80050000)
+
+    async def read(self, scan: Scan) -> Columns:
+        return columns([point.number for point in scan.points], self.clock(), [EVIL] * len(scan.points))
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    async def discover(self, ranges: Sequence[str] = ()) -> Draft:
+        states = [f"{EVIL}{number}" for number in range(500)]
+        right = {"name": f"a{NAME}", "at": "1", "unit": EVIL, "description": EVIL, "states": states}
+        return Draft(identity=self.identity(), tags=(right, {"name": EVIL, "at": EVIL}), notes=(EVIL,))
+
+    def facts(self) -> Mapping[int, Facts]:
+        return {one.number: Facts(name=EVIL, unit=EVIL, description=EVIL) for one in self.device.points}
+
+    def identity(self) -> Identity:
+        return Identity(vendor=EVIL, model=EVIL, serial=EVIL, firmware=EVIL)
+
+
+class Broken(Nasty):
+    """It says why it cannot be read."""
+
+    broken = True
+
+
+def quoted(text: str) -> str:
+    """For TOML, made without what is tested here."""
+    return json.dumps(text).replace("\x7f", "\\u007f")
+
+
+def sender(folder: Path, *, more: str = "") -> Path:
+    """`sender.toml` with a nasty device."""
+    path = folder / "sender.toml"
+    path.write_text(
+        'site = "north"\n[outlet]\nto = "127.0.0.1:5005"\n[keys]\nown = "keys/high"\nreceivers = ["keys/low.pub"]\n'
+        f'[[asset]]\nname = {quoted(NAME)}\ncollector = "nasty"\nurl = {quoted("nasty:" + EVIL)}\n{more}\n'
+        f'[[asset.scan]]\nevery = "50ms"\ntags = [{{ name = {quoted(NAME)}, at = "1", type = "string", '
+        f"unit = {quoted(EVIL)}, description = {quoted(EVIL)} }}]\n"
+    )
+    return path
+
+
+def receiver(folder: Path, *, more: str = "") -> Path:
+    """`receiver.toml`."""
+    path = folder / "receiver.toml"
+    path.write_text(
+        f'{more}\n[inlet]\nlisten = "127.0.0.1:15006"\n[keys]\nown = "keys/low"\nsenders = ["keys/high.pub"]\n'
+    )
+    return path
+
+
+def said(folder: Path, name: str, **told: Any) -> None:
+    """A status file, whoever wrote it."""
+    state = folder / "state"
+    state.mkdir(exist_ok=True)
+    (state / f"status-{name}.json").write_text(json.dumps({"time_ns": 1, "pid": 1, **told}))
+
+
+def findings(folder: Path, name: str, status: str = "FAIL") -> Path:
+    """A findings document with EVIL in every text."""
+    clause = {"id": EVIL, "text": EVIL, "edition": EVIL, "read": True, "informative": True}
+    check = {
+        "id": "CAP-1",
+        "title": EVIL,
+        "status": status,
+        "found": EVIL,
+        "remedy": EVIL,
+        "not_proven": EVIL,
+        "evidence": [{"value": EVIL, "command": EVIL, "time": EVIL}],
+        "clauses": [clause],
+    }
+    held = {"format": "checkvalve-audit-v1", "what": f"live {EVIL}", "time": "2026-11-20T06:00:00Z"}
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({**held, "facts": {"host": EVIL, "by": EVIL}, "checks": [check]}))
+    return path
+
+
+@case("demo")
+def _demo(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    from simulator import demo
+    from simulator.summary import Summary, gather
+
+    told = gather(poll={"counts": {EVIL: {"read": 1}}}, emit=None, catch=None, historian=None, relay=None)
+
+    def run(wish: Any, *, say: Callable[[str], None], show: Callable[[Summary, float, str], None]) -> Summary:
+        say(f"page: {EVIL}")
+        show(told, 9.0, EVIL)
+        return told
+
+    patch.setattr(demo, "run", run)
+    return [["demo"], ["demo", "--json"]]
+
+
+@case("simulate")
+def _simulate(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    import asyncio
+
+    from simulator import main
+
+    whole = main.simulate
+
+    async def short(*given: Any, stop: asyncio.Event, **named: Any) -> None:
+        asyncio.get_running_loop().call_later(0.1, stop.set)
+        await whole(*given, stop=stop, **named)
+
+    patch.setattr(main, "simulate", short)
+    scene = folder / "scene.toml"
+    scene.write_text(
+        f'[scene]\nname = {quoted(EVIL)}\nsite = "s"\ntick_ms = 100\n[[server]]\nasset = {quoted(EVIL)}\n'
+        'protocol = "modbus"\nport = 0\nvendor = "v"\nmodel = "m"\nserial = "s"\nfirmware = "f"\n'
+        f'tag = [{{ name = {quoted(EVIL)}, at = "holding:0", type = "uint16", '
+        'signal = { kind = "fixed", value = 1 } }]\n'
+    )
+    return [["simulate", str(scene)], ["simulate", EVIL], ["simulate", str(scene), "--fault", EVIL]]
+
+
+@case("relay")
+def _relay(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    return [["relay", "--loss", EVIL], ["relay", "--cut", EVIL], ["relay", "--to", EVIL]]
+
+
+@case("discover")
+def _discover(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    return [
+        ["discover", "nasty", "nasty:1"],
+        ["discover", "broken", "nasty:1"],
+        ["discover", "nasty", EVIL],
+        ["discover", "nasty", f"nasty:{EVIL}", "--set", f"key={EVIL}", "--name", EVIL],
+        ["discover", "nasty", f"nasty:{SEEN}", "--name", "x\udc80"],
+    ]
+
+
+@case("plan")
+def _plan(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    return [["plan", str(sender(folder))], ["plan", str(sender(folder)), "--json"]]
+
+
+@case("peek")
+def _peek(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    return [
+        ["peek", "nasty://1", "1"],
+        ["peek", "nasty://1", "1", "--json"],
+        ["peek", "broken://1", "1"],
+        ["peek", EVIL, "1"],
+        ["peek", "nasty://1", "1", "--set", EVIL],
+    ]
+
+
+@case("watch")
+def _watch(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    broken = folder / "broken"
+    broken.mkdir()
+    sick = sender(broken)
+    sick.write_text(sick.read_text().replace('collector = "nasty"', 'collector = "broken"'))
+    short = ["--seconds", "0.2"]
+    return [
+        ["watch", str(sender(folder)), *short],
+        ["watch", str(sick), *short],
+        ["watch", str(sick), *short, "--json"],
+    ]
+
+
+@case("send")
+def _send(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    odd = folder / "odd"
+    odd.mkdir()
+    return [
+        ["send", str(sender(folder)), "--check"],
+        ["send", str(sender(odd, more=f"{quoted(EVIL)} = 1\nvendor = {quoted(EVIL)}")), "--check"],
+        ["send", str(folder / FILE), "--check"],
+        ["send", str(folder), EVIL],
+    ]
+
+
+@case("receive")
+def _receive(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    odd, named = folder / "odd", folder / FILE
+    odd.mkdir()
+    named.mkdir()
+    return [
+        ["receive", str(receiver(named)), "--check"],
+        ["receive", str(receiver(odd, more=f"{quoted(EVIL)} = 1")), "--check"],
+        ["receive", str(receiver(named)), "--only", EVIL],
+    ]
+
+
+@case("accept")
+def _accept(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    return [["accept", str(receiver(folder)), EVIL], ["accept", str(folder / FILE), "0a0b0c0d"]]
+
+
+@case("linktest")
+def _linktest(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    (folder / FILE).mkdir()
+    return [["linktest", str(sender(folder)), "--rates", EVIL], ["linktest", str(folder / FILE / "receiver.toml")]]
+
+
+@case("replay")
+def _replay(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    return [["replay", str(sender(folder)), EVIL]]
+
+
+@case("gaps")
+def _gaps(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    gap = {"stream": EVIL, "from": 1, "to": 3, "since_ns": 1, "heals_ns": None, "lost_ns": 1}
+    said(folder, "catch", gaps=[gap], codes=[{"code": EVIL}], blocks={EVIL: EVIL})
+    return [["gaps", str(receiver(folder))], ["gaps", str(receiver(folder)), "--json"]]
+
+
+@case("status")
+def _status(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    said(folder, FILE, warnings=[EVIL], link={EVIL: EVIL}, blocks={EVIL: {EVIL: EVIL}}, children={EVIL: {"x": EVIL}})
+    said(folder, "poll", pid=EVIL, warnings=[EVIL], assets={EVIL: {"state": EVIL}}, engine=EVIL, errand={"kind": EVIL})
+    sides = [str(sender(folder)), str(receiver(folder))]
+    return [["status", side, *form] for side in sides for form in ((), ("--json",))]
+
+
+@case("setup")
+def _setup(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    config = folder / FILE
+    config.write_text("[outlet]\nto = 1\n" + "[" + quoted(EVIL))
+    right = ["setup", "high", "--interface", "dio0", "--address", "192.0.2.1", "--peer-mac", "02:00:00:00:00:01"]
+    return [
+        ["setup", "high", "--interface", EVIL, "--address", "192.0.2.1", "--to", "192.0.2.2:5005"],
+        [*right, "--to", EVIL],
+        [*right, "--config", str(config)],
+        [*right, "--to", "192.0.2.2:5005", "--netns", EVIL],
+    ]
+
+
+@case("keys new", "keys show")
+def _keys(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    held = str(folder / f"{FILE}\udc80")
+    return [["keys", "new", "high", held], ["keys", "new", EVIL, held], ["keys", "show", f"{held}x"]]
+
+
+def _run(patch: pytest.MonkeyPatch, folder: Path, name: str) -> None:
+    """Give an audit command findings with EVIL in every text."""
+    from importlib import import_module
+
+    from audit.check import read_findings
+
+    made = read_findings(findings(folder, "made").read_text())
+    patch.setattr(import_module(f"audit.{name}"), "run", lambda *given, **named: made)
+
+
+AUDITS: dict[str, list[list[str]]] = {
+    "capture": [[f"{FILE}.pcap", "--all"], [FILE, "--high", EVIL]],
+    "journal": [[FILE, FILE, "--key", FILE]],
+    "code": [[EVIL]],
+    "selftest": [["--capture", FILE, "--high", "02:00:00:00:00:01"]],
+    "live": [["--side", "high", "--interface", one, "--netns", EVIL] for one in ("lo", EVIL)],
+    "provoke": [["--interface", "lo", "--address", EVIL, "--to", EVIL, "--peer-mac", EVIL]],
+}
+"""Audit commands and what is typed behind them, in a folder that has such a capture file."""
+
+
+def _audit(name: str) -> Case:
+    def run(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+        capture = folder / f"{FILE}.pcap"
+        capture.write_bytes(b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + bytes(12) + b"\x01\x00\x00\x00")
+        return [["audit", name, *words] for words in AUDITS[name]]
+
+    return run
+
+
+@case("audit found")
+def _found(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    for name in ("capture", "journal", "code"):
+        _run(patch, folder, name)
+    keep = ["--keep", str(folder / FILE)]
+    return [
+        ["audit", "capture", "x", *keep],
+        ["audit", "capture", "x", "--json"],
+        ["audit", "journal", "x", "y", "--key", "z", "--all"],
+        ["audit", "code"],
+    ]
+
+
+@case("audit collect")
+def _collect(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    from audit import carried
+
+    unread = carried.Arrived(unopened=Counter({EVIL: 1}))
+    done = carried.Collected(new=(folder / FILE,), known=0, others=0, arrived=unread)
+    whole = carried.collect
+    patch.setattr(carried, "collect", lambda config, keep: done if config.name == "right" else whole(config, keep))
+    return [["audit", "collect", one, "--keep", str(folder)] for one in ("right", str(folder / FILE))]
+
+
+@case("audit explain", "audit questions")
+def _explain(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    return [["audit", "explain", EVIL], ["audit", "questions"], ["audit", "explain"]]
+
+
+@case("audit report", "audit diff")
+def _report(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    old, new = findings(folder, "old", "PASS"), findings(folder, "new", "FAIL")
+    bad = folder / "bad"
+    bad.mkdir()
+    (bad / f"{FILE}.json").write_text(json.dumps({"format": EVIL}))
+    return [
+        ["audit", "report", str(old), str(new), "--title", EVIL, "--out", str(folder / FILE)],
+        ["audit", "report", str(old), "--json", "--title", EVIL, "--out", str(folder / FILE)],
+        ["audit", "report", str(bad)],
+        ["audit", "report", str(old), "--from", EVIL],
+        ["audit", "diff", str(old), str(new)],
+        ["audit", "diff", str(old), str(new), "--json"],
+    ]
+
+
+def _bench(name: str) -> Case:
+    def run(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+        from importlib import import_module
+
+        from bench.cli import BENCHES
+        from bench.report import Row
+
+        row = Row(row=f"{name}.{EVIL}", unit=EVIL, note=EVIL)
+        patch.setattr(import_module(BENCHES[name][0]), "measure", lambda runs: [row])
+        return [["bench", name], ["bench", name, EVIL]]
+
+    return run
+
+
+for _name in ("codec", "fec", "collect", "loss", "confine", "audit", "link"):
+    CASES[f"bench {_name}"] = _bench(_name)
+for _name in AUDITS:
+    CASES[f"audit {_name}"] = _audit(_name)
