@@ -284,7 +284,13 @@ def rx_samples(given: dict[str, Any]) -> None:
     intake = Intake(links, Code(), {}, put=put, say=lambda line: None)
     sign = keys.load(folder / "high", "sign").public
     follower = Follower(
-        ledger.store.folder, None, own=keys.load(folder / "low", "open"), signers={sign.id: sign}, scope=Scope()
+        ledger.store.folder,
+        None,
+        own=keys.load(folder / "low", "open"),
+        signers={sign.id: sign},
+        scope=Scope(),
+        now=time.monotonic(),
+        wall_ns=time.time_ns(),
     )
     delays: list[float] = []
     got, first, last = 0, 0.0, 0.0
@@ -301,7 +307,7 @@ def rx_samples(given: dict[str, Any]) -> None:
         intake.tick(now, time.time_ns())
         ledger.tick(now)
         while True:
-            opened, moved = follower.step()
+            opened, moved = follower.step(time.monotonic())
             for one in opened:
                 if isinstance(one.body, Batch):
                     got += len(one.body.columns)

@@ -19,7 +19,7 @@ from protocol.record import Record, to_bytes
 from protocol.resync import scan_kinds, scan_pieces
 
 LOOKED = 256 << 20
-"""Most bytes of kept files that are looked through at a start [bytes], newest streams first: takes tenths of a second."""
+"""Most bytes of kept files that are looked through at a start [bytes], newest streams first: some tenths of 1 s."""
 
 
 @dataclass(slots=True)
