@@ -1,19 +1,19 @@
-"""A text that somebody else wrote, made safe to show: one line, letter for letter, and nothing happens but reading.
+r"""A text that somebody else wrote, made safe to show: one line, letter for letter, and nothing happens but reading.
 
 A PLC's names, units and values, the link's warnings, a planted file's name, a key that was pasted into a
 configuration: a terminal obeys some of their characters, others hide, and others turn the line around.
 
-    \\x1b[2J         ESC, C0, C1, DEL            a terminal obeys them
-    \\n \\u2028       line and paragraph ends      would begin a line that we seem to have said
-    \\u202e \\u200b   format characters (Cf)       turn the order of a line around, or cannot be seen
-    \\ud800 \\ue000   lone surrogates, private use, unassigned and noncharacters: nobody knows how they look
-    \\u3164 \\ufe0f   fillers and selectors        letters to Unicode, nothing to the eye
-    \\u0301          combining marks at the start of a text, and from the fifth on one letter
+    \x1b \x9b \x7f    ESC, C0, C1, DEL           a terminal obeys them
+    \n \u2028        line and paragraph ends    would begin a line that we seem to have said
+    \u202e \u200b    format characters (Cf)     turn the order of a line around, or cannot be seen
+    \ud800 \ue000    lone surrogates, private use, unassigned, noncharacters: nobody knows how they look
+    \u3164 \ufe0f    fillers and selectors      letters to Unicode, nothing to the eye
+    \u0301           combining marks at the start of a text, and from the fifth on one letter
 
 Each is written as its escape, as above. All else stays as it is: m³/h, µΩ, Ü, 漢字, Кириллица, the Arabic letters.
 
-A backslash stays a backslash, so that a path or `ns=2;s=a\\b` reads as it was written. The price: four letters
-`\\x1b` and the one character look alike here; who must tell them apart takes `--json`, which carries the text itself.
+A backslash stays a backslash, so that a path or `ns=2;s=a\b` reads as it was written. The price: the four letters
+`\x1b` and the one character look alike here; who must tell them apart takes `--json`, which carries the text itself.
 The gain: what was made inert stays as it is when it is made so once more, so that every door may do it again.
 
 Pure, and without any library. How it reaches a terminal: terminal.py.
@@ -91,11 +91,11 @@ def spelled(text: str, escape: Callable[[str], str]) -> Iterator[str]:
         yield escape(letter) if hidden else letter
 
 
-def lines(text: str, most: int = LINE) -> list[str]:
+def lines(text: str, most: int | None = LINE) -> list[str]:
     """A text of several lines that is our own, each of them inert: what stands in one cannot end it.
 
     Args:
-        most: Most characters of a line.
+        most: Most characters of a line; None: all of them.
     """
     return [inert(line, most) for line in text.split("\n")]
 

@@ -39,8 +39,8 @@ def complain(line: object) -> None:
 
 
 def document(text: str) -> None:
-    """A text of several lines on stdout, such as a draft or a script; lines from elsewhere in it are inert already."""
-    _write(sys.stdout, "\n".join(lines(text.removesuffix("\n"))) + "\n")
+    """A text of several lines on stdout, such as a draft or a script, none of them cut: it may be kept and used."""
+    _write(sys.stdout, "\n".join(lines(text.removesuffix("\n"), None)) + "\n")
 
 
 def refusal(text: str, hint: str = "") -> None:
