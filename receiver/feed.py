@@ -161,9 +161,12 @@ class Feed:
                 f"the journal was found damaged in {follower.damages} places; of the blocks known to have stood there "
                 f"{lost} have not come again. Look at the disk; `checkvalve gaps` names the code to type for them"
             )
-        if follower.refused:
-            counts = ", ".join(f"{reason} {count}" for reason, count in sorted(follower.refused.items()))
-            out.append(f"blocks that are journaled and will never be published, by reason: {counts}")
+        counts = dict(follower.refused)
+        if expired := counts.pop("expired", 0):
+            out.append(f"{expired} blocks were gone from the journal before what opens them came")
+        if counts:
+            told = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+            out.append(f"blocks that are journaled and will never open, by reason: {told}")
         return out
 
     def _pause(self, seconds: float) -> None:
