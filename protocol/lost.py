@@ -38,9 +38,9 @@ def numbers_at(folder: Path, *damaged: Damage) -> dict[bytes, Ranges]:
 def _numbers_in(folder: Path, number: int, damaged: list[Damage]) -> dict[bytes, Ranges]:
     here: dict[bytes, Ranges] = {}
     out: dict[bytes, Ranges] = {}
+    index = read_index(index_path(folder, number), number)  # first: a writer may go on meanwhile
     for one in scan(segment_path(folder, number)):
         here.setdefault(one.stream, Ranges()).add(one.number)
-    index = read_index(index_path(folder, number), number)
     covered = 0 if index is None else index.size
     late = [one for one in damaged if one.end.offset > covered]
     if late:

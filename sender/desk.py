@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from protocol import statefile
 from sender.emit import Emitter
 from sender.errand import Errand, Errands
 from sender.interleave import Parcel
@@ -98,7 +99,7 @@ class Desk:
                 self._linktest(errand, now)
             else:
                 raise ValueError(f"this emitter knows no errand {errand.kind!r}")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except statefile.UNBELIEVED as error:
             self._finish({"state": "refused", "text": str(error)})
 
     def _replay(self, errand: Errand, begun: dict[str, Any]) -> None:

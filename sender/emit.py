@@ -10,7 +10,9 @@ Order of what waits, first to last:
     resend         what a gap code named (resend.py)
     repeats        whole blocks again at their times (repeat.py)
 
-A block's first sending is finished when its last spare has left; beats say so, and the receiver counts from it.
+A block's first sending is finished when its last spare has left; beats say so, and the receiver counts from it. A block
+that is damaged on the disk is stepped over wherever it is met, everything else goes on: it counts as finished and
+beats name it as gone, so that the receiver waits no longer and says so.
 """
 
 from __future__ import annotations
@@ -22,13 +24,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from protocol.beat import STREAMS, WAITING_RANGES, Beat, StreamTotals
+from protocol.beat import Beat
 from protocol.erasure import Code
 from protocol.frame import SHARD_OVERHEAD, width_for
 from protocol.keys import PrivateKey, PublicKey
-from protocol.ranges import Ranges, join_nearest
+from protocol.layout import segment_path
+from protocol.ranges import Ranges
 from protocol.record import Record
-from protocol.segments import Place, Reader, segment_path
+from protocol.resync import START, Damage, Place
+from protocol.segments import Reader
+from sender.accounts import Accounts
 from sender.carousel import Carousel
 from sender.geometry import Geometry
 from sender.interleave import Done, Group, Interleave, Mark, Parcel, portions
@@ -47,7 +52,7 @@ LAG = 2.0
 CHUNK = 1 << 18
 """Backlog is sent newest chunk first; about this many bytes a chunk [bytes]."""
 GONE_TOLD = 8
-"""Most ranges that a beat says are not kept any more above a stream's oldest block."""
+"""Most ranges that a beat says are not kept any more above a stream's oldest block; more of them take turns."""
 CAROUSEL_COPY = 255
 """What the carousel's frames say of themselves (SPEC.md, 3.1)."""
 
@@ -86,6 +91,7 @@ class Emitter:
             now: Monotonic time [s].
         """
         self.kept = Kept(folder)
+        self.accounts = Accounts(self.kept)
         self.repeats = Repeats(repeat)
         self.carousel = Carousel(folder, geometry)
         self.reader = Reader(folder)
@@ -99,6 +105,10 @@ class Emitter:
         """Frames that left since the start, over all sessions."""
         self.resend: Resend | None = None
         """What a person asked for by a gap code."""
+        self.later: Callable[[float], object] | None = None
+        """What is to be done as soon as the end of the spool is known; until then nothing of it is sent."""
+        self.anew = 0
+        """How often the whole spool was sent again."""
         self.spool_status: dict[str, Any] = {}
         """What the poller says of the spool, passed on in beats."""
         self._folder, self._spread, self._geometry = folder, spread_s, geometry
@@ -108,7 +118,6 @@ class Emitter:
         self._code = Code()
         self._sessions = 0
         self._beats = 0
-        self._turn = 0
         self._control: deque[Parcel | None] = deque()
         self._first, self._old_first = Interleave(), Interleave()
         self._round_ready: deque[Parcel] = deque()
@@ -177,6 +186,16 @@ class Emitter:
         if now + seconds > self._session.ends_at or self._session.steps + steps > STEPS:
             self._renew(now)
 
+    def begin_anew(self) -> None:
+        """All that the spool holds is sent again: it is another one than before."""
+        end = self.reader.end()
+        self.backlog = [(START, end)] if end > START else []
+        self.reader.place = end
+        self.mark = self.kept.look_through(end)
+        self._groups.clear()
+        self._old_groups.clear()
+        self.anew += 1
+
     def idle(self) -> bool:
         """Everything that exists had its first sending."""
         waits = self._first or self._old_first or self.backlog
@@ -185,6 +204,12 @@ class Emitter:
     def resent(self) -> bool:
         """What was asked for by a gap code has left, or nothing was."""
         return (self.resend is None or self.resend.done) and not self._rest
+
+    def warnings(self) -> list[str]:
+        """What a person must know of the spool, in words."""
+        trouble = [self.reader.trouble] if self.reader.trouble else []
+        anew = "emit.json was damaged, or the spool is another one than before: all of it is sent again"
+        return [*trouble, *self.accounts.warnings(), *([anew] if self.anew and self.backlog else [])]
 
     def settled(self) -> tuple[Place, Mark | None]:
         """Up to here all new blocks had their first sending, and a record before it."""
@@ -209,6 +234,9 @@ class Emitter:
         if now >= self._refresh_at:
             self._refresh_at = now + REFRESH_PERIOD
             self.kept.refresh()
+            self._end_damaged()
+            if self.reader.beyond:
+                self.begin_anew()
             if not segment_path(self._folder, self.reader.place.segment).exists():
                 self.reader.close()  # a file that is open takes room on the disk also when it is gone
         self._speak(now)
@@ -239,58 +267,35 @@ class Emitter:
             self._control.append(Parcel(memoryview(link), len(link)))
 
     def _beat_now(self) -> Parcel:
-        told = self._told()
+        told = self.accounts.streams()
         beat = Beat(
             session=self._session.number,
             boot=self.boot,
             counter=self._beats,
             wall_ns=self._wall(),
             synced=self._synced(),
-            streams=tuple(self._totals(stream) for stream in told),
+            streams=tuple(self.accounts.totals(stream, self.finished) for stream in told),
             frames=self._session.frames + 1,
             bytes=self._session.bytes,
             backlog_s=round(self.behind(), 3),
             repeats=self.repeats.after,
-            spool=self._spool(told),
+            spool={**self.spool_status, **self.accounts.gone(told, GONE_TOLD)},
         )
         self._beats += 1
         frame = self._session.beat(beat)
-        if len(frame) > self._width + SHARD_OVERHEAD:  # many streams, many holes, a small mtu: said another time
-            frame = self._session.beat(replace(beat, spool=self.spool_status))
+        most = GONE_TOLD
+        while len(frame) > self._width + SHARD_OVERHEAD and most:  # many streams, many holes, a small mtu
+            most //= 2
+            fewer = {**self.spool_status, **self.accounts.gone(told, most)}
+            frame = self._session.beat(replace(beat, spool=fewer))
+        self.accounts.gone_told(most)
         return Parcel(memoryview(frame), len(frame))
-
-    def _told(self) -> list[bytes]:
-        """The newest streams; where there are more than a beat holds, the older ones take turns in its last place."""
-        streams = self.kept.streams()
-        if len(streams) <= STREAMS:
-            return streams
-        self._turn = (self._turn + 1) % (len(streams) - STREAMS + 1)
-        return [streams[self._turn], *streams[len(streams) - STREAMS + 1 :]]
-
-    def _spool(self, told: list[bytes]) -> dict[str, Any]:
-        """State of the spool, and what of these streams can never come again though older blocks can."""
-        gone = [[stream, first, after] for stream in told for first, after in self.kept.gone(stream)]
-        return {**self.spool_status, "gone": gone[-GONE_TOLD:]} if gone else self.spool_status
-
-    def _totals(self, stream: bytes) -> StreamTotals:
-        finished = self.finished.setdefault(stream, Ranges())
-        oldest = self.kept.oldest(stream)
-        top = min(finished.top, self.kept.sealed(stream))
-        waiting = Ranges(finished.holes(oldest, top) if oldest < top else ())
-        for first, after in self.kept.gone(stream):
-            waiting.remove(first, after)
-        holes = join_nearest(list(waiting), WAITING_RANGES)
-        return StreamTotals(
-            stream=stream,
-            oldest=min(oldest, self.kept.sealed(stream)),
-            sealed=self.kept.sealed(stream),
-            finished=top,
-            waiting=tuple(holes),
-        )
 
     def _new(self, now: float) -> bool:
         end = self.reader.end()
-        if self.reader.place >= end:
+        if self.later is not None and end > START:
+            self.later(now)
+        if self.later is not None or self.reader.place >= end:
             return False
         if distance(self._folder, self.reader.place, end) > LAG * self._geometry.rate:
             self.backlog.append((self.reader.place, end))
@@ -298,6 +303,7 @@ class Emitter:
             return False
         before, mark = self.reader.place, self.mark
         records = self.reader.read(16, end)
+        self._learn(self.reader.damaged)
         if not records:
             return False
         self.mark = Mark(_last(self.reader, records), records[-1].digest)
@@ -320,6 +326,7 @@ class Emitter:
             group.left += len(records)
             self._first_sending(records, reader, group, self._old_first, now)
         reader.close()
+        self._learn(reader.damaged)
         return bool(group.left)
 
     def _first_sending(self, records: list[Record], reader: Reader, group: Group, into: Interleave, now: float) -> None:
@@ -338,23 +345,41 @@ class Emitter:
     def _asked(self, now: float) -> bool:
         if self.resend is not None:
             self._whole(self.resend.step(), COPY, self._rest)
+            self._learn(self.resend.damaged)
         return bool(self._rest)
 
     def _again(self, now: float) -> bool:
-        if self._running is None:
-            due = self.repeats.due(now)
-            if due is None:
-                return False
-            copy, run = due
-            self._running = (copy, Reader(self._folder, run.start), run.end)
-        copy, reader, end = self._running
-        records = reader.read(16, end)
-        if not records:
+        while self._running is not None or self._next_run(now):
+            assert self._running is not None
+            copy, reader, end = self._running
+            records = reader.read(16, end)
+            self._learn(reader.damaged)
+            if records:
+                self._whole(records, copy, self._rest)
+                return True
             reader.close()
             self._running = None
-            return self._again(now)
-        self._whole(records, copy, self._rest)
-        return True
+        return False
+
+    def _next_run(self, now: float) -> bool:
+        due = self.repeats.due(now)
+        if due is not None:
+            copy, run = due
+            self._running = (copy, Reader(self._folder, run.start), run.end)
+        return due is not None
+
+    def _learn(self, damaged: list[Damage]) -> None:
+        """Somebody stepped over this."""
+        if damaged:
+            self.kept.damage(damaged, self.reader.end())
+            damaged.clear()
+            self._end_damaged()
+
+    def _end_damaged(self) -> None:
+        """What is damaged waits for nothing."""
+        for stream, ranges in self.kept.lost().items():
+            for first, after in ranges:
+                self.finished.setdefault(stream, Ranges()).add(first, after)
 
     def _whole(self, records: Iterable[Record], copy: int, into: deque[Parcel]) -> None:
         """Blocks that leave at once."""

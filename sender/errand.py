@@ -74,7 +74,7 @@ def result(state: Path, name: str) -> dict[str, Any] | None:
     path = state / FOLDER / f"{name}.done"
     try:
         told = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     with contextlib.suppress(OSError):
         path.unlink()
@@ -94,15 +94,13 @@ class Errands:
                 self._remove(name)
                 continue
             try:
-                path = self._folder / f"{name}.json"
-                if path.stat().st_size > LARGEST:
-                    raise ValueError("too large")
-                body = json.loads(path.read_text())
+                data = statefile.read(self._folder / f"{name}.json", LARGEST)
+                if data is None:
+                    continue  # withdrawn
+                body = statefile.unpack(data)
                 return Errand(name=name, kind=str(body["kind"]), body=body)
-            except FileNotFoundError:
-                continue  # withdrawn
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                self.finish(name, {"state": "refused", "text": f"the errand cannot be read: {error}"})
+            except (OSError, *statefile.UNBELIEVED) as error:
+                self.finish(name, {"state": "refused", "text": f"the errand cannot be read: {str(error)[:200]}"})
         return None
 
     def finish(self, name: str, told: Mapping[str, Any]) -> None:

@@ -67,7 +67,7 @@ class _Process:
         receivers = [key for key in publics if key.kind == "catch"]
         if not receivers:
             raise ConfigError("[keys] receivers hold no catch key", hint="carry DIR.pub of `keys new low DIR` over")
-        self._progress = Progress(config.state)
+        self._progress = Progress(config.state, wall_ns=time.time_ns())
         now = time.monotonic()
         self._emitter = Emitter(
             config.state / "spool",
@@ -83,7 +83,7 @@ class _Process:
             synced=_clock_synced,
             now=now,
         )
-        self._whole = not self._progress.resume(self._emitter, config.state / "spool", now)
+        self._progress.resume(self._emitter, config.state / "spool", now)
         largest = width_for(outlet.mtu) + SHARD_OVERHEAD
         self._pace = Pace(outlet.rate_mbit * 1e6 / 8, outlet.burst, largest_frame=largest + WIRE_OVERHEAD)
         self._desk = Desk(
@@ -181,7 +181,7 @@ class _Process:
             self._stopping = self._stopping or now
         self._progress.save(self._emitter, now, self._desk.note())
         poll = read_status(self._state, "poll") or {}
-        self._emitter.spool_status = poll.get("spool", {})
+        self._emitter.spool_status = _plain(poll.get("spool"))
         session = self._emitter.session
         told: dict[str, Any] = {
             "session": f"{session.number:08x}",
@@ -192,16 +192,24 @@ class _Process:
             "repeats_dropped": self._emitter.repeats.dropped,
             "send_errors": self._outlet.errors,
             "skipped_segments": self._emitter.reader.skipped,
-            "resent_whole_spool": self._whole,
+            "resent_whole_spool": self._emitter.anew > 0,
+            "damaged": self._emitter.accounts.damaged(),
             "errand": self._desk.status(),
             "engine": self._emitter.engine,
             "clock_synced": _clock_synced(),
             "confined": self._confinement.mode,
             "confinement": self._confinement.text,
+            "warnings": [*self._progress.troubles, *self._emitter.warnings()],
             **self._found,
             "warnings": [*([self._outlet.trouble] if self._outlet.trouble else []), *self._found.get("warnings", ())],
         }
         write_status(self._state, "emit", told, time_ns=time.time_ns())
+
+
+def _plain(told: object) -> dict[str, Any]:
+    """Figures of the poller's, as a beat can carry them; its file may be damaged, or of another version."""
+    pairs = told.items() if isinstance(told, dict) else ()
+    return {str(key)[:32]: value for key, value in pairs if isinstance(value, int | float) and abs(value) < 2**63}
 
 
 def _open_bell(path: Path) -> int | None:

@@ -48,6 +48,7 @@ def run(config: SenderConfig) -> int:
         keep_s=config.spool.keep,
         most_bytes=int(config.spool.max_gb * 1e9),
         now=time.monotonic(),
+        wall_ns=time.time_ns(),
     )
     packer = Packer(
         site=config.site,
@@ -153,7 +154,7 @@ class _Process:
             "spool": self._spool.status(),
             "assets": self._poller.status(),
             "not_kept": self._packer.refused,
-            "warnings": [*self._config.warnings, *self._full()],
+            "warnings": [*self._config.warnings, *self._spool.warnings, *self._full()],
         }
         write_status(self._config.state, "poll", told, time_ns=time.time_ns())
 

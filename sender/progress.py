@@ -8,41 +8,47 @@
     finished  ranges a stream, for the beats
     errand    name, position, blocks sent: what a person asked for and how much of it has left (errand.py, desk.py)
 
-A restart takes what came since `new` as backlog and begins with what is new. Where the mark is not found, nothing
-here is believed and the whole spool is sent again: doubled frames cost only time, the receiver knows each number.
-A full disk leaves the file as it was: a restart then sends more than it must.
+A restart takes what came since `new` as backlog and begins with what is new. Where another block stands at the mark, or
+the file is damaged, nothing here is believed and the whole spool is sent again: doubled frames cost only time, the
+receiver knows each number. A full disk leaves the file as it was: a restart then sends more than it must.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from protocol import statefile
 from protocol.errors import HeldError, StoreError
+from protocol.layout import segment_path
 from protocol.ranges import Ranges
-from protocol.segments import START, Place, Reader
+from protocol.resync import START, scan_pieces
+from protocol.segments import Reader
 from sender.emit import Emitter
 from sender.interleave import Mark
+from sender.noted import Noted
 
 
 class Progress:
     """Keeper of `emit.json`; holding it is holding the outlet."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *, wall_ns: int = 0) -> None:
         """
         Args:
             state: The state folder.
+            wall_ns: Wall time, for the name of a damaged file [ns since 1970 UTC].
 
         Raises:
             HeldError: another emitter has the outlet.
         """
         self._path = state / "emit.json"
+        self.troubles: list[str] = []
+        """What was wrong with the file at the start, in words."""
         self.full = False
         """The disk had no room for it at the last `save`."""
         state.mkdir(parents=True, exist_ok=True)
@@ -52,46 +58,43 @@ class Progress:
         except BlockingIOError:
             os.close(self._lock)
             raise HeldError(f"{self._path} is held by another emitter") from None
-        self._held = self._read()
+        self._noted = statefile.load(self._path, Noted.from_json, self.troubles.append, wall_ns=wall_ns) or Noted()
 
     def next_boot(self, wall_ns: int) -> int:
         """A start counter above all before it: max(stored + 1, unix microseconds); stored before it is used."""
-        boot = max(int(self._held.get("boot", 0)) + 1, wall_ns // 1000)
-        self._held["boot"] = boot
+        boot = max(self._noted.boot + 1, wall_ns // 1000)
+        self._noted = replace(self._noted, boot=boot)
         self._write()
         return boot
 
     def resume(self, emitter: Emitter, spool: Path, now: float) -> bool:
-        """Put the emitter where the last one stopped; False where the whole spool is backlog."""
+        """Put the emitter where the last one stopped; False where the whole spool is backlog.
+
+        Where the end of the spool cannot be known, the emitter does it itself as soon as it can.
+        """
         emitter.kept.refresh()
         end = emitter.reader.end()
         emitter.reader.place = end
+        emitter.later = None
         if end == START:
+            if emitter.reader.trouble:
+                emitter.later = lambda now: self.resume(emitter, spool, now)
             return True
+        noted = self._noted
+        if noted.new is None or noted.new > end or not _holds(spool, noted.mark):
+            emitter.begin_anew()
+            emitter.carousel.resume(now)
+            return False
         emitter.mark = emitter.kept.look_through(end)
         emitter.carousel.resume(now)
-        try:
-            new, mark = Place(*self._held["new"]), _mark(self._held["mark"])
-            believed = new <= end and _holds(spool, mark)
-            backlog = [(Place(a, b), Place(c, d)) for a, b, c, d in self._held["backlog"]]
-            finished = {
-                bytes.fromhex(key): Ranges((a, b) for a, b in held) for key, held in self._held["finished"].items()
-            }
-            repeats = self._held["repeats"]
-        except (KeyError, TypeError, ValueError):
-            believed = False
-        if not believed:
-            emitter.backlog = [(START, end)]
-            return False
-        emitter.backlog = [*backlog, (new, end)] if new < end else backlog
-        emitter.finished = finished
-        emitter.repeats.restore(repeats, now)
+        emitter.backlog = [*noted.backlog, (noted.new, end)] if noted.new < end else list(noted.backlog)
+        emitter.finished = {stream: Ranges(held) for stream, held in noted.finished.items()}
+        emitter.repeats.restore(noted.repeats, now)
         return True
 
     def errand(self) -> dict[str, Any]:
         """The errand that was under way and how far, as `Desk.note` gave it; empty where there was none."""
-        held = self._held.get("errand")
-        return dict(held) if isinstance(held, dict) else {}
+        return dict(self._noted.errand)
 
     def save(self, emitter: Emitter, now: float, errand: Mapping[str, Any] | None = None) -> None:
         """Note how far it is.
@@ -99,19 +102,21 @@ class Progress:
         Args:
             errand: As the method of that name gives it back.
         """
+        if emitter.later is not None:
+            return  # it knows less than the file
         place, mark = emitter.settled()
         kept = set(emitter.kept.streams())
         for gone in set(emitter.finished) - kept:
             del emitter.finished[gone]
-        self._held = {
-            "boot": emitter.boot,
-            "new": list(place),
-            "mark": None if mark is None else [*mark.place, mark.digest.hex()],
-            "backlog": [[*start, *end] for start, end in emitter.unsent()],
-            "repeats": emitter.repeats.to_json(now),
-            "finished": {key.hex(): list(held) for key, held in emitter.finished.items()},
-            "errand": dict(errand or {}),
-        }
+        self._noted = Noted(
+            boot=emitter.boot,
+            new=place,
+            mark=mark,
+            backlog=emitter.unsent(),
+            repeats=emitter.repeats.to_json(now),
+            finished=emitter.finished,
+            errand=dict(errand or {}),
+        )
         self._write()
 
     def close(self) -> None:
@@ -133,16 +138,9 @@ class Progress:
             os.close(lock)
         return False
 
-    def _read(self) -> dict[str, Any]:
-        try:
-            held = json.loads(self._path.read_text())
-            return held if isinstance(held, dict) else {}
-        except (OSError, ValueError):
-            return {}
-
     def _write(self) -> None:
         try:
-            statefile.write(self._path, json.dumps(self._held).encode())
+            statefile.write(self._path, statefile.pack(self._noted.to_json()))
             self.full = False
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -151,18 +149,16 @@ class Progress:
             self._path.with_name(self._path.name + ".new").unlink(missing_ok=True)
 
 
-def _mark(held: list[Any] | None) -> Mark | None:
-    return None if held is None else Mark(Place(int(held[0]), int(held[1])), bytes.fromhex(held[2]))
-
-
 def _holds(spool: Path, mark: Mark | None) -> bool:
-    """Whether the block of the mark stands where it stood."""
+    """Whether the block of the mark stands where it stood; where it is damaged, nothing speaks against it."""
     if mark is None:
         return True
     reader = Reader(spool)
     try:
         return reader.at(mark.place).digest == mark.digest
     except StoreError:
-        return False
+        segment, offset = mark.place
+        pieces = scan_pieces(segment_path(spool, segment))
+        return any(piece.record is None and piece.start <= offset < piece.end for piece in pieces)
     finally:
         reader.close()

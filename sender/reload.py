@@ -70,7 +70,7 @@ def asked(state: Path) -> str | None:
         told: Any = json.loads((state / ASKED).read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ""
     return str(told.get("digest", "")) if isinstance(told, dict) else ""
 
@@ -88,7 +88,7 @@ def result(state: Path, digest: str) -> Result | None:
     """What became of the reload to that file, None while it is not done."""
     try:
         told: Any = json.loads((state / DONE).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(told, dict) or told.get("digest") != digest:
         return None

@@ -2,7 +2,8 @@
 
     code      -> stream check and ranges (protocol/gapcode.py)
     check     -> the streams of this spool that begin so, those included of which only leaves are left
-    ranges    -> still here; gone, since retention took them; never there, so the code is of something else
+    ranges    -> still here; damaged on the disk; gone, since retention took them; never there, so the code is of
+                 something else
     errand    -> where they stand, for the running emitter (resend.py)
 
 Blocks that a receiver needs to open the others go along: the stream's OPEN, the EPOCHs under which they were sealed,
@@ -11,7 +12,6 @@ and its CATALOG pages up to then. Pure but for reading the spool.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +20,13 @@ from typing import Any
 from protocol import gapcode
 from protocol.block import KEPT, Kind, read_header
 from protocol.errors import ConfigError
+from protocol.index import join, read_index
+from protocol.layout import index_path, kept_path, leaf_path, leaf_streams, segment_numbers
 from protocol.ranges import Ranges
+from protocol.resync import Damage, scan_kinds
 from protocol.seal import signed_body
-from protocol.segments import Reader, kept_path, scan_kinds, segment_numbers, segment_path
+from protocol.segments import Reader
+from sender import damage
 from sender.geometry import Geometry
 from sender.resend import Part, Stretch
 from sender.stretch import Head, heads
@@ -38,6 +42,8 @@ class Found:
     asked: Ranges
     here: Ranges = field(default_factory=Ranges)
     """Asked for and kept."""
+    damaged: Ranges = field(default_factory=Ranges)
+    """Asked for, and damaged on the disk; what is known of them."""
     kept: frozenset[int] = frozenset()
     """Numbers that are sent from the stream's kept blocks, asked for or going along."""
     stretches: list[Stretch] = field(default_factory=list)
@@ -51,9 +57,18 @@ class Found:
 
     @property
     def gone(self) -> list[tuple[int, int]]:
-        """Asked for, were here, are not kept any more."""
+        """Asked for, were here, are not kept any more or damaged."""
         spans = ((first, min(after, self.sealed)) for first, after in self.asked)
         return [hole for first, after in spans if first < after for hole in self.here.holes(first, after)]
+
+    def damaged_and_taken(self) -> tuple[Ranges, Ranges]:
+        """Of `gone`: what is damaged on the disk, as far as it is known, and what retention took."""
+        taken, lost = Ranges(self.gone), Ranges(self.gone)
+        for first, after in self.damaged:
+            taken.remove(first, after)
+        for first, after in taken:
+            lost.remove(first, after)
+        return lost, taken
 
     @property
     def along(self) -> int:
@@ -117,7 +132,9 @@ def told(found: Sequence[Found], rate: float, behind_s: float) -> list[str]:
     out = []
     for one in found:
         out.append(f"stream {one.stream.hex()}: {one.asked.count} blocks asked for")
-        out += [f"  {numbers(*span)}: gone, the spool does not keep them any more" for span in one.gone]
+        damaged, taken = one.damaged_and_taken()
+        out += [f"  {numbers(*span)}: gone, damaged on this side's disk" for span in damaged]
+        out += [f"  {numbers(*span)}: gone, the spool does not keep them any more" for span in taken]
         out += [f"  {numbers(*span)}: never existed in this stream" for span in one.never]
         out += [f"  {numbers(*span)}: here" for span in one.here]
         if one.along:
@@ -183,27 +200,27 @@ def _useful(kind: int, one: Found, number: int) -> bool:
 def _asked(spool: Path, one: Found) -> Iterator[Head]:
     """Records of the spool that were asked for; segments whose index rules them out are not opened."""
     end = Reader(spool).end()
+    damaged: list[Damage] = []
     for segment in segment_numbers(spool):
-        held = _index(spool, segment)
-        spans = None if held is None else held.get(one.stream, [])
+        index = read_index(index_path(spool, segment), segment) if segment < end.segment else None
+        spans = [*index.streams.get(one.stream, ()), *index.lost.get(one.stream, ())] if index is not None else None
         if spans is None or any(low < after and first < top for low, top in spans for first, after in one.asked):
-            for head in heads(spool, segment, end.offset if segment == end.segment else None):
+            for head in heads(spool, segment, end.offset if segment == end.segment else None, damaged):
                 if head.stream == one.stream and head.number in one.asked and head.after <= end:
                     yield head
-
-
-def _index(spool: Path, segment: int) -> dict[bytes, list[tuple[int, int]]] | None:
-    try:
-        held = json.loads(segment_path(spool, segment, ".idx").read_text())["streams"]
-        return {bytes.fromhex(key): [(first, after) for first, after in spans] for key, spans in held.items()}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # the current one has none
+    for streams in damage.lost(spool, damaged).values():
+        join({one.stream: one.damaged}, {one.stream: streams.get(one.stream, Ranges())})
 
 
 def _sealed(spool: Path) -> dict[bytes, int]:
     """Every stream that this spool ever had -> numbers below this existed: its leaves outlive its blocks."""
-    files = sorted((spool / "leaves").glob("*.leaf"))
-    return {bytes.fromhex(path.stem): path.stat().st_size // 32 for path in files}
+    out = {stream: leaf_path(spool, stream).stat().st_size // 32 for stream in leaf_streams(spool)}
+    for segment in segment_numbers(spool):
+        index = read_index(index_path(spool, segment), segment)
+        for streams in (index.streams, index.lost) if index is not None else ():
+            for stream, ranges in streams.items():
+                out[stream] = max(out.get(stream, 0), ranges.top)
+    return out
 
 
 def _wire(geometry: Geometry, size: int, need: int, spare: int) -> int:

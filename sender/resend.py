@@ -16,7 +16,8 @@ from protocol.block import KEPT
 from protocol.errors import StoreError
 from protocol.ranges import Ranges
 from protocol.record import Record
-from protocol.segments import Place, Reader, kept_path, scan_kinds
+from protocol.resync import Damage, Place
+from protocol.segments import Reader, kept_path, scan_kinds
 
 COPY = 254
 """What resent frames say of themselves (SPEC.md, 3.1)."""
@@ -83,6 +84,8 @@ class Resend:
         """Blocks handed out, those before a restart included."""
         self.gone: list[tuple[bytes, int, int]] = []
         """(stream, first, after) of what was not there any more."""
+        self.damaged: list[Damage] = []
+        """What was stepped over; the caller takes it out."""
         self.done = False
         self.position = position
         """(stretch, number): all before it has left."""
@@ -128,6 +131,7 @@ class Resend:
             pass  # not where it was said to be: what was to be found here is gone
         finally:
             reader.close()
+            self.damaged += reader.damaged
         self.gone += [(part.stream, first, after) for first, after in missing]
         self._reached = (index + 1, 0)
 

@@ -10,15 +10,16 @@ none that can be read, nothing was sent.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from protocol.journal import Segment
+from protocol import statefile
+from protocol.index import Segment
 from protocol.ranges import Ranges
-from protocol.segments import Place
+from protocol.resync import START, Place
+from sender.noted import Noted
 
 
 class Fate(StrEnum):
@@ -30,7 +31,6 @@ class Fate(StrEnum):
 
 
 ORDER = tuple(Fate)
-_NOTHING = Place(0, 0)
 
 
 class Progress:
@@ -42,22 +42,20 @@ class Progress:
             told: Content of `emit.json`.
         """
         try:
-            self._new = Place(*told["new"])
-            self._unsent = [(Place(a, b), Place(c, d)) for a, b, c, d in told["backlog"]]
-            self._to_repeat = [(Place(a, b), Place(c, d)) for _, _, a, b, c, d, _ in told["repeats"]]
-            self._finished = {
-                bytes.fromhex(stream): Ranges((a, b) for a, b in held) for stream, held in told["finished"].items()
-            }
-        except (KeyError, TypeError, ValueError, AttributeError):
-            self._new, self._unsent, self._to_repeat, self._finished = _NOTHING, [], [], {}
+            noted = Noted.from_json(told)
+        except statefile.UNBELIEVED:
+            noted = Noted()
+        self._new = noted.new or START
+        self._unsent = noted.backlog
+        self._to_repeat = noted.stretches_to_repeat()
+        self._finished = noted.finished
 
     @classmethod
     def read(cls, state: Path) -> Progress:
-        """From the state folder."""
+        """From the state folder; a damaged file is the emitter's to set aside."""
         try:
-            told = json.loads((state / "emit.json").read_text())
-            return cls(told if isinstance(told, dict) else {})
-        except (OSError, ValueError):
+            return cls(statefile.unpack(statefile.read(state / "emit.json") or b"{}"))
+        except (OSError, *statefile.UNBELIEVED):
             return cls({})
 
     def fate(self, one: Segment) -> Fate:

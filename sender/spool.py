@@ -7,27 +7,37 @@ not (retain.py). Each is counted, over all starts.
 
 A full disk keeps live data flowing: room is made in the same order, at once from what was sent, after UNSENT_WAIT from
 what was not, in the end from the current segment. Where even that gives no room, blocks wait in memory up to
-WAITING_MOST; above it `room` is false and the packer takes no samples, which it counts. `take_notes` says all this in
-words, for the packer to send.
+WAITING_MOST; above it `room` is false and the packer takes no samples, which it counts.
+
+What a disk damaged of it is stated at the start, by number (damage.py): in the segments' indexes for the emitter, in
+the stream for the low side, in the status for people. `take_notes` says all this in words, for the packer to send.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import json
+import itertools
+import math
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from protocol import evidence, statefile
 from protocol.block import Kind
-from protocol.errors import StoreError
+from protocol.errors import FrameError, StoreError
 from protocol.evidence import Tree
-from protocol.journal import Segment, Store, StoreFull
+from protocol.index import Segment
+from protocol.journal import Store, StoreFull
+from protocol.layout import kept_path, kept_streams, read_leaves
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
 from protocol.record import Record
+from protocol.resync import scan_kinds
 from protocol.seal import signed_body
-from protocol.segments import read_kept, read_leaves
+from protocol.segments import read_kept
+from sender import damage
 from sender.pack import Previous
 from sender.retain import ORDER, Fate, Progress
 
@@ -50,13 +60,14 @@ NOTE_PERIOD = 60.0
 class Spool:
     """The writer's side; one at a time."""
 
-    def __init__(self, state: Path, *, keep_s: float, most_bytes: int, now: float) -> None:
+    def __init__(self, state: Path, *, keep_s: float, most_bytes: int, now: float, wall_ns: int = 0) -> None:
         """
         Args:
             state: The state folder; the store is `state/spool`.
             keep_s: Longest time a block is kept, in running time [s].
             most_bytes: Largest size [bytes].
             now: Monotonic time [s].
+            wall_ns: Wall time, for the name of a damaged file [ns since 1970 UTC].
 
         Raises:
             StoreError: held by another poller, or the disk fails.
@@ -72,13 +83,18 @@ class Spool:
         self._since: float | None = None
         self._retry_at = now
         self._tidy_at = now + TIDY_PERIOD
-        note = self._read_note()
-        self._ran_before, self._boot = float(note.get("ran_s", 0.0)), int(note.get("boot", 0))
-        told = note.get("dropped", {})
-        self.dropped = {fate: int(told.get(fate, 0)) for fate in ORDER}
+        self._notes: list[str] = []
+        newest_s = max(segment.born_s for segment in self.store.segments)
+        note = statefile.load(self.folder / "note.json", _Note.from_json, self._notes.append, wall_ns=wall_ns)
+        note = note or _Note(ran_s=newest_s)
+        self._boot, self._ran_before = max(note.boot, _newest_boot(self.folder)), max(note.ran_s, newest_s)
+        self.dropped = {fate: note.dropped.get(fate, 0) for fate in ORDER}
         """Blocks that retention took, over all starts."""
         self._started = now
-        self._notes: list[str] = []
+        self._look_for_damage()
+        self.warnings = list(self._notes)
+        """What was found damaged at the start, in words."""
+        self._indexed = self.store.current.size
         self._said_dropped, self._said_at, self._said_full = dict(self.dropped), now - NOTE_PERIOD, False
         self._bell = _make_bell(state / "doorbell")
 
@@ -92,8 +108,8 @@ class Spool:
     def previous(self) -> Previous | None:
         """The newest stream of the spool, and the head of its tree."""
         for segment in reversed(self.store.segments):
-            if segment.streams:
-                stream = list(segment.streams)[-1]
+            if segment.streams or segment.lost:
+                stream = list(segment.streams or segment.lost)[-1]
                 return _describe(self.folder, stream, segment)
         return None
 
@@ -121,6 +137,9 @@ class Spool:
             self._tidy_at = now + TIDY_PERIOD
             self._retain(now)
             self._write_note(now)
+            self.store.republish()
+            if self._indexed != self.store.current.size and self.store.note_index():
+                self._indexed = self.store.current.size
 
     def deadline(self, now: float) -> float:
         """When to call `tick` next [s]."""
@@ -176,6 +195,8 @@ class Spool:
             **{f"dropped_{fate}": count for fate, count in self.dropped.items()},
             "waiting_bytes": self.store.waiting_bytes,
             "full": self.full_since is not None,
+            "damaged": damage.count(self.store.lost),
+            "damaged_bytes": sum(one.size for one in self.store.damaged),
         }
 
     def close(self, now: float) -> None:
@@ -185,6 +206,22 @@ class Spool:
         self.store.close()
         if self._bell is not None:
             os.close(self._bell)
+
+    def _look_for_damage(self) -> None:
+        """Learn what the store lost and say it; what only the order of the blocks tells, the store learns here."""
+        found = damage.lost(self.folder, self.store.damaged)
+        for segment in self.store.segments:
+            if numbers := found.get(segment.number):
+                self.store.note_lost(segment, numbers)
+        lost = self.store.lost
+        size = sum(one.size for one in self.store.damaged)
+        if lost:
+            which = f"{damage.count(lost)} blocks are lost and can never be sent again: {damage.words(lost)}"
+            self._notes.append(f"the spool is damaged on its disk, {which}")
+        elif size:
+            self._notes.append(f"{size} bytes of the spool are damaged on its disk, no block that stood there is known")
+        for stream in self.store.unkept:
+            self._notes.append(f"kept blocks of stream {stream.hex()} are damaged on the disk and stand nowhere else")
 
     def _retain(self, now: float) -> None:
         segments = self.store.segments
@@ -238,19 +275,12 @@ class Spool:
         self._said_dropped = dict(self.dropped)
         return "dropped: " + ", ".join(f"{count} blocks {fate}" for fate, count in fresh.items())
 
-    def _read_note(self) -> dict[str, Any]:
-        try:
-            held = json.loads((self.folder / "note.json").read_text())
-            return held if isinstance(held, dict) else {}
-        except (OSError, ValueError):
-            return {}
-
     def _write_note(self, now: float) -> bool:
         """False where the disk is full; a start after a crash then counts a little less running time."""
         path = self.folder / "note.json"
-        note = {"boot": self._boot, "ran_s": self.running(now), "dropped": self.dropped}
+        note = _Note(self._boot, self.running(now), self.dropped)
         try:
-            statefile.write(path, json.dumps(note).encode())
+            statefile.write(path, statefile.pack(note.to_json()))
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise StoreError(f"{path}: {error}") from error
@@ -264,6 +294,37 @@ class Spool:
                 os.write(self._bell, b"!")
             except OSError:
                 return  # nobody listens, or it rings already: the reader looks every 20 ms anyway
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """`spool/note.json`: what must outlive a start."""
+
+    boot: int = 0
+    ran_s: float = 0.0
+    """Running time, summed over starts [s]."""
+    dropped: Mapping[Fate, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"boot": self.boot, "ran_s": self.ran_s, "dropped": dict(self.dropped)}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> _Note:
+        boot, ran_s = int(told.get("boot", 0)), float(told.get("ran_s", 0.0))
+        dropped = {fate: int(told.get("dropped", {}).get(fate, 0)) for fate in ORDER}
+        if not (0 <= boot < 1 << 62 and 0 <= ran_s < math.inf and all(0 <= one < 1 << 62 for one in dropped.values())):
+            raise ValueError("no counts")
+        return cls(boot, ran_s, dropped)
+
+
+def _newest_boot(folder: Path) -> int:
+    """The highest start counter of the streams that are here, 0 where none tells it."""
+    boots = [0]
+    for stream in kept_streams(folder):
+        for one in itertools.islice(scan_kinds(kept_path(folder, stream), (Kind.OPEN,)), 1):
+            with contextlib.suppress(FrameError, *statefile.UNBELIEVED):
+                boots.append(int(signed_body(one.block)["boot"]))
+    return max(boots)
 
 
 def _make_bell(path: Path) -> int | None:
@@ -284,7 +345,7 @@ def _describe(folder: Path, stream: bytes, newest: Segment) -> Previous:
             head = evidence.read_head(signed_body(one.block))
             tree = Tree(head.previous, head.frontier)
             break
-    last = newest.streams[stream].top - 1
+    last = max(held[stream].top for held in (newest.streams, newest.lost) if stream in held) - 1
     for number in range(tree.size, last + 1):
-        tree.add(leaves[32 * number : 32 * number + 32])
+        tree.add(leaves[32 * number : 32 * number + 32].ljust(32, b"\0"))
     return Previous(stream=stream, last=last, root=tree.root())

@@ -5,17 +5,19 @@ The poller may unlink any segment meanwhile.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from protocol.block import HEADER
-from protocol.record import HEAD
-from protocol.segments import Place, Reader, segment_numbers, segment_path
+from protocol.block import read_header
+from protocol.layout import segment_numbers, segment_path
+from protocol.resync import Damage, Place, pieces
+from protocol.segments import Reader
 
 
 class Head(NamedTuple):
-    """A record without its block, as its segment says it; not compared with its hash."""
+    """A record without its block."""
 
     place: Place
     """Where it begins."""
@@ -56,24 +58,29 @@ def cuts(folder: Path, start: Place, end: Place, size: int) -> list[Place]:
     return out if out[-1] == end else [*out, end]
 
 
-def heads(folder: Path, segment: int, until: int | None = None) -> Iterator[Head]:
-    """The records of a segment, in order; none where it is gone.
+def heads(folder: Path, segment: int, until: int | None = None, damaged: list[Damage] | None = None) -> Iterator[Head]:
+    """The whole and true records of a segment, in order; none where it is gone.
 
     Args:
         until: Byte at which to stop; None: at its end.
+        damaged: Takes what was stepped over.
     """
     try:
-        data = segment_path(folder, segment).read_bytes()[:until]
+        file = os.open(segment_path(folder, segment), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    at = 0
-    while at + HEAD.size + HEADER.size <= len(data):
-        length, stream, number, need, spare, _, _, _, digest = HEAD.unpack_from(data, at)
-        _, _, kind, _, _, epoch, _ = HEADER.unpack_from(data, at + HEAD.size)
-        after = at + 4 + length
-        size = after - at - HEAD.size
-        yield Head(Place(segment, at), Place(segment, after), stream, number, need, spare, size, digest, kind, epoch)
-        at = after
+    try:
+        for start, end, one in pieces(file, 0, os.fstat(file).st_size if until is None else until):
+            place, after = Place(segment, start), Place(segment, end)
+            if one is None:
+                if damaged is not None:
+                    damaged.append(Damage(place, after))
+                continue
+            epoch = read_header(one.block).epoch
+            kind, size = one.block[3], len(one.block)
+            yield Head(place, after, one.stream, one.number, one.need, one.spare, size, one.digest, kind, epoch)
+    finally:
+        os.close(file)
 
 
 def _size(folder: Path, number: int) -> int:
