@@ -199,9 +199,13 @@ class _Process:
             "clock_synced": _clock_synced(),
             "confined": self._confinement.mode,
             "confinement": self._confinement.text,
-            "warnings": [*self._progress.troubles, *self._emitter.warnings()],
             **self._found,
-            "warnings": [*([self._outlet.trouble] if self._outlet.trouble else []), *self._found.get("warnings", ())],
+            "warnings": [
+                *([self._outlet.trouble] if self._outlet.trouble else []),
+                *self._progress.troubles,
+                *self._emitter.warnings(),
+                *self._found.get("warnings", ()),
+            ],
         }
         write_status(self._state, "emit", told, time_ns=time.time_ns())
 
