@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from receiver.portal import link as link_view
 from receiver.portal import trend as trends
+from receiver.portal.crowd import Crowd, origin
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import LOOK_S, TELL_S, Live
 from receiver.portal.pages import check_range, moment_ns
@@ -123,7 +124,7 @@ class Api:
             topic = Topic(asset=asked["asset"])
             if topic.asset not in picture.machines:
                 raise HTTPException(404)
-        if self._live.streams.full:
+        if not self._live.streams.room(origin(request.client.host if request.client else "")):
             raise HTTPException(503, headers={"Retry-After": "5"})
         return EventStream(self._live.streams, topic, self._live.first)
 
@@ -146,6 +147,9 @@ class Api:
             "listeners": len(self._live.streams.listeners),
             "slow_listeners_dropped": self._live.streams.slow,
         }
+        crowd: Crowd | None = getattr(request.app.state, "crowd", None)
+        if crowd is not None:
+            body |= {"connections": len(crowd), "closed_late": crowd.late, "closed_crowded": crowd.crowded}
         return _json(body, status=200 if well else 503)
 
 

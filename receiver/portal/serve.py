@@ -1,5 +1,7 @@
 """Binds the address, serves the pages until a signal, and says where they are.
 
+uvicorn serves what the doorstep (`connection.py`) has taken in; it never accepts by itself.
+
 A taken port moves up by one, at most `PORTS` times, and the address that was really bound is written to
 `state/portal.json` by rename once the pages answer: nobody has to guess it.
 """
@@ -23,6 +25,8 @@ from starlette.applications import Starlette
 from protocol.errors import ConfigError
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
+from receiver.portal.connection import Connection, Doorstep, raise_limit
+from receiver.portal.crowd import CONNECTIONS, KEEP_S, Crowd
 from receiver.portal.live import Live
 
 PORTS = 20
@@ -31,8 +35,11 @@ PORTS = 20
 STUCK_MS = 30_000
 """A connection whose other end takes nothing for this long is closed by the kernel [ms] (tcp(7), TCP_USER_TIMEOUT)."""
 
-CONNECTIONS = 512
-"""Most at once; above, 503: bounds file descriptors and buffers."""
+FILES = 300
+"""Descriptors that are not for plain connections: live streams, the history's files, and what a process has open."""
+
+LEAST = 16
+"""Plain connections where descriptors are that few."""
 
 WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never chosen
 """Listening on every interface."""
@@ -126,14 +133,23 @@ class Server(uvicorn.Server):
         super().__init__(configured(app))
         self._live: Live = app.state.live
         self._ready = ready
+        self._crowd = app.state.crowd = Crowd(min(CONNECTIONS, max(raise_limit() - FILES, LEAST)))
+        self._doorsteps: list[Doorstep] = []
         logging.getLogger("uvicorn.error").addFilter(_expected)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([])  # connections are taken in by the doorstep, which has a bound
         if self.started:
+            self._doorsteps = [Doorstep(sock, self._crowd, self._connection) for sock in sockets or []]
             self._ready()
 
+    def _connection(self) -> Connection:
+        given = {"config": self.config, "server_state": self.server_state}
+        return Connection(self._crowd, self.lifespan.state, **given)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for doorstep in self._doorsteps:
+            doorstep.close()
         self._live.streams.close()
         await super().shutdown(sockets)
 
@@ -154,8 +170,7 @@ def configured(app: Starlette) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=20,
+        timeout_keep_alive=int(KEEP_S),
         timeout_graceful_shutdown=2,
     )
 
@@ -175,9 +190,14 @@ def _serve(app: Starlette, sock: socket.socket, ready: Callable[[], None]) -> No
         raise app.state.live.failed
 
 
+_EXPECTED = ("returned without completing response", "Invalid HTTP request", "Unsupported upgrade request")
+"""What uvicorn writes when a live stream is ended from our side, which is how slow readers leave, and for what anybody
+may send as often as they like."""
+
+
 def _expected(record: logging.LogRecord) -> bool:
-    """False for the line uvicorn writes when a live stream is ended from our side: that is how slow readers leave."""
-    return "returned without completing response" not in record.getMessage()
+    """False for a line that is no news."""
+    return not any(part in record.getMessage() for part in _EXPECTED)
 
 
 def _write(path: Path, body: dict[str, object]) -> None:

@@ -4,12 +4,16 @@ A listener has a topic (the overview, one asset, one tag) and a bounded queue. `
 full the listener is dropped, its connection ends, and the browser comes back by itself and gets a whole new snapshot.
 So memory is bounded by listeners x QUEUE, and nobody sees values with a hole in between.
 
+Where all places are taken, the address that holds the most of them gives one up to an address that holds clearly
+fewer: nobody can listen all others away, and readers behind one proxy do not lose theirs to each other.
+
 Source of the format: HTML standard, 9.2 (Server-sent events).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +21,13 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from receiver.portal.crowd import origin
+
 QUEUE = 40
 """Messages that may wait for one listener: eight seconds of five a second."""
 
 LISTENERS = 200
-"""Most listeners at once; one more is turned away with 503 and tries again."""
+"""Most listeners at once; one more is turned away with 503 and tries again, unless another address holds far more."""
 
 QUIET_S = 5.0
 """A comment is sent when nothing else was for this long [s], so that a dead connection is noticed."""
@@ -58,6 +64,10 @@ class Listener:
     """One open stream."""
 
     topic: Topic
+    address: str = ""
+    """As `crowd.origin` tells it."""
+    number: int = 0
+    """Rising with each listener."""
     queue: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(QUEUE))
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -69,6 +79,24 @@ class Streams:
         self.listeners: set[Listener] = set()
         self.slow = 0
         """Listeners dropped because they read too slowly."""
+        self._number = 0
+
+    def add(self, listener: Listener) -> None:
+        """Put a listener on the list."""
+        self._number += 1
+        listener.number = self._number
+        self.listeners.add(listener)
+
+    def room(self, address: str) -> bool:
+        """Whether one more of this address may come; the oldest of the greediest address may have to go for it."""
+        if len(self.listeners) < LISTENERS:
+            return True
+        held = Counter(listener.address for listener in self.listeners)
+        greedy, most = held.most_common(1)[0]
+        if most <= held[address] + 1:
+            return False
+        self.end(min((one for one in self.listeners if one.address == greedy), key=lambda one: one.number))
+        return True
 
     def publish(self, topic: Topic, message: bytes) -> None:
         """Hand a message to the listeners of one topic."""
@@ -102,11 +130,6 @@ class Streams:
         """What anybody listens to."""
         return {listener.topic for listener in self.listeners}
 
-    @property
-    def full(self) -> bool:
-        """No further listener is taken."""
-        return len(self.listeners) >= LISTENERS
-
 
 class EventStream:
     """The response of `/live`: first the snapshot, then what `Streams` hands over, until either side ends it."""
@@ -122,12 +145,15 @@ class EventStream:
         self._listener = Listener(topic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one stream (ASGI 3.0)."""
+        """Serve one stream (ASGI 3.0); `state.stream`, where the server gave it, hears of its beginning and end."""
         await send(_START)
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        self._streams.listeners.add(self._listener)
+        streaming: Callable[[bool], None] = scope.get("state", {}).get("stream", _unheard)
+        streaming(True)
+        self._listener.address = origin((scope.get("client") or ("",))[0])
+        self._streams.add(self._listener)
         loop = asyncio.get_running_loop()
         tasks = [
             loop.create_task(self._pump(send)),
@@ -138,6 +164,7 @@ class EventStream:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._streams.end(self._listener)
+            streaming(False)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -157,6 +184,10 @@ class EventStream:
 
     async def _dropped(self) -> None:
         await self._listener.dropped.wait()
+
+
+def _unheard(streaming: bool) -> None:
+    """Where no server counts connections."""
 
 
 async def _gone(receive: Receive) -> None:
