@@ -79,6 +79,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/", pages.overview),
+            Route("/asset", pages.asset),
             Route("/asset/{name:path}", pages.asset),
             Route("/tag/{series:int}", pages.tag),
             Route("/api/assets", api.assets),

@@ -4,7 +4,7 @@ A value is STALE, whatever its quality says, when
 
     LINK     the beat, which the sender makes every second, was lost for more than 5 s, or was never heard
     DOWN     the asset is down by its own last STATE
-    SILENT   the tag was not renewed for max(3 x scan, 1.5 x max_silence, 5 s)
+    SILENT   the tag was not renewed for max(3 x scan, 1.5 x max_silence, 5 s), at the latest after 30 days
 
 in this order: the first that holds is the one that is shown, because it explains the others. Renewal is by the low
 side's clock (`seen_ns`), never by the plant's: a PLC whose clock stands in 2099 goes stale like any other.
@@ -19,6 +19,9 @@ BEAT_LOST_S = 5.0
 
 LEAST_S = 5.0
 """No tag goes stale sooner [s]: below it a busy receiver would look like a silent plant."""
+
+MOST_S = 30 * 86400.0
+"""Every tag goes stale after this long [s], whatever period it claims: nothing is believed for ever."""
 
 
 class Stale(StrEnum):
@@ -36,7 +39,7 @@ def stale_after(scan_s: float, max_silence_s: float) -> float:
         scan_s: Period at which the tag is read [s].
         max_silence_s: Longest time between two sendings of a healthy tag [s].
     """
-    return max(3.0 * scan_s, 1.5 * max_silence_s, LEAST_S)
+    return min(max(3.0 * scan_s, 1.5 * max_silence_s, LEAST_S), MOST_S)
 
 
 def beat_lost(beat_age_s: float | None) -> bool:

@@ -201,5 +201,5 @@ def _gap(row: Mapping[str, Any]) -> Gap:
         first=whole(row, "from"),
         last=whole(row, "to") - 1,  # catch's `to` is one past the last
         since_ns=whole(row, "since_ns"),
-        heals_ns=heals if type(heals) is int else None,
+        heals_ns=whole(row, "heals_ns") if type(heals) is int else None,
     )

@@ -9,6 +9,7 @@ import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from starlette.exceptions import HTTPException
@@ -36,6 +37,9 @@ EVENTS = 50
 
 SUMMARY_BUCKETS = 360
 """Of the range that is summed up for the first page: the least, highest and mean need no more."""
+
+LONGEST_SHOWN = 4000
+"""Characters that a template writes of one text: an asset's name as a key has up to 765."""
 
 RANGES = ((300, "5 min"), (3600, "1 h"), (86400, "24 h"))
 """Ranges that a button chooses [s]."""
@@ -65,9 +69,9 @@ class Pages:
         )
 
     async def asset(self, request: Request) -> HTMLResponse:
-        """`/asset/{name}`: every tag of one machine."""
+        """`/asset/{name}`, `/asset?name=`: every tag of one machine."""
         live, at = self._live, self._live.moment()
-        name = request.path_params["name"]
+        name = request.path_params.get("name", request.query_params.get("name", ""))
         machine = live.picture.machines.get(name)
         if machine is None:
             raise HTTPException(404)
@@ -196,14 +200,33 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     made.globals["words"] = words
+    made.filters["address"] = address
+    made.filters["key"] = _key
     made.filters["iso"] = _iso
     made.filters["count"] = words.count
     made.filters["span"] = words.span
     made.filters["share"] = words.share
     made.filters["ms"] = lambda ns: f"{ns / 1e6:.3f}"
     return made
+
+
+def address(name: str) -> str:
+    """Where an asset's page is: by its name as a path, or as a question where no browser would keep it as a path."""
+    kept = not any(part in ("", ".", "..") for part in name.split("/")) and name.isprintable()
+    return f"/asset/{quote(name)}" if kept else f"/asset?name={quote(name, safe='')}"
+
+
+def _key(name: str) -> str:
+    """A name for a script to compare with: whole, whatever letters it is made of."""
+    return quote(name, safe="")
+
+
+def _shown(held: object) -> object:
+    """What a template writes: a text that may be foreign so that it can be seen."""
+    return words.text(held, LONGEST_SHOWN) if type(held) is str else held
 
 
 def _iso(time_ns: int, digits: int = 0) -> str:

@@ -16,6 +16,9 @@ from receiver.outputs.historian.views import Account, AssetView, Latest, TagView
 from receiver.portal import words
 from receiver.portal.freshness import Stale, judge, stale_after
 
+UNIT = 24
+"""Characters of a unit that are shown; no UCUM code that people use is longer."""
+
 
 @dataclass(slots=True)
 class Line:
@@ -73,11 +76,18 @@ class Line:
         return [
             self.series,
             self.time_ns / 1e6,
-            wire_value(self.value),
+            self._sent(),
             self.quality,
             self.quality_text if self.quality or self.native else "",
             self.seen_ns / 1e6,
         ]
+
+    def _sent(self) -> Value:
+        """The value for a script, which knows a number's kind only from its tag."""
+        value = self.value
+        if isinstance(value, str):
+            return words.text(value)
+        return float(value) if type(value) is int and self.tag.type.startswith("float") else wire_value(value)
 
 
 @dataclass(slots=True)
@@ -160,7 +170,7 @@ class Picture:
             machine = self.machines[name]
             if len(machine.lines) != view.tags:
                 changed.append(name)
-            machine.asset, machine.state, machine.state_text = view.asset, view.state, view.state_text
+            machine.asset, machine.state, machine.state_text = view.asset, view.state, words.text(view.state_text)
             machine.state_ns, machine.account = view.state_ns or None, accounts.get(name)
         return changed
 
@@ -257,9 +267,9 @@ class Picture:
         return [one[-1] for one in found[:limit]], max(len(found) - limit, 0)
 
     def _line(self, view: TagView, before: Line | None, machine: Machine) -> Line:
-        tag = view.tag
+        tag = words.sound(view.tag)
         line = before or Line(view.series, tag, None, "", 0.0)
-        line.tag, line.places, line.unit = tag, words.digits(tag), words.unit(tag.unit)
+        line.tag, line.places, line.unit = tag, words.digits(tag), words.text(words.unit(tag.unit), UNIT)
         line.current = view.current
         line.collector = machine.asset.collector
         line.after_s = stale_after(tag.scan_s, tag.max_silence_s)

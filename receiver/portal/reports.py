@@ -7,17 +7,25 @@ version: then the process counts as not running, and the page says so. Nothing i
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from receiver.portal import words
 
 OLD_S = 5.0
 """A report older than this is of a process that does not run any more [s]; it is written each second."""
 
 REPORT_BYTES = 4 * 1024 * 1024
 """Longest report that is read [bytes]: 10,000 gaps take under 1 MiB."""
+
+
+TEXT = 2000
+"""Longest text of a report that is shown [characters]; the longest of ours is a gap code of 1,000."""
+
+MOST = 2**62
+"""A larger number in a report is none: no counter and no time comes there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +71,13 @@ def read(state: Path, process: str, now_ns: int) -> Report:
     path = state / f"status-{process}.json"
     try:
         with path.open("rb") as file:
-            body = json.loads(file.read(REPORT_BYTES))  # takes NaN too, which a writer's json may have put there
+            body = _sound(json.loads(file.read(REPORT_BYTES)))  # takes NaN too: a writer may have put it there
     except FileNotFoundError:
         return Report(process, running=False, trouble="it has left no report")
     except (OSError, ValueError, RecursionError) as error:
         return Report(process, running=False, trouble=f"its report cannot be read ({type(error).__name__})")
     time_ns = body.get("time_ns") if isinstance(body, dict) else None
-    if type(time_ns) is not int:
+    if type(time_ns) is not int or abs(time_ns) > MOST:
         return Report(process, running=False, trouble="its report has no time")
     age_s = (now_ns - time_ns) / 1e9
     if abs(age_s) > OLD_S:
@@ -80,12 +88,21 @@ def read(state: Path, process: str, now_ns: int) -> Report:
 def whole(held: Mapping[str, Any], name: str) -> int:
     """A counter, 0 where it is missing or no number."""
     value = real(held, name)
-    return int(held[name]) if value is not None and abs(value) < 2**63 else 0
+    return int(held[name]) if value is not None else 0
 
 
 def real(held: Mapping[str, Any], name: str) -> float | None:
     """A measure, None where it is missing or no number."""
     value = held.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
         return None
     return float(value)
+
+
+def _sound(held: Any) -> Any:
+    """Its texts so that they can be shown, and sent on: a warning may name a file whose name is no UTF-8."""
+    if isinstance(held, str):
+        return words.text(held, TEXT)
+    if isinstance(held, list):
+        return [_sound(one) for one in held]
+    return {_sound(name): _sound(one) for name, one in held.items()} if isinstance(held, dict) else held

@@ -6,6 +6,8 @@ elements come from them, so that a state has one look wherever it appears.
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,10 @@ STALE_WORDS = {
 
 BAR_WIDTH = 120.0
 """Of the small bar [SVG user units]; its marker stays inside by half its own width."""
+
+
+WIDEST = sys.float_info.max
+"""The end of the doubles: a bar ends there too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +92,28 @@ def bar(line: Line) -> Bar | None:
     if low is None or high is None or not low < high:
         if tag.normal_low is None or tag.normal_high is None or not tag.normal_low < tag.normal_high:
             return None
-        margin = (tag.normal_high - tag.normal_low) / 2
-        low, high = tag.normal_low - margin, tag.normal_high + margin
-
-    def at(value: float) -> float:
-        return round(min(max((value - low) / (high - low), 0.0), 1.0) * BAR_WIDTH, 1)
-
-    band_from = at(low if tag.normal_low is None else tag.normal_low)
-    band_to = at(high if tag.normal_high is None else tag.normal_high)
+        margin = tag.normal_high / 2 - tag.normal_low / 2
+        low, high = max(tag.normal_low - margin, -WIDEST), min(tag.normal_high + margin, WIDEST)
+    band_from = place(tag.normal_low, low, high) if tag.normal_low is not None else 0.0
+    band_to = place(tag.normal_high, low, high) if tag.normal_high is not None else BAR_WIDTH
     banded = tag.normal_low is not None or tag.normal_high is not None
     value = line.value
-    marked = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    marked = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return Bar(
         low=low,
         high=high,
         band_x=band_from if banded else 0.0,
         band_width=max(band_to - band_from, 0.0) if banded else 0.0,
-        mark_x=at(float(value)) if marked and value is not None and not isinstance(value, str) else None,
+        mark_x=place(value, low, high) if marked and isinstance(value, (int, float)) else None,
     )
+
+
+def place(value: float, low: float, high: float) -> float:
+    """Where a finite value stands in a bar from `low` to `high`, which is larger: 0 to `BAR_WIDTH`."""
+    # Quarters, where the width alone is more than a double can hold; not always, for a range of the smallest doubles.
+    part = 1.0 if math.isfinite(high - low) else 0.25
+    share = (min(max(value, low), high) * part - low * part) / (high * part - low * part)
+    return round(share * BAR_WIDTH, 1)
 
 
 def reasons(one: Shown) -> str:
@@ -127,8 +137,8 @@ def attention(picture: Picture, at: Moment) -> dict[str, Any]:
         rows.append(
             {
                 "series": line.series,
-                "asset": line.tag.asset,
-                "tag": line.tag.name,
+                "asset": words.text(line.tag.asset),
+                "tag": words.text(line.tag.name),
                 "text": one.text,
                 "unit": line.unit,
                 "letter": one.letter,

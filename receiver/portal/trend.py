@@ -5,6 +5,9 @@ Two things that look alike on a naive chart are kept apart here:
     gap       blocks of the link are missing: the plant measured, the samples did not arrive (yet)
     silence   nothing is missing from the link, but the tag was not renewed for longer than it ever should be
 
+The mean of samples whose sum is beyond a double is not known: the line is drawn in the middle of its band then, and no
+number is told for it.
+
 Where either stands, the line is broken by an empty point; elsewhere neighbouring points are joined. A tag that is sent
 on change holds its value: what only renews it is no history, so an hour without a sample may be an hour without a
 change, and only the time since its last renewal can be a silence. Times are milliseconds since 1970, as JavaScript
@@ -167,7 +170,8 @@ def curve(trend: Trend, before: Sample | None, asked: Asked) -> Curve:
     gaps = [_gap(gap, float(asked.end)) for gap in trend.gaps]
     holes = sorted([*gaps, *_silences(at, asked, gaps, begun=before is not None)], key=lambda hole: hole.from_ms)
     breaks = _breaks(start, width, holes)
-    columns = {name: _opened(getattr(trend, name), breaks, math.nan) for name in ("low", "high", "mean")}
+    drawn = {"low": trend.low, "high": trend.high, "mean": _middling(trend)}
+    columns = {name: _opened(column, breaks, math.nan) for name, column in drawn.items()}
     columns |= {name: _opened(getattr(trend, name), breaks, 0) for name in ("count", "bad")}
     columns["at"] = np.insert(at, breaks, [_middle(at, place) for place in breaks.tolist()])
     if asked.holds:
@@ -178,15 +182,27 @@ def curve(trend: Trend, before: Sample | None, asked: Asked) -> Curve:
 def summary(trend: Trend) -> Summary:
     """The range in numbers; the mean is over samples, not over time."""
     count = np.asarray(trend.count, np.int64)
-    valued = np.isfinite(np.asarray(trend.mean, np.float64)) & (count > 0)
+    valued = np.isfinite(np.asarray(trend.low, np.float64)) & (count > 0)
     some = bool(valued.any())
     return Summary(
         low=float(np.asarray(trend.low)[valued].min()) if some else None,
         high=float(np.asarray(trend.high)[valued].max()) if some else None,
-        mean=float(np.average(np.asarray(trend.mean)[valued], weights=count[valued])) if some else None,
+        mean=_mean(np.asarray(trend.mean, np.float64)[valued], count[valued]) if some else None,
         count=int(count.sum()),
         bad=int(np.asarray(trend.bad, np.int64).sum()),
     )
+
+
+def _mean(means: Array, count: Array) -> float | None:
+    """Of all samples, None where it is not known; by shares, because a sum may not fit."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float((means * (count / count.sum())).sum())
+    return mean if math.isfinite(mean) else None
+
+
+def _middling(trend: Trend) -> Array:
+    low, high, mean = (np.asarray(column, np.float64) for column in (trend.low, trend.high, trend.mean))
+    return np.where(np.isfinite(mean) | np.isnan(low), mean, low / 2 + high / 2)
 
 
 def _gap(gap: Gap, end: float) -> Hole:

@@ -1,14 +1,20 @@
 """How numbers, units, qualities and spans of time are written, the same on the server and in `static/format.js`.
 
 A number has the decimals its instrument deserves: a thousandth of the range, so 0 to 16 bar shows 6.42 and 0 to
-3600 r/min shows 2980. A tag without a range gets five significant digits. Digits are grouped in threes by a narrow
-no-break space from 10 000 up; ties are rounded away from zero, as `Number.toFixed` does.
+3600 r/min shows 2980. A tag without a range, or with one so narrow that it would take more than nine decimals, gets
+five significant digits, and so does a number from 1e16 up, where a double has no units any more. Digits are grouped in
+threes by a narrow no-break space from 10 000 up; ties are rounded away from zero, as `Number.toFixed` does.
+
+Descriptions, values and texts are a device's: any double, any integer, any text. Whatever comes is written, or said to
+be nothing; no function in here raises for it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from decimal import ROUND_HALF_UP, Decimal
+import re
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from protocol.catalog import Tag
 from protocol.sample import Quality, Value, severity
@@ -65,18 +71,71 @@ _QUALITIES: dict[int, str] = {
 _NATIVE = {"modbus": "Modbus exception", "enip": "CIP status", "opcua": "OPC UA code"}
 """What the protocol's own code is called, by collector."""
 
+_EXACT = Context(prec=400, rounding=ROUND_HALF_UP)
+"""Digits for every double below `LARGE` with nine decimals, and to spare."""
+
+_FIVE = Context(prec=5, rounding=ROUND_HALF_UP)
+
+LARGE = 1e16
+"""From here on a double has no units digit (2**53), so that digits before the point would be invented."""
+
+MOST_PLACES = 9
+
+LONGEST_TEXT = 500
+"""Characters of a text that are shown; a device may send 64 KiB for one value."""
+
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff]")
+"""Controls, marks that turn the order of a line around or take no room, and halves of surrogate pairs."""
+
 LETTERS = ("", "U", "B")
 """Shown beside the value, by severity."""
 
 WORDS = ("good", "uncertain", "bad")
 
 
+def text(held: str, most: int = LONGEST_TEXT) -> str:
+    """A foreign text as it is shown: what cannot be seen is written as its number, what is too long is cut and says so.
+
+    Args:
+        most: Characters kept.
+    """
+    kept = _UNSHOWN.sub(_named, held[:most])
+    return kept if len(held) <= most else f"{kept}\N{HORIZONTAL ELLIPSIS} ({count(len(held))} characters)"
+
+
+def sound(tag: Tag) -> Tag:
+    """The tag with numbers that can be computed with: a limit that is not finite counts as not given, a period as 0."""
+    return dataclasses.replace(
+        tag,
+        low=_finite(tag.low),
+        high=_finite(tag.high),
+        normal_low=_finite(tag.normal_low),
+        normal_high=_finite(tag.normal_high),
+        scan_s=max(_finite(tag.scan_s) or 0.0, 0.0),
+        max_silence_s=max(_finite(tag.max_silence_s) or 0.0, 0.0),
+        states=tuple(text(state, 80) for state in tag.states),
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _named(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
 def digits(tag: Tag) -> int | None:
-    """Decimals of the tag's values; None where it has no range and takes five significant digits."""
+    """Decimals of the tag's values; None where it has no range, or too narrow a one: five significant digits then."""
     if tag.type in ("float16", "float32", "float64"):
         for low, high in ((tag.low, tag.high), (tag.normal_low, tag.normal_high)):
             if low is not None and high is not None and high > low:
-                return min(max(0, math.ceil(-math.log10((high - low) / 1000) - 1e-9)), 9)
+                # By halves, for a range as wide as the doubles are; what is too narrow for halves is too narrow.
+                width = high / 2 - low / 2
+                if not 0 < width < math.inf:
+                    return None
+                places = max(0, math.ceil(3 - math.log10(2) - math.log10(width) - 1e-9))
+                return places if places <= MOST_PLACES else None
         return None
     return 0
 
@@ -84,17 +143,17 @@ def digits(tag: Tag) -> int | None:
 def number(value: float, places: int | None) -> str:
     """A finite number with `places` decimals, or with five significant digits.
 
-    Very small and very large numbers without a fixed number of decimals are written as 1.2345e-7.
+    Very small numbers without a fixed number of decimals, and very large ones, are written as 1.2345e-7.
     """
     if not math.isfinite(value):
         return NOTHING
+    size = abs(value)
+    if size >= LARGE or (places is None and size != 0 and not 1e-4 <= size < 1e9):
+        mantissa, _, power = f"{_FIVE.create_decimal(Decimal(value)):.4e}".partition("e")
+        return f"{mantissa}e{int(power)}".replace("-", "\N{MINUS SIGN}")
     if places is None:
-        size = abs(value)
-        if size != 0 and not 1e-4 <= size < 1e9:
-            mantissa, _, power = f"{Decimal(value):.4e}".partition("e")
-            return f"{mantissa}e{int(power)}".replace("-", "\N{MINUS SIGN}")
         places = 3 if size == 0 else min(max(0, 4 - math.floor(math.log10(size))), 8)
-    exact = Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    exact = Decimal(value).quantize(Decimal(1).scaleb(-places), context=_EXACT)
     return grouped(f"{exact:f}")
 
 
@@ -125,16 +184,17 @@ def written(tag: Tag, value: Value, places: int | None) -> str:
     if value is None:
         return NOTHING
     if isinstance(value, str):
-        return value or '""'
+        return text(value) or '""'
     if isinstance(value, bool) or tag.states:
         state = state_name(tag, value)
         if state:
             return state
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        return grouped(str(value))
-    return number(value, places)
+    if tag.type.startswith("float"):
+        return number(float(value), places)
+    whole = isinstance(value, int) or (value == math.floor(value) if abs(value) <= 2**53 else False)
+    return grouped(str(int(value))) if whole else number(value, None)
 
 
 def state_name(tag: Tag, value: float) -> str:
@@ -167,6 +227,8 @@ def quality(code: int, native: int = 0, collector: str = "") -> str:
 
 def span(seconds: float) -> str:
     """A length of time in its two largest units: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 3 h."""
+    if not math.isfinite(seconds):
+        return NOTHING
     if seconds < 0:
         return "\N{MINUS SIGN}" + span(-seconds)
     if seconds < 10:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,11 @@ from protocol.catalog import Tag
 from protocol.sample import Quality
 from receiver.portal import link, reports, words
 from receiver.portal.freshness import Stale, judge, stale_after
+from receiver.portal.picture import Line
+from receiver.portal.shown import bar
 
 SECOND = 10**9
+MAX = sys.float_info.max
 NOW = 1_763_884_800 * SECOND
 CSS = Path(reports.__file__).parent / "static" / "portal.css"
 
@@ -71,6 +76,17 @@ def test_asset_that_is_down_makes_its_values_stale_and_the_link_explains_more_th
         (None, None, 1.5e-7, "1.5000e\u22127"),
         (None, None, 2.5e12, "2.5000e12"),
         (None, None, float("nan"), "\u2014"),
+        (0.0, 16.0, 1e30, "1.0000e30"),
+        (0.0, 16.0, -1e30, "\u22121.0000e30"),
+        (0.0, 16.0, 9.87654321e15, "9\u202f876\u202f543\u202f210\u202f000\u202f000.00"),
+        (-MAX, MAX, MAX, "1.7977e308"),
+        (-MAX, MAX, 6.4, "6"),
+        (0.0, 1e-323, 5e-324, "4.9407e\u2212324"),
+        (0.0, 1e-9, 5e-10, "5.0000e\u221210"),
+        (0.0, 1e-6, 5e-7, "0.000000500"),
+        (16.0, 0.0, 1.5, "1.5000"),
+        (float("nan"), 1.0, 1.5, "1.5000"),
+        (None, None, 123445e4, "1.2345e9"),
     ],
 )
 def test_number_has_the_decimals_its_range_deserves(
@@ -79,6 +95,47 @@ def test_number_has_the_decimals_its_range_deserves(
     """A thousandth of the range, or five significant digits where there is none."""
     tag = Tag(id=0, asset="a", name="t", low=low, high=high)
     assert words.written(tag, value, words.digits(tag)) == text
+
+
+@pytest.mark.parametrize(
+    ("held", "shown"),
+    [
+        ("m\u00b3/h \u6f22 \u0645", "m\u00b3/h \u6f22 \u0645"),
+        ("a\0\x1b\n", "a\\u0000\\u001b\\u000a"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\ud800", "\\ud800"),
+        ("x" * 600, "x" * 500 + "\u2026 (600 characters)"),
+    ],
+)
+def test_foreign_text_is_shown_as_far_as_it_can_be_seen(held: str, shown: str) -> None:
+    """What hides, or turns the line around, is written as its number; what is too long says how long it is."""
+    assert words.text(held) == shown
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, MAX, -MAX, 5e-324, float("inf"), float("nan"), 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("limits", [(None, 1.0), (-MAX, MAX), (0.0, 1e-323), (5.0, 5.0), (2.0, 1.0), (0.0, 16.0)])
+@pytest.mark.parametrize("normal", [False, True])
+def test_bar_holds_every_value_against_every_range(
+    value: float, limits: tuple[float | None, float], normal: bool
+) -> None:
+    """A marker stands inside the bar, or there is none."""
+    low, high = limits
+    tag = Tag(id=0, asset="a", name="t", low=low, high=high)
+    if normal:
+        tag = Tag(id=0, asset="a", name="t", normal_low=low, normal_high=high)
+    made = bar(Line(1, words.sound(tag), words.digits(tag), "", 5.0, value=value))
+    assert (made is None) is not (low is not None and low < high)
+    if made is not None:
+        assert made.mark_x is None or 0 <= made.mark_x <= 120
+        assert (made.mark_x is None) is not math.isfinite(value)
+        assert 0 <= made.band_x <= made.band_x + made.band_width <= 120
+
+
+@pytest.mark.parametrize("period", [0.0, 1e300, MAX, float("inf"), float("nan"), -1.0])
+def test_every_period_has_an_end_of_belief(period: float) -> None:
+    """A tag that claims to be read once in the age of the universe is stale after a month."""
+    tag = words.sound(Tag(id=0, asset="a", name="t", scan_s=period, max_silence_s=period))
+    assert 5.0 <= stale_after(tag.scan_s, tag.max_silence_s) <= 30 * 86400
 
 
 def test_states_and_switches_are_written_by_name_and_big_integers_whole() -> None:

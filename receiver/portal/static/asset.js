@@ -6,7 +6,7 @@ import { Line } from "./line.js";
 import * as stream from "./stream.js";
 import { localTimes, renew, tick, told } from "./strip.js";
 
-const name = document.body.dataset.asset;
+const name = decodeURIComponent(document.body.dataset.asset);
 let lines = new Map();
 const asked = { text: "", only: false };
 let down = one("[data-asset-state] .state")?.dataset.state === "down";

@@ -26,7 +26,7 @@ function pattern(ctx, kind, colour, ratio) {
   return ctx.createPattern(tile, "repeat");
 }
 
-// A uPlot plugin. `held` is {curve, normal, colours}, read at each drawing.
+// A uPlot plugin. `held` is {curve, normal, colours}, read at each drawing; `normal` is in the numbers that are drawn.
 export function bands(held) {
   const px = () => devicePixelRatio || 1;
 

@@ -19,6 +19,13 @@ function colours() {
 // Width of the value axis [CSS pixels] for its longest text.
 const room = (texts) => 14 + 6.6 * Math.max(3, ...texts.map((text) => text.length));
 
+// What numbers are divided by before they are drawn: 1, or a power of ten where uPlot's ticks and the width of the scale
+// itself would leave what a double can hold.
+function factor(edges) {
+  const most = Math.max(0, ...edges.map(Math.abs));
+  return most === 0 || (most < 1e12 && most > 1e-9) ? 1 : 10 ** Math.max(Math.floor(Math.log10(most)), -300);
+}
+
 export class Chart {
   // `node` is filled; `tag` is {type, places, states}; `normal` is [low, high] with nulls; `now` gives the server's
   // time [ms]; `picked(from, to)` is called when a person drags over a range, `pointed(index, ms)` as the cursor moves.
@@ -34,7 +41,9 @@ export class Chart {
     this.pointed = pointed;
     this.fit = false;
     this.range = [0, 1];
-    this.held = { curve: { at_ms: [], bad: [], holes: [], width_ms: 1 }, normal, now, font: FONT, colours: colours() };
+    this.normal = normal.map((edge) => (Number.isFinite(edge) ? edge : null));
+    this.part = 1; // see `factor`
+    this.held = { curve: { at_ms: [], bad: [], holes: [], width_ms: 1 }, normal: this.normal, now, font: FONT, colours: colours() };
     this.plot = null;
     new ResizeObserver(() => this.resize()).observe(node);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
@@ -103,6 +112,7 @@ export class Chart {
     if (this.tag.type === "bool") return (u, splits) => splits.map((value) => written(this.tag, Boolean(value)));
     if (this.tag.states.length) return (u, splits) => splits.map((value) => written(this.tag, value));
     return (u, splits, axis, space, step) => {
+      if (this.part !== 1) return splits.map((value) => (Number.isFinite(value * this.part) ? number(value * this.part, null) : ""));
       const places = Math.min(Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)), 12);
       return splits.map((value) => (step < 1e-6 || Math.abs(value) >= 1e16 ? number(value, null) : number(value, places)));
     };
@@ -116,17 +126,31 @@ export class Chart {
     const edges = (this.fit && some ? [] : this.held.normal.filter((edge) => edge !== null)).concat(some ? [low, high] : []);
     if (!edges.length) return [0, 1];
     const [least, most] = [Math.min(...edges), Math.max(...edges)];
-    const room = (most - least || Math.abs(most) * 0.02 || 1) * 0.08;
+    // Never so narrow that two ticks would be one number.
+    const finest = Math.max(Math.abs(least), Math.abs(most)) * 1e-11;
+    const room = Math.max((most - least || Math.abs(most) * 0.02 || 1) * 0.08, finest);
     return [least - room, most + room];
   }
 
   data() {
-    const { at_ms: at = [], low = [], high = [], mean = [] } = this.held.curve;
+    const { at_ms: at = [] } = this.held.curve;
+    const { low, high, mean } = this.scaled();
     const until = this.until();
     const last = mean.at(-1);
     const torn = this.held.curve.holes.some((hole) => (hole.to_ms ?? Infinity) > at.at(-1));
     if (until === null || torn || last === null || last === undefined || until <= at.at(-1)) return [at, low, high, mean];
     return [[...at, until], [...low, last], [...high, last], [...mean, last]];
+  }
+
+  // The curve and the normal band, divided by what brings them into what can be drawn.
+  scaled() {
+    const { low = [], high = [], mean = [] } = this.held.curve;
+    const plain = this.tag.type === "bool" || this.tag.states.length > 0;
+    const edges = (this.fit ? [] : this.normal).concat(low, high).filter((edge) => edge !== null);
+    this.part = plain ? 1 : factor(edges);
+    const divided = (numbers) => (this.part === 1 ? numbers : numbers.map((one) => (one === null ? null : one / this.part)));
+    this.held.normal = divided(this.normal);
+    return { low: divided(low), high: divided(high), mean: divided(mean) };
   }
 
   // Points that stand for samples; the others only hold a value.

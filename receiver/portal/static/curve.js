@@ -10,7 +10,7 @@ export function append(curve, { time, value, bad }, afterMs) {
     if (time < at[last] - width / 2) return false;
     if (usable) {
       const held = count[last];
-      mean[last] = held ? (mean[last] * held + number) / (held + 1) : number;
+      mean[last] = held ? mean[last] * (held / (held + 1)) + number / (held + 1) : number; // no sum: it may not fit
       low[last] = held ? Math.min(low[last], number) : number;
       high[last] = held ? Math.max(high[last], number) : number;
       count[last] += 1;

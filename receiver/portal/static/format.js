@@ -21,33 +21,39 @@ export function count(value) {
 export function number(value, places) {
   if (!Number.isFinite(value)) return NOTHING;
   const size = Math.abs(value);
-  if (places === null) {
-    if (size !== 0 && !(size >= 1e-4 && size < 1e9)) {
-      const [mantissa, power] = value.toExponential(4).split("e");
-      return `${mantissa}e${parseInt(power, 10)}`.replaceAll("-", "\u2212");
-    }
-    places = size === 0 ? 3 : Math.min(Math.max(0, 4 - Math.floor(Math.log10(size))), 8);
+  if (size >= 1e16 || (places === null && size !== 0 && !(size >= 1e-4 && size < 1e9))) {
+    const [mantissa, power] = value.toExponential(4).split("e");
+    return `${mantissa}e${parseInt(power, 10)}`.replaceAll("-", "\u2212");
   }
-  if (size >= 1e21) return grouped(BigInt(Math.round(value)).toString() + (places ? "." + "0".repeat(places) : ""));
+  if (places === null) places = size === 0 ? 3 : Math.min(Math.max(0, 4 - Math.floor(Math.log10(size))), 8);
   return grouped(value.toFixed(places));
+}
+
+// Whether a text is an integer beyond 2**53, which a JavaScript number cannot hold; any other text is a text.
+export const bigInteger = (tag, value) => /^u?int/.test(tag.type) && /^-?\d{16,20}$/.test(value);
+
+// A number to compute with and to draw, or null: a text is none.
+export function numeric(tag, value) {
+  if (typeof value === "string") return bigInteger(tag, value) ? Number(value) : null;
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
 // A value of any type, without its unit. `tag` is {type, places, states}.
 export function written(tag, value) {
   if (value === null || value === undefined) return NOTHING;
-  if (tag.type === "string") return String(value) || '""';
+  if (typeof value === "string") return bigInteger(tag, value) ? grouped(value) : value || '""';
   if (typeof value === "boolean" || tag.states.length) {
     const name = Number.isInteger(Number(value)) ? tag.states[Number(value)] : undefined;
     if (name) return name;
   }
   if (typeof value === "boolean") return value ? "true" : "false";
-  if (typeof value === "string") return grouped(value); // an integer beyond 2**53
   if (tag.type.startsWith("float")) return number(value, tag.places);
-  return Number.isInteger(value) ? grouped(String(value)) : number(value, null);
+  return Number.isInteger(value) && Math.abs(value) <= 2 ** 53 ? grouped(String(value)) : number(value, null);
 }
 
 // A length of time in its two largest units.
 export function span(seconds) {
+  if (!Number.isFinite(seconds)) return NOTHING;
   if (seconds < 0) return "\u2212" + span(-seconds);
   if (seconds < 10) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} s`;
   const whole = Math.floor(seconds);

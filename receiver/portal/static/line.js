@@ -1,7 +1,7 @@
 // One tag on a page: the element that shows it, its last value, and every reason to doubt it.
 
 import { make, mark, one, say, symbol } from "./dom.js";
-import { NOTHING, age, moment, written } from "./format.js";
+import { NOTHING, age, moment, numeric, written } from "./format.js";
 import { stale } from "./freshness.js";
 import * as stream from "./stream.js";
 
@@ -54,17 +54,17 @@ export class Line {
   }
 
   side(value) {
-    if (typeof value !== "number") return "";
+    const held = numeric(this.tag, value);
+    if (held === null) return "";
     const [low, high] = this.normal;
-    return high !== null && value > high ? "high" : low !== null && value < low ? "low" : "";
+    return high !== null && held > high ? "high" : low !== null && held < low ? "low" : "";
   }
 
   moveBar(value) {
     const { bar, mark: needle } = this.parts;
     if (!bar) return;
-    const low = Number(bar.dataset.low);
-    const share = (Number(value) - low) / (Number(bar.dataset.high) - low);
-    const x = typeof value === "number" ? (Math.min(Math.max(share, 0), 1) * 120).toFixed(1) : -9;
+    const held = numeric(this.tag, value);
+    const x = held === null ? -9 : (share(held, Number(bar.dataset.low), Number(bar.dataset.high)) * 120).toFixed(1);
     needle.setAttribute("transform", `translate(${x} 0)`);
   }
 
@@ -80,6 +80,13 @@ export class Line {
     if (this.parts.stale && this.parts.stale.title !== why) this.parts.stale.title = why;
     return undefined;
   }
+}
+
+// How far a value lies from low to high, 0 to 1; quarters where the width alone is more than a number can hold.
+function share(value, low, high) {
+  const part = Number.isFinite(high - low) ? 1 : 0.25;
+  const [at, from, to] = [value, low, high].map((one) => Math.min(Math.max(one, low), high) * part);
+  return (at - from) / (to - from);
 }
 
 // Write a quality into a `.grade` element: the letter in its shape, and the words.

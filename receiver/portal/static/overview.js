@@ -10,7 +10,7 @@ const STATES = { up: "Up", down: "DOWN", unknown: "No word yet" };
 let rows = new Map();
 
 function find() {
-  rows = new Map(all("[data-card]").map((row) => [row.dataset.card, row]));
+  rows = new Map(all("[data-card]").map((row) => [decodeURIComponent(row.dataset.card), row]));
 }
 
 function assets(told) {

@@ -33,7 +33,7 @@ export const frozen = () => silence() > SILENT_MS;
 export function listen(handlers) {
   const query = new URLSearchParams();
   if (body.dataset.series) query.set("series", body.dataset.series);
-  else if (body.dataset.asset !== undefined) query.set("asset", body.dataset.asset);
+  else if (body.dataset.asset !== undefined) query.set("asset", decodeURIComponent(body.dataset.asset));
   const address = "/live" + (query.size ? "?" + query : "");
 
   const open = () => {

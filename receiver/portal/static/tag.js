@@ -2,7 +2,7 @@
 
 import { Chart } from "./chart.js";
 import { all, make, mark, one, say, show } from "./dom.js";
-import { count, moment, number, written } from "./format.js";
+import { count, moment, numeric, written } from "./format.js";
 import { Line, grade, gradeIn } from "./line.js";
 import { append } from "./curve.js";
 import * as stream from "./stream.js";
@@ -143,9 +143,7 @@ function readout(at, ms) {
 }
 
 function exact(value) {
-  const named = Number.isInteger(value) && (line.tag.type === "bool" || line.tag.states.length);
-  if (named) return written(line.tag, line.tag.type === "bool" ? Boolean(value) : value);
-  return line.tag.type.startsWith("float") ? number(value, line.tag.places) : number(value, Number.isInteger(value) ? 0 : null);
+  return written(line.tag, line.tag.type === "bool" && Number.isInteger(value) ? Boolean(value) : value);
 }
 
 function summary() {
@@ -175,10 +173,7 @@ function values(rows) {
 }
 
 // Put a sample at the end of the curve; false where the curve should be fetched anew.
-const take = ({ time, value, code }) => append(curve, { time, value: numeric(value), bad: grade(code) === "bad" }, line.after * 1000);
-
-// A number to draw, also of an integer that travels as text because it is beyond 2**53; a text is none.
-const numeric = (value) => (typeof value === "string" && line.tag.type !== "string" ? Number(value) : value);
+const take = ({ time, value, code }) => append(curve, { time, value: typeof value === "boolean" ? value : numeric(line.tag, value), bad: grade(code) === "bad" }, line.after * 1000);
 
 // The newest samples; a value that was only renewed is no new sample.
 function sample(time, value, code, words) {
@@ -197,7 +192,7 @@ function sample(time, value, code, words) {
 
 function link(link) {
   told(link);
-  line.down = link.down.includes(one("#now").dataset.asset);
+  line.down = link.down.includes(decodeURIComponent(one("#now").dataset.asset));
   const gaps = JSON.stringify(link.gaps.map((gap) => [gap.stream, gap.first, gap.last]));
   if (gaps !== gapsSeen) {
     if (gapsSeen) fetched = Math.min(fetched, performance.now() - 8000); // healed or torn: ask again soon
