@@ -60,6 +60,7 @@ COMMANDS = {
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would keep what a process gives up for itself
     words = list(sys.argv[1:] if given is None else given)
     if given is None:
         terminal.prepare()

@@ -4,7 +4,7 @@
     catcher   may receive on one socket, and can never put a byte into any socket
 
     1  the socket is moved to descriptor 99, so that the filter can name it
-    2  all capabilities are dropped, also from the bounding and ambient sets (capabilities(7))
+    2  all capabilities are dropped, also from the bounding and ambient sets (capabilities.py)
     3  no new privileges (prctl(2), PR_SET_NO_NEW_PRIVS)
     4  a system-call filter over all threads (seccomp(2), SECCOMP_SET_MODE_FILTER, TSYNC): a forbidden call ends the
        process by SIGSYS; it cannot be taken off again
@@ -26,6 +26,9 @@ import platform
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+
+from protocol.capabilities import must_write, shed
 
 LINK_FD = 99
 """Descriptor of the one socket, so that a filter made once can name it."""
@@ -103,8 +106,6 @@ _LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
 _NR, _ARCH, _ARG = 0, 4, (16, 24, 32)
 _DUPS = (0, 1030)  # F_DUPFD, F_DUPFD_CLOEXEC
 _CLONE_THREAD = 0x10000
-_NO_NEW_PRIVS, _CAPBSET_DROP, _CAP_AMBIENT, _AMBIENT_CLEAR = 38, 24, 47, 4
-_CAPABILITY_VERSION_3 = 0x20080522
 _SET_FILTER, _TSYNC = 1, 1
 
 STRICT_COMMON = (
@@ -171,6 +172,19 @@ def possible() -> str | None:
         return "/proc cannot be read"
 
 
+def give_up(state: Path, mode: Mode) -> None:
+    """Drop all capabilities ahead of the rest, as soon as keys are read: what is in the way without them is said now.
+
+    Raises:
+        ConfigError: the state folder is another user's.
+        OSError: the kernel refused.
+    """
+    if mode != Mode.OFF:
+        shed()
+    state.mkdir(parents=True, exist_ok=True)
+    must_write(state)
+
+
 def confine(role: Role, mode: Mode) -> Confinement:
     """Give up everything that this end does not need; call it last, with the socket at `LINK_FD` and all imported.
 
@@ -185,11 +199,8 @@ def confine(role: Role, mode: Mode) -> Confinement:
     why = possible()
     if why is not None:
         return Confinement(mode="none", text=f"NOT CONFINED: {why}")
-    library = ctypes.CDLL(None, use_errno=True)
-    _drop_capabilities(library)
-    if library.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "no new privileges")
-    _install(library, filter_program(role, strict=mode == Mode.STRICT))
+    shed()
+    _install(ctypes.CDLL(None, use_errno=True), filter_program(role, strict=mode == Mode.STRICT))
     verb = "receives" if role == Role.EMITTER else "sends"
     kind = "allow list" if mode == Mode.STRICT else "deny list"
     return Confinement(mode=mode.value, text=f"confined ({kind}): ends by SIGSYS if it ever {verb}; no capabilities")
@@ -201,16 +212,6 @@ def _install(library: ctypes.CDLL, program: bytes) -> None:
     result = library.syscall(CALLS["seccomp"], _SET_FILTER, _TSYNC, header)
     if result:
         raise OSError(ctypes.get_errno() if result < 0 else 0, f"seccomp filter ({result})")
-
-
-def _drop_capabilities(library: ctypes.CDLL) -> None:
-    """All five sets; without CAP_SETPCAP the bounding set stays, and gives nothing without the others."""
-    for capability in range(64):
-        library.prctl(_CAPBSET_DROP, capability, 0, 0, 0)
-    library.prctl(_CAP_AMBIENT, _AMBIENT_CLEAR, 0, 0, 0)
-    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    if library.capset(header, bytes(24)):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _op(code: int, value: int, true: int = 0, false: int = 0) -> bytes:

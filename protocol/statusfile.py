@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from protocol.capabilities import held
+
 PERIOD = 1.0
 """A status file is rewritten this often [s]."""
 
@@ -25,7 +27,7 @@ def write_status(state: Path, name: str, told: Mapping[str, Any], *, time_ns: in
     """
     path = state / f"status-{name}.json"
     beside = path.with_suffix(".new")
-    whole = {"process": name, "time_ns": time_ns, "pid": os.getpid(), **told}
+    whole = {"process": name, "time_ns": time_ns, "pid": os.getpid(), "capabilities": held(), **told}
     data = json.dumps(whole).encode()
     try:
         beside.write_bytes(data)

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from protocol import keys
-from protocol.confine import Confinement, Mode, Role, confine
+from protocol.confine import Confinement, Mode, Role, confine, give_up
 from protocol.erasure import Code
 from protocol.errors import ConfigError
 from protocol.keys import PrivateKey, PublicKey
@@ -91,6 +91,7 @@ class _Process:
         code = Code()
         asked = config.inlet.buffer_mib << 20
         self._inlet = Inlet(*config.inlet.listen, asked, pinned=True)  # from here on the kernel keeps what comes
+        give_up(config.state, mode)  # the buffer may have taken CAP_NET_ADMIN; nothing after it takes any
         retention = config.retention
         ledger = Ledger(config.state, keep_s=retention.journal, most_bytes=retention.max_gb * 1e9, now=time.monotonic())
         confinement = confine(Role.CATCHER, mode)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from oneway import watchdog
 from oneway.gate import enter
 from oneway.preflight import Policy
 from oneway.recipe import Side
+from protocol.capabilities import NET_ADMIN, NET_BIND_SERVICE, must_write, shed
 from protocol.confine import Mode
 from protocol.errors import ConfigError
 from protocol.statusfile import PERIOD, write_status
@@ -52,6 +52,7 @@ def run(
         argv = supervise.command(
             "receive", str(path), "--confine", mode.value, "--preflight", preflight.value, "--only", only
         )
+        shed(NET_ADMIN if only == "catch" else NET_BIND_SERVICE)
         return watchdog.keep(only, argv, path.absolute().parent / "state", say)
     config = configuration.load(path)
     config.state.mkdir(parents=True, exist_ok=True)
@@ -61,6 +62,8 @@ def run(
         _check_keys(config)
         for line in found.warnings:
             say(f"warning: {line}")
+        shed(NET_ADMIN, NET_BIND_SERVICE)
+        must_write(config.state)
         words = ("--confine", mode.value, "--preflight", preflight.value, "--only", "catch")
         catch_child = supervise.Child("catch", supervise.command("receive", str(path), *words))
         return supervise.run([catch_child, _child(path, "publish")], say)
@@ -76,6 +79,8 @@ def run(
 
 
 def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
+    shed(NET_BIND_SERVICE)
+    must_write(config.state)
     outputs = [HISTORIAN, *(output.name for output in config.outputs)]
     children = [_child(config.path, name, vital=False) for name in (*outputs, "portal")]
     watch = Watch(config, outputs)
@@ -105,12 +110,18 @@ def _portal(config: ReceiverConfig) -> int:
     from receiver.portal.serve import run as serve
     from receiver.scope import Scope
 
+    def bound() -> None:
+        shed()
+        must_write(config.state)
+
     host, port = config.portal.listen
-    serve(config.state / "history", config.state, f"{host}:{port}", Scope())
+    serve(config.state / "history", config.state, f"{host}:{port}", Scope(), bound=bound)
     return 0
 
 
 def _output(config: ReceiverConfig, name: str) -> int:
+    shed()
+    must_write(config.state)
     from receiver.feed import Feed
     from receiver.scope import Scope
 
@@ -143,5 +154,3 @@ def _check_keys(config: ReceiverConfig) -> None:
         raise ConfigError(
             "[keys] senders lack a sign or a link-sign key", hint="carry DIR.pub of `keys new high DIR` over"
         )
-    if not os.access(config.state, os.W_OK):
-        raise ConfigError(f"{config.state} cannot be written by this user")

@@ -10,6 +10,7 @@ from oneway import watchdog
 from oneway.gate import enter
 from oneway.preflight import Policy
 from oneway.recipe import Side
+from protocol.capabilities import NET_ADMIN, must_write, shed
 from protocol.confine import Mode
 
 
@@ -41,11 +42,16 @@ def run(
 
     words = ("send", str(path), "--confine", mode.value, "--preflight", preflight.value, "--only")
     if only is not None and watchdog.wanted():
+        shed(*(() if only == "poll" else (NET_ADMIN,)))
         return watchdog.keep(only, supervise.command(*words, only), path.absolute().parent / "state", say)
     if only == "poll":
         from sender import config, main_poll
 
-        return main_poll.run(config.load(path))
+        loaded = config.load(path)
+        loaded.state.mkdir(parents=True, exist_ok=True)
+        shed()
+        must_write(loaded.state)
+        return main_poll.run(loaded)
     link = linkfile.load(path)
     found = enter(Side.HIGH, link.outlet.to[0], preflight, link.outlet.mtu)
     if only == "emit":
@@ -54,6 +60,7 @@ def run(
         return main_emit.run(link, mode, found.plain())
     for line in found.warnings:
         say(f"warning: {line}")
+    shed(NET_ADMIN)
     poll = supervise.Child("poll", supervise.command(*words, "poll"))
     emit = supervise.Child("emit", supervise.command(*words, "emit"), vital=False)  # polling goes on without it
     return supervise.run([poll, emit], say)

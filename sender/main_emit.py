@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import keys
-from protocol.confine import Mode, Role, confine
+from protocol.confine import Mode, Role, confine, give_up
 from protocol.errors import ConfigError
 from protocol.frame import SHARD_OVERHEAD, Kind, width_for
 from protocol.limits import WIRE_OVERHEAD
@@ -67,6 +67,7 @@ class _Process:
         receivers = [key for key in publics if key.kind == "catch"]
         if not receivers:
             raise ConfigError("[keys] receivers hold no catch key", hint="carry DIR.pub of `keys new low DIR` over")
+        give_up(config.state, mode)
         self._progress = Progress(config.state, wall_ns=time.time_ns())
         now = time.monotonic()
         self._emitter = Emitter(

@@ -22,6 +22,7 @@ import orjson
 import uvicorn
 from starlette.applications import Starlette
 
+from protocol import statefile
 from protocol.errors import ConfigError
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
@@ -45,7 +46,15 @@ WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, neve
 """Listening on every interface."""
 
 
-def run(history: Path, state: Path, listen: str, scope: Scope, *, names: Sequence[str] = ()) -> None:
+def run(
+    history: Path,
+    state: Path,
+    listen: str,
+    scope: Scope,
+    *,
+    names: Sequence[str] = (),
+    bound: Callable[[], None] = lambda: None,
+) -> None:
     """Serve the pages until SIGINT or SIGTERM.
 
     Args:
@@ -54,12 +63,14 @@ def run(history: Path, state: Path, listen: str, scope: Scope, *, names: Sequenc
         listen: `host:port`.
         scope: Whose machines the pages show.
         names: Further host names of the pages, as behind a proxy.
+        bound: Called once the address is bound, before anything is read: here privileges are given up.
 
     Raises:
         ConfigError: The address cannot be bound.
     """
     host, port = split(listen)
     sock = bind(host, port)
+    bound()
     wild = host in WILDCARDS
     hosts = [*names, socket.gethostname()] if wild else [*names, host]
     app = create_app(history, state, scope, clock=time.time_ns, hosts=hosts, any_address=wild)
@@ -201,7 +212,4 @@ def _expected(record: logging.LogRecord) -> bool:
 
 
 def _write(path: Path, body: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    beside.write_bytes(orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE))
-    beside.replace(path)
+    statefile.write(path, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE))
