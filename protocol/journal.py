@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,7 @@ from protocol.segments import read_synced, synced_bytes
 
 __all__ = ["Segment", "Store", "StoreFull"]
 
+_UNKNOWN = -1.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -222,14 +224,15 @@ class Store:
         numbers = self._whole_list(synced)
         self.segments = [self._load_closed(number) for number in numbers[:-1]]
         number = numbers[-1] if numbers else 1
-        born = self.segments[-1].born_s if self.segments else 0.0
-        self.current = Segment(number, born_s=born)
+        index = read_index(index_path(self.folder, number), number)
+        born = [0.0, *(segment.born_s for segment in self.segments), 0.0 if index is None else index.born_s]
+        self.current = Segment(number, born_s=max(born))
         self.segments.append(self.current)
         self._file = os.open(segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        index = read_index(index_path(self.folder, number), number)
         said = 0 if index is None else index.size
         if synced is not None and synced.segment == number:
             said = max(said, synced.offset)
+        self._date_again()
         tail = self._look_through(self.current, self._file, said, index)
         if self.current.lost:
             self.note_index()
@@ -284,15 +287,23 @@ class Store:
         index = read_index(index_path(self.folder, number), number)
         if index is not None and index.size == path.stat().st_size:
             return index
-        segment = Segment(number, born_s=0.0 if index is None else index.born_s)
+        segment = Segment(number, born_s=_UNKNOWN if index is None else index.born_s)
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             said = os.fstat(file).st_size if index is None else index.size
             self._look_through(segment, file, said, index)
         finally:
             os.close(file)
-        self._write_index(segment)
+        if segment.born_s != _UNKNOWN:
+            self._say_index(segment)
         return segment
+
+    def _date_again(self) -> None:
+        """A segment whose index was lost is taken to be as young as the next one: retention keeps it longer."""
+        for one, following in reversed(list(itertools.pairwise(self.segments))):
+            if one.born_s == _UNKNOWN:
+                one.born_s = following.born_s
+                self._say_index(one)
 
     def _say_index(self, segment: Segment) -> bool:
         try:
@@ -308,10 +319,20 @@ class Store:
         statefile.write(index_path(self.folder, segment.number), segment.to_bytes())
 
     def _mend(self, tail: list[Record]) -> None:
-        """What kept files and leaves lack, after a crash or damaged, is written again from the segments."""
+        """What kept files and leaves lack, after a crash or damaged, is written again from the segments; on a full disk
+        at a later start."""
         self._waiting = tail
-        self._write_leaves()
-        self._waiting = []
+        try:
+            self._write_leaves()
+            self._mend_kept()
+            self._kept.write(tail)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+        finally:
+            self._waiting = []
+
+    def _mend_kept(self) -> None:
         looked = 0
         for stream in dict.fromkeys(stream for segment in reversed(self.segments) for stream in segment.streams):
             looked += self._kept.size(stream)
@@ -319,7 +340,6 @@ class Store:
                 break
             if not self._kept.mend(stream, (one.number for one in self.segments if stream in one.streams)):
                 self.unkept.append(stream)
-        self._kept.write(tail)
 
     def _next_segment(self, running_s: float, *, index: bool = True) -> None:
         try:

@@ -203,6 +203,7 @@ class Spool:
         """Sync and let go."""
         self.flush(now)
         self._write_note(now)
+        self.store.note_index()
         self.store.close()
         if self._bell is not None:
             os.close(self._bell)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol import segments
+from protocol import segments, statefile
 from protocol.block import HEADER, Kind
 from protocol.index import join
 from protocol.journal import Store
@@ -284,6 +284,42 @@ def test_a_kept_block_that_is_nowhere_else_is_missed_and_told(tmp_path: Path) ->
     assert store.unkept == [STREAMS[1]]
     store.close()
     assert [one.number for one in segments.read_kept(tmp_path, STREAMS[1])] == [1, 2]
+
+
+def test_a_full_disk_keeps_no_damaged_store_shut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes, leaves and kept files are damaged and there is no room to make them again: all is read all the same."""
+    wrote = _make(tmp_path)
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for path in (*(tmp_path / "segments").glob("*.idx"), *(tmp_path / "kept").iterdir()):
+        _hurt(path, "garbage", random.Random(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(statefile, "write", full)
+        patched.setattr("protocol.keeping.write_all", full)
+        store = Store(tmp_path)
+        assert store.lost == {}
+        store.close()
+    assert [one for _, one in _read(tmp_path)[0]] == wrote
+    Store(tmp_path).close()
+    assert [one.number for one in segments.read_kept(tmp_path, STREAMS[0])] == [0, 1, 2]
+
+
+def test_a_lost_index_ages_no_segment(tmp_path: Path) -> None:
+    """When it was begun is then not known: it is taken to be as young as the next one, so that retention keeps it."""
+    store = Store(tmp_path, segment_bytes=300)
+    for number in range(9):
+        store.append(_one(STREAMS[0], number))
+        store.sync(100.0 * number)
+    store.note_index()
+    born = [segment.born_s for segment in store.segments]
+    store.close()
+    segment_path(tmp_path, 2, ".idx").unlink()
+    segment_path(tmp_path, 3, ".idx").write_bytes(b"{}")
+    store = Store(tmp_path)
+    assert [segment.born_s for segment in store.segments] == [born[0], born[3], born[3], *born[3:]]
+    store.close()
 
 
 def test_an_old_end_that_no_writer_could_have_written_is_not_believed(tmp_path: Path) -> None:
