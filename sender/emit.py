@@ -109,6 +109,7 @@ class Emitter:
         """What is to be done as soon as the end of the spool is known; until then nothing of it is sent."""
         self.anew = 0
         """How often the whole spool was sent again."""
+        self._why = ""
         self.spool_status: dict[str, Any] = {}
         """What the poller says of the spool, passed on in beats."""
         self._folder, self._spread, self._geometry = folder, spread_s, geometry
@@ -186,15 +187,25 @@ class Emitter:
         if now + seconds > self._session.ends_at or self._session.steps + steps > STEPS:
             self._renew(now)
 
-    def begin_anew(self) -> None:
-        """All that the spool holds is sent again: it is another one than before."""
+    def begin_anew(self, why: str) -> None:
+        """All that the spool holds is sent, whatever was sent of it.
+
+        Args:
+            why: In words, for a warning; empty where nothing is wrong.
+        """
         end = self.reader.end()
-        self.backlog = [(START, end)] if end > START else []
-        self.reader.place = end
+        self.kept = Kept(self._folder)
+        self.accounts = Accounts(self.kept)
+        self.kept.refresh()
         self.mark = self.kept.look_through(end)
+        self.finished, self._running = {}, None
+        self.backlog = [(START, end)] if end > START else []
+        self.reader.close()
+        self.reader.place = end
         self._groups.clear()
         self._old_groups.clear()
-        self.anew += 1
+        self._end_damaged()
+        self.anew, self._why = self.anew + 1, why
 
     def idle(self) -> bool:
         """Everything that exists had its first sending."""
@@ -208,8 +219,8 @@ class Emitter:
     def warnings(self) -> list[str]:
         """What a person must know of the spool, in words."""
         trouble = [self.reader.trouble] if self.reader.trouble else []
-        anew = "emit.json was damaged, or the spool is another one than before: all of it is sent again"
-        return [*trouble, *self.accounts.warnings(), *([anew] if self.anew and self.backlog else [])]
+        anew = [f"all of the spool is sent again: {self._why}"] if self._why and self.backlog else []
+        return [*trouble, *self.accounts.warnings(), *anew]
 
     def settled(self) -> tuple[Place, Mark | None]:
         """Up to here all new blocks had their first sending, and a record before it."""
@@ -236,7 +247,7 @@ class Emitter:
             self.kept.refresh()
             self._end_damaged()
             if self.reader.beyond:
-                self.begin_anew()
+                self.begin_anew("it is another one than before")
             if not segment_path(self._folder, self.reader.place.segment).exists():
                 self.reader.close()  # a file that is open takes room on the disk also when it is gone
         self._speak(now)

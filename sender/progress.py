@@ -82,7 +82,9 @@ class Progress:
             return True
         noted = self._noted
         if noted.new is None or noted.new > end or not _holds(spool, noted.mark):
-            emitter.begin_anew()
+            emitter.begin_anew(
+                "it is another one than emit.json tells of" if noted.new is not None else "".join(self.troubles[:1])
+            )
             emitter.carousel.resume(now)
             return False
         emitter.mark = emitter.kept.look_through(end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from protocol.beat import BeatTag
 from protocol.erasure import Code
 from protocol.errors import ConfigError, FrameError, Reason
 from protocol.frame import Kind, ProbeTag, ShardTag
+from protocol.journal import Store
 from protocol.plain import plain
-from protocol.record import parse
+from protocol.record import Record, parse
+from protocol.segments import CHECK_BYTES, SYNCED, walk
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -110,6 +113,28 @@ def _record(given: dict[str, Any]) -> Outcome:
     return [one.stream.hex(), one.number, one.need, one.spare, one.how, one.time_ns, one.order], one.block
 
 
+def _store(given: dict[str, Any]) -> Outcome:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path, data in given["files"].items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(bytes.fromhex(data))
+        before = _all_of(folder)
+        store = Store(folder)
+        assert (store.damaged, store.lost, store.cut_bytes) == ([], {}, 0)
+        store.close()
+        assert _all_of(folder) == before
+        assert (folder / "synced").stat().st_size == SYNCED.size + CHECK_BYTES
+    fields = [[one.stream.hex(), one.number, one.need, one.spare, one.how, one.time_ns, one.order] for one in before]
+    return fields, b"".join(one.block for one in before)
+
+
+def _all_of(folder: Path) -> list[Record]:
+    found: list[Record] = []
+    assert walk(folder, lambda place, one: found.append(one)) == []
+    return found
+
+
 def _gapcode(given: dict[str, Any]) -> Outcome:
     try:
         check, ranges = gapcode.decode(given["code"])
@@ -130,6 +155,7 @@ CHECKS: dict[str, Callable[[dict[str, Any]], Outcome]] = {
     "erasure": _erasure,
     "batch": _batch,
     "record": _record,
+    "store": _store,
     "gapcode": _gapcode,
 }
 

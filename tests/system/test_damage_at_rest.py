@@ -201,6 +201,23 @@ def test_a_damaged_block_at_the_mark_does_not_send_the_spool_again(tmp_path: Pat
     assert any("sent again" in line for line in pipe.emitter.warnings())
 
 
+def test_a_spool_that_was_begun_anew_under_a_running_emitter_is_sent(tmp_path: Path) -> None:
+    """Somebody took the spool away and polling began another: it is shorter, and all of it leaves."""
+    pipe = Pipe(tmp_path, repeat=(1.0,))
+    _busy(pipe, 4)
+    before = pipe.emitter.anew
+    pipe.kill_poll()
+    _spool(pipe).rename(pipe.high / "spool.old")
+    pipe.start_poll()
+    _busy(pipe, 1)
+    pipe.run(8)
+    assert pipe.emitter.anew == before + 1
+    _busy(pipe, 2)
+    pipe.run(1)
+    assert sorted(pipe.numbers(pipe.packer.stream)) == list(range(pipe.packer.number))
+    assert _gone(_heard(pipe)) == {}
+
+
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda data: b"",
     "cut": lambda data: data[: len(data) // 2],
