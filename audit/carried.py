@@ -12,6 +12,7 @@ not there is not said to be well: DAY-1 lists the day.
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from audit.check import read_findings
 from audit.period import moment
-from protocol import seal
+from protocol import seal, statefile
 from protocol.block import Kind, read_header
 from protocol.errors import ConfigError, FrameError, Reason
 from protocol.keys import PrivateKey, PublicKey, load, load_public
@@ -67,11 +68,10 @@ def leave(document: Path, config: Path) -> Path:
         ConfigError: there is no outbox, or it cannot be written.
     """
     folder = config.absolute().parent / "state" / OUTBOX
-    beside = folder / f".{document.name}"
-    try:
-        beside.write_bytes(document.read_bytes())
-        beside.chmod(0o644)  # poll runs under another user; the folder above says who may come this far
-        return beside.rename(folder / document.name)
+    place = folder / document.name
+    try:  # mode 644: poll runs under another user; the folder above says who may come this far
+        statefile.write(place, document.read_bytes(), 0o644, inside=folder.parent)
+        return place
     except FileNotFoundError:
         hint = "`poll` makes it at its start: has it run with this configuration?"
         raise ConfigError(f"there is no {folder}", hint=hint) from None
@@ -165,9 +165,9 @@ def _write(folder: Path, one: Whole) -> Path:
     """Under its own name, which is not believed: only its last part, and never over another file."""
     stem = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in Path(one.name).stem)[:150]
     path = folder / f"{stem.lstrip('.') or 'findings'}.json"
-    if path.exists():
+    if os.path.lexists(path):
         path = folder / f"{path.stem}_{one.sha256.hex()[:12]}.json"
-    path.write_bytes(one.data)
+    statefile.write(path, one.data, 0o644)
     return path
 
 

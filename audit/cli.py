@@ -364,7 +364,9 @@ def _write_report(made: Report, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8", errors="replace")
+            (folder / name).unlink(missing_ok=True)  # made anew: a link that lies there is not followed
+            with (folder / name).open("x", encoding="utf-8", errors="replace") as file:
+                file.write(text)
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror}", hint="choose another folder for --out") from None
     return [folder / name for name in texts]

@@ -17,6 +17,7 @@ from typing import Any
 from audit import catalogue
 from audit.check import Check, Evidence, Status, stamp, verdict
 from audit.look import Look, Seen
+from protocol import statefile
 
 LINK_FD = 99
 """Descriptor of the one socket (protocol/confine.py)."""
@@ -40,6 +41,8 @@ class Process:
     why: str
     """Why not."""
     time: str
+    threads: tuple[Seen, ...] = ()
+    """The status of each of its threads: a filter and capabilities are a thread's own."""
 
 
 def look(at: Look, pid: int, wall: Callable[[], int]) -> Process:
@@ -58,7 +61,12 @@ def look(at: Look, pid: int, wall: Callable[[], int]) -> Process:
     except OSError as error:
         descriptors, why = None, f"{error.strerror}; run it as root or as that user"
     status, maps = at.plain(f"/proc/{pid}/status"), at.plain(f"/proc/{pid}/maps")
-    return Process(pid=pid, status=status, maps=maps, descriptors=descriptors, why=why, time=time)
+    try:
+        tasks = sorted(os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        tasks = []
+    threads = tuple(at.plain(f"/proc/{pid}/task/{task}/status") for task in tasks)
+    return Process(pid=pid, status=status, maps=maps, descriptors=descriptors, why=why, time=time, threads=threads)
 
 
 def sockets(at: Look, side: str) -> list[Check]:
@@ -103,8 +111,9 @@ def _rows(seen: Seen) -> list[str]:
 
 def checks(process: Process) -> list[Check]:
     """PR-1 to PR-6 of one process."""
-    status = dict(line.split(":", 1) for line in process.status.text.splitlines() if ":" in line)
-    held = {key: value.strip() for key, value in status.items()}
+    held = _fields(process.status)
+    for thread in process.threads:
+        _weaken(held, _fields(thread))
     if not held:
         why = f"pid {process.pid}: {process.status.why or 'it has no status'}"
         return [catalogue.check(ident, Status.SKIP, why, process.status.evidence()) for ident in IDS]
@@ -116,6 +125,20 @@ def checks(process: Process) -> list[Check]:
         _descriptors(process),
         _memory(process),
     ]
+
+
+def _fields(status: Seen) -> dict[str, str]:
+    lines = (line.split(":", 1) for line in status.text.splitlines() if ":" in line)
+    return {key: value.strip() for key, value in lines}
+
+
+def _weaken(held: dict[str, str], thread: Mapping[str, str]) -> None:
+    """What any thread has left counts for the process."""
+    for key in held.keys() & thread.keys():
+        if key.startswith("Cap"):
+            held[key] = f"{int(held[key], 16) | int(thread[key], 16):016x}"
+        elif key in ("Seccomp", "Seccomp_filters", "NoNewPrivs"):
+            held[key] = str(min(int(held[key]), int(thread[key])))
 
 
 def _no_capability(told: Mapping[str, str]) -> bool:
@@ -185,8 +208,8 @@ def confined(state: Path | None, name: str, wall: Callable[[], int]) -> Check:
 def said(state: Path, name: str) -> dict[str, Any]:
     """What a process said last; empty where it never did."""
     try:
-        told = json.loads((state / f"status-{name}.json").read_text())
-    except (OSError, ValueError):
+        told = json.loads(statefile.read(state / f"status-{name}.json") or b"")
+    except (OSError, ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
 

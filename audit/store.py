@@ -113,6 +113,9 @@ def _read_segments(side: Side) -> None:
 
 def _read_file(side: Side, path: Path, size: int, *, open_end: bool) -> None:
     """All records of a file; the last one may be cut where a crash, or a copy of a live folder, may have cut it."""
+    if path.is_symlink() or not path.is_file():  # a FIFO would never end
+        side.note(f"{side.name}: {path.parent.name}/{path.name} is no plain file")
+        return
     data = path.read_bytes()[:size]
     at = 0
     while (

@@ -19,7 +19,6 @@ import contextlib
 import ctypes
 import os
 import platform
-import pwd
 import struct
 from pathlib import Path
 
@@ -94,6 +93,8 @@ def must_write(folder: Path) -> None:
 
 
 def _user(number: int) -> str:
+    import pwd  # the auditor's kit runs where there is none
+
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

@@ -76,7 +76,7 @@ class Store:
         try:
             for name in ("segments", "kept", "leaves"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._open_last()
         except BlockingIOError:
@@ -228,7 +228,9 @@ class Store:
         born = [0.0, *(segment.born_s for segment in self.segments), 0.0 if index is None else index.born_s]
         self.current = Segment(number, born_s=max(born))
         self.segments.append(self.current)
-        self._file = os.open(segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._file = os.open(
+            segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
+        )
         said = 0 if index is None else index.size
         if synced is not None and synced.segment == number:
             said = max(said, synced.offset)
@@ -248,7 +250,9 @@ class Store:
         if synced is not None and synced.segment > max(there, default=0):
             ought.add(synced.segment)
         for number in ought - set(there):
-            os.close(os.open(segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+            os.close(
+                os.open(segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+            )
         return sorted(ought.union(there))
 
     def _look_through(self, segment: Segment, file: int, said: int, before: Segment | None) -> list[Record]:
@@ -346,7 +350,9 @@ class Store:
             if index:
                 self._write_index(self.current)
             number = self.current.number + 1
-            file = os.open(segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            file = os.open(
+                segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
+            )
             sync_folder(self.folder / "segments")
         except OSError as error:
             raise self._failed(error) from error
@@ -361,7 +367,7 @@ class Store:
         for one in self._waiting:
             parts.setdefault(one.stream, []).append(one)
         for stream, records in parts.items():
-            file = os.open(leaf_path(self.folder, stream), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            file = os.open(leaf_path(self.folder, stream), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
             try:
                 first = 0
                 while first < len(records):  # neighbours in one write

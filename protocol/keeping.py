@@ -104,7 +104,7 @@ class KeptFiles:
     def _append(self, stream: bytes, held: _File, records: list[Record]) -> None:
         path = kept_path(self._folder, stream)
         fresh = not path.exists()
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
         try:
             os.ftruncate(file, held.size)
             write_all(file, held.size, b"".join(map(to_bytes, records)))

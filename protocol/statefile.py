@@ -39,18 +39,21 @@ UNBELIEVED = (ValueError, KeyError, TypeError, AttributeError, IndexError, Overf
 """What a reader raises on JSON of another shape, and `json` on what is none (RecursionError: nested too deep)."""
 
 
-def write(path: Path, data: bytes, mode: int = 0o640) -> None:
+def write(path: Path, data: bytes, mode: int = 0o640, *, inside: Path | None = None, synced: bool = True) -> None:
     """Replace a small file.
 
     Args:
         path: Its folder must be there.
         data: All of it.
         mode: Permission bits, less the umask.
+        inside: A folder above, such as `state`, whose place nobody but its owner chooses: none of the folders between
+            it and the file may be a link. By default the file's own.
+        synced: It must outlive a power cut.
 
     Raises:
         OSError: the disk is full or fails, or the folder cannot be written; the old file stands as it was.
     """
-    with _folder(path.parent) as folder:
+    with _folder(path.parent, inside) as folder:
         beside = path.name + ".new"
         file = _create(folder, beside, mode)
         try:
@@ -60,13 +63,44 @@ def write(path: Path, data: bytes, mode: int = 0o640) -> None:
                     os.fchown(opened.fileno(), owner.st_uid, owner.st_gid)
                 opened.write(data)
                 opened.flush()
-                os.fsync(opened.fileno())
+                if synced:
+                    os.fsync(opened.fileno())
             os.rename(beside, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(beside, dir_fd=folder)
             raise
-        os.fsync(folder)
+        if synced:
+            os.fsync(folder)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder of a state folder, which is its owner's; one that is there stays as it is.
+
+    Raises:
+        OSError: it cannot be made, or is a link or something else.
+    """
+    with _folder(path.parent) as above:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path.name, 0o770, dir_fd=above)
+        opened = _enter(path.name, above)
+        try:
+            owner, own = os.fstat(above), os.fstat(opened)
+            if os.geteuid() == 0 == own.st_uid:
+                os.fchown(opened, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(opened)
+
+
+def remove(path: Path, *, inside: Path | None = None) -> None:
+    """Take a file away; the rest as in `write`.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        OSError: it cannot be.
+    """
+    with _folder(path.parent, inside) as folder:
+        os.unlink(path.name, dir_fd=folder)
 
 
 def read(path: Path, most: int = LARGEST) -> bytes | None:
@@ -95,7 +129,7 @@ def read(path: Path, most: int = LARGEST) -> bytes | None:
         if held.st_size > most:
             raise ValueError(f"{held.st_size} bytes; {most} is the most")
         with os.fdopen(file, "rb", closefd=False) as opened:
-            return opened.read(most)
+            return opened.read(held.st_size)
     finally:
         os.close(file)
 
@@ -199,9 +233,19 @@ def _create(folder: int, name: str, mode: int) -> int:
 
 
 @contextlib.contextmanager
-def _folder(path: Path) -> Iterator[int]:
-    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _folder(path: Path, inside: Path | None = None) -> Iterator[int]:
+    start = path if inside is None else inside
+    opened = os.open(start, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        for name in path.relative_to(start).parts:
+            below = _enter(name, opened)
+            os.close(opened)
+            opened = below
         yield opened
     finally:
         os.close(opened)
+
+
+def _enter(name: str, above: int) -> int:
+    """A folder that is no link."""
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)

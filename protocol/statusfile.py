@@ -1,6 +1,7 @@
 """What a running process says of itself: `state/status-NAME.json`, rewritten once a second by rename.
 
 It is how `status`, the pages and a person look into a process that answers nobody. Not synced: it is news, not record.
+Several users write into the folder and root reads there, so no link is followed and no FIFO is waited for.
 """
 
 from __future__ import annotations
@@ -8,12 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from protocol import statefile
 from protocol.capabilities import held
 
+LARGEST = 16 * 1024 * 1024
+"""Largest status that is read [bytes]: a thousand gaps and a thousand assets are below 1 MB."""
 PERIOD = 1.0
 """A status file is rewritten this often [s]."""
 
@@ -26,24 +31,21 @@ def write_status(state: Path, name: str, told: Mapping[str, Any], *, time_ns: in
         time_ns: Wall time [ns since 1970 UTC].
     """
     path = state / f"status-{name}.json"
-    beside = path.with_suffix(".new")
     whole = {"process": name, "time_ns": time_ns, "pid": os.getpid(), "capabilities": held(), **told}
     data = json.dumps(whole).encode()
     try:
-        beside.write_bytes(data)
-        beside.rename(path)
+        statefile.write(path, data, 0o644, synced=False)
     except OSError:
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
             _overwrite(path, data)
 
 
 def _overwrite(path: Path, data: bytes) -> None:
     """Write into the room the file has already; a reader may see half of it for a moment, and waits for the next."""
-    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         held = os.fstat(file)
-        if len(data) <= max(held.st_size, held.st_blocks * 512):
+        if stat.S_ISREG(held.st_mode) and held.st_nlink == 1 and len(data) <= max(held.st_size, held.st_blocks * 512):
             os.pwrite(file, data.ljust(held.st_size), 0)  # spaces after it are JSON still
     finally:
         os.close(file)
@@ -52,8 +54,8 @@ def _overwrite(path: Path, data: bytes) -> None:
 def read_status(state: Path, name: str) -> dict[str, Any] | None:
     """What a process said last, None where it never did."""
     try:
-        told = json.loads((state / f"status-{name}.json").read_text())
-    except (OSError, ValueError):
+        told = json.loads(statefile.read(state / f"status-{name}.json", LARGEST) or b"")
+    except (OSError, ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) else None
 

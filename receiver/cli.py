@@ -117,6 +117,8 @@ def status(file: File, as_json: AsJson = False) -> None:
     for process, said in told.items():
         age = (time.time_ns() - said["time_ns"]) / 1e9
         terminal.say(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > OLD_S else ""))
+        if (held := said.get("capabilities", "none")) != "none":
+            terminal.say(f"  capabilities: {held}")
         for alarm in said.get("alarms", ()):
             terminal.say(f"  ALARM: {alarm}")
         for warning in said.get("warnings", ()):

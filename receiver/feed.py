@@ -211,6 +211,8 @@ def _open_bell(path: Path) -> int | None:
     try:
         if not path.exists():
             os.mkfifo(path, 0o660)
-        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # also a writer: it never reads as closed
+        return os.open(
+            path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        )  # also a writer: it never reads as closed
     except OSError:
         return None

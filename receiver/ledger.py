@@ -193,7 +193,7 @@ class Doorbells:
         for path in self._state.glob("doorbell-*"):
             if path.name not in self._files:
                 with contextlib.suppress(OSError):  # nobody has it open
-                    file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                    file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
                     if stat.S_ISFIFO(os.fstat(file).st_mode):
                         self._files[path.name] = file
                     else:

@@ -48,6 +48,10 @@ def leave(state: Path, kind: str, body: Mapping[str, Any]) -> str:
         return errand.leave(state, kind, body, time_ns=time.time_ns(), salt=os.urandom(4))
     except PermissionError as error:
         raise ConfigError(f"{error.filename} cannot be written by this user", hint="run this as emit's user") from None
+    except OSError as error:
+        folder = state / errand.FOLDER
+        hint = "see what stands there: a link is not followed; take it away, and run this again"
+        raise ConfigError(f"{folder} cannot be used: {error.strerror}", hint=hint) from None
 
 
 def follow(state: Path, name: str, words: Callable[[Mapping[str, Any]], str]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,16 +48,17 @@ def leave(state: Path, kind: str, body: Mapping[str, Any], *, time_ns: int, salt
         OSError: it cannot be written.
     """
     folder = state / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    state.mkdir(parents=True, exist_ok=True)
+    statefile.make_folder(folder)
     name = f"{time_ns:020d}-{salt.hex()}"
-    statefile.write(folder / f"{name}.json", json.dumps({"kind": kind, **body}).encode())
+    statefile.write(folder / f"{name}.json", json.dumps({"kind": kind, **body}).encode(), inside=state)
     return name
 
 
 def withdraw(state: Path, name: str) -> bool:
     """Take an errand back; False where it was taken up already or is done."""
     try:
-        (state / FOLDER / f"{name}.json").unlink()
+        statefile.remove(state / FOLDER / f"{name}.json", inside=state)
     except FileNotFoundError:
         return False
     return True
@@ -73,11 +73,11 @@ def result(state: Path, name: str) -> dict[str, Any] | None:
     """What became of an errand, None while it is not done; it is then taken away."""
     path = state / FOLDER / f"{name}.done"
     try:
-        told = json.loads(path.read_text())
+        told = json.loads(statefile.read(path) or b"")
     except (OSError, ValueError, RecursionError):
         return None
     with contextlib.suppress(OSError):
-        path.unlink()
+        statefile.remove(path, inside=state)
     return told if isinstance(told, dict) else {}
 
 
@@ -106,12 +106,12 @@ class Errands:
     def finish(self, name: str, told: Mapping[str, Any]) -> None:
         """Say what became of it; on a disk without room it is forgotten."""
         with contextlib.suppress(OSError):
-            statefile.write(self._folder / f"{name}.done", json.dumps(told).encode())
+            statefile.write(self._folder / f"{name}.done", json.dumps(told).encode(), inside=self._folder.parent)
         self._remove(name)
         done = sorted(self._folder.glob("*.done"))
         for path in done[: max(0, len(done) - KEPT)]:
             path.unlink(missing_ok=True)
 
     def _remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._folder / f"{name}.json")
+        with contextlib.suppress(OSError):
+            statefile.remove(self._folder / f"{name}.json", inside=self._folder.parent)

@@ -222,7 +222,9 @@ def _open_bell(path: Path) -> int | None:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.mkfifo(path, 0o660)
-        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # also a writer: the bell never reads as closed
+        return os.open(
+            path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        )  # also a writer: the bell never reads as closed
     except OSError:
         return None
 

@@ -60,12 +60,12 @@ class Outbox:
             self._sent.clear()
 
     def _next(self) -> Path | None:
-        """The first file by name; hidden ones are being written."""
+        """The first file by name; hidden ones, and NAME.new, are being written."""
         try:
             names = sorted(path for path in self._folder.iterdir() if path.is_file() and not path.is_symlink())
         except OSError:
             return None  # the folder was taken away: nothing waits
-        names = [one for one in names if one.name[0] != "." and one.suffix != ".refused"]
+        names = [one for one in names if one.name[0] != "." and one.suffix not in (".refused", ".new")]
         return next((one for one in names if one not in self._stuck), None)
 
     def _take(self, path: Path, time_ns: int) -> None:

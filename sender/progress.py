@@ -52,7 +52,7 @@ class Progress:
         self.full = False
         """The disk had no room for it at the last `save`."""
         state.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(state / "emit.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._lock = os.open(state / "emit.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -129,7 +129,7 @@ class Progress:
     def held_by_another(state: Path) -> bool:
         """Whether an emitter runs: its lock is held."""
         try:
-            lock = os.open(state / "emit.lock", os.O_RDONLY | os.O_CLOEXEC)
+            lock = os.open(state / "emit.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:

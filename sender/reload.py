@@ -67,9 +67,10 @@ def withdraw(state: Path) -> bool:
 def asked(state: Path) -> str | None:
     """The digest that a reload was asked for, None where none was; an unreadable request has an empty one."""
     try:
-        told: Any = json.loads((state / ASKED).read_text())
-    except FileNotFoundError:
-        return None
+        data = statefile.read(state / ASKED)
+        if data is None:
+            return None
+        told: Any = json.loads(data)
     except (OSError, ValueError, RecursionError):
         return ""
     return str(told.get("digest", "")) if isinstance(told, dict) else ""
@@ -87,7 +88,7 @@ def answer(state: Path, digest: str, *, refused: str = "", lines: Sequence[str] 
 def result(state: Path, digest: str) -> Result | None:
     """What became of the reload to that file, None while it is not done."""
     try:
-        told: Any = json.loads((state / DONE).read_text())
+        told: Any = json.loads(statefile.read(state / DONE) or b"")
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(told, dict) or told.get("digest") != digest:

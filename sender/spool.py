@@ -333,7 +333,7 @@ def _make_bell(path: Path) -> int | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             os.mkfifo(path, 0o660)
-        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
 

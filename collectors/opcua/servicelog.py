@@ -110,7 +110,7 @@ class ServiceLog:
             head = _chained(head, line)
             text += f"{line} {head}\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab", buffering=0) as file:
+        with open(self.path, "ab", buffering=0, opener=_no_link) as file:
             before = file.tell()
             try:
                 file.write(text.encode())
@@ -144,6 +144,11 @@ def verify(text: str, before: str | None = None) -> str:
             raise ValueError(f"line {number} does not follow from the one before it")
         head = own
     return head or ""
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Opens the log itself, whatever a user of the same folder may have put under its name."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640)
 
 
 def _chained(head: str, text: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from protocol import statefile
 from receiver.portal import words
 
 OLD_S = 5.0
@@ -70,10 +71,10 @@ def read(state: Path, process: str, now_ns: int) -> Report:
     """
     path = state / f"status-{process}.json"
     try:
-        with path.open("rb") as file:
-            body = _sound(json.loads(file.read(REPORT_BYTES)))  # takes NaN too: a writer may have put it there
-    except FileNotFoundError:
-        return Report(process, running=False, trouble="it has left no report")
+        data = statefile.read(path, REPORT_BYTES)
+        if data is None:
+            return Report(process, running=False, trouble="it has left no report")
+        body = _sound(json.loads(data))  # takes NaN too: a writer may have put it there
     except (OSError, ValueError, RecursionError) as error:
         return Report(process, running=False, trouble=f"its report cannot be read ({type(error).__name__})")
     time_ns = body.get("time_ns") if isinstance(body, dict) else None
