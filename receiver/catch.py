@@ -26,7 +26,6 @@ from protocol.errors import ConfigError
 from protocol.keys import PrivateKey, PublicKey
 from protocol.statusfile import PERIOD
 from receiver.config import ReceiverConfig
-from receiver.gaps import Stream
 from receiver.inlet import Inlet
 from receiver.intake import Intake
 from receiver.ledger import Ledger
@@ -93,15 +92,19 @@ class _Process:
         self._inlet = Inlet(*config.inlet.listen, asked, pinned=True)  # from here on the kernel keeps what comes
         give_up(config.state, mode)  # the buffer may have taken CAP_NET_ADMIN; nothing after it takes any
         retention = config.retention
-        ledger = Ledger(config.state, keep_s=retention.journal, most_bytes=retention.max_gb * 1e9, now=time.monotonic())
+        ledger = Ledger(
+            config.state,
+            keep_s=retention.journal,
+            most_bytes=retention.max_gb * 1e9,
+            now=time.monotonic(),
+            wall_ns=time.time_ns(),
+        )
         confinement = confine(Role.CATCHER, mode)
         self._writer = Writer(ledger, clock=time.monotonic, wall=time.time_ns)
         self._writer.warnings = (*_found(self._inlet, asked, ledger, confinement), *found.get("warnings", ()))
         self._ground = {key: value for key, value in found.items() if key != "warnings"}
         self._confinement = confinement
-        streams = {
-            key: Stream.kept(held.ranges, held.classes, held.outlook) for key, held in ledger.accepted.streams.items()
-        }
+        streams = {key: held.stream(time.time_ns()) for key, held in ledger.accepted.streams.items()}
         self._intake = Intake(
             Links(own, signers, ledger.floors, random.Random(os.urandom(16))),
             code,
@@ -158,6 +161,8 @@ class _Process:
     def _report(self, now: float) -> None:
         while self._writer.requests:
             self._intake.grant(self._writer.requests.popleft())
+        while self._writer.damaged:
+            self._intake.damage(*self._writer.damaged.popleft(), time.time_ns())
         self._writer.floors = self._intake.links.floors
         drops = self._inlet.kernel_drops
         told = picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns())

@@ -76,9 +76,8 @@ def gaps(file: File, as_json: AsJson = False) -> None:
     """What is missing, since when, when it will heal by itself, and the code to type on the high side."""
     catch = _told(file).get("catch")
     if as_json:
-        told = {"gaps": [], "codes": [], "blocks": {}} | {
-            key: value for key, value in (catch or {}).items() if key in ("gaps", "codes", "blocks")
-        }
+        told: dict[str, Any] = {"gaps": [], "codes": [], "lost": [], "blocks": {}}
+        told |= {key: value for key, value in (catch or {}).items() if key in told}
         terminal.data(told)
         return
     if catch is None:

@@ -1,24 +1,33 @@
 """What the receiver remembers of the order (`state/floor.json`), and how a person changes it (`state/accept.json`).
 
-    floor.json   {"link": [boot, counter] | null, "beat": [boot, counter] | null, "confirmed": bool}
+    floor.json   {"link": [boot, counter] | null, "beat": [boot, counter] | null, "confirmed": bool, "lowered": n}
     accept.json  {"session": "9f3a01c2"}   confirm this session
                  {"lower": true}           forget the floors: the next LINK is taken whatever its order
 
 A recorded LINK or BEAT that is played again stands below its floor and is refused, also after a restart. Without a
 floor nothing says whether what comes is old; then the sender's wall clock is looked at, and a person where that is off.
+So a `floor.json` that is damaged is set aside and told, and then is as one that is missing.
+
+`lowered` counts how often a person said that what comes now is the present though its order is lower, or unknown. A
+stream that is first heard afterwards keeps that count for ever (accepted.py), and by it outranks those before.
 
 `floor.json` is written by the writing thread, `accept.json` by the command line; both by rename.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from protocol import statefile
 from protocol.errors import ConfigError, StoreError
+
+LOWERED_MOST = 255
+"""A floor is lowered this often: the count has a byte in each journaled record."""
 
 Order: TypeAlias = tuple[int, int]
 """(boot, counter), as LINK and BEAT carry it."""
@@ -34,6 +43,8 @@ class Floors:
     """Of the newest beat; a BEAT above it is taken."""
     confirmed: bool = False
     """Beats within a day of our clock, or a person, said that this is the present."""
+    lowered: int = 0
+    """How often a person lowered the floors, or confirmed a session that none was known for, 0 to LOWERED_MOST."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +57,17 @@ class Request:
     """Forget the floors."""
 
 
-def load(state: Path) -> Floors:
-    """The floors of the last run; none where there was none.
+def load(state: Path, say: Callable[[str], None], *, wall_ns: int) -> Floors:
+    """The floors of the last run; none where there was none, or where the file cannot be believed.
+
+    Args:
+        say: Told, in one line, of a file that was set aside.
+        wall_ns: Wall time, for its name then [ns since 1970 UTC].
 
     Raises:
-        StoreError: the file cannot be read, or holds something else.
+        StoreError: the disk does not give the file though it is there.
     """
-    path = state / "floor.json"
-    try:
-        held = json.loads(path.read_text())
-        return Floors(link=_order(held["link"]), beat=_order(held["beat"]), confirmed=held["confirmed"] is True)
-    except FileNotFoundError:
-        return Floors()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); take it away and confirm the session anew") from error
+    return statefile.load(state / "floor.json", _floors, say, wall_ns=wall_ns) or Floors()
 
 
 def save(state: Path, floors: Floors) -> None:
@@ -68,8 +76,8 @@ def save(state: Path, floors: Floors) -> None:
     Raises:
         OSError: the disk is full or fails.
     """
-    held = {"link": floors.link, "beat": floors.beat, "confirmed": floors.confirmed}
-    statefile.write(state / "floor.json", json.dumps(held).encode())
+    held = {"link": floors.link, "beat": floors.beat, "confirmed": floors.confirmed, "lowered": floors.lowered}
+    statefile.write(state / "floor.json", statefile.pack(held))
 
 
 def request_accept(state: Path, *, session: str | None = None, lower: bool = False) -> None:
@@ -80,29 +88,53 @@ def request_accept(state: Path, *, session: str | None = None, lower: bool = Fal
         lower: Forget the floors.
 
     Raises:
-        ConfigError: nothing was asked for, or the session is not written so.
+        ConfigError: nothing was asked for, the session is not written so, or the floor cannot be lowered any more.
     """
     if session is None and not lower:
         raise ConfigError("nothing to accept", hint="name the session that status shows, or lower the floor")
+    if lower and _lowered(state) >= LOWERED_MOST:
+        raise ConfigError(
+            f"the floor was lowered {LOWERED_MOST} times, and can be lowered no more",
+            hint="begin a new state folder on this side; the old one stays readable for audits and rebuilds",
+        )
     request: dict[str, Any] = {"lower": True} if lower else {}
     if session is not None:
         request["session"] = f"{_session(session):08x}"
     statefile.write(state / "accept.json", json.dumps(request).encode())
 
 
-def take_request(state: Path) -> Request | None:
-    """The request that was left, which is then gone; None where there is none or it cannot be read."""
+def take_request(state: Path, say: Callable[[str], None], *, wall_ns: int) -> Request | None:
+    """The request that was left, which is then gone; None where there is none or it cannot be believed.
+
+    Args:
+        say: As in `load`.
+        wall_ns: As in `load`.
+    """
     path = state / "accept.json"
     try:
-        held = json.loads(path.read_text())
+        request = statefile.load(path, _request, say, wall_ns=wall_ns)
+    except StoreError as error:
+        say(f"accept.json: {error}")
+        request = None
+    with contextlib.suppress(OSError):
         path.unlink()
-        session = held.get("session")
+    return request
+
+
+def _request(held: Mapping[str, Any]) -> Request:
+    session = held.get("session")
+    try:
         return Request(session=None if session is None else _session(session), lower=held.get("lower") is True)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, AttributeError, TypeError, ConfigError):
-        path.unlink(missing_ok=True)
-        return None
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+def _lowered(state: Path) -> int:
+    """As the file has it; 0 where it cannot be read: then `catch` refuses and says it."""
+    try:
+        return _floors(statefile.unpack(statefile.read(state / "floor.json") or b"{}")).lowered
+    except (OSError, *statefile.UNBELIEVED):
+        return 0
 
 
 def _session(text: str) -> int:
@@ -112,8 +144,17 @@ def _session(text: str) -> int:
     return int(plain, 16)
 
 
+def _floors(told: Mapping[str, Any]) -> Floors:
+    confirmed, lowered = told["confirmed"], told.get("lowered", 0)
+    if type(confirmed) is not bool or type(lowered) is not int or not 0 <= lowered <= LOWERED_MOST:
+        raise ValueError("no floors")
+    return Floors(link=_order(told["link"]), beat=_order(told["beat"]), confirmed=confirmed, lowered=lowered)
+
+
 def _order(held: Any) -> Order | None:
     if held is None:
         return None
     boot, counter = held
-    return int(boot), int(counter)
+    if type(boot) is not int or type(counter) is not int or not (0 <= boot < 2**64 and 0 <= counter < 2**64):
+        raise ValueError("no order")
+    return boot, counter

@@ -1,66 +1,36 @@
 """What should be here, what is, and what is missing since when. Pure: beats, blocks and times in, counts out.
 
-Per stream three sets of block numbers decide everything:
+The sets of one stream and how its figures are made: numbers.py. Beats that are lost cost nothing, the next one says
+more. Three kinds of numbers that should be here are not:
 
-    expected   a beat said "first sending finished" and MISSING_AFTER has passed; or it is here
-    held       it is in the journal; every such number was counted as whole, repaired or healed
-    oldest     numbers below it are not kept by the sender any more
-
-    missing = expected, not held, from `oldest` on          healed = completed while missing or expired
-    expired = expected, not held, below `oldest`            expected = whole + repaired + healed + missing + expired
-
-The sum holds because it is how the figures are made: nothing is counted twice in two places. Beats that are lost cost
-nothing, the next one says more. A number that comes late is welcome at any age, also when it counted as expired.
+    missing   never came; repeats are to come, and after the last one a code
+    damaged   was in the journal, and the disk gives it no more: a code, for its repeats are over
+    lost      a beat's `gone` names it: the sender's disk lost it, so it counts as expired and no code helps
 
 A stream that no beat names any more is given up: its numbers can never come again. A beat has room for eight streams
-and the older ones take turns, so that takes GONE_BEATS beats to know.
+and the older ones take turns, so that takes GONE_BEATS beats to know. `gone` takes turns too: it is remembered.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from protocol.beat import Beat, StreamTotals
 from protocol.limits import MISSING_AFTER
 from protocol.ranges import Ranges
 from protocol.record import How
+from receiver.numbers import Counts, Stream
 
 GONE_BEATS = 900
 """Beats without a word of a stream after which it is given up (a quarter of an hour: 900 older streams had a turn)."""
 
-OPEN_MOST = 1024
-"""Most stretches a stream whose time of becoming missing is kept apart; above it neighbours share the earlier one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Blocks, each in exactly one of the five last."""
-
-    expected: int = 0
-    whole: int = 0
-    repaired: int = 0
-    healed: int = 0
-    missing: int = 0
-    expired: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            expected=self.expected + other.expected,
-            whole=self.whole + other.whole,
-            repaired=self.repaired + other.repaired,
-            healed=self.healed + other.healed,
-            missing=self.missing + other.missing,
-            expired=self.expired + other.expired,
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Neighbouring numbers that are missing since the same beat."""
+    """Neighbouring numbers that are missing since the same moment."""
 
     stream: bytes
     first: int
@@ -70,145 +40,12 @@ class Gap:
     """When they became missing, our wall clock [ns since 1970 UTC]."""
     heals_ns: int | None
     """When the next repeat of them is due, None where the sender plans none [ns since 1970 UTC]."""
+    damaged: bool = False
+    """They were journaled and can no longer be read."""
 
 
-class Open(NamedTuple):
-    """A stretch that was expected from one beat on; what of it is not held is missing since then."""
-
-    first: int
-    after: int
-    finished_ns: int
-    """When the beat came that said it was sent, our wall clock [ns since 1970 UTC]."""
-
-
-class Stream:
-    """One stream's sets and counts."""
-
-    def __init__(self, held: Iterable[tuple[int, int]] = (), classes: Mapping[How, int] | None = None) -> None:
-        """
-        Args:
-            held: Numbers that are in the journal.
-            classes: How they came; their sum is the count of `held`.
-        """
-        self.held = Ranges(held)
-        self.classes = {how: (classes or {}).get(how, 0) for how in How}
-        self.expected = Ranges(self.held)
-        self.oldest = 0
-        self.sealed = 0
-        """Numbers below this exist, as the last beat said."""
-        self.finished = 0
-        """Numbers below this had their first sending, but for those that wait, as the last beat said."""
-        self.open: list[Open] = []
-        """Sorted by number, disjoint."""
-        self.named_at = 0
-        """Count of beats when one last named it."""
-        self.changed = True
-        """Since `Gaps.outlooks` was called last."""
-        self._counts: Counts | None = None
-
-    def accept(self, number: int, how: How) -> None:
-        """A block is on its way to the journal."""
-        if self.held.add(number):
-            self.expected.add(number)
-            self.classes[how] += 1
-            self.changed, self._counts = True, None
-
-    def counts(self) -> Counts:
-        """The figures; their sum is right by construction."""
-        if self._counts is None:
-            self._counts = self._count()
-        return self._counts
-
-    def settle(self, told: StreamTotals, finished_ns: int) -> list[tuple[int, int]]:
-        """Expect what a beat said was finished; returns what is missing from now on."""
-        self._counts = None
-        self.oldest = max(self.oldest, told.oldest)
-        waiting = Ranges(told.waiting)
-        waiting.remove_below(self.oldest)
-        fresh = [
-            hole
-            for first, after in waiting.holes(0, max(told.finished, self.oldest))
-            for hole in self.expected.holes(first, after)
-        ]
-        missing: list[tuple[int, int]] = []
-        for first, after in fresh:
-            self.expected.add(first, after)
-            one = Open(first, after, finished_ns)
-            holes = self._holes(one)
-            if holes:
-                self.open.insert(bisect_left(self.open, one), one)
-                missing += holes
-        self._tidy()
-        return missing
-
-    def missing(self) -> list[Open]:
-        """What is missing now, with its time."""
-        return [Open(first, after, one.finished_ns) for one in self.open for first, after in self._holes(one)]
-
-    def to_json(self) -> dict[str, Any]:
-        """What a restart must know besides `held` and its classes."""
-        return {
-            "expected": list(self.expected),
-            "oldest": self.oldest,
-            "sealed": self.sealed,
-            "finished": self.finished,
-            "open": [list(one) for one in self.open],
-        }
-
-    @classmethod
-    def kept(
-        cls, held: Iterable[tuple[int, int]], classes: Mapping[How, int], told: Mapping[str, Any] | None
-    ) -> Stream:
-        """As a restart finds it.
-
-        Args:
-            held: Numbers that are in the journal now.
-            classes: How they came.
-            told: What `to_json` gave some time ago; None where it was never asked.
-        """
-        one = cls(held, classes)
-        if told is not None:
-            for first, after in told["expected"]:
-                one.expected.add(int(first), int(after))
-            one.oldest, one.sealed, one.finished = int(told["oldest"]), int(told["sealed"]), int(told["finished"])
-            one.open = sorted(Open(int(first), int(after), int(at_ns)) for first, after, at_ns in told["open"])
-            one.changed = False
-        return one
-
-    def _count(self) -> Counts:
-        expired = self.expected.below(self.oldest) - self.held.below(self.oldest)
-        return Counts(
-            expected=self.expected.count,
-            whole=self.classes[How.WHOLE],
-            repaired=self.classes[How.REPAIRED],
-            healed=self.classes[How.HEALED],
-            missing=self.expected.count - self.held.count - expired,
-            expired=expired,
-        )
-
-    def _tidy(self) -> None:
-        """Forget stretches that are closed, and join neighbours where there are too many."""
-        self.open = [one for one in self.open if self._holes(one)]
-        while len(self.open) > OPEN_MOST:
-            paired = self._paired()
-            if len(paired) == len(self.open):
-                return
-            self.open = paired
-
-    def _holes(self, one: Open) -> list[tuple[int, int]]:
-        return self.held.holes(max(one.first, self.oldest), max(one.after, self.oldest))
-
-    def _paired(self) -> list[Open]:
-        """Each two neighbours as one, where everything between them is expected; what is held between is no gap."""
-        out: list[Open] = []
-        rest = iter(self.open)
-        for one in rest:
-            following = next(rest, None)
-            if following is None or self.expected.holes(one.after, following.first):
-                out += [one] if following is None else [one, following]
-            else:
-                out.append(Open(one.first, following.after, min(one.finished_ns, following.finished_ns)))
-        return out
+_Span: TypeAlias = tuple[bytes, int, int]
+"""Stream, first, one past the last."""
 
 
 class Gaps:
@@ -222,7 +59,7 @@ class Gaps:
         self.streams = dict(streams or {})
         self.held: dict[bytes, Ranges] = {key: one.held for key, one in self.streams.items()}
         """Numbers that are in the journal, by stream; to look in, not to change."""
-        self._pending: deque[tuple[float, int, tuple[StreamTotals, ...]]] = deque()
+        self._pending: deque[tuple[float, int, tuple[StreamTotals, ...], list[_Span]]] = deque()
         self._beats = 0
         self._repeats: tuple[float, ...] = ()
 
@@ -240,13 +77,17 @@ class Gaps:
             one.named_at = self._beats
             one.sealed, one.finished = told.sealed, told.finished
             one.changed = True
-        self._pending.append((now + MISSING_AFTER, wall_ns, beat.streams))
+        self._pending.append((now + MISSING_AFTER, wall_ns, beat.streams, _lost(beat)))
 
-    def tick(self, now: float) -> list[tuple[bytes, int, int]]:
+    def tick(self, now: float) -> list[_Span]:
         """Let time pass; returns (stream, first, after) of what is missing from now on."""
         out = []
         while self._pending and self._pending[0][0] <= now:
-            _, finished_ns, streams = self._pending.popleft()
+            _, finished_ns, streams, lost = self._pending.popleft()
+            for stream, first, after in lost:
+                known = self.streams.get(stream)
+                if known is not None and after <= max(known.sealed, known.expected.top):
+                    known.lose(first, after)
             for told in [*streams, *self._gone()]:
                 missing = self._stream(told.stream).settle(told, finished_ns)
                 out += [(told.stream, first, after) for first, after in missing]
@@ -266,6 +107,14 @@ class Gaps:
     def accept(self, stream: bytes, number: int, how: How) -> None:
         """A block is on its way to the journal; `how` as told by `how` just before."""
         self._stream(stream).accept(number, how)
+
+    def damage(self, stream: bytes, first: int, after: int, wall_ns: int) -> None:
+        """Numbers that were journaled can no longer be read.
+
+        Args:
+            wall_ns: Our wall clock, for what people are told [ns since 1970 UTC].
+        """
+        self._stream(stream).damage(first, after, wall_ns)
 
     def named(self, one: Stream) -> bool:
         """Whether beats still name a stream."""
@@ -291,6 +140,11 @@ class Gaps:
             )
             for stream, one in self.streams.items()
             for first, after, finished_ns in one.missing()
+        ]
+        found += [
+            Gap(stream=stream, first=first, after=after, since_ns=at_ns, heals_ns=None, damaged=True)
+            for stream, one in self.streams.items()
+            for first, after, at_ns in one.absent()
         ]
         return sorted(found, key=lambda gap: (gap.since_ns, gap.stream, gap.first))
 
@@ -321,3 +175,14 @@ class Gaps:
                 if one.oldest < top:
                     one.changed = True
                     yield StreamTotals(stream=key, oldest=top, sealed=top, finished=top)
+
+
+def _lost(beat: Beat) -> list[_Span]:
+    """What a beat says can never come though older blocks can; nothing of another shape is taken."""
+    told = (beat.spool or {}).get("gone")
+    out: list[_Span] = []
+    for one in told if isinstance(told, list) else ():
+        match one:
+            case [bytes() as stream, int() as first, int() as after] if 0 <= first < after:
+                out.append((stream, first, after))
+    return out

@@ -17,15 +17,17 @@ from protocol.beat import Beat
 from protocol.erasure import Code
 from protocol.record import How
 from receiver import linktest
-from receiver.floors import Request
-from receiver.gaps import Gaps, Stream
+from receiver.floors import LOWERED_MOST, Request
+from receiver.gaps import Gaps
 from receiver.gather import BeatHeard, BlockDone, Datagram, Event, Gather, LinkOpened
 from receiver.links import Links
+from receiver.numbers import Stream
 from receiver.rates import Rates
 from receiver.run import Run
 
 GAP_LINES = 20
 """Most lines about new gaps at one time; the gaps themselves are in the status."""
+_LOWERED_OUT = f"accept refused: the floor was lowered {LOWERED_MOST} times; begin a new state folder"
 
 
 class Arrival(NamedTuple):
@@ -123,11 +125,20 @@ class Intake:
     def grant(self, request: Request) -> None:
         """Do what a person asked for."""
         if request.lower:
-            self.links.lower()
-            self._say("accept floors are forgotten; the next LINK is taken")
+            lowered = self.links.lower()
+            self._say("accept floors are forgotten; the next LINK is taken" if lowered else _LOWERED_OUT)
         if request.session is not None:
             taken = self.links.accept(request.session)
             self._say(f"accept session={request.session:08x} {'confirmed' if taken else 'is not the current one'}")
+
+    def damage(self, stream: bytes, first: int, after: int, wall_ns: int) -> None:
+        """Blocks that were journaled can no longer be read: they are missing, and taken when they come again.
+
+        Args:
+            wall_ns: Our wall clock [ns since 1970 UTC].
+        """
+        self.gaps.damage(stream, first, after, wall_ns)
+        self._say(f"damaged stream={stream.hex()} from={first} to={after}")
 
     def _counters(self) -> dict[str, int]:
         counts = {reason.value: count for reason, count in self.gather.refused.items()}

@@ -8,6 +8,9 @@
 Retention unlinks whole segments, oldest first, when they are older than `journal` in running time summed over starts
 (a wall clock that jumps deletes nothing) or the journal is larger than `max_gb`. A full disk is waited out: what was
 taken stays in memory and is tried again, and nothing older is dropped to make room for it.
+
+What was found damaged at the start or later (damage.py) is in `found`, in words, and the block numbers that are gone
+by it are in `damaged`, for the receiving thread: it counts them as missing from then on.
 """
 
 from __future__ import annotations
@@ -16,16 +19,20 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from protocol.errors import StoreError
+from protocol.index import Segment
 from protocol.journal import Store, StoreFull
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
 from protocol.record import Record
 from receiver import floors as floors_file
 from receiver.accepted import Accepted
+from receiver.damage import Reports, told
 from receiver.floors import Floors
 
 SAVE_PERIOD = 60.0
@@ -35,6 +42,9 @@ TIDY_PERIOD = 1.0
 FULL_PERIOD = 0.5
 """A full disk is tried again after this [s]."""
 
+FOUND_MOST = 64
+"""Most lines about what was found damaged; beyond it the oldest go."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -42,7 +52,14 @@ class Ledger:
     """The writing thread's files; one at a time."""
 
     def __init__(
-        self, state: Path, *, keep_s: float, most_bytes: float, now: float, segment_bytes: int = SEGMENT_BYTES
+        self,
+        state: Path,
+        *,
+        keep_s: float,
+        most_bytes: float,
+        now: float,
+        segment_bytes: int = SEGMENT_BYTES,
+        wall_ns: int = 0,
     ) -> None:
         """
         Args:
@@ -51,19 +68,27 @@ class Ledger:
             most_bytes: Largest size of the journal [bytes].
             now: Monotonic time [s].
             segment_bytes: Size at which a segment is closed [bytes].
+            wall_ns: Wall time, for names of files that are set aside [ns since 1970 UTC].
 
         Raises:
             HeldError: another catch has the journal.
             StoreError: the disk fails.
         """
         self.state = state
+        self.found: deque[str] = deque(maxlen=FOUND_MOST)
+        """What was found damaged, a line each, for people."""
+        self.damaged: deque[tuple[bytes, int, int]] = deque()
+        """Stream, first, one past the last of what can no longer be read; the receiving thread takes it."""
         try:
             state.mkdir(parents=True, exist_ok=True)
             self.store = Store(state / "journal", segment_bytes=segment_bytes)
-            self.accepted = Accepted(state / "accepted", self.store.folder)
+            self.accepted = Accepted(state / "accepted", self.store, self.found.append, wall_ns=wall_ns)
         except OSError as error:
             raise StoreError(f"{state}: {error}") from error
-        self.floors = floors_file.load(state)
+        self.found.extend(told(self.accepted.damaged))
+        self._written_floors = floors_file.load(state, self.found.append, wall_ns=wall_ns)
+        lowered = max(self._written_floors.lowered, self.accepted.lowered)
+        self.floors = replace(self._written_floors, lowered=lowered)
         """As they shall stand in the file."""
         self.full = False
         """The disk was full at the last attempt."""
@@ -71,13 +96,13 @@ class Ledger:
         self._started, self._ran_before = now, self.accepted.running_s
         number, born_s = self.accepted.segment
         self.store.current.born_s = born_s if number == self.store.current.number else self._ran_before
-        self._written_floors = self.floors
         self._group: list[Record] = []
         self._since = self._synced_at = now - GROUP_SYNC_S
         self._segment = self.store.current.number
         self._save_at = now + SAVE_PERIOD
         self._tidy_at = now + TIDY_PERIOD
         self._retry_at = now
+        self._reports = Reports(state, self.store, self.found.append)
         self._bells = Doorbells(state)
         self._bells.look()
 
@@ -113,6 +138,8 @@ class Ledger:
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_PERIOD
             self._bells.look()
+            self.store.republish()
+            self._look()
             self._retain(now)
             if now >= self._save_at:
                 self.save(now)
@@ -150,7 +177,8 @@ class Ledger:
         self._save_at = now + SAVE_PERIOD
         segment = (self.store.current.number, self.store.current.born_s)
         with _disk(self.state) as room:
-            self.accepted.save(self.store.place, self.running(now), segment)
+            self.store.note_index()
+            self.accepted.save(self.store.place, self.running(now), segment, self.floors.lowered)
             room.append(True)
         self._write_floors()
         return bool(room)
@@ -171,14 +199,27 @@ class Ledger:
                 floors_file.save(self.state, floors)
                 self._written_floors = floors
 
+    def _look(self) -> None:
+        """Take what outputs found damaged, as far as it is so and was held."""
+        for stream, ranges in self.accepted.damage(self._reports.look()).items():
+            self.damaged.extend((stream, first, after) for first, after in ranges)
+
     def _retain(self, now: float) -> None:
         segments = self.store.segments
         while len(segments) > 1:
-            old = self.running(now) - segments[1].born_s > self._keep_s
-            if not (old or self.store.size > self._most) or not self.save(now):
+            old = self.running(now) - _closed_s(segments) > self._keep_s
+            if not (old or self.store.size > self._most):
+                return
+            self.accepted.take(segments[0])
+            if not self.save(now):
                 return
             with _disk(self.state):
                 self.store.drop_oldest()
+
+
+def _closed_s(segments: Sequence[Segment]) -> float:
+    """When the oldest was closed: when the next was born [s]. Where that index was lost, the first birth after it."""
+    return next((one.born_s for one in segments[1:] if one.born_s > 0), segments[-1].born_s)
 
 
 class Doorbells:

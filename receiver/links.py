@@ -34,7 +34,7 @@ from protocol.errors import FrameError, Reason
 from protocol.keys import PrivateKey, PublicKey
 from protocol.limits import UNCONFIRMED_S
 from receiver.draw import Draw, Window
-from receiver.floors import Floors
+from receiver.floors import LOWERED_MOST, Floors
 from receiver.session import Session, loss
 
 SESSIONS_KEPT = 2
@@ -135,17 +135,29 @@ class Links:
         return beat
 
     def accept(self, session: int) -> bool:
-        """A person confirms a session; False where it is not the current one."""
+        """A person confirms a session; False where it is not the current one.
+
+        Where no floor had said that it is the present, the person says by this that what came before stands below it.
+        """
         if self.current is None or self.current.number != session:
             return False
-        self.floors = replace(self.floors, confirmed=True)
+        if not self.floors.confirmed:
+            lowered = min(self.floors.lowered + 1, LOWERED_MOST)
+            self.floors = replace(self.floors, confirmed=True, lowered=lowered)
         return True
 
-    def lower(self) -> None:
-        """A person forgets the floors: the next LINK is taken, and judged as by a receiver that has none."""
-        self.floors = Floors()
+    def lower(self) -> bool:
+        """A person forgets the floors: the next LINK is taken, and judged as by a receiver that has none.
+
+        Returns:
+            False where that was done LOWERED_MOST times: the floors stand.
+        """
+        if self.floors.lowered >= LOWERED_MOST:
+            return False
+        self.floors = Floors(lowered=self.floors.lowered + 1)
         self.old = None
         self._last = self._last_old = b""
+        return True
 
     def totals(self) -> tuple[int, int, float]:
         """(frames sent, as beats said, frames received, part lost between beats) over all sessions seen."""

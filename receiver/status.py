@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from receiver.alerts import lines
@@ -19,6 +20,8 @@ STREAMS_TOLD = 64
 """Most streams listed: those the last beats named and those that miss something, newest first."""
 GAPS_TOLD = 1000
 """Most gaps listed, longest missing first."""
+LOST_TOLD = 1000
+"""Most stretches listed that the sender lost."""
 CODES_TOLD = 64
 """Most gap codes listed: a person reads out a few."""
 
@@ -36,7 +39,7 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
     taken_s = 0.0 if intake.taken_since is None else now - intake.taken_since
     keep_s = kept_s((beat.spool or {}) if beat else {}, intake.taken_bytes, taken_s)
     return {
-        "warnings": [*lines(intake, now, wall_ns), *_cut(len(gaps))],
+        "warnings": [*lines(intake, now, wall_ns), *_kept(intake.gaps, len(gaps))],
         "link": _link(intake, kernel_drops, now),
         "blocks": asdict(intake.gaps.counts()),
         "sender": {
@@ -46,6 +49,7 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
         "streams": _streams(intake.gaps),
         "gaps": [_gap(one, keep_s) for one in gaps[:GAPS_TOLD]],
         "codes": codes(gaps[:GAPS_TOLD])[:CODES_TOLD],
+        "lost": _lost(intake.gaps),
         "probes": [step.plain() for step in intake.gather.probes.steps.values()],
         "linktest": intake.gather.probes.test(),
     }
@@ -71,8 +75,17 @@ def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
     }
 
 
-def _cut(gaps: int) -> list[str]:
-    return [f"{gaps} gaps; only the oldest {GAPS_TOLD} are listed"] if gaps > GAPS_TOLD else []
+def _kept(gaps: Gaps, listed: int) -> list[str]:
+    """What people must know of gaps besides the list."""
+    out, counts = [], gaps.counts()
+    if counts.damaged:
+        out.append(
+            f"{counts.damaged} blocks were journaled here and can no longer be read (damaged or absent): "
+            "`checkvalve gaps` shows the code that brings them again"
+        )
+    if counts.lost:
+        out.append(f"{counts.lost} blocks can never come: the sender lost them (`checkvalve gaps` lists them)")
+    return [*out, f"{listed} gaps; only the oldest {GAPS_TOLD} are listed"] if listed > GAPS_TOLD else out
 
 
 def _streams(gaps: Gaps) -> list[dict[str, Any]]:
@@ -91,8 +104,14 @@ def _gap(one: Gap, keep_s: float) -> dict[str, Any]:
         "to": one.after,
         "since_ns": one.since_ns,
         "heals_ns": one.heals_ns,
-        "lost_ns": one.since_ns + int(keep_s * 1e9) if math.isfinite(keep_s) else None,
+        "lost_ns": one.since_ns + int(keep_s * 1e9) if math.isfinite(keep_s) and not one.damaged else None,
+        "damaged": one.damaged,
     }
+
+
+def _lost(gaps: Gaps) -> list[dict[str, Any]]:
+    spans = ((key, first, after) for key, one in gaps.streams.items() for first, after in one.lost)
+    return [{"stream": key.hex(), "from": first, "to": after} for key, first, after in islice(spans, LOST_TOLD)]
 
 
 def _plain(told: Mapping[str, Any]) -> dict[str, Any]:

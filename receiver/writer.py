@@ -3,7 +3,7 @@
     receiving thread                        writing thread
     put(arrival) -> queue, bounded  ------> hash, journal, sync, doorbells
     floors, outlooks, picture       ------> floor.json, accepted/, status-catch.json, once a second
-    requests, failure               <------ accept.json, a failing disk
+    requests, damaged, failure      <------ accept.json, a damaged journal, a failing disk
 
 The receiving thread never waits for this one and never touches the disk: a full queue refuses, what it is told lies in
 plain attributes that are replaced as a whole. A full disk is waited out, and while it lasts the queue fills; a failing
@@ -63,6 +63,8 @@ class Writer:
         """What was found at the start and stays so."""
         self.requests: deque[Request] = deque()
         """What people asked for; the receiving thread takes them."""
+        self.damaged = ledger.damaged
+        """Stream, first, one past the last of what can no longer be read; the receiving thread takes them."""
         self.failure: BaseException | None = None
         """Why the thread ended before it was told to."""
         self._ledger, self._clock, self._wall = ledger, clock, wall
@@ -134,7 +136,8 @@ class Writer:
         if isinstance(arrival, _Word):
             return arrival is not _Word.END
         stream, number, need, spare, how, time_ns, block = arrival
-        self._ledger.append(record(stream, number, need, spare, block, how=how, time_ns=time_ns), now)
+        order = self._ledger.accepted.order(stream, self.floors.lowered)
+        self._ledger.append(record(stream, number, need, spare, block, how=how, time_ns=time_ns, order=order), now)
         self._out += 1
         self._out_bytes += len(block)
         return True
@@ -143,7 +146,7 @@ class Writer:
         self._ledger.floors = self.floors
         while self._outlooks:
             self._ledger.remember(self._outlooks.popleft())
-        request = take_request(self._ledger.state)
+        request = take_request(self._ledger.state, self.say, wall_ns=self._wall())
         if request is not None:
             self.requests.append(request)
         while self._lines:
@@ -153,7 +156,7 @@ class Writer:
     def _write_status(self) -> None:
         self._shown = self._picture
         told = dict(self._shown)
-        warnings = [*self.warnings, *told.pop("warnings", ())]
+        warnings = [*self.warnings, *self._ledger.found, *told.pop("warnings", ())]
         if self._ledger.full:
             warnings.insert(0, "the disk is full: blocks wait in memory; when that is full, repeats must heal them")
         write_status(self._ledger.state, "catch", {"warnings": warnings, **told}, time_ns=self._wall())

@@ -18,9 +18,9 @@ from protocol.frame import SHARD_OVERHEAD, ProbeTag, ShardTag
 from protocol.keys import PrivateKey, PublicKey
 from protocol.seal import Seal
 from receiver.floors import Floors
-from receiver.gaps import Stream
 from receiver.intake import Arrival, Intake
 from receiver.links import Links
+from receiver.numbers import Stream
 from receiver.status import picture
 
 WALL_NS = 1_700_000_000 * 10**9

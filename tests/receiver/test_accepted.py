@@ -6,46 +6,26 @@ import errno
 import json
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from low_disk import S, T, block, journaled, killed, open_ledger
 
 from protocol.errors import HeldError, StoreError
 from protocol.journal import Store
-from protocol.record import How, Record, record
-from protocol.segments import walk
-from receiver import floors
+from protocol.record import How
 from receiver.accepted import Accepted
 from receiver.floors import Floors
-from receiver.ledger import SAVE_PERIOD, TIDY_PERIOD, Ledger
+from receiver.ledger import SAVE_PERIOD, TIDY_PERIOD
 
-S, T = b"stream-1", b"stream-2"
 HOURS = 3600.0
 
 
-def block(number: int, *, stream: bytes = S, how: How = How.WHOLE, size: int = 200) -> Record:
-    """A journaled block."""
-    content = b"CB\x01\x03" + stream + number.to_bytes(8, "big") + random.Random(number).randbytes(size)
-    return record(stream, number, 3, 2, content, how=how, time_ns=number)
-
-
-def open_ledger(
-    state: Path, *, now: float = 0.0, keep_s: float = 1e9, most: float = 1e12, segment: int = 5000
-) -> Ledger:
-    """A ledger of small segments."""
-    return Ledger(state, keep_s=keep_s, most_bytes=most, now=now, segment_bytes=segment)
-
-
-def killed(ledger: Ledger) -> None:
-    """As a kill -9: files are let go, nothing is written."""
-    ledger.close()
-
-
-def journaled(state: Path) -> list[tuple[bytes, int]]:
-    """What the journal holds, in order."""
-    out: list[tuple[bytes, int]] = []
-    walk(state / "journal", lambda _, one: out.append((one.stream, one.number)))
-    return out
+def kept_outlook(*, oldest: int = 0) -> dict[str, Any]:
+    """What gaps want back, of a stream that they expect nothing of."""
+    return {"expected": [], "oldest": oldest, "sealed": oldest, "finished": oldest, "open": [], "lost": [], "found": []}
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -127,7 +107,25 @@ def test_age_is_running_time_summed_over_starts(tmp_path: Path) -> None:
     killed(ledger)
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "other", "sums"])
+WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "other": lambda held: [],
+    "sums": lambda held: held | {"whole": 1},
+    "negative": lambda held: held | {"held": [[-2, 148]]},
+    "turned": lambda held: held | {"held": [[150, 0]]},
+    "huge": lambda held: held | {"held": [[0, 150]], "place": [1, 2**70]},
+    "huge number": lambda held: held | {"held": [[2**70, 2**70 + 150]]},
+    "over each other": lambda held: held | {"held": [[0, 100], [50, 150]]},
+    "numbers as text": lambda held: held | {"held": [["0", "150"]]},
+    "damaged and held": lambda held: held | {"damaged": held["held"][:1]},
+    "order": lambda held: held | {"order": 256},
+    "outlook": lambda held: held | {"outlook": {"expected": "all"}},
+    "nested": lambda held: held | {"held": [[[[[[0]]]]]]},
+    "check": lambda held: held | {"check": "0123456789abcdef"},
+}
+"""What a stream's file may hold that is not to be believed."""
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "deep", "zero", *WRONG])
 def test_a_lost_file_is_made_again_from_the_leaves(tmp_path: Path, damage: str) -> None:
     """Even where retention took the blocks: no number is forgotten, only how the old ones came."""
     ledger = open_ledger(tmp_path, most=12_000)
@@ -141,15 +139,17 @@ def test_a_lost_file_is_made_again_from_the_leaves(tmp_path: Path, damage: str) 
     killed(ledger)
     path = tmp_path / "accepted" / f"{S.hex()}.json"
     held = json.loads(path.read_text())
+    del held["check"]
     if damage == "missing":
         path.unlink()
     else:
-        wrong = {"cut": path.read_text()[:50], "other": "[]", "sums": json.dumps(held | {"whole": 1})}
-        path.write_text(wrong[damage])
+        whole = {"cut": path.read_text()[:50], "deep": "[" * 100_000, "zero": "\0" * path.stat().st_size}
+        path.write_text(whole[damage] if damage in whole else json.dumps(WRONG[damage](held)))
     again = open_ledger(tmp_path)
     assert [first for first, _ in again.accepted.streams[S].ranges] == list(range(0, 300, 2))
     assert again.accepted.streams[S].ranges.count == sum(again.accepted.streams[S].classes.values()) == 150
     assert again.accepted.remade == [S]
+    assert len(list(tmp_path.glob("accepted/*.damaged-*"))) == len(again.found) == (damage != "missing")
     assert list(again.accepted.streams[T].ranges) == [(7, 8)]
     again.save(0.0)
     killed(again)
@@ -157,20 +157,27 @@ def test_a_lost_file_is_made_again_from_the_leaves(tmp_path: Path, damage: str) 
 
 
 def test_a_journal_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
-    """Where the journal was taken away, the ranges stay, and what the new one holds is not forgotten by a kill."""
+    """Where it was taken away, what the sender may keep is asked for; a kill forgets nothing of the new one."""
     ledger = open_ledger(tmp_path)
     for number in range(100):
         ledger.append(block(number), 0.0)
         ledger.sync(0.0)
+    ledger.remember({S: kept_outlook(oldest=30)})
     ledger.save(0.0)
     killed(ledger)
     (tmp_path / "journal").rename(tmp_path / "elsewhere")
     ledger = open_ledger(tmp_path)
-    assert list(ledger.accepted.streams[S].ranges) == [(0, 100)]
+    assert list(ledger.accepted.streams[S].ranges) == [(0, 30)]
+    assert list(ledger.accepted.streams[S].damaged) == [(30, 100)]
+    assert any("begun anew" in line for line in ledger.found)
+    assert any("30 blocks" in line for line in ledger.found)
     ledger.append(block(150), 0.0)
+    ledger.append(block(50), 0.0)
     ledger.sync(0.0)
     killed(ledger)
-    assert list(open_ledger(tmp_path).accepted.streams[S].ranges) == [(0, 100), (150, 151)]
+    again = open_ledger(tmp_path).accepted.streams[S]
+    assert list(again.ranges) == [(0, 30), (50, 51), (150, 151)]
+    assert list(again.damaged) == [(30, 50), (51, 100)]
 
 
 def test_a_group_waits_20_ms_at_most_and_not_at_all_after_a_quiet_time(tmp_path: Path) -> None:
@@ -242,7 +249,10 @@ def test_floors_are_written_within_a_second_of_a_change(tmp_path: Path) -> None:
     ledger.floors = Floors(link=(5, 6), beat=(7, 8), confirmed=True)
     ledger.tick(TIDY_PERIOD)
     killed(ledger)
-    assert floors.load(tmp_path) == Floors(link=(5, 6), beat=(7, 8), confirmed=True)
+    again = open_ledger(tmp_path)
+    assert again.floors == Floors(link=(5, 6), beat=(7, 8), confirmed=True)
+    assert list(again.found) == []
+    killed(again)
 
 
 def test_what_gaps_want_back_is_kept_as_it_was(tmp_path: Path) -> None:
@@ -285,7 +295,43 @@ def test_a_double_in_the_journal_is_told(tmp_path: Path) -> None:
     for number in (1, 2, 1):
         store.append(block(number))
     store.sync()
+    accepted = Accepted(tmp_path / "accepted", store, lambda line: None)
     store.close()
-    accepted = Accepted(tmp_path / "accepted", tmp_path / "journal")
     assert accepted.doubled == 1
     assert accepted.streams[S].ranges.count == 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"place": [1, -5], "running_s": 1, "segment": [1, 0]}'])
+def test_a_damaged_place_is_set_aside_and_made_again(tmp_path: Path, content: str) -> None:
+    """Nothing is doubled or forgotten by that, and the running time goes on from the last closed segment's birth."""
+    ledger = open_ledger(tmp_path)
+    for number in range(60):
+        ledger.append(block(number, how=How.REPAIRED), float(number))
+        ledger.sync(float(number))
+    ledger.save(60.0)
+    born_s = ledger.store.segments[-2].born_s
+    killed(ledger)
+    (tmp_path / "accepted" / "place.json").write_text(content)
+    again = open_ledger(tmp_path)
+    assert list(again.accepted.streams[S].ranges) == [(0, 60)]
+    assert again.accepted.streams[S].classes[How.REPAIRED] == 60
+    assert (again.accepted.doubled, len(again.found)) == (0, 1)
+    assert again.running(0.0) >= born_s > 0
+    killed(again)
+
+
+def test_a_lost_index_does_not_make_a_segment_old(tmp_path: Path) -> None:
+    """When an index that told a segment's birth is gone, the one before it is kept by the birth after."""
+    ledger = open_ledger(tmp_path, keep_s=1000.0)
+    for number in range(90):
+        ledger.append(block(number), 20.0 * number)
+        ledger.sync(20.0 * number)
+    ledger.tick(1800.0)
+    oldest = ledger.store.segments[0].number
+    ledger.save(1800.0)
+    killed(ledger)
+    (tmp_path / "journal" / "segments" / f"{oldest + 1:010d}.idx").unlink()
+    again = open_ledger(tmp_path, keep_s=1000.0)
+    again.tick(TIDY_PERIOD)
+    assert again.store.segments[0].number == oldest
+    killed(again)

@@ -11,7 +11,8 @@ import pytest
 from protocol.beat import Beat, StreamTotals
 from protocol.limits import MISSING_AFTER
 from protocol.record import How
-from receiver.gaps import GONE_BEATS, Counts, Gaps, Stream
+from receiver.gaps import GONE_BEATS, Gaps
+from receiver.numbers import Counts, Stream
 
 S = b"stream-1"
 SECOND = 10**9
@@ -31,9 +32,21 @@ def told(
     return StreamTotals(stream=stream, oldest=oldest, sealed=sealed, finished=finished, waiting=tuple(waiting))
 
 
-def beat(*streams: StreamTotals, repeats: tuple[float, ...] = (20.0, 900.0)) -> Beat:
+def beat(*streams: StreamTotals, repeats: tuple[float, ...] = (20.0, 900.0), gone: object = None) -> Beat:
     """A beat that says so."""
-    return Beat(session=1, boot=1, counter=1, wall_ns=0, synced=1, streams=streams, frames=0, bytes=0, repeats=repeats)
+    spool = {} if gone is None else {"gone": gone}
+    return Beat(
+        session=1,
+        boot=1,
+        counter=1,
+        wall_ns=0,
+        synced=1,
+        streams=streams,
+        frames=0,
+        bytes=0,
+        repeats=repeats,
+        spool=spool,
+    )
 
 
 def arrive(gaps: Gaps, number: int, *, repaired: bool = False, stream: bytes = S) -> How:
@@ -43,9 +56,9 @@ def arrive(gaps: Gaps, number: int, *, repaired: bool = False, stream: bytes = S
     return how
 
 
-def after_beat(gaps: Gaps, *streams: StreamTotals, at: float = 0.0) -> None:
+def after_beat(gaps: Gaps, *streams: StreamTotals, at: float = 0.0, gone: object = None) -> None:
     """A beat, and the time that it takes to count."""
-    gaps.hear(beat(*streams), at, WALL + int(at * SECOND))
+    gaps.hear(beat(*streams, gone=gone), at, WALL + int(at * SECOND))
     gaps.tick(at + MISSING_AFTER)
 
 
@@ -53,7 +66,9 @@ def restarted(gaps: Gaps) -> Gaps:
     """What a restart makes of it, through JSON."""
     return Gaps(
         {
-            key: Stream.kept(list(one.held), dict(one.classes), json.loads(json.dumps(one.to_json())))
+            key: Stream.kept(
+                list(one.held), dict(one.classes), json.loads(json.dumps(one.to_json())), damaged=list(one.damaged)
+            )
             for key, one in gaps.streams.items()
         }
     )
@@ -139,7 +154,7 @@ def test_a_stream_that_no_beat_names_any_more_is_given_up() -> None:
 
 def test_many_gaps_stay_gaps_when_their_times_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond OPEN_MOST stretches neighbours share the earlier time; no number is lost or added by that."""
-    monkeypatch.setattr("receiver.gaps.OPEN_MOST", 16)
+    monkeypatch.setattr("receiver.numbers.OPEN_MOST", 16)
     gaps = Gaps()
     for turn in range(200):
         arrive(gaps, 2 * turn)
@@ -152,12 +167,117 @@ def test_many_gaps_stay_gaps_when_their_times_are_joined(monkeypatch: pytest.Mon
     assert gaps.counts().missing == 199
 
 
+def test_what_can_no_longer_be_read_is_missing_since_then_and_taken_again() -> None:
+    """It counts as missing and not as whole, no repeat is promised, and a restart keeps that; a replay heals it."""
+    gaps = Gaps()
+    for number in range(6):
+        arrive(gaps, number, repaired=number == 3)
+    after_beat(gaps, told(6))
+    gaps.damage(S, 2, 4, WALL + 9 * SECOND)
+    for one in (gaps, restarted(gaps)):
+        assert one.counts() == Counts(expected=6, whole=3, repaired=1, missing=2, damaged=2)
+        (gap,) = one.gaps(WALL)
+        assert (gap.first, gap.after, gap.since_ns, gap.heals_ns, gap.damaged) == (2, 4, WALL + 9 * SECOND, None, True)
+        after_beat(one, told(6), at=20.0)
+        assert len(one.gaps(WALL)) == 1
+        assert arrive(one, 2) is How.HEALED
+        assert one.counts() == Counts(expected=6, whole=3, repaired=1, healed=1, missing=1, damaged=1)
+        one.damage(S, 2, 3, WALL + 30 * SECOND)
+        assert [(gap.first, gap.since_ns) for gap in one.gaps(WALL)] == [
+            (3, WALL + 9 * SECOND),
+            (2, WALL + 30 * SECOND),
+        ]
+
+
+def test_what_can_no_longer_be_read_expires_as_other_gaps_do() -> None:
+    """Once the sender keeps it no more nothing is asked for."""
+    gaps = Gaps()
+    arrive(gaps, 0)
+    arrive(gaps, 1)
+    gaps.damage(S, 0, 2, WALL)
+    after_beat(gaps, told(2, oldest=1))
+    assert gaps.counts() == Counts(expected=2, missing=1, expired=1, damaged=1)
+    assert [(gap.first, gap.after) for gap in gaps.gaps(WALL)] == [(1, 2)]
+
+
+def test_what_the_sender_lost_is_expired_at_once_and_remembered() -> None:
+    """A beat's `gone`, said once, moves what is not here from missing to expired for good; what is here stays here."""
+    gaps = Gaps()
+    arrive(gaps, 4)
+    after_beat(gaps, told(8))
+    assert gaps.counts().missing == 7
+    after_beat(gaps, told(8), at=1.0, gone=[[S, 3, 6]])
+    for one in (gaps, restarted(gaps)):
+        after_beat(one, told(8), at=2.0)
+        assert one.counts() == Counts(expected=8, whole=1, missing=5, expired=2, lost=2)
+        assert [(gap.first, gap.after) for gap in one.gaps(WALL)] == [(0, 3), (6, 8)]
+        assert arrive(one, 3) is How.HEALED
+        assert one.counts() == Counts(expected=8, whole=1, healed=1, missing=5, expired=1, lost=1)
+        after_beat(one, told(8, oldest=6), at=3.0)
+        assert one.counts() == Counts(expected=8, whole=1, healed=1, missing=2, expired=4, lost=1)
+
+
+def test_what_both_sides_lost_is_not_asked_for() -> None:
+    """A block that the journal lost and the spool cannot send has no code."""
+    gaps = Gaps()
+    arrive(gaps, 0)
+    gaps.damage(S, 0, 1, WALL)
+    after_beat(gaps, told(1), gone=[[S, 0, 1]])
+    assert gaps.counts() == Counts(expected=1, expired=1, lost=1)
+    assert gaps.gaps(WALL) == [] == restarted(gaps).gaps(WALL)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        7,
+        "all",
+        {"a": 1},
+        [7],
+        [[S, 0]],
+        [[S, "0", "9"]],
+        [[S, 0.0, 9.0]],
+        [[S, -1, 3]],
+        [[S, 3, 3]],
+        [[S, 5, 2]],
+        [[S, 0, 2**64]],
+        [[S, 0, 10]],
+        [[7, 0, 1]],
+        [[b"unknown1", 0, 1]],
+        [[[], None, None, 1]],
+    ],
+)
+def test_a_gone_that_cannot_be_true_is_no_word(gone: object) -> None:
+    """Of another shape, of an unknown stream, beyond what was sealed: nothing is lost by it and nothing raised."""
+    gaps = Gaps()
+    after_beat(gaps, told(9), gone=gone)
+    assert gaps.counts() == Counts(expected=9, missing=9)
+    assert set(gaps.streams) == {S}
+
+
+@pytest.mark.parametrize("key", ["expected", "open", "lost", "found", "oldest", "sealed", "finished"])
+@pytest.mark.parametrize(
+    "wrong",
+    [None, 5.5, True, "x", {}, [5], [[]], [[1]], [[5, 2]], [[-1, 4]], [[0, 2**70]], [[0, 9], [5, 12]], [[0, 5, 2**70]]],
+)
+def test_what_was_kept_is_not_believed_in_another_shape(key: str, wrong: object) -> None:
+    """Types, negative and huge numbers, ranges turned round or over each other: refused, never half taken."""
+    gaps = Gaps()
+    arrive(gaps, 3)
+    after_beat(gaps, told(6))
+    kept = json.loads(json.dumps(gaps.streams[S].to_json()))
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        Stream.kept([(3, 4)], {How.WHOLE: 1}, kept | {key: wrong})
+
+
 class Model:
     """The words of the wire, number by number: what `Gaps` must agree with."""
 
     def __init__(self) -> None:
         self.expected: set[int] = set()
         self.held: dict[int, How] = {}
+        self.damaged: set[int] = set()
+        self.lost: set[int] = set()
         self.oldest = 0
 
     def beat(self, one: StreamTotals) -> None:
@@ -171,6 +291,25 @@ class Model:
         if number not in self.held:
             late = number in self.expected
             self.held[number] = How.HEALED if late else How.REPAIRED if repaired else How.WHOLE
+            self.damaged.discard(number)
+            self.lost.discard(number)
+
+    def damage(self, number: int) -> None:
+        """A block that was here can no longer be read: how it came is forgotten, so a plain one goes first."""
+        if number in self.held:
+            how = next(how for how in How if how in self.held.values())
+            swapped = next(other for other, held in self.held.items() if held is how)
+            self.held[swapped] = self.held[number]
+            del self.held[number]
+            self.damaged.add(number)
+            self.expected.add(number)
+
+    def lose(self, number: int) -> None:
+        """A beat said that the sender lost it."""
+        if number not in self.held:
+            self.expected.add(number)
+            self.lost.add(number)
+            self.damaged.discard(number)
 
     def counts(self) -> Counts:
         """Each number looked at by itself."""
@@ -182,14 +321,16 @@ class Model:
             whole=classes.count(How.WHOLE),
             repaired=classes.count(How.REPAIRED),
             healed=classes.count(How.HEALED),
-            missing=sum(number >= self.oldest for number in missing),
-            expired=sum(number < self.oldest for number in missing),
+            missing=sum(number >= self.oldest and number not in self.lost for number in missing),
+            expired=sum(number < self.oldest or number in self.lost for number in missing),
+            damaged=sum(number >= self.oldest for number in self.damaged),
+            lost=len(self.lost),
         )
 
 
 @pytest.mark.parametrize("seed", range(150))
 def test_every_expected_block_is_in_exactly_one_class(seed: int) -> None:
-    """Random sendings, losses, lost beats and restarts: the figures are those of a count by hand, and they add up."""
+    """Random sendings, losses, damages, lost beats, restarts: the figures are those of a count by hand, and add up."""
     chance = random.Random(seed)
     gaps, model, sealed, oldest, now = Gaps(), Model(), 0, 0, 0.0
     first_sent: set[int] = set()
@@ -209,9 +350,18 @@ def test_every_expected_block_is_in_exactly_one_class(seed: int) -> None:
             missing = [number for number in range(finished) if number not in first_sent]
             ranges = [(number, number + 1) for number in missing]
             one = told(max(finished, 0), oldest=min(oldest, sealed), sealed=sealed, waiting=ranges)
-            gaps.hear(beat(one), now, WALL + int(now * SECOND))
+            gone = [chance.randrange(sealed) for _ in range(chance.choice((0, 0, 3)))] if sealed else []
+            gaps.hear(beat(one, gone=[[S, number, number + 1] for number in gone]), now, WALL + int(now * SECOND))
             model.beat(one)
+            for number in gone:
+                model.lose(number)
             gaps.tick(now + 0.5)
+        if chance.random() < 0.1 and sealed:
+            first = chance.randrange(sealed)
+            rotten = [number for number in range(first, first + 3) if number in model.held]
+            for number in rotten:
+                model.damage(number)
+                gaps.damage(S, number, number + 1, WALL + int(now * SECOND))
         if chance.random() < 0.1:
             gaps = restarted(gaps)
         counts = gaps.counts()

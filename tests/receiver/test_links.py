@@ -8,7 +8,7 @@ import pytest
 from link_sender import WALL_NS, Low, Pair, Sender, key_files, totals
 
 from protocol import announce, keys
-from protocol.errors import ConfigError, StoreError
+from protocol.errors import ConfigError
 from receiver import floors
 from receiver.floors import Floors, Request
 
@@ -185,29 +185,108 @@ def test_a_person_lowers_a_floor_that_a_restored_sender_cannot_reach(pair: Pair)
 
 
 def test_floors_are_kept_in_their_file(tmp_path: Path) -> None:
-    """What was saved is loaded; a missing file is no floor; another content is a failing disk, never a guess."""
-    assert floors.load(tmp_path) == Floors()
-    for kept in (Floors(), Floors(link=(2**64 - 1, 3), confirmed=True), Floors(link=(1, 2), beat=(3, 4))):
+    """What was saved is loaded; a missing file is no floor; one of the version before has been lowered never."""
+    told: list[str] = []
+    assert floors.load(tmp_path, told.append, wall_ns=0) == Floors()
+    for kept in (
+        Floors(),
+        Floors(link=(2**64 - 1, 3), confirmed=True, lowered=255),
+        Floors(link=(1, 2), beat=(3, 4)),
+    ):
         floors.save(tmp_path, kept)
-        assert floors.load(tmp_path) == kept
-    for content in ("", "[]", '{"link": [1], "beat": null, "confirmed": true}', "{}"):
-        (tmp_path / "floor.json").write_text(content)
-        with pytest.raises(StoreError):
-            floors.load(tmp_path)
+        assert floors.load(tmp_path, told.append, wall_ns=0) == kept
+    (tmp_path / "floor.json").write_text('{"link": [5, 6], "beat": null, "confirmed": true}')
+    assert floors.load(tmp_path, told.append, wall_ns=0) == Floors(link=(5, 6), confirmed=True)
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"link": [5, 6], "beat": nu',
+        '{"link": [1], "beat": null, "confirmed": true}',
+        '{"link": [1, "2"], "beat": null, "confirmed": true}',
+        '{"link": [-1, 2], "beat": null, "confirmed": true}',
+        '{"link": [1, 1180591620717411303424], "beat": null, "confirmed": true}',
+        '{"link": {"a": 1}, "beat": null, "confirmed": true}',
+        '{"link": null, "beat": null, "confirmed": 1}',
+        '{"link": null, "beat": null, "confirmed": true, "lowered": 256}',
+        '{"link": null, "beat": null, "confirmed": true, "lowered": true}',
+        '{"link": null, "beat": null, "confirmed": true, "check": "0123456789abcdef"}',
+        "[" * 100_000,
+        '{"link":' * 50_000,
+        "\x00" * 80,
+    ],
+)
+def test_damaged_floors_are_set_aside_and_told_as_if_there_were_none(tmp_path: Path, content: str) -> None:
+    """Cut, of other types, nested, zeros: no floor is guessed and nothing stops; the file stays for people."""
+    told: list[str] = []
+    (tmp_path / "floor.json").write_text(content)
+    assert floors.load(tmp_path, told.append, wall_ns=WALL_NS) == Floors()
+    assert not (tmp_path / "floor.json").exists()
+    assert [path.read_text() for path in tmp_path.glob("floor.json.damaged-*")] == [content]
+    assert len(told) == 1
+
+
+def test_no_flipped_bit_makes_other_floors(tmp_path: Path) -> None:
+    """Whichever bit of the file flips: the same floors, or none."""
+    kept = Floors(link=(1_700_000_000_000_000, 3), beat=(1_700_000_000_000_000, 77), confirmed=True, lowered=2)
+    floors.save(tmp_path, kept)
+    path = tmp_path / "floor.json"
+    data = path.read_bytes()
+    for bit in range(len(data) * 8):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        assert floors.load(tmp_path, lambda line: None, wall_ns=bit) in (kept, Floors()), f"bit {bit}"
+
+
+def test_a_lowered_floor_is_counted_and_not_forgotten(tmp_path: Path) -> None:
+    """Each lowering, and each confirming of a session that no floor vouched for; after 255 it is refused in words."""
+    pair = key_files(tmp_path / "keys")
+    low = Low(pair, floors=Floors(link=(9000, 0), beat=(9000, 50), confirmed=True, lowered=3))
+    sender = Sender(pair, boot=1000)
+    low.intake.grant(Request(lower=True))
+    assert low.links.floors == Floors(lowered=4)
+    low.take(sender.link(), sender.beat(wall_ns=0))
+    low.intake.grant(Request(session=sender.session))
+    low.intake.grant(Request(session=sender.session))
+    assert (low.links.floors.confirmed, low.links.floors.lowered) == (True, 5)
+    full = Floors(link=(9000, 0), beat=(9000, 50), confirmed=True, lowered=255)
+    low = Low(pair, floors=full)
+    low.intake.grant(Request(lower=True))
+    assert low.links.floors == full
+    assert "255 times" in low.lines[-1]
+    floors.save(tmp_path, full)
+    with pytest.raises(ConfigError, match="255 times"):
+        floors.request_accept(tmp_path, lower=True)
 
 
 def test_a_request_is_left_and_taken_once(tmp_path: Path) -> None:
     """`accept` leaves it, catch takes it; nonsense in the file is thrown away, nonsense asked for is said."""
-    assert floors.take_request(tmp_path) is None
+    told: list[str] = []
+
+    def take() -> Request | None:
+        return floors.take_request(tmp_path, told.append, wall_ns=WALL_NS)
+
+    assert take() is None
     floors.request_accept(tmp_path, session="9F3A 01c2")
-    assert floors.take_request(tmp_path) == Request(session=0x9F3A01C2)
-    assert floors.take_request(tmp_path) is None
+    assert take() == Request(session=0x9F3A01C2)
+    assert take() is None
     floors.request_accept(tmp_path, lower=True)
-    assert floors.take_request(tmp_path) == Request(lower=True)
-    for content in ("", "[1]", '{"session": 5}', '{"session": "xyz"}'):
+    assert take() == Request(lower=True)
+    assert told == []
+    wrong_ones = ("", "[1]", '{"session": 5}', '{"session": "xyz"}', "[" * 100_000)
+    for count, content in enumerate(wrong_ones):
         (tmp_path / "accept.json").write_text(content)
-        assert floors.take_request(tmp_path) is None
+        assert take() is None
         assert not (tmp_path / "accept.json").exists()
+        assert len(told) == count + 1
+    (tmp_path / "accept.json").mkdir()
+    assert take() is None
     for wrong in ("", "12", "9f3a01c2ff", "zzzzzzzz"):
         with pytest.raises(ConfigError):
             floors.request_accept(tmp_path, session=wrong)

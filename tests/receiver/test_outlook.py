@@ -66,3 +66,26 @@ def test_the_list_says_what_becomes_of_each_gap() -> None:
         "3 blocks cannot come any more: the sender keeps them no longer",
         "blocks: expected 9, missing 6, expired 3",
     ]
+
+
+def test_what_was_here_and_what_the_sender_lost_have_words_of_their_own() -> None:
+    """Damaged blocks are asked for by the code, lost ones are not asked for, and neither counts twice."""
+    catch = {
+        "gaps": [
+            {"stream": "00ff", "since_ns": 5, "from": 4, "to": 9, "heals_ns": None, "lost_ns": None, "damaged": True}
+        ],
+        "codes": [{"code": "CV1-AAAA", "blocks": 5}],
+        "lost": [{"stream": "00ff", "from": 10, "to": 11}, {"stream": "00ff", "from": 20, "to": 22}],
+        "blocks": {"expected": 20, "missing": 5, "expired": 6, "damaged": 5, "lost": 3},
+    }
+    assert list(lines(catch, lambda at: f"T{at}")) == [
+        "stream 00ff blocks 4 to 8: damaged or absent here since T5, use the code",
+        "no repeat is left for some: on the high side type",
+        "  checkvalve replay SENDER.toml CV1-AAAA",
+        "stream 00ff block 10: the sender lost it",
+        "stream 00ff blocks 20 to 21: the sender lost them",
+        "3 blocks cannot come any more: the sender lost them",
+        "3 blocks cannot come any more: the sender keeps them no longer",
+        "5 of the missing blocks were journaled here and can no longer be read",
+        "blocks: expected 20, missing 5, expired 6",
+    ]

@@ -35,10 +35,10 @@ def until(done: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.005)
 
 
-def arrival(number: int, *, size: int = 100, how: How = How.WHOLE) -> Arrival:
+def arrival(number: int, *, size: int = 100, how: How = How.WHOLE, stream: bytes = S) -> Arrival:
     """A block that is complete."""
-    block = b"CB\x01\x03" + S + number.to_bytes(8, "big") + bytes(size)
-    return Arrival(S, number, 3, 2, how, 1_000 + number, block)
+    block = b"CB\x01\x03" + stream + number.to_bytes(8, "big") + bytes(size)
+    return Arrival(stream, number, 3, 2, how, 1_000 + number, block)
 
 
 def new(state: Path) -> Writer:
@@ -176,9 +176,50 @@ def test_floors_requests_outlooks_and_lines_pass_between_the_threads(
     until(lambda: bool(writer.requests))
     assert writer.requests.popleft() == Request(session=7)
     until(lambda: (tmp_path / "floor.json").exists())
-    assert floors.load(tmp_path) == Floors(link=(1, 2), confirmed=True)
+    assert floors.load(tmp_path, lambda line: None, wall_ns=0) == Floors(link=(1, 2), confirmed=True)
     writer.stop()
     assert told(tmp_path)["warnings"] == ["found at the start", "now"]
     assert {"process": "catch", "pid": os.getpid()}.items() <= told(tmp_path).items()
     assert "catch: gap of a kind\n" in capfd.readouterr().err
     assert (tmp_path / "accepted" / f"{S.hex()}.json").exists()
+
+
+def test_what_can_no_longer_be_read_passes_to_the_receiving_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An output's report is looked at within a second; the number goes over, and people are told in the status."""
+    monkeypatch.setattr("receiver.ledger.TIDY_PERIOD", 0.05)
+    writer = new(tmp_path)
+    writer.start()
+    for number in range(5):
+        writer.put(arrival(number))
+    until(lambda: len(journaled(tmp_path)) == 5)
+    segment = tmp_path / "journal" / "segments" / "0000000001.seg"
+    data = bytearray(segment.read_bytes())
+    length = len(data) // 5
+    data[3 * length - 1] ^= 1
+    segment.write_bytes(data)
+    (tmp_path / "damaged-historian.json").write_text(json.dumps({"places": [[1, 2 * length, 3 * length]]}))
+    until(lambda: bool(writer.damaged))
+    assert list(writer.damaged) == [(S, 2, 3)]
+    assert any("the journal cannot be read" in line for line in shown(writer, tmp_path))
+    writer.put(arrival(2, how=How.HEALED))
+    writer.stop()
+    assert [number for number, _, _ in journaled(tmp_path)] == [0, 1, 3, 4, 2]
+
+
+def test_a_stream_first_heard_after_a_lowering_is_marked_with_it_for_ever(tmp_path: Path) -> None:
+    """Its first block counts, the moment the receiving thread says so; a stream known before keeps what it had."""
+    writer = new(tmp_path)
+    writer.put(arrival(0))
+    writer.start()
+    until(lambda: len(journaled(tmp_path)) == 1)
+    for count in (1, 2):
+        writer.floors = Floors(lowered=count)
+        for stream in (S, b"stream-2"):
+            writer.put(arrival(count, stream=stream))
+        until(lambda: len(journaled(tmp_path)) == 1 + 2 * count)  # noqa: B023  done within the turn
+    writer.stop()
+    orders: list[tuple[bytes, int]] = []
+    walk(tmp_path / "journal", lambda _, one: orders.append((one.stream, one.order)))
+    assert orders == [(S, 0), (S, 0), (b"stream-2", 1), (S, 0), (b"stream-2", 1)]

@@ -17,7 +17,6 @@ from protocol.erasure import Code
 from protocol.record import record
 from protocol.sample import Row, from_rows
 from receiver.follow import Follower
-from receiver.gaps import Stream
 from receiver.intake import Arrival, Intake
 from receiver.ledger import Ledger
 from receiver.links import Links
@@ -130,10 +129,7 @@ class Pipe:
     def start_catch(self) -> None:
         """From what the disk says."""
         self.ledger = Ledger(self.low, keep_s=1e9, most_bytes=1e12, now=self.now, segment_bytes=1 << 20)
-        streams = {
-            key: Stream.kept(held.ranges, held.classes, held.outlook)
-            for key, held in self.ledger.accepted.streams.items()
-        }
+        streams = {key: held.stream(self.low_wall) for key, held in self.ledger.accepted.streams.items()}
         links = Links(self.catch_key, [self.link_sign.public], self.ledger.floors, random.Random(1))
         self.intake = Intake(links, Code("numpy"), streams, put=self._put, say=lambda line: None)
 

@@ -1,0 +1,37 @@
+"""For tests of the low side's disk: a ledger of small segments, blocks for it, and what its journal holds."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from protocol.record import How, Record, record
+from protocol.segments import walk
+from receiver.ledger import Ledger
+
+S, T = b"stream-1", b"stream-2"
+
+
+def block(number: int, *, stream: bytes = S, how: How = How.WHOLE, size: int = 200, order: int = 0) -> Record:
+    """A journaled block."""
+    content = b"CB\x01\x03" + stream + number.to_bytes(8, "big") + random.Random(number).randbytes(size)
+    return record(stream, number, 3, 2, content, how=how, time_ns=number, order=order)
+
+
+def open_ledger(
+    state: Path, *, now: float = 0.0, keep_s: float = 1e9, most: float = 1e12, segment: int = 5000
+) -> Ledger:
+    """A ledger of small segments."""
+    return Ledger(state, keep_s=keep_s, most_bytes=most, now=now, segment_bytes=segment)
+
+
+def killed(ledger: Ledger) -> None:
+    """As a kill -9: files are let go, nothing is written."""
+    ledger.close()
+
+
+def journaled(state: Path) -> list[tuple[bytes, int]]:
+    """What the journal holds, in order."""
+    out: list[tuple[bytes, int]] = []
+    walk(state / "journal", lambda _, one: out.append((one.stream, one.number)))
+    return out
