@@ -83,16 +83,24 @@ class Ranges:
     def holes(self, first: int, after: int) -> list[tuple[int, int]]:
         """What is not in the set between `first` and `after - 1`."""
         out, at = [], first
-        start = max(0, bisect_right(self._first, first) - 1)
-        for held, end in zip(self._first[start:], self._after[start:], strict=True):
-            if held >= after:
-                break
+        for held, end in self.within(first, after):
             if held > at:
                 out.append((at, held))
-            at = max(at, end)
+            at = end
         if at < after:
             out.append((at, after))
         return out
+
+    def within(self, first: int, after: int) -> list[tuple[int, int]]:
+        """What is in the set between `first` and `after - 1`."""
+        if first >= after:
+            return []
+        low, high = bisect_right(self._after, first), bisect_left(self._first, after)
+        return [(max(self._first[at], first), min(self._after[at], after)) for at in range(low, high)]
+
+    def less(self, other: Ranges) -> Ranges:
+        """The members that are not in another set."""
+        return Ranges(hole for first, after in self for hole in other.holes(first, after))
 
     @property
     def top(self) -> int:

@@ -23,10 +23,23 @@ def test_ranges_hold_what_a_set_holds(spans: list[tuple[int, int]]) -> None:
     assert ranges.count == len(plain)
     assert [n for n in range(80) if n in ranges] == sorted(plain)
     assert {n for a, b in ranges.holes(3, 75) for n in range(a, b)} == set(range(3, 75)) - plain
+    assert {n for a, b in ranges.within(3, 75) for n in range(a, b)} == set(range(3, 75)) & plain
+    assert all(ranges.holes(n, n) == [] == ranges.within(n, n) for n in range(80))
     assert ranges.top == max(plain, default=-1) + 1
     assert ranges.below(40) == len([n for n in plain if n < 40])
     starts = list(ranges)
     assert all(b < c for (_, b), (c, _) in pairwise(starts))
+
+
+@given(SPANS, SPANS)
+def test_ranges_less_others_are_what_is_in_the_one_alone(
+    spans: list[tuple[int, int]], others: list[tuple[int, int]]
+) -> None:
+    """`less` is the difference of two plain sets, and changes neither."""
+    ranges, other = Ranges(spans), Ranges(others)
+    plain = {n for a, b in spans for n in range(a, b)} - {n for a, b in others for n in range(a, b)}
+    assert ranges.less(other) == Ranges((n, n + 1) for n in sorted(plain))
+    assert (ranges, other) == (Ranges(spans), Ranges(others))
 
 
 @given(SPANS, st.integers(0, 70), st.integers(0, 20))
