@@ -73,7 +73,7 @@ def shown(writer: Writer, state: Path) -> list[str]:
 def fail_with(number: int) -> Callable[..., int]:
     """A write that fails so."""
 
-    def failing(*_: object) -> int:
+    def failing(*_: object, **__: object) -> int:
         raise OSError(number, os.strerror(number))
 
     return failing
@@ -126,7 +126,7 @@ def test_a_full_disk_holds_the_queue_and_is_said(tmp_path: Path, monkeypatch: py
 def test_a_full_disk_can_still_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no new file can be made the status goes into the room of the old one, shorter or a little longer."""
     write_status(tmp_path, "catch", {"text": "x" * 500}, time_ns=1)
-    monkeypatch.setattr(Path, "write_bytes", fail_with(errno.ENOSPC))
+    monkeypatch.setattr("protocol.statefile.write", fail_with(errno.ENOSPC))
     for length in (2, 900):
         write_status(tmp_path, "catch", {"text": "y" * length}, time_ns=length)
         assert told(tmp_path)["text"] == "y" * length
