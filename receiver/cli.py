@@ -20,6 +20,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 OLD_S = 5.0
 """What a process said longer ago than this is old [s]: it says it every second."""
 
+FUTURE_S = 2.0
+"""What lies further in the future than this was said before the clock was set back [s]."""
+
 File = Annotated[Path, typer.Argument(help="The low side's configuration, receiver.toml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
 
@@ -114,8 +117,7 @@ def status(file: File, as_json: AsJson = False) -> None:
     if not told:
         terminal.say("nothing has run here yet")
     for process, said in told.items():
-        age = (time.time_ns() - said["time_ns"]) / 1e9
-        terminal.say(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > OLD_S else ""))
+        terminal.say(f"{process} (pid {said['pid']}): {_said(said['time_ns'])}")
         if (held := said.get("capabilities", "none")) != "none":
             terminal.say(f"  capabilities: {held}")
         for alarm in said.get("alarms", ()):
@@ -127,10 +129,20 @@ def status(file: File, as_json: AsJson = False) -> None:
                 terminal.say(f"  {key}.{name}: {_brief(value)}")
 
 
+def _said(time_ns: int) -> str:
+    """How long ago a process said something; a time to come is no age."""
+    age = (time.time_ns() - time_ns) / 1e9
+    if age < -FUTURE_S:
+        return f"said at {_moment(time_ns)}, which is still to come: the clock was set back, or it does not run"
+    return f"said {max(age, 0.0):.1f} s ago" + (", not running?" if age > OLD_S else "")
+
+
 def _age(said: dict[str, Any]) -> None:
     age = (time.time_ns() - said["time_ns"]) / 1e9
     if age > OLD_S:
         terminal.say(f"catch said this {age:.0f} s ago; does it run?")
+    elif age < -FUTURE_S:
+        terminal.say(f"catch {_said(said['time_ns'])}")
 
 
 def _moment(time_ns: int) -> str:

@@ -54,7 +54,8 @@ class Api:
                 for line in machine.lines
             ]
             found.append(asset)
-        return _json({"now_ms": at.now_ns / 1e6, "trouble": self._live.trouble, "assets": found})
+        told = {"now_ms": at.now_ns / 1e6, "steady_ms": at.steady_ns / 1e6, "trouble": self._live.trouble}
+        return _json(told | {"assets": found})
 
     async def latest(self, request: Request) -> Response:
         """`/api/latest?since=MARK`: values that were renewed after the mark of an earlier answer, or all of them."""
@@ -135,7 +136,7 @@ class Api:
         unpublished for more than a minute, and the processes say what they do.
         """
         at = self._live.moment()
-        late_s = (at.now_ns - self._live.looked_ns) / 1e9
+        late_s = (at.steady_ns - self._live.looked_ns) / 1e9
         trouble = self._live.trouble
         if not trouble and late_s >= HEALTHY_S:
             trouble = "the live part does not look at the history"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from receiver.portal.guard import HEADERS, Guard
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live, running
 from receiver.portal.pages import Pages
+from receiver.portal.steady import Note, Steady, recalled
+
+_log = logging.getLogger("receiver.portal")
 
 STATIC = Path(__file__).parent / "static"
 
@@ -40,6 +44,8 @@ def create_app(
     clock: Callable[[], int],
     hosts: Iterable[str] = (),
     any_address: bool = False,
+    since_boot: Callable[[], int] | None = None,
+    boot: str = "",
 ) -> Starlette:
     """The pages for one scope.
 
@@ -50,10 +56,15 @@ def create_app(
         clock: The low side's wall time [ns since 1970 UTC].
         hosts: Names under which the pages may be asked for, beside this machine's loopback ones.
         any_address: Take any literal IP address as Host (see `Guard`).
+        since_boot: Time that is never set [ns, any origin]; without it the wall clock is believed to be none that is.
+        boot: Names the present boot, in which `since_boot` counts; without it nothing is kept for the next start.
     """
     for_live = Keeper(lambda: Door(history, scope, clock=clock), name="portal-live")
     for_pages = Keeper(lambda: Door(history, scope, clock=clock), name="portal-pages")
-    live = Live(for_live, state, scope=scope, clock=clock)
+    path = state / "portal-clock.json"
+    eras = recalled(path, boot, _log.warning, wall_ns=clock()) if boot else ()
+    steady, note = Steady(clock, since_boot or clock, eras), Note(path, boot) if boot else None
+    live = Live(for_live, state, scope=scope, clock=clock, steady=steady, note=note)
     pages, api = Pages(live, for_pages), Api(live, for_pages)
 
     @contextlib.asynccontextmanager

@@ -7,12 +7,16 @@ A value is STALE, whatever its quality says, when
     SILENT   the tag was not renewed for max(3 x scan, 1.5 x max_silence, 5 s), at the latest after 30 days
 
 in this order: the first that holds is the one that is shown, because it explains the others. Renewal is by the low
-side's clock (`seen_ns`), never by the plant's: a PLC whose clock stands in 2099 goes stale like any other.
+side's clock (`seen_ns`), never by the plant's: a PLC whose clock stands in 2099 goes stale like any other. And it is by
+a clock that nobody sets (`steady.py`): a value does not become fresh because somebody turned the clock back, and what
+was renewed in the future is of unknown age, which is stale.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from receiver.portal.steady import FUTURE_S
 
 BEAT_LOST_S = 5.0
 """A beat older than this is lost [s]: five beats in a row, more than any repeat-free link drops by chance."""
@@ -51,7 +55,7 @@ def judge(*, now_ns: int, seen_ns: int, after_s: float, beat_age_s: float | None
     """Why a value is stale, or None while it is fresh.
 
     Args:
-        now_ns: The low side's wall time [ns since 1970 UTC].
+        now_ns: Steady time [ns].
         seen_ns: When the tag was last renewed, same clock.
         after_s: The tag's `stale_after` [s].
         beat_age_s: Age of the last beat [s], None where there is none.
@@ -61,6 +65,6 @@ def judge(*, now_ns: int, seen_ns: int, after_s: float, beat_age_s: float | None
         return Stale.LINK
     if down:
         return Stale.DOWN
-    if now_ns - seen_ns > after_s * 1e9:
+    if now_ns - seen_ns > after_s * 1e9 or seen_ns - now_ns > FUTURE_S * 1e9:
         return Stale.SILENT
     return None

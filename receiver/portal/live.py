@@ -23,6 +23,7 @@ from receiver.portal import link as link_view
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.picture import Line, Moment, Picture
 from receiver.portal.shown import attention
+from receiver.portal.steady import Note, Steady
 from receiver.portal.streams import Streams, Topic, event
 
 LOOK_S = 0.2
@@ -61,13 +62,17 @@ class Process:
 class Live:
     """The picture, and the task that keeps it."""
 
-    def __init__(self, keeper: Keeper, state: Path, *, scope: Scope, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, keeper: Keeper, state: Path, *, scope: Scope, clock: Callable[[], int], steady: Steady, note: Note | None
+    ) -> None:
         """
         Args:
             keeper: A door of its own; pages use another.
             state: Folder of the processes' reports.
             scope: What the keeper's door shows; who sees not everything is not told the outputs' names and troubles.
             clock: The low side's wall time [ns since 1970 UTC].
+            steady: By which ages are told.
+            note: Where the clock's settings are kept; None keeps them nowhere.
         """
         self.picture = Picture()
         self.streams = Streams()
@@ -79,19 +84,21 @@ class Live:
         self.trouble = "the pages have just started"
         """Why values cannot be shown; empty while they can."""
         self.looked_ns = 0
-        """When the last look ended, whether it succeeded or not."""
+        """When the last look ended, whether it succeeded or not [ns of steady time]."""
         self.failed: BaseException | None = None
         """A bug that ended the live task: the server then ends too, and is started anew."""
         self._keeper, self._state, self._scope, self._clock = keeper, state, scope, clock
+        self._steady, self._note_of_eras = steady, note
+        self._written: dict[str, tuple[int, int]] = {}
+        """Of each process: its report's own time, and where that lies in steady time."""
         self._mark = 0
         self._reported_ns = 0
         self._told_at = self._tags_at = float("-inf")
 
     def moment(self) -> Moment:
         """Now, for questions to the picture."""
-        now_ns = self._clock()
-        age = self.link.beat_age_s
-        return Moment(now_ns, None if age is None else age + max(now_ns - self._reported_ns, 0) / 1e9)
+        steady_ns, age = self._steady.now_ns(), self.link.beat_age_s
+        return Moment(self._clock(), steady_ns, None if age is None else age + (steady_ns - self._reported_ns) / 1e9)
 
     async def run(self) -> None:
         """Look and tell until cancelled."""
@@ -108,6 +115,7 @@ class Live:
         Args:
             now: Running time [s], any origin.
         """
+        self._steady.tick()
         tell = now - self._told_at >= TELL_S - LOOK_S / 4
         moved: list[Line] = []
         try:
@@ -119,7 +127,9 @@ class Live:
         if tell:
             self._told_at = now
             self._read_reports()
-        self.looked_ns = self._clock()
+            if self._note_of_eras:
+                self._note_of_eras.keep(self._steady.eras)
+        self.looked_ns = self._steady.now_ns()
         self._tell_values(moved)
         if tell:
             self._tell_rest()
@@ -144,7 +154,13 @@ class Live:
         anew = picture.assets(found.assets, found.accounts) if found.assets is not None else []
         if found.assets is not None and now - self._tags_at >= TAGS_S:
             self._tags_at, anew = now, list(picture.machines)
-        moved, unknown = picture.take(found.rows)
+        # What comes with the first look, or anew from the beginning, may have been renewed at any time before.
+        met = self._mark > 0
+
+        def steady(seen_ns: int) -> int:
+            return self._steady.moment(seen_ns, met=met)
+
+        moved, unknown = picture.take(found.rows, steady)
         if unknown:
             assets, accounts = await self._keeper.ask(lambda door: (door.assets(), door.accounts()))
             picture.assets(assets, accounts)
@@ -155,23 +171,33 @@ class Live:
                 picture.tags(name, views)
             # A tag that is described only now may have had its value long ago.
             rows, _ = await self._keeper.ask(lambda door: door.latest(0))
-            moved, _ = picture.take(rows)
+            met = False
+            moved, _ = picture.take(rows, steady)
         self._mark = found.mark
         return moved
 
     def _read_reports(self) -> None:
-        now_ns = self._reported_ns = self._clock()
-        catch = reports.read(self._state, "catch", now_ns)
-        publish = reports.read(self._state, "publish", now_ns)
+        self._reported_ns = self._steady.now_ns()
+        catch, publish = self._report("catch"), self._report("publish")
         outputs = ["historian"]
         if self._scope.whole:  # an output may be called after somebody
             outputs += [name for name in publish.part("children") if name not in ("historian", "portal")]
         self.link = link_view.look(catch)
         self.processes = [Process(one.process, one.running, one.trouble, "") for one in (catch, publish)]
-        found = [reports.read(self._state, name, now_ns) for name in outputs]
+        found = [self._report(name) for name in outputs]
         for report in found:
             self.processes.append(Process(report.process, report.running, report.trouble, self._note(report)))
         self.alarms = alarms.gathered([catch, publish, *found], whole=self._scope.whole)
+
+    def _report(self, process: str) -> reports.Report:
+        return reports.read(self._state, process, self._reported_ns, written=self._in_steady)
+
+    def _in_steady(self, process: str, time_ns: int) -> int:
+        """When a report was written: found out once, when it is met, and then it grows old."""
+        before = self._written.get(process)
+        if before is None or before[0] != time_ns:
+            self._written[process] = (time_ns, self._steady.moment(time_ns, met=before is not None))
+        return self._written[process][1]
 
     def _note(self, report: reports.Report) -> str:
         """What an output has to say beside that it runs."""
@@ -222,7 +248,8 @@ class Live:
 
     def _link(self) -> dict[str, Any]:
         told = link_view.told(self.link, self._clock())
-        told["beat_age_s"] = self.moment().beat_age_s
+        at = self.moment()
+        told["beat_age_s"], told["steady_ms"] = at.beat_age_s, at.steady_ns / 1e6
         told["trouble"] = self.trouble
         told["alarms"] = self.alarms
         told["version"] = self.picture.version

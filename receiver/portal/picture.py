@@ -6,7 +6,7 @@ answered for a moment that is handed in, because staleness is a matter of time a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,9 @@ class Line:
     time_ns: int = 0
     """When the value was true, by the source where its clock is believed."""
     seen_ns: int = 0
-    """When it was last renewed, by the low side's clock; 0 where it never was."""
+    """When it was last renewed, in steady time; 0 where it never was."""
+    told_ns: int = 0
+    """The same, as the history tells it, by the low side's wall clock."""
     value: Value = None
     quality: int = 0
     native: int = 0
@@ -72,7 +74,7 @@ class Line:
         return words.quality(self.quality, self.native, self.collector)
 
     def row(self) -> list[Any]:
-        """As the live stream sends it: series, time, value, quality, quality in words, seen (ms since 1970)."""
+        """As the live stream sends it: series, time, value, quality, quality in words, seen (ms of steady time)."""
         return [
             self.series,
             self.time_ns / 1e6,
@@ -123,7 +125,7 @@ class Card:
     """Good or uncertain values outside their normal band."""
     stale: int
     seen_ms: float | None
-    """When any of its tags was last renewed."""
+    """When any of its tags was last renewed, in steady time."""
     read: int | None
     """None until the sender's first tally, which comes each minute; also `sent` and `lost`."""
     sent: int | None
@@ -142,6 +144,9 @@ class Moment:
     """When a question is asked, and what was known of the link then."""
 
     now_ns: int
+    """The low side's wall time [ns since 1970 UTC]."""
+    steady_ns: int
+    """Steady time, by which ages are told (`steady.py`)."""
     beat_age_s: float | None
 
 
@@ -188,8 +193,12 @@ class Picture:
         if shown != [line.series for line in machine.lines]:
             self.version += 1
 
-    def take(self, rows: Iterable[Latest]) -> tuple[list[Line], bool]:
+    def take(self, rows: Iterable[Latest], steady: Callable[[int], int]) -> tuple[list[Line], bool]:
         """Move values forward.
+
+        Args:
+            rows: As the history told them.
+            steady: Where in steady time a renewal lies that is met for the first time.
 
         Returns:
             The lines that changed, and whether a row named a series that no tag describes yet.
@@ -200,7 +209,9 @@ class Picture:
             if line is None:
                 unknown = True
                 continue
-            line.time_ns, line.seen_ns = row.time_ns, row.seen_ns
+            if row.seen_ns != line.told_ns:
+                line.told_ns, line.seen_ns = row.seen_ns, steady(row.seen_ns)
+            line.time_ns = row.time_ns
             line.value, line.quality, line.native = words.plain(line.tag, row.value), row.quality, row.native
             moved.append(line)
         return moved, unknown
@@ -209,7 +220,7 @@ class Picture:
         """Why the tag's value is not believed any more, or None."""
         machine = self.machines[line.tag.asset]
         return judge(
-            now_ns=at.now_ns,
+            now_ns=at.steady_ns,
             seen_ns=line.seen_ns,
             after_s=line.after_s,
             beat_age_s=at.beat_age_s,

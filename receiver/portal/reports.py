@@ -7,7 +7,7 @@ version: then the process counts as not running, and the page says so. Nothing i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,16 @@ class Report:
         return [text for text in held if isinstance(text, str)] if isinstance(held, list) else []
 
 
-def read(state: Path, process: str, now_ns: int) -> Report:
+def read(
+    state: Path, process: str, now_ns: int, *, written: Callable[[str, int], int] = lambda process, time_ns: time_ns
+) -> Report:
     """Read the report of `process`.
 
     Args:
         state: The state folder.
         process: `catch`, `publish` or an output's name.
-        now_ns: The low side's wall time [ns since 1970 UTC].
+        now_ns: The present.
+        written: Where the report of a process, with this time of its own, lies by the clock of `now_ns`.
     """
     path = state / f"status-{process}.json"
     try:
@@ -80,9 +83,10 @@ def read(state: Path, process: str, now_ns: int) -> Report:
     time_ns = body.get("time_ns") if isinstance(body, dict) else None
     if type(time_ns) is not int or abs(time_ns) > MOST:
         return Report(process, running=False, trouble="its report has no time")
-    age_s = (now_ns - time_ns) / 1e9
+    age_s = (now_ns - written(process, time_ns)) / 1e9
     if abs(age_s) > OLD_S:
-        return Report(process, running=False, age_s=age_s, trouble="its last report is old", body=body)
+        trouble = "its last report is old, or of a time to come"
+        return Report(process, running=False, age_s=age_s, trouble=trouble, body=body)
     return Report(process, running=True, age_s=max(age_s, 0.0), body=body)
 
 

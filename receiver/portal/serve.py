@@ -73,7 +73,9 @@ def run(
     bound()
     wild = host in WILDCARDS
     hosts = [*names, socket.gethostname()] if wild else [*names, host]
-    app = create_app(history, state, scope, clock=time.time_ns, hosts=hosts, any_address=wild)
+    app = create_app(
+        history, state, scope, clock=time.time_ns, hosts=hosts, any_address=wild, since_boot=_since_boot, boot=_boot()
+    )
     note = state / "portal.json"
     try:
         _serve(app, sock, lambda: _write(note, {"url": url(sock), "pid": os.getpid()}))
@@ -199,6 +201,18 @@ def _serve(app: Starlette, sock: socket.socket, ready: Callable[[], None]) -> No
             signal.signal(signal.SIGTERM, before)
     if app.state.live.failed:
         raise app.state.live.failed
+
+
+def _since_boot() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _boot() -> str:
+    """The kernel's name for the present boot; empty where it does not say (random(4))."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 _EXPECTED = ("returned without completing response", "Invalid HTTP request", "Unsupported upgrade request")

@@ -15,6 +15,7 @@ from protocol.sample import severity
 from receiver.portal import words
 from receiver.portal.freshness import Stale
 from receiver.portal.picture import Line, Moment, Picture
+from receiver.portal.steady import UNKNOWN
 
 STALE_WORDS = {
     Stale.LINK: "link silent",
@@ -61,7 +62,7 @@ class Shown:
     stale: str
     """Why it is stale, in words; empty while it is fresh."""
     age_s: float | None
-    """Since it was last renewed; None where it never was."""
+    """Since it was last renewed; None where it never was, or where nobody knows."""
     bar: Bar | None
 
 
@@ -78,7 +79,7 @@ def show(picture: Picture, line: Line, at: Moment) -> Shown:
         quality=line.quality_text if known else "no value yet",
         outside=line.outside,
         stale=STALE_WORDS[stale] if stale else "",
-        age_s=(at.now_ns - line.seen_ns) / 1e9 if known else None,
+        age_s=max(at.steady_ns - line.seen_ns, 0) / 1e9 if known and line.seen_ns != UNKNOWN else None,
         bar=bar(line),
     )
 

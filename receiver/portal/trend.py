@@ -114,7 +114,7 @@ class Asked:
     holds: bool
     """Its value stands until the next sample: no sample for an hour may be an hour without a change."""
     seen_ns: int
-    """When it was last renewed, 0 where it never was."""
+    """When it was last renewed, by the clock as it is set now; 0 where it never was."""
 
     @property
     def width(self) -> int:
@@ -142,7 +142,7 @@ def question(line: Line, at: Moment, *, from_ns: int, to_ns: int, buckets: int) 
         link_silent=beat_lost(at.beat_age_s),
         after_s=line.after_s,
         holds=line.holds,
-        seen_ns=line.seen_ns,
+        seen_ns=at.now_ns - (at.steady_ns - line.seen_ns) if line.seen_ns else 0,
     )
 
 

@@ -24,16 +24,26 @@ SECOND = 10**9
 
 
 class Clock:
-    """Wall time that stands still until it is moved."""
+    """Wall time that stands still until it is moved, and running time beside it, which nobody sets."""
 
     def __init__(self, now_ns: int = 1_763_884_800 * SECOND) -> None:
         self.now_ns = now_ns
+        self.since_boot_ns = 5000 * SECOND
 
     def __call__(self) -> int:
         return self.now_ns
 
     def move(self, seconds: float) -> None:
+        """Time passes."""
         self.now_ns += round(seconds * SECOND)
+        self.since_boot_ns += round(seconds * SECOND)
+
+    def step(self, seconds: float) -> None:
+        """Somebody sets the wall clock."""
+        self.now_ns += round(seconds * SECOND)
+
+    def since_boot(self) -> int:
+        return self.since_boot_ns
 
 
 class Plant:

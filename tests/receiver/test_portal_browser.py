@@ -306,6 +306,36 @@ def test_page_whose_server_is_gone_says_so_and_believes_nothing_any_more(tmp_pat
     plant.close()
 
 
+def test_no_setting_of_the_clock_moves_the_age_of_a_value_on_an_open_page(tmp_path: Path, browser: Browser) -> None:
+    """An hour back, an hour forward: the age goes on, the clock of the page follows, and silence is still stale."""
+    clock = Clock()
+    plant = Plant(tmp_path, ASSETS, TAGS, clock=clock)
+    plant.say({("pump-7", "pressure"): 6.5})
+    plant.report()
+    context = browser.new_context(timezone_id="UTC")
+    page = context.new_page()
+    app = create_app(plant.history, plant.state, Scope(), clock=clock, since_boot=clock.since_boot)
+    with served(app) as base:
+        page.goto(base + "/asset/pump-7")
+        row = page.locator("tr[data-series]", has_text="pressure")
+        shown = page.locator("[data-clock]")
+        for step_s, hour in ((-3600, "07:00:"), (7200, "09:00:")):
+            clock.step(step_s)
+            plant.report()
+            until(page, lambda hour=hour: hour in shown.inner_text(), "the clock is not shown")  # type: ignore[misc]
+            assert row.locator(".age-text").inner_text() in ("< 1 s", "1 s", "2 s", "3 s")
+            assert not row.locator(".stale-mark").is_visible()
+        clock.move(3)
+        plant.report()
+        until(page, lambda: row.locator(".age-text").inner_text()[0] in "345", "the age stands still")
+        clock.step(-3600)
+        clock.move(3)
+        plant.report()
+        until(page, lambda: row.locator(".stale-mark").is_visible(), "it is fresh for ever")
+    context.close()
+    plant.close()
+
+
 def test_pages_fit_the_screen_and_can_be_read_by_structure(site: Site) -> None:
     """No sideways scrolling; one heading, headed tables, named controls, and a way to skip to the content."""
     for path in ("/", "/asset/pump-7", f"/tag/{site.series('pressure')}"):

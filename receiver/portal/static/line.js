@@ -2,7 +2,7 @@
 
 import { make, mark, one, say, symbol } from "./dom.js";
 import { NOTHING, age, moment, numeric, written } from "./format.js";
-import { stale } from "./freshness.js";
+import { stale, unknown } from "./freshness.js";
 import * as stream from "./stream.js";
 
 const GRADES = ["good", "uncertain", "bad"];
@@ -71,8 +71,8 @@ export class Line {
   // Once a second, and with each value.
   tick() {
     if (this.seen === null) return say(this.parts.age, NOTHING);
-    const now = stream.now();
-    say(this.parts.age, age(Math.max(now - this.seen, 0) / 1000));
+    const now = stream.steady();
+    say(this.parts.age, unknown(this.seen) ? NOTHING : age(Math.max(now - this.seen, 0) / 1000));
     const why = stream.frozen()
       ? "page not connected"
       : stale({ now, seen: this.seen, after: this.after, beatAge: stream.beatAge(), down: this.down });

@@ -2,6 +2,7 @@
 
 import { all, glyph, make, mark, one, say } from "./dom.js";
 import { NOTHING, age, count, moment, share } from "./format.js";
+import { unknown } from "./freshness.js";
 import * as stream from "./stream.js";
 import { localTimes, renew, tick, told } from "./strip.js";
 
@@ -118,7 +119,8 @@ function replace(selector, nodes) {
 function ages() {
   for (const row of rows.values()) {
     const cell = one("[data-seen]", row);
-    say(cell, cell.dataset.seen ? age((stream.now() - Number(cell.dataset.seen)) / 1000) : NOTHING);
+    const seen = Number(cell.dataset.seen);
+    say(cell, unknown(seen) ? NOTHING : age(Math.max(stream.steady() - seen, 0) / 1000));
   }
 }
 

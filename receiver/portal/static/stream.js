@@ -8,13 +8,16 @@ const SILENT_MS = 5000;
 const HIDDEN_MS = 10000;
 
 const body = document.body;
-const heard = { at: performance.now(), now: Number(body.dataset.now), link: null };
+const heard = { at: performance.now(), now: Number(body.dataset.now), steady: Number(body.dataset.steady), link: null };
 let source = null;
 let hiddenTimer = 0;
 let again = 0;
 
 // The server's wall time [ms since 1970], carried on by this page's running clock.
 export const now = () => heard.now + (performance.now() - heard.at);
+
+// The server's steady time [ms], by which ages are told: nobody sets it.
+export const steady = () => heard.steady + (performance.now() - heard.at);
 
 // The last link message, or null before the first.
 export const link = () => heard.link;
@@ -43,6 +46,7 @@ export function listen(handlers) {
     source.addEventListener("link", (message) => {
       heard.link = JSON.parse(message.data);
       heard.now = heard.link.now_ms;
+      heard.steady = heard.link.steady_ms;
       heard.at = performance.now();
       handlers.link?.(heard.link);
     });
