@@ -20,7 +20,7 @@ from receiver.portal.crowd import Crowd, origin
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import LOOK_S, TELL_S, Live
 from receiver.portal.pages import check_range, moment_ns
-from receiver.portal.picture import wire_value
+from receiver.portal.picture import Line, Machine, called, wire_value
 from receiver.portal.streams import EventStream, Topic
 
 HEALTHY_S = 10 * LOOK_S + 2 * TELL_S
@@ -45,15 +45,14 @@ class Api:
         """`/api/assets`: every asset with its description, state, counts and tags."""
         at = self._live.moment()
         picture = self._live.picture
-        found = []
-        for machine in picture.machines.values():
+        faults = self._live.faults
+
+        def described(machine: Machine) -> orjson.Fragment:
             asset = asdict(machine.asset) | asdict(picture.card(machine, at))
-            asset["series"] = [
-                {"series": line.series, "stale_after_s": line.after_s}
-                | {name: value for name, value in asdict(line.tag).items() if name not in ("id", "asset")}
-                for line in machine.lines
-            ]
-            found.append(asset)
+            series = faults.each(called, lambda line: orjson.Fragment(orjson.dumps(_described(line))), machine.lines)
+            return orjson.Fragment(orjson.dumps(asset | {"series": series}))
+
+        found = faults.each(lambda one: f"asset {one.asset.name}", described, picture.machines.values())
         told = {"now_ms": at.now_ns / 1e6, "steady_ms": at.steady_ns / 1e6, "trouble": self._live.trouble}
         return _json(told | {"assets": found})
 
@@ -62,18 +61,18 @@ class Api:
         since = _whole(request, "since", 0, least=0, most=2**63 - 1)
         rows, mark = await self._keeper.ask(lambda door: door.latest(since))
         lines = self._live.picture.lines
-        values = [
-            {
+        values = self._live.faults.each(
+            lambda row: f"the value of series {row.series}",
+            lambda row: {
                 "series": row.series,
                 "time_ms": row.time_ns / 1e6,
                 "value": wire_value(row.value),
                 "quality": row.quality,
                 "native": row.native,
                 "seen_ms": row.seen_ns / 1e6,
-            }
-            for row in rows
-            if row.series in lines
-        ]
+            },
+            (row for row in rows if row.series in lines),
+        )
         return _json({"mark": str(mark), "now_ms": self._live.moment().now_ns / 1e6, "values": values})
 
     async def trend(self, request: Request) -> Response:
@@ -147,11 +146,18 @@ class Api:
             "alarms": self._live.alarms,
             "listeners": len(self._live.streams.listeners),
             "slow_listeners_dropped": self._live.streams.slow,
+            "faults": self._live.faults.count,
         }
         crowd: Crowd | None = getattr(request.app.state, "crowd", None)
         if crowd is not None:
             body |= {"connections": len(crowd), "closed_late": crowd.late, "closed_crowded": crowd.crowded}
         return _json(body, status=200 if well else 503)
+
+
+def _described(line: Line) -> dict[str, Any]:
+    told = {name: value for name, value in asdict(line.tag).items() if name not in ("id", "asset")}
+    fault = {"fault": line.fault} if line.fault else {}
+    return {"series": line.series, "stale_after_s": line.after_s} | told | fault
 
 
 def _json(body: Any, *, status: int = 200) -> Response:

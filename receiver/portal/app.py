@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -21,10 +21,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal.api import Api
+from receiver.portal.faults import Faults
 from receiver.portal.guard import HEADERS, Guard
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live, running
@@ -59,12 +61,13 @@ def create_app(
         since_boot: Time that is never set [ns, any origin]; without it the wall clock is believed to be none that is.
         boot: Names the present boot, in which `since_boot` counts; without it nothing is kept for the next start.
     """
-    for_live = Keeper(lambda: Door(history, scope, clock=clock), name="portal-live")
-    for_pages = Keeper(lambda: Door(history, scope, clock=clock), name="portal-pages")
+    faults = Faults()
+    for_live = Keeper(lambda: Door(history, scope, clock=clock), name="portal-live", faults=faults)
+    for_pages = Keeper(lambda: Door(history, scope, clock=clock), name="portal-pages", faults=faults)
     path = state / "portal-clock.json"
     eras = recalled(path, boot, _log.warning, wall_ns=clock()) if boot else ()
     steady, note = Steady(clock, since_boot or clock, eras), Note(path, boot) if boot else None
-    live = Live(for_live, state, scope=scope, clock=clock, steady=steady, note=note)
+    live = Live(for_live, state, scope=scope, clock=clock, steady=steady, note=note, faults=faults)
     pages, api = Pages(live, for_pages), Api(live, for_pages)
 
     @contextlib.asynccontextmanager
@@ -81,25 +84,43 @@ def create_app(
         status = error.status_code if isinstance(error, HTTPException) else 503
         headers = error.headers if isinstance(error, HTTPException) else None
         if request.url.path.startswith(("/api/", "/live", "/healthz", "/static/")):
-            return PlainTextResponse(f"{status}\n", status_code=status, headers=headers)
+            why = f": {error}" if isinstance(error, NoHistory) else ""
+            return PlainTextResponse(f"{status}{why}\n", status_code=status, headers=headers)
         return pages.missing(status)
 
     async def broken(request: Request, error: Exception) -> Response:
         return PlainTextResponse("500: the log of the portal has the details\n", status_code=500, headers=HEADERS)
 
+    def whole(answer: Callable[[Request], Awaitable[ASGIApp]]) -> Callable[[Request], Awaitable[ASGIApp]]:
+        """An answer that fails is that answer's failure: it says so, and the log has the details once."""
+
+        async def guarded(request: Request) -> ASGIApp:
+            try:
+                return await answer(request)
+            except (HTTPException, NoHistory):
+                raise
+            except Exception as error:  # noqa: BLE001 - noted
+                why = faults.note(f"the answer to {request.url.path}", error)
+                if not request.url.path.startswith(("/api/", "/live", "/healthz")):
+                    with contextlib.suppress(Exception):  # what every page has in common may be what fails
+                        return pages.missing(500)
+                return PlainTextResponse(f"500: {why}\n", status_code=500)
+
+        return guarded
+
     app = Starlette(
         routes=[
-            Route("/", pages.overview),
-            Route("/asset", pages.asset),
-            Route("/asset/{name:path}", pages.asset),
-            Route("/tag/{series:int}", pages.tag),
-            Route("/api/assets", api.assets),
-            Route("/api/events", api.events),
-            Route("/api/latest", api.latest),
-            Route("/api/trend", api.trend),
-            Route("/api/link", api.link),
-            Route("/live", api.live),
-            Route("/healthz", api.health),
+            Route("/", whole(pages.overview)),
+            Route("/asset", whole(pages.asset)),
+            Route("/asset/{name:path}", whole(pages.asset)),
+            Route("/tag/{series:int}", whole(pages.tag)),
+            Route("/api/assets", whole(api.assets)),
+            Route("/api/events", whole(api.events)),
+            Route("/api/latest", whole(api.latest)),
+            Route("/api/trend", whole(api.trend)),
+            Route("/api/link", whole(api.link)),
+            Route("/live", whole(api.live)),
+            Route("/healthz", whole(api.health)),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[

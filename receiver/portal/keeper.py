@@ -2,7 +2,8 @@
 
 A store's connection belongs to the thread that opened it, so the door is opened, asked and closed there. A question
 that fails for the store's sake closes the door; the next one opens it again: the historian may be started after the
-pages, moved to a new month or replaced while they run.
+pages, moved to a new month or replaced while they run. Any other failure is one of this question alone: what it was
+for says that it cannot be shown.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TypeVar
 
 from protocol.errors import StoreError
 from receiver.outputs.historian.read import Door
+from receiver.portal.faults import Faults
 
 Answer = TypeVar("Answer")
 
@@ -26,12 +28,14 @@ class NoHistory(Exception):
 class Keeper:
     """Asks one door, one question at a time."""
 
-    def __init__(self, open_door: Callable[[], Door], *, name: str) -> None:
+    def __init__(self, open_door: Callable[[], Door], *, name: str, faults: Faults) -> None:
         """
         Args:
             open_door: Opens the store; called in the keeper's thread, again after a failure.
             name: Of the thread.
+            faults: Told of a question that fails for another reason than the store.
         """
+        self._faults = faults
         self._open = open_door
         self._door: Door | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
@@ -57,6 +61,10 @@ class Keeper:
         except (sqlite3.Error, OSError, StoreError) as error:
             self._shut()
             raise NoHistory(_why(error)) from error
+        except Exception as error:
+            self._shut()
+            self._faults.note("an answer of the history", error)
+            raise NoHistory(f"this part of the history cannot be read ({type(error).__name__})") from error
 
     def _shut(self) -> None:
         door, self._door = self._door, None

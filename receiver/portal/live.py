@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Account, AssetView, Latest, Scope
 from receiver.portal import alarms, reports, words
 from receiver.portal import link as link_view
+from receiver.portal.faults import Faults
 from receiver.portal.keeper import Keeper, NoHistory
-from receiver.portal.picture import Line, Moment, Picture
+from receiver.portal.picture import Line, Machine, Moment, Picture, called
 from receiver.portal.shown import attention
-from receiver.portal.steady import Note, Steady
+from receiver.portal.steady import UNKNOWN, Note, Steady
 from receiver.portal.streams import Streams, Topic, event
 
 LOOK_S = 0.2
@@ -63,7 +65,15 @@ class Live:
     """The picture, and the task that keeps it."""
 
     def __init__(
-        self, keeper: Keeper, state: Path, *, scope: Scope, clock: Callable[[], int], steady: Steady, note: Note | None
+        self,
+        keeper: Keeper,
+        state: Path,
+        *,
+        scope: Scope,
+        clock: Callable[[], int],
+        steady: Steady,
+        note: Note | None,
+        faults: Faults,
     ) -> None:
         """
         Args:
@@ -73,8 +83,11 @@ class Live:
             clock: The low side's wall time [ns since 1970 UTC].
             steady: By which ages are told.
             note: Where the clock's settings are kept; None keeps them nowhere.
+            faults: Told of what cannot be shown.
         """
-        self.picture = Picture()
+        self.faults = faults
+        """What could not be shown."""
+        self.picture = Picture(faults)
         self.streams = Streams()
         self.link = link_view.look(reports.Report("catch", running=False))
         self.processes: list[Process] = []
@@ -126,13 +139,23 @@ class Live:
             self.trouble, self._mark = str(error), 0
         if tell:
             self._told_at = now
-            self._read_reports()
+            self._guarded("the processes' reports", self._read_reports)
             if self._note_of_eras:
                 self._note_of_eras.keep(self._steady.eras)
         self.looked_ns = self._steady.now_ns()
-        self._tell_values(moved)
+        self._guarded("the newest values", lambda: self._tell_values(moved))
         if tell:
-            self._tell_rest()
+            self._guarded("the link and the assets", self._tell_rest)
+
+    def _guarded(self, what: str, do: Callable[[], None]) -> None:
+        """A part of a look; where it fails the others go on."""
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 - it is logged, and the next look may do it
+            self.faults.note(what, error)
+
+    def _rows(self, lines: Iterable[Line]) -> list[list[Any]]:
+        return self.faults.each(called, Line.row, (line for line in lines if line.seen_ns and not line.fault))
 
     def first(self, topic: Topic) -> list[bytes]:
         """The snapshot a new listener starts from."""
@@ -141,11 +164,11 @@ class Live:
             messages.append(event("assets", self._assets()))
         elif topic.series is not None:
             line = self.picture.lines.get(topic.series)
-            messages.append(event("values", [line.row()] if line and line.seen_ns else []))
+            messages.append(event("values", self._rows([line] if line else [])))
         elif topic.asset is not None:
             machine = self.picture.machines.get(topic.asset)
             lines = machine.lines if machine else []
-            messages.append(event("values", [line.row() for line in lines if line.seen_ns]))
+            messages.append(event("values", self._rows(lines)))
         return messages
 
     async def _take(self, found: Look, now: float) -> list[Line]:
@@ -166,9 +189,10 @@ class Live:
             picture.assets(assets, accounts)
             anew = list(picture.machines)
         if anew:
-            described = await self._keeper.ask(lambda door: {name: door.tags(name) for name in anew})
-            for name, views in described.items():
-                picture.tags(name, views)
+            described = await self._keeper.ask(
+                lambda door: self.faults.each(_asset, lambda one: (one, door.tags(one)), anew)
+            )
+            self.faults.each(lambda one: _asset(one[0]), lambda one: picture.tags(*one), described)
             # A tag that is described only now may have had its value long ago.
             rows, _ = await self._keeper.ask(lambda door: door.latest(0))
             met = False
@@ -196,7 +220,10 @@ class Live:
         """When a report was written: found out once, when it is met, and then it grows old."""
         before = self._written.get(process)
         if before is None or before[0] != time_ns:
-            self._written[process] = (time_ns, self._steady.moment(time_ns, met=before is not None))
+            at = self._steady.moment(time_ns, met=before is not None)
+            if at == UNKNOWN:  # no sign of life, and from now on its silence is counted
+                at = self._reported_ns - round(reports.OLD_S * 1e9) - 1
+            self._written[process] = (time_ns, at)
         return self._written[process][1]
 
     def _note(self, report: reports.Report) -> str:
@@ -219,20 +246,25 @@ class Live:
     def _tell_values(self, moved: Sequence[Line]) -> None:
         if not moved:
             return
-        by_asset: dict[str, list[list[Any]]] = {}
-        by_series: dict[int, list[Any]] = {}
+        by_asset: dict[str, list[Line]] = {}
+        by_series: dict[int, Line] = {}
         wanted = self.streams.topics()
         assets = {topic.asset for topic in wanted}
         series = {topic.series for topic in wanted}
         for line in moved:
             if line.series in series:
-                by_series[line.series] = line.row()
+                by_series[line.series] = line
             if line.tag.asset in assets:
-                by_asset.setdefault(line.tag.asset, []).append(line.row())
-        for name, rows in by_asset.items():
-            self.streams.publish(Topic(asset=name), event("values", rows))
-        for number, row in by_series.items():
-            self.streams.publish(Topic(series=number), event("values", [row]))
+                by_asset.setdefault(line.tag.asset, []).append(line)
+        for name, lines in by_asset.items():
+            self._tell(Topic(asset=name), "values", partial(self._rows, lines))
+        for number, line in by_series.items():
+            self._tell(Topic(series=number), "values", partial(self._rows, [line]))
+
+    def _tell(self, topic: Topic, name: str, body: Callable[[], Any]) -> None:
+        """One message to the pages of one topic; a page that cannot be told costs no other."""
+        what = f"what is new of {topic.asset or topic.series or 'the overview'}"
+        self._guarded(what, lambda: self.streams.publish(topic, event(name, body())))
 
     def _tell_rest(self) -> None:
         if not self.streams.listeners:
@@ -241,10 +273,13 @@ class Live:
         at = self.moment()
         for topic in self.streams.topics():
             if topic.overview:
-                self.streams.publish(topic, event("assets", self._assets()))
+                self._tell(topic, "assets", self._assets)
             elif topic.asset in self.picture.machines:
-                card = self.picture.card(self.picture.machines[topic.asset], at)
-                self.streams.publish(topic, event("card", asdict(card)))
+                machine = self.picture.machines[topic.asset]
+                self._tell(topic, "card", partial(self._card, machine, at))
+
+    def _card(self, machine: Machine, at: Moment) -> dict[str, Any]:
+        return asdict(self.picture.card(machine, at))
 
     def _link(self) -> dict[str, Any]:
         told = link_view.told(self.link, self._clock())
@@ -263,6 +298,10 @@ class Live:
             "attention": attention(self.picture, at),
             "processes": [asdict(one) for one in self.processes],
         }
+
+
+def _asset(name: str) -> str:
+    return f"asset {name}"
 
 
 def _look(door: Door, mark: int, whole: bool) -> Look:

@@ -5,24 +5,23 @@ What is outside the reader's scope, or was never there, is answered by the same 
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import EventView, Sample, StateView, Trend
+from receiver.outputs.historian.views import EventView, Sample, StateView
 from receiver.portal import trend as trends
 from receiver.portal import words
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live
-from receiver.portal.picture import Line
 from receiver.portal.shown import attention, show
 from receiver.portal.streams import Topic
 
@@ -41,6 +40,9 @@ SUMMARY_BUCKETS = 360
 LONGEST_SHOWN = 4000
 """Characters that a template writes of one text: an asset's name as a key has up to 765."""
 
+UNSHOWN = Markup('<tr><th scope="row"><a href="{}">{}</a></th><td class="why" colspan="{}">{}</td></tr>')
+"""A row of a table that cannot be shown: address, name, columns, reason."""
+
 RANGES = ((300, "5 min"), (3600, "1 h"), (86400, "24 h"))
 """Ranges that a button chooses [s]."""
 
@@ -56,6 +58,7 @@ class Pages:
         """
         self._live, self._keeper = live, keeper
         self._templates = _templates()
+        self._templates.globals["safely"] = self._safely
 
     async def overview(self, request: Request) -> HTMLResponse:
         """`/`: every asset, the link, what is missing."""
@@ -77,14 +80,19 @@ class Pages:
             raise HTTPException(404)
         states: list[StateView] = []
         events: list[EventView] = []
-        with contextlib.suppress(NoHistory):  # the page says why by itself: live.trouble
+        trouble = ""
+        try:
             states, events = await self._keeper.ask(lambda door: (door.states(name, STATES), door.events(EVENTS, name)))
+        except NoHistory as error:
+            trouble = str(error)
         return self._page(
             "asset.html",
             Topic(asset=name),
             asset=machine.asset,
             card=live.picture.card(machine, at),
-            rows=[show(live.picture, line, at) for line in machine.lines],
+            lines=machine.lines,
+            show=lambda line: show(live.picture, line, at),
+            trouble=trouble,
             past=machine.past,
             states=states,
             events=events,
@@ -99,10 +107,18 @@ class Pages:
         from_ns, to_ns, span_s = asked_range(request, at.now_ns)
         curve, summary = None, None
         samples: list[Sample] = []
-        with contextlib.suppress(NoHistory):  # the page says why by itself: live.trouble
-            asked = trends.question(line, at, from_ns=from_ns, to_ns=to_ns, buckets=SUMMARY_BUCKETS)
-            found, before, samples = await self._keeper.ask(lambda door: _history(door, line, asked))
+        trouble = ""
+        asked = trends.question(line, at, from_ns=from_ns, to_ns=to_ns, buckets=SUMMARY_BUCKETS)
+        try:
+            found, before = await self._keeper.ask(lambda door: trends.fetch(door, line.series, asked))
             summary, curve = trends.summary(found), trends.curve(found, before, asked)
+        except NoHistory as error:
+            trouble = str(error)
+        try:
+            newest = await self._keeper.ask(lambda door: door.samples(line.series, from_ns, to_ns, SAMPLES))
+            samples = newest[::-1]
+        except NoHistory as error:
+            trouble = str(error)
         return self._page(
             "tag.html",
             Topic(series=line.series),
@@ -111,6 +127,7 @@ class Pages:
             curve=curve,
             summary=summary,
             samples=samples,
+            trouble=trouble,
             from_ns=from_ns,
             to_ns=to_ns,
             span_s=span_s,
@@ -125,6 +142,21 @@ class Pages:
             503: ("Not now", "The history cannot be read at the moment."),
         }.get(status, ("Something went wrong", "The page could not be made. The log of the portal has the details."))
         return self._page("missing.html", Topic(), status=status, title=title, text=text)
+
+    def _safely(self, columns: int, address: str, name: str, row: Callable[..., str], *held: Any) -> str:
+        """A row of a table; one that fails says so in its place.
+
+        Args:
+            columns: Of the table.
+            address: Where the name leads.
+            name: What the row is about.
+            row: Makes it, of what is held.
+        """
+        try:
+            return row(*held)
+        except Exception as error:  # noqa: BLE001 - one row of many
+            why = self._live.faults.note(f"the row of {name}", error)
+            return UNSHOWN.format(address, words.text(name), columns - 1, why)
 
     def _page(self, template: str, topic: Topic, *, status: int = 200, **held: Any) -> HTMLResponse:
         live = self._live
@@ -185,11 +217,6 @@ def check_range(from_ns: int, to_ns: int) -> None:
     fits = -(2**62) < from_ns < to_ns < 2**62
     if not fits or to_ns - from_ns > trends.LONGEST_S * 1e9:
         raise HTTPException(400)
-
-
-def _history(door: Door, line: Line, asked: trends.Asked) -> tuple[Trend, Sample | None, list[Sample]]:
-    newest = door.samples(line.series, asked.from_ns, asked.to_ns, SAMPLES)
-    return *trends.fetch(door, line.series, asked), newest[::-1]
 
 
 def _templates() -> jinja2.Environment:

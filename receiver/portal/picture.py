@@ -14,7 +14,8 @@ from protocol.catalog import Asset, Tag
 from protocol.sample import Value, severity
 from receiver.outputs.historian.views import Account, AssetView, Latest, TagView
 from receiver.portal import words
-from receiver.portal.freshness import Stale, judge, stale_after
+from receiver.portal.faults import Faults
+from receiver.portal.freshness import LEAST_S, Stale, judge, stale_after
 
 UNIT = 24
 """Characters of a unit that are shown; no UCUM code that people use is longer."""
@@ -38,6 +39,8 @@ class Line:
     """When the value was true, by the source where its clock is believed."""
     seen_ns: int = 0
     """When it was last renewed, in steady time; 0 where it never was."""
+    fault: str = ""
+    """Why it cannot be shown; empty where it can."""
     told_ns: int = 0
     """The same, as the history tells it, by the low side's wall clock."""
     value: Value = None
@@ -132,11 +135,14 @@ class Card:
     published: int | None
     lost: int | None
     healed: int | None
+    fault: str = ""
+    """Why the asset cannot be shown; empty where it can."""
 
     @property
     def calm(self) -> bool:
         """Nothing about it needs a look."""
-        return not (self.bad or self.uncertain or self.outside or self.stale or self.silent) and self.state != "down"
+        wrong = self.bad or self.uncertain or self.outside or self.stale or self.silent or self.fault
+        return not wrong and self.state != "down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,12 @@ class Moment:
 class Picture:
     """Every tag's last value; one owner, no locks."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults | None = None) -> None:
+        """
+        Args:
+            faults: Told of a tag or an asset that cannot be shown; the others go on.
+        """
+        self.faults = faults or Faults()
         self.machines: dict[str, Machine] = {}
         self.lines: dict[int, Line] = {}
         self.version = 0
@@ -209,12 +220,18 @@ class Picture:
             if line is None:
                 unknown = True
                 continue
-            if row.seen_ns != line.told_ns:
-                line.told_ns, line.seen_ns = row.seen_ns, steady(row.seen_ns)
-            line.time_ns = row.time_ns
-            line.value, line.quality, line.native = words.plain(line.tag, row.value), row.quality, row.native
+            try:
+                self._move(line, row, steady)
+            except Exception as error:  # noqa: BLE001 - one tag of many
+                line.fault = self.faults.note(called(line), error)
             moved.append(line)
         return moved, unknown
+
+    def _move(self, line: Line, row: Latest, steady: Callable[[int], int]) -> None:
+        if row.seen_ns != line.told_ns:
+            line.told_ns, line.seen_ns = row.seen_ns, steady(row.seen_ns)
+        line.time_ns = row.time_ns
+        line.value, line.quality, line.native = words.plain(line.tag, row.value), row.quality, row.native
 
     def stale(self, line: Line, at: Moment) -> Stale | None:
         """Why the tag's value is not believed any more, or None."""
@@ -228,7 +245,14 @@ class Picture:
         )
 
     def card(self, machine: Machine, at: Moment) -> Card:
-        """One asset in numbers."""
+        """One asset in numbers, or with the reason why it cannot be shown."""
+        try:
+            return self._counted(machine, at)
+        except Exception as error:  # noqa: BLE001 - one asset of many
+            fault = self.faults.note(f"asset {machine.asset.name}", error)
+            return unshown(machine, fault)
+
+    def _counted(self, machine: Machine, at: Moment) -> Card:
         known = [line for line in machine.lines if line.seen_ns]
         grades = [severity(line.quality) for line in known]
         account = machine.account
@@ -263,28 +287,64 @@ class Picture:
         A tag whose asset is down, or whose link is silent, is not listed for that: the asset's or the link's own line
         says it once for all of them.
         """
-        found = []
-        for machine in self.machines.values():
-            if machine.state == "down":
-                continue
-            for line in machine.lines:
-                if not line.seen_ns:
-                    continue
-                grade = severity(line.quality)
-                silent = self.stale(line, at) is Stale.SILENT
-                if grade or silent or line.outside:
-                    found.append((-grade, not silent, line.tag.asset, line.series, line))
+        up = [machine for machine in self.machines.values() if machine.state != "down"]
+        wrong = self.faults.each(lambda one: f"asset {one.asset.name}", lambda one: self._wrong(one, at), up)
+        found = [one for machine in wrong for one in machine]
         found.sort(key=lambda one: one[:4])
         return [one[-1] for one in found[:limit]], max(len(found) - limit, 0)
 
+    def _wrong(self, machine: Machine, at: Moment) -> list[tuple[int, bool, str, int, Line]]:
+        """Its tags that need a look, each behind what it is sorted by."""
+        found = []
+        for line in machine.lines:
+            if not line.seen_ns:
+                continue
+            grade = severity(line.quality)
+            silent = self.stale(line, at) is Stale.SILENT
+            if grade or silent or line.outside:
+                found.append((-grade, not silent, line.tag.asset, line.series, line))
+        return found
+
     def _line(self, view: TagView, before: Line | None, machine: Machine) -> Line:
-        tag = words.sound(view.tag)
-        line = before or Line(view.series, tag, None, "", 0.0)
-        line.tag, line.places, line.unit = tag, words.digits(tag), words.text(words.unit(tag.unit), UNIT)
+        line = before or Line(view.series, view.tag, None, "", LEAST_S)
+        try:
+            tag = words.sound(view.tag)
+            line.tag, line.places, line.unit = tag, words.digits(tag), words.text(words.unit(tag.unit), UNIT)
+            line.after_s = stale_after(tag.scan_s, tag.max_silence_s)
+            line.fault = ""
+        except Exception as error:  # noqa: BLE001 - one tag of many
+            line.fault = self.faults.note(called(line), error)
         line.current = view.current
         line.collector = machine.asset.collector
-        line.after_s = stale_after(tag.scan_s, tag.max_silence_s)
         return line
+
+
+def unshown(machine: Machine, fault: str) -> Card:
+    """The asset without numbers."""
+    return Card(
+        name=machine.asset.name,
+        state=machine.state,
+        state_text="",
+        state_ms=None,
+        tags=len(machine.lines),
+        silent=0,
+        bad=0,
+        uncertain=0,
+        outside=0,
+        stale=0,
+        seen_ms=None,
+        read=None,
+        sent=None,
+        published=None,
+        lost=None,
+        healed=None,
+        fault=fault,
+    )
+
+
+def called(line: Line) -> str:
+    """A tag, for the log."""
+    return f"tag {line.tag.asset} / {line.tag.name}"
 
 
 EXACT = 2**53

@@ -14,7 +14,7 @@ from typing import Any
 from protocol.sample import severity
 from receiver.portal import words
 from receiver.portal.freshness import Stale
-from receiver.portal.picture import Line, Moment, Picture
+from receiver.portal.picture import Line, Moment, Picture, called
 from receiver.portal.steady import UNKNOWN
 
 STALE_WORDS = {
@@ -54,7 +54,7 @@ class Shown:
     letter: str
     """`U` or `B`, empty when good."""
     grade: str
-    """`good`, `uncertain` or `bad`."""
+    """`good`, `uncertain` or `bad`; `none` where it has no value, or cannot be shown."""
     quality: str
     """The StatusCode in words, with the protocol's own code."""
     outside: str
@@ -67,7 +67,17 @@ class Shown:
 
 
 def show(picture: Picture, line: Line, at: Moment) -> Shown:
-    """The tag at one moment."""
+    """The tag at one moment, or the reason why it cannot be shown."""
+    try:
+        if not line.fault:
+            return _shown(picture, line, at)
+        fault = line.fault
+    except Exception as error:  # noqa: BLE001 - one tag of many
+        fault = picture.faults.note(called(line), error)
+    return Shown(line, fault, letter="", grade="none", quality="", outside="", stale="", age_s=None, bar=None)
+
+
+def _shown(picture: Picture, line: Line, at: Moment) -> Shown:
     known = line.seen_ns > 0
     grade = severity(line.quality)
     stale = picture.stale(line, at) if known else None
@@ -120,6 +130,8 @@ def place(value: float, low: float, high: float) -> float:
 def reasons(one: Shown) -> str:
     """Everything that is wrong with the tag, worst first, in words."""
     found = []
+    if one.line.fault:
+        found.append(one.line.fault)
     if one.grade in ("bad", "uncertain"):
         found.append(f"{one.grade}: {one.quality}" if one.quality != one.grade else one.grade)
     if one.stale:

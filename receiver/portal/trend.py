@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.errors import StoreError
 from protocol.sample import Array, severity
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Gap, Sample, Trend
@@ -152,7 +153,10 @@ def fetch(door: Door, series: int, asked: Asked) -> tuple[Trend, Sample | None]:
     first = int(trend.start_ns[0]) if len(trend.start_ns) else asked.end
     if first - asked.from_ns <= (asked.width if asked.holds else asked.longest):
         return trend, None
-    before = door.samples(series, asked.from_ns - round(LONGEST_S * 1e9), asked.from_ns, 1)
+    try:
+        before = door.samples(series, asked.from_ns - round(LONGEST_S * 1e9), asked.from_ns, 1)
+    except StoreError:
+        return trend, None  # damage outside of the range is no damage to it
     return trend, before[0] if before else None
 
 

@@ -1,6 +1,6 @@
 // One asset's tags: values as they come, ages each second, a search and a filter that work on what is there.
 
-import { all, make, one, say, show } from "./dom.js";
+import { all, make, one, safely, say, show } from "./dom.js";
 import { count } from "./format.js";
 import { Line } from "./line.js";
 import * as stream from "./stream.js";
@@ -23,7 +23,7 @@ function find() {
 }
 
 function values(rows) {
-  for (const row of rows) lines.get(row[0])?.take(row);
+  for (const row of rows) safely(() => lines.get(row[0])?.take(row));
   if (one("#abnormal").checked) sift();
 }
 
@@ -67,5 +67,5 @@ localTimes();
 stream.listen({ link, values, card });
 setInterval(() => {
   tick();
-  for (const line of lines.values()) line.tick();
+  for (const line of lines.values()) safely(() => line.tick());
 }, 1000);

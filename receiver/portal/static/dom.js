@@ -32,6 +32,15 @@ export function make(kind, given = {}, ...children) {
   return node;
 }
 
+// One of many: where it fails, the others go on, and the console has the reason.
+export function safely(act) {
+  try {
+    act();
+  } catch (error) {
+    console.error(error);
+  }
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function glyph(symbol, extra = "") {

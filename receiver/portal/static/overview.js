@@ -1,6 +1,6 @@
 // The overview: assets in numbers, tags that need a look, the link in detail. The server counts; this page writes.
 
-import { all, glyph, make, mark, one, say } from "./dom.js";
+import { all, glyph, make, mark, one, safely, say } from "./dom.js";
 import { NOTHING, age, count, moment, share } from "./format.js";
 import { unknown } from "./freshness.js";
 import * as stream from "./stream.js";
@@ -15,26 +15,28 @@ function find() {
 }
 
 function assets(told) {
-  for (const card of told.assets) {
-    const row = rows.get(card.name);
-    if (!row) continue;
-    for (const cell of all("[data-count]", row)) {
-      const name = cell.dataset.count;
-      say(cell, count(card[name]));
-      mark(cell, "mark", card[name] ? ALARM[name] : "");
-    }
-    const wrong = ["bad", "uncertain", "outside", "stale", "silent"].some((name) => card[name]);
-    mark(row, "calm", wrong || card.state === "down" ? "no" : "yes");
-    state(one(".state-cell", row), card);
-    one("[data-seen]", row).dataset.seen = card.seen_ms ?? "";
-  }
+  for (const card of told.assets) safely(() => asset(card));
   attention(told.attention);
   replace("[data-processes]", told.processes.map(process));
   ages();
 }
 
+function asset(card) {
+  const row = rows.get(card.name);
+  if (!row) return;
+  for (const cell of all("[data-count]", row)) {
+    const name = cell.dataset.count;
+    say(cell, card.fault ? NOTHING : count(card[name]));
+    mark(cell, "mark", card[name] ? ALARM[name] : "");
+  }
+  const wrong = card.fault || ["bad", "uncertain", "outside", "stale", "silent"].some((name) => card[name]);
+  mark(row, "calm", wrong || card.state === "down" ? "no" : "yes");
+  state(one(".state-cell", row), card);
+  one("[data-seen]", row).dataset.seen = card.seen_ms ?? "";
+}
+
 function state(cell, card) {
-  const text = card.state === "down" ? card.state_text : "";
+  const text = card.fault || (card.state === "down" ? card.state_text : "");
   const key = `${card.state} ${text}`;
   if (cell.dataset.key === key) return;
   cell.dataset.key = key;

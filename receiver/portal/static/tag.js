@@ -44,7 +44,10 @@ async function load() {
   const { from, to } = view;
   const query = new URLSearchParams({ series, from: from.toFixed(3), to: to.toFixed(3), buckets });
   const answer = await fetch(`/api/trend?${query}`).catch(() => null);
-  if (mine !== asked || !answer?.ok) return;
+  if (mine !== asked || !answer) return;
+  const trouble = one("#chart-trouble");
+  show(trouble, !answer.ok);
+  if (!answer.ok) return say(one("span", trouble), await answer.text());
   curve = await answer.json();
   if (mine !== asked) return;
   if (view.live && last !== null && last.time > to) take(last); // it came while the answer was on its way
