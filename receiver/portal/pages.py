@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -58,7 +59,6 @@ class Pages:
         """
         self._live, self._keeper = live, keeper
         self._templates = _templates()
-        self._templates.globals["safely"] = self._safely
 
     async def overview(self, request: Request) -> HTMLResponse:
         """`/`: every asset, the link, what is missing."""
@@ -163,6 +163,7 @@ class Pages:
         sites = sorted({machine.asset.site for machine in live.picture.machines.values() if machine.asset.site})
         text = self._templates.get_template(template).render(
             topic=topic,
+            safely=self._safely,
             live=live,
             link=live.link,
             at=live.moment(),
@@ -219,6 +220,7 @@ def check_range(from_ns: int, to_ns: int) -> None:
         raise HTTPException(400)
 
 
+@cache
 def _templates() -> jinja2.Environment:
     folder = Path(__file__).parent / "templates"
     made = jinja2.Environment(

@@ -10,6 +10,7 @@ import asyncio
 import json
 import math
 import random
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -145,7 +146,7 @@ class Strict(HTMLParser):
     @classmethod
     def check(cls, body: bytes) -> str:
         text = body.decode()
-        assert not any(ord(letter) < 32 and letter not in "\n\t" for letter in text)
+        assert not re.search("[\x00-\x08\x0b-\x1f]", text)
         assert "<script>alert" not in text
         parser = cls()
         parser.feed(text)
@@ -231,7 +232,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda file: None)
 
 
-@pytest.mark.parametrize("first", range(0, 240, 20))
+@pytest.mark.parametrize("first", range(0, 200, 20))
 def test_whatever_a_device_says_every_page_and_every_answer_is_whole(tmp_path: Path, small: None, first: int) -> None:
     """Ranges, values, texts, times and periods from the edges of their types; the seed is printed."""
     for seed in range(first, first + 20):
