@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -211,6 +211,9 @@ class Live:
         found = [self._report(name) for name in outputs]
         for report in found:
             self.processes.append(Process(report.process, report.running, report.trouble, self._note(report)))
+        if self._scope.whole:  # catch's warnings name nobody; another's may
+            others = [f"{one.process}: {line}" for one in (publish, *found) for line in one.texts("warnings")]
+            self.link = replace(self.link, warnings=(*self.link.warnings, *others))
         self.alarms = alarms.gathered([catch, publish, *found], whole=self._scope.whole)
 
     def _report(self, process: str) -> reports.Report:

@@ -255,7 +255,9 @@ def _key(name: str) -> str:
 
 def _shown(held: object) -> object:
     """What a template writes: a text that may be foreign so that it can be seen."""
-    return words.text(held, LONGEST_SHOWN) if type(held) is str else held
+    if type(held) is not str:
+        return held
+    return "\n".join(words.text(line, LONGEST_SHOWN) for line in held.split("\n"))  # a line end is but a space here
 
 
 def _iso(time_ns: int, digits: int = 0) -> str:

@@ -17,7 +17,7 @@ from receiver.portal import words
 from receiver.portal.faults import Faults
 from receiver.portal.freshness import LEAST_S, Stale, judge, stale_after
 
-UNIT = 24
+UNIT = 40
 """Characters of a unit that are shown; no UCUM code that people use is longer."""
 
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from protocol.catalog import Tag
+from protocol.inert import inert
 from protocol.sample import Quality, Value, severity
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -84,9 +84,6 @@ MOST_PLACES = 9
 LONGEST_TEXT = 500
 """Characters of a text that are shown; a device may send 64 KiB for one value."""
 
-_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff]")
-"""Controls, marks that turn the order of a line around or take no room, and halves of surrogate pairs."""
-
 LETTERS = ("", "U", "B")
 """Shown beside the value, by severity."""
 
@@ -94,13 +91,12 @@ WORDS = ("good", "uncertain", "bad")
 
 
 def text(held: str, most: int = LONGEST_TEXT) -> str:
-    """A foreign text as it is shown: what cannot be seen is written as its number, what is too long is cut and says so.
+    """A foreign text as it is shown: inert, and without its middle where it is too long.
 
     Args:
-        most: Characters kept.
+        most: Most characters, at least 40.
     """
-    kept = _UNSHOWN.sub(_named, held[:most])
-    return kept if len(held) <= most else f"{kept}\N{HORIZONTAL ELLIPSIS} ({count(len(held))} characters)"
+    return inert(held, most)
 
 
 def sound(tag: Tag) -> Tag:
@@ -119,10 +115,6 @@ def sound(tag: Tag) -> Tag:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _named(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
 
 
 def digits(tag: Tag) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from portal_plant import SECOND, Clock, Plant, ask, served
+from portal_plant import SECOND, Clock, Plant, ask, served, write_report
 from starlette.applications import Starlette
 from starlette.types import Message
 
@@ -152,6 +152,19 @@ def test_tag_goes_stale_by_time_alone_and_a_refresh_makes_it_fresh(plant: Plant)
         plant.send([Row(1, plant.clock() - 6 * SECOND, 6.5, flags=Flag.REFRESH)])
         told = ear.until(lambda name, body: name == "assets" and not body["assets"][1]["stale"])
         assert told["assets"][1]["published"] == 2
+
+
+def test_warnings_of_every_process_stand_on_the_overview_and_are_inert(plant: Plant) -> None:
+    """Whoever says it is named; markup and controls are text; a reader with a scope is told catch's alone."""
+    evil = "<b>\x1b[31m pump-7"
+    plant.report(warnings=[f"catch {evil}"])
+    write_report(plant.state, "historian", plant.clock(), {"warnings": [f"disk {evil}"]})
+    for scope, others in ((Scope(), True), (Scope(assets=frozenset({"fan-1"})), False)):
+        with served(create_app(plant.history, plant.state, scope, clock=plant.clock)) as base:
+            text = ask(base + "/").text
+            assert "<li>catch &lt;b&gt;\\x1b[31m pump-7</li>" in text
+            assert ("<li>historian: disk &lt;b&gt;\\x1b[31m pump-7</li>" in text) is others
+            assert (len(ask(base + "/api/link").json["warnings"]) == 2) is others
 
 
 def test_new_asset_is_told_by_a_higher_version(plant: Plant) -> None:
