@@ -27,15 +27,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from protocol import statefile
+from protocol.block import KEPT
 from protocol.errors import HeldError, StoreError
 from protocol.index import Segment, join, less, read_index
 from protocol.keeping import LOOKED, KeptFiles, write_all
-from protocol.layout import index_path, leaf_path, segment_numbers, segment_path, sync_folder
+from protocol.layout import index_path, kept_path, leaf_path, segment_numbers, segment_path, sync_folder
 from protocol.limits import SEGMENT_BYTES
 from protocol.lost import numbers_at
 from protocol.ranges import Ranges
 from protocol.record import Record, to_bytes
-from protocol.resync import Damage, Place, pieces
+from protocol.resync import Damage, Place, pieces, scan_kinds
 from protocol.segments import read_synced, synced_bytes
 
 __all__ = ["Segment", "Store", "StoreFull"]
@@ -242,6 +243,7 @@ class Store:
         sync_folder(self.folder / "segments")
         self._mend(tail)
         self._publish(self.place)
+        self._take_back()
 
     def _whole_list(self, synced: Place | None) -> list[int]:
         """Numbers of the segments that ought to be there; one that is not gets an empty file, to be told as damaged."""
@@ -335,6 +337,18 @@ class Store:
                 raise
         finally:
             self._waiting = []
+
+    def _take_back(self) -> None:
+        """What the segments lost and kept files still have is appended again: it leaves, and is read, as new."""
+        for stream, numbers in self.lost.items():
+            for one in scan_kinds(kept_path(self.folder, stream), KEPT):
+                if one.number in numbers and one.stream == stream:
+                    numbers.remove(one.number, one.number + 1)
+                    self.append(one)
+        try:
+            self.sync(self.current.born_s)
+        except StoreFull:
+            self._waiting, self.waiting_bytes = [], 0  # at a later start
 
     def _mend_kept(self) -> None:
         looked = 0

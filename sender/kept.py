@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from protocol.block import KEPT
 from protocol.index import Segment, join, less, read_index
-from protocol.layout import index_path, segment_numbers
+from protocol.layout import index_path, kept_path, segment_numbers
 from protocol.ranges import Ranges
-from protocol.resync import Damage, Place
+from protocol.resync import Damage, Place, scan_kinds
 from sender import damage
 from sender.interleave import Mark
 from sender.stretch import heads
@@ -32,6 +33,7 @@ class Kept:
         self._without: set[int] = set()
         self._sealed: dict[bytes, int] = {}
         self._gone: dict[bytes, Ranges] = {}
+        self._kept_numbers: dict[bytes, frozenset[int]] = {}
 
     def note(self, segment: int, stream: bytes, number: int) -> None:
         """A block was read there: it exists."""
@@ -97,23 +99,36 @@ class Kept:
         return min(firsts, default=self.sealed(stream))
 
     def gone(self, stream: bytes) -> list[tuple[int, int]]:
-        """Numbers above the oldest kept one that are not kept any more, or damaged, as of the last `refresh`."""
-        out, lost = Ranges(self._gone.get(stream, ())), self.lost().get(stream, ())
+        """Numbers above the oldest kept one that can never come, as of the last `refresh`: not kept, or damaged.
+
+        What the stream's kept file still has is not among them: a gap code brings it, and a start of the poller."""
+        out, lost = Ranges(self._gone.get(stream, ())), self.lost().get(stream, Ranges())
         for first, after in lost:
             out.add(first, after)
+        for number in self._apart(stream) if lost.count else ():
+            out.remove(number, number + 1)
         out.remove_below(self.oldest(stream))
         return list(out)
 
     def lost(self) -> dict[bytes, Ranges]:
-        """Numbers that are damaged, as far as they are known."""
+        """Numbers that are damaged and in no other segment, as far as they are known."""
         out: dict[bytes, Ranges] = {}
         for streams in self._lost.values():
             join(out, streams)
+        for streams in self._held.values() if out else ():
+            less(out, streams)
         return out
 
     def damaged_bytes(self) -> int:
         """How much of the spool was found damaged [bytes]."""
         return sum(held.count for held in self._damaged.values())
+
+    def _apart(self, stream: bytes) -> frozenset[int]:
+        """Numbers in a stream's kept file; looked up once after each damage of it that is found."""
+        if stream not in self._kept_numbers:
+            found = scan_kinds(kept_path(self.folder, stream), KEPT)
+            self._kept_numbers[stream] = frozenset(one.number for one in found)
+        return self._kept_numbers[stream]
 
     def _knows(self, one: Damage) -> bool:
         held = self._damaged.get(one.start.segment)
@@ -145,6 +160,7 @@ class Kept:
         less(self._held.setdefault(segment, {}), lost)
         for stream, ranges in lost.items():
             self._sealed[stream] = max(self._sealed.get(stream, 0), ranges.top)
+            self._kept_numbers.pop(stream, None)
 
     def _holes(self) -> dict[bytes, Ranges]:
         """Retention may take a segment out of the middle, since what was never sent goes last."""

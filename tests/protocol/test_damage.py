@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from protocol import segments, statefile
-from protocol.block import HEADER, Kind
+from protocol.block import HEADER, KEPT, Kind
 from protocol.index import join
 from protocol.journal import Store
 from protocol.ranges import Ranges
@@ -55,6 +55,12 @@ def _read(folder: Path) -> tuple[list[tuple[Place, Record]], list[Damage]]:
 
 def _places(folder: Path) -> dict[tuple[bytes, int], tuple[Place, int]]:
     return {(one.stream, one.number): (place, one.length) for place, one in _read(folder)[0]}
+
+
+def _flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
 
 
 def _hurt(path: Path, how: str, dice: random.Random) -> None:
@@ -115,7 +121,8 @@ def test_what_is_whole_is_read_and_what_is_not_is_stated(tmp_path: Path, how: st
         join(lost, numbers_at(folder, *_read(folder)[1]))
         for stream, ranges in lost.items():
             for first, last in ranges:
-                assert not {(stream, number) for number in range(first, last)} & after
+                both = {(stream, number) for number in range(first, last)} & after
+                assert all(wrote[key].block[3] in KEPT for key in both)
         Store(folder).close()
 
 
@@ -137,7 +144,8 @@ def _judge(
         for first, after in ranges:
             for number in range(first, after):
                 assert (stream, number) in wrote, "never was"
-                assert (stream, number) not in there, "can be read"
+                kept = (stream, number) in wrote and wrote[stream, number].block[3] in KEPT
+                assert (stream, number) not in there or kept, "can be read, and was not appended again"
     for key, (place, length) in places.items() if known else ():
         told = key in there or key[1] in stated.get(key[0], ())
         assert told or any(
@@ -267,6 +275,22 @@ def test_a_damaged_kept_file_is_made_again_from_the_segments(tmp_path: Path, how
             one.block for one in whole[STREAMS[0]]
         ]
         assert segments.read_kept(tmp_path, STREAMS[1]) == whole[STREAMS[1]]
+
+
+def test_a_damaged_block_that_was_kept_apart_is_appended_again(tmp_path: Path) -> None:
+    """The segments lost a CATALOG page that the stream's kept file has: it is read once more, and counts as lost no
+    longer, at this start and at the next."""
+    records = _make(tmp_path, counts=(9, 0))
+    page = next(one for one in records if (one.stream, one.number) == (STREAMS[0], 2))
+    place, length = _places(tmp_path)[STREAMS[0], 2]
+    _flip(segment_path(tmp_path, place.segment), place.offset + length - 1)
+    for _ in range(2):
+        store = Store(tmp_path, segment_bytes=1500)
+        assert not store.lost
+        store.close()
+        found, _ = _read(tmp_path)
+        assert [one for _, one in found].count(page) == 1
+        assert sorted(found)[-1][1] == page
 
 
 def test_a_kept_block_that_is_nowhere_else_is_missed_and_told(tmp_path: Path) -> None:
