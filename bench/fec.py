@@ -17,9 +17,9 @@ import numpy as np
 
 from bench.report import Row, rate, undisturbed
 from protocol import engines
+from protocol.array import Array
 from protocol.erasure import Code, Reference
 from protocol.errors import ConfigError
-from protocol.sample import Array
 
 NEED, SPARE, WIDTH = 64, 8, 1400
 MEGABYTES = NEED * WIDTH / 1e6

@@ -31,6 +31,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from protocol.array import Array
 from protocol.column import (
     Runs,
     blob,
@@ -51,7 +52,7 @@ from protocol.column import (
 )
 from protocol.floats import pack_floats, read_floats
 from protocol.limits import BATCH_ROWS
-from protocol.sample import NO_TIME, Array, Columns, Kind
+from protocol.sample import NO_TIME, Columns, Kind
 
 _VALUED = (1, 2, 3, 4)
 """FLOAT, INT, BOOL and TEXT: numpy compares with plain integers several times faster than with an enum's."""

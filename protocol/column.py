@@ -27,9 +27,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from protocol.array import Array
 from protocol.errors import FrameError, Reason
 from protocol.limits import TEXT_BYTES
-from protocol.sample import Array
 
 Wire: TypeAlias = Any
 """Plain ints, bytes and lists, as msgpack carries them."""

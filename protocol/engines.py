@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from protocol import galois
+from protocol.array import Array
 from protocol.errors import ConfigError
-from protocol.sample import Array
 
 NAMES = ("isal", "numpy")
 """Fastest first."""

@@ -23,9 +23,9 @@ import numpy as np
 from reedsolo import RSCodec
 
 from protocol import galois
+from protocol.array import Array
 from protocol.engines import Product, engine
 from protocol.limits import BLOCK_SHARDS, CODE_SHARDS
-from protocol.sample import Array
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from protocol.array import Array
 from protocol.column import (
     SCALED_RUN,
     Runs,
@@ -34,7 +35,6 @@ from protocol.column import (
     read_runs,
     read_steps,
 )
-from protocol.sample import Array
 
 MOST_DECIMALS = 6
 """Digits after the point that are tried: a float32 near 100 has 5."""

@@ -33,10 +33,10 @@ import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from protocol.array import Array
 from protocol.errors import FrameError, Reason
 from protocol.keys import derive
 from protocol.limits import BLOCK_BYTES, BLOCK_SHARDS, CODE_SHARDS, UDP_HEADERS, WIRE_VERSION
-from protocol.sample import Array
 
 MAGIC = b"CV"
 SHARD_HEADER = struct.Struct(">2sBBI8sQIBBBB")

@@ -20,8 +20,8 @@ from functools import cache
 
 import numpy as np
 
+from protocol.array import Array
 from protocol.limits import CODE_SHARDS
-from protocol.sample import Array
 
 POLYNOMIAL = 0x11D
 """The field's modulus; reedsolo's and ISA-L's default."""

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+
+from protocol.array import Array
 
 Value: TypeAlias = float | int | bool | str | None
-Array: TypeAlias = NDArray[Any]
 
 NO_TIME = -(2**63)
 """`other_ns` of a row that has no second time."""

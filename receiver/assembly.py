@@ -12,9 +12,9 @@ from collections import Counter, OrderedDict
 
 import numpy as np
 
+from protocol.array import Array
 from protocol.errors import Reason
 from protocol.limits import ASSEMBLY_BLOCKS, ASSEMBLY_BYTES
-from protocol.sample import Array
 
 
 class Assembly:

@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from protocol.array import Array
 from protocol.errors import FrameError
 from protocol.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, shard_fields
-from protocol.sample import Array
 from receiver.run import Run
 
 LEAST = 4

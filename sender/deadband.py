@@ -23,7 +23,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from protocol.sample import Array, Columns, Flag, Kind
+from protocol.array import Array
+from protocol.sample import Columns, Flag, Kind
 
 EVERY = -1.0
 """In `deadband`: every row leaves (a poll without deadband, or a notification)."""

@@ -25,8 +25,9 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 
 from collectors.base import Collector, Device, Event, Facts, Identity, Point, Scan
+from protocol.array import Array
 from protocol.errors import AssetError
-from protocol.sample import Array, Columns, Kind, Quality, columns, concat
+from protocol.sample import Columns, Kind, Quality, columns, concat
 from protocol.text import duration
 from sender.schedule import BACKOFF_S, Backoff, Schedule, Seldom, Slot
 

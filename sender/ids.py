@@ -22,10 +22,11 @@ from typing import TypeAlias
 import numpy as np
 
 from collectors.base import Facts
+from protocol.array import Array
 from protocol.catalog import TYPES, Tag
 from protocol.errors import ConfigError
 from protocol.limits import NAME_BYTES, STREAM_TAGS
-from protocol.sample import Array, Columns
+from protocol.sample import Columns
 from sender.config import Watched
 
 STATES = 4096

@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 
 from collectors.base import Collector, Event, Facts, Identity
+from protocol.array import Array
 from protocol.catalog import Asset, Tag
 from protocol.errors import ConfigError, StoreError
-from protocol.sample import Array, Columns, Flag, concat
+from protocol.sample import Columns, Flag, concat
 from sender import difference
 from sender.alarms import Alarms
 from sender.config import AssetConfig, SenderConfig

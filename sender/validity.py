@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from protocol.sample import Array, Columns, Kind, Quality, Row, concat, from_rows, severity
+from protocol.array import Array
+from protocol.sample import Columns, Kind, Quality, Row, concat, from_rows, severity
 
 FAILED_LOW, SATURATED_LOW = -0.4 / 16, -0.2 / 16
 """3.6 and 3.8 mA as parts of the range below its lower end (NAMUR NE 43, 4 to 20 mA)."""

@@ -22,7 +22,8 @@ import numpy as np
 
 from collectors.modbus.config import Item
 from collectors.modbus.plan import Read
-from protocol.sample import NO_TIME, Array, Columns, Kind, Quality, columns, concat, severity
+from protocol.array import Array
+from protocol.sample import NO_TIME, Columns, Kind, Quality, columns, concat, severity
 
 _NUMPY = {
     "int16": ">i2",

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import engines, galois
+from protocol.array import Array
 from protocol.engines import Engine, PackedTables, Product
 from protocol.erasure import BLOCK_FAILURE, KEPT_BYTES, Code, Reference, spares_for
 from protocol.errors import ConfigError
-from protocol.sample import Array
 
 ENGINES = ("isal", "numpy")
 GEOMETRIES = [(1, 1), (1, 6), (2, 2), (10, 3), (32, 4), (64, 8), (64, 64), (127, 127), (127, 128), (200, 20), (254, 1)]

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from link_sender import Low, Pair, Sender, fate, key_files, totals
 
+from protocol.array import Array
 from protocol.block import HEADER
 from protocol.errors import Reason
 from protocol.frame import SHARD_HEADER, ShardTag
 from protocol.limits import ASSEMBLY_BLOCKS
 from protocol.record import How
-from protocol.sample import Array
 from receiver.assembly import Assemblies
 from receiver.waiting import WAIT_S, Waiting
 

@@ -24,8 +24,9 @@ import msgpack
 import numpy as np
 import zstandard
 
+from protocol.array import Array
 from protocol.errors import StoreError
-from protocol.sample import NO_TIME, Array, Kind
+from protocol.sample import NO_TIME, Kind
 from receiver.outputs.historian.rows import Rows
 
 _VERSION = 1

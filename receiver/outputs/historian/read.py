@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.array import Array
 from protocol.errors import StoreError
-from protocol.sample import Array
 from receiver.outputs.historian.accounts import MINUTE_NS
 from receiver.outputs.historian.gaps import End, Span, holes
 from receiver.outputs.historian.known import Known

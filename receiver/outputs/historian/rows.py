@@ -18,8 +18,9 @@ import msgpack
 import numpy as np
 import zstandard
 
+from protocol.array import Array
 from protocol.errors import StoreError
-from protocol.sample import Array, Columns, Kind, Value
+from protocol.sample import Columns, Kind, Value
 
 _LAYOUT: tuple[tuple[str, str], ...] = (
     ("series", "<u4"),

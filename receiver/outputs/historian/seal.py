@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from protocol.sample import Array, Kind
+from protocol.array import Array
+from protocol.sample import Kind
 from receiver.outputs.disk import Connection, Writes, is_full
 from receiver.outputs.historian import chunk
 from receiver.outputs.historian.months import Chunk, Months

@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from protocol.array import Array
 from protocol.catalog import Page
 from protocol.errors import StoreError
-from protocol.sample import Array, Flag, concat
+from protocol.sample import Flag, concat
 from receiver.outputs import disk
 from receiver.outputs.base import Batch, Event, Opened, Output, State, Tally
 from receiver.outputs.disk import Connection, Writes

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from protocol.sample import Array, Kind, Quality
+from protocol.array import Array
+from protocol.sample import Kind, Quality
 from receiver.outputs.historian.rows import Rows
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from protocol.array import Array
 from protocol.catalog import Asset, Tag
-from protocol.sample import NO_TIME, Array, Value
+from protocol.sample import NO_TIME, Value
 from receiver.scope import Scope as Scope
 
 
