@@ -69,8 +69,8 @@ EMIT = End(
     start="sender.main_emit",
     rooms=("sender", "protocol"),
     calls=HEARING | BY_NAME | JOINING,
-    apart=("sender.main_poll", "sender.poll"),
-    libraries=LOOPS | {"pymodbus", "asyncua", "pycomm3"},
+    apart=("sender.main_poll", "sender.poll", "protocol.seal", "protocol.body", "protocol.batch"),
+    libraries=LOOPS | {"pymodbus", "asyncua", "pycomm3", "zstandard"},
 )
 CATCH = End(
     name="catch",

@@ -7,9 +7,10 @@
     12   8   number   big-endian, from 0, up by one, never reused in a stream
     20   4   epoch    which epoch key seals it; 0 in signed kinds
     24  12   nonce    random; zero in signed kinds
-    36   ..  content  sealed or signed, see `seal.py`
+    36   ..  content  sealed or signed, see `seal.py`; of a signed one the body can be read here
 
-This is all that `catch` and the store need to know of a block; what opens one is in `seal.py`, which they do not load.
+This is all that the two ends of the link and the store need to know of a block; what opens one is in `seal.py`, which
+the ends do not load.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from protocol.errors import FrameError, Reason
 from protocol.limits import BLOCK_BYTES, WIRE_VERSION
+from protocol.plain import plain
 
 MAGIC = b"CB"
 HEADER = struct.Struct(">2sBB8sQI12s")
+SIGNED_TAIL = 8 + 64
+"""Behind the body of a signed block: the signer's key id and the signature [bytes]."""
 
 
 class Kind(IntEnum):
@@ -73,3 +78,12 @@ def read_header(block: bytes) -> Header:
     if version != WIRE_VERSION:
         raise FrameError(Reason.VERSION, size=len(block))
     return Header(kind, stream, number, epoch, nonce)
+
+
+def signed_body(block: bytes) -> dict[str, Any]:
+    """The body of a signed block whose signature is not in question here: one of our own, from our own disk.
+
+    Raises:
+        FrameError: (BODY) it is no map, or past a bound (plain.py).
+    """
+    return plain(block[HEADER.size : -SIGNED_TAIL])

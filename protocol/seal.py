@@ -20,14 +20,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
 
 from protocol import body as bodies
-from protocol.block import HEADER, MAGIC, Kind, read_header
+from protocol.block import HEADER, MAGIC, SIGNED_TAIL, Kind, read_header, signed_body
 from protocol.errors import FrameError, Reason
 from protocol.keys import EPOCH_SUITE, PrivateKey, PublicKey, derive
 from protocol.limits import WIRE_VERSION
-from protocol.plain import plain
 
 _ASSOCIATED = 24
-_SIGNED_TAIL = 8 + 64
 _CONTEXT = b"checkvalve v1 block\n"
 
 
@@ -85,7 +83,7 @@ def verify(block: bytes, signers: Mapping[bytes, PublicKey]) -> dict[str, Any]:
     Raises:
         FrameError: KEY for an unknown signer, SIGNATURE, SHORT or BODY.
     """
-    if len(block) < HEADER.size + _SIGNED_TAIL:
+    if len(block) < HEADER.size + SIGNED_TAIL:
         raise FrameError(Reason.SHORT, size=len(block))
     read_header(block)
     signer = signers.get(signer_id(block))
@@ -101,12 +99,7 @@ def verify(block: bytes, signers: Mapping[bytes, PublicKey]) -> dict[str, Any]:
 
 def signer_id(block: bytes) -> bytes:
     """Id of the key that a signed block names, 8 bytes; not believed."""
-    return block[-_SIGNED_TAIL:-64]
-
-
-def signed_body(block: bytes) -> dict[str, Any]:
-    """The body of a signed block whose signature is not in question here: one of our own, from our own disk."""
-    return plain(block[HEADER.size : -_SIGNED_TAIL])
+    return block[-SIGNED_TAIL:-64]
 
 
 def epoch_body(epoch: int, stream: bytes, epoch_key: bytes, receivers: list[PublicKey]) -> dict[str, Any]:

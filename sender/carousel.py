@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from protocol.block import Kind, read_header
+from protocol.block import Kind, read_header, signed_body
 from protocol.record import Record
-from protocol.seal import signed_body
 from protocol.segments import kept_streams, read_kept
 from sender.geometry import Geometry
 

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from protocol import gapcode
-from protocol.block import KEPT, Kind, read_header
+from protocol.block import KEPT, Kind, read_header, signed_body
 from protocol.errors import ConfigError
 from protocol.index import join, read_index
 from protocol.layout import index_path, kept_path, leaf_path, leaf_streams, segment_numbers
 from protocol.ranges import Ranges
 from protocol.resync import Damage, scan_kinds
-from protocol.seal import signed_body
 from protocol.segments import Reader
 from sender import damage
 from sender.geometry import Geometry

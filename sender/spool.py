@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import evidence, statefile
-from protocol.block import Kind
+from protocol.block import Kind, signed_body
 from protocol.errors import FrameError, StoreError
 from protocol.evidence import Tree
 from protocol.index import Segment
@@ -35,7 +35,6 @@ from protocol.layout import kept_path, kept_streams, read_leaves
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
 from protocol.record import Record
 from protocol.resync import scan_kinds
-from protocol.seal import signed_body
 from protocol.segments import read_kept
 from sender import damage
 from sender.pack import Previous

@@ -43,9 +43,10 @@ def test_catch_loads_nothing_that_speaks() -> None:
     assert "receiver.inlet" in found.trees
 
 
-def test_catch_cannot_open_data() -> None:
-    """It loads neither the module that opens blocks nor the one that inflates bodies."""
-    found = closure(ROOT, CATCH.start)
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
+def test_the_ends_cannot_open_data(end: End) -> None:
+    """They load neither the module that opens blocks nor the one that inflates bodies."""
+    found = closure(ROOT, end.start)
     assert not {"protocol.seal", "protocol.body", "protocol.batch", "receiver.follow"} & set(found.trees)
     assert "zstandard" not in found.libraries
 
