@@ -25,11 +25,11 @@ from protocol.erasure import Code
 from protocol.errors import ConfigError
 from protocol.keys import PrivateKey, PublicKey
 from protocol.statusfile import PERIOD
-from receiver.config import ReceiverConfig
 from receiver.inlet import Inlet
 from receiver.intake import Intake
 from receiver.ledger import Ledger
 from receiver.links import Links
+from receiver.settings import CatchConfig
 from receiver.status import picture
 from receiver.writer import Writer
 
@@ -43,11 +43,11 @@ SWITCH = 0.001
 """A thread that wants the interpreter waits this long before it asks for it [s]; 5 ms is Python's own choice."""
 
 
-def run(config: ReceiverConfig, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None) -> int:
+def run(config: CatchConfig, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None) -> int:
     """Catch until SIGTERM or SIGINT; returns the exit code.
 
     Args:
-        config: The low side's.
+        config: Its part of the file.
         mode: How this process is confined once the socket is open and before anything is received.
         found: What was found of the diode's interface before this; told in the status.
 
@@ -63,7 +63,7 @@ def run(config: ReceiverConfig, mode: Mode = Mode.ON, found: Mapping[str, Any] |
     return process.run()
 
 
-def load_keys(config: ReceiverConfig) -> tuple[PrivateKey, list[PublicKey]]:
+def load_keys(config: CatchConfig) -> tuple[PrivateKey, list[PublicKey]]:
     """The catch key, and the link-sign keys that are believed.
 
     Raises:
@@ -81,7 +81,7 @@ def load_keys(config: ReceiverConfig) -> tuple[PrivateKey, list[PublicKey]]:
 class _Process:
     def __init__(
         self,
-        config: ReceiverConfig,
+        config: CatchConfig,
         own: PrivateKey,
         signers: list[PublicKey],
         mode: Mode,

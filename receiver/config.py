@@ -18,47 +18,22 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from protocol import text
 from protocol.errors import ConfigError
 from protocol.text import toml
+from receiver.settings import CatchConfig, File, Inlet, Keys, Retention, Section, quoted
 
 RESERVED = frozenset({"catch", "publish", "portal", "history", "historian"})
 """Names that the receiver's own processes and stores have."""
 
-_MULTICAST = range(224, 240)  # first octets (RFC 5771)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
-def _quoted(value: object, example: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text; write it in quotes, such as {example}")
-    return value
-
-
 def _address(value: object) -> tuple[str, int]:
-    return text.address(_quoted(value, '"127.0.0.1:8600"'))
-
-
-def _link_address(value: object) -> tuple[str, int]:
-    host, port = text.address(_quoted(value, '"192.0.2.2:5005"'))
-    if int(host.split(".")[0]) in _MULTICAST:
-        raise ValueError(f"{host} is a multicast group, which is joined by speaking; use a directed broadcast")
-    return host, port
-
-
-def _seconds(value: object) -> float:
-    return text.seconds(_quoted(value, '"7d"'))
-
-
-def _path(value: object) -> Path:
-    return Path(_quoted(value, '"keys/low"'))
-
-
-def _paths(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else (value,)
+    return text.address(quoted(value, '"127.0.0.1:8600"'))
 
 
 def _kind(value: str) -> str:
@@ -73,52 +48,6 @@ def _name(value: str) -> str:
     if value in RESERVED:
         raise ValueError(f'"{value}" is the name of the receiver\'s own; choose another')
     return value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-File = Annotated[Path, BeforeValidator(_path)]
-
-
-class Section(BaseModel):
-    """One table of the file: frozen, strict, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-    EXAMPLES: ClassVar[dict[str, Any]] = {}
-    """A right value for each key that must be there, as it stands in the file."""
-
-
-class Inlet(Section):
-    """The one socket of the link's low end."""
-
-    EXAMPLES = {"listen": "192.0.2.2:5005"}
-
-    listen: Annotated[tuple[str, int], BeforeValidator(_link_address)]
-    """IPv4 address and port of this machine on the diode's interface, or its directed broadcast."""
-    buffer_mib: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Receive buffer [MiB]: 64 outlast a pause of 0.5 s at 1 Gb/s; the kernel doubles it for its own use."""
-
-
-class Keys(Section):
-    """Key files, made by `checkvalve keys new`."""
-
-    EXAMPLES = {"own": "keys/low", "senders": ["keys/high.pub"]}
-
-    own: File
-    """Folder with `catch.key` and `open.key`."""
-    senders: Annotated[tuple[File, ...], BeforeValidator(_paths), Field(min_length=1)]
-    """`.pub` files carried over from the high side."""
-
-
-class Retention(Section):
-    """What is kept how long."""
-
-    journal: Seconds = 7 * 86400.0
-    """Age of the oldest journal segment, in running time [s]."""
-    history: Seconds = 400 * 86400.0
-    """Age of the oldest month of the history [s]."""
-    max_gb: Annotated[float, Field(gt=0)] = 200.0
-    """Largest size of the journal [GB]; its oldest segments go first."""
 
 
 class Portal(Section):
@@ -148,7 +77,7 @@ def _scope(value: object) -> Scope:
 class Output(Section):
     """One destination besides the history."""
 
-    EXAMPLES = {"kind": "influx", "name": "plant-influx", "scope": {"vendor": "Acme Pumps"}}
+    EXAMPLES: ClassVar[dict[str, Any]] = {"kind": "influx", "name": "plant-influx", "scope": {"vendor": "Acme Pumps"}}
 
     kind: Annotated[str, AfterValidator(_kind)]
     """The folder of `receiver/outputs` that serves it."""
@@ -166,20 +95,11 @@ class Output(Section):
     """InfluxDB: bucket."""
 
 
-class ReceiverConfig(Section):
+class ReceiverConfig(CatchConfig):
     """The whole file, right; its paths are absolute."""
 
-    path: Path
-    inlet: Inlet
-    keys: Keys
-    retention: Retention
     portal: Portal
     outputs: tuple[Output, ...]
-
-    @property
-    def state(self) -> Path:
-        """Folder of `journal/`, `accepted/`, `floor.json`, `history/` and the processes' own files."""
-        return self.path.parent / "state"
 
     @property
     def journal(self) -> Path:

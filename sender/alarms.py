@@ -28,7 +28,8 @@ from pydantic import Field
 from collectors.base import Event
 from protocol.sample import Columns, Kind, Row
 from sender.findings import Findings, section, tables, under
-from sender.settings import Name, Section, Words
+from sender.settings import Section
+from sender.tables import Name, Words
 
 
 class AlarmTable(Section):

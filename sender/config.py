@@ -22,7 +22,8 @@ from protocol.limits import STREAM_TAGS
 from protocol.text import duration
 from sender import alarms, validity
 from sender.findings import TABLES, Findings, section, tables, under
-from sender.settings import AssetTable, Keys, Outlet, ScanTable, Spool, TagTable, Top
+from sender.settings import Keys, Outlet
+from sender.tables import AssetTable, ScanTable, Spool, TagTable, Top
 
 SILENCE_S = 60.0
 """Longest time between two sendings of a tag by deadband or subscription, where nothing else is said [s]."""

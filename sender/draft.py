@@ -17,7 +17,7 @@ from collectors.base import Collector, Device, Draft, numbered
 from protocol.inert import inert
 from protocol.text import toml, toml_key
 from sender.ids import cut
-from sender.settings import TagTable
+from sender.tables import TagTable
 
 EVERY_S = 1.0
 """Period of a drafted scan [s]."""

@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 
 from protocol.inert import inert
 from protocol.text import toml
-from sender.settings import Section, Top
+from sender.settings import Section
+from sender.tables import Top
 
 TABLES = ("outlet", "keys", "spool", "asset")
 """Tables of the file."""

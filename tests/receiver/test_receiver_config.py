@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import ConfigError
-from receiver.config import Inlet, ReceiverConfig, Scope, kinds, load
+from receiver.config import ReceiverConfig, Scope, kinds, load
+from receiver.settings import Inlet
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "receiver.toml"
 
