@@ -1,19 +1,16 @@
-"""Quantities as people write them in a configuration: `100ms`, `14d`, `1%`, `32KiB`, `192.0.2.2:5005`; and TOML.
+"""Quantities as people write them in a configuration: `100ms`, `14d`, `1%`, `32KiB`, `192.0.2.2:5005`.
 
 Every reader takes the text and gives seconds, a fraction, bytes or an address; every refusal is a ValueError whose
 text says what was wrong and shows a right one, so that it can stand behind the key in a list of mistakes. Pure: no
-clock, no look-up of names (an address is a number, because asking a name server would be a conversation).
+clock, no look-up of names (an address is a number, because asking a name server would be a conversation). How values
+are written for people is in `written.py`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping, Sequence
 from ipaddress import AddressValueError, IPv4Address
-
-from protocol.inert import spelled
 
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 """Units of a duration [s]. `m` is a minute, as in `15m`; a month has no fixed length and is not offered."""
@@ -22,8 +19,6 @@ BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**
 """Units of a size [bytes] (IEC 80000-13: a k is 1000, a Ki is 1024)."""
 
 _QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-z%]*)\s*")
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def seconds(text: str) -> float:
@@ -78,54 +73,6 @@ def address(text: str) -> tuple[str, int]:
             f'"{host}" is not an IPv4 address; write it in numbers, such as "192.0.2.2:5005" '
             "(a name would have to be asked for)"
         ) from None
-
-
-def duration(value_s: float) -> str:
-    """Seconds in the largest unit that leaves no more than three decimals: 0.1 -> `100ms`, 900 -> `15m`.
-
-    Args:
-        value_s: At least 0 [s].
-    """
-    for unit in ("d", "h", "m", "s", "ms"):
-        scaled = value_s / SECONDS[unit]
-        if scaled >= 1 and (unit in ("s", "ms") or math.isclose(scaled, round(scaled), rel_tol=1e-9)):
-            return f"{round(scaled, 3):g}{unit}" if scaled < 1e6 else f"{scaled:.0f}{unit}"
-    return f"{round(value_s / SECONDS['us'], 3):g}us" if value_s else "0s"
-
-
-def toml(value: object) -> str:
-    """A value as TOML 1.0 writes it: text, number, true, false, list, or inline table.
-
-    What `inert` would escape is a TOML escape here, so that it is one safe line and reads back to the same text.
-
-    Raises:
-        ValueError: a value that TOML cannot hold.
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return "".join(spelled(json.dumps(value, ensure_ascii=False), _escape))
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{toml_key(key)} = {toml(one)}" for key, one in value.items()) + " }"
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    raise ValueError(f"TOML has no {type(value).__name__}")
-
-
-def toml_key(key: str) -> str:
-    """A key, in quotes where TOML asks for them."""
-    return key if _BARE.fullmatch(key) else toml(key)
-
-
-def _escape(letter: str) -> str:
-    code = ord(letter)
-    if 0xD800 <= code < 0xE000:
-        raise ValueError(f"TOML has no lone surrogate, \\u{code:04x}")
-    return f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
 
 
 def _split(text: str) -> tuple[float | None, str]:

@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from protocol import text
 from protocol.errors import ConfigError
-from protocol.text import toml
+from protocol.written import toml
 from receiver.settings import CatchConfig, File, Inlet, Keys, Retention, Section, quoted
 
 RESERVED = frozenset({"catch", "publish", "portal", "history", "historian"})

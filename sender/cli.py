@@ -117,7 +117,8 @@ def discover(
     from collectors import registry
     from collectors.base import Device
     from protocol.errors import ConfigError
-    from protocol.text import seconds, toml
+    from protocol.text import seconds
+    from protocol.written import toml
     from sender.browse import browse
     from sender.draft import asset_section
 
@@ -358,7 +359,7 @@ def _link_json(link: LinkLoad) -> dict[str, Any]:
 def _print_device(load: DeviceLoad) -> None:
     from rich.table import Table
 
-    from protocol.text import duration
+    from protocol.written import duration
 
     table = Table(title=inert(f"{load.device.name}  {load.device.url}"), title_justify="left", caption_justify="left")
     for head in ("every", "request", "points", "asks", "answers", "bytes/s"):

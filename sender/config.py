@@ -19,7 +19,7 @@ from collectors.base import Collector, Device, Point, numbered
 from protocol import units
 from protocol.errors import ConfigError
 from protocol.limits import STREAM_TAGS
-from protocol.text import duration
+from protocol.written import duration
 from sender import alarms, validity
 from sender.findings import TABLES, Findings, section, tables, under
 from sender.settings import Keys, Outlet

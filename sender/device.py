@@ -28,7 +28,7 @@ from collectors.base import Collector, Device, Event, Facts, Identity, Point, Sc
 from protocol.array import Array
 from protocol.errors import AssetError
 from protocol.sample import Columns, Kind, Quality, columns, concat
-from protocol.text import duration
+from protocol.written import duration
 from sender.schedule import BACKOFF_S, Backoff, Schedule, Seldom, Slot
 
 CLOSE_S = 5.0

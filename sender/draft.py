@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from collectors.base import Collector, Device, Draft, numbered
 from protocol.inert import inert
-from protocol.text import toml, toml_key
+from protocol.written import toml, toml_key
 from sender.ids import cut
 from sender.tables import TagTable
 

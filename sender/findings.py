@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from protocol.inert import inert
-from protocol.text import toml
+from protocol.written import toml
 from sender.settings import Section
 from sender.tables import Top
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from protocol.limits import BLOCK_AGE
 from protocol.record import HEAD
-from protocol.text import duration
+from protocol.written import duration
 from sender.carousel import ROUND, round_time
 from sender.forecast import DeviceLoad
 from sender.geometry import Geometry

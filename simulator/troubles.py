@@ -22,6 +22,7 @@ from fnmatch import fnmatchcase
 from protocol import text
 from protocol.errors import ConfigError
 from protocol.sample import Quality
+from protocol.written import duration
 from simulator.plant import LIMITS, Moment, Plant
 from simulator.reading import typed
 from simulator.scene import Entry, Point
@@ -134,7 +135,7 @@ class Troubles:
         told = [str(one) for one in self._held]
         if self.clock is SourceClock.JUMP:
             sign = "-" if self.jump_ns < 0 else ""
-            return [*told, f"clock jump {sign}{text.duration(abs(self.jump_ns) / SECOND)}"]
+            return [*told, f"clock jump {sign}{duration(abs(self.jump_ns) / SECOND)}"]
         return told + ([] if self.clock is SourceClock.RIGHT else [f"clock {self.clock}"])
 
     def set_clock(self, clock: SourceClock, *, jump_ns: int = 0) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.inert import CELL, LINE, MARKS, as_json, inert, lines
-from protocol.text import toml
+from protocol.written import toml
 
 ODD = (
     "\x00\x07\x1b\x7f\x80\x9b\r\n\t\u2028\u2029\u202e\u2066\u200b\u200e\u061c\ufeff\U000e0041"

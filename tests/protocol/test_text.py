@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import text, units
+from protocol.written import duration, toml
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_what_is_no_duration_is_refused_with_an_example(written: str) -> None:
 @given(st.floats(1e-6, 1e7))
 def test_duration_written_is_read_back(value_s: float) -> None:
     """What is printed for people reads back within its three decimals."""
-    assert text.seconds(text.duration(value_s)) == pytest.approx(value_s, rel=1e-3)
+    assert text.seconds(duration(value_s)) == pytest.approx(value_s, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_duration_written_is_read_back(value_s: float) -> None:
 )
 def test_duration_is_written_in_its_largest_whole_unit(written: str, shown: str) -> None:
     """Three decimals at most, and no unit that would break the number."""
-    assert text.duration(text.seconds(written)) == shown
+    assert duration(text.seconds(written)) == shown
 
 
 def test_percentage_needs_its_sign() -> None:
@@ -105,7 +106,7 @@ PLAIN = st.one_of(
 )
 def test_toml_is_read_back_the_same(value: object) -> None:
     """Whatever is written as TOML is what a TOML reader gets."""
-    assert tomllib.loads(f"value = {text.toml(value)}")["value"] == value
+    assert tomllib.loads(f"value = {toml(value)}")["value"] == value
 
 
 @pytest.mark.parametrize(

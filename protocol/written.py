@@ -1,0 +1,61 @@
+"""Values as they are written for people: a duration in one unit, and TOML. The other way is `text.py` and `tomllib`."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from protocol.inert import spelled
+from protocol.text import SECONDS
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def duration(value_s: float) -> str:
+    """Seconds in the largest unit that leaves no more than three decimals: 0.1 -> `100ms`, 900 -> `15m`.
+
+    Args:
+        value_s: At least 0 [s].
+    """
+    for unit in ("d", "h", "m", "s", "ms"):
+        scaled = value_s / SECONDS[unit]
+        if scaled >= 1 and (unit in ("s", "ms") or math.isclose(scaled, round(scaled), rel_tol=1e-9)):
+            return f"{round(scaled, 3):g}{unit}" if scaled < 1e6 else f"{scaled:.0f}{unit}"
+    return f"{round(value_s / SECONDS['us'], 3):g}us" if value_s else "0s"
+
+
+def toml(value: object) -> str:
+    """A value as TOML 1.0 writes it: text, number, true, false, list, or inline table.
+
+    What `inert` would escape is a TOML escape here, so that it is one safe line and reads back to the same text.
+
+    Raises:
+        ValueError: a value that TOML cannot hold.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "".join(spelled(json.dumps(value, ensure_ascii=False), _escape))
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{toml_key(key)} = {toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    raise ValueError(f"TOML has no {type(value).__name__}")
+
+
+def toml_key(key: str) -> str:
+    """A key, in quotes where TOML asks for them."""
+    return key if _BARE.fullmatch(key) else toml(key)
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    if 0xD800 <= code < 0xE000:
+        raise ValueError(f"TOML has no lone surrogate, \\u{code:04x}")
+    return f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
