@@ -129,17 +129,17 @@ def _call(room: str, name: str, words: list[str]) -> int:
 
 
 def keys_app() -> Typer:
-    """`checkvalve keys new|show`, thin over `protocol.keys`: both sides have it."""
+    """`checkvalve keys new|show`, thin over `protocol.keymaking`: both sides have it."""
     import typer
 
-    from protocol import keys
+    from protocol import keymaking
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Key files.")
 
     @app.command()
     def new(side: str, folder: Path) -> None:
         """Make the keys of a SIDE (high, low or recovery) in FOLDER, and FOLDER.pub to carry across."""
-        for path in keys.new(side, folder):
+        for path in keymaking.make(side, folder):
             terminal.say(path)
         terminal.say(f"carry {folder}.pub to the other side by hand, and compare:")
         _fingerprints(folder)
@@ -150,7 +150,7 @@ def keys_app() -> Typer:
         _fingerprints(path)
 
     def _fingerprints(path: Path) -> None:
-        for key in dict.fromkeys((key.kind, key.fingerprint) for key in keys.show(path)):
+        for key in dict.fromkeys((key.kind, key.fingerprint) for key in keymaking.show(path)):
             terminal.say(f"{key[0]:10} {key[1]}")
 
     return app

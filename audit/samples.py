@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocol import evidence, keys, seal
+from protocol import evidence, keymaking, keys, seal
 from protocol.block import HEADER, KEPT, MAGIC, Kind
 from protocol.evidence import Head, Tree
 from protocol.keys import PrivateKey
@@ -53,7 +53,7 @@ def make_stores(
         lost: Numbers that the low side does not hold, in every stream.
     """
     dice = random.Random(seed)
-    keys.new("high", folder / "keys" / "high")
+    keymaking.make("high", folder / "keys" / "high")
     signer = keys.load(folder / "keys" / "high", "sign")
     missing = frozenset(lost)
     before: tuple[bytes, int, bytes] | None = None

@@ -21,7 +21,7 @@ from unittest.mock import patch
 from bench import link_ends
 from bench.lab import Lab, lab
 from bench.report import Row
-from protocol import confine, keys
+from protocol import confine, keymaking
 from protocol.confine import Mode, Role
 from receiver.inlet import Inlet
 from sender.outlet import Outlet
@@ -45,7 +45,7 @@ def measure(runs: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="checkvalve-bench-") as name, lab() as link:
         folder = Path(name)
         for side in ("high", "low"):
-            keys.new(side, folder / side)
+            keymaking.make(side, folder / side)
         return [cost(link, folder, runs, BLOCKS)]
 
 

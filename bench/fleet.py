@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.field import HOST, field
 from bench.report import Row
-from protocol import keys
+from protocol import keymaking
 from protocol.statusfile import read_status
 
 EACH = 10
@@ -57,7 +57,7 @@ def measure(seconds: float = SECONDS) -> list[Row]:
     ):
         place = Path(folder)
         for side in ("high", "low"):
-            keys.new(side, place / "keys" / side)
+            keymaking.make(side, place / "keys" / side)
         (place / "sender.toml").write_text(_HEAD + "\n".join(_assets(modbus, logix, opcua)))
         return _watched(place, seconds)
 

@@ -16,7 +16,7 @@ from bench.lab import Lab, lab
 from bench.peers import Peers
 from bench.quiet import bytes_per_sample, idle_kbit
 from bench.report import Row
-from protocol import keys
+from protocol import keymaking
 from protocol.erasure import spares_for
 from protocol.frame import SHARD_OVERHEAD
 from protocol.limits import WIRE_OVERHEAD
@@ -34,8 +34,8 @@ def measure(runs: int) -> list[Row]:
     """All rows of `link.*`."""
     with lab() as link, tempfile.TemporaryDirectory(prefix="checkvalve-bench-") as name:
         folder = Path(name)
-        keys.new("high", folder / "high")
-        keys.new("low", folder / "low")
+        keymaking.make("high", folder / "high")
+        keymaking.make("low", folder / "low")
         bench = _Bench(link, folder)
         few = min(runs, 5)
         rows = [*_unpaced(bench, few), _paced(bench, few), *_lossy(bench, few)]

@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 
 from bench.report import Row
-from protocol import keys
+from protocol import keymaking, keys
 from protocol.block import HEADER, Kind
 from protocol.erasure import Code
 from protocol.limits import BLOCK_AGE
@@ -139,7 +139,7 @@ def run(trace: Trace, setting: Setting, load: str, size: int, seed: int) -> Cell
 class _Lab:
     def __init__(self, folder: Path, trace: Trace, setting: Setting, size: int, seed: int) -> None:
         for side in ("high", "low"):
-            keys.new(side, folder / side)
+            keymaking.make(side, folder / side)
         self.trace, self.setting, self.size, self.now = trace, setting, size, 0.0
         self.model = trace.model(seed)
         self.random = random.Random(seed)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.signals import signals
-from protocol import keys
+from protocol import keymaking, keys
 from protocol.catalog import Asset, Tag
 from protocol.sample import Columns
 from sender.emit import Emitter
@@ -61,7 +61,7 @@ def _poll(rows: Columns, poll: int, tags: int, wall: int) -> Columns:
 class _Plant:
     def __init__(self, folder: Path, tags: int) -> None:
         for side in ("high", "low"):
-            keys.new(side, folder / side)
+            keymaking.make(side, folder / side)
         self.now, self.wall = 1000.0, 1_800_000_000_000_000_000
         entropy = random.Random(1).randbytes
         geometry = Geometry(width=1424, rate=RATE, repeats=len(REPEAT), loss=None)

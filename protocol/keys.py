@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from protocol.errors import ConfigError
 
 LABEL = "checkvalve-key-v1"
 SIDES = {"high": ("sign", "link-sign"), "low": ("catch", "open"), "recovery": ("recovery",)}
-"""Which kinds `keys new SIDE` makes."""
+"""Which kinds `keys new SIDE` makes (keymaking.py)."""
 
 LINK_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 """Seals link keys (RFC 9180, 7.1: DHKEM(X25519, HKDF-SHA256)); 80 bytes for a 32-byte key."""
@@ -40,6 +39,8 @@ EPOCH_SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 """Seals epoch keys, hybrid, so that data recorded today stay closed to a quantum computer; 1,168 bytes."""
 
 _MLKEM_SEED, _MLKEM_PUBLIC, _X25519 = 64, 1184, 32
+HYBRID_BYTES = _MLKEM_SEED + _X25519
+"""Private bytes of `open` and `recovery`; all others have 32."""
 
 Private: TypeAlias = Ed25519PrivateKey | x25519.X25519PrivateKey | MLKEM768X25519PrivateKey
 Public: TypeAlias = Ed25519PublicKey | x25519.X25519PublicKey | MLKEM768X25519PublicKey
@@ -77,39 +78,6 @@ class PrivateKey:
         return f"PrivateKey({self.kind}, {self.public.id.hex()})"
 
 
-def new(side: str, folder: Path) -> list[Path]:
-    """Make the keys of a side and `FOLDER.pub`, the public lines to carry across.
-
-    Args:
-        side: `high`, `low` or `recovery`.
-        folder: Made if missing, mode 0700.
-
-    Returns:
-        The files written, private ones first.
-
-    Raises:
-        ConfigError: an unknown side, or a key that is there already (keys are never overwritten).
-    """
-    if side not in SIDES:
-        raise ConfigError(f"no side is called {side!r}", hint=f"one of {', '.join(SIDES)}")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    bundle = folder.with_name(folder.name + ".pub")
-    files = [folder / f"{kind}.key" for kind in SIDES[side]]
-    for path in [*files, bundle]:
-        if path.exists():
-            raise ConfigError(f"{path} is there already; keys are never overwritten", hint="choose another folder")
-    publics, lines = [], []
-    for kind, path in zip(SIDES[side], files, strict=True):
-        raw, public = _generate(kind)
-        _write(path, f"{LABEL} {kind} {base64.b64encode(raw).decode()}\n", 0o600)
-        line = f"{LABEL} {kind}.pub {base64.b64encode(public).decode()}\n"
-        publics.append(path.with_suffix(".pub"))
-        _write(publics[-1], line, 0o644)
-        lines.append(line)
-    _write(bundle, "".join(lines), 0o644)
-    return [*files, *publics, bundle]
-
-
 def load(folder: Path, kind: str) -> PrivateKey:
     """Read `folder/kind.key`.
 
@@ -128,7 +96,7 @@ def load(folder: Path, kind: str) -> PrivateKey:
         raise ConfigError(f"{path} can be read by others (mode {mode:04o})", hint=f"chmod 600 {path}")
     raw = _parse(path, text.strip(), kind)
     try:
-        return _private(kind, raw)
+        return from_bytes(kind, raw)
     except ValueError:
         raise ConfigError(f"{path}: the key's bytes are not a {kind} key", hint="make new keys") from None
 
@@ -150,20 +118,12 @@ def load_public(path: Path) -> list[PublicKey]:
         kind = line.split(" ")[1].removesuffix(".pub") if line.count(" ") == 2 else "?"
         raw = _parse(path, line, f"{kind}.pub")
         try:
-            out.append(PublicKey(kind, raw, _public(kind, raw)))
+            out.append(public_from_bytes(kind, raw))
         except (ValueError, KeyError):
             raise ConfigError(f"{path}: not a public key: {line[:40]}..") from None
     if not out:
         raise ConfigError(f"{path} holds no key")
     return out
-
-
-def show(path: Path) -> list[PublicKey]:
-    """The public keys of a side: of a `.pub` file, or of all `.pub` files in a folder."""
-    files = sorted(path.glob("*.pub")) if path.is_dir() else [path]
-    if not files:
-        raise ConfigError(f"no .pub file in {path}")
-    return [key for file in files for key in load_public(file)]
 
 
 def derive(secret: bytes, label: str, context: bytes) -> bytes:
@@ -173,12 +133,23 @@ def derive(secret: bytes, label: str, context: bytes) -> bytes:
 
 
 def from_bytes(kind: str, raw: bytes) -> PrivateKey:
-    """A key from its private bytes (SPEC.md, section 2), for vectors and benchmarks.
+    """A key from its private bytes (SPEC.md, section 2).
 
     Raises:
         ValueError: not a key of that kind.
     """
-    return _private(kind, raw)
+    if kind in ("sign", "link-sign"):
+        sign = Ed25519PrivateKey.from_private_bytes(raw)
+        return PrivateKey(kind, sign, PublicKey(kind, sign.public_key().public_bytes_raw(), sign.public_key()))
+    if kind == "catch":
+        dh = x25519.X25519PrivateKey.from_private_bytes(raw)
+        return PrivateKey(kind, dh, PublicKey(kind, dh.public_key().public_bytes_raw(), dh.public_key()))
+    if len(raw) != HYBRID_BYTES:
+        raise ValueError(kind)
+    lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(raw[:_MLKEM_SEED])
+    curve = x25519.X25519PrivateKey.from_private_bytes(raw[_MLKEM_SEED:])
+    public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+    return PrivateKey(kind, MLKEM768X25519PrivateKey(lattice, curve), PublicKey(kind, public, _public(kind, public)))
 
 
 def public_from_bytes(kind: str, raw: bytes) -> PublicKey:
@@ -206,27 +177,6 @@ def _parse(path: Path, line: str, kind: str) -> bytes:
         raise ConfigError(f"{path}: the key is not base64") from None
 
 
-def _generate(kind: str) -> tuple[bytes, bytes]:
-    size = {"open": _MLKEM_SEED + _X25519, "recovery": _MLKEM_SEED + _X25519}.get(kind, 32)
-    raw = os.urandom(size)
-    return raw, _private(kind, raw).public.raw
-
-
-def _private(kind: str, raw: bytes) -> PrivateKey:
-    if kind in ("sign", "link-sign"):
-        sign = Ed25519PrivateKey.from_private_bytes(raw)
-        return PrivateKey(kind, sign, PublicKey(kind, sign.public_key().public_bytes_raw(), sign.public_key()))
-    if kind == "catch":
-        dh = x25519.X25519PrivateKey.from_private_bytes(raw)
-        return PrivateKey(kind, dh, PublicKey(kind, dh.public_key().public_bytes_raw(), dh.public_key()))
-    if len(raw) != _MLKEM_SEED + _X25519:
-        raise ValueError(kind)
-    lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(raw[:_MLKEM_SEED])
-    curve = x25519.X25519PrivateKey.from_private_bytes(raw[_MLKEM_SEED:])
-    public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
-    return PrivateKey(kind, MLKEM768X25519PrivateKey(lattice, curve), PublicKey(kind, public, _public(kind, public)))
-
-
 def _public(kind: str, raw: bytes) -> Public:
     if kind in ("sign", "link-sign"):
         return Ed25519PublicKey.from_public_bytes(raw)
@@ -236,11 +186,3 @@ def _public(kind: str, raw: bytes) -> Public:
         raise ValueError(kind)
     lattice = mlkem.MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC])
     return MLKEM768X25519PublicKey(lattice, x25519.X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC:]))
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(fd, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

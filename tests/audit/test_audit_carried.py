@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from audit import carried, catalogue, keeping
 from audit.check import Findings, Status
 from audit.cli import app
-from protocol import keys
+from protocol import keymaking, keys
 from protocol.errors import ConfigError
 from protocol.journal import Store
 from protocol.parts import LARGEST, PART_BYTES
@@ -33,7 +33,7 @@ class Plant:
     def __init__(self, folder: Path) -> None:
         self.high, self.low = folder / "high", folder / "low"
         for side, place in (("high", self.high), ("low", self.low)):
-            keys.new(side, place / "keys" / side)
+            keymaking.make(side, place / "keys" / side)
         (self.high / "sender.toml").write_text('[keys]\nown = "keys/high"\n')
         (self.low / "receiver.toml").write_text('[keys]\nown = "keys/low"\nsenders = ["../high/keys/high.pub"]\n')
         self.store = Store(self.low / "state" / "journal")
@@ -131,7 +131,7 @@ def test_an_epochs_forgery_opens_nothing(plant: Plant) -> None:
     """Where the EPOCH is of another signer the file stays shut, and that is counted."""
     carried.leave(keeping.keep(findings(), plant.high / "audit"), plant.high / "sender.toml")
     plant.outbox.look(NOW)
-    keys.new("high", plant.high / "other")
+    keymaking.make("high", plant.high / "other")
     (plant.low / "receiver.toml").write_text('[keys]\nown = "keys/low"\nsenders = ["../high/other.pub"]\n')
     done = plant.collect()
     assert (done.new, dict(done.arrived.unopened)) == ((), {"key": 1})

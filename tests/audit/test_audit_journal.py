@@ -12,7 +12,7 @@ import pytest
 from audit import journal
 from audit.check import Check, Status
 from audit.samples import SITE, Stores, make_stores, opaque, write_store
-from protocol import keys
+from protocol import keymaking
 from protocol.block import Kind
 from protocol.errors import ConfigError
 from protocol.journal import Store
@@ -80,8 +80,8 @@ def test_what_the_product_itself_writes_passes(tmp_path: Path) -> None:
     from sender.pack import Packer
     from sender.spool import _describe
 
-    keys.new("high", tmp_path / "high")
-    keys.new("low", tmp_path / "low")
+    keymaking.make("high", tmp_path / "high")
+    keymaking.make("low", tmp_path / "low")
     high, low = Store(tmp_path / "spool"), Store(tmp_path / "journal")
     dice, clock, previous = random.Random(9), [100.0], None
     for boot in range(3):
@@ -270,8 +270,8 @@ def test_leaves_are_made_from_blocks_where_their_files_are_not_there(stores: Sto
 
 def test_another_key_verifies_nothing(stores: Stores, tmp_path: Path) -> None:
     """Heads of a key that was not given fail; a bundle without a sign key is a mistake."""
-    keys.new("high", tmp_path / "other")
-    keys.new("low", tmp_path / "low")
+    keymaking.make("high", tmp_path / "other")
+    keymaking.make("low", tmp_path / "low")
     found = journal.run(stores.high, stores.low, [tmp_path / "other.pub"], site=SITE, now_ns=NOW)
     assert found.checks[0].status == Status.FAIL
     assert "not among those given" in found.checks[0].found

@@ -41,7 +41,7 @@ from audit.samples import make_capture
 from oneway import gate
 from oneway.preflight import Level
 from oneway.recipe import Side
-from protocol import keys
+from protocol import keymaking, keys
 from protocol.sample import Row, from_rows
 from sender import linkfile
 from sender.pack import Packer
@@ -70,7 +70,7 @@ def sides() -> Iterator[Path]:
     try:
         for side in ("high", "low"):
             (root / side).mkdir()
-            keys.new(side, root / side / "keys")
+            keymaking.make(side, root / side / "keys")
         (root / "high/sender.toml").write_text(
             f'site = "north"\n[outlet]\nto = "{LOW}:{PORT}"\n[keys]\nown = "keys"\nreceivers = ["../low/keys.pub"]\n'
         )

@@ -8,7 +8,7 @@ import pytest
 
 from bench import confine as benched
 from bench.lab import lab
-from protocol import confine, keys
+from protocol import confine, keymaking
 
 
 def test_the_price_of_confinement_is_measured_on_confined_ends(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_the_price_of_confinement_is_measured_on_confined_ends(tmp_path: Path) -
     if why is not None:
         pytest.skip(f"not confined here: {why}")
     for side in ("high", "low"):
-        keys.new(side, tmp_path / side)
+        keymaking.make(side, tmp_path / side)
     with lab() as link:
         row = benched.cost(link, tmp_path, 1, 40)
     assert row.row == "confine.cost"

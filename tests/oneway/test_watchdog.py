@@ -15,7 +15,7 @@ import pytest
 
 import supervise
 from oneway.watchdog import Watch
-from protocol import keys
+from protocol import keymaking
 
 
 def test_ready_once_and_alive_only_when_the_status_moves() -> None:
@@ -35,7 +35,7 @@ class Manager:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(folder / "notify"))
         for side in ("high", "low"):
-            keys.new(side, folder / side)
+            keymaking.make(side, folder / side)
         self._notify = str(folder / "notify")
         self.file = file = folder / "receiver.toml"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:

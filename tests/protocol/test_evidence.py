@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol import evidence, keys
+from protocol import evidence, keymaking, keys
 from protocol.errors import FrameError
 from protocol.evidence import Tree
 
@@ -22,7 +22,7 @@ SUMDB_NOTE = (
 
 
 def _signer(folder: Path) -> keys.PrivateKey:
-    keys.new("high", folder / "high")
+    keymaking.make("high", folder / "high")
     return keys.load(folder / "high", "sign")
 
 

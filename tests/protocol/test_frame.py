@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import announce, frame, keys
+from protocol import announce, frame, keymaking, keys
 from protocol.beat import Beat, BeatTag, StreamTotals
 from protocol.errors import FrameError, Reason
 from protocol.frame import PROBE_LEAST, Kind, Probe, ProbeTag, Shard, ShardTag
@@ -116,7 +116,7 @@ def test_another_version_is_refused_not_guessed() -> None:
 def test_a_link_is_for_one_receiver_and_from_one_signer(tmp_path: Path) -> None:
     """Each byte counts; another receiver's key or an unknown signer does not open it."""
     for side in ("high", "low", "twin"):
-        keys.new("high" if side == "high" else "low", tmp_path / side)
+        keymaking.make("high" if side == "high" else "low", tmp_path / side)
     signer = keys.load(tmp_path / "high", "link-sign")
     own, twin = keys.load(tmp_path / "low", "catch"), keys.load(tmp_path / "twin", "catch")
     link = announce.make_link(9, 1_700_000_000_000_000, 4, b"k" * 32, own.public, signer)

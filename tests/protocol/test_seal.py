@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import keys, seal
+from protocol import keymaking, keys, seal
 from protocol.block import Kind
 from protocol.errors import FrameError, Reason
 from protocol.seal import Seal
@@ -47,7 +47,7 @@ def test_bytes_that_are_no_block_are_refused(data: bytes) -> None:
 
 def test_a_signed_block_is_believed_by_signer_and_bytes(tmp_path: Path) -> None:
     """Any changed byte, and any other signer, is refused."""
-    keys.new("high", tmp_path / "high")
+    keymaking.make("high", tmp_path / "high")
     signer = keys.load(tmp_path / "high", "sign")
     block = seal.sign(Kind.OPEN, STREAM, 0, {"site": "north", "boot": 7}, signer)
     known = {signer.public.id: signer.public}
@@ -64,9 +64,9 @@ def test_a_signed_block_is_believed_by_signer_and_bytes(tmp_path: Path) -> None:
 
 def test_an_epoch_key_is_for_its_receivers_alone(tmp_path: Path) -> None:
     """Each named receiver opens it, another does not, and not for another stream."""
-    keys.new("low", tmp_path / "low")
-    keys.new("low", tmp_path / "twin")
-    keys.new("recovery", tmp_path / "safe")
+    keymaking.make("low", tmp_path / "low")
+    keymaking.make("low", tmp_path / "twin")
+    keymaking.make("recovery", tmp_path / "safe")
     own, twin = keys.load(tmp_path / "low", "open"), keys.load(tmp_path / "twin", "open")
     safe = keys.load(tmp_path / "safe", "recovery")
     body = seal.epoch_body(2, STREAM, b"e" * 32, [own.public, safe.public])
@@ -80,8 +80,8 @@ def test_an_epoch_key_is_for_its_receivers_alone(tmp_path: Path) -> None:
 
 def test_an_epoch_block_fits_two_shards_of_an_ethernet_frame(tmp_path: Path) -> None:
     """One receiver's EPOCH must not cost the carousel more than two data shards."""
-    keys.new("low", tmp_path / "low")
-    keys.new("high", tmp_path / "high")
+    keymaking.make("low", tmp_path / "low")
+    keymaking.make("high", tmp_path / "high")
     own, signer = keys.load(tmp_path / "low", "open"), keys.load(tmp_path / "high", "sign")
     block = seal.sign(Kind.EPOCH, STREAM, 1, seal.epoch_body(1, STREAM, b"e" * 32, [own.public]), signer)
     assert len(block) <= 2 * 1424

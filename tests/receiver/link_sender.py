@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from protocol import keys
+from protocol import keymaking, keys
 from protocol.announce import make_link
 from protocol.beat import Beat, BeatTag, StreamTotals
 from protocol.block import Kind
@@ -55,7 +55,7 @@ class Pair:
 def key_files(folder: Path) -> Pair:
     """Make the keys of both sides in a folder."""
     for side in ("high", "low"):
-        keys.new(side, folder / side)
+        keymaking.make(side, folder / side)
     return Pair(folder / "high", folder / "low")
 
 

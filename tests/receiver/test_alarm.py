@@ -12,7 +12,7 @@ import pytest
 from journal_blocks import OPEN, OPEN_RAW, OTHER_OPEN, OTHER_SIGN, SIGN, T0, Journal, Reading, Source, journal
 from portal_plant import Clock, ask, served
 
-from protocol import keys
+from protocol import keymaking
 from protocol.record import Record
 from protocol.segments import Place
 from protocol.statusfile import read_status, write_status
@@ -219,7 +219,7 @@ class _Memory(Output):
 @pytest.fixture
 def low(tmp_path: Path) -> configuration.ReceiverConfig:
     """A low side's folder with keys; the sender's are the tests' own."""
-    keys.new("low", tmp_path / "keys/low")
+    keymaking.make("low", tmp_path / "keys/low")
     (tmp_path / "keys/low/open.key").write_text(_line_of("open", OPEN_RAW))
     (tmp_path / "high.pub").write_text(_line_of("sign.pub", SIGN.public.raw))
     (tmp_path / "receiver.toml").write_text(

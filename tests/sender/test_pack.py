@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protocol import evidence, keys, seal
+from protocol import evidence, keymaking, keys, seal
 from protocol.batch import from_wire
 from protocol.block import Kind, read_header
 from protocol.catalog import Asset, Tag
@@ -25,7 +25,7 @@ class Bench:
 
     def __init__(self, folder: Path, *, width: int = 1424, seed: int = 1) -> None:
         for side in ("high", "low"):
-            keys.new(side, folder / side)
+            keymaking.make(side, folder / side)
         self.now = 100.0
         self.made: list[Record] = []
         self.sign = keys.load(folder / "high", "sign")

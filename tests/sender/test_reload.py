@@ -19,7 +19,7 @@ from polling import EPOCH_NS, Fake, Memory, asset_toml, loaded, run_virtual, scr
 
 import checkvalve
 from collectors.base import Collector, Event, Scan
-from protocol import keys
+from protocol import keymaking
 from protocol.errors import ConfigError
 from protocol.sample import Columns
 from protocol.statusfile import read_status
@@ -272,8 +272,8 @@ def test_an_answer_to_another_file_is_no_answer(tmp_path: Path) -> None:
 
 def test_a_running_sender_takes_a_changed_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By the command line, with the real process; a mistake, or a change of the link, changes nothing."""
-    keys.new("high", tmp_path / "keys/high")
-    keys.new("low", tmp_path / "keys/low")
+    keymaking.make("high", tmp_path / "keys/high")
+    keymaking.make("low", tmp_path / "keys/low")
     file = tmp_path / "sender.toml"
 
     def text(*names: str, to: str = "127.0.0.1:5005", unit: int = 1) -> str:

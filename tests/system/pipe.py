@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from protocol import keys
+from protocol import keymaking, keys
 from protocol.catalog import Asset, Tag
 from protocol.erasure import Code
 from protocol.record import record
@@ -59,7 +59,7 @@ class Pipe:
         self.random = random.Random(self.seed)
         for side in ("high", "low"):
             if not (self.folder / side / "keys").exists():
-                keys.new(side, self.folder / side / "keys")
+                keymaking.make(side, self.folder / side / "keys")
         high, low = self.folder / "high/keys", self.folder / "low/keys"
         self.sign, self.link_sign = keys.load(high, "sign"), keys.load(high, "link-sign")
         self.catch_key, self.open_key = keys.load(low, "catch"), keys.load(low, "open")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol import keys, seal, segments
+from protocol import keymaking, keys, seal, segments
 from protocol.block import Kind, read_header
 from protocol.catalog import Page
 from protocol.record import Record
@@ -179,8 +179,8 @@ def _published(folder: Path) -> int:
 
 @contextmanager
 def _plant(folder: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    keys.new("high", folder / "high/keys/high")
-    keys.new("low", folder / "low/keys/low")
+    keymaking.make("high", folder / "high/keys/high")
+    keymaking.make("low", folder / "low/keys/low")
     (folder / "one.toml").write_text(SCENE)
     link, page = _free(socket.SOCK_DGRAM), _free(socket.SOCK_STREAM)
     ports = folder / "ports.json"

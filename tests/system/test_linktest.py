@@ -15,7 +15,7 @@ import pytest
 from pipe import Pipe, lossy
 
 import checkvalve
-from protocol import keys
+from protocol import keymaking
 from protocol.errors import ConfigError
 from protocol.statusfile import read_status
 from sender import errand
@@ -50,7 +50,7 @@ def test_the_low_side_tells_what_a_bad_link_does_to_each_step(
     high, low = tmp_path / "high", tmp_path / "low"
     for side in (high, low):
         side.mkdir()
-        keys.new(side.name, side / "keys")
+        keymaking.make(side.name, side / "keys")
     out, into = _free(), _free()
     sender, receiver = high / "sender.toml", low / "receiver.toml"
     sender.write_text(SENDER.format(port=out))

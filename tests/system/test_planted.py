@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import checkvalve
 from audit import carried, process
-from protocol import keys, statefile
+from protocol import keymaking, statefile
 from protocol.errors import ConfigError
 from protocol.statusfile import read_status, read_statuses, write_status
 from receiver import floors
@@ -43,7 +43,7 @@ class Plant:
         self.victim.write_text(SECRET)
         self.victim.chmod(0o600)
         for side in ("high", "low"):
-            keys.new(side, folder / "keys" / side)
+            keymaking.make(side, folder / "keys" / side)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.bind(("127.0.0.1", 0))
             port = one.getsockname()[1]

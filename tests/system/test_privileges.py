@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol import capabilities, keys
+from protocol import capabilities, keymaking
 from protocol.capabilities import NET_ADMIN, NET_BIND_SERVICE
 from protocol.errors import ConfigError
 from protocol.statusfile import read_status
@@ -66,7 +66,7 @@ def sides(tmp_path: Path) -> Path:
     """Keys and configurations of both sides."""
     for side in ("high", "low"):
         (tmp_path / side).mkdir()
-        keys.new(side, tmp_path / side / "keys")
+        keymaking.make(side, tmp_path / side / "keys")
     port = free(socket.SOCK_DGRAM)
     (tmp_path / "high/sender.toml").write_text(SENDER.format(port=port))
     (tmp_path / "low/receiver.toml").write_text(RECEIVER.format(port=port, pages=free(socket.SOCK_STREAM)))

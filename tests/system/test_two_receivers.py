@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol import keys
+from protocol import keymaking, keys
 from protocol.catalog import Asset, Tag
 from protocol.sample import columns
 from protocol.statusfile import read_status
@@ -50,9 +50,9 @@ def test_two_receivers_have_the_same_and_one_may_die(tmp_path: Path) -> None:
     """Both journals open to the same samples; one is killed, the other goes on; nothing ever came to the sender."""
     if os.geteuid() != 0:
         pytest.skip("needs root to make network namespaces")
-    keys.new("high", tmp_path / "high/keys/high")
+    keymaking.make("high", tmp_path / "high/keys/high")
     for side in ("one", "two"):
-        keys.new("low", tmp_path / side / "keys/low")
+        keymaking.make("low", tmp_path / side / "keys/low")
         (tmp_path / side / "receiver.toml").write_text(RECEIVER)
     (tmp_path / "high/sender.toml").write_text(SENDER)
     packer, spool = _plant(tmp_path)
