@@ -18,8 +18,10 @@ import numpy as np
 from bench.report import Row, rate, undisturbed
 from protocol import engines
 from protocol.array import Array
-from protocol.erasure import Code, Reference
+from protocol.erasure import Code
 from protocol.errors import ConfigError
+from protocol.reference import Reference
+from protocol.reference import spares as spares_of
 
 NEED, SPARE, WIDTH = 64, 8, 1400
 MEGABYTES = NEED * WIDTH / 1e6
@@ -89,7 +91,7 @@ def _reedsolo(data: Array, spares: Array) -> tuple[Work, Work, None]:
 def _engine(name: str, data: Array, spares: Array) -> tuple[Work, Work, Work]:
     """Encode; decode a pattern that is kept; decode a new pattern each time."""
     code = Code(name)
-    if not np.array_equal(code.spares(data, SPARE), spares):
+    if not np.array_equal(spares_of(code, data, SPARE), spares):
         raise RuntimeError(f"{name} does not make reedsolo's spares")
     rows = np.concatenate([data, spares])
     seen = (1 << NEED + SPARE) - 1 - _mask(LOST)
@@ -100,7 +102,7 @@ def _engine(name: str, data: Array, spares: Array) -> tuple[Work, Work, Work]:
     dice = random.Random(2)
     patterns = cycle([(1 << NEED + SPARE) - 1 - _mask(dice.sample(range(NEED), SPARE)) for _ in range(PATTERNS)])
     return (
-        lambda: code.spares(data, SPARE),
+        lambda: spares_of(code, data, SPARE),
         lambda: code.restore(rows, seen, NEED),
         lambda: code.restore(rows, next(patterns), NEED),
     )

@@ -4,9 +4,9 @@
     data     need rows of width = ceil(size / need) bytes, the last padded with zeros; and below them
     spares   spare rows: byte j of them is what reedsolo appends to byte j of the data rows
 
-reedsolo is the definition: `Reference` is it, column by column, for tests and for comparison. At run time spares and
-repairs are matrix products (`galois`) by a fast engine (`engines`). A repair solves as many equations as data shards
-are lost; solutions are kept by loss pattern, since a burst loses the same places again.
+reedsolo is the definition (`reference.py`). At run time spares and repairs are matrix products (`galois`) by a fast
+engine (`engines`). A repair solves as many equations as data shards are lost; solutions are kept by loss pattern, since
+a burst loses the same places again.
 
 No I/O, no clock. A `Code` keeps work space: one for each thread.
 """
@@ -14,13 +14,11 @@ No I/O, no clock. A `Code` keeps work space: one for each thread.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import comb
 from typing import TypeAlias
 
 import numpy as np
-from reedsolo import RSCodec
 
 from protocol import galois
 from protocol.array import Array
@@ -53,10 +51,6 @@ class Code:
         self._kept: OrderedDict[tuple[int, int, int, int], Product] = OrderedDict()
         self._kept_bytes = 0
 
-    def cut(self, block: Buffer, need: int) -> Array:
-        """The data rows of a block."""
-        return self.rows(block, need, 0)
-
     def rows(self, block: Buffer, need: int, spare: int) -> Array:
         """All rows of a block in one array: `need` of data, then `spare` spares.
 
@@ -72,21 +66,8 @@ class Code:
         flat[:size] = np.frombuffer(block, np.uint8)
         flat[size : need * width] = 0
         if spare:
-            self._encoder(need, spare).apply(rows, rows[need:])
+            self.encoder(need, spare).apply(rows, rows[need:])
         return rows
-
-    def spares(self, data: Array, spare: int) -> Array:
-        """The spare rows of data rows.
-
-        Args:
-            data: uint8, need x width.
-            spare: How many, 0 to 255 - need.
-        """
-        need, width = data.shape
-        out = np.empty((spare, width), np.uint8)
-        if spare:
-            self._encoder(need, spare).apply(np.ascontiguousarray(data), out)
-        return out
 
     def restore(self, rows: Array, seen: int, need: int) -> None:
         """Put the missing data rows back in place, from any `need` rows that are there.
@@ -114,38 +95,8 @@ class Code:
             product = self._keep(key, self._engine.prepare(matrix, np.array(sources), np.array(gone)))
         product.apply(rows, rows)
 
-    def repair(self, shards: Mapping[int, Buffer], need: int, spare: int) -> Array:
-        """The data rows, from any `need` shards by index.
-
-        Args:
-            shards: Equally long, by index: 0 to need - 1 data, then spares.
-            need: Data shards.
-            spare: Spare shards that were made.
-
-        Raises:
-            ValueError: fewer than `need` shards, an index outside, or lengths that differ.
-        """
-        width = len(next(iter(shards.values()), b""))
-        rows = np.zeros((need + spare, width), np.uint8)
-        seen = 0
-        for index, shard in shards.items():
-            if not 0 <= index < need + spare or len(shard) != width:
-                raise ValueError(f"shard {index} of {len(shard)} bytes in {need} + {spare} of {width}")
-            rows[index] = np.frombuffer(shard, np.uint8)
-            seen |= 1 << index
-        self.restore(rows, seen, need)
-        return rows[:need]
-
-    def join(self, data: Array, size: int) -> bytes:
-        """The block of data rows, without its padding.
-
-        Args:
-            data: uint8, need x width.
-            size: Bytes of the block.
-        """
-        return bytes(data.reshape(-1)[:size])
-
-    def _encoder(self, need: int, spare: int) -> Product:
+    def encoder(self, need: int, spare: int) -> Product:
+        """The spares of a block as one product: data rows to spare rows, made ready."""
         key = (need, spare, 0, 0)
         return self._find(key) or self._keep(
             key, self._engine.prepare(galois.parity(need, spare), np.arange(need), np.arange(spare))
@@ -164,30 +115,6 @@ class Code:
             _, oldest = self._kept.popitem(last=False)
             self._kept_bytes -= oldest.nbytes
         return product
-
-
-class Reference:
-    """reedsolo itself, a codeword a column: what every engine must equal. Some 1 MB/s."""
-
-    name = "reedsolo"
-
-    def spares(self, data: Array, spare: int) -> Array:
-        """As `Code.spares`."""
-        need, width = data.shape
-        codec = RSCodec(spare, nsize=need + spare)
-        words = [codec.encode(data[:, at].tobytes())[need:] for at in range(width)]
-        return _transposed(words, spare)
-
-    def repair(self, shards: Mapping[int, Buffer], need: int, spare: int) -> Array:
-        """As `Code.repair`."""
-        codec = RSCodec(spare, nsize=need + spare)
-        width = len(next(iter(shards.values())))
-        rows = np.zeros((need + spare, width), np.uint8)
-        for index, shard in shards.items():
-            rows[index] = np.frombuffer(shard, np.uint8)
-        lost = [at for at in range(need + spare) if at not in shards]
-        words = [codec.decode(bytearray(rows[:, at].tobytes()), erase_pos=lost)[0] for at in range(width)]
-        return _transposed(words, need)
 
 
 @lru_cache(maxsize=4096)
@@ -226,9 +153,3 @@ def _lowest(mask: int, count: int) -> int:
     while mask.bit_count() > count:
         mask &= ~(1 << mask.bit_length() - 1)
     return mask
-
-
-def _transposed(words: Iterable[Buffer], rows: int) -> Array:
-    """Rows from their columns."""
-    joined = np.frombuffer(b"".join(words), np.uint8).reshape(-1, rows)
-    return np.ascontiguousarray(joined.T)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from protocol import announce, frame, keymaking, keys
 from protocol.beat import Beat, BeatTag, StreamTotals
 from protocol.errors import FrameError, Reason
-from protocol.frame import PROBE_LEAST, Kind, Probe, ProbeTag, Shard, ShardTag
+from protocol.frame import PROBE_LEAST, Kind, Probe, ProbeTag, ShardTag
 
 STREAM = bytes(range(8))
 TAG = ShardTag(b"l" * 32, 0x01020304, STREAM)
@@ -29,7 +29,7 @@ def test_a_shard_says_what_it_is() -> None:
     """Header, content and order of all frames of a block."""
     for index, one in enumerate(_frames()):
         assert frame.kind_of(one) == Kind.SHARD
-        assert frame.read_shard(one) == Shard(0x01020304, STREAM, 77, 119, 3, 2, index, 1)
+        assert frame.shard_fields(one) == (0x01020304, STREAM, 77, 119, 3, 2, index, 1)
         assert one[32:-16] == ROWS[index].tobytes()
         assert TAG.fits(memoryview(one))
 
@@ -42,11 +42,10 @@ def test_each_byte_of_a_shard_is_under_its_tag(at: int) -> None:
     try:
         if frame.kind_of(bytes(changed)) != Kind.SHARD:
             return
-        shard = frame.read_shard(bytes(changed))
+        session, stream, *_ = frame.shard_fields(bytes(changed))
     except FrameError:
         return
-    session_and_stream = (shard.session, shard.stream) == (0x01020304, STREAM)
-    assert not (session_and_stream and TAG.fits(memoryview(changed)))
+    assert not ((session, stream) == (0x01020304, STREAM) and TAG.fits(memoryview(changed)))
 
 
 def test_no_nonce_serves_two_contents() -> None:
@@ -65,8 +64,8 @@ def _believe(datagram: bytes) -> None:
     """What a receiver does with a datagram, one kind after another."""
     kind = frame.kind_of(datagram)
     if kind == Kind.SHARD:
-        shard = frame.read_shard(datagram)
-        if not ShardTag(b"l" * 32, shard.session, shard.stream).fits(memoryview(datagram)):
+        session, stream, *_ = frame.shard_fields(datagram)
+        if not ShardTag(b"l" * 32, session, stream).fits(memoryview(datagram)):
             raise FrameError(Reason.TAG, size=len(datagram))
     elif kind == Kind.LINK:
         announce.read_link(datagram)
@@ -102,7 +101,7 @@ def test_an_impossible_geometry_is_refused(fields: tuple[int, int, int, int]) ->
     size, need, spare, index = fields
     head = frame.SHARD_HEADER.pack(b"CV", 1, 1, 1, STREAM, 7, size, need, spare, index, 0)
     with pytest.raises(FrameError) as caught:
-        frame.read_shard(head + bytes(40 + 16))
+        frame.shard_fields(head + bytes(40 + 16))
     assert caught.value.reason == Reason.GEOMETRY
 
 

@@ -21,6 +21,7 @@ from protocol.frame import Kind, ProbeTag, ShardTag
 from protocol.journal import Store
 from protocol.plain import plain
 from protocol.record import Record, parse
+from protocol.reference import spares
 from protocol.segments import CHECK_BYTES, SYNCED, walk
 
 FOLDER = Path(__file__).parent.parent / "vectors"
@@ -43,10 +44,10 @@ def _shard_frames(given: dict[str, Any]) -> Outcome:
 def _datagram(given: dict[str, Any]) -> Outcome:
     data = _hex(given, "frame")
     frame.kind_of(data)
-    shard = frame.read_shard(data)
-    if shard.session != given["session"]:
+    session, stream, *_ = frame.shard_fields(data)
+    if session != given["session"]:
         raise FrameError(Reason.SESSION, size=len(data))
-    if not ShardTag(_hex(given, "link_key"), shard.session, shard.stream).fits(memoryview(data)):
+    if not ShardTag(_hex(given, "link_key"), session, stream).fits(memoryview(data)):
         raise FrameError(Reason.TAG, size=len(data))
     return "ok", data[32:-16]
 
@@ -95,8 +96,8 @@ def _epoch(given: dict[str, Any]) -> Outcome:
 
 def _erasure(given: dict[str, Any]) -> Outcome:
     data = np.frombuffer(_hex(given, "data"), np.uint8).reshape(given["need"], given["width"])
-    spares = Code().spares(data, given["spare"]).tobytes()
-    return spares.hex(), spares
+    made = spares(Code(), data, given["spare"]).tobytes()
+    return made.hex(), made
 
 
 def _batch(given: dict[str, Any]) -> Outcome:

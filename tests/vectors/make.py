@@ -24,6 +24,7 @@ from protocol.catalog import Asset, Page, Tag, to_wire
 from protocol.erasure import Code
 from protocol.frame import ProbeTag, ShardTag
 from protocol.record import record, to_bytes
+from protocol.reference import spares as spares_of
 from protocol.sample import Row, from_rows
 
 FOLDER = Path(__file__).parent
@@ -183,7 +184,7 @@ def _page() -> Page:
 def _erasure() -> None:
     for need, spare, width in ((1, 6, 9), (10, 3, 16), (64, 10, 5), (127, 127, 3)):
         data = np.frombuffer(hashlib.shake_128(f"{need}+{spare}".encode()).digest(need * width), np.uint8)
-        spares = Code("numpy").spares(data.reshape(need, width), spare)
+        spares = spares_of(Code("numpy"), data.reshape(need, width), spare)
         given = {"need": need, "spare": spare, "width": width, "data": data.tobytes().hex()}
         write(f"erasure_{need}_{spare}", "erasure", given, spares.tobytes().hex(), spares.tobytes())
 
