@@ -30,14 +30,14 @@ def codes(gaps: Sequence[Gap]) -> list[dict[str, Any]]:
     for one in gaps:
         if one.heals_ns is None:
             left.setdefault(one.stream, Ranges()).add(one.first, one.after)
-    out = []
+    out: list[dict[str, Any]] = []
     for stream, held in left.items():
         ranges = list(held)
         found = gapcode.codes(stream, ranges)
         while len(found) > CODES_MOST:
             ranges = join_nearest(ranges, max(1, len(ranges) // 2))
             found = gapcode.codes(stream, ranges)
-        out += [{"stream": stream.hex(), "code": code, "blocks": _blocks(code)} for code in found]
+        out += [{"stream": stream.hex(), "code": code, "blocks": blocks} for code, blocks in found]
     return out
 
 
@@ -53,10 +53,6 @@ def kept_s(spool: Mapping[str, Any], taken_bytes: int, taken_s: float) -> float:
     if taken_s < RATE_FROM_S or not taken_bytes:
         return keep
     return min(keep, most * taken_s / taken_bytes)
-
-
-def _blocks(code: str) -> int:
-    return sum(after - first for first, after in gapcode.decode(code)[1])
 
 
 def _number(value: Any) -> float:

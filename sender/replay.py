@@ -1,6 +1,6 @@
 """What a gap code names, as far as the spool still has it: found before anything is sent, and said in words.
 
-    code      -> stream check and ranges (protocol/gapcode.py)
+    code      -> stream check and ranges (protocol/gapread.py)
     check     -> the streams of this spool that begin so, those included of which only leaves are left
     ranges    -> still here; damaged on the disk; gone, since retention took them; never there, so the code is of
                  something else
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from protocol import gapcode
+from protocol import gapread
 from protocol.block import KEPT, Kind, read_header, signed_body
 from protocol.errors import ConfigError
 from protocol.index import join, read_index
@@ -94,8 +94,8 @@ def find(spool: Path, codes: Sequence[str], geometry: Geometry) -> list[Found]:
     asked: dict[bytes, Ranges] = {}
     known = _sealed(spool)
     for code in codes:
-        check, ranges = gapcode.decode(code)
-        fitting = [stream for stream in known if gapcode.check_of(stream) == check]
+        check, ranges = gapread.decode(code)
+        fitting = [stream for stream in known if gapread.check_of(stream) == check]
         if not any(first < known[stream] for stream in fitting for first, _ in ranges):
             why = f"ends before block {ranges[0][0]}" if fitting else "does not exist in this spool"
             raise ConfigError(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import gapcode
+from protocol import gapcode, gapread
 from protocol.errors import ConfigError
 from protocol.ranges import Ranges
 
@@ -49,13 +49,14 @@ def test_the_reference_in_this_file_passes_the_vectors_of_bip_350() -> None:
 def test_codes_hold_exactly_what_was_put_in(spans: list[tuple[int, int]]) -> None:
     """All ranges come back, each code is bech32m of its own, and none is longer than the limit."""
     back = Ranges()
-    for code in gapcode.codes(STREAM, spans):
+    for code, blocks in gapcode.codes(STREAM, spans):
         found = _bech32m(code.replace("-", ""))
         assert found is not None
         assert found[0] == "cv"
-        check, ranges = gapcode.decode(code)
+        check, ranges = gapread.decode(code)
         assert check == STREAM[:3]
         assert len(code.replace("-", "")) <= gapcode.LONGEST
+        assert blocks == Ranges(ranges).count
         for first, after in ranges:
             assert back.add(first, after) == after - first
     assert back == Ranges(spans)
@@ -82,7 +83,7 @@ def test_every_wrong_letter_is_noticed(seed: int) -> None:
     wrong |= {code[:at] + code[at] + code[at:] for at in range(3, len(code))}
     for text in wrong - {code}:
         with pytest.raises(ConfigError):
-            gapcode.decode(text)
+            gapread.decode(text)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -96,7 +97,7 @@ def test_up_to_four_wrong_letters_are_always_noticed(seed: int) -> None:
         for at in chance.sample(range(3, len(code)), chance.randrange(2, 5)):
             letters[at] = chance.choice([one for one in LETTERS if one != code[at]])
         with pytest.raises(ConfigError):
-            gapcode.decode("".join(letters))
+            gapread.decode("".join(letters))
 
 
 def test_case_spaces_and_dashes_do_not_matter() -> None:
@@ -109,7 +110,7 @@ def test_case_spaces_and_dashes_do_not_matter() -> None:
         f"  {code}\n",
         code.replace("-", "\u2013"),
     ):
-        assert gapcode.decode(text) == (STREAM[:3], [(812, 813)])
+        assert gapread.decode(text) == (STREAM[:3], [(812, 813)])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_case_spaces_and_dashes_do_not_matter() -> None:
 def test_a_refusal_says_what_is_wrong(text: str, said: str) -> None:
     """And the hint says the next step."""
     with pytest.raises(ConfigError) as refused:
-        gapcode.decode(text)
+        gapread.decode(text)
     assert said in str(refused.value)
     assert refused.value.hint
 

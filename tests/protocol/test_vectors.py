@@ -13,7 +13,7 @@ import msgpack
 import numpy as np
 import pytest
 
-from protocol import announce, batch, frame, gapcode, keys, seal
+from protocol import announce, batch, frame, gapcode, gapread, keys, seal
 from protocol.beat import BeatTag
 from protocol.erasure import Code
 from protocol.errors import ConfigError, FrameError, Reason
@@ -138,7 +138,7 @@ def _all_of(folder: Path) -> list[Record]:
 
 def _gapcode(given: dict[str, Any]) -> Outcome:
     try:
-        check, ranges = gapcode.decode(given["code"])
+        check, ranges = gapread.decode(given["code"])
     except ConfigError:
         return None, b""
     return [check.hex(), [list(one) for one in ranges]], gapcode.encode(check, ranges).encode()

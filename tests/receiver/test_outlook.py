@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from protocol import gapcode
+from protocol import gapread
 from protocol.ranges import Ranges
 from receiver.gaplist import lines
 from receiver.gaps import Gap
@@ -24,7 +24,7 @@ def test_only_what_no_repeat_heals_gets_a_code() -> None:
     """A code a stream; numbers whose repeat is to come are not in it."""
     told = codes([_gap(3, 5), _gap(7, 9, heals_ns=99), _gap(20, 21), _gap(1, 2, stream=b"another1")])
     assert [(one["stream"], one["blocks"]) for one in told] == [(S.hex(), 3), (b"another1".hex(), 1)]
-    assert gapcode.decode(told[0]["code"]) == (S[:3], [(3, 5), (20, 21)])
+    assert gapread.decode(told[0]["code"]) == (S[:3], [(3, 5), (20, 21)])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -34,7 +34,7 @@ def test_many_gaps_still_make_few_codes_that_cover_all(seed: int) -> None:
     starts = sorted(chance.sample(range(0, 10**7, 10), 900))
     told = codes([_gap(first, first + chance.randrange(1, 9)) for first in starts])
     assert 1 <= len(told) <= CODES_MOST
-    covered = Ranges(one for code in told for one in gapcode.decode(code["code"])[1])
+    covered = Ranges(one for code in told for one in gapread.decode(code["code"])[1])
     assert all(first in covered for first in starts)
 
 
