@@ -16,7 +16,6 @@ from typing import NamedTuple
 from protocol.beat import Beat
 from protocol.erasure import Code
 from protocol.record import How
-from receiver import linktest
 from receiver.floors import LOWERED_MOST, Request
 from receiver.gaps import Gaps
 from receiver.gather import BeatHeard, BlockDone, Datagram, Event, Gather, LinkOpened
@@ -109,8 +108,8 @@ class Intake:
             self._on(event, now, wall_ns)
         if self.rates.due(now):
             self.rates.look(self._counters(), now)
-        for line in linktest.lines(test) if (test := self.gather.probes.ended(now)) else ():
-            self._say(line)
+        for step in self.gather.probes.ended(now):
+            self._say("linktest " + " ".join(f"{name}={value}" for name, value in step.items()))
         missing = self.gaps.tick(now)
         for stream, first, after in missing[:GAP_LINES]:
             self._say(f"gap stream={stream.hex()} from={first} to={after}")
