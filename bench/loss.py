@@ -26,7 +26,8 @@ from receiver.floors import Floors
 from receiver.gather import BlockDone, Gather
 from receiver.links import Links
 from sender.emit import Emitter
-from sender.geometry import Geometry, Load
+from sender.geometry import Geometry
+from sender.load import Load
 from sender.pace import Pace, wire_bytes
 from sender.spool import Spool
 from simulator.link import Burst, Cut, LinkModel

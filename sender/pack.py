@@ -28,7 +28,8 @@ from protocol.limits import BATCH_ROWS, BLOCK_AGE, TEXT_BYTES
 from protocol.record import Record, record
 from protocol.sample import Columns, Flag, Kind, Quality, columns, concat
 from protocol.seal import Seal
-from sender.geometry import Geometry, Load
+from sender.geometry import Geometry
+from sender.load import Load
 
 MINUTE = 60.0
 """Period of TALLY and HEAD [s]."""
