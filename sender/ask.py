@@ -5,6 +5,9 @@ There is no control socket, so this looks at files: the errand's own, its result
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import json
 import os
 import sys
 import time
@@ -12,11 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from protocol import terminal
+from protocol import statefile, terminal
 from protocol.errors import ConfigError
 from protocol.statusfile import read_status
-from sender import errand
-from sender.progress import Progress
+from sender.errand import FOLDER
+from sender.progress import LOCK
 
 LOOK = 0.2
 """How often the files are looked at [s]."""
@@ -27,15 +30,24 @@ TAKEN = 15.0
 
 
 def running(state: Path) -> bool:
-    """Whether an emitter runs here.
+    """Whether an emitter runs here: its lock is held.
 
     Raises:
         ConfigError: this user may not look.
     """
     try:
-        return Progress.held_by_another(state)
+        lock = os.open(state / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
     except PermissionError:
         raise ConfigError(f"{state} may not be read by this user", hint="run this as the user of `emit`") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def leave(state: Path, kind: str, body: Mapping[str, Any]) -> str:
@@ -45,13 +57,53 @@ def leave(state: Path, kind: str, body: Mapping[str, Any]) -> str:
         ConfigError: this user may not.
     """
     try:
-        return errand.leave(state, kind, body, time_ns=time.time_ns(), salt=os.urandom(4))
+        return put(state, kind, body, time_ns=time.time_ns(), salt=os.urandom(4))
     except PermissionError as error:
         raise ConfigError(f"{error.filename} cannot be written by this user", hint="run this as emit's user") from None
     except OSError as error:
-        folder = state / errand.FOLDER
+        folder = state / FOLDER
         hint = "see what stands there: a link is not followed; take it away, and run this again"
         raise ConfigError(f"{folder} cannot be used: {error.strerror}", hint=hint) from None
+
+
+def put(state: Path, kind: str, body: Mapping[str, Any], *, time_ns: int, salt: bytes) -> str:
+    """Leave an errand under its name, which is returned.
+
+    Args:
+        state: The sender's state folder.
+        time_ns: Wall time, for its place in the queue [ns since 1970 UTC].
+        salt: Some random bytes, so that two that are left at once have two names.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder = state / FOLDER
+    state.mkdir(parents=True, exist_ok=True)
+    statefile.make_folder(folder)
+    name = f"{time_ns:020d}-{salt.hex()}"
+    statefile.write(folder / f"{name}.json", json.dumps({"kind": kind, **body}).encode(), inside=state)
+    return name
+
+
+def withdraw(state: Path, name: str) -> bool:
+    """Take an errand back; False where it was taken up already or is done."""
+    try:
+        statefile.remove(state / FOLDER / f"{name}.json", inside=state)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def result(state: Path, name: str) -> dict[str, Any] | None:
+    """What became of an errand, None while it is not done; it is then taken away."""
+    path = state / FOLDER / f"{name}.done"
+    try:
+        told = json.loads(statefile.read(path) or b"")
+    except (OSError, ValueError, RecursionError):
+        return None
+    with contextlib.suppress(OSError):
+        statefile.remove(path, inside=state)
+    return told if isinstance(told, dict) else {}
 
 
 def follow(state: Path, name: str, words: Callable[[Mapping[str, Any]], str]) -> dict[str, Any]:
@@ -69,7 +121,7 @@ def follow(state: Path, name: str, words: Callable[[Mapping[str, Any]], str]) ->
     said, left = time.monotonic(), time.monotonic()
     covers = sys.stderr.isatty()
     try:
-        while (told := errand.result(state, name)) is None:
+        while (told := result(state, name)) is None:
             now = time.monotonic()
             under_way = (read_status(state, "emit") or {}).get("errand") or {}
             mine = under_way if under_way.get("name") == name else {}
@@ -88,7 +140,7 @@ def follow(state: Path, name: str, words: Callable[[Mapping[str, Any]], str]) ->
             time.sleep(LOOK)
     except KeyboardInterrupt:
         if not mine:
-            errand.withdraw(state, name)
+            withdraw(state, name)
         raise
     finally:
         terminal.progress("")

@@ -4,7 +4,8 @@
     NAME.done    what became of it, by rename; read and taken away by the command that left it
 
 The emitter writes NAME.done before it takes NAME.json away, so at whatever moment it dies an errand is either still to
-be done, or done once. Names begin with the time, so they are taken in the order in which they were left.
+be done, or done once. Names begin with the time, so they are taken in the order in which they were left. What a command
+does with these files is in `ask.py`.
 """
 
 from __future__ import annotations
@@ -36,53 +37,8 @@ class Errand:
     """Not believed: whoever does it checks each value."""
 
 
-def leave(state: Path, kind: str, body: Mapping[str, Any], *, time_ns: int, salt: bytes) -> str:
-    """Leave an errand; returns its name.
-
-    Args:
-        state: The sender's state folder.
-        time_ns: Wall time, for its place in the queue [ns since 1970 UTC].
-        salt: Some random bytes, so that two that are left at once have two names.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    folder = state / FOLDER
-    state.mkdir(parents=True, exist_ok=True)
-    statefile.make_folder(folder)
-    name = f"{time_ns:020d}-{salt.hex()}"
-    statefile.write(folder / f"{name}.json", json.dumps({"kind": kind, **body}).encode(), inside=state)
-    return name
-
-
-def withdraw(state: Path, name: str) -> bool:
-    """Take an errand back; False where it was taken up already or is done."""
-    try:
-        statefile.remove(state / FOLDER / f"{name}.json", inside=state)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def waiting(state: Path) -> list[str]:
-    """Names of what is still to be done, the next one first."""
-    return sorted(path.stem for path in (state / FOLDER).glob("*.json"))
-
-
-def result(state: Path, name: str) -> dict[str, Any] | None:
-    """What became of an errand, None while it is not done; it is then taken away."""
-    path = state / FOLDER / f"{name}.done"
-    try:
-        told = json.loads(statefile.read(path) or b"")
-    except (OSError, ValueError, RecursionError):
-        return None
-    with contextlib.suppress(OSError):
-        statefile.remove(path, inside=state)
-    return told if isinstance(told, dict) else {}
-
-
 class Errands:
-    """The emitter's side."""
+    """The emitter's side of the folder."""
 
     def __init__(self, state: Path) -> None:
         self._folder = state / FOLDER

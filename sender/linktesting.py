@@ -18,7 +18,7 @@ from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.frame import PROBE_LEAST, SHARD_OVERHEAD, width_for
 from protocol.limits import WIRE_OVERHEAD
-from sender import ask, errand
+from sender import ask
 from sender.linkfile import LinkFile
 from sender.pace import BURST_MOST, Pace
 from sender.probing import FRAMES_MOST, SECONDS_MOST, STEPS_MOST, Step
@@ -130,9 +130,9 @@ def _alone(config: LinkFile, name: str) -> dict[str, Any]:
         found = enter(Side.HIGH, config.outlet.to[0], Policy.REFUSE)
         main_emit.run(config, found=found.plain(), until=name)
     finally:
-        told = errand.result(config.state, name)
+        told = ask.result(config.state, name)
         if told is None:
-            errand.withdraw(config.state, name)
+            ask.withdraw(config.state, name)
     if told is None:
         raise ConfigError("stopped before the end of the test; what had left is counted on the low side")
     if told.get("state") != "done":

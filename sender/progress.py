@@ -33,6 +33,9 @@ from sender.emit import Emitter
 from sender.interleave import Mark
 from sender.noted import Noted
 
+LOCK = "emit.lock"
+"""In the state folder: held by the emitter as long as it runs."""
+
 
 class Progress:
     """Keeper of `emit.json`; holding it is holding the outlet."""
@@ -52,7 +55,7 @@ class Progress:
         self.full = False
         """The disk had no room for it at the last `save`."""
         state.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(state / "emit.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        self._lock = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -124,21 +127,6 @@ class Progress:
     def close(self) -> None:
         """Let the outlet go."""
         os.close(self._lock)
-
-    @staticmethod
-    def held_by_another(state: Path) -> bool:
-        """Whether an emitter runs: its lock is held."""
-        try:
-            lock = os.open(state / "emit.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
 
     def _write(self) -> None:
         try:

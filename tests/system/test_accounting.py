@@ -24,7 +24,7 @@ from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope
 from receiver.status import picture
-from sender import errand, replay
+from sender import ask, replay
 
 WEATHER = ("clear", "clear", "loss", "storm", "cut", "full")
 FAULTS = ("none", "none", "pause", "emit", "behind", "catch", "poll")
@@ -137,7 +137,7 @@ def test_the_classes_balance_whatever_happens(tmp_path: Path, seed: int, monkeyp
         if not codes:
             break
         found = replay.find(pipe.high / "spool", codes, pipe.geometry)
-        errand.leave(pipe.high, "replay", replay.body(found), time_ns=turn, salt=b"x")
+        ask.put(pipe.high, "replay", replay.body(found), time_ns=turn, salt=b"x")
         trace.calm(4)
     counts = pipe.intake.gaps.counts()
     assert (counts.missing, counts.expired) == (0, 0), trace.log

@@ -18,7 +18,7 @@ import checkvalve
 from protocol import keymaking
 from protocol.errors import ConfigError
 from protocol.statusfile import read_status
-from sender import errand
+from sender import ask
 from sender.linktesting import Wanted, numbers, plan
 from sender.probing import PAUSE, Probing, Step, steps_from
 
@@ -99,12 +99,12 @@ def test_a_linktest_leaves_beside_the_data_and_costs_none_of_it(tmp_path: Path, 
     pipe = Pipe(tmp_path, loss=share, repeat=(1.0, 2.0))
     pipe.run(1.2)
     steps = [Step(rate_kbit=20_000, frames=1000, length=1472, burst=2500).to_json()] * 2
-    name = errand.leave(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
+    name = ask.put(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
     told = None
     for _ in range(60):
         pipe.sample()
         pipe.run(0.1, lossy(share))
-        told = told or errand.result(pipe.high, name)
+        told = told or ask.result(pipe.high, name)
     assert told == {"state": "done", "sent": [1000, 1000]}
     counted = pipe.intake.gather.probes.test()
     assert [one["of"] for one in counted] == [1000, 1000]
@@ -122,12 +122,12 @@ def test_a_linktest_that_was_broken_off_by_a_restart_says_so(tmp_path: Path) -> 
     pipe = Pipe(tmp_path)
     pipe.run(0.2)
     steps = [Step(rate_kbit=20_000, frames=10, length=1472, burst=2500).to_json()] * 30
-    name = errand.leave(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
+    name = ask.put(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
     pipe.run(3)
     pipe.kill_emit()
     pipe.start_emit()
     pipe.run(3)
-    told = errand.result(pipe.high, name)
+    told = ask.result(pipe.high, name)
     assert told is not None
     assert told["state"] == "refused"
     assert "restart" in told["text"]

@@ -86,7 +86,7 @@ def _reload(plant: Plant) -> None:
 
 
 def _errand(plant: Plant) -> None:
-    name = errand.leave(plant.state, "replay", {}, time_ns=1, salt=b"x")
+    name = ask.put(plant.state, "replay", {}, time_ns=1, salt=b"x")
     errand.Errands(plant.state).finish(name, {"state": "done"})
 
 
@@ -220,7 +220,7 @@ def test_root_reads_nothing_that_is_planted(plant: Plant, planted: str) -> None:
     assert not reports.read(plant.state, "catch", time.time_ns()).running
     assert reload.asked(plant.state) == ""
     assert reload.result(plant.state, "") is None
-    assert errand.result(plant.state, "1") is None
+    assert ask.result(plant.state, "1") is None
     found = errand.Errands(plant.state).take()
     assert found is None
     for words in (["status"], ["gaps"], ["linktest"]):

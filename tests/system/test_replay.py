@@ -23,7 +23,7 @@ from protocol.sample import Row
 from protocol.segments import read_kept, walk
 from protocol.statusfile import read_status
 from receiver import outlook
-from sender import errand, linkfile, replay, replayed
+from sender import ask, errand, linkfile, replay, replayed
 
 PATIENCE = 60.0
 """Longest wait for what must come [s]."""
@@ -45,14 +45,14 @@ def _codes(pipe: Pipe) -> list[str]:
 
 def _leave(pipe: Pipe, codes: list[str], name: bytes = b"1") -> str:
     found = replay.find(pipe.high / "spool", codes, pipe.geometry)
-    return errand.leave(pipe.high, "replay", replay.body(found), time_ns=pipe.high_wall, salt=name)
+    return ask.put(pipe.high, "replay", replay.body(found), time_ns=pipe.high_wall, salt=name)
 
 
 def _settle(pipe: Pipe, name: str, share: float = 0.0, seconds: float = 60.0) -> dict[str, Any]:
     """Let time pass until the errand has its result."""
     for _ in range(round(seconds)):
         pipe.run(1.0, lossy(share))
-        told = errand.result(pipe.high, name)
+        told = ask.result(pipe.high, name)
         if told is not None:
             return told
     raise AssertionError("no result")
@@ -199,10 +199,10 @@ def test_no_errand_can_stop_the_emitter(tmp_path: Path, body: dict[str, Any]) ->
     """Refused, or done with what it named told as gone; the link goes on."""
     pipe = Pipe(tmp_path)
     _busy(pipe, 0.3)
-    name = errand.leave(pipe.high, "replay", body, time_ns=1, salt=b"x")
+    name = ask.put(pipe.high, "replay", body, time_ns=1, salt=b"x")
     (pipe.high / errand.FOLDER / "0-junk.json").write_text("{nothing")
     assert _settle(pipe, name)["state"] in ("refused", "done")
-    assert errand.result(pipe.high, "0-junk")
+    assert ask.result(pipe.high, "0-junk")
     _busy(pipe, 0.3)
     pipe.finish()
     pipe.run(2)
