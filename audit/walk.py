@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
+import token
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +171,22 @@ def used(tree: ast.AST, names: frozenset[str]) -> Iterator[tuple[int, str]]:
             for one in node.args:
                 if isinstance(one, ast.Constant) and one.value in names:
                     yield node.lineno, f"getattr .. {one.value!r}"
+
+
+def code_lines(text: str) -> int:
+    """Lines of a module that hold code: blank ones, comments and docstrings apart.
+
+    A text that stands alone as a statement is a docstring, also under a field or a constant.
+    """
+    apart = (token.COMMENT, token.NL, token.NEWLINE, token.INDENT, token.DEDENT, token.ENDMARKER)
+    held: set[int] = set()
+    for one in tokenize.generate_tokens(io.StringIO(text).readline):
+        if one.type not in apart:
+            held |= set(range(one.start[0], one.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            held -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(held)
 
 
 def faults(end: End, found: Closure) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.walk import CATCH, EMIT, ENDS, End, closure, faults, imported
+from audit.walk import CATCH, EMIT, ENDS, End, closure, code_lines, faults, imported
 from protocol.frame import Kind
 
 ROOT = Path(__file__).parent.parent.parent
@@ -79,21 +79,11 @@ def test_only_the_two_ends_reach_the_socket() -> None:
             assert not found or name in allowed, f"{name} imports {found}"
 
 
-def _code_lines(text: str) -> int:
-    """Lines that hold code: blank ones, comments and docstrings apart."""
-    told: set[int] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            told |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    lines = enumerate(text.splitlines(), 1)
-    return sum(bool(line.strip()) and not line.strip().startswith("#") and at not in told for at, line in lines)
-
-
 @pytest.mark.parametrize("path", ["sender/outlet.py", "receiver/inlet.py"])
 def test_each_end_is_read_in_a_minute(path: str) -> None:
     """Under 100 lines of code, one verb."""
     text = (ROOT / path).read_text()
-    assert _code_lines(text) < 100
+    assert code_lines(text) < 100
     (ends,) = [
         node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name in ("Outlet", "Inlet")
     ]
