@@ -65,8 +65,8 @@ def accept(
 ) -> None:
     """Confirm a session by its number, or lower the floor that keeps old ones out."""
     from protocol.errors import ConfigError
+    from receiver.accept import request_accept
     from receiver.config import load
-    from receiver.floors import request_accept
 
     if (session is None) is not lower:
         raise ConfigError("name a session, or --lower the floor, one of them", hint="checkvalve status FILE shows it")

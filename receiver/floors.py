@@ -17,7 +17,6 @@ stream that is first heard afterwards keeps that count for ever (accepted.py), a
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +66,7 @@ def load(state: Path, say: Callable[[str], None], *, wall_ns: int) -> Floors:
     Raises:
         StoreError: the disk does not give the file though it is there.
     """
-    return statefile.load(state / "floor.json", _floors, say, wall_ns=wall_ns) or Floors()
+    return statefile.load(state / "floor.json", floors_from, say, wall_ns=wall_ns) or Floors()
 
 
 def save(state: Path, floors: Floors) -> None:
@@ -78,29 +77,6 @@ def save(state: Path, floors: Floors) -> None:
     """
     held = {"link": floors.link, "beat": floors.beat, "confirmed": floors.confirmed, "lowered": floors.lowered}
     statefile.write(state / "floor.json", statefile.pack(held))
-
-
-def request_accept(state: Path, *, session: str | None = None, lower: bool = False) -> None:
-    """Leave a request for catch, which takes it up within a second.
-
-    Args:
-        session: The session's eight hex digits, as `status` shows them.
-        lower: Forget the floors.
-
-    Raises:
-        ConfigError: nothing was asked for, the session is not written so, or the floor cannot be lowered any more.
-    """
-    if session is None and not lower:
-        raise ConfigError("nothing to accept", hint="name the session that status shows, or lower the floor")
-    if lower and _lowered(state) >= LOWERED_MOST:
-        raise ConfigError(
-            f"the floor was lowered {LOWERED_MOST} times, and can be lowered no more",
-            hint="begin a new state folder on this side; the old one stays readable for audits and rebuilds",
-        )
-    request: dict[str, Any] = {"lower": True} if lower else {}
-    if session is not None:
-        request["session"] = f"{_session(session):08x}"
-    statefile.write(state / "accept.json", json.dumps(request).encode())
 
 
 def take_request(state: Path, say: Callable[[str], None], *, wall_ns: int) -> Request | None:
@@ -124,27 +100,29 @@ def take_request(state: Path, say: Callable[[str], None], *, wall_ns: int) -> Re
 def _request(held: Mapping[str, Any]) -> Request:
     session = held.get("session")
     try:
-        return Request(session=None if session is None else _session(session), lower=held.get("lower") is True)
+        return Request(session=None if session is None else session_number(session), lower=held.get("lower") is True)
     except ConfigError as error:
         raise ValueError(str(error)) from error
 
 
-def _lowered(state: Path) -> int:
-    """As the file has it; 0 where it cannot be read: then `catch` refuses and says it."""
-    try:
-        return _floors(statefile.unpack(statefile.read(state / "floor.json") or b"{}")).lowered
-    except (OSError, *statefile.UNBELIEVED):
-        return 0
+def session_number(text: str) -> int:
+    """The number of a session as status shows it.
 
-
-def _session(text: str) -> int:
+    Raises:
+        ConfigError: it is not eight hex digits.
+    """
     plain = text.replace(" ", "").lower()
     if len(plain) != 8 or not set(plain) <= set("0123456789abcdef"):
         raise ConfigError(f'"{text}" is no session', hint="write the eight hex digits that status shows")
     return int(plain, 16)
 
 
-def _floors(told: Mapping[str, Any]) -> Floors:
+def floors_from(told: Mapping[str, Any]) -> Floors:
+    """What `floor.json` holds.
+
+    Raises:
+        ValueError, KeyError, TypeError: no floors.
+    """
     confirmed, lowered = told["confirmed"], told.get("lowered", 0)
     if type(confirmed) is not bool or type(lowered) is not int or not 0 <= lowered <= LOWERED_MOST:
         raise ValueError("no floors")

@@ -9,7 +9,7 @@ from link_sender import WALL_NS, Low, Pair, Sender, key_files, totals
 
 from protocol import announce, keys
 from protocol.errors import ConfigError
-from receiver import floors
+from receiver import accept, floors
 from receiver.floors import Floors, Request
 
 DAY_NS = 24 * 3600 * 10**9
@@ -262,7 +262,7 @@ def test_a_lowered_floor_is_counted_and_not_forgotten(tmp_path: Path) -> None:
     assert "255 times" in low.lines[-1]
     floors.save(tmp_path, full)
     with pytest.raises(ConfigError, match="255 times"):
-        floors.request_accept(tmp_path, lower=True)
+        accept.request_accept(tmp_path, lower=True)
 
 
 def test_a_request_is_left_and_taken_once(tmp_path: Path) -> None:
@@ -273,10 +273,10 @@ def test_a_request_is_left_and_taken_once(tmp_path: Path) -> None:
         return floors.take_request(tmp_path, told.append, wall_ns=WALL_NS)
 
     assert take() is None
-    floors.request_accept(tmp_path, session="9F3A 01c2")
+    accept.request_accept(tmp_path, session="9F3A 01c2")
     assert take() == Request(session=0x9F3A01C2)
     assert take() is None
-    floors.request_accept(tmp_path, lower=True)
+    accept.request_accept(tmp_path, lower=True)
     assert take() == Request(lower=True)
     assert told == []
     wrong_ones = ("", "[1]", '{"session": 5}', '{"session": "xyz"}', "[" * 100_000)
@@ -289,9 +289,9 @@ def test_a_request_is_left_and_taken_once(tmp_path: Path) -> None:
     assert take() is None
     for wrong in ("", "12", "9f3a01c2ff", "zzzzzzzz"):
         with pytest.raises(ConfigError):
-            floors.request_accept(tmp_path, session=wrong)
+            accept.request_accept(tmp_path, session=wrong)
     with pytest.raises(ConfigError):
-        floors.request_accept(tmp_path)
+        accept.request_accept(tmp_path)
 
 
 def test_frames_without_a_link_that_opens_are_told(pair: Pair) -> None:

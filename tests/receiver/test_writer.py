@@ -17,7 +17,7 @@ from protocol.limits import QUEUE_BLOCKS
 from protocol.record import How
 from protocol.segments import walk
 from protocol.statusfile import write_status
-from receiver import floors
+from receiver import accept, floors
 from receiver import writer as module
 from receiver.floors import Floors, Request
 from receiver.intake import Arrival
@@ -171,7 +171,7 @@ def test_floors_requests_outlooks_and_lines_pass_between_the_threads(
     writer.floors = Floors(link=(1, 2), confirmed=True)
     writer.remember({S: {"expected": [], "oldest": 0, "sealed": 0, "finished": 0, "open": []}})
     writer.say("gap of a kind")
-    floors.request_accept(tmp_path, session="00000007")
+    accept.request_accept(tmp_path, session="00000007")
     writer.start()
     until(lambda: bool(writer.requests))
     assert writer.requests.popleft() == Request(session=7)
