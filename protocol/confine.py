@@ -59,38 +59,35 @@ class Confinement:
     """One line for people."""
 
 
-CALLS = {
-    "read": 0, "write": 1, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "lseek": 8, "mmap": 9,
-    "mprotect": 10, "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "ioctl": 16,
-    "pread64": 17, "pwrite64": 18, "readv": 19, "writev": 20, "access": 21, "pipe": 22, "select": 23, "sched_yield": 24,
-    "mremap": 25, "msync": 26, "mincore": 27, "madvise": 28, "dup": 32, "dup2": 33, "nanosleep": 35, "getpid": 39,
-    "sendfile": 40, "socket": 41, "connect": 42, "accept": 43, "sendto": 44, "recvfrom": 45, "sendmsg": 46,
-    "recvmsg": 47, "shutdown": 48, "bind": 49, "listen": 50, "getsockname": 51, "getpeername": 52, "socketpair": 53,
-    "setsockopt": 54, "getsockopt": 55, "clone": 56, "fork": 57, "vfork": 58, "execve": 59, "exit": 60, "fcntl": 72,
-    "flock": 73, "fsync": 74, "fdatasync": 75, "ftruncate": 77, "getdents": 78, "getcwd": 79, "rename": 82, "mkdir": 83,
-    "unlink": 87, "readlink": 89, "fchown": 93, "gettimeofday": 96, "getrlimit": 97, "ptrace": 101, "getuid": 102,
-    "geteuid": 107,
-    "sigaltstack": 131, "prctl": 157, "adjtimex": 159, "mount": 165, "init_module": 175, "gettid": 186, "futex": 202,
-    "sched_getaffinity": 204, "io_submit": 209, "getdents64": 217, "fadvise64": 221, "clock_gettime": 228,
-    "clock_getres": 229, "clock_nanosleep": 230, "exit_group": 231, "tgkill": 234, "kexec_load": 246, "openat": 257,
-    "mkdirat": 258, "mknodat": 259, "newfstatat": 262, "unlinkat": 263, "renameat": 264, "pselect6": 270, "ppoll": 271,
-    "set_robust_list": 273, "splice": 275, "tee": 276, "vmsplice": 278, "accept4": 288, "pipe2": 293, "dup3": 292,
-    "preadv": 295, "pwritev": 296, "recvmmsg": 299, "prlimit64": 302, "clock_adjtime": 305, "sendmmsg": 307,
-    "setns": 308,
-    "process_vm_readv": 310, "process_vm_writev": 311, "finit_module": 313, "renameat2": 316, "seccomp": 317,
-    "getrandom": 318, "bpf": 321, "execveat": 322, "membarrier": 324, "preadv2": 327, "pwritev2": 328, "statx": 332,
-    "rseq": 334, "unshare": 272, "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426,
-    "io_uring_register": 427, "clone3": 435, "close_range": 436, "pidfd_getfd": 438, "faccessat2": 439,
+NEVER = {
+    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "io_uring_setup": 425,
+    "io_uring_enter": 426, "io_uring_register": 427, "io_submit": 209, "pidfd_getfd": 438, "setns": 308,
+    "unshare": 272, "bpf": 321, "socket": 41, "socketpair": 53, "connect": 42, "bind": 49, "listen": 50,
+    "accept": 43, "accept4": 288, "execve": 59, "execveat": 322, "fork": 57, "vfork": 58, "mount": 165,
+    "init_module": 175, "finit_module": 313, "kexec_load": 246, "shutdown": 48,
 }  # fmt: skip
-"""x86_64 numbers of the calls that are named below (asm/unistd_64.h)."""
-
-NEVER = (
-    "ptrace", "process_vm_readv", "process_vm_writev", "io_uring_setup", "io_uring_enter", "io_uring_register",
-    "io_submit", "pidfd_getfd", "setns", "unshare", "bpf", "socket", "socketpair", "connect", "bind", "listen",
-    "accept", "accept4", "execve", "execveat", "fork", "vfork", "mount", "init_module", "finit_module", "kexec_load",
-    "shutdown",
-)  # fmt: skip
 """Neither end needs these once it runs: new sockets, new programs, other processes, ways around the filter."""
+STRICT_COMMON = {
+    "read": 0, "write": 1, "close": 3, "fstat": 5, "poll": 7, "lseek": 8, "mmap": 9, "mprotect": 10,
+    "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "ioctl": 16,
+    "pread64": 17, "pwrite64": 18, "select": 23, "sched_yield": 24, "mremap": 25, "madvise": 28,
+    "nanosleep": 35, "getpid": 39, "exit": 60, "fcntl": 72, "flock": 73, "fsync": 74, "fdatasync": 75,
+    "ftruncate": 77, "rename": 82, "mkdir": 83, "unlink": 87, "readlink": 89, "gettid": 186, "futex": 202,
+    "getdents64": 217, "clock_gettime": 228, "clock_getres": 229, "clock_nanosleep": 230, "exit_group": 231,
+    "tgkill": 234, "openat": 257, "mknodat": 259, "newfstatat": 262, "unlinkat": 263, "renameat": 264,
+    "pselect6": 270, "ppoll": 271, "set_robust_list": 273, "getrandom": 318, "statx": 332, "rseq": 334,
+    "stat": 4, "lstat": 6, "access": 21, "getcwd": 79, "sigaltstack": 131, "membarrier": 324, "adjtimex": 159,
+    "clock_adjtime": 305, "fchown": 93, "getuid": 102, "geteuid": 107, "prlimit64": 302,
+    "sched_getaffinity": 204, "close_range": 436, "renameat2": 316, "getrlimit": 97, "gettimeofday": 96,
+}  # fmt: skip
+"""What both processes use besides their one verb; measured with strace over start, an hour's work and a clean end."""
+CALLS = NEVER | STRICT_COMMON | {
+    "readv": 19, "writev": 20, "dup": 32, "dup2": 33, "sendfile": 40, "sendto": 44, "recvfrom": 45,
+    "sendmsg": 46, "recvmsg": 47, "getpeername": 52, "setsockopt": 54, "getsockopt": 55, "clone": 56,
+    "splice": 275, "dup3": 292, "preadv": 295, "pwritev": 296, "recvmmsg": 299, "sendmmsg": 307, "seccomp": 317,
+    "preadv2": 327, "pwritev2": 328, "clone3": 435,
+}  # fmt: skip
+"""x86_64 numbers of all calls that are named here (asm/unistd_64.h)."""
 TAKES = ("recvfrom", "recvmsg", "recvmmsg")
 GIVES = ("sendto", "sendmsg", "sendmmsg")
 TAKES_FD = ("read", "readv", "pread64", "preadv", "preadv2")
@@ -107,18 +104,6 @@ _NR, _ARCH, _ARG = 0, 4, (16, 24, 32)
 _DUPS = (0, 1030)  # F_DUPFD, F_DUPFD_CLOEXEC
 _CLONE_THREAD = 0x10000
 _SET_FILTER, _TSYNC = 1, 1
-
-STRICT_COMMON = (
-    "read", "write", "close", "fstat", "poll", "lseek", "mmap", "mprotect", "munmap", "brk", "rt_sigaction",
-    "rt_sigprocmask", "rt_sigreturn", "ioctl", "pread64", "pwrite64", "select", "sched_yield", "mremap", "madvise",
-    "nanosleep", "getpid", "exit", "fcntl", "flock", "fsync", "fdatasync", "ftruncate", "rename", "mkdir", "unlink",
-    "readlink", "gettid", "futex", "getdents64", "clock_gettime", "clock_getres", "clock_nanosleep", "exit_group",
-    "tgkill", "openat", "mknodat", "newfstatat", "unlinkat", "renameat", "pselect6", "ppoll", "set_robust_list",
-    "getrandom", "statx", "rseq", "stat", "lstat", "access", "getcwd", "sigaltstack", "membarrier", "adjtimex",
-    "clock_adjtime", "fchown",
-    "getuid", "geteuid", "prlimit64", "sched_getaffinity", "close_range", "renameat2", "getrlimit", "gettimeofday",
-)  # fmt: skip
-"""What both processes use besides their one verb; measured with strace over start, an hour's work and a clean end."""
 
 
 def pin(descriptor: int) -> int:
@@ -139,7 +124,7 @@ def filter_program(role: Role, *, strict: bool = False, action: int = _KILL) -> 
     emitter = role == Role.EMITTER
     out = [_op(_LD, _ARCH), _op(_JEQ, _AUDIT_ARCH, 1, 0), _op(_RET, _KILL), _op(_LD, _NR)]
     out += [_op(_JGE, _X32, 0, 1), _op(_RET, _KILL)]  # the x32 numbers of the same calls
-    for name in NEVER + (TAKES if emitter else GIVES):
+    for name in (*NEVER, *(TAKES if emitter else GIVES)):
         out += _on(name, [_op(_RET, action)])
     for name in (TAKES_FD if emitter else GIVES_FD) + COPIES_FD[:3] + (ASKS_FD if emitter else ()):
         out += _on(name, _if_link_fd(0, action))
@@ -151,7 +136,7 @@ def filter_program(role: Role, *, strict: bool = False, action: int = _KILL) -> 
     out += _on("clone3", [_op(_RET, _ERRNO | errno.ENOSYS)])  # its flags are in memory; libraries fall back to clone
     if strict:
         verb = ("sendto", "sendmsg") if emitter else ("recvfrom", "recvmsg")
-        for name in STRICT_COMMON + verb:
+        for name in (*STRICT_COMMON, *verb):
             out += _on(name, [_op(_RET, _ALLOW)])
         out.append(_op(_RET, action))
     else:
