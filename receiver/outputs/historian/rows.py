@@ -150,8 +150,7 @@ def order(rows: Rows, rank: Array) -> Array:
 
 
 def pack(rows: Rows) -> bytes:
-    """The rows as bytes, in their order."""
-    rows = rows.trimmed()
+    """The rows as bytes, in their order; texts that no row uses too, so give it `trimmed` ones."""
     texts = msgpack.packb(rows.texts) if rows.texts else b""
     head = len(rows).to_bytes(4, "little")
     body = b"".join(getattr(rows, name).astype(dtype, copy=False).tobytes() for name, dtype in _LAYOUT)

@@ -37,6 +37,8 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._open: dict[Path, _File] = {}
+        self._groups: dict[tuple[str, int], tuple[bytes, Rows]] = {}
+        """What `unpacked` was asked for last."""
 
     def begin(self) -> Snapshot | None:
         """A new moment, to be ended; None where there is no history yet."""
@@ -62,11 +64,25 @@ class Files:
             if held is not None:
                 yield held.connection
 
+    def unpacked(self, held: list[tuple[str, int, bytes]]) -> list[Rows]:
+        """Groups of hot rows, given by table, number and body, in that order.
+
+        Those of the last call are kept, so that what all series share (`fresh`), and the shelf of a series that is
+        asked about once more, are unpacked once. A number may come again for another body: bodies are compared.
+        """
+        kept = {}
+        for table, one, body in held:
+            known = self._groups.get((table, one))
+            kept[table, one] = known if known is not None and known[0] == body else (body, unpack(body))
+        self._groups = kept
+        return [rows for _, rows in kept.values()]
+
     def close(self) -> None:
         """Close all files."""
         for held in self._open.values():
             held.connection.close()
         self._open.clear()
+        self._groups.clear()
 
     def _file(self, path: Path) -> _File | None:
         held = self._open.get(path)
@@ -110,8 +126,8 @@ class Snapshot:
 
     def hot(self, series: int) -> Rows:
         """The series' rows that are not sealed, those of one block in their order."""
-        pieces = self.rows("SELECT body FROM piece WHERE shelf = ? ORDER BY id", series // SHELF_SERIES)
-        groups = [unpack(body) for (body,) in [*pieces, *self.rows("SELECT body FROM fresh ORDER BY id")]]
+        pieces = self.rows("SELECT 'piece', id, body FROM piece WHERE shelf = ? ORDER BY id", series // SHELF_SERIES)
+        groups = self._files.unpacked([*pieces, *self.rows("SELECT 'fresh', id, body FROM fresh ORDER BY id")])
         return join([group.pick(np.flatnonzero(group.series == series)) for group in groups])
 
     def chunks(self, series: int, from_ns: int, to_ns: int) -> list[tuple[Connection, Parts]]:

@@ -1,0 +1,58 @@
+"""Laws of a reader's hot groups: unpacked once while they stand there, and never mistaken for one another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from protocol.sample import Row, from_rows
+from receiver.outputs.historian import snapshot
+from receiver.outputs.historian.rows import Rows, from_columns, pack, unpack
+from receiver.outputs.historian.snapshot import Files
+
+
+def group(*values: float) -> bytes:
+    """A packed group of one series."""
+    columns = from_rows([Row(1, at, value) for at, value in enumerate(values)])
+    return pack(from_columns(columns, columns.tag, columns.tag, columns.time_ns))
+
+
+def numbers(groups: list[Rows]) -> list[list[float]]:
+    """Their values."""
+    return [[float(one) for one in rows.values() if isinstance(one, float)] for rows in groups]
+
+
+@pytest.fixture
+def unpacks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Every body that is unpacked."""
+    taken: list[bytes] = []
+
+    def counted(body: bytes) -> Rows:
+        taken.append(body)
+        return unpack(body)
+
+    monkeypatch.setattr(snapshot, "unpack", counted)
+    return taken
+
+
+def test_a_group_is_unpacked_once_while_it_is_asked_for(tmp_path: Path, unpacks: list[bytes]) -> None:
+    """Ten questions about three groups unpack three; one that was left out meanwhile is unpacked again."""
+    files = Files(tmp_path)
+    held = [("piece", 1, group(1.0)), ("fresh", 1, group(2.0, 3.0)), ("fresh", 2, group(4.0))]
+    for _ in range(10):
+        assert numbers(files.unpacked(held)) == [[1.0], [2.0, 3.0], [4.0]]
+    assert len(unpacks) == 3
+    assert numbers(files.unpacked(held[1:])) == [[2.0, 3.0], [4.0]]
+    assert len(unpacks) == 3
+    assert numbers(files.unpacked(held)) == [[1.0], [2.0, 3.0], [4.0]]
+    assert len(unpacks) == 4
+
+
+def test_a_number_that_comes_again_is_another_group(tmp_path: Path, unpacks: list[bytes]) -> None:
+    """A writer that starts with no group counts from 1 again, and a table's number says nothing of the other's."""
+    files = Files(tmp_path)
+    assert numbers(files.unpacked([("fresh", 1, group(1.0))])) == [[1.0]]
+    assert numbers(files.unpacked([("fresh", 1, group(2.0))])) == [[2.0]]
+    assert numbers(files.unpacked([("piece", 1, group(3.0)), ("fresh", 1, group(2.0))])) == [[3.0], [2.0]]
+    assert len(unpacks) == 3
