@@ -14,8 +14,9 @@ from protocol.catalog import Asset, Tag
 from protocol.sample import Value, severity
 from receiver.outputs.historian.views import Account, AssetView, Latest, TagView
 from receiver.portal import words
+from receiver.portal.counts import Counts
 from receiver.portal.faults import Faults
-from receiver.portal.freshness import LEAST_S, Stale, judge, stale_after
+from receiver.portal.freshness import LEAST_S, Stale, beat_lost, judge, stale_after
 
 UNIT = 40
 """Characters of a unit that are shown; no UCUM code that people use is longer."""
@@ -46,6 +47,8 @@ class Line:
     value: Value = None
     quality: int = 0
     native: int = 0
+    counts: Counts = field(default_factory=Counts, repr=False, compare=False)
+    """Those of its asset; of its own where it is no current tag of one."""
     current: bool = True
     """False for the series of an older description (another type, unit or address) under the same name."""
 
@@ -62,12 +65,15 @@ class Line:
     @property
     def outside(self) -> str:
         """`high` or `low` where the value is outside its normal band, else empty."""
+        low, high = self.tag.normal_low, self.tag.normal_high
+        if low is None and high is None:
+            return ""
         value = self.value
         if isinstance(value, (bool, str)) or value is None or severity(self.quality) == 2:
             return ""
-        if self.tag.normal_high is not None and value > self.tag.normal_high:
+        if high is not None and value > high:
             return "high"
-        if self.tag.normal_low is not None and value < self.tag.normal_low:
+        if low is not None and value < low:
             return "low"
         return ""
 
@@ -108,6 +114,8 @@ class Machine:
     """Its tags as they are described now."""
     past: list[Line] = field(default_factory=list)
     """Series of older descriptions: they have pages, and count nowhere."""
+    counts: Counts = field(default_factory=Counts, repr=False, compare=False)
+    """Of `lines`."""
     account: Account | None = None
 
 
@@ -198,6 +206,9 @@ class Picture:
         lines = [self._line(view, before.get(view.series), machine) for view in views]
         machine.lines = [line for line in lines if line.current]
         machine.past = [line for line in lines if not line.current]
+        machine.counts = Counts(machine.lines)
+        for line in lines:
+            line.counts = machine.counts if line.current else Counts()
         for series in before:
             self.lines.pop(series, None)
         self.lines.update((line.series, line) for line in lines)
@@ -228,10 +239,14 @@ class Picture:
         return moved, unknown
 
     def _move(self, line: Line, row: Latest, steady: Callable[[int], int]) -> None:
+        before_ns = line.seen_ns
         if row.seen_ns != line.told_ns:
             line.told_ns, line.seen_ns = row.seen_ns, steady(row.seen_ns)
-        line.time_ns = row.time_ns
-        line.value, line.quality, line.native = words.plain(line.tag, row.value), row.quality, row.native
+        try:
+            line.time_ns = row.time_ns
+            line.value, line.quality, line.native = words.plain(line.tag, row.value), row.quality, row.native
+        finally:
+            line.counts.moved(line, before_ns)
 
     def stale(self, line: Line, at: Moment) -> Stale | None:
         """Why the tag's value is not believed any more, or None."""
@@ -253,23 +268,22 @@ class Picture:
             return unshown(machine, fault)
 
     def _counted(self, machine: Machine, at: Moment) -> Card:
-        known = [line for line in machine.lines if line.seen_ns]
-        grades = [severity(line.quality) for line in known]
-        account = machine.account
+        counts, account = machine.counts, machine.account
         if account and account.published and not account.sent:
             account = None  # the sender's first tally is still to come
+        all_stale = beat_lost(at.beat_age_s) or machine.state == "down"
         return Card(
             name=machine.asset.name,
             state=machine.state,
             state_text=machine.state_text,
             state_ms=machine.state_ns / 1e6 if machine.state_ns else None,
             tags=len(machine.lines),
-            silent=len(machine.lines) - len(known),
-            bad=grades.count(2),
-            uncertain=grades.count(1),
-            outside=sum(1 for line in known if line.outside),
-            stale=sum(1 for line in known if self.stale(line, at)),
-            seen_ms=max((line.seen_ns for line in known), default=0) / 1e6 or None,
+            silent=len(machine.lines) - counts.known,
+            bad=counts.graded(2),
+            uncertain=counts.graded(1),
+            outside=counts.outside,
+            stale=counts.known if all_stale else len(self._silent(machine, at)),
+            seen_ms=counts.newest_ns / 1e6 or None,
             read=account.read if account else None,
             sent=account.sent if account else None,
             published=machine.account.published if machine.account else None,
@@ -295,15 +309,15 @@ class Picture:
 
     def _wrong(self, machine: Machine, at: Moment) -> list[tuple[int, bool, str, int, Line]]:
         """Its tags that need a look, each behind what it is sorted by."""
-        found = []
-        for line in machine.lines:
-            if not line.seen_ns:
-                continue
-            grade = severity(line.quality)
-            silent = self.stale(line, at) is Stale.SILENT
-            if grade or silent or line.outside:
-                found.append((-grade, not silent, line.tag.asset, line.series, line))
-        return found
+        silent = {} if beat_lost(at.beat_age_s) else {line.series: line for line in self._silent(machine, at)}
+        return [
+            (-severity(line.quality), series not in silent, line.tag.asset, series, line)
+            for series, line in (machine.counts.odd | silent).items()
+        ]
+
+    def _silent(self, machine: Machine, at: Moment) -> list[Line]:
+        """Its tags that are stale for their own silence; to be asked while its link and itself are up."""
+        return machine.counts.silent(at.steady_ns, lambda line: self.stale(line, at) is Stale.SILENT)
 
     def _line(self, view: TagView, before: Line | None, machine: Machine) -> Line:
         line = before or Line(view.series, view.tag, None, "", LEAST_S)

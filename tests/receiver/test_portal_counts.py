@@ -1,0 +1,127 @@
+"""Laws of the asset's numbers: kept up as values move, they are what counting everything anew would give."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from protocol.catalog import Asset, Tag
+from protocol.sample import NO_TIME, Quality, severity
+from receiver.outputs.historian.views import AssetView, Latest, TagView
+from receiver.portal.freshness import Stale
+from receiver.portal.picture import Line, Machine, Moment, Picture
+from receiver.portal.steady import UNKNOWN
+
+SECOND = 10**9
+ASSETS = ("pump", "fan")
+QUALITIES = (Quality.GOOD, Quality.GOOD, Quality.GOOD, Quality.UNCERTAIN, Quality.BAD, Quality.BAD_SENSOR_FAILURE)
+VALUES = (0.5, 5.0, 50.0, None, True, "text", float("nan"), 7)
+
+
+def described(chance: random.Random, asset: str, first: int, old: bool) -> list[TagView]:
+    """Ten tags with and without a band, read every second or every minute; one of them an older description."""
+    views = []
+    for at in range(10):
+        low, high = chance.choice([(None, None), (1.0, 10.0), (None, 10.0), (1.0, None)])
+        period = chance.choice([1.0, 60.0])
+        tag = Tag(id=0, asset=asset, name=f"t{at}", normal_low=low, normal_high=high, scan_s=period)
+        current = not (old and at == 9)
+        views.append(TagView(series=first + at, site="", tag=tag, version=1, current=current))
+    return views
+
+
+def steady(seen_ns: int) -> int:
+    """A clock that was never set."""
+    return seen_ns
+
+
+def unknown(seen_ns: int) -> int:
+    """A renewal of which nobody knows the age."""
+    return UNKNOWN
+
+
+def stale(picture: Picture, machine: Machine, at: Moment) -> list[Line]:
+    """All of its tags with a value, each judged by itself."""
+    return [line for line in machine.lines if line.seen_ns and picture.stale(line, at)]
+
+
+def check(picture: Picture, at: Moment) -> None:
+    """Cards and the list of what needs a look against plain counting."""
+    wanted = []
+    for machine in picture.machines.values():
+        known = [line for line in machine.lines if line.seen_ns]
+        grades = [severity(line.quality) for line in known]
+        card = picture.card(machine, at)
+        assert card.silent == len(machine.lines) - len(known)
+        assert (card.bad, card.uncertain) == (grades.count(2), grades.count(1))
+        assert card.outside == sum(1 for line in known if line.outside)
+        assert card.stale == len(stale(picture, machine, at))
+        assert card.seen_ms == (max((line.seen_ns for line in known), default=0) / 1e6 or None)
+        if machine.state != "down":
+            for line in known:
+                silent = picture.stale(line, at) is Stale.SILENT
+                if severity(line.quality) or silent or line.outside:
+                    wanted.append((-severity(line.quality), not silent, line.tag.asset, line.series))
+    shown, more = picture.attention(at, limit=7)
+    assert [line.series for line in shown] == [one[3] for one in sorted(wanted)[:7]]
+    assert more == max(len(wanted) - 7, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_numbers_kept_up_as_values_move_are_those_counted_anew(seed: int) -> None:
+    """Values, renewals, descriptions, a dead link, a machine down, and a clock that steps back: after every step."""
+    chance = random.Random(seed)
+    picture, now_ns = Picture(), 1_800_000_000 * SECOND
+    state = dict.fromkeys(ASSETS, "up")
+    asked = 0
+    for _ in range(300):
+        do = chance.choice(["values", "values", "values", "wait", "wait", "long", "back", "state", "describe"])
+        if do == "values":
+            series = chance.sample(range(20), chance.randrange(1, 21))
+            rows = [
+                Latest(one, 0, NO_TIME, chance.choice(VALUES), chance.choice(QUALITIES), 0, now_ns) for one in series
+            ]
+            picture.take(rows, chance.choice([steady, steady, unknown]))
+        elif do in ("wait", "long", "back"):
+            low, high = {"wait": (0, 3), "long": (0, 200), "back": (-100, 0)}[do]
+            now_ns += round(chance.uniform(low, high) * SECOND)
+        elif do == "state":
+            state[chance.choice(ASSETS)] = chance.choice(["up", "up", "down"])
+        if do in ("state", "describe"):
+            views = [
+                AssetView(asset=Asset(name=name), state=state[name], state_text="", state_ns=0, tags=10)
+                for name in ASSETS
+            ]
+            picture.assets(views, {})
+        if do == "describe":
+            at = chance.randrange(2)
+            picture.tags(ASSETS[at], described(chance, ASSETS[at], 10 * at, chance.random() < 0.5))
+        if chance.random() < 0.7:
+            asked += 1
+            check(picture, Moment(now_ns, now_ns, chance.choice([0.5, 0.5, 0.5, 9.0, None])))
+    assert asked > 100
+
+
+class Judged(Picture):
+    """Counts the tags that are judged."""
+
+    times = 0
+
+    def stale(self, line: Line, at: Moment) -> Stale | None:
+        self.times += 1
+        return super().stale(line, at)
+
+
+def test_a_tag_that_is_renewed_in_time_is_seldom_judged() -> None:
+    """An overview costs what changed: a tag that is well is judged at most once in the time it may be silent."""
+    picture, now_ns = Judged(), 1_800_000_000 * SECOND
+    picture.assets([AssetView(asset=Asset(name="a"), state="up", state_text="", state_ns=0, tags=1000)], {})
+    tags = [Tag(id=0, asset="a", name=f"t{at}") for at in range(1000)]
+    picture.tags("a", [TagView(series=at, site="", tag=tag, version=1, current=True) for at, tag in enumerate(tags)])
+    for _ in range(60):
+        now_ns += SECOND
+        picture.take([Latest(one, 0, NO_TIME, 1.0, 0, 0, now_ns) for one in range(1000)], steady)
+        assert picture.cards(Moment(now_ns, now_ns, 0.5))[0].stale == 0
+        assert picture.attention(Moment(now_ns, now_ns, 0.5)) == ([], 0)
+    assert picture.times <= 1000 * 60 // 5
