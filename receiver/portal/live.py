@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from receiver.portal import alarms, reports, words
 from receiver.portal import link as link_view
 from receiver.portal.faults import Faults
 from receiver.portal.keeper import Keeper, NoHistory
-from receiver.portal.picture import Line, Machine, Moment, Picture, called
+from receiver.portal.picture import Line, Moment, Picture, called
 from receiver.portal.shown import attention
 from receiver.portal.steady import UNKNOWN, Note, Steady
 from receiver.portal.streams import Streams, Topic, event
@@ -35,7 +35,7 @@ TELL_S = 1.0
 """Between two tellings of the link and the assets [s], as often as the beat itself."""
 
 TAGS_S = 60.0
-"""Between two full readings of the tags' descriptions [s]; a new series is read at once."""
+"""Between two full readings of the tags' descriptions where they changed [s]; a new series is read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Look:
     assets: Sequence[AssetView] | None
     """None where this look did not ask for them."""
     accounts: Mapping[str, Account]
+    described: Hashable
+    """Differs where a description does; None where this look did not ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Live:
         self._mark = 0
         self._reported_ns = 0
         self._told_at = self._tags_at = float("-inf")
+        self._described: Hashable = None
 
     def moment(self) -> Moment:
         """Now, for questions to the picture."""
@@ -175,8 +178,8 @@ class Live:
         """Move the picture; tags are read where an asset's changed, or a series is new, or it is time to."""
         picture = self.picture
         anew = picture.assets(found.assets, found.accounts) if found.assets is not None else []
-        if found.assets is not None and now - self._tags_at >= TAGS_S:
-            self._tags_at, anew = now, list(picture.machines)
+        if found.assets is not None and found.described != self._described and now - self._tags_at >= TAGS_S:
+            self._tags_at, self._described, anew = now, found.described, list(picture.machines)
         # What comes with the first look, or anew from the beginning, may have been renewed at any time before.
         met = self._mark > 0
 
@@ -279,10 +282,7 @@ class Live:
                 self._tell(topic, "assets", self._assets)
             elif topic.asset in self.picture.machines:
                 machine = self.picture.machines[topic.asset]
-                self._tell(topic, "card", partial(self._card, machine, at))
-
-    def _card(self, machine: Machine, at: Moment) -> dict[str, Any]:
-        return asdict(self.picture.card(machine, at))
+                self._tell(topic, "card", partial(self.picture.card, machine, at))
 
     def _link(self) -> dict[str, Any]:
         told = link_view.told(self.link, self._clock())
@@ -297,9 +297,9 @@ class Live:
     def _assets(self) -> dict[str, Any]:
         at = self.moment()
         return {
-            "assets": [asdict(card) for card in self.picture.cards(at)],
+            "assets": self.picture.cards(at),
             "attention": attention(self.picture, at),
-            "processes": [asdict(one) for one in self.processes],
+            "processes": self.processes,
         }
 
 
@@ -310,8 +310,9 @@ def _asset(name: str) -> str:
 def _look(door: Door, mark: int, whole: bool) -> Look:
     rows, mark = door.latest(mark)
     if not whole:
-        return Look(rows, mark, None, {})
-    return Look(rows, mark, door.assets(), door.accounts())
+        return Look(rows, mark, None, {}, None)
+    described = door.described()
+    return Look(rows, mark, door.assets(), door.accounts(), described)
 
 
 @contextlib.asynccontextmanager

@@ -9,10 +9,12 @@ A taken port moves up by one, at most `PORTS` times, and the address that was re
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +34,14 @@ from receiver.portal.live import Live
 
 PORTS = 20
 """How far a taken port moves up."""
+
+SWITCH_S = 0.001
+"""Longest time for which one thread of this process keeps the others out of Python [s]: a page is made of many short
+steps, and at Python's 5 ms each of them may wait so long for the thread that reads the history."""
+
+YOUNG = 50_000
+"""New objects after which the collector looks for cycles: a look at 20,000 tags makes that many and frees them by
+itself, and a collection of everything there is takes 40 ms, in which no page is answered."""
 
 STUCK_MS = 30_000
 """A connection whose other end takes nothing for this long is closed by the kernel [ms] (tcp(7), TCP_USER_TIMEOUT)."""
@@ -73,6 +83,8 @@ def run(
     bound()
     wild = host in WILDCARDS
     hosts = [*names, socket.gethostname()] if wild else [*names, host]
+    sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(YOUNG, 10, 10)
     app = create_app(
         history, state, scope, clock=time.time_ns, hosts=hosts, any_address=wild, since_boot=_since_boot, boot=_boot()
     )

@@ -196,5 +196,5 @@ async def _gone(receive: Receive) -> None:
 
 
 def event(name: str, body: Any) -> bytes:
-    """One message: `name` is the event's type, `body` plain values and numpy arrays; NaN becomes null."""
+    """One message: `name` is the event's type, `body` plain values, dataclasses and numpy arrays; NaN becomes null."""
     return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n\n"

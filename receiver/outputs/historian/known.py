@@ -7,7 +7,7 @@ what is not in them does not exist for the reader.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -57,6 +57,7 @@ class Known:
         self.series: dict[int, Entry] = {}
         self._by_name: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         self._names: Counter[int] = Counter()
+        self._of_asset: defaultdict[int, list[int]] = defaultdict(list)
         self._views: dict[int, TagView] = {}
         self.streams: list[Source] = []
         """Streams of visible sites."""
@@ -75,6 +76,7 @@ class Known:
             if asset_id in self.assets:
                 self.series[one] = Entry(asset_id, name, kind == "uint64", (boot, number), body)
                 self._by_name[asset_id, name].append(one)
+                self._of_asset[asset_id].append(one)
         self._names.update(asset for asset, _ in self._by_name)
         for versions in self._by_name.values():
             versions.sort(key=lambda one: (self.series[one].rank, one))
@@ -112,6 +114,10 @@ class Known:
         )
         self._views[series] = view
         return view
+
+    def of_asset(self, asset: int) -> Sequence[int]:
+        """The series of a visible asset."""
+        return self._of_asset.get(asset, ())
 
     def tag_names(self, asset: int) -> int:
         """How many tag names a visible asset has."""

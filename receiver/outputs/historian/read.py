@@ -89,14 +89,19 @@ class Door:
     def tags(self, asset: str) -> list[TagView]:
         """Every series of the asset, by tag name and version; empty where the asset is not visible."""
         with self._look() as (_, known):
-            named = {one for one, held in known.assets.items() if held.name == asset}
-            views = [known.view(one) for one, entry in known.series.items() if entry.asset in named]
+            named = [one for one, held in known.assets.items() if held.name == asset]
+            views = [known.view(one) for number in named for one in known.of_asset(number)]
             return sorted(views, key=lambda view: (view.site, view.tag.name, view.version))
 
     def tag(self, series: int) -> TagView | None:
         """The series with this number."""
         with self._look() as (_, known):
             return known.view(series) if series in known.series else None
+
+    def described(self) -> tuple[int, int]:
+        """What tells one state of the descriptions from another: it changes whenever an asset's or a tag's does."""
+        with self._look() as (moment, _):
+            return moment.catalog if moment else (0, 0)
 
     def latest(self, since: int = 0) -> tuple[list[Latest], int]:
         """Current values that changed or were renewed after the mark `since`, and the new mark.
