@@ -6,14 +6,14 @@ that measuring the codec does not need what the portal needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.report import document, machine, show, write_section
+from bench.report import Row, document, machine, show, write_section
 from protocol import terminal
 
 BENCHES = {
@@ -25,7 +25,10 @@ BENCHES = {
     "audit": ("bench.audit", "audit capture: frames a second, memory"),
     "link": ("bench.link", "both ends over a real link: bulk, loss, samples, delay, idle"),
 }
-"""Command: its module, and its line of help."""
+"""Command: its module, and its line of help. `soak` has a command of its own: it takes minutes, not runs."""
+
+Json = Annotated[Path | None, typer.Option(help="Write the figures to this file too.")]
+Page = Annotated[Path | None, typer.Option(help="Put them into this Markdown page, under their heading.")]
 
 benches = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure the figures of the README here.")
 app = typer.Typer(add_completion=False)
@@ -35,22 +38,40 @@ app.add_typer(benches, name="bench")
 def _command(name: str, module: str) -> Callable[[int, Path | None, Path | None], None]:
     def run(
         runs: Annotated[int, typer.Option(min=1, help="Measurements of each figure; the median counts.")] = 7,
-        json: Annotated[Path | None, typer.Option(help="Write the figures to this file too.")] = None,
-        page: Annotated[
-            Path | None, typer.Option(help="Put them into this Markdown page, under their heading.")
-        ] = None,
+        json: Json = None,
+        page: Page = None,
     ) -> None:
-        console = terminal.console()
-        facts = machine()
-        with console.status(f"measuring {name}, {runs} runs"):
-            rows = import_module(module).measure(runs)
-        show(rows, facts, console)
-        if json is not None:
-            json.write_text(document(rows, facts))
-        if page is not None:
-            write_section(page, name, rows, facts)
+        _measured(name, f"{runs} runs", lambda: import_module(module).measure(runs), json, page)
 
     return run
+
+
+def _measured(name: str, what: str, measure: Callable[[], Sequence[Row]], json: Path | None, page: Path | None) -> None:
+    console = terminal.console()
+    facts = machine()
+    with console.status(f"measuring {name}, {what}"):
+        rows = measure()
+    show(rows, facts, console)
+    if json is not None:
+        json.write_text(document(rows, facts))
+    if page is not None:
+        write_section(page, name, rows, facts)
+
+
+@benches.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.05, help="With people looking on.")] = 10.0,
+    tags: Annotated[int, typer.Option(min=42, help="Of the plant.")] = 20_000,
+    rate: Annotated[int, typer.Option(min=1, help="Samples a second that are read.")] = 20_000,
+    pages: Annotated[int, typer.Option(min=4, max=200, help="Live pages that are open.")] = 40,
+    json: Json = None,
+    page: Page = None,
+) -> None:
+    """The whole path for minutes, with pages open: loss, memory, processor, delay, how fast pages answer."""
+    from bench.soak import measure
+
+    what = f"{minutes:g} minutes"
+    _measured("soak", what, lambda: measure(minutes, tags=tags, rate=rate, pages=pages), json, page)
 
 
 for _name, (_module, _line) in BENCHES.items():
