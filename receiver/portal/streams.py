@@ -80,12 +80,14 @@ class Streams:
         self.slow = 0
         """Listeners dropped because they read too slowly."""
         self._number = 0
+        self._by_topic: dict[Topic, set[Listener]] = {}
 
     def add(self, listener: Listener) -> None:
         """Put a listener on the list."""
         self._number += 1
         listener.number = self._number
         self.listeners.add(listener)
+        self._by_topic.setdefault(listener.topic, set()).add(listener)
 
     def room(self, address: str) -> bool:
         """Whether one more of this address may come; the oldest of the greediest address may have to go for it."""
@@ -100,7 +102,7 @@ class Streams:
 
     def publish(self, topic: Topic, message: bytes) -> None:
         """Hand a message to the listeners of one topic."""
-        for listener in [one for one in self.listeners if one.topic == topic]:
+        for listener in list(self._by_topic.get(topic, ())):
             self.hand(listener, message)
 
     def everyone(self, message: bytes) -> None:
@@ -119,6 +121,10 @@ class Streams:
     def end(self, listener: Listener) -> None:
         """Take a listener off the list and let its connection go."""
         self.listeners.discard(listener)
+        held = self._by_topic.get(listener.topic, set())
+        held.discard(listener)
+        if not held:
+            self._by_topic.pop(listener.topic, None)
         listener.dropped.set()
 
     def close(self) -> None:
@@ -128,7 +134,7 @@ class Streams:
 
     def topics(self) -> set[Topic]:
         """What anybody listens to."""
-        return {listener.topic for listener in self.listeners}
+        return set(self._by_topic)
 
 
 class EventStream:
