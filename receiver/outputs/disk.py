@@ -22,6 +22,9 @@ PAGE_BYTES = 8192
 """Database page [bytes]: a chunk of some hundred rows fits one page beside others (4096 splits most)."""
 CACHE_KIB = 32 * 1024
 """Page cache of a writer [KiB]: the historian's hot pieces and the current values of some ten thousand tags."""
+LOG_BYTES = 16 * 1024 * 1024
+"""The write-ahead log is cut to this when it begins anew [bytes]: twice what a checkpoint waits for, so that only what
+a slow reader or a large step let grow is given back."""
 FULL_WAIT_S = 1.0
 """Pause between two tries while the disk is full [s]."""
 
@@ -72,7 +75,7 @@ def open_writer(path: Path, schema: str) -> Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-        connection.execute(f"PRAGMA journal_size_limit={64 * 1024 * 1024}")
+        connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
         connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
     except sqlite3.Error as error:
         if is_full(error):

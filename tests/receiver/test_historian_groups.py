@@ -1,13 +1,15 @@
-"""Laws of a reader's hot groups: unpacked once while they stand there, and never mistaken for one another."""
+"""Laws of hot groups: sealed little by little; unpacked once by a reader, and never mistaken for one another."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from portal_plant import Clock, Plant
 
+from protocol.catalog import Asset, Tag
 from protocol.sample import Row, from_rows
-from receiver.outputs.historian import snapshot
+from receiver.outputs.historian import seal, snapshot
 from receiver.outputs.historian.rows import Rows, from_columns, pack, unpack
 from receiver.outputs.historian.snapshot import Files
 
@@ -56,3 +58,26 @@ def test_a_number_that_comes_again_is_another_group(tmp_path: Path, unpacks: lis
     assert numbers(files.unpacked([("fresh", 1, group(2.0))])) == [[2.0]]
     assert numbers(files.unpacked([("piece", 1, group(3.0)), ("fresh", 1, group(2.0))])) == [[3.0], [2.0]]
     assert len(unpacks) == 3
+
+
+def test_a_plant_that_is_read_at_one_period_is_sealed_little_by_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand tags that all come once a round: no round seals more than an eighth of them, and all are sealed."""
+    monkeypatch.setattr(seal, "SEAL_ROWS", seal.SHELF_SERIES * 64)
+    monkeypatch.setattr(seal, "LEAST_ROWS", 32)
+    monkeypatch.setattr(seal, "FRESH_GROUPS", 1)
+    clock = Clock()
+    tags = [Tag(id=at, asset="a", name=f"t{at}") for at in range(1024)]
+    plant = Plant(tmp_path, [Asset(name="a")], tags, clock=clock)
+    each = []
+    for _ in range(100):
+        clock.move(1.0)
+        before = plant.output.status()["chunks"]
+        plant.send([Row(tag.id, clock.now_ns, 1.0) for tag in tags])
+        while plant.output.step(0.0) == 0.0:
+            pass
+        each.append(plant.output.status()["chunks"] - before)
+    plant.close()
+    assert max(each) <= len(tags) // 8
+    assert sum(each) >= len(tags) - seal.SHELF_SERIES

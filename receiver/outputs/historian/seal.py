@@ -40,7 +40,7 @@ FRESH_BYTES = 8 * 1024 * 1024
 """Same, by what they weigh unpacked: long texts."""
 MERGE_PIECES = 8
 SEAL_ROWS = SHELF_SERIES * 512
-"""Rows of a shelf at which it is sealed."""
+"""Rows of a shelf at which it is sealed, and up to half as many more: see `_full`."""
 SEAL_BYTES = 8 * 1024 * 1024
 """Same, by what they weigh unpacked."""
 LEAST_ROWS = 256
@@ -131,7 +131,7 @@ class Shelves:
         for shelf in self._due:
             if moves and moved > rows:
                 break
-            if _heavy(self._pieces[shelf]):
+            if _heavy(shelf, self._pieces[shelf]):
                 order_of = rank() if order_of is None else order_of
                 moves.append(self._sealing(shelf, number, order_of, unsigned))
                 number += len(moves[-1].chunks)
@@ -179,7 +179,7 @@ class Shelves:
     def _note_due(self, shelf: int) -> None:
         held = self._pieces[shelf]
         levels = [piece.level for piece in held]
-        if _heavy(held) or any(levels.count(level) >= MERGE_PIECES for level in set(levels)):
+        if _heavy(shelf, held) or any(levels.count(level) >= MERGE_PIECES for level in set(levels)):
             self._due[shelf] = None
 
     def _merging(self, shelf: int) -> _Move:
@@ -243,8 +243,14 @@ class Shelves:
         return [unpack(body) for (body,) in held]
 
 
-def _heavy(pieces: list[_Piece]) -> bool:
-    return sum(p.n for p in pieces) >= SEAL_ROWS or sum(p.weight for p in pieces) >= SEAL_BYTES
+def _full(shelf: int) -> int:
+    """Rows at which this shelf is sealed: each at another, or a plant that is read at one period would be sealed in
+    one go, half a minute of a whole core at 20,000 series."""
+    return SEAL_ROWS + SEAL_ROWS * (shelf % 32) // 64
+
+
+def _heavy(shelf: int, pieces: list[_Piece]) -> bool:
+    return sum(p.n for p in pieces) >= _full(shelf) or sum(p.weight for p in pieces) >= SEAL_BYTES
 
 
 def _by_shelf(rows: Rows) -> Iterator[tuple[int, Rows]]:
