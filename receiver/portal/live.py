@@ -195,7 +195,9 @@ class Live:
             described = await self._keeper.ask(
                 lambda door: self.faults.each(_asset, lambda one: (one, door.tags(one)), anew)
             )
-            self.faults.each(lambda one: _asset(one[0]), lambda one: picture.tags(*one), described)
+            for one in described:
+                self.faults.each(lambda one: _asset(one[0]), lambda one: picture.tags(*one), [one])
+                await asyncio.sleep(0)  # 20,000 tags take a tenth of a second, in which pages are answered
             # A tag that is described only now may have had its value long ago.
             rows, _ = await self._keeper.ask(lambda door: door.latest(0))
             met = False

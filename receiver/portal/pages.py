@@ -255,7 +255,7 @@ def _key(name: str) -> str:
 
 def _shown(held: object) -> object:
     """What a template writes: a text that may be foreign so that it can be seen."""
-    if type(held) is not str:
+    if type(held) is not str or (held.isascii() and held.isprintable() and len(held) <= LONGEST_SHOWN):
         return held
     return "\n".join(words.text(line, LONGEST_SHOWN) for line in held.split("\n"))  # a line end is but a space here
 
