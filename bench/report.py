@@ -170,11 +170,9 @@ def _headline(facts: dict[str, Any]) -> str:
 
 
 def _markdown(name: str, rows: Sequence[Row], facts: dict[str, Any]) -> str:
-    lines = [
-        _headline(facts) + ".",
-        "",
-        f"`checkvalve bench {name}`, median of {max(len(row.runs) for row in rows)} runs.",
-    ]
+    runs = max(len(row.runs) for row in rows)
+    how = f"median of {runs} runs" if runs > 1 else "one run"
+    lines = [_headline(facts) + ".", "", f"`checkvalve bench {name}`, {how}."]
     lines += ["", "| row | value | unit | baseline | ratio | spread | lost |", "|---|--:|---|--:|--:|--:|--:|"]
     lines += [f"| `{row.row}` | " + " | ".join(_cells(row)) + " |" for row in rows]
     notes = [f"- `{row.row}`: {row.note}" for row in rows if row.note]

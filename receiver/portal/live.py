@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -181,12 +181,7 @@ class Live:
         if found.assets is not None and found.described != self._described and now - self._tags_at >= TAGS_S:
             self._tags_at, self._described, anew = now, found.described, list(picture.machines)
         # What comes with the first look, or anew from the beginning, may have been renewed at any time before.
-        met = self._mark > 0
-
-        def steady(seen_ns: int) -> int:
-            return self._steady.moment(seen_ns, met=met)
-
-        moved, unknown = picture.take(found.rows, steady)
+        moved, unknown = picture.take(found.rows, self._in_steady_time(met=self._mark > 0))
         if unknown:
             assets, accounts = await self._keeper.ask(lambda door: (door.assets(), door.accounts()))
             picture.assets(assets, accounts)
@@ -200,10 +195,13 @@ class Live:
                 await asyncio.sleep(0)  # 20,000 tags take a tenth of a second, in which pages are answered
             # A tag that is described only now may have had its value long ago.
             rows, _ = await self._keeper.ask(lambda door: door.latest(0))
-            met = False
-            moved, _ = picture.take(rows, steady)
+            moved, _ = picture.take(rows, self._in_steady_time(met=False))
         self._mark = found.mark
         return moved
+
+    def _in_steady_time(self, *, met: bool) -> Callable[[int], int]:
+        """`Steady.moment` for one look: all rows of a block share a renewal, so few moments stand for all rows."""
+        return cache(partial(self._steady.moment, met=met))
 
     def _read_reports(self) -> None:
         self._reported_ns = self._steady.now_ns()
