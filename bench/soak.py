@@ -34,7 +34,7 @@ from typing import Any
 
 import supervise
 from bench.report import Row
-from protocol import keys
+from protocol import keymaking
 from protocol.statusfile import read_status
 
 HOST = "127.0.0.1"
@@ -135,7 +135,7 @@ class Site:
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
         self._address = (HOST, 0)
         for side in ("high", "low"):
-            keys.new(side, folder / side / "keys" / side)
+            keymaking.new(side, folder / side / "keys" / side)
         link, page = _free(socket.SOCK_DGRAM), _free(socket.SOCK_STREAM)
         (folder / "high/sender.toml").write_text(_SENDER.format(host=HOST, port=link))
         (folder / "low/receiver.toml").write_text(_RECEIVER.format(host=HOST, port=link, page=page))
