@@ -135,7 +135,7 @@ class Site:
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
         self._address = (HOST, 0)
         for side in ("high", "low"):
-            keymaking.new(side, folder / side / "keys" / side)
+            keymaking.make(side, folder / side / "keys" / side)
         link, page = _free(socket.SOCK_DGRAM), _free(socket.SOCK_STREAM)
         (folder / "high/sender.toml").write_text(_SENDER.format(host=HOST, port=link))
         (folder / "low/receiver.toml").write_text(_RECEIVER.format(host=HOST, port=link, page=page))
