@@ -89,11 +89,12 @@ def strike(path: Path, fault: str, chance: random.Random) -> None:
 
 def _twisted(held: Any, chance: random.Random) -> Any:
     """Somewhere in it, values of another type; always at least at the top's own values."""
-    others = (None, "text", -1, 2**70, 1.5, [], {}, True, [[]], {"a": None})
-    if isinstance(held, dict):
-        return {
-            key: _twisted(one, chance) if chance.random() < 0.3 else chance.choice(others) for key, one in held.items()
-        }
-    if isinstance(held, list):
-        return [_twisted(one, chance) if chance.random() < 0.5 else chance.choice(others) for one in held]
-    return chance.choice([one for one in others if type(one) is not type(held)])
+    deeper = chance.random() < 0.4
+    if deeper and isinstance(held, dict):
+        return {key: _twisted(one, chance) for key, one in held.items()}
+    if deeper and isinstance(held, list):
+        return [_twisted(one, chance) for one in held]
+    return chance.choice([one for one in _OTHERS if type(one) is not type(held)])
+
+
+_OTHERS: tuple[Any, ...] = (None, "text", -1, 2**70, 1.5, [], {}, True, [[]], {"a": None})

@@ -37,6 +37,8 @@ from receiver.outputs.historian.views import Scope
 
 Sample: TypeAlias = tuple[str, int, object]
 """Tag name, time, value."""
+Blocks: TypeAlias = dict[tuple[bytes, int], list[Sample]]
+"""Samples by stream and block number."""
 
 PATIENCE = 60.0
 """Longest wait for what must come [s]."""
@@ -139,41 +141,11 @@ class Plant:
         told = read_status(self.state("low"), "historian") or {}
         return int(told.get("assets", {}).get("pump", {}).get("published", 0))
 
-    def spooled(self) -> dict[tuple[bytes, int], list[Sample]]:
+    def spooled(self) -> Blocks:
         """Every sample in the spool, by stream and block number."""
         own = keys.load(self.folder / "low/keys/low", "open")
         sign = keys.load(self.folder / "high/keys/high", "sign").public
-        spool = self.state("high") / "spool"
-        records: dict[tuple[bytes, int], Record] = {}
-
-        def visit(place: segments.Place, one: Record) -> None:
-            records.setdefault((one.stream, one.number), one)
-
-        segments.walk(spool, visit)
-        for stream in kept_streams(spool):
-            for one in read_kept(spool, stream):
-                records.setdefault((stream, one.number), one)
-        seals: dict[tuple[bytes, int], seal.Seal] = {}
-        names: dict[tuple[bytes, int], str] = {}
-        out: dict[tuple[bytes, int], list[Sample]] = {}
-        for kind in (Kind.EPOCH, Kind.CATALOG, Kind.BATCH):
-            for (stream, number), one in sorted(records.items()):
-                header = read_header(one.block)
-                if header.kind != kind:
-                    continue
-                if kind == Kind.EPOCH:
-                    epoch, key = seal.open_epoch(seal.verify(one.block, {sign.id: sign}), stream, own)
-                    seals[stream, epoch] = seal.Seal(key, stream, epoch)
-                    continue
-                if (stream, header.epoch) not in seals:
-                    continue  # its EPOCH was damaged: nobody can open it
-                held = content(kind, seals[stream, header.epoch].open(one.block))
-                if isinstance(held, Page):
-                    names.update({(stream, tag.id): tag.name for tag in held.tags})
-                elif isinstance(held, Batch):
-                    rows = [row for row in held.columns.rows() if not row.flags & Flag.REFRESH]
-                    out[stream, number] = [(names[stream, row.tag], row.time_ns, row.value) for row in rows]
-        return out
+        return spooled(self.state("high") / "spool", own, sign)
 
     def history(self) -> list[Sample]:
         """Every sample in the history."""
@@ -264,6 +236,48 @@ def plant(folder: Path, *, seed: int | None = None, repeat: tuple[str, ...] = RE
                 process.kill()
         if made.link is not None:
             made.link.close()
+
+
+def spooled(spool: Path, own: keys.PrivateKey, sign: keys.PublicKey) -> Blocks:
+    """Every sample of a spool, by stream and block number.
+
+    Args:
+        spool: Its folder; what is damaged in it is left out, and so is what nobody can open any more.
+        own: The low side's `open` key.
+        sign: The high side's `sign` key.
+    """
+    records: dict[tuple[bytes, int], Record] = {}
+
+    def visit(place: segments.Place, one: Record) -> None:
+        records.setdefault((one.stream, one.number), one)
+
+    segments.walk(spool, visit)
+    for stream in kept_streams(spool):
+        for one in read_kept(spool, stream):
+            records.setdefault((stream, one.number), one)
+    seals: dict[tuple[bytes, int], seal.Seal] = {}
+    names: dict[tuple[bytes, int], str] = {}
+    out: dict[tuple[bytes, int], list[Sample]] = {}
+    for kind in (Kind.EPOCH, Kind.CATALOG, Kind.BATCH):
+        for (stream, number), one in sorted(records.items()):
+            header = read_header(one.block)
+            if header.kind != kind:
+                continue
+            if kind == Kind.EPOCH:
+                epoch, key = seal.open_epoch(seal.verify(one.block, {sign.id: sign}), stream, own)
+                seals[stream, epoch] = seal.Seal(key, stream, epoch)
+                continue
+            if (stream, header.epoch) not in seals:
+                continue  # its EPOCH was damaged: nobody can open it
+            held = content(kind, seals[stream, header.epoch].open(one.block))
+            if isinstance(held, Page):
+                names.update({(stream, tag.id): tag.name for tag in held.tags})
+            elif isinstance(held, Batch):
+                rows = [row for row in held.columns.rows() if not row.flags & Flag.REFRESH]
+                if any((stream, row.tag) not in names for row in rows):
+                    continue  # its CATALOG page was damaged
+                out[stream, number] = [(names[stream, row.tag], row.time_ns, row.value) for row in rows]
+    return out
 
 
 def free(kind: socket.SocketKind) -> int:
