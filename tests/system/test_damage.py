@@ -19,6 +19,7 @@ from plant import spooled
 from test_replay import _codes, _leave
 
 from protocol.segments import read_leaves
+from receiver.feed import DamageFile
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope
@@ -31,19 +32,29 @@ class Whole(Pipe):
     """The pipe with a history at its end."""
 
     history: HistorianOutput
+    damage: DamageFile
+    noted_at = 0.0
 
     def start_publish(self) -> None:
         """From the place that the history stored last."""
         self.history = HistorianOutput(self.low / "history", clock=lambda: self.low_wall)
         self.place = self.history.place()
+        self.damage = DamageFile(self.low / "damaged-historian.json", wall_ns=self.low_wall)
         super().start_publish()
 
     def _publish(self) -> None:
         while True:
-            blocks, moved = self.follower.step()
-            if not moved:
-                return
-            self.history.take(blocks, self.follower.place())
+            blocks, moved = self.follower.step(self.now)
+            if moved:
+                self.history.take(blocks, self.follower.place())
+            if self.history.begun_again():
+                self.follower.close()
+                super().start_publish()
+            elif not moved:
+                break
+        if self.now >= self.noted_at + 1:
+            self.noted_at = self.now
+            self.damage.note(self.follower.damaged)
 
     def restart(self, struck: Any = lambda: None) -> None:
         """Everything dies, and starts again."""
