@@ -176,6 +176,8 @@ class Pipe:
                 self.intake.tick(self.now, self.low_wall)
                 self.ledger.floors = self.intake.links.floors
                 self.ledger.tick(self.now)
+                while self.ledger.damaged:
+                    self.intake.damage(*self.ledger.damaged.popleft(), self.low_wall)
             if self.link:
                 self._publish()
 

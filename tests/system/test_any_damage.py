@@ -18,7 +18,6 @@ from pipe import Pipe, lossy
 from plant import spooled
 from test_replay import _codes, _leave
 
-from protocol.segments import read_leaves
 from receiver.feed import DamageFile
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
@@ -34,6 +33,8 @@ class Whole(Pipe):
     history: HistorianOutput
     damage: DamageFile
     noted_at = 0.0
+    sealed: dict[bytes, int]
+    """Numbers below this were synced, by stream."""
 
     def start_publish(self) -> None:
         """From the place that the history stored last."""
@@ -56,8 +57,14 @@ class Whole(Pipe):
             self.noted_at = self.now
             self.damage.note(self.follower.damaged)
 
+    def note_sealed(self) -> None:
+        """What of the running stream is on the disk."""
+        unsynced = sum(one.stream == self.packer.stream for one in self.spool.store._waiting)
+        self.sealed = {**getattr(self, "sealed", {}), self.packer.stream: self.packer.number - unsynced}
+
     def restart(self, struck: Any = lambda: None) -> None:
         """Everything dies, and starts again."""
+        self.note_sealed()
         self.kill_poll()
         self.kill_emit()
         self.kill_catch()
@@ -150,12 +157,8 @@ def _judge(pipe: Whole) -> dict[str, int]:
     assert not lost, f"{lost.total()} samples that stand in the spool are not in the history"
     spans = pipe.history._current.execute("SELECT key, first, last FROM span JOIN stream ON stream.id = span.stream")
     seen = {(key, number) for key, first, last in spans.fetchall() for number in range(first, last + 1)}
-    spool = pipe.high / "spool"
-    sealed = {
-        (bytes.fromhex(path.stem), number)
-        for path in (spool / "leaves").glob("*.leaf")
-        for number in range(len(read_leaves(spool, bytes.fromhex(path.stem))) // 32)
-    }
+    pipe.note_sealed()
+    sealed = {(stream, number) for stream, top in pipe.sealed.items() for number in range(top)}
     blocks = pipe.intake.gaps.counts()
     stated = blocks.missing + blocks.expired + pipe.follower.waiting
     unseen = len(sealed - seen)
