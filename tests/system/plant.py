@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeAlias
 
-from protocol import keys, seal, segments
+from protocol import keymaking, keys, seal, segments
 from protocol.block import Kind, read_header
 from protocol.catalog import Page
 from protocol.frame import Kind as FrameKind
@@ -209,8 +209,8 @@ def plant(folder: Path, *, seed: int | None = None, repeat: tuple[str, ...] = RE
         folder: `high` and `low` in it may be there already (mounted).
         seed: Of a link that can lose; None: no link in between.
     """
-    keys.new("high", folder / "high/keys/high")
-    keys.new("low", folder / "low/keys/low")
+    keymaking.make("high", folder / "high/keys/high")
+    keymaking.make("low", folder / "low/keys/low")
     (folder / "one.toml").write_text(_SCENE)
     to, page = free(socket.SOCK_DGRAM), free(socket.SOCK_STREAM)
     made = Plant(folder, BadLink(to, seed) if seed is not None else None)
