@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from protocol import keymaking, keys, seal, segments
 from protocol.block import Kind, read_header
@@ -128,13 +128,23 @@ class Plant:
 
     def pid(self, side: str, name: str) -> int:
         """Number of the living process, 0 where it is dead or has said nothing yet."""
-        told = read_status(self.state(side), name)
+        told = self._told(side, name)
         return int(told["pid"]) if told is not None and _is(int(told["pid"]), name) else 0
 
     def fresh(self, side: str, name: str) -> bool:
-        """Whether it lives and spoke within the last second."""
-        told = read_status(self.state(side), name)
-        return told is not None and time.time_ns() - int(told["time_ns"]) < 1.5e9 and self.pid(side, name) > 0
+        """Whether it lives and spoke within the last second; the pages speak once, when they answer."""
+        told = self._told(side, name)
+        spoke = told is not None and time.time_ns() - int(told.get("time_ns", time.time_ns())) < 1.5e9
+        return spoke and self.pid(side, name) > 0
+
+    def _told(self, side: str, name: str) -> dict[str, Any] | None:
+        if name != "portal":
+            return read_status(self.state(side), name)
+        try:
+            told: dict[str, Any] = json.loads((self.state(side) / "portal.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return told
 
     def published(self) -> int:
         """Samples that the historian says it has."""
