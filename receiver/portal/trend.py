@@ -218,7 +218,7 @@ def _gap(gap: Gap, end: float) -> Hole:
         kind="gap",
         from_ms=gap.from_ns / 1e6,
         to_ms=None if to_ns is None else to_ns / 1e6,
-        text=f"Link gap {words.span(max(length, 0.0))}, {blocks}",
+        text=gap.damage or f"Link gap {words.span(max(length, 0.0))}, {blocks}",
     )
 
 

@@ -85,8 +85,8 @@ def test_a_chunk_written_but_never_real_is_not_told_and_goes(tmp_path: Path, mon
     output = opened(tmp_path)
     store = months.Months.store
 
-    def cut(self: months.Months, chunks: list[months.Chunk]) -> None:
-        store(self, chunks)
+    def cut(self: months.Months, *given: Any) -> None:
+        store(self, *given)
         raise Killed
 
     with monkeypatch.context() as patched:
@@ -138,7 +138,7 @@ def test_a_full_disk_is_waited_out_and_loses_nothing(tmp_path: Path) -> None:
 
 def limit(output: HistorianOutput, pages: int) -> None:
     """Let `current.db` grow to this many pages (SQLite then says that the disk is full)."""
-    output._current.execute(f"PRAGMA max_page_count={pages}")
+    output._held.current.execute(f"PRAGMA max_page_count={pages}")
 
 
 def test_giving_up_the_wait_stores_nothing(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_full_disk_only_puts_sealing_off(tmp_path: Path, monkeypatch: pytest.M
     output = opened(tmp_path)
     store = months.Months.store
 
-    def full(self: months.Months, chunks: list[months.Chunk]) -> None:
+    def full(self: months.Months, *given: Any) -> None:
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise error
@@ -189,25 +189,6 @@ def test_a_full_disk_only_puts_sealing_off(tmp_path: Path, monkeypatch: pytest.M
     assert told(door)[0] == expected(blocks)[0]
     output.close()
     door.close()
-
-
-def test_damage_is_a_store_error_and_never_other_samples(tmp_path: Path) -> None:
-    """A file that is no database, or a chunk that was altered, is refused."""
-    output = opened(tmp_path)
-    output.take([block(stream(), 0, batch([Row(0, T0, 1.0)]))], b"1")
-    output.close()
-    with sqlite3.connect(tmp_path / "current.db") as connection:
-        connection.execute("UPDATE fresh SET body = x'00112233'")
-    connection.close()
-    door = Door(tmp_path, ALL)
-    with pytest.raises(StoreError):
-        told(door)
-    door.close()
-    with pytest.raises(StoreError):
-        opened(tmp_path)
-    (tmp_path / "current.db").write_bytes(b"no database, but longer than a header of one hundred bytes" * 9)
-    with pytest.raises(StoreError):
-        opened(tmp_path)
 
 
 def test_one_process_writes_a_history(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -374,6 +375,66 @@ def test_no_secret_is_ever_said(tmp_path: Path) -> None:
         assert secret not in said
         assert secret.encode() not in stored
         assert secret not in repr(one)
+
+
+def followed(one: InfluxOutput, given: list[Opened]) -> None:
+    """Hand over as a feed does: on from the output's place, and anew from there whenever it says so."""
+    at = int(one.place() or b"0")
+    for _ in range(4 * len(given)):
+        if one.begun_again():
+            at = int(one.place() or b"0")
+        if at == len(given):
+            return
+        one.take([given[at]], b"%d" % (at + 1))
+        at += 1
+
+
+def _flip_sent(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("REPLACE INTO meta VALUES ('sent', 1024)")
+    connection.close()
+
+
+def _flip_lines(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE lines SET body = CAST(substr(body, 1, 40) AS BLOB)")
+    connection.close()
+
+
+STORE_FAULTS: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:9000]),
+    "first page of zeros": lambda path: path.write_bytes(bytes(8192) + path.read_bytes()[8192:]),
+    "zeros": lambda path: path.write_bytes(path.read_bytes()[:8192] + bytes(path.stat().st_size - 8192)),
+    "garbage": lambda path: path.write_bytes(random.Random(1).randbytes(40_000)),
+    "gone": lambda path: path.unlink(),
+    "sent flipped": _flip_sent,
+    "lines damaged": _flip_lines,
+}
+
+
+@pytest.mark.parametrize("fault", STORE_FAULTS)
+def test_a_damaged_store_is_begun_anew_and_everything_journaled_arrives(fault: str, tmp_path: Path) -> None:
+    """Whatever became of the store: it goes on, says so, and the server holds every sample of the journal."""
+    given = blocks(30)
+    with serving(FakeInflux()) as fake:
+        fake.judge = lambda lines: Told(503)
+        one = output(tmp_path, fake)
+        followed(one, given)
+        pumped(one, 0.0, lambda: one.status()["retries"] > 0)
+        one.close()
+        STORE_FAULTS[fault](tmp_path / "plant-influx.db")
+        fake.judge = lambda lines: None
+        one = output(tmp_path, fake)
+        now = 1000.0
+        for _ in range(3):
+            followed(one, given)
+            now = pumped(one, now, lambda: drained(one))
+        assert samples(fake) == wanted(given)
+        if fault not in ("empty", "gone"):
+            assert any("sent again" in line for line in one.status()["warnings"])
+        one.close()
+        assert (tmp_path / "plant-influx.db").stat().st_mode & 0o7777 == 0o640
 
 
 def test_one_process_has_the_store_open(tmp_path: Path) -> None:

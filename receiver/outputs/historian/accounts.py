@@ -51,6 +51,8 @@ class Accounts:
         self._fresh: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
         self._touched: set[tuple[int, int]] = set()
         self._minutes: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
+        self.minutes: set[tuple[int, int]] = set()
+        """(minute_ns, asset) of the minutes that changed; whoever copies them empties it."""
         for stream, asset, published, healed, top, read, sent, covered in connection.execute(
             "SELECT stream, asset, published, healed, top, read, sent, covered FROM account"
         ):
@@ -110,6 +112,7 @@ class Accounts:
                 body = np.array(left, "<i8").tobytes()
                 writes.add(_TAIL, [(stream, max(number for number, _, _ in left), body)])
         writes.add(_MINUTE, [(*key, *counts) for key, counts in self._minutes.items()])
+        self.minutes.update(self._minutes)
         touched = [(stream, asset, self._sums[stream][asset]) for stream, asset in sorted(self._touched)]
         writes.add(
             _ACCOUNT,

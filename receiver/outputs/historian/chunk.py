@@ -27,6 +27,7 @@ import zstandard
 from protocol.array import Array
 from protocol.errors import StoreError
 from protocol.sample import NO_TIME, Kind
+from receiver.outputs.disk import UNBELIEVED
 from receiver.outputs.historian.rows import Rows
 
 _VERSION = 1
@@ -80,7 +81,7 @@ def decode(chunk: bytes, series: int) -> Rows:
         if raw[0] != _VERSION:
             raise StoreError(f"a chunk of the history has version {raw[0]}; this build reads {_VERSION}")
         return _decoded(_Cursor(raw, 1), series)
-    except (zstandard.ZstdError, ValueError, IndexError) as error:
+    except (zstandard.ZstdError, *UNBELIEVED) as error:
         raise StoreError(f"a chunk of the history cannot be read: {error}") from error
 
 

@@ -20,13 +20,14 @@ import numpy as np
 
 from protocol.array import Array
 from protocol.errors import StoreError
+from receiver.outputs.disk import Connection
 from receiver.outputs.historian.accounts import MINUTE_NS
 from receiver.outputs.historian.gaps import End, Span, holes
 from receiver.outputs.historian.known import Known
 from receiver.outputs.historian.rows import Rows, join, order, python_values
 from receiver.outputs.historian.series import SENDER
-from receiver.outputs.historian.snapshot import Files, Snapshot, opened
-from receiver.outputs.historian.trend import Buckets
+from receiver.outputs.historian.snapshot import Files, Snapshot
+from receiver.outputs.historian.trend import Buckets, Parts
 from receiver.outputs.historian.views import (
     Account,
     AssetView,
@@ -136,10 +137,11 @@ class Door:
                 for month, parts in moment.chunks(series, from_ns, to_ns):
                     whole = filled.whole(parts)
                     filled.add_parts(parts.pick(whole))
-                    cut = [rows for _, rows in opened(month, series, parts.id[~whole].tolist())]
+                    cut = [rows for _, rows in moment.opened(month, series, parts.pick(~whole))]
                     filled.add_rows(join(cut), unsigned=unsigned)
                 filled.add_rows(moment.hot(series), unsigned=unsigned)
-                gaps = self._gaps(moment, known, from_ns, to_ns, known.view(series).site)
+                site = known.view(series).site
+                gaps = self._gaps(moment, known, from_ns, to_ns, site) + _damaged(moment, from_ns, to_ns, site)
             start_ns, low, high, mean, count, bad = filled.filled()
             return Trend(start_ns=start_ns, low=low, high=high, mean=mean, count=count, bad=bad, gaps=gaps)
 
@@ -269,7 +271,7 @@ class Door:
             try:
                 moment = self._files.begin()
                 yield moment, self._known(moment)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise StoreError(f"the history cannot be read: {error}") from error
             finally:
                 if moment is not None:
@@ -310,16 +312,15 @@ class Door:
 
 def _newest(moment: Snapshot, series: int, from_ns: int, to_ns: int, limit: int | None, rank: Array) -> Rows:
     """The newest rows of the range in the history's order; opens no more chunks than it must."""
-    parts = [
-        (t1, number, month)
-        for month, held in moment.chunks(series, from_ns, to_ns)
-        for t1, number in zip(held.t1.tolist(), held.id.tolist(), strict=True)
-    ]
+    parts: list[tuple[int, int, Connection, Parts]] = []
+    for month, held in moment.chunks(series, from_ns, to_ns):
+        ends = zip(held.t1.tolist(), held.id.tolist(), strict=True)
+        parts += [(t1, number, month, held.pick(np.array([at]))) for at, (t1, number) in enumerate(ends)]
     parts.sort(key=lambda part: part[:2])
     groups: list[tuple[int, Rows]] = [(2**63, moment.hot(series))]
     while parts:
-        _, number, month = parts.pop()
-        groups += opened(month, series, [number])
+        _, _, month, part = parts.pop()
+        groups += moment.opened(month, series, part)
         if limit is not None and parts:
             newer = sum(_count(rows, max(parts[-1][0] + 1, from_ns), to_ns) for _, rows in groups)
             if newer >= limit:
@@ -328,6 +329,18 @@ def _newest(moment: Snapshot, series: int, from_ns: int, to_ns: int, limit: int 
     rows = rows.pick(np.flatnonzero((rows.time_ns >= from_ns) & (rows.time_ns < to_ns)))
     in_order = order(rows, rank)
     return rows.pick(in_order if limit is None else in_order[max(len(in_order) - limit, 0) :])
+
+
+def _damaged(moment: Snapshot, from_ns: int, to_ns: int, site: str) -> list[Gap]:
+    """What of the range could not be read, as gaps."""
+    out = []
+    for one in moment.damage:
+        if one.from_ns < to_ns and one.to_ns >= from_ns:
+            rows = f"{one.rows} samples" if one.rows else "a file"
+            damage = f"{rows} of the history cannot be read: damaged on the disk, see `checkvalve history check`"
+            gap = Gap(from_ns=one.from_ns, to_ns=one.to_ns, blocks=0, stream="", first=0, site=site, damage=damage)
+            out.append(gap)
+    return out
 
 
 def _count(rows: Rows, from_ns: int, to_ns: int) -> int:

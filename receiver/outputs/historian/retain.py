@@ -42,13 +42,16 @@ class Age:
         """Something may be left to drop: call `drop`."""
         return self._before_ns is not None
 
-    def grow(self, now_ns: int, keep_s: float, chunk: int) -> None:
+    def grow(self, now_ns: int, keep_s: float, chunk: int) -> bool:
         """Grow older; from now on what is older than `keep_s` is to be dropped.
 
         Args:
             now_ns: Wall time; only its steps count.
             keep_s: How long to keep [s].
             chunk: Number of the newest chunk.
+
+        Returns:
+            Whether an hour of age went by since this was last true, or it never was.
         """
         if self._now_ns is not None:
             self.age_ns += min(max(now_ns - self._now_ns, 0), int(MOST_STEP_S * 1e9))
@@ -62,6 +65,7 @@ class Age:
         writes.run(self._connection)
         self._noted_ns = self.age_ns if note else self._noted_ns
         self._before_ns = int(self.age_ns - keep_s * 1e9)
+        return note
 
     def drop(self, shelves: Shelves) -> None:
         """Drop a bounded part of what is older than was said last."""

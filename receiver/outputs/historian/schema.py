@@ -2,6 +2,7 @@
 
     history/current.db    place, descriptions, current values, hot rows, counts      every take is one transaction
     history/YYYY-MM.db    sealed chunks, by the low side's month of sealing          dropped whole when old
+                          and copies of what gives them a meaning (copies.py)
 
 A chunk is written to its month first and committed; then one transaction in `current.db` drops the hot rows it was
 made from and raises `sealed` to its number. So a chunk is real only from that moment: readers ask for chunks numbered
@@ -76,12 +77,18 @@ CREATE TABLE IF NOT EXISTS minute (
     published INTEGER NOT NULL, healed INTEGER NOT NULL) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS minute_time ON minute (minute_ns, asset);
 
+CREATE TABLE IF NOT EXISTS again (
+    stream INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY (stream, first)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS month (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS age (
     age_ns INTEGER PRIMARY KEY, chunk INTEGER NOT NULL, state INTEGER NOT NULL, event INTEGER NOT NULL,
     tally INTEGER NOT NULL, minute INTEGER NOT NULL) STRICT;
 """
 """`value` is a sample's 64 bits (rows.py): SQLite would turn a NaN into NULL. `age` says how far each table had come at
-an age of the history (its running time, `retain.py`), so that what is old is found by number, never by a clock."""
+an age of the history (its running time, `retain.py`), so that what is old is found by number, never by a clock.
+`again` holds the blocks that came since the journal was begun again (seen.py), `month` the files that must be there."""
 
 MONTH = """
 CREATE TABLE IF NOT EXISTS chunk (
@@ -89,9 +96,12 @@ CREATE TABLE IF NOT EXISTS chunk (
     count INTEGER NOT NULL, low REAL, high REAL, total REAL, PRIMARY KEY (series, t1, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS body (
     id INTEGER PRIMARY KEY, series INTEGER NOT NULL, t1 INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS copy (
+    id INTEGER PRIMARY KEY, what TEXT NOT NULL, top INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (what, top)) STRICT;
 """
 """`t0`, `t1`: first and last time [ns]. `count`, `low`, `high`, `total`: the rows with a usable value (trend.py), so
-that a year is drawn without opening a chunk. Bodies stand apart, so that reading those is reading few pages."""
+that a year is drawn without opening a chunk. Bodies stand apart, so that reading those is reading few pages. `copy`:
+rows of `current.db`, packed with a checksum; `top` tells how far it had come."""
 
 
 def current_path(folder: Path) -> Path:

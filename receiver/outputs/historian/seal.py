@@ -7,24 +7,28 @@ becomes some hundred groups rather than ten thousand, and reading one series ope
 Eight pieces of a level become one of the next, so a row is rewritten a few times and a shelf holds a few dozen pieces.
 A shelf with enough rows is sealed: each of its series that has enough becomes chunks, the rest stays as one piece.
 
-Late rows need no path of their own: they seal into chunks that overlap older ones in time, and readers sort.
+Late rows need no path of their own: they seal into chunks that overlap older ones in time, and readers sort. Once a
+day of the history's age everything that is hot is sealed, also the few rows of slow series: what is in a chunk can be
+read without `current.db`. A group that does not unpack is dropped and counted; its rows are taken from the journal.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from protocol.array import Array
+from protocol.errors import StoreError
 from protocol.sample import Kind
-from receiver.outputs.disk import Connection, Writes, is_full
+from receiver.outputs.disk import Connection, DamageError, Writes, is_full
 from receiver.outputs.historian import chunk
+from receiver.outputs.historian.copies import Tables
 from receiver.outputs.historian.months import Chunk, Months
 from receiver.outputs.historian.rows import Rows, join, order, pack, unpack, weight
 from receiver.outputs.historian.trend import summary
@@ -68,19 +72,25 @@ class _Move:
     rows: Rows
     level: int
     chunks: list[Chunk]
+    streams: set[int]
+    """Those that the chunks' rows came from."""
 
 
 class Shelves:
     """The hot rows and their way into chunks; the only writer of `fresh`, `piece` and the month files."""
 
-    def __init__(self, folder: Path, current: Connection, *, clock: Callable[[], int]) -> None:
+    def __init__(self, current: Connection, months: Months) -> None:
         self._current = current
-        self._months = Months(folder, clock=clock)
+        self._months = months
         self._fresh: list[Rows] = []
         self._fresh_id = 0
         self._piece_id = 0
         self._pieces: defaultdict[int, list[_Piece]] = defaultdict(list)
         self._due: dict[int, None] = {}
+        self._swept: set[int] = set()
+        """Shelves to be sealed whole, also where a series has few rows."""
+        self.damaged = 0
+        """Hot rows dropped because their group cannot be read; whoever takes them from the journal sets it to 0."""
         self.sealed = 0
         """Number of the newest chunk that is real."""
         self._doubtful = True
@@ -88,6 +98,11 @@ class Shelves:
         self.trouble = ""
         """Why sealing waits; empty where it does not."""
         self._load()
+
+    @property
+    def sweeping(self) -> bool:
+        """What `sweep` began is not at its end."""
+        return bool(self._swept)
 
     @property
     def due(self) -> bool:
@@ -109,12 +124,22 @@ class Shelves:
             self._fresh_id += 1
             writes.add("INSERT INTO fresh VALUES (?, ?, ?)", [(self._fresh_id, len(rows), pack(self._fresh[-1]))])
             return
-        pieces = []
-        for shelf, part in _by_shelf(join(self._fresh)):
-            pieces.append(self._new_piece(shelf, 0, part))
-        writes.add("DELETE FROM fresh WHERE id <= ?", [(self._fresh_id,)])
-        writes.add("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)", pieces)
-        self._fresh = []
+        self._put_on_shelves(writes)
+
+    def sweep(self) -> None:
+        """Have everything that is hot now sealed: `tidy` does it, part by part. Raises sqlite3.Error on a full disk."""
+        if self._fresh:
+            fresh, before = self._fresh, {shelf: list(held) for shelf, held in self._pieces.items()}
+            writes = Writes()
+            self._put_on_shelves(writes)
+            try:
+                writes.run(self._current)
+            except sqlite3.Error:
+                self._fresh = fresh
+                self._pieces = defaultdict(list, before)
+                raise
+        self._swept = {shelf for shelf, held in self._pieces.items() if held}
+        self._due.update(dict.fromkeys(self._swept))
 
     def tidy(self, rows: int, rank: Callable[[], Array], unsigned: Array) -> None:
         """Merge and seal what is due, until at least `rows` rows are moved; a full disk puts it off.
@@ -131,7 +156,7 @@ class Shelves:
         for shelf in self._due:
             if moves and moved > rows:
                 break
-            if _heavy(shelf, self._pieces[shelf]):
+            if shelf in self._swept or _heavy(shelf, self._pieces[shelf]):
                 order_of = rank() if order_of is None else order_of
                 moves.append(self._sealing(shelf, number, order_of, unsigned))
                 number += len(moves[-1].chunks)
@@ -150,16 +175,19 @@ class Shelves:
 
     def forget(self, upto: int) -> int:
         """Drop chunks up to this number, a bounded step; returns how many went."""
-        return self._months.forget(min(upto, self.sealed))
 
-    def close(self) -> None:
-        """Close the month files."""
-        self._months.close()
+        def gone(name: str) -> None:
+            self._current.execute("DELETE FROM month WHERE name = ?", (name,))
+
+        return self._months.forget(min(upto, self.sealed), gone)
 
     def _load(self) -> None:
-        for one, body in self._current.execute("SELECT id, body FROM fresh ORDER BY id"):
-            self._fresh.append(unpack(body))
+        for one, n, body in self._current.execute("SELECT id, n, body FROM fresh ORDER BY id").fetchall():
             self._fresh_id = one
+            try:
+                self._fresh.append(unpack(body))
+            except StoreError:
+                self._drop("fresh", one, n)
         for one, shelf, level, n, heavy in self._current.execute("SELECT id, shelf, level, n, weight FROM piece"):
             self._pieces[shelf].append(_Piece(one, level, n, heavy))
             self._piece_id = max(self._piece_id, one)
@@ -167,6 +195,42 @@ class Shelves:
             self._note_due(shelf)
         held = self._current.execute("SELECT value FROM meta WHERE key = 'sealed'").fetchone()
         self.sealed = held[0] if held else 0
+        told = self._current.execute("SELECT value FROM meta WHERE key = 'unsealed'").fetchone()
+        if told is not None and told[0] != -self.sealed:
+            raise DamageError("the number of the newest chunk is told in two ways")  # what is above it would go
+
+    def take_over(self, chunks: Sequence[Chunk], streams: set[int]) -> None:
+        """Store chunks numbered on from `sealed` that are made of no hot rows. Raises sqlite3.Error on a full disk.
+
+        Args:
+            streams: Numbers of the streams that their rows came from.
+        """
+        number = chunks[-1].id
+        self._store_chunks([_Move(0, [], join([]), 0, list(chunks), streams)])
+        self._raised(number, chunks).run(self._current)
+        self.sealed, self._doubtful = number, False
+
+    def _raised(self, number: int, chunks: Sequence[Chunk]) -> Writes:
+        """Chunks up to this number are real."""
+        writes = Writes()
+        writes.add("REPLACE INTO meta VALUES (?, ?)", [("sealed", number), ("unsealed", -number)])
+        if chunks:
+            writes.add("REPLACE INTO month VALUES (?)", [(self._months.name(),)])
+        return writes
+
+    def _put_on_shelves(self, writes: Writes) -> None:
+        pieces = [self._new_piece(shelf, 0, part) for shelf, part in by_shelf(join(self._fresh))]
+        writes.add("DELETE FROM fresh WHERE id <= ?", [(self._fresh_id,)])
+        writes.add("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)", pieces)
+        self._fresh = []
+
+    def _drop(self, table: str, one: int, n: int) -> None:
+        """Drop a group that cannot be read, and remember that the journal is to be read again for it."""
+        writes = Writes()
+        writes.add(f"DELETE FROM {table} WHERE id = ?", [(one,)])  # noqa: S608  a fixed name
+        writes.add("REPLACE INTO meta VALUES ('again', ?)", [(1,)])
+        writes.run(self._current)
+        self.damaged += n
 
     def _new_piece(self, shelf: int, level: int, rows: Rows) -> tuple[int, int, int, int, int, bytes]:
         self._piece_id += 1
@@ -174,7 +238,7 @@ class Shelves:
         piece = _Piece(self._piece_id, level, len(rows), weight(rows))
         self._pieces[shelf].append(piece)
         self._note_due(shelf)
-        return piece.id, shelf, level, piece.n, piece.weight, pack(rows)
+        return piece.id, shelf, level, piece.n, piece.weight, pack(rows, level=3)
 
     def _note_due(self, shelf: int) -> None:
         held = self._pieces[shelf]
@@ -188,36 +252,23 @@ class Shelves:
         levels = [piece.level for piece in held]
         level = min(level for level in set(levels) if levels.count(level) >= MERGE_PIECES)
         old = [piece for piece in held if piece.level == level]
-        return _Move(shelf, old, join(self._read(old)), level + 1, [])
+        rows = join(self._read(shelf, old))
+        return _Move(shelf, old, rows, level + 1, [], set())
 
     def _sealing(self, shelf: int, number: int, rank: Array, unsigned: Array) -> _Move:
         """Chunks, numbered above `number`, in the place of a shelf's rows, but for series that have few."""
-        old = self._pieces[shelf]
-        rows = join(self._read(old))
+        old = list(self._pieces[shelf])
+        rows = join(self._read(shelf, old))
         rows = rows.pick(order(rows, rank))
-        least = LEAST_ROWS if len(rows) >= SEAL_ROWS else 1
-        chunks, rest = [], []
-        for part in _by_series(rows):
-            if len(part) < least:
-                rest.append(part)
-                continue
-            series = int(part.series[0])
-            for cut in _cuts(part):
-                number += 1
-                chunks.append(_chunk(series, number, cut, unsigned=bool(unsigned[series])))
-        return _Move(shelf, old, join(rest), 1, chunks)
+        least = LEAST_ROWS if len(rows) >= SEAL_ROWS and shelf not in self._swept else 1
+        chunks, rest = chunks_of(rows, number, least=least, unsigned=lambda series: bool(unsigned[series]))
+        return _Move(shelf, old, rest, 1, chunks, set(np.unique(rows.stream).tolist()))
 
     def _commit(self, moves: list[_Move], number: int) -> None:
         """Make the moves durable, and only then know them here. Raises sqlite3.Error; nothing has moved then."""
-        chunks = [chunk for move in moves for chunk in move.chunks]
-        if chunks:
-            if self._doubtful:
-                self._months.discard(self.sealed)
-            self._doubtful = True
-            self._months.store(chunks)
+        chunks = self._store_chunks(moves)
         before = {move.shelf: self._pieces[move.shelf] for move in moves}
-        writes = Writes()
-        writes.add("REPLACE INTO meta VALUES ('sealed', ?)", [(number,)])
+        writes = self._raised(number, chunks)
         for move in moves:
             self._pieces[move.shelf] = [piece for piece in before[move.shelf] if piece not in move.old]
             writes.add("DELETE FROM piece WHERE id = ?", [(piece.id,) for piece in move.old])
@@ -232,15 +283,45 @@ class Shelves:
         self.sealed, self._doubtful = number, self._doubtful and not chunks
         for move in moves:
             self._due.pop(move.shelf)
+            self._swept.discard(move.shelf)
             self._note_due(move.shelf)
 
-    def _read(self, pieces: list[_Piece]) -> list[Rows]:
-        marks = ",".join("?" * len(pieces))
-        held = self._current.execute(
-            f"SELECT body FROM piece WHERE id IN ({marks}) ORDER BY id",  # noqa: S608  question marks only
-            [piece.id for piece in pieces],
+    def _store_chunks(self, moves: Sequence[_Move]) -> list[Chunk]:
+        chunks = [chunk for move in moves for chunk in move.chunks]
+        if chunks:
+            if self._doubtful:
+                self._months.discard(self.sealed)
+            self._doubtful = True
+            streams = {one for move in moves if move.chunks for one in move.streams}
+            self._months.store(chunks, self._whose, streams)
+        return chunks
+
+    def _read(self, shelf: int, pieces: list[_Piece]) -> list[Rows]:
+        """Their rows; a piece that cannot be read is dropped, from the list as well."""
+        groups = []
+        for piece in sorted(pieces, key=lambda one: one.id):
+            (body,) = self._current.execute("SELECT body FROM piece WHERE id = ?", (piece.id,)).fetchone()
+            try:
+                groups.append(unpack(body))
+            except StoreError:
+                self._drop("piece", piece.id, piece.n)
+                self._pieces[shelf].remove(piece)
+                pieces.remove(piece)
+        return groups
+
+    def _whose(self, table: str, ids: set[int]) -> Tables:
+        """Descriptions of these series or streams."""
+
+        def rows(name: str, wanted: set[int]) -> list[tuple[Any, ...]]:
+            sql = f"SELECT * FROM {name} WHERE id = ?"  # noqa: S608  a fixed name
+            return [row for one in sorted(wanted) for row in self._current.execute(sql, (one,))]
+
+        found = rows(table, ids)
+        return (
+            {"stream": found}
+            if table == "stream"
+            else {"series": found, "asset": rows("asset", {row[1] for row in found})}
         )
-        return [unpack(body) for (body,) in held]
 
 
 def _full(shelf: int) -> int:
@@ -253,12 +334,31 @@ def _heavy(shelf: int, pieces: list[_Piece]) -> bool:
     return sum(p.n for p in pieces) >= _full(shelf) or sum(p.weight for p in pieces) >= SEAL_BYTES
 
 
-def _by_shelf(rows: Rows) -> Iterator[tuple[int, Rows]]:
+def by_shelf(rows: Rows) -> Iterator[tuple[int, Rows]]:
+    """The rows of each shelf."""
     shelves = rows.series // SHELF_SERIES
     in_order = np.argsort(shelves, kind="stable")
     rows, shelves = rows.pick(in_order), shelves[in_order]
     for part in _runs(shelves):
         yield int(shelves[part.start]), rows.pick(part)
+
+
+def chunks_of(rows: Rows, number: int, *, least: int, unsigned: Callable[[int], bool]) -> tuple[list[Chunk], Rows]:
+    """Chunks, numbered above `number`, of rows in order; and the rows of series that have fewer than `least`.
+
+    Args:
+        unsigned: Whether a series' integers are unsigned.
+    """
+    chunks, rest = [], []
+    for part in _by_series(rows):
+        if len(part) < least:
+            rest.append(part)
+            continue
+        series = int(part.series[0])
+        for cut in _cuts(part):
+            number += 1
+            chunks.append(_chunk(series, number, cut, unsigned=unsigned(series)))
+    return chunks, join(rest)
 
 
 def _by_series(rows: Rows) -> Iterator[Rows]:

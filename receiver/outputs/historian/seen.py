@@ -1,19 +1,44 @@
-"""Which block numbers of which stream have come: so a block that comes twice is known, and so are gaps (`gaps.py`)."""
+"""Which block numbers of which stream have come: so a block that comes twice is known, and so are gaps (`gaps.py`).
+
+Since the journal was begun again (`store.py`) a block that has come before may be needed once more: its counts stand,
+its samples may be lost. So what came since then is kept apart, in `again`, and a block is new, wanted again, or a
+double.
+
+A flipped bit in a span would make doubles of blocks that never came. So `meta` keeps a sum over all spans, written with
+them; where it does not fit when they are read, the file is damaged.
+"""
 
 from __future__ import annotations
 
+import zlib
+from enum import Enum
+
 from protocol.block import Kind
 from receiver.outputs.base import Batch, Event, Opened, Other, State, Tally
-from receiver.outputs.disk import Connection, Writes
+from receiver.outputs.disk import Connection, DamageError, Writes
 from receiver.outputs.historian.gaps import End, Span, Spans
 
 _SPAN = "REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?)"
+_AGAIN = "REPLACE INTO again VALUES (?, ?, ?)"
+
+
+class Came(Enum):
+    """How often a block has come."""
+
+    NEW = "new"
+    AGAIN = "again"
+    """For the first time since the journal was begun again; it is counted already."""
+    DOUBLE = "double"
 
 
 class Seen:
     """The spans of every stream, in memory as in the file."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, begun_again: bool) -> None:
+        """
+        Args:
+            begun_again: The journal was begun again at some time in this history.
+        """
         held: dict[int, list[Span]] = {}
         for stream, *span in connection.execute(
             "SELECT stream, first, last, first_ns, last_ns, since_ns FROM span ORDER BY stream, first"
@@ -21,36 +46,71 @@ class Seen:
             held.setdefault(stream, []).append(Span(*span))
         self._spans = {stream: Spans(spans) for stream, spans in held.items()}
         self._keys: dict[int, bytes] = dict(connection.execute("SELECT id, key FROM stream"))
+        self._sums = {
+            (stream, span.first): _sum(stream, span) for stream, spans in self._spans.items() for span in spans
+        }
+        self._sum = sum(self._sums.values())
+        told = connection.execute("SELECT value FROM meta WHERE key = 'span_sum'").fetchone()
+        if told is not None and told[0] != self._sum:
+            raise DamageError("the numbers of the blocks that came do not fit their sum")
         self._ends = {
             key: End(last, to_ns, since_ns)
             for key, last, to_ns, since_ns in connection.execute("SELECT key, last, to_ns, since_ns FROM ending")
         }
         self._touched: set[int] = set()
+        self._again: dict[int, Spans] | None = {} if begun_again else None
+        if self._again is not None:
+            since: dict[int, list[Span]] = {}
+            for stream, first, last in connection.execute("SELECT stream, first, last FROM again"):
+                since.setdefault(stream, []).append(Span(first, last, None, None, 0))
+            self._again = {stream: Spans(spans) for stream, spans in since.items()}
 
-    def add(self, stream: int, block: Opened, writes: Writes) -> bool:
-        """Take in a block's number; False where it has come before.
+    def add(self, stream: int, block: Opened, writes: Writes) -> Came:
+        """Take in a block's number.
 
         Args:
             stream: This history's number for the block's stream.
         """
         spans = self._spans.setdefault(stream, Spans())
-        if block.number in spans:
-            return False
         self._keys[stream] = block.stream.key
+        known = block.number in spans
+        if self._again is not None:
+            again = self._again.setdefault(stream, Spans())
+            if block.number in again:
+                return Came.DOUBLE
+            again.add(block.number, None, None, 0)
+            self._touched.add(stream)
+        if known:
+            return Came.DOUBLE if self._again is None else Came.AGAIN
         first_ns, last_ns = _times(block)
         spans.add(block.number, first_ns, last_ns, block.received_ns)
         self._touched.add(stream)
         if isinstance(block.body, Other) and block.body.kind == Kind.OPEN:
             self._note_end(block.body, block.received_ns, writes)
-        return True
+        return Came.NEW
 
     def finish(self, writes: Writes) -> None:
         """Write down what changed in this hand-over; call once at its end."""
+        if self._touched:
+            self._write(writes)
+            writes.add("REPLACE INTO meta VALUES ('span_sum', ?)", [(self._sum,)])
+        self._touched.clear()
+
+    def _write(self, writes: Writes) -> None:
         for stream in self._touched:
             gone, fresh = self._spans[stream].changes()
+            for first in gone:
+                self._sum -= self._sums.pop((stream, first), 0)
+            for span in fresh:
+                self._sum -= self._sums.get((stream, span.first), 0)
+                self._sums[stream, span.first] = _sum(stream, span)
+                self._sum += self._sums[stream, span.first]
             writes.add("DELETE FROM span WHERE stream = ? AND first = ?", [(stream, first) for first in gone])
             writes.add(_SPAN, [(stream, s.first, s.last, s.first_ns, s.last_ns, s.since_ns) for s in fresh])
-        self._touched.clear()
+            if self._again is not None:
+                gone, fresh = self._again[stream].changes()
+                writes.add("DELETE FROM again WHERE stream = ? AND first = ?", [(stream, first) for first in gone])
+                writes.add(_AGAIN, [(stream, span.first, span.last) for span in fresh])
 
     def missing(self) -> int:
         """Blocks of all streams that are known to be missing."""
@@ -63,6 +123,11 @@ class Seen:
             case [bytes() as key, int() as last, *_], int() as to_ns:
                 self._ends[key] = End(last, to_ns, since_ns)
                 writes.add("REPLACE INTO ending VALUES (?, ?, ?, ?)", [(key, last, to_ns, since_ns)])
+
+
+def _sum(stream: int, span: Span) -> int:
+    told = (stream, span.first, span.last, span.first_ns, span.last_ns, span.since_ns)
+    return zlib.crc32(repr(told).encode())
 
 
 def _times(block: Opened) -> tuple[int | None, int | None]:

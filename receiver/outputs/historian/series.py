@@ -57,7 +57,11 @@ class Source:
 class Registry:
     """All streams, assets and series, in memory as in the file."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, above: int = 0) -> None:
+        """
+        Args:
+            above: New streams, assets and series are numbered above this: up to it, numbers were used that are lost.
+        """
         self._sources: dict[bytes, Source] = {}
         self._assets: dict[tuple[str, str], int] = {}
         self._asset_rank: dict[int, Rank] = {}
@@ -69,12 +73,15 @@ class Registry:
         """Something was written since this was last set to False."""
         self._asset_of = np.zeros(64, np.uint32)
         self._unsigned = np.zeros(64, bool)
+        self._next_stream = self._next_asset = self._next_series = above + 1
         for index, key, boot, site in connection.execute("SELECT id, key, boot, site FROM stream"):
             self._sources[key] = Source(index, boot, site)
+            self._next_stream = max(self._next_stream, index + 1)
         for one, site, name, boot, number in connection.execute("SELECT id, site, name, boot, number FROM asset"):
             self._assets[site, name] = one
             self._asset_rank[one] = (boot, number)
             self.names[one] = name
+            self._next_asset = max(self._next_asset, one + 1)
         for one, asset, name, kind, unit, address, boot, number in connection.execute(
             "SELECT id, asset, name, type, unit, address, boot, number FROM series"
         ):
@@ -83,6 +90,10 @@ class Registry:
     def __len__(self) -> int:
         """How many series."""
         return len(self._series)
+
+    def knows(self, series: int) -> bool:
+        """Whether a series of this number is described."""
+        return series in self._series_rank
 
     @property
     def streams(self) -> int:
@@ -102,7 +113,7 @@ class Registry:
     def rank(self) -> Array:
         """By stream number: its place in the order of packer starts."""
         ordered = sorted((source.boot, key, source.index) for key, source in self._sources.items())
-        places = np.zeros(len(ordered) + 1, np.int64)
+        places = np.zeros(self._next_stream, np.int64)
         for place, (_, _, index) in enumerate(ordered):
             places[index] = place
         return places
@@ -111,7 +122,8 @@ class Registry:
         """The stream's entry, made at its first block."""
         source = self._sources.get(stream.key)
         if source is None:
-            source = Source(len(self._sources) + 1, stream.boot, stream.site)
+            source = Source(self._next_stream, stream.boot, stream.site)
+            self._next_stream += 1
             self._sources[stream.key] = source
             writes.add(_STREAM, [(source.index, stream.key, stream.boot, stream.site)])
             self.changed = True
@@ -158,7 +170,8 @@ class Registry:
         source.series = np.array([pairs[one] for one in ordered], np.uint32)
 
     def _describe_asset(self, site: str, asset: Asset, rank: Rank, writes: Writes) -> int:
-        one = self._assets.setdefault((site, asset.name), len(self._assets) + 1)
+        one = self._assets.setdefault((site, asset.name), self._next_asset)
+        self._next_asset = max(self._next_asset, one + 1)
         if rank > self._asset_rank.get(one, (-1, -2)):
             self._asset_rank[one] = rank
             self.names[one] = asset.name
@@ -171,7 +184,7 @@ class Registry:
         if asset is None:
             asset = self._describe_asset(site, Asset(name=tag.asset, site=site), (rank[0], -1), writes)
         key = Key(asset, tag.name, tag.type, tag.unit, tag.address)
-        one = self._series.get(key, len(self._series) + 1)
+        one = self._series.get(key, self._next_series)
         if rank > self._series_rank.get(one, (-1, -2)):
             self._note(one, key, rank)
             writes.add(_SERIES, [(one, *key, *rank, orjson.dumps(tag))])
@@ -181,7 +194,8 @@ class Registry:
     def _note(self, one: int, key: Key, rank: Rank) -> None:
         self._series[key] = one
         self._series_rank[one] = rank
-        if one >= len(self._asset_of):
+        self._next_series = max(self._next_series, one + 1)
+        while one >= len(self._asset_of):
             self._asset_of = np.concatenate([self._asset_of, np.zeros(len(self._asset_of), np.uint32)])
             self._unsigned = np.concatenate([self._unsigned, np.zeros(len(self._unsigned), bool)])
         self._asset_of[one] = key.asset

@@ -3,10 +3,14 @@
 The moment is a read transaction in `current.db`. It says up to which number chunks are real; those were committed to
 their month files before, so whatever the writer does meanwhile, hot rows and chunks together are every row once. Files
 are kept open between moments and looked at again by inode: retention deletes months, a restore replaces everything.
+
+What cannot be read is told in `damage` and left out; everything else is read. A chunk is what its row in the index says
+(series, times, count), or it is damaged: a flipped bit in either must not show a value under another tag or time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from receiver.outputs.disk import Connection, open_reader
+from protocol.errors import StoreError
+from receiver.outputs.disk import Connection, is_full, open_reader
 from receiver.outputs.historian import chunk, schema
 from receiver.outputs.historian.rows import Rows, join, unpack
 from receiver.outputs.historian.seal import SHELF_SERIES
@@ -23,6 +28,17 @@ from receiver.outputs.historian.trend import Parts
 
 _PARTS = """SELECT id, t0, t1, n, count, low, high, total FROM chunk
     WHERE series = ? AND t1 >= ? AND t0 < ? AND id <= ?"""
+_STILL = "SELECT 1 FROM chunk WHERE series = ? AND t1 = ? AND id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Samples of a series that cannot be read."""
+
+    from_ns: int
+    to_ns: int
+    rows: int
+    """How many; 0 where that is not known."""
 
 
 @dataclass(slots=True)
@@ -73,7 +89,8 @@ class Files:
         kept = {}
         for table, one, body in held:
             known = self._groups.get((table, one))
-            kept[table, one] = known if known is not None and known[0] == body else (body, unpack(body))
+            with contextlib.suppress(StoreError):  # the writer drops it, counts its rows and reads the journal for them
+                kept[table, one] = known if known is not None and known[0] == body else (body, unpack(body))
         self._groups = kept
         return [rows for _, rows in kept.values()]
 
@@ -110,6 +127,8 @@ class Snapshot:
         self.catalog: tuple[int, int] = (inode, meta.get("catalog", 0))
         """Changes whenever a description does."""
         self._sealed: int = meta.get("sealed", 0)
+        self.damage: list[Damage] = []
+        """What could not be read since the moment began."""
 
     @property
     def connection(self) -> Connection:
@@ -136,18 +155,33 @@ class Snapshot:
         for month in self._files.months():
             try:
                 held = month.execute(_PARTS, (series, from_ns, to_ns, self._sealed)).fetchall()
-            except sqlite3.OperationalError as error:
-                if "no such table" not in str(error):
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                if isinstance(error, sqlite3.Error) and is_full(error):
                     raise
-                continue  # a month that the writer is just beginning
+                if "no such table" not in str(error):  # else a month that the writer is just beginning
+                    self.damage.append(Damage(from_ns, to_ns, 0))
+                continue
             if held:
                 found.append((month, Parts.of(held)))
         return found
 
-
-def opened(month: Connection, series: int, numbers: list[int]) -> Iterator[tuple[int, Rows]]:
-    """Number and rows of each of these chunks that is still there (retention may take one at any moment)."""
-    for number in numbers:
-        held = month.execute("SELECT body FROM body WHERE id = ?", (number,)).fetchone()
-        if held is not None:
-            yield number, chunk.decode(held[0], series)
+    def opened(self, month: Connection, series: int, parts: Parts) -> Iterator[tuple[int, Rows]]:
+        """Number and rows of each of these chunks that is still there (retention may take one at any moment)."""
+        columns = (parts.id, parts.t0, parts.t1, parts.rows)
+        for number, t0, t1, n in zip(*(column.tolist() for column in columns), strict=True):
+            try:
+                held = month.execute("SELECT series, t1, body FROM body WHERE id = ?", (number,)).fetchone()
+                if held is None and month.execute(_STILL, (series, t1, number)).fetchone():
+                    raise StoreError(f"chunk {number} is in the index alone")
+                if held is None:
+                    continue
+                rows = chunk.decode(held[2], series)
+                told = (series, t0, t1, n)
+                if (held[0], int(rows.time_ns.min()), held[1], len(rows)) != told or int(rows.time_ns.max()) != t1:
+                    raise StoreError(f"chunk {number} is not what its index says")
+            except (sqlite3.Error, StoreError, UnicodeDecodeError) as error:
+                if isinstance(error, sqlite3.Error) and is_full(error):
+                    raise
+                self.damage.append(Damage(t0, t1, n))
+                continue
+            yield number, rows

@@ -71,7 +71,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A time in which blocks are missing."""
+    """A time in which blocks are missing, or samples cannot be read."""
 
     from_ns: int
     """Last time before it, by the poller's clock."""
@@ -84,6 +84,8 @@ class Gap:
     first: int
     """First missing block number."""
     site: str
+    damage: str = ""
+    """Where no block is missing but the history's own disk lost samples: what cannot be read, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,10 @@ on for `HOLD_S` as the same process, which its own `/metrics` says. If it was re
 sent again: harmless, as a sample is its series and time. (It tells whole seconds: one that starts, takes lines, is
 killed and starts again within a second is not noticed.) A server that does not tell its start is believed after
 `HOLD_S`. What the store holds is bounded; at the bound `wants` is False and the journal waits.
+
+A store that is damaged is set aside, told, and begun anew with no place: everything that the journal still holds is
+sent once more, so that nothing is missing at the server. That is harmless, and costs its time and traffic: a week of
+journal at 20,000 samples/s is 12 billion lines, 17 hours at the 200,000 lines/s that a server on 2 cores took.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from typing import Any, Protocol
 
 from receiver.outputs import disk
 from receiver.outputs.base import Opened, Output
+from receiver.outputs.disk import DamageError
 from receiver.outputs.influx.answer import Answer
 from receiver.outputs.influx.lines import Writer, escaped, without_texts
 from receiver.outputs.influx.pump import Pump
@@ -33,6 +38,8 @@ CHECK_S = 10.0
 """Between two looks at the server's own counters [s]: how soon a restart is noticed."""
 UNTOLD_S = 600.0
 """A server that takes lines but cannot be asked for this long is treated as one that does not tell its start [s]."""
+MENDINGS = 3
+"""Times that a running process begins its store anew: more is a failing disk."""
 SENDS = 4
 """Most requests of one step."""
 PENDING_BYTES = 64 * 1024 * 1024
@@ -89,13 +96,16 @@ class InfluxOutput(Output):
             StoreError: the store cannot be read.
         """
         self._trouble = ""
+        self._store, self._wait, self._clock = store, wait, clock
+        self._told: list[str] = []
+        self._moved_back = False
         self._lock = disk.lock(store.with_suffix(".lock"))
         try:
-            self._spool = Spool(store, waiting=self._waiting, wait=wait)
+            self._spool = self._opened()
         except BaseException:
             os.close(self._lock)
             raise
-        self._name, self._url, self._scope_text, self._clock = name, url, scope_text, clock
+        self._name, self._url, self._scope_text = name, url, scope_text
         self._server: Endpoint = Server(url, token, org, bucket) if server is None else server
         self._writer = Writer()
         probe = f"checkvalve,output={escaped(name)} probe=1i {clock()}\n".encode()
@@ -117,7 +127,15 @@ class InfluxOutput(Output):
     def take(self, blocks: Sequence[Opened], place: bytes) -> None:
         """Store the blocks' lines and `place`; waits while the disk is full. Sends nothing."""
         lines = b"".join(self._writer.lines(block) for block in blocks)
-        self._spool.store(groups(lines), place)
+        try:
+            self._spool.store(groups(lines), place)
+        except DamageError as error:
+            self._begin_anew(error)
+
+    def begun_again(self) -> bool:
+        """Whether the store was begun anew: the journal is to be read from its beginning."""
+        moved, self._moved_back = self._moved_back, False
+        return moved
 
     def wants(self) -> bool:
         """Whether there is room in the store."""
@@ -130,12 +148,12 @@ class InfluxOutput(Output):
         if now < self._next_try:
             return self._next_try - now
         try:
-            if now >= self._next_check or self._pump.failures:
-                self._check(now)  # after a failure it may be another process that answers
-            for _ in range(SENDS):
-                if not self._send_one(now):
-                    break
+            with disk.sorted_errors(self._store):
+                self._go_on(now)
             self._trouble = ""
+        except DamageError as error:
+            self._begin_anew(error)
+            return 0.0
         except sqlite3.Error as error:  # full: what was not written down is done again
             self._pump.clear()
             self._trouble = f"{error}: waiting for space"
@@ -156,6 +174,7 @@ class InfluxOutput(Output):
             "scope": self._scope_text,
             "state": pump.state,
             "trouble": self._trouble or pump.trouble,
+            "warnings": [*([f"its disk: {self._trouble}"] if self._trouble else []), *self._told],
             "alarm": pump.state == "held" or bool(spool.set_aside) or bool(refused),
             "lines": spool.taken,
             "pending_lines": spool.pending.lines,
@@ -178,6 +197,13 @@ class InfluxOutput(Output):
             self._spool.close()
             os.close(self._lock)
             self._lock = -1
+
+    def _go_on(self, now: float) -> None:
+        if now >= self._next_check or self._pump.failures:
+            self._check(now)  # after a failure it may be another process that answers
+        for _ in range(SENDS):
+            if not self._send_one(now):
+                break
 
     def _send_one(self, now: float) -> bool:
         """One request, or the end of a group; False where there is nothing to send or it must wait."""
@@ -238,6 +264,28 @@ class InfluxOutput(Output):
             upto = self._acks.popleft()[0]
         if upto:
             self._spool.release(upto)
+
+    def _opened(self) -> Spool:
+        """The store; one that is damaged is set aside first."""
+        try:
+            return Spool(self._store, waiting=self._waiting, wait=self._wait)
+        except DamageError as error:
+            aside = disk.set_aside(self._store, self._clock())
+            self._told.append(f"{error}: {aside}; everything that the journal still holds is sent again")
+            self._moved_back = True
+            return Spool(self._store, waiting=self._waiting, wait=self._wait)
+
+    def _begin_anew(self, error: DamageError) -> None:
+        """The open store is damaged."""
+        self._spool.close()
+        if len(self._told) >= MENDINGS:
+            raise error
+        aside = disk.set_aside(self._store, self._clock())
+        self._told.append(f"{error}: {aside}; everything that the journal still holds is sent again")
+        self._spool = self._opened()
+        self._pump.clear()
+        self._acks.clear()
+        self._moved_back = True
 
     def _waiting(self, why: str) -> None:
         self._trouble = why

@@ -12,8 +12,8 @@ server refuses one by one are set aside with its words, in a table of their own.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ import zstandard
 
 from protocol.errors import StoreError
 from receiver.outputs import disk
-from receiver.outputs.disk import Writes
+from receiver.outputs.disk import DamageError, Writes
 
 VERSION = 1
 
@@ -42,6 +42,7 @@ GROUP_BYTES = 4 * 1024 * 1024
 """Most bytes of a group and of a request; InfluxDB's own limit is 25 MB and more."""
 
 _META = "REPLACE INTO meta VALUES (?, ?)"
+_SUMMED = ("place", "sent", "taken", "server_started")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,26 @@ class Spool:
             wait: Pauses for so many seconds; may raise to give up.
 
         Raises:
-            HeldError: another process has it open.
+            DamageError: it is not what was written.
             StoreError: it cannot be read, or was written by another version.
         """
         self._waiting, self._wait = waiting, wait
-        self._connection = disk.open_writer(path, SCHEMA)
-        meta = dict(self._connection.execute("SELECT key, value FROM meta"))
+        self._connection = disk.when_room(lambda: disk.open_writer(path, SCHEMA, "meta"), waiting=waiting, wait=wait)
+        try:
+            disk.when_room(lambda: self._load(path), waiting=waiting, wait=wait)
+        except disk.UNBELIEVED as error:
+            self.close()
+            raise DamageError(f"{path}: not what was written: {type(error).__name__}: {error}") from error
+        except StoreError:
+            self.close()
+            raise
+
+    def _load(self, path: Path) -> None:
+        meta: dict[str, Any] = dict(self._connection.execute("SELECT key, value FROM meta"))
         if meta.setdefault("version", VERSION) != VERSION:
             raise StoreError(f"{path}: written by version {meta['version']}, this build reads {VERSION}")
+        if "sum" in meta and meta["sum"] != _sum({**dict.fromkeys(_SUMMED), "sent": 0, "taken": 0, **meta}):
+            raise DamageError(f"{path}: its numbers do not fit their sum")
         self.place: bytes | None = meta.get("place")
         """The journal's place stored last."""
         self.sent: int = meta.get("sent", 0)
@@ -111,7 +124,7 @@ class Spool:
             lines: Groups of whole lines, each with its newline.
         """
         rows, count = [], 0
-        compressor = zstandard.ZstdCompressor(level=1)
+        compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
         for group in lines:
             self._newest += 1
             packed = compressor.compress(group)
@@ -120,7 +133,7 @@ class Spool:
         writes = Writes()
         writes.add("INSERT INTO lines VALUES (?, ?, ?, ?)", rows)
         self.taken += count
-        writes.add(_META, [("version", VERSION), ("place", place), ("taken", self.taken)])
+        writes.add(_META, self._told(version=VERSION, place=place, taken=self.taken))
         disk.commit(self._connection, writes, waiting=self._waiting, wait=self._wait)
         self.place = place
         self.pending.add(len(rows), count, sum(row[2] for row in rows))
@@ -132,7 +145,10 @@ class Spool:
         rows = self._connection.execute("SELECT id, count, body FROM lines WHERE id > ? ORDER BY id", (self.sent,))
         with closing(rows):
             for one, lines, packed in rows:
-                body = zstandard.ZstdDecompressor().decompress(packed)
+                try:
+                    body = zstandard.ZstdDecompressor().decompress(packed)
+                except (zstandard.ZstdError, *disk.UNBELIEVED) as error:
+                    raise DamageError(f"lines of the store cannot be read: {error}") from error
                 if parts and (size + len(body) > GROUP_BYTES or count + lines > most_lines):
                     break
                 parts.append(body)
@@ -142,7 +158,7 @@ class Spool:
     def acknowledge(self, upto: int, aside: Sequence[Aside]) -> None:
         """The server took all pending groups up to this number but for lines set aside."""
         writes = Writes()
-        writes.add(_META, [("sent", upto)])
+        writes.add(_META, self._told(sent=upto))
         rows = [(one.time_ns, one.status, one.message, one.line) for one in aside]
         writes.add("INSERT INTO aside (time_ns, status, message, line) VALUES (?, ?, ?, ?)", rows)
         moved = self._sums("BETWEEN ? AND", self.sent + 1, upto)
@@ -167,9 +183,7 @@ class Spool:
             rewind: It is another one than before: all that is held is pending again.
         """
         writes = Writes()
-        writes.add(_META, [("server_started", started)])
-        if rewind:
-            writes.add(_META, [("sent", 0)])
+        writes.add(_META, self._told(server_started=started, **({"sent": 0} if rewind else {})))
         self._run(writes)
         self.server_started = started
         if rewind:
@@ -180,14 +194,16 @@ class Spool:
         """Close the file."""
         self._connection.close()
 
+    def _told(self, **changed: Any) -> list[tuple[str, Any]]:
+        """Rows of `meta` for these values, and the sum over all: a flipped bit in `sent` would be lines never sent."""
+        held = {key: getattr(self, key) for key in _SUMMED}
+        whole = held | {key: value for key, value in changed.items() if key in _SUMMED}
+        return [*changed.items(), ("sum", _sum(whole))]
+
     def _run(self, writes: Writes) -> None:
         """One transaction for upkeep; raises sqlite3.Error where the disk is full: it is done later."""
-        try:
+        with disk.sorted_errors():
             writes.run(self._connection)
-        except sqlite3.Error as error:
-            if not disk.is_full(error):
-                raise StoreError(f"the store cannot be written: {error}") from error
-            raise
 
     def _sums(self, which: str, *numbers: int) -> tuple[int, int, int]:
         held = self._connection.execute(
@@ -209,6 +225,10 @@ def groups(lines: bytes) -> list[bytes]:
         out.append(lines[at:end])
         at = end
     return out
+
+
+def _sum(values: Mapping[str, Any]) -> int:
+    return zlib.crc32(repr([values[key] for key in _SUMMED]).encode())
 
 
 def _cut(lines: bytes, at: int) -> int:
