@@ -15,7 +15,6 @@ import gc
 import json
 import os
 import select
-import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from receiver.alarm import unpublished as unpublished_of
 from receiver.config import ReceiverConfig
 from receiver.follow import DAMAGED_KEPT, Follower
 from receiver.outputs.base import Output
+from receiver.patience import GivenUp, Patience
 from receiver.scope import Scope
 
 LOOK = 0.02
@@ -50,6 +50,7 @@ class Feed:
         output: Output,
         scope: Scope,
         *,
+        patience: Patience | None = None,
         tidy: Callable[[], None] = lambda: None,
     ) -> None:
         """
@@ -58,6 +59,7 @@ class Feed:
             name: Of the output, for its status file.
             output: Where samples go.
             scope: What it may see.
+            patience: The stop, and how the output waits while its disk is full.
             tidy: Called now and then: retention.
 
         Raises:
@@ -71,7 +73,8 @@ class Feed:
         self._started = time.monotonic()
         self._follow()
         self._damage = DamageFile(config.state / f"damaged-{name}.json", wall_ns=time.time_ns())
-        self._stop = False
+        self._patience = patience or Patience(self._say)
+        self._patience.say = self._say
         self._bell = _open_bell(config.state / f"doorbell-{name}")
 
     def run(self) -> int:
@@ -80,12 +83,18 @@ class Feed:
         Raises:
             StoreError: a failing disk, of the journal or of the output.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end)
+        self._patience.listen()
         gc.collect()
         gc.freeze()
+        with contextlib.suppress(GivenUp):  # the journal has what was in hand
+            self._run()
+        self._say()
+        self._output.close()
+        return 0
+
+    def _run(self) -> None:
         said, tidied = 0.0, time.monotonic()
-        while not self._stop:
+        while not self._patience.stop:
             now = time.monotonic()
             moved = self._output.wants() and self._hand_over()
             wait = self._output.step(now)
@@ -100,9 +109,6 @@ class Feed:
         ends = time.monotonic() + STOP_S
         while time.monotonic() < ends and self._output.wants() and self._hand_over():
             pass  # what was journaled before the stop
-        self._say()
-        self._output.close()
-        return 0
 
     def _follow(self) -> None:
         """From the place that the output stored last."""
@@ -118,16 +124,15 @@ class Feed:
         )
 
     def _hand_over(self) -> bool:
+        if self._output.begun_again():
+            self._follower.close()
+            self._follow()
         blocks, moved = self._follower.step(time.monotonic())
         if moved:
             place = self._follower.place()
             if blocks or place != self._stored:
                 self._output.take(blocks, place)
                 self._stored = place
-        if self._output.begun_again():
-            self._follower.close()
-            self._follow()
-            return True
         return moved
 
     def _say(self) -> None:
@@ -176,9 +181,6 @@ class Feed:
         ready, _, _ = select.select([self._bell], [], [], max(0.0, seconds))
         if ready:
             os.read(self._bell, 4096)
-
-    def _end(self, number: int, frame: object) -> None:
-        self._stop = True
 
 
 class DamageFile:

@@ -6,6 +6,7 @@ import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import supervise
 from oneway import watchdog
@@ -19,6 +20,9 @@ from protocol.statusfile import PERIOD, write_status
 from receiver import config as configuration
 from receiver.config import ReceiverConfig
 from receiver.watch import Watch
+
+if TYPE_CHECKING:
+    from receiver.patience import Patience
 
 HISTORIAN = "historian"
 """Name of the output that is always there."""
@@ -120,25 +124,50 @@ def _portal(config: ReceiverConfig) -> int:
 
 
 def _output(config: ReceiverConfig, name: str) -> int:
+    from receiver.patience import GivenUp, Patience
+
     shed()
     must_write(config.state)
+
+    def say() -> None:
+        told = "its disk is full: waiting for space, nothing is lost meanwhile"
+        write_status(config.state, name, {"trouble": told, "warnings": [told]}, time_ns=time.time_ns())
+
+    patience = Patience(say)
+    patience.listen()
+    try:
+        return _feed(config, name, patience)
+    except GivenUp:
+        return 0  # before anything was handed over
+
+
+def _feed(config: ReceiverConfig, name: str, patience: Patience) -> int:
     from receiver.feed import Feed
     from receiver.scope import Scope
 
     if name == HISTORIAN:
         from receiver.outputs.historian.store import HistorianOutput
 
-        history = HistorianOutput(config.state / "history")
+        history = HistorianOutput(config.state / "history", wait=patience.wait)
         keep_s = config.retention.history
-        return Feed(config, HISTORIAN, history, Scope(), tidy=lambda: history.retain(time.time_ns(), keep_s)).run()
+        return Feed(
+            config,
+            HISTORIAN,
+            history,
+            Scope(),
+            patience=patience,
+            tidy=lambda: history.retain(time.time_ns(), keep_s),
+        ).run()
     for one in config.outputs:
         if one.name == name:
-            output = importlib.import_module(f"receiver.outputs.{one.kind}").build(one, config.state)
+            output = importlib.import_module(f"receiver.outputs.{one.kind}").build(
+                one, config.state, wait=patience.wait
+            )
             scope = Scope(
                 vendors=None if one.scope.vendor is None else frozenset({one.scope.vendor}),
                 assets=None if one.scope.asset is None else frozenset({one.scope.asset}),
             )
-            return Feed(config, name, output, scope).run()
+            return Feed(config, name, output, scope, patience=patience).run()
     names = ", ".join(["catch", "publish", "portal", HISTORIAN, *(one.name for one in config.outputs)])
     raise ConfigError(f"{config.path} has no part {name!r}", hint=f"one of {names}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,11 @@ if TYPE_CHECKING:
     from receiver.outputs.influx.output import InfluxOutput
 
 
-def build(section: Section, state: Path) -> InfluxOutput:
+def build(section: Section, state: Path, *, wait: Callable[[float], None] = time.sleep) -> InfluxOutput:
     """The output of an `[[output]]` section; its store is `state/NAME.db`.
+
+    Args:
+        wait: Pauses for so many seconds while the disk is full; may raise to give up.
 
     Raises:
         ConfigError: no url, no bucket, or a token file that cannot be read.
@@ -31,6 +36,7 @@ def build(section: Section, state: Path) -> InfluxOutput:
         org=section.org,
         bucket=section.bucket,
         scope_text=_scope_text(section),
+        wait=wait,
     )
 
 
