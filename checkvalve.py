@@ -49,6 +49,7 @@ COMMANDS = {
     "linktest": Command("", "steps of rates, sizes and bursts through the real link; the low side tells the loss"),
     "replay": Command("sender.cli", "high side: send again what a gap code names"),
     "gaps": Command("receiver.cli", "low side: what is missing, and the code to carry to the high side"),
+    "history": Command("receiver.cli", "low side: check the history's files, or rebuild them from the journal"),
     "status": Command("", "what the running processes of a side say of themselves"),
     "setup": Command("oneway.cli", "this machine's end of the link: prints the one-way recipe, does it with --apply"),
     "keys": Command("checkvalve", "make key files, show fingerprints to compare by eye"),

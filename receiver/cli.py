@@ -1,4 +1,4 @@
-"""Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`.
+"""Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`, `history check|rebuild`.
 
 A command only reads its arguments, calls what does the work, and prints; mistakes are raised to the front door.
 """
@@ -16,6 +16,9 @@ from protocol import terminal
 from protocol.confine import Mode
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+history = typer.Typer(no_args_is_help=True, help="The history's own files.")
+app.add_typer(history, name="history")
 
 OLD_S = 5.0
 """What a process said longer ago than this is old [s]: it says it every second."""
@@ -125,7 +128,8 @@ def status(file: File, as_json: AsJson = False) -> None:
         for warning in said.get("warnings", ()):
             terminal.say(f"  warning: {warning}")
         for key in ("link", "blocks", "assets", "children"):
-            for name, value in said.get(key, {}).items():
+            held = said.get(key)
+            for name, value in held.items() if isinstance(held, dict) else ():  # `blocks` of an output is a number
                 terminal.say(f"  {key}.{name}: {_brief(value)}")
 
 
@@ -135,6 +139,24 @@ def _said(time_ns: int) -> str:
     if age < -FUTURE_S:
         return f"said at {_moment(time_ns)}, which is still to come: the clock was set back, or it does not run"
     return f"said {max(age, 0.0):.1f} s ago" + (", not running?" if age > OLD_S else "")
+
+
+@history.command()
+def check(file: File) -> None:
+    """Read every byte of the history: what is sound, what is damaged; nothing is changed. Exit 1 where something is."""
+    from receiver.config import load
+    from receiver.history import check as look
+
+    raise typer.Exit(0 if look(load(file), terminal.say) else 1)
+
+
+@history.command()
+def rebuild(file: File) -> None:
+    """Make the history anew from its sound chunks and the journal, while the historian does not run."""
+    from receiver.config import load
+    from receiver.history import rebuild as make_anew
+
+    make_anew(load(file), terminal.say)
 
 
 def _age(said: dict[str, Any]) -> None:

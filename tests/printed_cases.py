@@ -275,6 +275,17 @@ def _status(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     return [["status", side, *form] for side in sides for form in ((), ("--json",))]
 
 
+@case("history check", "history rebuild")
+def _history(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    patch.setattr("receiver.history.shed", lambda: None)
+    (folder / "state" / "history").mkdir(parents=True)
+    (folder / "state" / "history" / f"2025-11.db.damaged-{FILE}").write_bytes(b"")
+    beside = folder / FILE
+    beside.mkdir()
+    receiver(beside)
+    return [["history", "check", str(receiver(folder))], ["history", "rebuild", str(beside / "receiver.toml")]]
+
+
 @case("setup")
 def _setup(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     config = folder / FILE
