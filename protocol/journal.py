@@ -67,6 +67,8 @@ class Store:
         """Bytes of a torn tail that were cut on open."""
         self.damaged: list[Damage] = []
         """What was found damaged on open; closed segments that have an index are not looked through."""
+        self.unsure = False
+        """Where the store ended was not known on open: more may have stood behind its last record."""
         self.unkept: list[bytes] = []
         """Streams whose kept file is damaged, and no segment has what it lacks any more."""
         self._limit = segment_bytes
@@ -222,6 +224,7 @@ class Store:
 
     def _open_last(self) -> None:
         synced = read_synced(self.folder)
+        self.unsure = synced is None
         numbers = self._whole_list(synced)
         self.segments = [self._load_closed(number) for number in numbers[:-1]]
         number = numbers[-1] if numbers else 1
@@ -243,7 +246,7 @@ class Store:
         sync_folder(self.folder / "segments")
         self._mend(tail)
         self._publish(self.place)
-        self._take_back()
+        self.take_back()
 
     def _whole_list(self, synced: Place | None) -> list[int]:
         """Numbers of the segments that ought to be there; one that is not gets an empty file, to be told as damaged."""
@@ -338,8 +341,11 @@ class Store:
         finally:
             self._waiting = []
 
-    def _take_back(self) -> None:
-        """What the segments lost and kept files still have is appended again: it leaves, and is read, as new."""
+    def take_back(self) -> None:
+        """What the segments lost and kept files still have is appended again: it leaves, and is read, as new.
+
+        Call it again where `note_lost` told more than was known on open.
+        """
         for stream, numbers in self.lost.items():
             for one in scan_kinds(kept_path(self.folder, stream), KEPT):
                 if one.number in numbers and one.stream == stream:

@@ -81,4 +81,5 @@ class Accounts:
         if lost:
             which = f"{damage.count(lost)} blocks of the spool are damaged on the disk and can never be sent (again)"
             return [f"{which}: {damage.words(lost)}; {look}"]
-        return [f"{size} bytes of the spool are damaged on the disk; {look}"] if size else []
+        more = "; the blocks that stood there are kept twice, nothing is lost" if self._kept.whole() else ""
+        return [f"{size} bytes of the spool are damaged on the disk{more}; {look}"] if size else []

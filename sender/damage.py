@@ -14,11 +14,12 @@ from pathlib import Path
 
 from protocol.block import HEADER
 from protocol.index import Segment, join, read_index
-from protocol.layout import index_path, leaf_path, leaf_streams, segment_path
+from protocol.layout import index_path, kept_path, leaf_path, leaf_streams, segment_path
 from protocol.lost import numbers_at
 from protocol.ranges import Ranges
-from protocol.record import HEAD
+from protocol.record import HEAD, Record
 from protocol.resync import Damage, scan, scan_pieces
+from protocol.segments import read_kept
 
 SMALLEST = HEAD.size + HEADER.size
 """No record is smaller [bytes]."""
@@ -40,6 +41,30 @@ def lost(spool: Path, damaged: Iterable[Damage]) -> dict[int, dict[bytes, Ranges
         with contextlib.suppress(OSError):
             join(out[number], _by_order(spool, number, those))
     return out
+
+
+def cut_off(spool: Path, held: Mapping[bytes, Ranges], newest: bytes) -> dict[bytes, Ranges]:
+    """What stood behind the last record of a spool whose end is not known, as leaves and kept files tell.
+
+    Args:
+        held: Numbers that are in segments, or were.
+        newest: The stream that the spool ended with.
+    """
+    out: dict[bytes, Ranges] = {}
+    for stream in leaf_streams(spool):
+        ended = stream not in held and kept_path(spool, stream).exists()  # else retention took it, kept file and all
+        if ended or stream == newest:
+            top = held[stream].top if stream in held else 0
+            with contextlib.suppress(OSError):
+                after = _goes_on(spool, stream, top, _leaves(spool, stream))
+                if after > top:
+                    out[stream] = Ranges([(top, after)])
+    return out
+
+
+def saved(spool: Path, numbers: Mapping[bytes, Ranges]) -> list[Record]:
+    """Those of the blocks that stand in the kept files once more, so that nothing is lost."""
+    return [one for stream, held in numbers.items() for one in read_kept(spool, stream) if one.number in held]
 
 
 def words(numbers: Mapping[bytes, Ranges], most: int = 8) -> str:

@@ -11,8 +11,8 @@ Order of what waits, first to last:
     repeats        whole blocks again at their times (repeat.py)
 
 A block's first sending is finished when its last spare has left; beats say so, and the receiver counts from it. A block
-that is damaged on the disk is stepped over wherever it is met, everything else goes on: it counts as finished and
-beats name it as gone, so that the receiver waits no longer and says so.
+that is damaged on the disk is stepped over wherever it is met, everything else goes on. One that is kept twice leaves
+from its second copy; any other counts as finished and beats name it as gone, so that the receiver waits no longer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from sender.carousel import Carousel
 from sender.geometry import Geometry
 from sender.interleave import Done, Group, Interleave, Mark, Parcel, portions
 from sender.kept import Kept
-from sender.repeat import Repeats
+from sender.repeat import Repeats, Reruns
 from sender.resend import COPY, Resend
 from sender.session import FIRST_LINKS, LINK_PERIOD, STEPS, Session
 from sender.stretch import cuts, distance
@@ -125,7 +125,7 @@ class Emitter:
         self._rest: deque[Parcel] = deque()
         self._groups: deque[Group] = deque()
         self._old_groups: deque[Group] = deque()
-        self._running: tuple[int, Reader, Place] | None = None
+        self._reruns = Reruns(folder, self.repeats)
         self._renew(now)
         self._beat_at, self._link_at, self._refresh_at = now, now + LINK_PERIOD, now
 
@@ -198,7 +198,8 @@ class Emitter:
         self.accounts = Accounts(self.kept)
         self.kept.refresh()
         self.mark = self.kept.look_through(end)
-        self.finished, self._running = {}, None
+        self.finished = {}
+        self._reruns.stop()
         self.backlog = [(START, end)] if end > START else []
         self.reader.close()
         self.reader.place = end
@@ -314,7 +315,7 @@ class Emitter:
             return False
         before, mark = self.reader.place, self.mark
         records = self.reader.read(16, end)
-        self._learn(self.reader.damaged)
+        self._learn(self.reader.damaged, 0)
         if not records:
             return False
         self.mark = Mark(_last(self.reader, records), records[-1].digest)
@@ -337,7 +338,7 @@ class Emitter:
             group.left += len(records)
             self._first_sending(records, reader, group, self._old_first, now)
         reader.close()
-        self._learn(reader.damaged)
+        self._learn(reader.damaged, 0)
         return bool(group.left)
 
     def _first_sending(self, records: list[Record], reader: Reader, group: Group, into: Interleave, now: float) -> None:
@@ -356,41 +357,34 @@ class Emitter:
     def _asked(self, now: float) -> bool:
         if self.resend is not None:
             self._whole(self.resend.step(), COPY, self._rest)
-            self._learn(self.resend.damaged)
+            self._learn(self.resend.damaged, COPY)
         return bool(self._rest)
 
     def _again(self, now: float) -> bool:
-        while self._running is not None or self._next_run(now):
-            assert self._running is not None
-            copy, reader, end = self._running
-            records = reader.read(16, end)
-            self._learn(reader.damaged)
-            if records:
-                self._whole(records, copy, self._rest)
+        while (found := self._reruns.step(now)) is not None:
+            self._whole(found, self._reruns.copy, self._rest)
+            self._learn(self._reruns.damaged, self._reruns.copy)
+            if self._rest:
                 return True
-            reader.close()
-            self._running = None
         return False
 
-    def _next_run(self, now: float) -> bool:
-        due = self.repeats.due(now)
-        if due is not None:
-            copy, run = due
-            self._running = (copy, Reader(self._folder, run.start), run.end)
-        return due is not None
-
-    def _learn(self, damaged: list[Damage]) -> None:
-        """Somebody stepped over this."""
+    def _learn(self, damaged: list[Damage], copy: int) -> None:
+        """Somebody stepped over this in a sending; what of it stands in the kept files too leaves from there."""
         if damaged:
             self.kept.damage(damaged, self.reader.end())
-            damaged.clear()
             self._end_damaged()
+            for segment in {one.start.segment for one in damaged} if copy else ():
+                self._whole(self.kept.saved(segment), copy, self._rest)
+            damaged.clear()
 
     def _end_damaged(self) -> None:
-        """What is damaged waits for nothing."""
+        """What is damaged waits for nothing; what stands in the kept files too has its first sending from there."""
         for stream, ranges in self.kept.lost().items():
             for first, after in ranges:
                 self.finished.setdefault(stream, Ranges()).add(first, after)
+        for one in self.kept.unsent(self.finished):
+            self._whole([one], 0, self._rest)
+            self.finished.setdefault(one.stream, Ranges()).add(one.number)
 
     def _whole(self, records: Iterable[Record], copy: int, into: deque[Parcel]) -> None:
         """Blocks that leave at once."""

@@ -8,14 +8,14 @@ poller alone writes the spool.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from protocol.block import KEPT
 from protocol.index import Segment, join, less, read_index
-from protocol.layout import index_path, kept_path, segment_numbers
+from protocol.layout import index_path, segment_numbers
 from protocol.ranges import Ranges
-from protocol.resync import Damage, Place, scan_kinds
+from protocol.record import Record
+from protocol.resync import Damage, Place
 from sender import damage
 from sender.interleave import Mark
 from sender.stretch import heads
@@ -28,12 +28,12 @@ class Kept:
         self.folder = folder
         self._held: dict[int, dict[bytes, Ranges]] = {}
         self._lost: dict[int, dict[bytes, Ranges]] = {}
+        self._saved: dict[int, dict[bytes, Ranges]] = {}
         self._damaged: dict[int, Ranges] = {}
         self._indexed: set[int] = set()
         self._without: set[int] = set()
         self._sealed: dict[bytes, int] = {}
         self._gone: dict[bytes, Ranges] = {}
-        self._kept_numbers: dict[bytes, frozenset[int]] = {}
 
     def note(self, segment: int, stream: bytes, number: int) -> None:
         """A block was read there: it exists."""
@@ -68,7 +68,7 @@ class Kept:
     def refresh(self) -> None:
         """Look which segments there are; a folder listing, call it every few seconds."""
         numbers = segment_numbers(self.folder)
-        for known in (self._held, self._lost, self._damaged):
+        for known in (self._held, self._lost, self._saved, self._damaged):
             for gone in set(known) - set(numbers):
                 del known[gone]
                 self._indexed.discard(gone)
@@ -99,19 +99,15 @@ class Kept:
         return min(firsts, default=self.sealed(stream))
 
     def gone(self, stream: bytes) -> list[tuple[int, int]]:
-        """Numbers above the oldest kept one that can never come, as of the last `refresh`: not kept, or damaged.
-
-        What the stream's kept file still has is not among them: a gap code brings it, and a start of the poller."""
-        out, lost = Ranges(self._gone.get(stream, ())), self.lost().get(stream, Ranges())
+        """Numbers above the oldest kept one that are not kept any more, or damaged, as of the last `refresh`."""
+        out, lost = Ranges(self._gone.get(stream, ())), self.lost().get(stream, ())
         for first, after in lost:
             out.add(first, after)
-        for number in self._apart(stream) if lost.count else ():
-            out.remove(number, number + 1)
         out.remove_below(self.oldest(stream))
         return list(out)
 
     def lost(self) -> dict[bytes, Ranges]:
-        """Numbers that are damaged and in no other segment, as far as they are known."""
+        """Numbers that are damaged and stand nowhere else, as far as they are known."""
         out: dict[bytes, Ranges] = {}
         for streams in self._lost.values():
             join(out, streams)
@@ -119,16 +115,29 @@ class Kept:
             less(out, streams)
         return out
 
+    def whole(self) -> bool:
+        """Whether every block that is known to have stood in damage stands in the kept files once more."""
+        return any(self._saved.values()) and not any(self._lost.values())
+
+    def saved(self, segment: int) -> list[Record]:
+        """Blocks that are damaged in a segment and stand in the kept files once more."""
+        return damage.saved(self.folder, self._saved.get(segment, {}))
+
+    def unsent(self, finished: Mapping[bytes, Ranges]) -> list[Record]:
+        """Of all those: which had no first sending.
+
+        Args:
+            finished: Numbers that had one.
+        """
+        out: dict[bytes, Ranges] = {}
+        for streams in self._saved.values():
+            join(out, streams)
+        less(out, finished)
+        return damage.saved(self.folder, out)
+
     def damaged_bytes(self) -> int:
         """How much of the spool was found damaged [bytes]."""
         return sum(held.count for held in self._damaged.values())
-
-    def _apart(self, stream: bytes) -> frozenset[int]:
-        """Numbers in a stream's kept file; looked up once after each damage of it that is found."""
-        if stream not in self._kept_numbers:
-            found = scan_kinds(kept_path(self.folder, stream), KEPT)
-            self._kept_numbers[stream] = frozenset(one.number for one in found)
-        return self._kept_numbers[stream]
 
     def _knows(self, one: Damage) -> bool:
         held = self._damaged.get(one.start.segment)
@@ -146,6 +155,7 @@ class Kept:
     def _learn(self, index: Segment, *, closed: bool) -> None:
         if closed:
             less(index.streams, self._lost.get(index.number, {}))
+            join(index.streams, self._saved.get(index.number, {}))
             self._held[index.number] = {key: held for key, held in index.streams.items() if held.count}
             self._indexed.add(index.number)
             for stream, ranges in index.streams.items():
@@ -154,13 +164,22 @@ class Kept:
 
     def _miss(self, segment: int, lost: dict[bytes, Ranges]) -> None:
         """These numbers stood there and cannot be read."""
-        if not lost:
+        fresh = {stream: Ranges(held) for stream, held in lost.items()}
+        for known in (self._lost, self._saved):
+            less(fresh, known.get(segment, {}))
+        if not fresh:
             return
-        join(self._lost.setdefault(segment, {}), lost)
-        less(self._held.setdefault(segment, {}), lost)
-        for stream, ranges in lost.items():
+        saved: dict[bytes, Ranges] = {}
+        for one in damage.saved(self.folder, fresh):
+            saved.setdefault(one.stream, Ranges()).add(one.number)
+        for stream, ranges in fresh.items():
             self._sealed[stream] = max(self._sealed.get(stream, 0), ranges.top)
-            self._kept_numbers.pop(stream, None)
+        less(self._held.setdefault(segment, {}), fresh)
+        less(fresh, saved)
+        join(self._held[segment], saved)
+        for known, numbers in ((self._saved, saved), (self._lost, fresh)):
+            if numbers:
+                join(known.setdefault(segment, {}), numbers)
 
     def _holes(self) -> dict[bytes, Ranges]:
         """Retention may take a segment out of the middle, since what was never sent goes last."""

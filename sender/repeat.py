@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from protocol.segments import Place
+from protocol.record import Record
+from protocol.resync import START, Damage, Place
+from protocol.segments import Reader
 
 RUN_TIME = 0.1
 """Sendings closer together than this are one run [s]: keeps the list short at any load."""
@@ -85,3 +88,42 @@ class Repeats:
             if stage < len(self._stages):
                 start, end = Place(rest[0], rest[1]), Place(rest[2], rest[3])
                 self._stages[stage].append(Run(now - age, start, end, rest[4]))
+
+
+class Reruns:
+    """Reads the runs that are due, some records at a time."""
+
+    def __init__(self, folder: Path, repeats: Repeats) -> None:
+        """
+        Args:
+            folder: The spool.
+            repeats: Says what is due.
+        """
+        self.copy = 0
+        """Which repeat the records of the last step are."""
+        self.damaged: list[Damage] = []
+        """What was stepped over; the caller takes it out."""
+        self._folder, self._repeats = folder, repeats
+        self._reader: Reader | None = None
+        self._end = START
+
+    def step(self, now: float) -> list[Record] | None:
+        """The next records, none where a run has come to its end; None where nothing is due."""
+        if self._reader is None:
+            due = self._repeats.due(now)
+            if due is None:
+                return None
+            self.copy, run = due
+            self._reader, self._end = Reader(self._folder, run.start), run.end
+        records = self._reader.read(16, self._end)
+        self.damaged += self._reader.damaged
+        self._reader.damaged.clear()
+        if not records:
+            self.stop()
+        return records
+
+    def stop(self) -> None:
+        """Leave the rest of the run that is being read."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None

@@ -20,7 +20,7 @@ import errno
 import itertools
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,11 @@ from protocol import evidence, statefile
 from protocol.block import Kind, signed_body
 from protocol.errors import FrameError, StoreError
 from protocol.evidence import Tree
-from protocol.index import Segment
+from protocol.index import Segment, join
 from protocol.journal import Store, StoreFull
 from protocol.layout import kept_path, kept_streams, read_leaves
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
+from protocol.ranges import Ranges
 from protocol.record import Record
 from protocol.resync import scan_kinds
 from protocol.segments import read_kept
@@ -106,11 +107,8 @@ class Spool:
 
     def previous(self) -> Previous | None:
         """The newest stream of the spool, and the head of its tree."""
-        for segment in reversed(self.store.segments):
-            if segment.streams or segment.lost:
-                stream = list(segment.streams or segment.lost)[-1]
-                return _describe(self.folder, stream, segment)
-        return None
+        stream = self._newest()
+        return _describe(self.folder, stream, self.store.segments) if stream else None
 
     def append(self, one: Record) -> None:
         """Take a block; it is safe once `tick` or `flush` has synced it."""
@@ -207,19 +205,35 @@ class Spool:
         if self._bell is not None:
             os.close(self._bell)
 
+    def _newest(self) -> bytes:
+        """The stream that the spool ends with; empty where there is none."""
+        for segment in reversed(self.store.segments):
+            if segment.streams or segment.lost:
+                return list(segment.streams or segment.lost)[-1]
+        return b""
+
     def _look_for_damage(self) -> None:
         """Learn what the store lost and say it; what only the order of the blocks tells, the store learns here."""
         found = damage.lost(self.folder, self.store.damaged)
         for segment in self.store.segments:
             if numbers := found.get(segment.number):
                 self.store.note_lost(segment, numbers)
+        if self.store.unsure and self.store.segments:
+            held: dict[bytes, Ranges] = {}
+            for segment in self.store.segments:
+                join(held, segment.streams)
+                join(held, segment.lost)
+            self.store.note_lost(self.store.current, damage.cut_off(self.folder, held, self._newest()))
+        self.store.take_back()
         lost = self.store.lost
         size = sum(one.size for one in self.store.damaged)
         if lost:
             which = f"{damage.count(lost)} blocks are lost and can never be sent again: {damage.words(lost)}"
             self._notes.append(f"the spool is damaged on its disk, {which}")
         elif size:
-            self._notes.append(f"{size} bytes of the spool are damaged on its disk, no block that stood there is known")
+            known = any(segment.lost for segment in self.store.segments)
+            which = "the blocks that stood there are kept twice" if known else "no block that stood there is known"
+            self._notes.append(f"{size} bytes of the spool are damaged on its disk, {which}")
         for stream in self.store.unkept:
             self._notes.append(f"kept blocks of stream {stream.hex()} are damaged on the disk and stand nowhere else")
 
@@ -337,7 +351,7 @@ def _make_bell(path: Path) -> int | None:
         return None
 
 
-def _describe(folder: Path, stream: bytes, newest: Segment) -> Previous:
+def _describe(folder: Path, stream: bytes, segments: Sequence[Segment]) -> Previous:
     """Last number and tree head of a stream: from its last HEAD on, so that old streams cost little."""
     tree, leaves = Tree(), read_leaves(folder, stream)
     for one in reversed(read_kept(folder, stream)):
@@ -345,7 +359,8 @@ def _describe(folder: Path, stream: bytes, newest: Segment) -> Previous:
             head = evidence.read_head(signed_body(one.block))
             tree = Tree(head.previous, head.frontier)
             break
-    last = max(held[stream].top for held in (newest.streams, newest.lost) if stream in held) - 1
+    both = (held for segment in segments for held in (segment.streams, segment.lost))
+    last = max(held[stream].top for held in both if stream in held) - 1
     for number in range(tree.size, last + 1):
         tree.add(leaves[32 * number : 32 * number + 32].ljust(32, b"\0"))
     return Previous(stream=stream, last=last, root=tree.root())
