@@ -19,7 +19,6 @@ from protocol.errors import ConfigError
 from protocol.statusfile import PERIOD, write_status
 from receiver import config as configuration
 from receiver.config import ReceiverConfig
-from receiver.watch import Watch
 
 if TYPE_CHECKING:
     from receiver.patience import Patience
@@ -83,6 +82,8 @@ def run(
 
 
 def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
+    from receiver.watch import Watch  # it knows what opens blocks, which catch has no use for
+
     shed(NET_BIND_SERVICE)
     must_write(config.state)
     outputs = [HISTORIAN, *(output.name for output in config.outputs)]

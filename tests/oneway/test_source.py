@@ -67,6 +67,25 @@ def test_what_is_loaded_at_run_time_was_seen_in_the_source(end: End) -> None:
     assert ours <= set(closure(ROOT, end.start).trees)
 
 
+STARTED = {
+    "emit": ("checkvalve", "sender.cli", "sender.main", "sender.linkfile", "sender.main_emit"),
+    "catch": ("checkvalve", "receiver.cli", "receiver.main", "receiver.config", "receiver.catch"),
+}
+"""What `send --only emit` and `receive --only catch` import on their way to the end itself."""
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
+def test_an_end_as_it_is_started_loads_nothing_that_opens_data(end: End) -> None:
+    """What its command loads on the way opens and inflates no block, and is no page, output or collector."""
+    line = f"import json, sys, {', '.join(STARTED[end.name])}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
+    held = set(json.loads(done.stdout))
+    assert end.start in held
+    apart = [one for one in held for part in end.apart if one == part or one.startswith(f"{part}.")]
+    assert not apart
+    assert not held & {"zstandard", "uvicorn", "starlette", "pymodbus", "asyncua"}
+
+
 def test_only_the_two_ends_reach_the_socket() -> None:
     """In sender, receiver and protocol, `socket` is imported by the outlet, the inlet, and what serves or publishes."""
     allowed = {"sender/outlet.py", "receiver/inlet.py"}
