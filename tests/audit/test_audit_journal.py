@@ -109,7 +109,7 @@ def test_what_the_product_itself_writes_passes(tmp_path: Path) -> None:
                 low.append(one)
         high.sync()
         low.sync()
-        previous = _describe(tmp_path / "spool", packer.stream, high.current)
+        previous = _describe(tmp_path / "spool", packer.stream, high.segments)
     high.close()
     low.close()
     found = journal.run(tmp_path / "spool", tmp_path / "journal", [tmp_path / "high.pub"], now_ns=NOW)

@@ -234,6 +234,7 @@ def plant(folder: Path, *, seed: int | None = None, repeat: tuple[str, ...] = RE
         sender = _SENDER.format(link=link, url=url, repeat=json.dumps(list(repeat)))
         (folder / "high/sender.toml").write_text(sender)
         (folder / "low/receiver.toml").write_text(_RECEIVER.format(link=to, page=page))
+        os.sync()  # a power cut is to hit what the processes write, not what a person wrote long ago
         yield made
     finally:
         for process in reversed(made.sides.values()):

@@ -153,7 +153,7 @@ def _assets(pipe: Pipe, folder: Path, trace: Trace) -> None:
         size = trace.chance.randrange(1, 40)
         output.take(rest[:size], b"at")
         rest = rest[size:]
-        totals = output._accounts.totals()
+        totals = output._held.accounts.totals()
         for sums in totals.values():
             assert sums["lost"] >= 0
             assert sums["sent"] <= sums["published"] + sums["lost"], trace.log
