@@ -163,7 +163,9 @@ def _judge(pipe: Whole) -> dict[str, int]:
     readable = spooled(pipe.high / "spool", pipe.open_key, pipe.sign.public)
     lost = Counter(one for rows in readable.values() for one in rows) - held
     assert not lost, f"{lost.total()} samples that stand in the spool are not in the history"
-    spans = pipe.history._held.current.execute("SELECT key, first, last FROM span JOIN stream ON stream.id = span.stream")
+    spans = pipe.history._held.current.execute(
+        "SELECT key, first, last FROM span JOIN stream ON stream.id = span.stream"
+    )
     seen = {(key, number) for key, first, last in spans.fetchall() for number in range(first, last + 1)}
     pipe.note_sealed()
     sealed = {(stream, number) for stream, top in pipe.sealed.items() for number in range(top)}
