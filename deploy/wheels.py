@@ -27,7 +27,7 @@ ROOMS = {"high": ("collectors", "sender", *SHARED), "low": ("receiver", *SHARED)
 _BOTH = ("cryptography", "msgpack", "numpy", "pydantic", "reedsolo", "rich", "typer", "zstandard")
 LIBRARIES = {
     "high": (*_BOTH, "asyncua", "pycomm3", "pymodbus"),
-    "low": (*_BOTH, "influxdb-client", "jinja2", "orjson", "starlette", "uvicorn"),
+    "low": (*_BOTH, "influxdb-client", "jinja2", "markupsafe", "orjson", "starlette", "uvicorn"),
 }
 """What each side's rooms import; a test holds this against their source."""
 

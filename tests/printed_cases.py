@@ -396,5 +396,17 @@ def _bench(name: str) -> Case:
 
 for _name in ("codec", "fec", "collect", "loss", "confine", "audit", "link"):
     CASES[f"bench {_name}"] = _bench(_name)
+
+
+@case("bench soak")
+def _soak(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    from bench import soak
+    from bench.report import Row
+
+    row = Row(row=f"soak.{EVIL}", unit=EVIL, note=EVIL)
+    patch.setattr(soak, "measure", lambda minutes, **given: [row])
+    return [["bench", "soak"], ["bench", "soak", EVIL]]
+
+
 for _name in AUDITS:
     CASES[f"audit {_name}"] = _audit(_name)
