@@ -31,12 +31,12 @@ from protocol.block import KEPT
 from protocol.errors import HeldError, StoreError
 from protocol.index import Segment, join, less, read_index
 from protocol.keeping import LOOKED, KeptFiles, write_all
-from protocol.layout import index_path, kept_path, leaf_path, segment_numbers, segment_path, sync_folder
+from protocol.layout import index_path, kept_path, leaf_path, segment_path, sync_folder
 from protocol.limits import SEGMENT_BYTES
-from protocol.lost import numbers_at
+from protocol.opening import look_through, whole_list
 from protocol.ranges import Ranges
 from protocol.record import Record, to_bytes
-from protocol.resync import Damage, Place, pieces, scan_kinds
+from protocol.resync import Damage, Place, scan_kinds
 from protocol.segments import read_synced, synced_bytes
 
 __all__ = ["Segment", "Store", "StoreFull"]
@@ -225,7 +225,7 @@ class Store:
     def _open_last(self) -> None:
         synced = read_synced(self.folder)
         self.unsure = synced is None
-        numbers = self._whole_list(synced)
+        numbers = whole_list(self.folder, synced)
         self.segments = [self._load_closed(number) for number in numbers[:-1]]
         number = numbers[-1] if numbers else 1
         index = read_index(index_path(self.folder, number), number)
@@ -248,48 +248,11 @@ class Store:
         self._publish(self.place)
         self.take_back()
 
-    def _whole_list(self, synced: Place | None) -> list[int]:
-        """Numbers of the segments that ought to be there; one that is not gets an empty file, to be told as damaged."""
-        there = segment_numbers(self.folder)
-        ought = set(segment_numbers(self.folder, ".idx"))
-        if synced is not None and synced.segment > max(there, default=0):
-            ought.add(synced.segment)
-        for number in ought - set(there):
-            os.close(
-                os.open(segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-            )
-        return sorted(ought.union(there))
-
     def _look_through(self, segment: Segment, file: int, said: int, before: Segment | None) -> list[Record]:
-        """Learn what a segment file holds; what follows its last record is cut, but for what was there once.
-
-        Args:
-            said: Up to where it was written, as others say [bytes].
-            before: What its index says.
-        """
-        out: list[Record] = []
-        wrong: list[tuple[int, int]] = []
-        last, size = 0, os.fstat(file).st_size
-        for piece in pieces(file, 0, size):
-            if piece.record is not None:
-                segment.note(piece.record)
-                out.append(piece.record)
-                last = piece.end
-            elif piece.end < size:
-                wrong.append((piece.start, piece.end))
-        if last < said:
-            wrong.append((last, said))
-        segment.size = max(last, said)
-        if size != segment.size:
-            self.cut_bytes += max(0, size - segment.size)
-            os.ftruncate(file, segment.size)
-        fresh = [Damage(Place(segment.number, start), Place(segment.number, end)) for start, end in wrong]
-        self.damaged += fresh
-        segment.lost = numbers_at(self.folder, *fresh)
-        if before is not None:
-            join(segment.lost, before.lost)
-            less(segment.lost, segment.streams)
-        return out
+        found = look_through(self.folder, segment, file, said, before)
+        self.damaged += found.damaged
+        self.cut_bytes += found.cut_bytes
+        return found.records
 
     def _load_closed(self, number: int) -> Segment:
         path = segment_path(self.folder, number)
