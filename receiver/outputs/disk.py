@@ -89,8 +89,8 @@ class Writes:
     def __init__(self) -> None:
         self._held: list[tuple[str, Iterable[Sequence[Any]]]] = []
 
-    def add(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Execute `sql` once for each of `rows`."""
+    def add(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute `sql` once for each of `rows`; those of an iterator can be run once."""
         if rows:
             self._held.append((sql, rows))
 

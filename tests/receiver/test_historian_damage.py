@@ -272,6 +272,7 @@ def test_what_the_journal_lost_is_kept_by_the_months(tmp_path: Path) -> None:
     want, _ = expected(blocks[:90])
     door = Door(folder, ALL)
     accounts, states = door.accounts(), door.states("pump-7", 9)
+    events, minutes = door.events(9), door.minutes(0, 2**62)
     door.close()
     hot = opened(folder, MONTH_LATER)
     unsealed = hot.status()["hot_rows"]
@@ -286,6 +287,8 @@ def test_what_the_journal_lost_is_kept_by_the_months(tmp_path: Path) -> None:
     door = Door(folder, ALL)
     assert door.accounts() == accounts
     assert door.states("pump-7", 9) == states
+    assert door.events(9) == events
+    assert door.minutes(0, 2**62) == minutes
     assert door.gaps(0, 2**62) == []
     door.close()
     output.close()

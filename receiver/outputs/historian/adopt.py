@@ -23,7 +23,18 @@ from receiver.outputs import disk
 from receiver.outputs.disk import Writes
 from receiver.outputs.historian import schema
 from receiver.outputs.historian.again import Again
-from receiver.outputs.historian.copies import COUNTS, GROWING, NAMES, REPLACE, Gathered, Row, Tables, gather, pack
+from receiver.outputs.historian.copies import (
+    COUNTS,
+    GROWING,
+    NAMES,
+    REPLACE,
+    Gathered,
+    Row,
+    Tables,
+    gather,
+    growing,
+    pack,
+)
 from receiver.outputs.historian.months import Months
 from receiver.outputs.historian.rows import order
 from receiver.outputs.historian.salvage import Salvage
@@ -79,7 +90,7 @@ def _save(salvage: Salvage, found: Gathered, months: Months) -> str:
         tables, meta_told = counts
         found.meta = dict(meta_told)
         found.add(tables)
-        found.counted = True
+        found.counted, found.top = True, int(found.meta.get("mark", 0))
     saved = _save_hot(salvage, found, months)
     writes = Writes()
     if any(len(found.tables.get(table, {})) > count for table, count in before.items()):
@@ -149,11 +160,14 @@ def _make(path: Path, found: Gathered, months: Months) -> None:
         mark = int(found.meta.get("mark", 0)) + AHEAD
         writes = Writes()
         for table in (*NAMES, *(COUNTS if found.counted else ()), *GROWING):
-            rows = found.rows(table)
-            if rows:
-                writes.add(f"REPLACE INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)  # noqa: S608
+            columns = len(connection.execute(f"SELECT * FROM {table} LIMIT 0").description)  # noqa: S608
+            sql = f"REPLACE INTO {table} VALUES ({','.join('?' * columns)})"  # noqa: S608  names from above
+            writes.add(sql, found.rows(table))
+            if table in GROWING:
+                writes.add(sql, growing(list(months.files()), table, None))
         if found.counted:
             writes.add(_MINUTE, found.rows("minute"))
+            writes.add(_MINUTE, growing(list(months.files()), "minute", found.top))
         writes.add("DELETE FROM month", [()])
         writes.add("INSERT INTO month VALUES (?)", [(one.stem,) for one in schema.month_paths(path.parent)])
         meta: Mapping[str, int] = {

@@ -14,8 +14,9 @@ used.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -130,6 +131,8 @@ class Gathered:
     meta: dict[str, Any] = field(default_factory=dict)
     counted: bool = False
     """`counts` were among them: what had come, how much, and what was lost."""
+    top: int = 0
+    """The hand-over at which they were made."""
     damaged: int = 0
     """Copies that could not be read."""
 
@@ -149,19 +152,20 @@ class Gathered:
 
 
 def gather(months: Iterable[Connection]) -> Gathered:
-    """Read every copy in these files. A file without copies, or one that cannot be read on, gives what it has."""
+    """Read the names and the newest counts. A file without copies, or one that cannot be read on, gives what it has."""
     found = Gathered()
     parts: list[tuple[str, int, bytes]] = []
     for month in months:
         try:
-            parts += month.execute("SELECT what, top, body FROM copy").fetchall()
+            parts += month.execute(
+                "SELECT what, top, body FROM copy WHERE what IN ('names', 'more', 'counts')"
+            ).fetchall()
         except (sqlite3.Error, *UNBELIEVED) as error:
             if "no such table" not in str(error):
                 found.damaged += 1
-    counts_top = -1
-    for what, top, body in sorted(parts, key=lambda part: (part[0] == "counts", part[1]), reverse=True):
-        if what != "counts":
-            break
+    for what, top, body in sorted(parts, key=lambda part: part[1], reverse=True):
+        if what != "counts" or found.counted:
+            continue
         try:
             tables = unpack(body)
             found.meta = dict(tables.pop("meta", []))
@@ -169,16 +173,33 @@ def gather(months: Iterable[Connection]) -> Gathered:
         except (StoreError, *UNBELIEVED):
             found.damaged += 1
             continue
-        found.counted, counts_top = True, top
-        break
-    for what, top, body in sorted(parts, key=lambda part: part[1]):
-        if what == "counts" or (what == "minute" and top > counts_top):
-            continue
+        found.counted, found.top = True, top
+    for what, _, body in sorted(parts, key=lambda part: part[1]):
         try:
-            found.add(unpack(body))
+            found.add(unpack(body) if what != "counts" else {})
         except (StoreError, *UNBELIEVED):
             found.damaged += 1
     return found
+
+
+def growing(months: Sequence[Connection], table: str, upto: int | None) -> Iterator[Row]:
+    """Rows of the copies of one growing table or of `minute`, oldest copy first, a copy at a time.
+
+    Args:
+        upto: Only of copies whose `top` is not above this; None for all.
+    """
+    parts: list[tuple[int, int, int]] = []
+    for at, month in enumerate(months):
+        with contextlib.suppress(sqlite3.Error):
+            parts += [(top, at, one) for one, top in month.execute(_TOPS, (table,)) if upto is None or top <= upto]
+    for _, at, one in sorted(parts):
+        with contextlib.suppress(sqlite3.Error, StoreError):
+            for (body,) in months[at].execute("SELECT body FROM copy WHERE id = ?", (one,)).fetchall():
+                yield from unpack(body).get(table, [])
+
+
+_NAMES_AND_COUNTS = "SELECT what, top, body FROM copy WHERE what IN ('names', 'more', 'counts')"
+_TOPS = "SELECT id, top FROM copy WHERE what = ?"
 
 
 def _rank(table: str, row: Row) -> Row:

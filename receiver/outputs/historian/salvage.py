@@ -25,6 +25,8 @@ from receiver.outputs.historian.copies import COUNTS, GROWING, NAMES, Row, Table
 from receiver.outputs.historian.rows import Rows, unpack
 from receiver.outputs.historian.seal import SHELF_SERIES, by_shelf
 
+MOST_ROWS = 1_000_000
+"""Most rows read of a table from either end, newest first: a history of before may hold years of minutes."""
 _TOLD = {"asset": ((2, "name"),), "series": ((1, "asset"), (2, "name"), (3, "type"), (4, "unit"), (5, "address"))}
 """Columns of descriptions that their bodies tell as well; a series' asset by its name."""
 
@@ -40,6 +42,7 @@ class Salvage:
         self._connection: Connection | None = None
         self._empty = sqlite3.connect(":memory:", isolation_level=None)
         self._empty.executescript(schema.CURRENT)
+        self._read: dict[tuple[str, str], tuple[list[Row], bool]] = {}
         self.unread = 0
         """Groups of hot rows that could not be read; at least one for each place where reading ended."""
         with contextlib.suppress(sqlite3.Error, OSError):
@@ -55,7 +58,7 @@ class Salvage:
         tables: Tables = {}
         for table in ("meta", *COUNTS, *GROWING, "minute"):
             rows, whole = self._rows(table)
-            if not whole and table not in ("month", *GROWING):
+            if not whole and table not in ("month", "minute", *GROWING):
                 return None
             tables[table] = rows
         tables["minute"] = [row[1:] for row in tables["minute"]]
@@ -106,15 +109,21 @@ class Salvage:
 
     def _rows(self, table: str, columns: str = "*") -> tuple[list[Row], bool]:
         """Rows that can be read from either end, and whether that is all."""
-        found: dict[Row, None] = {}
         if self._connection is None:
             return [], False
+        if (table, columns) not in self._read:
+            self._read[table, columns] = self._read_rows(self._connection, table, columns)
+        return self._read[table, columns]
+
+    def _read_rows(self, connection: Connection, table: str, columns: str) -> tuple[list[Row], bool]:
+        found: dict[Row, None] = {}
         whole = True
         sound = self._empty.execute(f"SELECT * FROM {table} LIMIT 0").description  # noqa: S608  names from above
         put = f"INSERT OR IGNORE INTO {table} VALUES ({','.join('?' * len(sound))})"  # noqa: S608
-        for way in ("ASC", "DESC"):
+        for way in ("DESC", "ASC"):
             try:
-                for row in self._connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1 {way}"):  # noqa: S608
+                sql = f"SELECT {columns} FROM {table} ORDER BY 1 {way} LIMIT {MOST_ROWS}"  # noqa: S608
+                for row in connection.execute(sql):
                     if columns != "*" or row in found or self._takes(put, row):
                         found[row] = None
                     else:
@@ -122,6 +131,7 @@ class Salvage:
                 break
             except (sqlite3.Error, *UNBELIEVED):
                 whole = False
+        whole = whole and len(found) < MOST_ROWS
         self.unread += 0 if whole or table not in ("fresh", "piece") else 1
         return list(found), whole
 
