@@ -157,9 +157,7 @@ def gather(months: Iterable[Connection]) -> Gathered:
     parts: list[tuple[str, int, bytes]] = []
     for month in months:
         try:
-            parts += month.execute(
-                "SELECT what, top, body FROM copy WHERE what IN ('names', 'more', 'counts')"
-            ).fetchall()
+            parts += month.execute(_NAMES_AND_COUNTS).fetchall()
         except (sqlite3.Error, *UNBELIEVED) as error:
             if "no such table" not in str(error):
                 found.damaged += 1
