@@ -36,12 +36,12 @@ from protocol.segments import Reader
 from sender.accounts import Accounts
 from sender.carousel import Carousel
 from sender.geometry import Geometry
-from sender.interleave import Done, Group, Interleave, Mark, Parcel, portions
+from sender.interleave import Done, Group, Interleave, Parcel, portions
 from sender.kept import Kept
 from sender.repeat import Repeats, Reruns
 from sender.resend import COPY, Resend
 from sender.session import FIRST_LINKS, LINK_PERIOD, STEPS, Session
-from sender.stretch import cuts, distance
+from sender.stretch import Mark, cuts, distance
 
 BEAT_PERIOD = 1.0
 """A BEAT leaves this often [s]."""

@@ -22,20 +22,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from protocol.segments import Place
+from sender.stretch import Mark
 
 LATENCY_MOST = 0.5
 """Most time from a block's first frame to its last where spares are fewer than data, on a link with room [s]."""
 HELD_BYTES = 32 * 1024 * 1024
 """Most bytes of blocks under way at the full rate [bytes]: what a receiver's cache and this process bear."""
-
-
-class Mark(NamedTuple):
-    """A record that was read: how a restart knows that the spool is still the same."""
-
-    place: Place
-    """Where it begins."""
-    digest: bytes
-    """SHA-256 of its block."""
 
 
 @dataclass(slots=True)

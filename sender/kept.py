@@ -17,8 +17,7 @@ from protocol.ranges import Ranges
 from protocol.record import Record
 from protocol.resync import Damage, Place
 from sender import damage
-from sender.interleave import Mark
-from sender.stretch import heads
+from sender.stretch import Mark, heads
 
 
 class Kept:

@@ -13,7 +13,7 @@ from typing import Any
 from protocol.index import listed, numbers
 from protocol.ranges import Ranges
 from protocol.resync import START, Place
-from sender.interleave import Mark
+from sender.stretch import Mark
 
 _MOST = 1 << 62
 """Above every counter, place and time [ns] that was ever noted."""

@@ -30,8 +30,8 @@ from protocol.ranges import Ranges
 from protocol.resync import START, scan_pieces
 from protocol.segments import Reader
 from sender.emit import Emitter
-from sender.interleave import Mark
 from sender.noted import Noted
+from sender.stretch import Mark
 
 LOCK = "emit.lock"
 """In the state folder: held by the emitter as long as it runs."""

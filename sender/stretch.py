@@ -16,6 +16,15 @@ from protocol.resync import Damage, Place, pieces
 from protocol.segments import Reader
 
 
+class Mark(NamedTuple):
+    """A record that was read: how a restart knows that the spool is still the same."""
+
+    place: Place
+    """Where it begins."""
+    digest: bytes
+    """SHA-256 of its block."""
+
+
 class Head(NamedTuple):
     """A record without its block."""
 
