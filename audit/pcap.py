@@ -164,10 +164,11 @@ class Capture:
         behind, last = 0, None
         for part in frames:
             yield part
-            times = part.time_ns
-            if (last is not None and times[0] < last) or bool((times[1:] < times[:-1]).any()):
-                self.walk.ordered = False
-            last = times[-1]
+            times = part.time_ns[part.time_ns != 0]  # a Simple Packet Block has none
+            if len(times):
+                if (last is not None and times[0] < last) or bool((times[1:] < times[:-1]).any()):
+                    self.walk.ordered = False
+                last = times[-1]
             if self.walk.at - behind > _GIVE_BACK:
                 behind = self._give_back(behind)
         self._give_back(behind)

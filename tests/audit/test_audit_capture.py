@@ -212,6 +212,7 @@ def test_simple_packets_and_sections_of_the_other_byte_order_are_read(tmp_path: 
     found = _judge(tmp_path, held)
     assert found["CAP-1"].found.startswith("1 of 3 frames have another source")
     assert found["CAP-1"].evidence[0].value["first"] == stamp(T0)
+    assert found["CAP-1"].evidence[0].value["times_in_order"] is True, "a packet without a time is out of no order"
 
 
 @pytest.mark.parametrize(("resolution", "units"), [(b"\x83", T0 * 8 // 10**9), (b"\x0c", T0 * 1000 % 2**64)])
