@@ -12,7 +12,7 @@ Rows, each for the time after the warm-up unless it says otherwise:
     soak.cpu.*, soak.rss.*          of each process; memory: at the end less after the warm-up
     soak.journal, soak.history, soak.wal   on the disk at the end, all files; the write-ahead logs at their largest
 
-Everything runs in a temporary folder and ends with it.
+Everything runs in a temporary folder and ends with it, also where the bench itself is ended (SIGTERM, Ctrl-C).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -118,12 +119,26 @@ def measure(minutes: float = 10.0, *, tags: int = 20_000, rate: int = 20_000, pa
     Raises:
         RuntimeError: a process did not start, or ended.
     """
-    with TemporaryDirectory(prefix="checkvalve-soak-") as folder, ExitStack() as held:
+    with _tidy_end(), TemporaryDirectory(prefix="checkvalve-soak-") as folder, ExitStack() as held:
         site = Site(Path(folder), tags, rate)
         held.callback(site.end)
         site.start()
         course = site.watch(minutes * 60.0, pages)
         return rows(course, site.settle(), site.low)
+
+
+@contextlib.contextmanager
+def _tidy_end() -> Iterator[None]:
+    """SIGTERM ends this as Ctrl-C does: what was begun is ended and taken away first."""
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Site:

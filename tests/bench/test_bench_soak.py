@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +67,35 @@ def test_a_figure_that_was_not_taken_is_a_row_with_a_reason(tmp_path: Path) -> N
     absent = ["soak.cpu.portal", "soak.rss.portal", "soak.rss.emit", "soak.trend.p99", "soak.queryable.p50"]
     assert all(rows[name].value is None and rows[name].note for name in [*absent, "soak.history"])
     assert rows["soak.cpu.catch"].value == 0
+
+
+def test_a_soak_that_is_ended_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    """SIGTERM in the midst of it: its children are ended, its folder is gone."""
+    words = [sys.executable, "-m", "bench.cli", "soak", "--tags", "42", "--rate", "42", "--pages", "4"]
+    with subprocess.Popen(words, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL) as bench:
+        try:
+            ends = time.monotonic() + 60
+            while not list(tmp_path.glob("*/high/state/status-poll.json")) and time.monotonic() < ends:
+                assert bench.poll() is None
+                time.sleep(0.1)
+            assert running(tmp_path)
+            bench.terminate()
+            assert bench.wait(120) == 128 + 15
+        finally:
+            bench.kill()
+    assert list(tmp_path.iterdir()) == []
+    assert running(tmp_path) == []
+
+
+def running(folder: Path) -> list[str]:
+    """Command lines of the processes that were given something in this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(folder) in words:
+                found.append(words)
+    return found
 
 
 @pytest.mark.parametrize("tags", [42, 400, 2_000, 20_000])
