@@ -99,14 +99,24 @@ def _told(output: HistorianOutput) -> str:
 
 def _folder(config: ReceiverConfig) -> Path:
     folder = config.state / "history"
+    if folder.is_symlink():
+        raise ConfigError(f"{folder} is a link, and is not followed", hint="see who put it there, and take it away")
     if not folder.is_dir():
         raise ConfigError(f"{folder}: there is no history", hint="is this the receiver.toml of the running service?")
     return folder
 
 
 def _as_owner(folder: Path) -> None:
-    """Be the service's user from now on, in its groups; root's own history is worked on without capabilities."""
-    held = folder.stat()
+    """Be the service's user from now on, in its groups; root's own history is worked on without capabilities.
+
+    The folder is believed to be root's only where the state folder is too: nobody else can put another in its place.
+
+    Raises:
+        ConfigError: that user may not work there.
+    """
+    held = folder.lstat()
+    if held.st_uid == 0:
+        held = folder.parent.stat()
     if os.geteuid() == 0 and held.st_uid != 0:
         try:
             os.initgroups(pwd.getpwuid(held.st_uid).pw_name, held.st_gid)
@@ -116,6 +126,9 @@ def _as_owner(folder: Path) -> None:
         os.setuid(held.st_uid)
     else:
         shed()
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        hint = f"see who owns it and the folders above it: chown -R {held.st_uid}:{held.st_gid} {folder}"
+        raise ConfigError(f"{folder} may not be read and written by user {os.geteuid()}", hint=hint)
 
 
 def _full(seconds: float) -> None:

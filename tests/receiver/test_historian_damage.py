@@ -432,6 +432,24 @@ def test_damage_met_while_running_begins_anew_without_an_end(tmp_path: Path, mon
     output.close()
 
 
+@pytest.mark.parametrize("version", [0, -1, "", "1", 1.5, b"\x01"])
+def test_a_version_that_there_never_was_is_damage(version: object, tmp_path: Path) -> None:
+    """One flipped bit makes a 0 of a stored 1: no other build's file, and nobody could rebuild it."""
+    folder = tmp_path / "history"
+    blocks = written(folder, 5)
+    want, latest = expected(blocks[:90])
+    with sqlite3.connect(folder / "current.db") as connection:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", (version,))
+    connection.close()
+    follow(output := opened(folder, MONTH_LATER), blocks)
+    assert any("current.db" in line for line in output.status()["warnings"])
+    output.close()
+    assert history(folder) == want
+    door = Door(folder, ALL)
+    assert told(door)[1] == latest
+    door.close()
+
+
 def test_damage_without_end_is_a_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is damaged again and again within an hour ends the process with the disk's exit code."""
     output = opened(tmp_path)

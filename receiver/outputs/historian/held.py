@@ -187,7 +187,7 @@ class Held:
         """
         Raises:
             DamageError: what is in `current.db` cannot be believed, or it is gone though months are there.
-            StoreError: another version wrote it.
+            StoreError: a later version wrote it.
             sqlite3.Error: the disk is full.
         """
         path = schema.current_path(self._folder)
@@ -201,8 +201,10 @@ class Held:
                 version = self.meta("version", None)
                 if version is None and months:
                     raise DamageError(f"{path} was begun and not finished")
-                if version not in (None, schema.VERSION):
+                if type(version) is int and version > schema.VERSION:
                     raise StoreError(f"{self._folder}: written by version {version}, this build reads {schema.VERSION}")
+                if version not in (None, schema.VERSION):
+                    raise DamageError(f"{path}: written by version {str(version)[:20]!r}, which there never was")
                 self.set("version", schema.VERSION)
                 disk.look_through(self._current, path)
                 names = self._read()

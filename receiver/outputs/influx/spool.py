@@ -98,8 +98,11 @@ class Spool:
 
     def _load(self, path: Path) -> None:
         meta: dict[str, Any] = dict(self._connection.execute("SELECT key, value FROM meta"))
-        if meta.setdefault("version", VERSION) != VERSION:
-            raise StoreError(f"{path}: written by version {meta['version']}, this build reads {VERSION}")
+        version = meta.setdefault("version", VERSION)
+        if type(version) is int and version > VERSION:
+            raise StoreError(f"{path}: written by version {version}, this build reads {VERSION}")
+        if version != VERSION:
+            raise DamageError(f"{path}: written by version {str(version)[:20]!r}, which there never was")
         if "sum" in meta and meta["sum"] != _sum({**dict.fromkeys(_SUMMED), "sent": 0, "taken": 0, **meta}):
             raise DamageError(f"{path}: its numbers do not fit their sum")
         self.place: bytes | None = meta.get("place")
