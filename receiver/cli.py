@@ -6,6 +6,8 @@ A command only reads its arguments, calls what does the work, and prints; mistak
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,16 +91,17 @@ def gaps(file: File, as_json: AsJson = False) -> None:
     if catch is None:
         terminal.say("catch has not run here yet")
         return
+    from protocol.statusfile import believed
     from receiver.gaplist import lines
 
-    _age(catch)
-    for line in lines(catch, _moment):
+    for line in believed("catch", chain(_age(catch), lines(catch, _moment))):
         terminal.say(line)
 
 
 @app.command()
 def linktest(file: File, as_json: AsJson = False) -> None:
     """What came of the last `linktest` of the high side: loss a step, where, and the lines for sender.toml."""
+    from protocol.statusfile import believed
     from receiver.linktest import advice, lines
 
     catch = _told(file).get("catch")
@@ -106,13 +109,15 @@ def linktest(file: File, as_json: AsJson = False) -> None:
     if as_json:
         terminal.data({"steps": steps, "advice": advice(steps) if steps else []})
         return
-    for line in lines(steps):
+    for line in believed("catch", lines(steps)):
         terminal.say(line)
 
 
 @app.command()
 def status(file: File, as_json: AsJson = False) -> None:
     """What the running processes of this side say of themselves."""
+    from protocol.statusfile import believed
+
     told = _told(file)
     if as_json:
         terminal.data(told)
@@ -120,17 +125,22 @@ def status(file: File, as_json: AsJson = False) -> None:
     if not told:
         terminal.say("nothing has run here yet")
     for process, said in told.items():
-        terminal.say(f"{process} (pid {said['pid']}): {_said(said['time_ns'])}")
-        if (held := said.get("capabilities", "none")) != "none":
-            terminal.say(f"  capabilities: {held}")
-        for alarm in said.get("alarms", ()):
-            terminal.say(f"  ALARM: {alarm}")
-        for warning in said.get("warnings", ()):
-            terminal.say(f"  warning: {warning}")
-        for key in ("link", "blocks", "assets", "children"):
-            held = said.get(key)
-            for name, value in held.items() if isinstance(held, dict) else ():  # `blocks` of an output is a number
-                terminal.say(f"  {key}.{name}: {_brief(value)}")
+        for line in believed(process, _status_lines(process, said)):
+            terminal.say(line)
+
+
+def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:
+    yield f"{process} (pid {said['pid']}): {_said(said['time_ns'])}"
+    if (held := said.get("capabilities", "none")) != "none":
+        yield f"  capabilities: {held}"
+    for alarm in said.get("alarms", ()):
+        yield f"  ALARM: {alarm}"
+    for warning in said.get("warnings", ()):
+        yield f"  warning: {warning}"
+    for key in ("link", "blocks", "assets", "children"):
+        held = said.get(key)
+        for name, value in held.items() if isinstance(held, dict) else ():  # `blocks` of an output is a number
+            yield f"  {key}.{name}: {_brief(value)}"
 
 
 def _said(time_ns: int) -> str:
@@ -159,12 +169,12 @@ def rebuild(file: File) -> None:
     make_anew(load(file), terminal.say)
 
 
-def _age(said: dict[str, Any]) -> None:
+def _age(said: dict[str, Any]) -> Iterator[str]:
     age = (time.time_ns() - said["time_ns"]) / 1e9
     if age > OLD_S:
-        terminal.say(f"catch said this {age:.0f} s ago; does it run?")
+        yield f"catch said this {age:.0f} s ago; does it run?"
     elif age < -FUTURE_S:
-        terminal.say(f"catch {_said(said['time_ns'])}")
+        yield f"catch {_said(said['time_ns'])}"
 
 
 def _moment(time_ns: int) -> str:

@@ -8,6 +8,7 @@ must not load a collector.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -268,7 +269,7 @@ def status(file: File, as_json: AsJson = False) -> None:
     import time
 
     from protocol.errors import ConfigError
-    from protocol.statusfile import read_statuses
+    from protocol.statusfile import believed, read_statuses
 
     if not file.exists():
         raise ConfigError(f"{file} does not exist", hint="name the sender.toml that `checkvalve send` was given")
@@ -279,18 +280,22 @@ def status(file: File, as_json: AsJson = False) -> None:
     if not told:
         terminal.say("nothing has run here yet")
     for process, said in told.items():
-        age = (time.time_ns() - said["time_ns"]) / 1e9
-        terminal.say(f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > 5 else ""))
-        if (held := said.get("capabilities", "none")) != "none":
-            terminal.say(f"  capabilities: {held}")
-        for warning in said.get("warnings", ()):
-            terminal.say(f"  warning: {warning}")
-        for asset, counts in said.get("assets", {}).items():
-            line = " ".join(f"{key}={value}" for key, value in counts.items() if value not in ("", 0))
-            terminal.say(f"  {asset}: {line}")
-        link = {key: said[key] for key in LINK_TOLD if key in said}
-        if link:
-            terminal.say("  link: " + " ".join(f"{key}={_brief(value)}" for key, value in link.items()))
+        for line in believed(process, _status_lines(process, said, time.time_ns())):
+            terminal.say(line)
+
+
+def _status_lines(process: str, said: dict[str, Any], now_ns: int) -> Iterator[str]:
+    age = (now_ns - said["time_ns"]) / 1e9
+    yield f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > 5 else "")
+    if (held := said.get("capabilities", "none")) != "none":
+        yield f"  capabilities: {held}"
+    for warning in said.get("warnings", ()):
+        yield f"  warning: {warning}"
+    for asset, counts in said.get("assets", {}).items():
+        yield f"  {asset}: " + " ".join(f"{key}={value}" for key, value in counts.items() if value not in ("", 0))
+    link = {key: said[key] for key in LINK_TOLD if key in said}
+    if link:
+        yield "  link: " + " ".join(f"{key}={_brief(value)}" for key, value in link.items())
 
 
 def _check(file: Path) -> str:

@@ -7,6 +7,8 @@ import errno
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 import checkvalve
+import sender.cli
 from audit import carried, process
 from protocol import keymaking, statefile
 from protocol.errors import ConfigError
@@ -157,6 +160,27 @@ def test_a_folder_that_is_a_link_is_not_entered(plant: Plant, name: str, act: Ca
     assert plant.untouched()
 
 
+@pytest.mark.parametrize("word", ["check", "rebuild"])
+def test_a_history_that_is_a_link_is_not_entered(plant: Plant, word: str) -> None:
+    """Root would make its database there, with its own rights."""
+    plant.link("history", plant.root)
+    argv = [sys.executable, "-P", "-m", "checkvalve", "history", word, str(plant.low)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "is a link" in done.stderr
+    assert plant.untouched()
+
+
+def test_a_history_of_roots_in_a_folder_of_the_service_user_is_not_worked_on_as_root(plant: Plant) -> None:
+    """That user could put another folder in its place at any moment."""
+    (plant.state / "history").mkdir()
+    argv = [sys.executable, "-P", "-m", "checkvalve", "history", "rebuild", str(plant.low)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "may not be read and written" in done.stderr
+    assert os.listdir(plant.state / "history") == []
+
+
 def test_a_lock_that_is_a_link_makes_no_file_elsewhere(plant: Plant) -> None:
     """Emit started by root refuses it."""
     plant.link("emit.lock", plant.root / "made")
@@ -228,3 +252,27 @@ def test_root_reads_nothing_that_is_planted(plant: Plant, planted: str) -> None:
             done = CliRunner().invoke(app, [*words, str(plant.low), *more])
             assert done.exit_code == 0, (words, done.output)
             assert SECRET not in done.output
+
+
+WRONG = (
+    {},
+    {"time_ns": None},
+    {"time_ns": 10**300, "pid": 1},
+    {"time_ns": -(10**29), "pid": 1},
+    *({"time_ns": 1, "pid": 1, key: wrong} for key in ("warnings", "alarms", "assets", "link") for wrong in (5, None)),
+    {"time_ns": 1, "pid": 1, "assets": {"pump": 5}, "blocks": 7, "gaps": 7, "codes": 7, "lost": 7, "linktest": 7},
+    {"time_ns": 1, "pid": 1, "blocks": {}, "gaps": [{}], "codes": [{}], "lost": [{}], "linktest": [{}]},
+)
+
+
+@pytest.mark.parametrize("told", WRONG, ids=str)
+def test_a_status_of_any_shape_is_shown_as_far_as_it_goes(plant: Plant, told: dict[str, object]) -> None:
+    """Damaged while its process did not run, or planted: no command fails, and the other processes are shown."""
+    write_status(plant.state, "zz", {"warnings": ["seen"]}, time_ns=time.time_ns())
+    for name in ("catch", "emit", "poll"):
+        (plant.state / f"status-{name}.json").write_text(json.dumps(told))
+    for front, words in ((app, ["status"]), (app, ["gaps"]), (app, ["linktest"]), (sender.cli.app, ["status"])):
+        side = plant.low if front is app else plant.high
+        done = CliRunner().invoke(front, [*words, str(side)])
+        assert done.exit_code == 0, (words, done.output, done.exception)
+        assert "seen" in done.output or words != ["status"]
