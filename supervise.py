@@ -11,6 +11,7 @@ the next.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -97,10 +98,12 @@ def start(argv: list[str], output: int | None = None) -> subprocess.Popen[bytes]
         argv: Its command line.
         output: Descriptor that it writes its output and its errors to; None: those of this process.
     """
-    library = ctypes.CDLL(None)
+    library, parent = ctypes.CDLL(None), os.getpid()
 
     def tie() -> None:
         library.prctl(_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before the child could ask
+            os._exit(1)
 
     return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=tie)
 

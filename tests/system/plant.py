@@ -119,12 +119,17 @@ class Plant:
         os.kill(self.pid(side, name), signal.SIGKILL)
 
     def kill_side(self, side: str) -> None:
-        """SIGKILL to all processes of a side, as when its machine loses power."""
-        for process in _family(self.sides[side].pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        """SIGKILL to all processes of a side, as when its machine loses power; also to one that was just starting."""
+        folder = f"{self.folder / side}/".encode()
+        ends = time.monotonic() + 20
+        while left := _running(folder):
+            assert time.monotonic() < ends, f"{side} does not die"
+            for process in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            self.sides[side].poll()
+            time.sleep(0.02)
         self.sides[side].wait(20)
-        until(lambda: not any(self.pid(side, name) for name in _NAMES[side]), f"{side} does not die")
 
     def pid(self, side: str, name: str) -> int:
         """Number of the living process, 0 where it is dead or has said nothing yet."""
@@ -311,16 +316,13 @@ def until(done: Callable[[], bool], text: str, patience: float = PATIENCE) -> No
         time.sleep(0.1)
 
 
-_NAMES = {"high": ("poll", "emit"), "low": ("catch", "publish", "historian", "portal")}
-
-
-def _family(parent: int) -> list[int]:
-    """A process and all that come from it, the parent first so that it starts nothing again."""
-    out = [parent]
-    for one in out:
-        for task in Path(f"/proc/{one}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                out += [int(word) for word in task.read_text().split()]
+def _running(folder: bytes) -> list[int]:
+    """Processes that were started with a file of this folder and are no zombies."""
+    out = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if folder in (path / "cmdline").read_bytes():
+                out.append(int(path.name))
     return out
 
 
