@@ -45,6 +45,19 @@ class Disk:
         finally:
             os.close(held)
 
+    def come_back(self) -> None:
+        """After a power cut: what the device holds is mounted anew, and the file system recovers.
+
+        From a copy of the image: another mount namespace may hold the old mount for a while, and a device that is
+        mounted twice is one file system, which was shut down.
+        """
+        self.unmount()
+        fresh = self.image.with_name(f"{self.image.name}.next")
+        _run("cp", "--sparse=always", str(self.image), str(fresh))
+        self.image.unlink()
+        self.image = fresh.rename(self.image)
+        self.mount()
+
     def unmount(self) -> None:
         """Let it go; its processes must have ended."""
         for _ in range(50):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,7 +68,7 @@ loss_target = "1%"
 repeat = {repeat}
 [keys]
 own = "keys/high"
-receivers = ["../low/keys/low.pub"]
+receivers = ["keys/low.pub"]
 [[asset]]
 name = "pump"
 collector = "modbus"
@@ -85,7 +86,7 @@ _RECEIVER = """
 listen = "127.0.0.1:{link}"
 [keys]
 own = "keys/low"
-senders = ["../high/keys/high.pub"]
+senders = ["keys/high.pub"]
 [portal]
 listen = "127.0.0.1:{page}"
 """
@@ -226,6 +227,8 @@ def plant(folder: Path, *, seed: int | None = None, repeat: tuple[str, ...] = RE
     """
     keymaking.make("high", folder / "high/keys/high")
     keymaking.make("low", folder / "low/keys/low")
+    for side, other in (("high", "low"), ("low", "high")):  # carried over by hand
+        shutil.copy(folder / f"{side}/keys/{side}.pub", folder / f"{other}/keys/{side}.pub")
     (folder / "one.toml").write_text(_SCENE)
     to, page = free(socket.SOCK_DGRAM), free(socket.SOCK_STREAM)
     made = Plant(folder, BadLink(to, seed) if seed is not None else None)

@@ -135,8 +135,7 @@ def _disaster(event: str, made: Plant, side: str, mounted: dict[str, disks.Disk]
         mounted[side].cut_power()
     made.kill_side(side)
     if event == "power":
-        mounted[side].unmount()
-        mounted[side].mount()
+        mounted[side].come_back()
         return
     seen.note(made)
     path = chance.choice(list(damage.files(made.state(side))))
