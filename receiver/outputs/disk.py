@@ -19,6 +19,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import sqlite3
 import stat
 import time
@@ -72,7 +73,8 @@ _DAMAGE = {
 """Primary codes of a file that is not what was written: no such table, an index that contradicts its table, a text that
 is none; READONLY: its header asks for a later SQLite (a file this user may not write is told before it is opened)."""
 _DAMAGE_EXTENDED = {sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
-_SIDES = ("-wal", "-shm")
+SIDES = ("-wal", "-shm", "-journal")
+"""What SQLite opens beside a database, by the end of its name."""
 
 
 class DamageError(StoreError):
@@ -196,9 +198,18 @@ def cut_log(connection: Connection, path: Path) -> None:
 
 
 def open_reader(path: Path) -> Connection | None:
-    """Open a file for reading only; None where it is not there (yet)."""
+    """Open a file for reading only; None where it is not there (yet).
+
+    Raises:
+        sqlite3.Error: it cannot be opened; also where it, or what belongs to it, is no plain file: SQLite would follow
+            a link and wait for a FIFO, and a service user may plant them where root looks.
+    """
     if not path.exists():
         return None
+    for one in _family(path):
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(one.lstat().st_mode):
+                raise sqlite3.OperationalError(f"{one.name}: no plain file")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0, check_same_thread=False)
@@ -298,7 +309,7 @@ def set_aside(path: Path, wall_ns: int) -> str:
         wall_ns: Wall time, for the name [ns since 1970 UTC].
     """
     aside = statefile.set_aside(path, wall_ns)
-    for side in _SIDES:
+    for side in SIDES:
         beside = path.with_name(path.name + side)
         if aside is None:
             statefile.set_aside(beside, wall_ns)
@@ -311,11 +322,16 @@ def set_aside(path: Path, wall_ns: int) -> str:
 
 def _forget_asides(path: Path) -> None:
     """The oldest of those set aside under this name; each with what belongs to it."""
-    names = {one.name.removesuffix("-wal").removesuffix("-shm") for one in path.parent.glob(f"{path.name}.damaged-*")}
+    names = {re.sub(f"({'|'.join(SIDES)})$", "", one.name) for one in path.parent.glob(f"{path.name}.damaged-*")}
     for name in sorted(names)[:-ASIDE_KEPT]:
-        for side in ("", *_SIDES):
+        for side in ("", *SIDES):
             with contextlib.suppress(OSError):
                 path.with_name(name + side).unlink()
+
+
+def _family(path: Path) -> list[Path]:
+    """A database and what SQLite opens beside it."""
+    return [path, *(path.with_name(path.name + side) for side in SIDES)]
 
 
 def _code(error: sqlite3.Error) -> int:
@@ -337,7 +353,7 @@ def _make(path: Path) -> None:
             full.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise full from error
         raise StoreError(f"{path}: cannot be made: {error.strerror}") from error
-    for one in (path, *(path.with_name(path.name + side) for side in _SIDES)):
+    for one in _family(path):
         try:
             mode = one.lstat().st_mode
             if not stat.S_ISREG(mode):

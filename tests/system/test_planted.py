@@ -24,6 +24,8 @@ from protocol.errors import ConfigError
 from protocol.statusfile import read_status, read_statuses, write_status
 from receiver import floors
 from receiver.cli import app
+from receiver.outputs.historian.check import check
+from receiver.outputs.historian.store import HistorianOutput
 from receiver.portal import reports
 from sender import ask, errand, reload
 from sender.progress import Progress
@@ -169,6 +171,27 @@ def test_a_history_that_is_a_link_is_not_entered(plant: Plant, word: str) -> Non
     assert done.returncode == 2
     assert "is a link" in done.stderr
     assert plant.untouched()
+
+
+@pytest.mark.parametrize(
+    "name", ["2025-09.db", "2025-09.db.damaged-1", "current.db", "current.db-journal", "current.db-wal"]
+)
+@pytest.mark.parametrize("planted", ["link", "FIFO"])
+def test_no_command_waits_for_what_is_planted_in_a_history(plant: Plant, name: str, planted: str) -> None:
+    """It is said to be damaged, set aside by a rebuild, and nothing is read through it."""
+    history = plant.root.parent / "side" / "history"
+    HistorianOutput(history).close()
+    (history / name).unlink(missing_ok=True)
+    if planted == "link":
+        (history / name).symlink_to(plant.victim)
+    else:
+        os.mkfifo(history / name)
+    assert any("DAMAGED" in line or "damaged-1" in line for line in check(history))
+    output = HistorianOutput(history)
+    output.rebuild(lambda line: None)
+    output.close()
+    assert [line for line in check(history) if "DAMAGED" in line] == []
+    assert plant.victim.read_text() == SECRET
 
 
 def test_a_history_of_roots_in_a_folder_of_the_service_user_is_not_worked_on_as_root(plant: Plant) -> None:

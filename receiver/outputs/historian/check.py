@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.errors import StoreError
-from receiver.outputs.disk import UNBELIEVED, Connection, open_reader
+from receiver.outputs.disk import SIDES, UNBELIEVED, Connection, open_reader
 from receiver.outputs.historian import chunk, schema
 from receiver.outputs.historian.copies import Row, gather
 from receiver.outputs.historian.rows import Rows
@@ -64,8 +64,8 @@ def check(folder: Path) -> Iterator[str]:
         reports.append(look(path, types))
         yield reports[-1].line()
     for path in sorted(folder.glob("*.damaged-*")):
-        if "-wal" not in path.name and "-shm" not in path.name:
-            yield f"{path.name}: set aside, {path.stat().st_size} bytes"
+        if not path.name.endswith(SIDES):
+            yield f"{path.name}: set aside, {path.lstat().st_size} bytes"
     sound = not trouble and all(report.sound for report in reports)
     if not sound:
         damaged = sum(report.damaged_samples for report in reports)

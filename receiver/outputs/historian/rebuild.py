@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from protocol.errors import StoreError
-from receiver.outputs.disk import UNBELIEVED, Connection, open_reader
+from receiver.outputs.disk import SIDES, UNBELIEVED, Connection, open_reader
 from receiver.outputs.historian import chunk
 from receiver.outputs.historian.again import Again
 from receiver.outputs.historian.check import look, series_types
@@ -53,7 +53,7 @@ def rebuild(held: Held, folder: Path, say: Callable[[str], None]) -> None:
         if held.shelves.trouble:
             raise StoreError(held.shelves.trouble)
     for path in sorted(folder.glob(ASIDE)):
-        if not path.name.endswith(("-wal", "-shm")):
+        if not path.name.endswith(SIDES):
             say(_take_over(held, path))
     held.set("again", 1)
     held.due = True
