@@ -68,7 +68,8 @@ def _present(intake: Intake, now: float, wall_ns: int) -> list[str]:
     out = []
     links, beat = intake.links, intake.beat
     waits = intake.gather.waiting.oldest()
-    if waits is not None and now - waits[0] > LINK_DUE_S and not live(intake, now):
+    told = links.old is not None and waits is not None and links.old.session == waits[1]  # and below
+    if waits is not None and now - waits[0] > LINK_DUE_S and not live(intake, now) and not told:
         out.append(
             f"frames of session {waits[1]:08x} come, but no LINK that opens for this receiver. Compare "
             "`checkvalve keys show` of both sides; where they are the same, these frames are not the sender's"

@@ -245,6 +245,19 @@ def test_unsigned_bytes_ask_nobody_to_change_anything(pair: Pair, live: bool) ->
     assert ("keys show" in " ".join(told)) is not live
 
 
+def test_frames_below_the_floor_are_not_called_a_strangers(pair: Pair) -> None:
+    """Where their LINK is known to be the sender's, one line says what is so, and none says to compare keys."""
+    old = Sender(pair, seed=1, boot=1000)
+    low = Low(pair, floors=Floors(link=(2000, 0), confirmed=True))
+    stream = old.stream()
+    for number in range(6):
+        low.take(old.link(), *old.shards(stream, number))
+        low.wait(1.0)
+    told = low.status()["warnings"]
+    assert any("below the floor" in line for line in told)
+    assert not [line for line in told if "keys show" in line]
+
+
 def test_an_old_link_of_the_senders_own_is_told_and_judged_by_a_person(pair: Pair) -> None:
     """While a newer session is heard it is a recording; else the high side is asked first. It goes when it ends."""
     old, present = Sender(pair, seed=1, boot=1000), Sender(pair, seed=2, boot=2000)
