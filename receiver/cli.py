@@ -70,12 +70,19 @@ def accept(
 ) -> None:
     """Confirm a session by its number, or lower the floor that keeps old ones out."""
     from protocol.errors import ConfigError
+    from protocol.statusfile import read_status
     from receiver.accept import request_accept
     from receiver.config import load
+    from receiver.floors import session_number
 
     if (session is None) is not lower:
         raise ConfigError("name a session, or --lower the floor, one of them", hint="checkvalve status FILE shows it")
-    request_accept(load(file).state, session=session, lower=lower)
+    state = load(file).state
+    told = (read_status(state, "catch") or {}).get("link")
+    current = told.get("session") if isinstance(told, dict) else None
+    if session is not None and isinstance(current, str) and session_number(session) != session_number(current):
+        raise ConfigError(f"session {session} is not the current one, {current}", hint="compare it on both sides first")
+    request_accept(state, session=session, lower=lower)
     terminal.say("left for catch, which takes it up within a second")
 
 

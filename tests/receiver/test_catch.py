@@ -219,8 +219,12 @@ def test_an_unconfirmed_session_is_journaled_and_confirmed_by_a_person(bench: Be
     until(lambda: len(bench.journal()) == 1, "the data were not journaled")
     assert bench.status()["link"]["confirmed"] is False
     assert any("not confirmed" in line for line in bench.status()["warnings"])
+    other = [*COMMAND[:-1], "accept", str(bench.file), f"{sender.session ^ 1:08x}"]
+    done = subprocess.run(other, capture_output=True, check=False, text=True)
+    assert done.returncode == 2, "a person is told at once that it is another session"
+    assert f"{sender.session:08x}" in done.stderr
     done = subprocess.run(
-        [*COMMAND[:-1], "accept", str(bench.file), f"{sender.session:08x}"], capture_output=True, check=False
+        [*COMMAND[:-1], "accept", str(bench.file), f"{sender.session:08x}"], capture_output=True, check=False, text=True
     )
     assert done.returncode == 0, done.stderr
     until(lambda: bench.status()["link"]["confirmed"] is True, "it was not confirmed")
