@@ -39,17 +39,19 @@ COMMANDS = {
     "demo": Command("simulator.demo", "a simulated plant, a lossy link, a historian and a page, end to end"),
     "simulate": Command("simulator.cli", "the simulated devices of a scene alone"),
     "relay": Command("simulator.cli", "a bad one-way link between two ports"),
-    "discover": Command("sender.cli", "browse a device, print a draft section of sender.toml"),
-    "plan": Command("sender.cli", "every read request that would be sent, and the load; no traffic"),
-    "peek": Command("sender.cli", "one raw read: hex and every type and word order"),
-    "watch": Command("sender.cli", "live values on the high side; nothing is sent"),
-    "send": Command("sender.cli", "high side: read devices, send one way (--check to validate)"),
-    "receive": Command("receiver.cli", "low side: catch, keep and publish (--check to validate)"),
-    "accept": Command("receiver.cli", "low side: confirm a session by its fingerprint"),
+    "discover": Command("sender.commands.cli", "browse a device, print a draft section of sender.toml"),
+    "plan": Command("sender.commands.cli", "every read request that would be sent, and the load; no traffic"),
+    "peek": Command("sender.commands.cli", "one raw read: hex and every type and word order"),
+    "watch": Command("sender.commands.cli", "live values on the high side; nothing is sent"),
+    "send": Command("sender.commands.cli", "high side: read devices, send one way (--check to validate)"),
+    "receive": Command("receiver.commands.cli", "low side: catch, keep and publish (--check to validate)"),
+    "accept": Command("receiver.commands.cli", "low side: confirm a session by its fingerprint"),
     "linktest": Command("", "steps of rates, sizes and bursts through the real link; the low side tells the loss"),
-    "replay": Command("sender.cli", "high side: send again what a gap code names"),
-    "gaps": Command("receiver.cli", "low side: what is missing, and the code to carry to the high side"),
-    "history": Command("receiver.cli", "low side: check the history's files, or rebuild them from the journal"),
+    "replay": Command("sender.commands.cli", "high side: send again what a gap code names"),
+    "gaps": Command("receiver.commands.cli", "low side: what is missing, and the code to carry to the high side"),
+    "history": Command(
+        "receiver.commands.cli", "low side: check the history's files, or rebuild them from the journal"
+    ),
     "status": Command("", "what the running processes of a side say of themselves"),
     "setup": Command("oneway.cli", "this machine's end of the link: prints the one-way recipe, does it with --apply"),
     "keys": Command("checkvalve", "make key files, show fingerprints to compare by eye"),
@@ -174,8 +176,8 @@ def _room_of(name: str, words: list[str]) -> str:
     for word in words[1:]:
         path = Path(word)
         if path.is_file():
-            return "receiver.cli" if "[inlet]" in path.read_text(errors="replace") else "sender.cli"
-    return "sender.cli" if _installed("sender.cli") else "receiver.cli"
+            return "receiver.commands.cli" if "[inlet]" in path.read_text(errors="replace") else "sender.commands.cli"
+    return "sender.commands.cli" if _installed("sender.commands.cli") else "receiver.commands.cli"
 
 
 def _installed(room: str) -> bool:

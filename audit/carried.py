@@ -20,15 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audit.check import read_findings
-from audit.period import moment
-from protocol import seal, statefile
+from audit.report.period import moment
+from protocol import seal
 from protocol.block import Kind, read_header
+from protocol.content.parts import OUTBOX, Parts, Whole
 from protocol.errors import ConfigError, FrameError, Reason
 from protocol.keys import PrivateKey, PublicKey, load, load_public
-from protocol.parts import OUTBOX, Parts, Whole
-from protocol.record import Record
 from protocol.seal import Seal
-from protocol.segments import kept_streams, read_kept, scan_kinds, segment_numbers, segment_path
+from protocol.store import statefile
+from protocol.store.record import Record
+from protocol.store.segments import kept_streams, read_kept, scan_kinds, segment_numbers, segment_path
 
 CARRIED = "live high"
 """The one command whose findings are taken from the link."""

@@ -17,7 +17,7 @@ from protocol import terminal
 
 if TYPE_CHECKING:
     from audit.check import Findings
-    from audit.report import Report
+    from audit.report.report import Report
 
 audits = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +36,8 @@ Every = Annotated[bool, typer.Option("--all", help="Show the evidence of what pa
 
 def finish(found: Findings, *, as_json: bool, keep: Path | None = None, every: bool = False) -> None:
     """Print a run, keep it where asked, and end with its exit code: every command of the group does so."""
-    from audit import keeping, show
+    from audit import keeping
+    from audit.report import show
 
     if keep is not None:
         terminal.complain(f"kept {keeping.keep(found, keep)}")
@@ -65,7 +66,7 @@ def capture(
     as_json: AsJson = False,
 ) -> None:
     """Every frame of a capture by its direction; offline, without root."""
-    from audit import capture as captures
+    from audit.capture import capture as captures
 
     question = captures.Question(
         path=file,
@@ -109,9 +110,9 @@ def live(
     as_json: AsJson = False,
 ) -> None:
     """This machine's end of the link as it stands now; read-only, most of it without root."""
-    from audit import live as lives
-    from audit.capture import read_mac
-    from audit.ground import Subject
+    from audit.capture.capture import read_mac
+    from audit.machine import live as lives
+    from audit.machine.ground import Subject
     from protocol.errors import ConfigError
 
     if (diode == "appliance") is not (appliance is not None):
@@ -190,8 +191,8 @@ def provoke(
     """Send the twelve frames that ask for an answer, and count the answers; root, on a tester's machine."""
     from ipaddress import IPv4Address
 
-    from audit import provoke as provokes
-    from audit.capture import read_mac, read_mark
+    from audit.capture.capture import read_mac, read_mark
+    from audit.provoke import provoke as provokes
     from protocol import text
     from protocol.errors import ConfigError
 
@@ -223,7 +224,7 @@ def journal(
     as_json: AsJson = False,
 ) -> None:
     """Two disks compared block by block: lost, injected, altered; with public keys alone."""
-    from audit import journal as journals
+    from audit.disks import journal as journals
 
     found = journals.run(high, low, key, site=site, now_ns=time.time_ns())
     finish(found, as_json=as_json, keep=keep, every=every)
@@ -242,7 +243,7 @@ def code(
     as_json: AsJson = False,
 ) -> None:
     """The two ends' source, the installed files, and what the running processes have loaded."""
-    from audit import code as codes
+    from audit.source import code as codes
 
     pids = [(name, pid) for name, pid in (("emit", emit), ("catch", catch)) if pid is not None]
     states = [file.absolute().parent / "state" for file in config or []]
@@ -273,7 +274,7 @@ def explain(
     ident: Annotated[str | None, typer.Argument(help="A check's id, such as CAP-1; none: all of them.")] = None,
 ) -> None:
     """What a check claims, how it looks, which clauses it speaks to, and what it does not prove."""
-    from audit import show
+    from audit.report import show
 
     terminal.document(show.explained(ident))
 
@@ -305,9 +306,9 @@ def report(
 ) -> None:
     """One report of many runs: HTML, JSON, JUnit; every day, every change, every missing day."""
     from audit import questions as asked
-    from audit import report as reports
     from audit.check import stamp
-    from audit.facts import facts
+    from audit.report import report as reports
+    from audit.report.facts import facts
 
     made = reports.make(
         reports.load(findings),
@@ -337,7 +338,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """What changed between two runs; exit 1 where something is worse."""
-    from audit import differ
+    from audit.report import differ
 
     found = differ.diff(old, new)
     if as_json:
@@ -357,7 +358,7 @@ def _day(name: str, text: str | None) -> date | None:
 
 
 def _write_report(made: Report, folder: Path) -> list[Path]:
-    from audit import junit, page
+    from audit.report import junit, page
     from protocol.errors import ConfigError
 
     texts = {"report.html": page.html(made), "report.json": made.text(), "junit.xml": junit.xml(made)}

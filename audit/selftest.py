@@ -21,24 +21,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit import capture, catalogue, journal
+from audit import catalogue
+from audit.capture import capture
+from audit.capture.pcap import Capture
+from audit.capture.tally import LISTED
 from audit.check import Check, Evidence, Findings, Status, stamp, verdict
-from audit.facts import facts
-from audit.netdev import chains
-from audit.pcap import Capture
+from audit.disks import journal
+from audit.machine.netdev import chains
+from audit.report.facts import facts
 from audit.samples import HIGH_MAC, LOW_MAC, PORT, Stores, frame, make_capture, make_stores, opaque, write_store
-from audit.tally import LISTED
 from protocol import confine
 from protocol.confine import Mode, Role
 from protocol.errors import ConfigError
-from protocol.segments import scan
+from protocol.store.segments import scan
 
 COMMAND = "checkvalve audit selftest"
 FRAMES, PLACE = 200, 100
 """Frames of the sample capture, and where the reverse one is put."""
 _TWINS = """
 import json, sys
-from audit import twins
+from audit.machine import twins
 from protocol.confine import Mode, Role
 found = twins.run(Role(sys.argv[1]), Mode(sys.argv[2]))
 print(json.dumps([[twin.call, twin.forbidden, twin.ended, twin.right] for twin in found]))

@@ -35,7 +35,7 @@ _HIGH, _OTHER = bytes.fromhex("02dd00000001"), bytes.fromhex("02dd00000002")
 
 
 def measure(runs: int = 7, frames: int = FRAMES) -> list[Row]:
-    """`audit.capture`, `audit.capture.rss`.
+    """`audit.capture.capture`, `audit.capture.capture.rss`.
 
     Args:
         runs: Of each.
@@ -48,9 +48,9 @@ def measure(runs: int = 7, frames: int = FRAMES) -> list[Row]:
         taken = [_read(path, frames) for _ in range(runs)]
     note = f"{frames:,} frames, {size / 1e6:.0f} MB; {NOTE}"
     return [
-        Row(row="audit.capture", unit="packets/s", runs=tuple(rate for rate, _ in taken), note=note),
+        Row(row="audit.capture.capture", unit="packets/s", runs=tuple(rate for rate, _ in taken), note=note),
         Row(
-            row="audit.capture.rss",
+            row="audit.capture.capture.rss",
             unit="MB",
             runs=tuple(peak for _, peak in taken if peak is not None),
             note="peak beyond the mapped file, interpreter and libraries included"

@@ -18,9 +18,9 @@ import zstandard
 
 from bench.report import Row, rate, undisturbed
 from bench.signals import signals
-from protocol import body
-from protocol.batch import from_wire, to_wire
-from protocol.sample import Columns
+from protocol.content import body
+from protocol.content.batch import from_wire, to_wire
+from protocol.content.sample import Columns
 
 NOTE = "500 tags x 20 polls; processor time of one core, garbage collector off as in the sender"
 

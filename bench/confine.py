@@ -23,8 +23,8 @@ from bench.lab import Lab, lab
 from bench.report import Row
 from protocol import confine, keymaking
 from protocol.confine import Mode, Role
-from receiver.inlet import Inlet
-from sender.outlet import Outlet
+from receiver.catch.inlet import Inlet
+from sender.emit.outlet import Outlet
 
 NEED, SPARE = 64, 8
 BLOCKS = 2000

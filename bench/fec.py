@@ -16,12 +16,12 @@ from statistics import median
 import numpy as np
 
 from bench.report import Row, rate, undisturbed
-from protocol import engines
-from protocol.array import Array
-from protocol.erasure import Code
+from protocol.content.array import Array
 from protocol.errors import ConfigError
-from protocol.reference import Reference
-from protocol.reference import spares as spares_of
+from protocol.wire import engines
+from protocol.wire.erasure import Code
+from protocol.wire.reference import Reference
+from protocol.wire.reference import spares as spares_of
 
 NEED, SPARE, WIDTH = 64, 8, 1400
 MEGABYTES = NEED * WIDTH / 1e6

@@ -81,8 +81,8 @@ async def modbus(count: int) -> list[int]:
 
 async def logix(count: int, tags: int) -> list[int]:
     """So many controllers."""
-    from simulator.enip import start
-    from simulator.logix import Controller
+    from simulator.logix.memory import Controller
+    from simulator.logix.server import start
 
     ports = []
     for seed in range(count):

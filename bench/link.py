@@ -17,9 +17,9 @@ from bench.peers import Peers
 from bench.quiet import bytes_per_sample, idle_kbit
 from bench.report import Row
 from protocol import keymaking
-from protocol.erasure import spares_for
-from protocol.frame import SHARD_OVERHEAD
 from protocol.limits import WIRE_OVERHEAD
+from protocol.wire.erasure import spares_for
+from protocol.wire.frame import SHARD_OVERHEAD
 
 NEED, SPARE, WIDTH = 64, 8, 1424
 BLOCKS, PACED_BLOCKS = 6000, 8000

@@ -21,27 +21,27 @@ import numpy as np
 
 from bench.signals import signals
 from protocol import keys
-from protocol.announce import make_link
 from protocol.block import HEADER, Kind
-from protocol.catalog import Asset, Tag
-from protocol.erasure import Code
-from protocol.frame import SHARD_OVERHEAD, ShardTag
+from protocol.content.catalog import Asset, Tag
 from protocol.limits import WIRE_OVERHEAD
-from protocol.record import Record, record
-from receiver.floors import Floors
-from receiver.follow import Follower
-from receiver.inlet import Inlet
-from receiver.intake import Arrival, Intake
-from receiver.ledger import Ledger
-from receiver.links import Links
+from protocol.store.record import Record, record
+from protocol.wire.announce import make_link
+from protocol.wire.erasure import Code
+from protocol.wire.frame import SHARD_OVERHEAD, ShardTag
+from receiver.catch.inlet import Inlet
+from receiver.catch.intake import Arrival, Intake
+from receiver.catch.link.sessions import Links
+from receiver.catch.store.ledger import Ledger
+from receiver.catch.store.order import Floors
 from receiver.outputs.base import Batch
-from receiver.scope import Scope
-from sender.emit import Emitter
+from receiver.outputs.scope import Scope
+from receiver.publish.opener import Follower
+from sender.emit.emitter import Emitter
+from sender.emit.outlet import Outlet
+from sender.emit.pace import Pace, wire_bytes
 from sender.geometry import Geometry
-from sender.outlet import Outlet
-from sender.pace import Pace, wire_bytes
-from sender.pack import Packer
-from sender.spool import Spool
+from sender.store.pack import Packer
+from sender.store.spool import Spool
 
 PORT = 5005
 STREAM = b"benchlnk"
@@ -145,7 +145,7 @@ def tx_bulk(given: dict[str, Any]) -> None:
 
 def rx_bulk(given: dict[str, Any]) -> None:
     """Blocks in memory, or into the journal by the writing thread as in `catch`."""
-    from receiver.writer import Writer
+    from receiver.catch.store.writer import Writer
 
     need, count = given["need"], given["blocks"]
     own = keys.load(Path(given["keys"]) / "low", "catch")

@@ -19,18 +19,18 @@ from pathlib import Path
 from bench.report import Row
 from protocol import keymaking, keys
 from protocol.block import HEADER, Kind
-from protocol.erasure import Code
 from protocol.limits import BLOCK_AGE
-from protocol.record import record
-from receiver.floors import Floors
-from receiver.gather import BlockDone, Gather
-from receiver.links import Links
-from sender.emit import Emitter
+from protocol.store.record import record
+from protocol.wire.erasure import Code
+from receiver.catch.gather import BlockDone, Gather
+from receiver.catch.link.sessions import Links
+from receiver.catch.store.order import Floors
+from sender.emit.emitter import Emitter
+from sender.emit.pace import Pace, wire_bytes
 from sender.geometry import Geometry
-from sender.load import Load
-from sender.pace import Pace, wire_bytes
-from sender.spool import Spool
-from simulator.link import Burst, Cut, LinkModel
+from sender.store.load import Load
+from sender.store.spool import Spool
+from simulator.link.model import Burst, Cut, LinkModel
 
 WARM, SECONDS = 12.0, 32.0
 """Traffic of one cell, and what of it is not counted, until the measured load is the real one [s of virtual time]."""

@@ -11,13 +11,13 @@ import numpy as np
 
 from bench.signals import signals
 from protocol import keymaking, keys
-from protocol.catalog import Asset, Tag
-from protocol.sample import Columns
-from sender.emit import Emitter
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Columns
+from sender.emit.emitter import Emitter
+from sender.emit.pace import wire_bytes
 from sender.geometry import Geometry
-from sender.pace import wire_bytes
-from sender.pack import Packer
-from sender.spool import Spool
+from sender.store.pack import Packer
+from sender.store.spool import Spool
 
 RATE = 20e6 / 8
 REPEAT = (20.0, 900.0)

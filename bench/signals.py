@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from protocol.array import Array
-from protocol.sample import Columns, Quality, Value, columns
+from protocol.content.array import Array
+from protocol.content.sample import Columns, Quality, Value, columns
 
 START_NS = 1_767_225_600_000_000_000
 """First poll: 2026-01-01 00:00 UTC [ns]."""

@@ -22,13 +22,13 @@ import numpy as np
 
 from bench.signals import signals
 from protocol import keys
-from protocol.catalog import Asset, Tag
-from protocol.sample import Columns, Kind, Quality
-from protocol.statusfile import PERIOD, write_status
-from sender.linkfile import geometry
-from sender.linkfile import load as load_link
-from sender.pack import Packer
-from sender.spool import Spool
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Columns, Kind, Quality
+from protocol.store.statusfile import PERIOD, write_status
+from sender.link_file import geometry
+from sender.link_file import load as load_link
+from sender.store.pack import Packer
+from sender.store.spool import Spool
 
 HALL = "hall"
 """The asset with the most tags."""

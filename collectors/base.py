@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from collectors.budget import Budget
-from protocol.sample import Columns
+from protocol.content.sample import Columns
 
 GENTLE_REQUESTS_S = 5.0
 """Most requests a second to a safety or protection device where nothing is typed [1/s]: one block of everything each

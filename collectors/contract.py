@@ -23,8 +23,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from collectors.stand import DEADLINE_S, Stand, Wire
+from protocol.content.sample import Quality, severity
 from protocol.errors import ConfigError
-from protocol.sample import Quality, severity
 
 YEAR_NS = 365 * 86_400 * 10**9
 

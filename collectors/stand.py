@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from collectors.base import Collector, Device, Scan, numbered
 from collectors.guard import WriteRefused
+from protocol.content.sample import Row
 from protocol.errors import AssetError
-from protocol.sample import Row
 
 HOST = "127.0.0.1"
 

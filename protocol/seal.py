@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
 
-from protocol import body as bodies
 from protocol.block import HEADER, MAGIC, SIGNED_TAIL, Kind, read_header, signed_body
+from protocol.content import body as bodies
 from protocol.errors import FrameError, Reason
 from protocol.keys import EPOCH_SUITE, PrivateKey, PublicKey, derive
 from protocol.limits import WIRE_VERSION

@@ -16,12 +16,12 @@ from oneway.recipe import Side
 from protocol.capabilities import NET_ADMIN, NET_BIND_SERVICE, must_write, shed
 from protocol.confine import Mode
 from protocol.errors import ConfigError
-from protocol.statusfile import PERIOD, write_status
+from protocol.store.statusfile import PERIOD, write_status
 from receiver import config as configuration
 from receiver.config import ReceiverConfig
 
 if TYPE_CHECKING:
-    from receiver.patience import Patience
+    from receiver.publish.patience import Patience
 
 HISTORIAN = "historian"
 """Name of the output that is always there."""
@@ -71,7 +71,7 @@ def run(
         catch_child = supervise.Child("catch", supervise.command("receive", str(path), *words))
         return supervise.run([catch_child, _child(path, "publish")], say)
     if only == "catch":
-        from receiver.catch import run as catch
+        from receiver.catch.process import run as catch
 
         return catch(config, mode, found.plain())
     if only == "publish":
@@ -82,7 +82,7 @@ def run(
 
 
 def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
-    from receiver.watch import Watch  # it knows what opens blocks, which catch has no use for
+    from receiver.publish.watch import Watch  # it knows what opens blocks, which catch has no use for
 
     shed(NET_BIND_SERVICE)
     must_write(config.state)
@@ -112,8 +112,8 @@ def _child(path: Path, name: str, *, vital: bool = True) -> supervise.Child:
 
 
 def _portal(config: ReceiverConfig) -> int:
-    from receiver.portal.serve import run as serve
-    from receiver.scope import Scope
+    from receiver.outputs.scope import Scope
+    from receiver.portal.serving.serve import run as serve
 
     def bound() -> None:
         shed()
@@ -125,7 +125,7 @@ def _portal(config: ReceiverConfig) -> int:
 
 
 def _output(config: ReceiverConfig, name: str) -> int:
-    from receiver.patience import GivenUp, Patience
+    from receiver.publish.patience import GivenUp, Patience
 
     shed()
     must_write(config.state)
@@ -143,8 +143,8 @@ def _output(config: ReceiverConfig, name: str) -> int:
 
 
 def _feed(config: ReceiverConfig, name: str, patience: Patience) -> int:
-    from receiver.feed import Feed
-    from receiver.scope import Scope
+    from receiver.outputs.scope import Scope
+    from receiver.publish.process import Feed
 
     if name == HISTORIAN:
         from receiver.outputs.historian.store import HistorianOutput

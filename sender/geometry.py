@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from protocol.erasure import spares_for
-from protocol.frame import SHARD_OVERHEAD
 from protocol.limits import BLOCK_BYTES, BLOCK_SHARDS, CODE_SHARDS, FULL_SHARDS, WIRE_OVERHEAD
+from protocol.wire.erasure import spares_for
+from protocol.wire.frame import SHARD_OVERHEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,24 +38,25 @@ def run(
         ConfigError: a fault of the diode's interface, before anything is started.
         ConfigError, StoreError: from a process that runs here.
     """
-    from sender import linkfile
+    from sender import link_file
 
     words = ("send", str(path), "--confine", mode.value, "--preflight", preflight.value, "--only")
     if only is not None and watchdog.wanted():
         shed(*(() if only == "poll" else (NET_ADMIN,)))
         return watchdog.keep(only, supervise.command(*words, only), path.absolute().parent / "state", say)
     if only == "poll":
-        from sender import config, main_poll
+        from sender.poll import config
+        from sender.poll import process as main_poll
 
         loaded = config.load(path)
         loaded.state.mkdir(parents=True, exist_ok=True)
         shed()
         must_write(loaded.state)
         return main_poll.run(loaded)
-    link = linkfile.load(path)
+    link = link_file.load(path)
     found = enter(Side.HIGH, link.outlet.to[0], preflight, link.outlet.mtu)
     if only == "emit":
-        from sender import main_emit
+        from sender.emit import process as main_emit
 
         return main_emit.run(link, mode, found.plain())
     for line in found.warnings:

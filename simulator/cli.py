@@ -63,11 +63,11 @@ def simulate_command(
 ) -> None:
     """The simulated PLCs of a scene, until stopped; a taken port moves up and the real one is printed."""
     from simulator.main import simulate
-    from simulator.scene_file import load
+    from simulator.scene.file import load
 
     loaded = load(scene)
     if netns:
-        from simulator import netlab
+        from simulator.link import netlab
 
         words = [scene, "--seed", str(seed)]
         for one in fault or []:
@@ -116,8 +116,8 @@ def relay_command(
     trace: Annotated[bool, typer.Option("--trace", help="Print what became of each frame, 64 on a line.")] = False,
 ) -> None:
     """A bad one-way link for UDP: carries from `listen` to `to`, loses on purpose, carries nothing back."""
-    from simulator.link import Burst, Cut, LinkModel
-    from simulator.relay import Relay
+    from simulator.link.model import Burst, Cut, LinkModel
+    from simulator.link.relay import Relay
 
     model = LinkModel(
         seed,

@@ -30,8 +30,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from protocol.errors import ConfigError
-from simulator import troubles
-from simulator.troubles import Troubles, fits
+from simulator.plant import troubles
+from simulator.plant.troubles import Troubles, fits
 
 
 class Act(StrEnum):

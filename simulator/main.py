@@ -23,12 +23,12 @@ from protocol.errors import ConfigError
 from simulator import status
 from simulator.control import open_control
 from simulator.faults import Faults
-from simulator.plant import Plant
-from simulator.scene import Scene, Section
-from simulator.schedule import Schedule
+from simulator.plant.plant import Plant
+from simulator.scene.scene import Scene, Section
+from simulator.scene.schedule import Schedule
 from simulator.serving import Server
 
-SERVERS = {"modbus": "simulator.modbus", "opcua": "simulator.opcua", "enip": "simulator.enip"}
+SERVERS = {"modbus": "simulator.modbus.server", "opcua": "simulator.opcua.server", "enip": "simulator.logix.server"}
 """Protocol -> module with `serve`; imported only where a scene has one, for each brings its library along."""
 
 SCHEMES = {"modbus": "tcp", "opcua": "opc.tcp", "enip": "enip"}

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import pytest
 
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
+from protocol.content.sample import Columns, columns
 from protocol.errors import AssetError
-from protocol.sample import Columns, columns
 
 SEEN = "[psi][red]x:smile:"
 """What rich would take for markup and pictures; it must be seen in what comes out."""
@@ -277,7 +277,7 @@ def _status(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
 
 @case("history check", "history rebuild")
 def _history(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
-    patch.setattr("receiver.history.shed", lambda: None)
+    patch.setattr("receiver.commands.history.shed", lambda: None)
     (folder / "state" / "history").mkdir(parents=True)
     (folder / "state" / "history" / f"2025-11.db.damaged-{FILE}").write_bytes(b"")
     beside = folder / FILE
@@ -337,7 +337,7 @@ def _audit(name: str) -> Case:
 
 @case("audit found")
 def _found(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
-    for name in ("capture", "journal", "code"):
+    for name in ("capture.capture", "disks.journal", "source.code"):
         _run(patch, folder, name)
     keep = ["--keep", str(folder / FILE)]
     return [

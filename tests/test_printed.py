@@ -62,7 +62,7 @@ def every_command() -> set[str]:
 @pytest.fixture
 def nasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The only collectors there are."""
-    from sender import config
+    from sender.poll import config
 
     def find(name: str) -> type[Collector]:
         if name not in ("nasty", "broken"):
@@ -151,7 +151,7 @@ def test_a_command_shows_texts_and_obeys_none(
 
 PASSES_ON = {
     "protocol/terminal.py": "the door itself",
-    "receiver/writer.py": "the confined catcher loads no more than it needs, and makes its line inert itself",
+    "receiver/catch/store/writer.py": "the confined catcher loads no more than it needs, and is inert itself",
     "audit/selftest.py": "a script for a child, whose parent reads it",
     "bench/field.py": "JSON in ASCII, which the parent reads",
     "bench/link_ends.py": "JSON in ASCII, which the parent reads",

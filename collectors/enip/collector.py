@@ -28,8 +28,8 @@ from collectors.enip import plan as planning
 from collectors.enip.driver import Depth, Driver
 from collectors.enip.symbols import Symbols
 from collectors.guard import Guard, WriteRefused
+from protocol.content.sample import Columns, Quality, concat
 from protocol.errors import AssetError
-from protocol.sample import Columns, Quality, concat
 
 RENEW_NS = 60_000_000_000
 """Where a device tells no change counts, its tags are looked up again this long after one was not found [ns]."""

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from collectors.base import Device, Point
 from collectors.settings import POLLERS_KEYS, Keys, address, refuse, wild
-from protocol.catalog import TYPES
+from protocol.content.catalog import TYPES
 
 PORT = 44818
 """Registered port of EtherNet/IP (volume 2, 2-2)."""

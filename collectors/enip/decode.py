@@ -18,7 +18,7 @@ import numpy as np
 
 from collectors.enip.config import Item, Step
 from collectors.enip.symbols import Meaning, Symbols, Unknown
-from protocol.sample import Columns, Quality, Value, columns
+from protocol.content.sample import Columns, Quality, Value, columns
 
 WHOLE_BYTES = 480
 """A structure up to this size fits one reply of a small connection and costs no request more [bytes]."""

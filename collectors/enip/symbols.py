@@ -15,7 +15,7 @@ from math import prod
 from typing import Any
 
 from collectors.enip.config import Address, Step
-from protocol.sample import Quality
+from protocol.content.sample import Quality
 
 CATALOG: dict[str, str] = {
     "BOOL": "bool",

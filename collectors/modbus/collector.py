@@ -37,8 +37,8 @@ from collectors.modbus.decode import Decoder, Outcome, bad_rows
 from collectors.modbus.isolate import Blocks
 from collectors.modbus.line import Client, HoldingRegisters, Line, Malformed
 from collectors.modbus.plan import Read
+from protocol.content.sample import Columns, Quality, concat
 from protocol.errors import AssetError, ConfigError
-from protocol.sample import Columns, Quality, concat
 
 _QUALITY = {
     1: Quality.BAD_CONFIGURATION,

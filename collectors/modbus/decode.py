@@ -22,8 +22,8 @@ import numpy as np
 
 from collectors.modbus.config import Item
 from collectors.modbus.plan import Read
-from protocol.array import Array
-from protocol.sample import NO_TIME, Columns, Kind, Quality, columns, concat, severity
+from protocol.content.array import Array
+from protocol.content.sample import NO_TIME, Columns, Kind, Quality, columns, concat, severity
 
 _NUMPY = {
     "int16": ">i2",

@@ -26,8 +26,8 @@ from collectors.base import Device
 from collectors.guard import Guard
 from collectors.modbus import guard as modbus_guard
 from collectors.modbus.config import Certificates, Config
+from protocol.content.sample import Quality
 from protocol.errors import AssetError
-from protocol.sample import Quality
 
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # it prints the last 20 frames at every error
 

@@ -24,8 +24,8 @@ from collectors.opcua.redundancy import Choice, rank
 from collectors.opcua.servicelog import ServiceLog
 from collectors.opcua.session import Session
 from collectors.opcua.watched import Watched
+from protocol.content.sample import Columns, Quality, concat
 from protocol.errors import AssetError
-from protocol.sample import Columns, Quality, concat
 
 
 class OpcUaCollector(Collector):

@@ -28,7 +28,7 @@ from collectors.opcua.config import EVENTS_S, Config
 from collectors.opcua.decode import DAY_NS, nanoseconds
 from collectors.opcua.memory import Memory, Stood
 from collectors.opcua.session import Session
-from protocol.sample import Quality
+from protocol.content.sample import Quality
 
 QUEUE = 1000
 """Events that the server keeps for each notifier between two publishings: a trip with its consequences."""

@@ -10,7 +10,7 @@ from collectors.opcua import security
 from collectors.opcua.address import Address, BranchAddress, Fences, NodeAddress, PathAddress, fences, parse
 from collectors.opcua.security import Security
 from collectors.settings import POLLERS_KEYS, Keys, address, refuse
-from protocol.catalog import TYPES
+from protocol.content.catalog import TYPES
 
 CHUNK = 500
 """Most nodes a request where the server does not say fewer: servers for controllers allow 1,000 and less, and one

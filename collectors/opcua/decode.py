@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from collectors.opcua.config import Node
-from protocol.sample import NO_TIME, Columns, Quality, Value, columns, severity
+from protocol.content.sample import NO_TIME, Columns, Quality, Value, columns, severity
 
 DAY_NS = 86_400 * 10**9
 """A source time further than this from the time of reading is not believed [ns]."""

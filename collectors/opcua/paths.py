@@ -17,7 +17,7 @@ from collectors.opcua.address import BranchAddress, NodeAddress, PathAddress, pa
 from collectors.opcua.config import Node
 from collectors.opcua.memory import Memory, Steps
 from collectors.opcua.session import Session, attribute
-from protocol.sample import Quality
+from protocol.content.sample import Quality
 
 DEEPEST = 24
 """Most steps of a path."""

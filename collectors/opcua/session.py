@@ -31,8 +31,8 @@ from collectors.opcua.address import NodeAddress
 from collectors.opcua.config import CHUNK, WATCHDOG_S, Config
 from collectors.opcua.guard import install
 from collectors.opcua.secured import APPLICATION_URI, prepare
+from protocol.content.sample import Quality, severity
 from protocol.errors import AssetError
-from protocol.sample import Quality, severity
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it logs frames, values and each loss of a connection
 

@@ -8,7 +8,7 @@ catalog warns about one that is no code.
 
 from __future__ import annotations
 
-from protocol import units
+from protocol.content import units
 
 UNECE_URI = "http://www.opcfoundation.org/UA/units/un/cefact"
 """Namespace of the numbers that are UNECE codes (OPC 10000-8, 5.6.4.3)."""

@@ -30,8 +30,8 @@ from collectors.opcua.facts import About, learn
 from collectors.opcua.memory import Memory, Spread
 from collectors.opcua.session import Session, attribute
 from collectors.opcua.subscription import Subscription
+from protocol.content.sample import Columns, Quality
 from protocol.errors import AssetError
-from protocol.sample import Columns, Quality
 
 RETRY_NS = 60 * 10**9
 """A node that failed is looked for again, and in a subscription its bad rows are renewed, this often [ns]."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from collectors.base import Collector, Device, Draft, Identity, Request, Scan
 from collectors.guard import Guard
 from collectors.settings import POLLERS_KEYS, Keys, address, refuse
+from protocol.content.sample import Columns, Quality, Row, from_rows
 from protocol.errors import AssetError
-from protocol.sample import Columns, Quality, Row, from_rows
 
 ALLOWED = re.compile(r"READ [A-Z0-9_]+|LIST|\*IDN\?")
 

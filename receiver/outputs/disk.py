@@ -27,8 +27,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from protocol import statefile
 from protocol.errors import HeldError, StoreError
+from protocol.store import statefile
 
 Connection: TypeAlias = sqlite3.Connection
 Result = TypeVar("Result")

@@ -1,7 +1,7 @@
 """What a person must be called for: journaled and not published, or a process that says nothing any more.
 
-The processes' reports tell it (`receiver/alarm.py`); here they are gathered for the pages and for `/healthz`. A report
-that was never left is no alarm: pages may be served where nothing else has run yet, and the overview says that.
+The processes' reports tell it (`receiver/publish/alarm.py`); here they are gathered for the pages and for `/healthz`. A
+report that was never left is no alarm: pages may be served where nothing else has run yet, and the overview says that.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from starlette.responses import Response
 
 from receiver.portal import link as link_view
 from receiver.portal import trend as trends
-from receiver.portal.crowd import Crowd, origin
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import LOOK_S, TELL_S, Live
 from receiver.portal.pages import check_range, moment_ns
 from receiver.portal.picture import Line, Machine, called, wire_value
+from receiver.portal.serving.crowd import Crowd, origin
 from receiver.portal.streams import EventStream, Topic
 
 HEALTHY_S = 10 * LOOK_S + 2 * TELL_S

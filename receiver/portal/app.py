@@ -27,10 +27,10 @@ from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal.api import Api
 from receiver.portal.faults import Faults
-from receiver.portal.guard import HEADERS, Guard
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live, running
 from receiver.portal.pages import Pages
+from receiver.portal.serving.guard import HEADERS, Guard
 from receiver.portal.steady import Note, Steady, recalled
 
 _log = logging.getLogger("receiver.portal")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from protocol.sample import severity
+from protocol.content.sample import severity
 
 if TYPE_CHECKING:
     from receiver.portal.picture import Line

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from protocol.catalog import Asset, Tag
-from protocol.sample import Value, severity
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Value, severity
 from receiver.outputs.historian.views import Account, AssetView, Latest, TagView
 from receiver.portal import words
 from receiver.portal.counts import Counts

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from protocol import statefile
+from protocol.store import statefile
 from receiver.portal import words
 
 OLD_S = 5.0

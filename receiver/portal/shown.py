@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from protocol.sample import severity
+from protocol.content.sample import severity
 from receiver.portal import words
 from receiver.portal.freshness import Stale
 from receiver.portal.picture import Line, Moment, Picture, called

@@ -26,7 +26,7 @@ from typing import Any
 
 import orjson
 
-from protocol import statefile
+from protocol.store import statefile
 
 STEP_S = 0.5
 """A larger jump of wall time against running time is a setting of the clock [s]."""

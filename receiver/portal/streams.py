@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from receiver.portal.crowd import origin
+from receiver.portal.serving.crowd import origin
 
 QUEUE = 40
 """Messages that may wait for one listener: eight seconds of five a second."""

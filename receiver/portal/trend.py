@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from protocol.array import Array
+from protocol.content.array import Array
+from protocol.content.sample import severity
 from protocol.errors import StoreError
-from protocol.sample import severity
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Gap, Sample, Trend
 from receiver.portal import words

@@ -15,9 +15,9 @@ import dataclasses
 import math
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from protocol.catalog import Tag
+from protocol.content.catalog import Tag
+from protocol.content.sample import Quality, Value, severity
 from protocol.inert import inert
-from protocol.sample import Quality, Value, severity
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
 NOTHING = "\N{EM DASH}"

@@ -30,11 +30,11 @@ from capture_files import (
     write,
 )
 
-from audit import capture
-from audit.capture import Question
+from audit.capture import capture
+from audit.capture.capture import Question
+from audit.capture.pcap import CHUNK, Capture
+from audit.capture.tally import GROUPS, LISTED, Tally
 from audit.check import Check, Status, stamp
-from audit.pcap import CHUNK, Capture
-from audit.tally import GROUPS, LISTED, Tally
 from protocol.errors import ConfigError
 
 PCAP, NG = FORMS[0], FORMS[4]

@@ -16,12 +16,12 @@ from audit import carried, catalogue, keeping
 from audit.check import Findings, Status
 from audit.cli import app
 from protocol import keymaking, keys
+from protocol.content.parts import LARGEST, PART_BYTES
 from protocol.errors import ConfigError
-from protocol.journal import Store
-from protocol.parts import LARGEST, PART_BYTES
+from protocol.store.journal import Store
 from sender.geometry import Geometry
-from sender.outbox import Outbox, audit_line
-from sender.pack import Packer
+from sender.store.outbox import Outbox, audit_line
+from sender.store.pack import Packer
 from supervise import command
 
 NOW = 1_700_000_000 * 10**9
@@ -140,7 +140,7 @@ def test_an_epochs_forgery_opens_nothing(plant: Plant) -> None:
 @pytest.mark.parametrize("name", ["../../evil.json", ".hidden.json", "a/b.json", "x.sh"])
 def test_a_name_never_leaves_the_folder(plant: Plant, name: str) -> None:
     """A name that travelled is not believed: no other folder, no hidden file, no other ending."""
-    from protocol.parts import cut
+    from protocol.content.parts import cut
 
     for body in cut("", name, NOW, findings().text().encode()):
         plant.packer.file(body)
@@ -196,7 +196,7 @@ def test_what_is_no_findings_document_has_no_line(held: bytes) -> None:
 
 def test_the_daily_command_carries_by_itself(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     """High: kept and left for poll; low: kept, with what came. What hinders it is said and stops nothing."""
-    from audit import live
+    from audit.machine import live
 
     def found(question: live.Question, **_: object) -> Findings:
         return Findings(what=f"live {question.subject.side}", time="2026-11-23T06:00:00Z")

@@ -13,16 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from audit import code, installed, loaded
 from audit.check import Status
-from audit.walk import CATCH, EMIT, closure, faults
+from audit.machine import loaded
+from audit.source import code, installed
+from audit.source.walk import CATCH, EMIT, closure, faults
 
 ROOT = Path(__file__).parent.parent.parent
 NOW = 1_700_000_000 * 10**9
 
 
 def _rooms(folder: Path, **files: str) -> Path:
-    """A small tree of rooms: `sender__main_emit="import x"` is sender/main_emit.py."""
+    """A small tree of rooms: `sender__emit__process="import x"` is sender/emit/process.py."""
     for name, text in files.items():
         path = folder.joinpath(*name.split("__")).with_suffix(".py")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,25 +37,25 @@ PLANTED = {
     "an imported name": ("from os import eval as e\n", "uses import eval"),
     "code from a text": ("exec('import socket')\n", "uses exec"),
     "a loop inside a function": ("def go():\n    import asyncio.streams\n", "asyncio is loaded by sender.ear"),
-    "the other side": ("def go():\n    import receiver.inlet\n", "receiver.inlet is loaded"),
+    "the other side": ("def go():\n    import receiver.catch.inlet\n", "receiver.catch.inlet is loaded"),
     "a group": ("import socket\nG = socket.IP_ADD_MEMBERSHIP\n", "IP_ADD_MEMBERSHIP"),
-    "the poller": ("from sender import poll\n", "sender.poll is loaded"),
+    "the poller": ("from sender.poll import poller\n", "sender.poll.poller is loaded"),
 }
 
 
 @pytest.mark.parametrize("fault", PLANTED)
 @pytest.mark.parametrize(
-    "how", ["import sender.ear", "from sender import ear", "from . import ear", "from .ear import x"]
+    "how", ["import sender.ear", "from sender import ear", "from .. import ear", "from ..ear import x"]
 )
 def test_each_planted_fault_is_found(tmp_path: Path, fault: str, how: str) -> None:
     """Wherever it stands behind the imports, and however it is imported."""
     text, expected = PLANTED[fault]
     root = _rooms(
         tmp_path,
-        sender__main_emit=f"def run():\n    {how}\n",
+        sender__emit__process=f"def run():\n    {how}\n",
         sender__ear=text,
-        receiver__inlet="x = 1\n",
-        sender__poll="",
+        receiver__catch__inlet="x = 1\n",
+        sender__poll__poller="",
     )
     found = closure(root, EMIT.start)
     assert any(expected in line for line in faults(EMIT, found)), faults(EMIT, found)
@@ -64,7 +65,7 @@ def test_each_planted_fault_is_found(tmp_path: Path, fault: str, how: str) -> No
 
 def test_a_package_is_followed_through_its_beginning(tmp_path: Path) -> None:
     """Python runs `__init__.py` of every package above a module; so does the walk."""
-    root = _rooms(tmp_path, receiver__catch="import protocol.frame\n", protocol__frame="x = 1\n")
+    root = _rooms(tmp_path, receiver__catch__process="import protocol.wire.frame\n", protocol__wire__frame="x = 1\n")
     (tmp_path / "protocol/__init__.py").write_text("import socket\nS = socket.send\n")
     assert any("protocol:2 uses .send" in line for line in faults(CATCH, closure(root, CATCH.start)))
 
@@ -83,7 +84,7 @@ def _install(
     folder: Path, *, editable: bool = False, change: str = "", drop: str = "", add: str = ""
 ) -> metadata.Distribution:
     """A distribution by hand: two rooms, a RECORD, and what was done to it since."""
-    files = {"protocol/__init__.py": b"", "protocol/frame.py": b"x = 1\n", "checkvalve.py": b"y = 2\n"}
+    files = {"protocol/__init__.py": b"", "protocol/wire/frame.py": b"x = 1\n", "checkvalve.py": b"y = 2\n"}
     info = folder / "checkvalve-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: checkvalve\nVersion: 1.0\nRequires-Dist: numpy>=2\n")
@@ -109,8 +110,8 @@ def _install(
 def test_recorded_files_pass_and_every_difference_is_named(tmp_path: Path) -> None:
     """Changed, missing, and beside ours without being recorded."""
     assert installed.compare(_install(tmp_path / "a"), ours=True).right
-    changed = installed.compare(_install(tmp_path / "b", change="protocol/frame.py"), ours=True)
-    assert (changed.changed, changed.right) == (["protocol/frame.py"], False)
+    changed = installed.compare(_install(tmp_path / "b", change="protocol/wire/frame.py"), ours=True)
+    assert (changed.changed, changed.right) == (["protocol/wire/frame.py"], False)
     assert installed.compare(_install(tmp_path / "c", drop="checkvalve.py"), ours=True).missing == ["checkvalve.py"]
     strange = installed.compare(_install(tmp_path / "d", add="protocol/ear.py"), ours=True)
     assert strange.strange == ["protocol/ear.py"]

@@ -30,8 +30,8 @@ from capture_files import (
     write,
 )
 
-from audit import capture
-from audit.capture import Question
+from audit.capture import capture
+from audit.capture.capture import Question
 from audit.check import Status
 from protocol.errors import ConfigError
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from audit import journal
 from audit.check import Check, Status
+from audit.disks import journal
 from audit.samples import SITE, Stores, make_stores, opaque, write_store
 from protocol import keymaking
 from protocol.block import Kind
 from protocol.errors import ConfigError
-from protocol.journal import Store
-from protocol.record import HEAD, Record, record, to_bytes
-from protocol.segments import SYNCED, scan
+from protocol.store.journal import Store
+from protocol.store.record import HEAD, Record, record, to_bytes
+from protocol.store.segments import SYNCED, scan
 
 NOW = 1_700_000_000 * 10**9
 
@@ -77,8 +77,8 @@ def test_what_the_product_itself_writes_passes(tmp_path: Path) -> None:
     """The packer's blocks through the store of either side, three starts of it, a loss on the low side."""
     from protocol.keys import load, load_public
     from sender.geometry import Geometry
-    from sender.pack import Packer
-    from sender.spool import _describe
+    from sender.store.pack import Packer
+    from sender.store.spool import _describe
 
     keymaking.make("high", tmp_path / "high")
     keymaking.make("low", tmp_path / "low")

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from audit import catalogue, differ, junit, keeping, page, period, questions, report
+from audit import catalogue, keeping, questions
 from audit.check import Check, Evidence, Findings, Status
 from audit.cli import app
-from audit.report import Document, Report
+from audit.report import differ, junit, page, period, report
+from audit.report.report import Document, Report
 from protocol.errors import ConfigError
 
 MADE = "2026-11-30T12:00:00Z"

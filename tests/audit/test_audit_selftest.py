@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from capture_files import FORMS, HIGH, LOW, Form, data, ethernet, write
 
-from audit import capture, catalogue, journal, selftest
+from audit import catalogue, selftest
+from audit.capture import capture
 from audit.check import Check, Status
+from audit.disks import journal
 from audit.selftest import Twins
 from protocol import confine
 from protocol.confine import Mode, Role

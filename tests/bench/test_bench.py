@@ -16,9 +16,9 @@ from bench import codec, fec
 from bench.cli import BENCHES, app, benches
 from bench.report import Row, document, machine, rate, show, undisturbed, write_section
 from bench.signals import signals
-from protocol import erasure
+from protocol.content.sample import Kind
 from protocol.errors import ConfigError
-from protocol.sample import Kind
+from protocol.wire import erasure
 
 CODEC_ROWS = ["codec.size", "codec.encode", "codec.decode"]
 FEC_ROWS = [f"fec.{engine}.{way}" for engine in ("reedsolo", "numpy", "isal") for way in ("encode", "decode")]

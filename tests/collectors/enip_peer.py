@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from collectors.base import Device, numbered
 from collectors.enip.collector import LogixCollector
-from protocol.sample import Columns, Row
-from simulator.enip import Server, start
-from simulator.logix import Controller
+from protocol.content.sample import Columns, Row
+from simulator.logix.memory import Controller
+from simulator.logix.server import Server, start
 
 Result = TypeVar("Result")
 

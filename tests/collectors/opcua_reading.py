@@ -9,8 +9,8 @@ from typing import Any
 
 from collectors.base import Device, numbered
 from collectors.opcua.collector import OpcUaCollector
+from protocol.content.sample import Columns, Row
 from protocol.errors import AssetError
-from protocol.sample import Columns, Row
 
 Tags = list[dict[str, Any]]
 MODES = ("subscribe", "poll")

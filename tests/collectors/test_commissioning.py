@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.scene_file import SCENES
+from simulator.scene.file import SCENES
 
 HEAD = """site = "s"
 [outlet]

@@ -18,7 +18,7 @@ from collectors.contract import CollectorContract
 from collectors.enip.collector import LogixCollector
 from collectors.modbus.collector import ModbusCollector
 from collectors.opcua.collector import OpcUaCollector
-from simulator.enip import start
+from simulator.logix.server import start
 
 
 def told(sent: bytes) -> list[tuple[str, bool]]:

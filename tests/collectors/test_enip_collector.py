@@ -11,10 +11,10 @@ from enip_peer import DRIVE, VALUES, Reader, asking, controller, device, reading
 from overheard import heard
 from recorder import recording
 
+from protocol.content.sample import Quality, severity
 from protocol.errors import AssetError
-from protocol.sample import Quality, severity
-from simulator.enip import start
-from simulator.logix_attributes import Identity
+from simulator.logix.attributes import Identity
+from simulator.logix.server import start
 
 CATALOG = {
     "BOOL": "bool",

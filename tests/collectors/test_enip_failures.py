@@ -8,10 +8,10 @@ import time
 import pytest
 from enip_peer import Reader, asking, device, reading, run
 
+from protocol.content.sample import Quality
 from protocol.errors import AssetError
-from protocol.sample import Quality
-from simulator.enip import start
-from simulator.logix import Controller
+from simulator.logix.memory import Controller
+from simulator.logix.server import start
 
 
 def test_a_cut_connection_fails_the_device_and_opening_again_works() -> None:

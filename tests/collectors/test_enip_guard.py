@@ -18,10 +18,10 @@ from pycomm3.exceptions import ResponseError
 from collectors.enip.collector import LogixCollector
 from collectors.enip.guard import check
 from collectors.guard import WriteRefused
-from simulator.connections import chassis
-from simulator.encapsulation import HEADER, Lists, Session
-from simulator.logix_attributes import Identity
-from simulator.logix_objects import Objects
+from simulator.logix.attributes import Identity
+from simulator.logix.connections import chassis
+from simulator.logix.encapsulation import HEADER, Lists, Session
+from simulator.logix.objects import Objects
 
 ATTEMPTS: dict[str, Callable[[Any], Any]] = {
     "write": lambda driver: driver.write("One_DINT", 5),

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from enip_peer import Reader, asking, device, reading, run
 
+from protocol.content.sample import Quality
 from protocol.errors import AssetError
-from protocol.sample import Quality
-from simulator.cip import CipError, Request, Status
-from simulator.connections import Connections
-from simulator.logix import Scope
-from simulator.logix_objects import Objects
+from simulator.logix.cip import CipError, Request, Status
+from simulator.logix.connections import Connections
+from simulator.logix.memory import Scope
+from simulator.logix.objects import Objects
 
 BIN = Path(sys.executable).parent
 

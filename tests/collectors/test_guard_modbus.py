@@ -16,7 +16,7 @@ from collectors.base import Device, numbered
 from collectors.guard import Guard, WriteRefused
 from collectors.modbus.collector import ModbusCollector
 from collectors.modbus.guard import allowed, hook
-from protocol.sample import Quality
+from protocol.content.sample import Quality
 
 READS = {
     "read_coils",

@@ -24,8 +24,8 @@ from pyModbusTCP.server import DataBank, ModbusServer
 
 from collectors.base import Device, numbered
 from collectors.modbus.collector import ModbusCollector
+from protocol.content.sample import Columns, Quality, Row, severity
 from protocol.errors import AssetError
-from protocol.sample import Columns, Quality, Row, severity
 
 TAGS: list[dict[str, Any]] = [
     {"name": "words", "at": "holding:0", "type": "uint16", "count": 10},

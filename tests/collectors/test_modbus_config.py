@@ -12,7 +12,7 @@ from collectors.base import Device, numbered
 from collectors.modbus import collector, config
 from collectors.modbus.address import Table, parse_address
 from collectors.modbus.config import load, mistakes
-from protocol.catalog import TYPES
+from protocol.content.catalog import TYPES
 from protocol.errors import ConfigError
 
 

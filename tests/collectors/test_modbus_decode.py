@@ -14,7 +14,7 @@ from collectors.base import Device, numbered
 from collectors.modbus.config import load
 from collectors.modbus.decode import Decoder, Outcome, text_of
 from collectors.modbus.plan import reads
-from protocol.sample import NO_TIME, Columns, Quality, Row
+from protocol.content.sample import NO_TIME, Columns, Quality, Row
 
 LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 

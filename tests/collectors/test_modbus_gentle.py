@@ -18,8 +18,8 @@ from collectors.modbus.address import Range, Table, parse_range
 from collectors.modbus.collector import ModbusCollector
 from collectors.modbus.config import load, mistakes
 from collectors.modbus.plan import reads
+from protocol.content.sample import Quality
 from protocol.errors import ConfigError
-from protocol.sample import Quality
 
 LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 

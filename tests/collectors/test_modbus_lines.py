@@ -24,8 +24,8 @@ from collectors.base import Device, numbered
 from collectors.guard import WriteRefused
 from collectors.modbus.collector import ModbusCollector
 from collectors.modbus.config import load, mistakes
+from protocol.content.sample import Quality
 from protocol.errors import AssetError
-from protocol.sample import Quality
 
 TAGS = [
     {"name": "words", "at": "holding:0", "type": "uint16", "count": 100},

@@ -17,8 +17,8 @@ from collectors.opcua import watched
 from collectors.opcua.address import BranchAddress, Fences, fences, parse
 from collectors.opcua.collector import OpcUaCollector
 from collectors.opcua.session import Session, attribute
+from protocol.content.sample import Quality
 from protocol.errors import AssetError, ConfigError
-from protocol.sample import Quality
 
 
 async def at(peer: UaPeer, work: Coroutine[Any, Any, Any]) -> Any:

@@ -18,8 +18,8 @@ from collectors.opcua import watched
 from collectors.opcua.collector import OpcUaCollector
 from collectors.opcua.config import PROBE
 from collectors.opcua.decode import Cause
+from protocol.content.sample import Quality, severity
 from protocol.errors import AssetError
-from protocol.sample import Quality, severity
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -15,7 +15,7 @@ from opcua_peer import SCALARS
 from collectors.opcua.address import NodeAddress
 from collectors.opcua.config import Node
 from collectors.opcua.decode import DAY_NS, OVERFLOW, Cause, Decoder, column_value, nanoseconds
-from protocol.sample import NO_TIME, Quality, Row
+from protocol.content.sample import NO_TIME, Quality, Row
 
 LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 

@@ -14,12 +14,12 @@ from opcua_reading import Tags, device, failure, until
 from collectors.base import Device, Event
 from collectors.opcua import watched
 from collectors.opcua.collector import OpcUaCollector
+from protocol.content.sample import Quality
 from protocol.errors import AssetError
-from protocol.sample import Quality
-from simulator import opcua
-from simulator.opcua import OpcUaServer
-from simulator.plant import Plant
-from simulator.scene_file import parse
+from simulator.opcua import server as opcua
+from simulator.opcua.server import OpcUaServer
+from simulator.plant.plant import Plant
+from simulator.scene.file import parse
 
 SECOND = 1_000_000_000
 NOW = 1_790_000_000 * SECOND

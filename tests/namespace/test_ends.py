@@ -34,18 +34,20 @@ from lab import (
     within,
 )
 
-from audit import capture, live, provoke
+from audit.capture import capture
 from audit.check import Status
-from audit.ground import Subject
+from audit.machine import live
+from audit.machine.ground import Subject
+from audit.provoke import provoke
 from audit.samples import make_capture
 from oneway import gate
 from oneway.preflight import Level
 from oneway.recipe import Side
 from protocol import keymaking, keys
-from protocol.sample import Row, from_rows
-from sender import linkfile
-from sender.pack import Packer
-from sender.spool import Spool
+from protocol.content.sample import Row, from_rows
+from sender import link_file
+from sender.store.pack import Packer
+from sender.store.spool import Spool
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no lab: {missing()}")
 
@@ -90,7 +92,7 @@ def sides() -> Iterator[Path]:
 
 def fill(high: Path) -> None:
     """What the poller leaves behind: sealed blocks in the spool."""
-    link = linkfile.load(high / "sender.toml")
+    link = link_file.load(high / "sender.toml")
     now = [0.0]
     spool = Spool(link.state, keep_s=1e6, most_bytes=10**9, now=0.0)
     packer = Packer(

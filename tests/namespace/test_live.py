@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 from lab import HIGH, HIGH_MAC, LOW, LOW_MAC, PORT, Lab, configure, lab, missing, run, udp, within
 
-from audit import live
 from audit.check import Check, Findings, Status
-from audit.ground import Subject
+from audit.machine import live
+from audit.machine.ground import Subject
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no lab: {missing()}")
 

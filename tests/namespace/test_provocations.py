@@ -28,9 +28,9 @@ from lab import (
     within,
 )
 
-from audit import provoke
 from audit.check import Check, Status
-from audit.provocations import Place, marked, to_low
+from audit.provoke import provoke
+from audit.provoke.provocations import Place, marked, to_low
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no lab: {missing()}")
 

@@ -13,7 +13,7 @@ from protocol.confine import Mode, Role
 
 TWINS = """
 import json, sys
-from audit import twins
+from audit.machine import twins
 from protocol.confine import Mode, Role
 found = twins.run(Role(sys.argv[1]), Mode(sys.argv[2]))
 print(json.dumps([[twin.call, twin.forbidden, twin.ended, twin.right] for twin in found]))

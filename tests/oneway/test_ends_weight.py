@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from audit.walk import ENDS, ROOMS, End, code_lines
+from audit.source.walk import ENDS, ROOMS, End, code_lines
 
 ROOT = Path(__file__).parent.parent.parent
 MOST = 6520

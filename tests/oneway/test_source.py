@@ -1,8 +1,8 @@
 """What the source says of direction: the two ends of the link, and everything that they load.
 
 Static evidence only: it shows what the code asks for, not what a process does (that is what confinement and captures
-are for). The walk (`audit/walk.py`) follows every import, also those inside functions, through all rooms; that it can
-fail is shown in tests/audit.
+are for). The walk (`audit/source/walk.py`) follows every import, also those inside functions, through all rooms; that
+it can fail is shown in tests/audit.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.walk import CATCH, EMIT, ENDS, End, closure, code_lines, faults, imported
-from protocol.frame import Kind
+from audit.source.walk import CATCH, EMIT, ENDS, End, closure, code_lines, faults, imported
+from protocol.wire.frame import Kind
 
 ROOT = Path(__file__).parent.parent.parent
 ANSWERS = ("ack", "nack", "reply", "request")
@@ -29,7 +29,7 @@ def test_emit_loads_nothing_that_hears() -> None:
     assert {"asyncio", "http", "urllib", "ssl", "socketserver", "uvicorn", "starlette", "pymodbus"} <= EMIT.libraries
     assert faults(EMIT, found) == []
     assert {module.split(".")[0] for module in found.trees} == {"sender", "protocol"}
-    assert "sender.outlet" in found.trees
+    assert "sender.emit.outlet" in found.trees
 
 
 def test_catch_loads_nothing_that_speaks() -> None:
@@ -40,14 +40,16 @@ def test_catch_loads_nothing_that_speaks() -> None:
     assert faults(CATCH, found) == []
     assert {module.split(".")[0] for module in found.trees} == {"receiver", "protocol"}
     assert not [module for module in found.trees if module.startswith(("receiver.outputs", "receiver.portal"))]
-    assert "receiver.inlet" in found.trees
+    assert "receiver.catch.inlet" in found.trees
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
 def test_the_ends_cannot_open_data(end: End) -> None:
     """They load neither the module that opens blocks nor the one that inflates bodies."""
     found = closure(ROOT, end.start)
-    assert not {"protocol.seal", "protocol.body", "protocol.batch", "receiver.follow"} & set(found.trees)
+    assert not {"protocol.seal", "protocol.content.body", "protocol.content.batch", "receiver.publish.opener"} & set(
+        found.trees
+    )
     assert "zstandard" not in found.libraries
 
 
@@ -68,8 +70,8 @@ def test_what_is_loaded_at_run_time_was_seen_in_the_source(end: End) -> None:
 
 
 STARTED = {
-    "emit": ("checkvalve", "sender.cli", "sender.main", "sender.linkfile", "sender.main_emit"),
-    "catch": ("checkvalve", "receiver.cli", "receiver.main", "receiver.config", "receiver.catch"),
+    "emit": ("checkvalve", "sender.commands.cli", "sender.main", "sender.link_file", "sender.emit.process"),
+    "catch": ("checkvalve", "receiver.commands.cli", "receiver.main", "receiver.config", "receiver.catch.process"),
 }
 """What `send --only emit` and `receive --only catch` import on their way to the end itself."""
 
@@ -88,7 +90,7 @@ def test_an_end_as_it_is_started_loads_nothing_that_opens_data(end: End) -> None
 
 def test_only_the_two_ends_reach_the_socket() -> None:
     """In sender, receiver and protocol, `socket` is imported by the outlet, the inlet, and what serves or publishes."""
-    allowed = {"sender/outlet.py", "receiver/inlet.py"}
+    allowed = {"sender/emit/outlet.py", "receiver/catch/inlet.py"}
     for room in ("sender", "receiver", "protocol"):
         for path in (ROOT / room).rglob("*.py"):
             name = str(path.relative_to(ROOT))
@@ -98,7 +100,7 @@ def test_only_the_two_ends_reach_the_socket() -> None:
             assert not found or name in allowed, f"{name} imports {found}"
 
 
-@pytest.mark.parametrize("path", ["sender/outlet.py", "receiver/inlet.py"])
+@pytest.mark.parametrize("path", ["sender/emit/outlet.py", "receiver/catch/inlet.py"])
 def test_each_end_is_read_in_a_minute(path: str) -> None:
     """Under 100 lines of code, one verb."""
     text = (ROOT / path).read_text()

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.catalog import Asset, Tag
-from protocol.sample import Row, from_rows
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Row, from_rows
 from receiver.outputs.base import Batch, Opened, Stream
 from receiver.outputs.influx.output import CHECK_S, HOLD_S, InfluxOutput
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.signals import signals
-from protocol import body
-from protocol.array import Array
-from protocol.batch import from_wire, to_wire
+from protocol.content import body
+from protocol.content.array import Array
+from protocol.content.batch import from_wire, to_wire
+from protocol.content.sample import NO_TIME, Columns, Kind, Quality, Row, columns, concat, from_rows
 from protocol.errors import FrameError, Reason
 from protocol.limits import BATCH_ROWS, TEXT_BYTES
 from protocol.plain import plain as plain_map
-from protocol.sample import NO_TIME, Columns, Kind, Quality, Row, columns, concat, from_rows
 
 ARRAYS = ("tag", "time_ns", "other_ns", "flags", "quality", "native", "kind", "floats", "ints", "bools")
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), 2**63 - 1, 0, -1, 1]) | st.integers(-200, 200)

@@ -14,7 +14,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import body, plain
+from protocol import plain
+from protocol.content import body
 from protocol.errors import FrameError, Reason
 from protocol.limits import PLAIN_BYTES
 from protocol.plain import plain as plain_map

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from protocol import segments, statefile
 from protocol.block import HEADER, KEPT, Kind
-from protocol.index import join
-from protocol.journal import Store
 from protocol.ranges import Ranges
-from protocol.record import Record, record, to_bytes
-from protocol.resync import next_true
-from protocol.segments import SYNCED, Damage, Place, Reader, numbers_at, segment_path
+from protocol.store import segments, statefile
+from protocol.store.index import join
+from protocol.store.journal import Store
+from protocol.store.record import Record, record, to_bytes
+from protocol.store.resync import next_true
+from protocol.store.segments import SYNCED, Damage, Place, Reader, numbers_at, segment_path
 
 STREAMS = (b"streamAA", b"streamBB")
 
@@ -321,7 +321,7 @@ def test_a_full_disk_keeps_no_damaged_store_shut(tmp_path: Path, monkeypatch: py
         _hurt(path, "garbage", random.Random(1))
     with monkeypatch.context() as patched:
         patched.setattr(statefile, "write", full)
-        patched.setattr("protocol.keeping.write_all", full)
+        patched.setattr("protocol.store.keeping.write_all", full)
         store = Store(tmp_path)
         assert store.lost == {}
         store.close()

@@ -12,12 +12,12 @@ import reedsolo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import engines, galois
-from protocol.array import Array
-from protocol.engines import Engine, PackedTables, Product
-from protocol.erasure import BLOCK_FAILURE, KEPT_BYTES, Code, spares_for
+from protocol.content.array import Array
 from protocol.errors import ConfigError
-from protocol.reference import Reference, repair, spares
+from protocol.wire import engines, galois
+from protocol.wire.engines import Engine, PackedTables, Product
+from protocol.wire.erasure import BLOCK_FAILURE, KEPT_BYTES, Code, spares_for
+from protocol.wire.reference import Reference, repair, spares
 
 ENGINES = ("isal", "numpy")
 GEOMETRIES = [(1, 1), (1, 6), (2, 2), (10, 3), (32, 4), (64, 8), (64, 64), (127, 127), (127, 128), (200, 20), (254, 1)]

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import announce, frame, keymaking, keys
-from protocol.beat import Beat, BeatTag, StreamTotals
+from protocol import keymaking, keys
 from protocol.errors import FrameError, Reason
-from protocol.frame import PROBE_LEAST, Kind, Probe, ProbeTag, ShardTag
+from protocol.wire import announce, frame
+from protocol.wire.beat import Beat, BeatTag, StreamTotals
+from protocol.wire.frame import PROBE_LEAST, Kind, Probe, ProbeTag, ShardTag
 
 STREAM = bytes(range(8))
 TAG = ShardTag(b"l" * 32, 0x01020304, STREAM)

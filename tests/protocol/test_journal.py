@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import segments
 from protocol.block import HEADER, Kind
 from protocol.errors import HeldError
-from protocol.journal import Store, StoreFull
 from protocol.ranges import Ranges
-from protocol.record import HEAD, Record, parse, record, to_bytes
-from protocol.segments import START, Damage, Place, Reader, numbers_at
+from protocol.store import segments
+from protocol.store.journal import Store, StoreFull
+from protocol.store.record import HEAD, Record, parse, record, to_bytes
+from protocol.store.segments import START, Damage, Place, Reader, numbers_at
 
 STREAM = b"streamAA"
 
@@ -208,7 +208,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_journal import _block
-from protocol.journal import Store
+from protocol.store.journal import Store
 store = Store(Path(sys.argv[1]), segment_bytes=4000)
 number = 0
 while True:

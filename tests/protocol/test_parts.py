@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from protocol.content.parts import LARGEST, OPEN_FILES, PART_BYTES, Parts, cut
 from protocol.errors import FrameError
-from protocol.parts import LARGEST, OPEN_FILES, PART_BYTES, Parts, cut
 
 
 @pytest.mark.parametrize("size", [0, 1, PART_BYTES, PART_BYTES + 1, 5 * PART_BYTES - 1])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from protocol import statefile
+from protocol.store import statefile
 
 WALL = 1_790_000_000 * 10**9
 

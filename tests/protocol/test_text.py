@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import text, units
+from protocol import text
+from protocol.content import units
 from protocol.written import duration, toml
 
 

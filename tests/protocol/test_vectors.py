@@ -13,16 +13,18 @@ import msgpack
 import numpy as np
 import pytest
 
-from protocol import announce, batch, frame, gapcode, gapread, keys, seal
-from protocol.beat import BeatTag
-from protocol.erasure import Code
+from protocol import gapcode, gapread, keys, seal
+from protocol.content import batch
 from protocol.errors import ConfigError, FrameError, Reason
-from protocol.frame import Kind, ProbeTag, ShardTag
-from protocol.journal import Store
 from protocol.plain import plain
-from protocol.record import Record, parse
-from protocol.reference import spares
-from protocol.segments import CHECK_BYTES, SYNCED, walk
+from protocol.store.journal import Store
+from protocol.store.record import Record, parse
+from protocol.store.segments import CHECK_BYTES, SYNCED, walk
+from protocol.wire import announce, frame
+from protocol.wire.beat import BeatTag
+from protocol.wire.erasure import Code
+from protocol.wire.frame import Kind, ProbeTag, ShardTag
+from protocol.wire.reference import spares
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 FILES = sorted(FOLDER.glob("*.json"))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.catalog import Asset, Page, Tag
-from protocol.sample import NO_TIME, Flag, Row, Value, from_rows
+from protocol.content.catalog import Asset, Page, Tag
+from protocol.content.sample import NO_TIME, Flag, Row, Value, from_rows
 from receiver.outputs.base import Batch, Event, Opened, Other, State, Stream, Tally
 from receiver.outputs.historian import seal
 from receiver.outputs.historian.read import Door

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from history_writer import made
 
-from protocol.statusfile import write_status
+from protocol.store.statusfile import write_status
 from receiver.outputs.historian.store import HistorianOutput
-from receiver.patience import GivenUp, Patience
+from receiver.publish.patience import GivenUp, Patience
 
 
 def main(folder: Path, size_kb: int, state: Path) -> int:

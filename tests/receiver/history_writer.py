@@ -12,7 +12,7 @@ from pathlib import Path
 
 from history_blocks import SECOND, SMALL, T0, TAGS, batch, block, some_value, stream
 
-from protocol.sample import Row
+from protocol.content.sample import Row
 from receiver.outputs.base import Opened
 from receiver.outputs.historian import seal
 from receiver.outputs.historian.store import HistorianOutput

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from protocol import batch, catalog, seal
+from protocol import seal
 from protocol.block import KEPT, Kind
-from protocol.catalog import Asset, Page, Tag
+from protocol.content import batch, catalog
+from protocol.content.catalog import Asset, Page, Tag
+from protocol.content.sample import Row, from_rows
 from protocol.keys import PrivateKey, PublicKey, from_bytes
-from protocol.record import HEAD, Record, parse, record, to_bytes
-from protocol.sample import Row, from_rows
-from protocol.segments import Place, synced_bytes
-from receiver.follow import Follower
+from protocol.store.record import HEAD, Record, parse, record, to_bytes
+from protocol.store.segments import Place, synced_bytes
 from receiver.outputs.base import Batch, Opened
-from receiver.scope import Scope
+from receiver.outputs.scope import Scope
+from receiver.publish.opener import Follower
 
 T0 = 1_800_000_000_000_000_000
 EPOCH_KEYS = {1: bytes(32), 2: bytes([1]) * 32}

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from protocol import keymaking, keys
-from protocol.announce import make_link
-from protocol.beat import Beat, BeatTag, StreamTotals
 from protocol.block import Kind
-from protocol.erasure import Code
-from protocol.frame import SHARD_OVERHEAD, ProbeTag, ShardTag
 from protocol.keys import PrivateKey, PublicKey
 from protocol.seal import Seal
-from receiver.floors import Floors
-from receiver.intake import Arrival, Intake
-from receiver.links import Links
-from receiver.numbers import Stream
-from receiver.status import picture
+from protocol.wire.announce import make_link
+from protocol.wire.beat import Beat, BeatTag, StreamTotals
+from protocol.wire.erasure import Code
+from protocol.wire.frame import SHARD_OVERHEAD, ProbeTag, ShardTag
+from receiver.catch.intake import Arrival, Intake
+from receiver.catch.link.sessions import Links
+from receiver.catch.numbers import Stream
+from receiver.catch.status.picture import picture
+from receiver.catch.store.order import Floors
 
 WALL_NS = 1_700_000_000 * 10**9
 """A wall clock of the tests [ns since 1970 UTC]."""

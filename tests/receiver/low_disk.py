@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from protocol.record import How, Record, record
-from protocol.segments import walk
-from receiver.ledger import Ledger
+from protocol.store.record import How, Record, record
+from protocol.store.segments import walk
+from receiver.catch.store.ledger import Ledger
 
 S, T = b"stream-1", b"stream-2"
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from protocol.catalog import Asset, Page, Tag
-from protocol.sample import Row, Value, from_rows
+from protocol.content.catalog import Asset, Page, Tag
+from protocol.content.sample import Row, Value, from_rows
 from receiver.outputs.base import Batch, Event, Opened, State, Stream, Tally
 from receiver.outputs.historian.store import HistorianOutput
-from receiver.portal.serve import Server, bind, url
+from receiver.portal.serving.serve import Server, bind, url
 
 SECOND = 10**9
 

@@ -14,11 +14,11 @@ import pytest
 from low_disk import S, T, block, journaled, killed, open_ledger
 
 from protocol.errors import HeldError, StoreError
-from protocol.journal import Store
-from protocol.record import How
-from receiver.accepted import Accepted
-from receiver.floors import Floors
-from receiver.ledger import SAVE_PERIOD, TIDY_PERIOD
+from protocol.store.journal import Store
+from protocol.store.record import How
+from receiver.catch.store.accepted import Accepted
+from receiver.catch.store.ledger import SAVE_PERIOD, TIDY_PERIOD
+from receiver.catch.store.order import Floors
 
 HOURS = 3600.0
 

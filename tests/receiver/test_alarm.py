@@ -13,17 +13,17 @@ from journal_blocks import OPEN, OPEN_RAW, OTHER_OPEN, OTHER_SIGN, SIGN, T0, Jou
 from portal_plant import Clock, ask, served
 
 from protocol import keymaking
-from protocol.record import Record
-from protocol.segments import Place
-from protocol.statusfile import read_status, write_status
+from protocol.store.record import Record
+from protocol.store.segments import Place
+from protocol.store.statusfile import read_status, write_status
 from receiver import config as configuration
-from receiver.alarm import UNPUBLISHED_S, Behind, behind, unpublished
-from receiver.feed import Feed
 from receiver.outputs.base import Opened, Output
 from receiver.outputs.historian.views import Scope as Seen
+from receiver.outputs.scope import Scope
 from receiver.portal.app import create_app
-from receiver.scope import Scope
-from receiver.watch import Watch
+from receiver.publish.alarm import UNPUBLISHED_S, Behind, behind, unpublished
+from receiver.publish.process import Feed
+from receiver.publish.watch import Watch
 
 __all__ = ["journal"]
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from link_sender import Pair, Sender, key_files, totals
 
-from protocol.record import How, Record
-from protocol.segments import walk
+from protocol.store.record import How, Record
+from protocol.store.segments import walk
 
 COMMAND = [sys.executable, "-P", "-m", "checkvalve", "receive"]
 
@@ -268,7 +268,14 @@ def test_catch_holds_one_socket_and_loads_nothing_that_opens_or_publishes(bench:
     files = [os.readlink(one) for one in Path(f"/proc/{process.pid}/fd").iterdir()]
     assert sum(name.startswith("socket:") for name in files) == 1
     bench.stop()
-    code = "import sys, receiver.catch; print('\\n'.join(sys.modules))"
+    code = "import sys, receiver.catch.process; print('\\n'.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True).stdout.decode()
-    forbidden = ("receiver.outputs", "receiver.portal", "protocol.seal", "protocol.body", "zstandard", "starlette")
+    forbidden = (
+        "receiver.outputs",
+        "receiver.portal",
+        "protocol.seal",
+        "protocol.content.body",
+        "zstandard",
+        "starlette",
+    )
     assert not [name for name in loaded.split() if name.startswith(forbidden)]

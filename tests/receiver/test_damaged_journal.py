@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from low_disk import S, T, block, journaled, killed, open_ledger
 
-from protocol.beat import Beat, StreamTotals
 from protocol.limits import MISSING_AFTER
-from protocol.record import HEAD
-from protocol.segments import walk
-from receiver.floors import Floors
-from receiver.gaps import Gaps
-from receiver.ledger import SAVE_PERIOD, TIDY_PERIOD, Ledger
+from protocol.store.record import HEAD
+from protocol.store.segments import walk
+from protocol.wire.beat import Beat, StreamTotals
+from receiver.catch.gaps import Gaps
+from receiver.catch.store.ledger import SAVE_PERIOD, TIDY_PERIOD, Ledger
+from receiver.catch.store.order import Floors
 
 SECOND = 10**9
 

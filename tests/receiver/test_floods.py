@@ -9,13 +9,13 @@ import random
 import pytest
 from link_sender import Low, Pair, Sender, key_files, totals
 
-from protocol import announce
-from protocol.announce import LINK
-from protocol.frame import ProbeTag
 from protocol.limits import LINK_CHECKS, LINK_DRAWS
-from receiver import session as sessions
-from receiver.floors import Floors
-from receiver.rates import LOOKS, Rates
+from protocol.wire import announce
+from protocol.wire.announce import LINK
+from protocol.wire.frame import ProbeTag
+from receiver.catch.link import session as sessions
+from receiver.catch.status.rates import LOOKS, Rates
+from receiver.catch.store.order import Floors
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from journal_blocks import OPEN, OTHER_OPEN, OTHER_SIGN, SIGN, Journal, Reading,
 
 from protocol.block import Kind
 from protocol.ranges import Ranges
-from protocol.record import Record
-from protocol.segments import Place
-from receiver import parked
-from receiver.parked import Parked
-from receiver.scope import Scope
+from protocol.store.record import Record
+from protocol.store.segments import Place
+from receiver.outputs.scope import Scope
+from receiver.publish import parked
+from receiver.publish.parked import Parked
 
 __all__ = ["journal"]
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from protocol.beat import Beat, StreamTotals
 from protocol.limits import MISSING_AFTER
-from protocol.record import How
-from receiver.gaps import GONE_BEATS, Gaps
-from receiver.numbers import Counts, Stream
+from protocol.store.record import How
+from protocol.wire.beat import Beat, StreamTotals
+from receiver.catch.gaps import GONE_BEATS, Gaps
+from receiver.catch.numbers import Counts, Stream
 
 S = b"stream-1"
 SECOND = 10**9
@@ -154,7 +154,7 @@ def test_a_stream_that_no_beat_names_any_more_is_given_up() -> None:
 
 def test_many_gaps_stay_gaps_when_their_times_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond OPEN_MOST stretches neighbours share the earlier time; no number is lost or added by that."""
-    monkeypatch.setattr("receiver.numbers.OPEN_MOST", 16)
+    monkeypatch.setattr("receiver.catch.numbers.OPEN_MOST", 16)
     gaps = Gaps()
     for turn in range(200):
         arrive(gaps, 2 * turn)

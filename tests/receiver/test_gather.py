@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from link_sender import Low, Pair, Sender, fate, key_files, totals
 
-from protocol.array import Array
 from protocol.block import HEADER
+from protocol.content.array import Array
 from protocol.errors import Reason
-from protocol.frame import SHARD_HEADER, ShardTag
 from protocol.limits import ASSEMBLY_BLOCKS
-from protocol.record import How
-from receiver.assembly import Assemblies
-from receiver.waiting import WAIT_S, Waiting
+from protocol.store.record import How
+from protocol.wire.frame import SHARD_HEADER, ShardTag
+from receiver.catch.assembly import Assemblies
+from receiver.catch.link.waiting import WAIT_S, Waiting
 
 
 @pytest.fixture(scope="module")

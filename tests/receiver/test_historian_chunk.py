@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocol.content.sample import NO_TIME, Kind, Row, Value, from_rows
 from protocol.errors import StoreError
-from protocol.sample import NO_TIME, Kind, Row, Value, from_rows
 from receiver.outputs.historian import chunk
 from receiver.outputs.historian.rows import Rows, from_columns, join, pack, unpack
 

@@ -15,8 +15,8 @@ import pytest
 from history_blocks import ALL, T0, batch, block, expected, opened, shrink, some_blocks, stream, told
 from history_writer import made
 
+from protocol.content.sample import Row
 from protocol.errors import HeldError, StoreError
-from protocol.sample import Row
 from receiver.outputs.base import Opened
 from receiver.outputs.disk import FULL_WAIT_S
 from receiver.outputs.historian import months, seal

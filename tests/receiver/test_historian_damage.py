@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from history_blocks import ALL, SECOND, T0, batch, block, expected, opened, shrink, some_blocks, stream, told
 
+from protocol.content.sample import Row
 from protocol.errors import StoreError
-from protocol.sample import Row
 from receiver.outputs import disk
 from receiver.outputs.base import Event, Opened, State, Tally
-from receiver.outputs.historian.check import check
+from receiver.outputs.historian.mending.check import check
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Sample

@@ -9,7 +9,7 @@ import pytest
 from history_blocks import ALL, BOOT, SECOND, T0, batch, block, opened, stream
 
 from protocol.block import Kind
-from protocol.sample import Row
+from protocol.content.sample import Row
 from receiver.outputs.base import Opened, Other
 from receiver.outputs.historian.gaps import End, Spans, holes
 from receiver.outputs.historian.read import Door

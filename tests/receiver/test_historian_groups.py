@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from portal_plant import Clock, Plant
 
-from protocol.catalog import Asset, Tag
-from protocol.sample import Row, from_rows
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Row, from_rows
 from receiver.outputs.historian import seal, snapshot
 from receiver.outputs.historian.rows import Rows, from_columns, pack, unpack
 from receiver.outputs.historian.snapshot import Files

@@ -24,8 +24,8 @@ from history_blocks import (
     told,
 )
 
-from protocol.catalog import Page
-from protocol.sample import Flag, Row
+from protocol.content.catalog import Page
+from protocol.content.sample import Flag, Row
 from receiver.outputs.base import Opened
 from receiver.outputs.historian.read import Door
 

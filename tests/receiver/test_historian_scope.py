@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from history_blocks import ALL, ASSETS, BOOT, SECOND, T0, TAGS, batch, block, opened, some_blocks, stream
 
-from protocol.catalog import Page
-from protocol.sample import Row
+from protocol.content.catalog import Page
+from protocol.content.sample import Row
 from receiver.outputs.base import Event, State, Tally
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from history_blocks import ALL, BOOT, SECOND, T0, batch, block, expected, opened, shrink, some_blocks, stream
 
-from protocol.sample import Flag, Row
+from protocol.content.sample import Flag, Row
 from receiver.outputs.base import Batch, Event, Opened, State, Tally
 from receiver.outputs.historian.latency import Latency
 from receiver.outputs.historian.read import Door

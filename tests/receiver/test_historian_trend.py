@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from history_blocks import ALL, SECOND, T0, batch, block, opened, shrink, some_blocks, stream
 
-from protocol.sample import Row, severity
+from protocol.content.sample import Row, severity
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Sample, Trend
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from influx_peer import split
 from influxdb_client import Point
 
-from protocol.catalog import Asset, Page, Tag
-from protocol.sample import Flag, Row, Value
+from protocol.content.catalog import Asset, Page, Tag
+from protocol.content.sample import Flag, Row, Value
 from receiver.outputs.base import Event, Other, State
 from receiver.outputs.influx.lines import Writer, escaped, quoted, without_texts
 from receiver.outputs.influx.spool import groups

@@ -15,8 +15,8 @@ import pytest
 from history_blocks import SECOND, T0, batch, block, some_blocks, stream
 from influx_peer import FakeInflux, Told, serving
 
+from protocol.content.sample import Row
 from protocol.errors import ConfigError, HeldError, StoreError
-from protocol.sample import Row
 from receiver.outputs import influx
 from receiver.outputs.base import Opened
 from receiver.outputs.influx import output as module

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import ConfigError, HeldError
-from receiver import inlet as module
-from receiver.inlet import Inlet
+from receiver.catch import inlet as module
+from receiver.catch.inlet import Inlet
 
 
 def free_port() -> int:

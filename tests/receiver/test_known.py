@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from journal_blocks import OPEN, SIGN, T0, Journal, Reading, Source
 
-from protocol import body as bodies
 from protocol import plain, seal
 from protocol.block import SIGNED, Kind
+from protocol.content import body as bodies
 from protocol.errors import FrameError, Reason
-from receiver.known import Known, Lacking, Ring
 from receiver.outputs.base import BOOTS
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope as Seen
+from receiver.publish.known import Known, Lacking, Ring
 
 RING = Ring(OPEN, {SIGN.public.id: SIGN.public})
 HOSTILE: tuple[Any, ...] = (

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from link_sender import WALL_NS, Low, Pair, Sender, key_files, totals
 
-from protocol import announce, keys
+from protocol import keys
 from protocol.errors import ConfigError
-from receiver import accept, floors
-from receiver.floors import Floors, Request
+from protocol.wire import announce
+from receiver.catch.store import order as floors
+from receiver.catch.store.order import Floors, Request
+from receiver.commands import accept
 
 DAY_NS = 24 * 3600 * 10**9
 

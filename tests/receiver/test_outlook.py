@@ -9,9 +9,9 @@ import pytest
 
 from protocol import gapread
 from protocol.ranges import Ranges
-from receiver.gaplist import lines
-from receiver.gaps import Gap
-from receiver.outlook import CODES_MOST, codes, kept_s
+from receiver.catch.gaps import Gap
+from receiver.catch.status.gap_codes import CODES_MOST, codes, kept_s
+from receiver.commands.gap_list import lines
 
 S = b"stream-1"
 

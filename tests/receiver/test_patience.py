@@ -16,7 +16,7 @@ from history_blocks import ALL, expected, told
 from history_writer import made
 
 from receiver.outputs.historian.read import Door
-from receiver.patience import SLICE_S, GivenUp, Patience
+from receiver.publish.patience import SLICE_S, GivenUp, Patience
 
 HERE = Path(__file__).parent
 ENDS_S = 5.0

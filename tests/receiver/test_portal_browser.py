@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from portal_plant import SECOND, Clock, Plant, ask, served
 
-from protocol.catalog import Asset, Tag
-from protocol.sample import Quality, Row
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Quality, Row
 from receiver.outputs.historian.views import Scope
 from receiver.portal import words
 from receiver.portal.app import create_app

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from protocol.catalog import Asset, Tag
-from protocol.sample import NO_TIME, Quality, severity
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import NO_TIME, Quality, severity
 from receiver.outputs.historian.views import AssetView, Latest, TagView
 from receiver.portal.freshness import Stale
 from receiver.portal.picture import Line, Machine, Moment, Picture

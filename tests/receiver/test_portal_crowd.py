@@ -19,7 +19,7 @@ import pytest
 from portal_plant import ask
 
 from receiver.portal import streams
-from receiver.portal.crowd import ANSWER_S, KEEP_S, REQUEST_S, Crowd, Phase, origin
+from receiver.portal.serving.crowd import ANSWER_S, KEEP_S, REQUEST_S, Crowd, Phase, origin
 from receiver.portal.streams import Listener, Streams, Topic
 
 GREEDY, OTHER = "127.0.0.2", "127.0.0.3"
@@ -136,7 +136,7 @@ class Pages:
         state.mkdir()
         code = (
             "from pathlib import Path; from receiver.outputs.historian.views import Scope;"
-            "from receiver.portal.serve import run; import resource;"
+            "from receiver.portal.serving.serve import run; import resource;"
             f"resource.setrlimit(resource.RLIMIT_NOFILE, ({min(files, 64)}, {files}));"
             f"run(Path({str(folder / 'history')!r}), Path({str(state)!r}), '127.0.0.1:0', Scope())"
         )

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from portal_plant import SECOND, Clock, Plant, ask, served
 from test_portal_browser import ARGUMENTS, OUTSIDE, drawn, until
 
-from protocol.catalog import Asset, Tag
-from protocol.sample import Row, Value
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Row, Value
 from receiver.outputs.historian.views import Scope
 from receiver.portal import words
 from receiver.portal.app import create_app

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from portal_plant import SECOND, Clock, Plant, ask, served
 
-from protocol.catalog import Asset, Tag
+from protocol.content.catalog import Asset, Tag
 from receiver.outputs.base import Event
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app

@@ -14,7 +14,7 @@ import pytest
 from portal_plant import Clock, Plant, ask, served
 from test_portal_hostile import Strict, get, opened, strict_json
 
-from protocol.catalog import Asset, Tag
+from protocol.content.catalog import Asset, Tag
 from protocol.errors import StoreError
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope

@@ -23,8 +23,8 @@ import pytest
 from portal_plant import SECOND, Clock, Plant
 from starlette.applications import Starlette
 
-from protocol.catalog import TYPES, Asset, Tag
-from protocol.sample import Row, Value, from_rows
+from protocol.content.catalog import TYPES, Asset, Tag
+from protocol.content.sample import Row, Value, from_rows
 from receiver.outputs.base import Batch, Event, Tally
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app

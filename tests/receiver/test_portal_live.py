@@ -16,8 +16,8 @@ from portal_plant import SECOND, Clock, Plant, ask, served, write_report
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from protocol.catalog import Asset, Page, Tag
-from protocol.sample import Flag, Quality, Row
+from protocol.content.catalog import Asset, Page, Tag
+from protocol.content.sample import Flag, Quality, Row
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
 from receiver.portal.live import Live

@@ -17,14 +17,14 @@ from urllib.parse import quote
 import pytest
 from portal_plant import SECOND, Answer, Clock, Plant, ask, served
 
-from protocol.catalog import Asset, Tag
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Quality, Row
 from protocol.errors import ConfigError
-from protocol.sample import Quality, Row
 from receiver.outputs.base import Tally
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
-from receiver.portal.guard import HEADERS, Guard
-from receiver.portal.serve import PORTS, bind, split
+from receiver.portal.serving.guard import HEADERS, Guard
+from receiver.portal.serving.serve import PORTS, bind, split
 
 EVIL = '<script>alert("1")</script>'
 ASSETS = (
@@ -371,7 +371,7 @@ def test_run_writes_its_address_serves_and_leaves_on_a_signal(tmp_path: Path) ->
         port = taken.getsockname()[1]
         code = (
             "from pathlib import Path; from receiver.outputs.historian.views import Scope;"
-            "from receiver.portal.serve import run;"
+            "from receiver.portal.serving.serve import run;"
             f"run(Path({str(tmp_path / 'history')!r}), Path({str(state)!r}), '127.0.0.1:{port}', Scope())"
         )
         child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, env=os.environ)

@@ -12,8 +12,8 @@ import pytest
 from portal_plant import SECOND, Clock, Plant
 from typer.testing import CliRunner
 
-from protocol.catalog import Asset, Tag
-from receiver import cli
+from protocol.content.catalog import Asset, Tag
+from receiver.commands import cli
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
 from receiver.portal.freshness import judge

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.catalog import Tag
-from protocol.sample import Quality
+from protocol.content.catalog import Tag
+from protocol.content.sample import Quality
 from receiver.portal import link, reports, words
 from receiver.portal.freshness import Stale, judge, stale_after
 from receiver.portal.picture import Line

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import FrameError
-from protocol.frame import Probe
-from receiver.linktest import advice, lines
-from receiver.probes import ENDED_S, STEPS_KEPT, Probes
+from protocol.wire.frame import Probe
+from receiver.catch.status.probes import ENDED_S, STEPS_KEPT, Probes
+from receiver.commands.link_test import advice, lines
 from sender.settings import Outlet
 
 

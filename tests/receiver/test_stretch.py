@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from link_sender import Low, Sender, key_files
 
-from receiver.run import Run
-from receiver.stretch import cut
+from receiver.catch.run import Run
+from receiver.catch.runs import cut
 
 
 def _runs(sender: Sender, chance: random.Random) -> list[list[bytes]]:

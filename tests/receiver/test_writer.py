@@ -14,15 +14,16 @@ import pytest
 
 from protocol.errors import StoreError
 from protocol.limits import QUEUE_BLOCKS
-from protocol.record import How
-from protocol.segments import walk
-from protocol.statusfile import write_status
-from receiver import accept, floors
-from receiver import writer as module
-from receiver.floors import Floors, Request
-from receiver.intake import Arrival
-from receiver.ledger import Ledger
-from receiver.writer import Writer
+from protocol.store.record import How
+from protocol.store.segments import walk
+from protocol.store.statusfile import write_status
+from receiver.catch.intake import Arrival
+from receiver.catch.store import order as floors
+from receiver.catch.store import writer as module
+from receiver.catch.store.ledger import Ledger
+from receiver.catch.store.order import Floors, Request
+from receiver.catch.store.writer import Writer
+from receiver.commands import accept
 
 S = b"stream-1"
 
@@ -126,7 +127,7 @@ def test_a_full_disk_holds_the_queue_and_is_said(tmp_path: Path, monkeypatch: py
 def test_a_full_disk_can_still_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no new file can be made the status goes into the room of the old one, shorter or a little longer."""
     write_status(tmp_path, "catch", {"text": "x" * 500}, time_ns=1)
-    monkeypatch.setattr("protocol.statefile.write", fail_with(errno.ENOSPC))
+    monkeypatch.setattr("protocol.store.statefile.write", fail_with(errno.ENOSPC))
     for length in (2, 900):
         write_status(tmp_path, "catch", {"text": "y" * length}, time_ns=length)
         assert told(tmp_path)["text"] == "y" * length
@@ -164,7 +165,7 @@ def test_floors_requests_outlooks_and_lines_pass_between_the_threads(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once a second: floors to their file, a person's request to the receiving thread, lines to stderr, status."""
-    monkeypatch.setattr("receiver.ledger.TIDY_PERIOD", 0.05)
+    monkeypatch.setattr("receiver.catch.store.ledger.TIDY_PERIOD", 0.05)
     writer = new(tmp_path)
     writer.warnings = ("found at the start",)
     writer.show({"warnings": ["now"], "link": {"session": None}})
@@ -188,7 +189,7 @@ def test_what_can_no_longer_be_read_passes_to_the_receiving_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An output's report is looked at within a second; the number goes over, and people are told in the status."""
-    monkeypatch.setattr("receiver.ledger.TIDY_PERIOD", 0.05)
+    monkeypatch.setattr("receiver.catch.store.ledger.TIDY_PERIOD", 0.05)
     writer = new(tmp_path)
     writer.start()
     for number in range(5):

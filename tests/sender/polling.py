@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from collectors.base import Collector, Device, Event, Facts, Identity, Request, Scan
-from protocol.catalog import Asset, Tag
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Columns, Flag, Kind, Row, columns
 from protocol.errors import ConfigError
-from protocol.sample import Columns, Flag, Kind, Row, columns
-from sender.config import SenderConfig, load
-from sender.ids import meaning_of
-from sender.poll import Poller
+from sender.poll.config import SenderConfig, load
+from sender.poll.ids import meaning_of
+from sender.poll.poller import Poller
 
 EPOCH_NS = 1_700_000_000_000_000_000
 """Wall time at virtual time 0."""

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from polling import EPOCH_NS, Fake, asset_toml, loaded, points_of, poll_for, scripted, sender_toml
 
 from collectors.base import Event, Scan
+from protocol.content.sample import Columns, Quality, Row, Value, columns, from_rows
 from protocol.errors import ConfigError
-from protocol.sample import Columns, Quality, Row, Value, columns, from_rows
-from sender.alarms import Alarm, AlarmEntry, Alarms, dump
+from sender.poll.alarms import Alarm, AlarmEntry, Alarms, dump
 
 LAW = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 

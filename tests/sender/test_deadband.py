@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.sample import Columns, Flag, Kind, Quality, Row, Value, columns, from_rows
-from sender.deadband import EVERY, Deadband
+from protocol.content.sample import Columns, Flag, Kind, Quality, Row, Value, columns, from_rows
+from sender.poll.deadband import EVERY, Deadband
 
 POINTS = 4
 PERIOD_S = 1.0
@@ -27,7 +27,7 @@ BANDS = st.lists(st.sampled_from([EVERY, 0.0, 0.01, 1.0]), min_size=POINTS, max_
 
 @dataclass
 class Model:
-    """One row at a time, as the docstring of `sender.deadband` tells it."""
+    """One row at a time, as the docstring of `sender.poll.deadband` tells it."""
 
     bands: list[float]
     subscribes: bool

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sender.config import devices, load
-from sender.forecast import DeviceLoad
-from sender.linkfile import geometry
-from sender.linkload import link_load
-from simulator.scene_file import load as load_scene
+from sender.commands.forecast import DeviceLoad
+from sender.commands.link_load import link_load
+from sender.link_file import geometry
+from sender.poll.config import devices, load
+from simulator.scene.file import load as load_scene
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sender.toml"
 

@@ -10,9 +10,9 @@ import pytest
 from polling import Fake, asset_toml, loaded, points_of, poll_for, scripted, sender_toml
 
 from collectors.base import Collector, Device, Facts, Request, Scan
+from protocol.content.sample import Columns, columns
 from protocol.errors import ConfigError
-from protocol.sample import Columns, columns
-from sender.config import SenderConfig
+from sender.poll.config import SenderConfig
 
 TAG = 'name = "a", at = "0"'
 

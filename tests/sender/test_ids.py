@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from polling import asset_toml, loaded, scripted, sender_toml
 
 from collectors.base import Facts
-from protocol.catalog import Tag
+from protocol.content.catalog import Tag
+from protocol.content.sample import columns
 from protocol.errors import ConfigError
 from protocol.limits import NAME_BYTES
-from protocol.sample import columns
-from sender.ids import UNKNOWN_TYPE, Ids, drafts, meaning_of
+from sender.poll.ids import UNKNOWN_TYPE, Ids, drafts, meaning_of
 
 DRAFT = st.builds(
     lambda asset, name, kind, unit, high: Tag(id=0, asset=asset, name=name, type=kind, unit=unit, high=high),

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.erasure import spares_for
-from protocol.segments import START
-from sender.interleave import HELD_BYTES, LATENCY_MOST, Done, Group, Interleave, Parcel, Portions, portions
-from sender.pace import Pace, wire_bytes
+from protocol.store.segments import START
+from protocol.wire.erasure import spares_for
+from sender.emit.interleave import HELD_BYTES, LATENCY_MOST, Done, Group, Interleave, Parcel, Portions, portions
+from sender.emit.pace import Pace, wire_bytes
 
 LENGTH = 1472
 """Bytes of a frame here."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sender.outlet import Outlet
+from sender.emit.outlet import Outlet
 
 
 class Kernel:

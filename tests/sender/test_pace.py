@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sender.pace import Pace, wire_bytes
+from sender.emit.pace import Pace, wire_bytes
 
 
 @given(

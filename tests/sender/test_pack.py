@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from protocol import evidence, keymaking, keys, seal
-from protocol.batch import from_wire
 from protocol.block import Kind, read_header
-from protocol.catalog import Asset, Tag
+from protocol.content.batch import from_wire
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Columns, Quality, columns, concat
 from protocol.limits import BATCH_ROWS, BLOCK_BYTES
-from protocol.record import Record
-from protocol.sample import Columns, Quality, columns, concat
 from protocol.seal import Seal
+from protocol.store.record import Record
 from sender.geometry import Geometry
-from sender.pack import EPOCH_PERIOD, FIRST_MINUTE, MINUTE, Packer
+from sender.store.pack import EPOCH_PERIOD, FIRST_MINUTE, MINUTE, Packer
 
 
 class Bench:

@@ -25,9 +25,9 @@ from polling import (
 )
 
 from collectors.base import Device, Facts, Identity, Scan
+from protocol.content.sample import Columns, Flag, Quality, columns
 from protocol.errors import AssetError, StoreError
-from protocol.sample import Columns, Flag, Quality, columns
-from sender.poll import Poller
+from sender.poll.poller import Poller
 
 TWO = ('name = "a", at = "0", type = "float64"', 'name = "b", at = "1", type = "float64"')
 

@@ -20,13 +20,13 @@ from polling import EPOCH_NS, Fake, Memory, asset_toml, loaded, run_virtual, scr
 import checkvalve
 from collectors.base import Collector, Event, Scan
 from protocol import keymaking
+from protocol.content.sample import Columns
 from protocol.errors import ConfigError
-from protocol.sample import Columns
-from protocol.statusfile import read_status
-from sender import reload
-from sender.config import SenderConfig
-from sender.difference import fixed, of_asset
-from sender.poll import Poller
+from protocol.store.statusfile import read_status
+from sender.poll import reload
+from sender.poll.config import SenderConfig
+from sender.poll.difference import fixed, of_asset
+from sender.poll.poller import Poller
 
 A, B, C = (f'name = "{name}", at = "{at}", type = "float64"' for at, name in enumerate("abc"))
 Kinds = dict[str, type[Collector]]

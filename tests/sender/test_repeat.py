@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from protocol.segments import Place
-from sender.repeat import LATE, Repeats, Run
+from protocol.store.segments import Place
+from sender.emit.repeat import LATE, Repeats, Run
 
 
 def _drain(repeats: Repeats, now: float) -> list[tuple[int, Run]]:

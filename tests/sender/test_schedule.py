@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sender.schedule import LATE, Backoff, Schedule, Seldom
+from sender.poll.schedule import LATE, Backoff, Schedule, Seldom
 
 PERIODS = st.lists(st.sampled_from([0.05, 0.1, 1 / 3, 0.5, 1.0, 2.5, 60.0]), min_size=1, max_size=4)
 STEPS = st.lists(st.floats(0.0, 7.0), min_size=1, max_size=80)

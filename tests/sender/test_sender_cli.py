@@ -15,12 +15,13 @@ import checkvalve
 from collectors import registry
 from collectors.base import Collector, Device, Draft, Identity
 from protocol.errors import AssetError, ConfigError
-from protocol.statusfile import write_status
-from sender import cli, config
-from sender.draft import asset_section
-from sender.forecast import DeviceLoad
+from protocol.store.statusfile import write_status
+from sender.commands import cli
+from sender.commands.draft import asset_section
+from sender.commands.forecast import DeviceLoad
+from sender.commands.link_load import lines, link_load
 from sender.geometry import Geometry
-from sender.linkload import lines, link_load
+from sender.poll import config
 
 TAGS: tuple[Mapping[str, Any], ...] = (
     {"name": "flow", "at": "0", "type": "float32", "unit": "m3/h"},

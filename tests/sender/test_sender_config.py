@@ -10,7 +10,7 @@ from polling import asset_toml, loaded, scripted, sender_toml
 
 from collectors.base import Device
 from protocol.errors import ConfigError
-from sender.config import devices, load
+from sender.poll.config import devices, load
 
 HEAD = 'site = "north"\n[keys]\nown = "keys/high"\nreceivers = ["keys/low.pub"]\n'
 OUTLET = '[outlet]\nto = "127.0.0.1:5005"\n'

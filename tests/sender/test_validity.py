@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from polling import EPOCH_NS, Fake, asset_toml, loaded, points_of, poll_for, scripted, sender_toml
 
 from collectors.base import Scan
+from protocol.content.sample import Columns, Quality, Row, columns, from_rows, severity
 from protocol.errors import ConfigError
-from protocol.sample import Columns, Quality, Row, columns, from_rows, severity
-from sender.validity import BEYOND_RANGE, LIMITED_HIGH, LIMITED_LOW, Gate, Rule, Validity, parse_gate
+from sender.poll.validity import BEYOND_RANGE, LIMITED_HIGH, LIMITED_LOW, Gate, Rule, Validity, parse_gate
 
 LAW = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 

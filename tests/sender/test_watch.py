@@ -12,11 +12,11 @@ from rich.console import Console
 import checkvalve
 from collectors import registry
 from collectors.base import Device, Facts, Scan
-from protocol.catalog import Asset, Tag
-from protocol.sample import Columns, Quality, Row, columns, from_rows
-from sender import config
-from sender.browse import SCHEMES
-from sender.watch import Latest, quality, screen, told
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Columns, Quality, Row, columns, from_rows
+from sender.commands.browse import SCHEMES
+from sender.commands.watch import Latest, quality, screen, told
+from sender.poll import config
 
 
 def test_screen_shows_the_newest_row_of_each_wanted_tag() -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from simulator.enip import Server, start
-from simulator.logix import Controller
+from simulator.logix.memory import Controller
+from simulator.logix.server import Server, start
 
 Result = TypeVar("Result")
 

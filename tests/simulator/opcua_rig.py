@@ -9,10 +9,10 @@ from typing import Any
 
 from small_plant import NOW
 
-from simulator import opcua
-from simulator.opcua import OpcUaServer
-from simulator.plant import Plant
-from simulator.scene_file import parse
+from simulator.opcua import server as opcua
+from simulator.opcua.server import OpcUaServer
+from simulator.plant.plant import Plant
+from simulator.scene.file import parse
 
 SECOND = 1_000_000_000
 STEP = {"kind": "batch", "times_s": [0, 60, 120], "levels": [0, 10, 0], "cycle": "c"}

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from simulator import modbus
-from simulator.plant import Plant
-from simulator.scene import Scene
-from simulator.scene_file import SCENES, parse
+from simulator.modbus import server as modbus
+from simulator.plant.plant import Plant
+from simulator.scene.file import SCENES, parse
+from simulator.scene.scene import Scene
 
 NOW = 1_795_420_000_300_000_000
 """An instant on a tick [ns since 1970]; the plant is a function of time, so tests choose theirs."""

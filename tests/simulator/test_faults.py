@@ -13,8 +13,8 @@ from test_modbus_device import ask, frame, read, request
 from protocol.errors import ConfigError
 from simulator.control import Breakable, open_control
 from simulator.faults import Act, Fault, Faults
-from simulator.modbus import ModbusServer
-from simulator.plant import Plant
+from simulator.modbus.server import ModbusServer
+from simulator.plant.plant import Plant
 
 GOOD = bytes.fromhex("0304" + "0007" + "0009")
 

@@ -25,7 +25,7 @@ from small_plant import on_free_ports
 from test_modbus_device import read, request
 
 from simulator.main import Room
-from simulator.scene_file import parse
+from simulator.scene.file import parse
 
 Message = Callable[[random.Random, int], bytes]
 """Makes a request for a session."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import ConfigError
 from protocol.limits import WIRE_OVERHEAD
-from simulator.link import REORDER_S, TRACE_WIDTH, Burst, Cut, Fate, LinkModel, Trace
+from simulator.link.model import REORDER_S, TRACE_WIDTH, Burst, Cut, Fate, LinkModel, Trace
 
 SEED = 2026
 

@@ -13,9 +13,9 @@ from pycomm3 import LogixDriver
 from small_plant import NOW, one_device
 
 from protocol.errors import ConfigError
-from simulator.enip import Server, serve
-from simulator.logix_attributes import Identity
-from simulator.plant import Plant
+from simulator.logix.attributes import Identity
+from simulator.logix.server import Server, serve
+from simulator.plant.plant import Plant
 
 Result = TypeVar("Result")
 

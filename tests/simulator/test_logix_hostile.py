@@ -12,10 +12,10 @@ from collections import Counter
 import pytest
 from logix_line import Wire, filled, request, running, symbol
 
-from simulator.connections import Connections, chassis
-from simulator.encapsulation import HEADER, Lists, Session
-from simulator.logix_attributes import Identity
-from simulator.logix_objects import Objects
+from simulator.logix.attributes import Identity
+from simulator.logix.connections import Connections, chassis
+from simulator.logix.encapsulation import HEADER, Lists, Session
+from simulator.logix.objects import Objects
 
 SEEDED = pytest.mark.parametrize("seed", [20_260_401])
 """The seed stands in the name of the test that fails."""
@@ -143,7 +143,7 @@ def test_connections_are_bounded() -> None:
 
 def test_remembered_paths_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stranger who asks for ever new paths does not make the table of known ones grow past its limit."""
-    monkeypatch.setattr("simulator.logix.PATHS_KEPT", 100)
+    monkeypatch.setattr("simulator.logix.memory.PATHS_KEPT", 100)
     router, connections = objects()
     for at in range(1000):
         router.request(request(0x4C, symbol("Scada") + struct.pack("<BBH", 0x29, 0, at), b"\x01\x00"), 500, connections)

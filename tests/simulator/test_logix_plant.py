@@ -14,10 +14,10 @@ from pycomm3 import LogixDriver
 from small_plant import NOW, fixed, one_device, small
 
 from protocol.errors import ConfigError
-from simulator.enip import Server, serve, start
-from simulator.logix import Controller
-from simulator.plant import Plant
-from simulator.scene import Section
+from simulator.logix.memory import Controller
+from simulator.logix.server import Server, serve, start
+from simulator.plant.plant import Plant
+from simulator.scene.scene import Section
 
 Result = TypeVar("Result")
 

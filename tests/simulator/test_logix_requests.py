@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from logix_line import Line, Wire, filled, request, running, symbol
 
-from simulator.cip import CipError, Part, parse_path
+from simulator.logix.cip import CipError, Part, parse_path
 
 SUCCESS, PARTIAL = 0, 6
 

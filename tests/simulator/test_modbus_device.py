@@ -15,8 +15,8 @@ from pyModbusTCP.client import ModbusClient
 from pyModbusTCP.utils import decode_ieee, word_list_to_long
 from small_plant import NOW, fixed, modbus_device, one_device, small
 
-from simulator.modbus import ModbusServer
-from simulator.plant import Plant
+from simulator.modbus.server import ModbusServer
+from simulator.plant.plant import Plant
 
 TICK = 100_000_000
 SEED = 20

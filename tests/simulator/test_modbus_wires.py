@@ -18,10 +18,10 @@ from test_modbus_device import ask, frame, read, request
 from protocol.errors import ConfigError
 from simulator.certificates import made
 from simulator.main import Room
-from simulator.modbus_frames import RTU_LONGEST, Broken, Mbap, Rtu, crc
-from simulator.plant import Plant
-from simulator.readout import CHUNK, EVENT_REGISTERS, FILE_REGISTERS
-from simulator.scene_file import parse
+from simulator.modbus.frames import RTU_LONGEST, Broken, Mbap, Rtu, crc
+from simulator.modbus.readout import CHUNK, EVENT_REGISTERS, FILE_REGISTERS
+from simulator.plant.plant import Plant
+from simulator.scene.file import parse
 
 SECOND = 1_000_000_000
 

@@ -18,7 +18,7 @@ import pytest
 from small_plant import on_free_ports
 
 from protocol.errors import ConfigError
-from simulator import netlab
+from simulator.link import netlab
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,14 +15,15 @@ from asyncua import Client, ua
 from pymodbus.client import AsyncModbusTcpClient
 from small_plant import NOW, small
 
-from protocol.sample import Quality
-from simulator import modbus, opcua
-from simulator.nodes import FOLDER, Tree
-from simulator.opcua import OpcUaServer
-from simulator.opcua_values import moment_of
-from simulator.plant import Plant
-from simulator.scene_file import parse
-from simulator.troubles import SourceClock
+from protocol.content.sample import Quality
+from simulator.modbus import server as modbus
+from simulator.opcua import server as opcua
+from simulator.opcua.nodes import FOLDER, Tree
+from simulator.opcua.server import OpcUaServer
+from simulator.opcua.values import moment_of
+from simulator.plant.plant import Plant
+from simulator.plant.troubles import SourceClock
+from simulator.scene.file import parse
 
 SEED = 4
 TICK = 100_000_000

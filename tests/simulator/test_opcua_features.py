@@ -11,10 +11,10 @@ from asyncua import Client, ua
 from opcua_rig import SECOND, Heard, Plain, rig, served, until
 from small_plant import NOW
 
-from simulator.opcua import OpcUaServer
-from simulator.opcua_events import ACK_S, Conditions
-from simulator.opcua_values import moment_of
-from simulator.plant import Plant
+from simulator.opcua.events import ACK_S, Conditions
+from simulator.opcua.server import OpcUaServer
+from simulator.opcua.values import moment_of
+from simulator.plant.plant import Plant
 
 
 @pytest.fixture(scope="module")

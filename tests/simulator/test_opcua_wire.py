@@ -13,10 +13,10 @@ from asyncua import Client, ua
 from opcua_rig import Plain, rig, served
 
 from protocol.errors import ConfigError
-from simulator import opcua
 from simulator.certificates import pair
-from simulator.opcua import OpcUaServer
-from simulator.plant import Plant
+from simulator.opcua import server as opcua
+from simulator.opcua.server import OpcUaServer
+from simulator.plant.plant import Plant
 
 
 @pytest.fixture(scope="module")

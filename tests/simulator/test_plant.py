@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 from small_plant import NOW, one_device, small
 
-from simulator.plant import LIMITS, Moment, Plant
-from simulator.scene import Point
-from simulator.signals import SECOND, Counter, Over, Walk
+from simulator.plant.plant import LIMITS, Moment, Plant
+from simulator.plant.signals import SECOND, Counter, Over, Walk
+from simulator.scene.scene import Point
 
 TICK = 100_000_000
 KNOWN: dict[str, object] = {

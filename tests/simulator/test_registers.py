@@ -9,8 +9,8 @@ import pytest
 from small_plant import NOW, fixed, one_device, small
 
 from protocol.errors import ConfigError
-from simulator.plant import Plant
-from simulator.registers import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Image, Refusal, encode
+from simulator.modbus.registers import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Image, Refusal, encode
+from simulator.plant.plant import Plant
 
 TABLE: list[tuple[Any, str, str, str]] = [
     (1, "uint16", "0001", "0001"),

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from small_plant import NOW, one_device
 
+from protocol.content.sample import Quality
 from protocol.errors import ConfigError
-from protocol.sample import Quality
-from simulator.plant import Plant
-from simulator.scene_file import load, parse
-from simulator.signals import SECOND
-from simulator.trips import Event
+from simulator.plant.plant import Plant
+from simulator.plant.signals import SECOND
+from simulator.plant.trips import Event
+from simulator.scene.file import load, parse
 
 TICK = 100_000_000
 MILLI = 1_000_000

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import ConfigError
-from simulator.link import LinkModel
-from simulator.relay import Relay
+from simulator.link.model import LinkModel
+from simulator.link.relay import Relay
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from small_plant import SMALL, fixed, one_device, small
 
-from protocol import units
-from protocol.catalog import TYPES
+from protocol.content import units
+from protocol.content.catalog import TYPES
 from protocol.errors import ConfigError
-from simulator.scene_file import load, parse
-from simulator.signals import KINDS
-from simulator.unece import UCUM, UNECE, unit
+from simulator.opcua.unece import UCUM, UNECE, unit
+from simulator.plant.signals import KINDS
+from simulator.scene.file import load, parse
 
 
 def test_the_small_scene_is_a_whole_plant() -> None:

@@ -17,11 +17,11 @@ from test_modbus_device import read, request
 
 from simulator.faults import Act
 from simulator.main import Room
-from simulator.modbus_frames import crc
-from simulator.plant import Plant
-from simulator.scene import Scene
-from simulator.scene_file import SCENES, load, parse
-from simulator.troubles import WORDS, SourceClock
+from simulator.modbus.frames import crc
+from simulator.plant.plant import Plant
+from simulator.plant.troubles import WORDS, SourceClock
+from simulator.scene.file import SCENES, load, parse
+from simulator.scene.scene import Scene
 
 
 def on_free_ports(name: str) -> Scene:

@@ -26,9 +26,9 @@ from small_plant import fixed, on_free_ports, one_device
 
 from protocol.errors import ConfigError
 from simulator.main import Room, spoil
-from simulator.opcua_values import moment_of
-from simulator.plant import Plant
-from simulator.scene_file import load, parse
+from simulator.opcua.values import moment_of
+from simulator.plant.plant import Plant
+from simulator.scene.file import load, parse
 
 ROOT = Path(__file__).parents[2]
 TICK = 100_000_000

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from small_plant import NOW, fixed, one_device
 
+from protocol.content.sample import Quality
 from protocol.errors import ConfigError
-from protocol.sample import Quality
 from simulator.faults import Faults
-from simulator.plant import Plant
-from simulator.scene import Timed
-from simulator.schedule import Schedule
-from simulator.troubles import FAR_NS, Troubles, View
+from simulator.plant.plant import Plant
+from simulator.plant.troubles import FAR_NS, Troubles, View
+from simulator.scene.scene import Timed
+from simulator.scene.schedule import Schedule
 
 SECOND = 1_000_000_000
 TICK = 100_000_000

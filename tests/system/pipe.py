@@ -12,23 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from protocol import keymaking, keys
-from protocol.catalog import Asset, Tag
-from protocol.erasure import Code
-from protocol.record import record
-from protocol.sample import Row, from_rows
-from receiver.follow import Follower
-from receiver.intake import Arrival, Intake
-from receiver.ledger import Ledger
-from receiver.links import Links
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Row, from_rows
+from protocol.store.record import record
+from protocol.wire.erasure import Code
+from receiver.catch.intake import Arrival, Intake
+from receiver.catch.link.sessions import Links
+from receiver.catch.store.ledger import Ledger
 from receiver.outputs.base import Batch, Opened
-from receiver.scope import Scope
-from sender.desk import Desk
-from sender.emit import Emitter
+from receiver.outputs.scope import Scope
+from receiver.publish.opener import Follower
+from sender.emit.desk import Desk
+from sender.emit.emitter import Emitter
+from sender.emit.pace import wire_bytes
+from sender.emit.progress import Progress
 from sender.geometry import Geometry
-from sender.pace import wire_bytes
-from sender.pack import Packer
-from sender.progress import Progress
-from sender.spool import Spool
+from sender.store.pack import Packer
+from sender.store.spool import Spool
 
 MTU = 1500
 Fate = Callable[[random.Random], int]

@@ -23,18 +23,19 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
 
-from protocol import keymaking, keys, seal, segments
+from protocol import keymaking, keys, seal
 from protocol.block import Kind, read_header
-from protocol.catalog import Page
-from protocol.frame import Kind as FrameKind
-from protocol.record import Record
-from protocol.sample import Flag
-from protocol.segments import kept_streams, read_kept
-from protocol.statusfile import read_status
-from receiver.blocks import content
+from protocol.content.catalog import Page
+from protocol.content.sample import Flag
+from protocol.store import segments
+from protocol.store.record import Record
+from protocol.store.segments import kept_streams, read_kept
+from protocol.store.statusfile import read_status
+from protocol.wire.frame import Kind as FrameKind
 from receiver.outputs.base import Batch
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
+from receiver.publish.blocks import content
 
 Sample: TypeAlias = tuple[str, int, object]
 """Tag name, time, value."""

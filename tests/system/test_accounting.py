@@ -14,17 +14,18 @@ from pathlib import Path
 import pytest
 from pipe import Fate, Pipe, lossy
 
-import sender.emit
-from protocol.record import Record
-from protocol.segments import walk
-from receiver import outlook
-from receiver.intake import Arrival
+import sender.emit.emitter
+from protocol.store.record import Record
+from protocol.store.segments import walk
+from receiver.catch.intake import Arrival
+from receiver.catch.status import gap_codes as outlook
+from receiver.catch.status.picture import picture
 from receiver.outputs.base import Batch
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope
-from receiver.status import picture
-from sender import ask, replay
+from sender.commands import replay
+from sender.commands import request as ask
 
 WEATHER = ("clear", "clear", "loss", "storm", "cut", "full")
 FAULTS = ("none", "none", "pause", "emit", "behind", "catch", "poll")
@@ -119,7 +120,7 @@ def _check(pipe: Pipe, log: list[str]) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_classes_balance_whatever_happens(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """After every two seconds of the trace; then a code brings the rest, and everything was lost to nothing."""
-    monkeypatch.setattr(sender.emit, "LAG", 0.005)  # 12.5 kB wait: backlog
+    monkeypatch.setattr(sender.emit.emitter, "LAG", 0.005)  # 12.5 kB wait: backlog
     trace = Trace(tmp_path, seed)
     pipe = trace.pipe
     monkeypatch.setattr(pipe, "_put", trace.put)

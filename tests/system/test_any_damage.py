@@ -20,12 +20,12 @@ from plant import spooled
 from test_replay import _codes, _leave
 
 from protocol.errors import ConfigError
-from receiver import gaps
-from receiver.feed import DamageFile
+from receiver.catch import gaps
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope
-from sender import ask
+from receiver.publish.process import DamageFile
+from sender.commands import request as ask
 
 ROUNDS = 3
 

@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 from pipe import Pipe
 
-from protocol import gapcode, segments, statefile
-from protocol.beat import Beat
+from protocol import gapcode
 from protocol.block import KEPT
-from protocol.index import Segment
 from protocol.ranges import Ranges
-from protocol.record import HEAD, Record
-from protocol.segments import Place, segment_path
+from protocol.store import segments, statefile
+from protocol.store.index import Segment
+from protocol.store.record import HEAD, Record
+from protocol.store.segments import Place, segment_path
+from protocol.wire.beat import Beat
 from receiver.outputs.base import State
-from sender import replay
-from sender.retain import Fate, Progress
-from sender.spool import TIDY_PERIOD
+from sender.commands import replay
+from sender.store.retain import Fate, Progress
+from sender.store.spool import TIDY_PERIOD
 
 
 def _spool(pipe: Pipe) -> Path:

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from pipe import Pipe, lossy
 
-from protocol.catalog import Asset, Tag
-from protocol.sample import Row, from_rows
-from receiver.gather import Datagram
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Row, from_rows
+from receiver.catch.gather import Datagram
+from receiver.catch.status.picture import picture
 from receiver.outputs.base import Batch
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope
-from receiver.status import picture
 
 DAY_NS = 86_400 * 10**9
 

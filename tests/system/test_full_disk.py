@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from pipe import Pipe
 
-from protocol import segments, statefile
-from protocol.journal import Segment
-from protocol.sample import Row, from_rows
-from protocol.segments import Place
+from protocol.content.sample import Row, from_rows
+from protocol.store import segments, statefile
+from protocol.store.journal import Segment
+from protocol.store.segments import Place
 from receiver.outputs.base import State
-from sender import spool
-from sender.retain import Fate, Progress
-from sender.spool import UNSENT_WAIT
+from sender.store import spool
+from sender.store.retain import Fate, Progress
+from sender.store.spool import UNSENT_WAIT
 
 MIB = 1 << 20
 

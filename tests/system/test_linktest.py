@@ -17,10 +17,10 @@ from pipe import Pipe, lossy
 import checkvalve
 from protocol import keymaking
 from protocol.errors import ConfigError
-from protocol.statusfile import read_status
-from sender import ask
-from sender.linktesting import Wanted, numbers, plan
-from sender.probing import PAUSE, Probing, Step, steps_from
+from protocol.store.statusfile import read_status
+from sender.commands import request as ask
+from sender.commands.link_test import Wanted, numbers, plan
+from sender.emit.probing import PAUSE, Probing, Step, steps_from
 
 PATIENCE = 60.0
 """Longest wait for what must come [s]."""

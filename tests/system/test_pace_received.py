@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from pipe import Pipe
 
+from protocol.content.sample import Row, from_rows
 from protocol.limits import WIRE_OVERHEAD
-from protocol.sample import Row, from_rows
 
 TIMESTAMPNS = 35  # asm-generic/socket.h: SO_TIMESTAMPNS, struct timespec of the kernel's clock
 PATIENCE = 30.0

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from pipe import Pipe, lossy
 
-from protocol import seal, segments
+from protocol import seal
 from protocol.block import Kind, read_header
-from protocol.record import Record
-from protocol.sample import Row
-from receiver.blocks import content
-from receiver.gather import Datagram
+from protocol.content.sample import Row
+from protocol.store import segments
+from protocol.store.record import Record
+from receiver.catch.gather import Datagram
 from receiver.outputs.base import Batch
+from receiver.publish.blocks import content
 
 HOUR_NS = 3600 * 10**9
 YEARS = {"1970": 0, "2040": 2_208_988_800 * 10**9}

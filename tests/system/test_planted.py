@@ -17,18 +17,22 @@ import pytest
 from typer.testing import CliRunner
 
 import checkvalve
-import sender.cli
-from audit import carried, process
-from protocol import keymaking, statefile
+import sender.commands.cli
+from audit import carried
+from audit.machine import process
+from protocol import keymaking
 from protocol.errors import ConfigError
-from protocol.statusfile import read_status, read_statuses, write_status
-from receiver import floors
-from receiver.cli import app
-from receiver.outputs.historian.check import check
+from protocol.store import statefile
+from protocol.store.statusfile import read_status, read_statuses, write_status
+from receiver.catch.store import order as floors
+from receiver.commands.cli import app
+from receiver.outputs.historian.mending.check import check
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.portal import reports
-from sender import ask, errand, reload
-from sender.progress import Progress
+from sender.commands import request as ask
+from sender.emit import requests as errand
+from sender.emit.progress import Progress
+from sender.poll import reload
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="it is root that must be careful")
 
@@ -294,7 +298,12 @@ def test_a_status_of_any_shape_is_shown_as_far_as_it_goes(plant: Plant, told: di
     write_status(plant.state, "zz", {"warnings": ["seen"]}, time_ns=time.time_ns())
     for name in ("catch", "emit", "poll"):
         (plant.state / f"status-{name}.json").write_text(json.dumps(told))
-    for front, words in ((app, ["status"]), (app, ["gaps"]), (app, ["linktest"]), (sender.cli.app, ["status"])):
+    for front, words in (
+        (app, ["status"]),
+        (app, ["gaps"]),
+        (app, ["linktest"]),
+        (sender.commands.cli.app, ["status"]),
+    ):
         side = plant.low if front is app else plant.high
         done = CliRunner().invoke(front, [*words, str(side)])
         assert done.exit_code == 0, (words, done.output, done.exception)

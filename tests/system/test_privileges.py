@@ -18,7 +18,7 @@ import pytest
 from protocol import capabilities, keymaking
 from protocol.capabilities import NET_ADMIN, NET_BIND_SERVICE
 from protocol.errors import ConfigError
-from protocol.statusfile import read_status
+from protocol.store.statusfile import read_status
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has anything to give up")
 

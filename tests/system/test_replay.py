@@ -17,13 +17,16 @@ from pipe import Pipe, lossy
 
 import checkvalve
 from protocol import gapcode
+from protocol.content.sample import Row
 from protocol.errors import ConfigError
-from protocol.record import Record
-from protocol.sample import Row
-from protocol.segments import read_kept, walk
-from protocol.statusfile import read_status
-from receiver import outlook
-from sender import ask, errand, linkfile, replay, replayed
+from protocol.store.record import Record
+from protocol.store.segments import read_kept, walk
+from protocol.store.statusfile import read_status
+from receiver.catch.status import gap_codes as outlook
+from sender import link_file
+from sender.commands import replay, replay_run
+from sender.commands import request as ask
+from sender.emit import requests as errand
 
 PATIENCE = 60.0
 """Longest wait for what must come [s]."""
@@ -283,8 +286,8 @@ def _journal(low: Path, stream: bytes) -> list[Record]:
 
 def _replay_of(stream: bytes, sender: Path, *words: str) -> None:
     """By calling the command's own work: no emitter runs, so it must refuse."""
-    replayed.run(
-        linkfile.load(sender), [gapcode.encode(stream, [(0, 3)])], dry_run=False, as_json=bool(words), say=print
+    replay_run.run(
+        link_file.load(sender), [gapcode.encode(stream, [(0, 3)])], dry_run=False, as_json=bool(words), say=print
     )
 
 

@@ -17,15 +17,15 @@ from pathlib import Path
 import pytest
 
 from protocol import keymaking, keys
-from protocol.catalog import Asset, Tag
-from protocol.sample import columns
-from protocol.statusfile import read_status
-from receiver.follow import Follower
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import columns
+from protocol.store.statusfile import read_status
 from receiver.outputs.base import Batch
-from receiver.scope import Scope
+from receiver.outputs.scope import Scope
+from receiver.publish.opener import Follower
 from sender.geometry import Geometry
-from sender.pack import Packer
-from sender.spool import Spool
+from sender.store.pack import Packer
+from sender.store.spool import Spool
 
 ADDRESS = "10.79.0.2"
 SENDER = """

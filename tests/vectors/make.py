@@ -17,15 +17,17 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from protocol import announce, batch, evidence, gapcode, keys, seal
-from protocol.beat import Beat, BeatTag, StreamTotals
+from protocol import evidence, gapcode, keys, seal
 from protocol.block import Kind
-from protocol.catalog import Asset, Page, Tag, to_wire
-from protocol.erasure import Code
-from protocol.frame import ProbeTag, ShardTag
-from protocol.record import record, to_bytes
-from protocol.reference import spares as spares_of
-from protocol.sample import Row, from_rows
+from protocol.content import batch
+from protocol.content.catalog import Asset, Page, Tag, to_wire
+from protocol.content.sample import Row, from_rows
+from protocol.store.record import record, to_bytes
+from protocol.wire import announce
+from protocol.wire.beat import Beat, BeatTag, StreamTotals
+from protocol.wire.erasure import Code
+from protocol.wire.frame import ProbeTag, ShardTag
+from protocol.wire.reference import spares as spares_of
 
 FOLDER = Path(__file__).parent
 STREAM = bytes.fromhex("0123456789abcdef")

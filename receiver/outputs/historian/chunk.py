@@ -24,9 +24,9 @@ import msgpack
 import numpy as np
 import zstandard
 
-from protocol.array import Array
+from protocol.content.array import Array
+from protocol.content.sample import NO_TIME, Kind
 from protocol.errors import StoreError
-from protocol.sample import NO_TIME, Kind
 from receiver.outputs.disk import UNBELIEVED
 from receiver.outputs.historian.rows import Rows
 

@@ -23,9 +23,9 @@ from receiver.outputs import disk
 from receiver.outputs.disk import Connection, DamageError, Writes
 from receiver.outputs.historian import schema
 from receiver.outputs.historian.accounts import Accounts
-from receiver.outputs.historian.adopt import adopt
-from receiver.outputs.historian.again import Again
-from receiver.outputs.historian.copies import Copies
+from receiver.outputs.historian.mending.adopt import adopt
+from receiver.outputs.historian.mending.again import Again
+from receiver.outputs.historian.mending.copies import Copies
 from receiver.outputs.historian.months import Months
 from receiver.outputs.historian.newest import Newest
 from receiver.outputs.historian.retain import Age

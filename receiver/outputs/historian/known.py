@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from protocol.array import Array
-from protocol.catalog import Asset, Tag
+from protocol.content.array import Array
+from protocol.content.catalog import Asset, Tag
 from receiver.outputs.disk import Connection
 from receiver.outputs.historian.views import Scope, TagView
 

@@ -19,7 +19,7 @@ from protocol.errors import StoreError
 from receiver.outputs import disk
 from receiver.outputs.disk import Connection, DamageError, Writes, sorted_errors
 from receiver.outputs.historian import schema
-from receiver.outputs.historian.copies import NAMES, REPLACE, Tables, pack, unpack
+from receiver.outputs.historian.mending.copies import NAMES, REPLACE, Tables, pack, unpack
 
 LOG_PAGES = 256
 """Pages in a month's log at which they are written back: 2 MB, some ten sealings."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocol.array import Array
-from protocol.sample import NO_TIME, Kind
+from protocol.content.array import Array
+from protocol.content.sample import NO_TIME, Kind
 from receiver.outputs.disk import Connection, Writes
 from receiver.outputs.historian.rows import Rows
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from protocol.array import Array
+from protocol.content.array import Array
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection
 from receiver.outputs.historian.accounts import MINUTE_NS

@@ -18,9 +18,9 @@ import msgpack
 import numpy as np
 import zstandard
 
-from protocol.array import Array
+from protocol.content.array import Array
+from protocol.content.sample import Columns, Kind, Value
 from protocol.errors import StoreError
-from protocol.sample import Columns, Kind, Value
 from receiver.outputs.disk import UNBELIEVED
 
 _LAYOUT: tuple[tuple[str, str], ...] = (

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from protocol.array import Array
+from protocol.content.array import Array
+from protocol.content.sample import Kind
 from protocol.errors import StoreError
-from protocol.sample import Kind
 from receiver.outputs.disk import Connection, DamageError, Writes, is_full
 from receiver.outputs.historian import chunk
-from receiver.outputs.historian.copies import Tables
+from receiver.outputs.historian.mending.copies import Tables
 from receiver.outputs.historian.months import Chunk, Months
 from receiver.outputs.historian.rows import Rows, join, order, pack, unpack, weight
 from receiver.outputs.historian.trend import summary

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from protocol.array import Array
-from protocol.catalog import Asset, Page, Tag
+from protocol.content.array import Array
+from protocol.content.catalog import Asset, Page, Tag
 from receiver.outputs.base import Stream
 from receiver.outputs.disk import Connection, Writes
 

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from protocol.array import Array
-from protocol.catalog import Page
+from protocol.content.array import Array
+from protocol.content.catalog import Page
+from protocol.content.sample import Flag, concat
 from protocol.errors import StoreError
-from protocol.sample import Flag, concat
 from receiver.outputs import disk
 from receiver.outputs.base import Batch, Event, Opened, Output, State, Tally
 from receiver.outputs.disk import DamageError, Writes
@@ -36,7 +36,7 @@ from receiver.outputs.historian import schema
 from receiver.outputs.historian.accounts import MINUTE_NS
 from receiver.outputs.historian.held import META, Held
 from receiver.outputs.historian.latency import Latency
-from receiver.outputs.historian.rebuild import rebuild
+from receiver.outputs.historian.mending.rebuild import rebuild
 from receiver.outputs.historian.rows import Rows, from_columns
 from receiver.outputs.historian.seen import Came
 from receiver.outputs.historian.series import Source

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from protocol.array import Array
-from protocol.sample import Kind, Quality
+from protocol.content.array import Array
+from protocol.content.sample import Kind, Quality
 from receiver.outputs.historian.rows import Rows
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from protocol.array import Array
-from protocol.catalog import Asset, Tag
-from protocol.sample import NO_TIME, Value
-from receiver.scope import Scope as Scope
+from protocol.content.array import Array
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import NO_TIME, Value
+from receiver.outputs.scope import Scope as Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

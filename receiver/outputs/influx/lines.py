@@ -26,9 +26,9 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 
-from protocol.array import Array
-from protocol.catalog import Asset, Page, Tag
-from protocol.sample import Columns, Flag, Kind
+from protocol.content.array import Array
+from protocol.content.catalog import Asset, Page, Tag
+from protocol.content.sample import Columns, Flag, Kind
 from receiver.outputs.base import Batch, Event, Opened, State, Stream
 
 _SPECIAL = re.compile(r"([,= ])")

@@ -1,0 +1,264 @@
+"""What each frame is: source, EtherType, protocol, ports; read from its first bytes, many frames at once.
+
+A frame becomes a row of 32 bytes, so that equal ones can be counted together:
+
+     0   6   source      MAC address, where the link type has one
+     6   1   sourced     1: it has, and it was kept
+     7   1   vlan        VLAN tags, 0 to 2
+     8   2   ethertype   behind the tags; 0 for 802.3 with a length, and for link types without
+    10   1   version     4 or 6 where it is IP
+    11   1   protocol    of IP
+    12   1   fragment    1: a piece of an IP packet
+    13   1   cut         1: the bytes kept end before what follows here could be read
+    14   1   type        ICMP's type, ARP's operation, LLC's service point
+    15   1   code        ICMP's code
+    16   4   from        IPv4 address
+    20   4   to          IPv4 address
+    24   2   from_port   of UDP and TCP
+    26   2   to_port
+    28   4   zeros
+
+Only what decides about direction and kind is read; nothing is followed by a length that the frame tells, except the
+lengths of the IP headers, which are bounded by the protocol. Sources: IEEE 802.3, 802.1Q; RFC 791, 8200, 768, 792, 826;
+tcpdump.org/linktypes.html.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from audit.capture.pcap import HEAD_BYTES, Bytes, Numbers, window
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+ROW = 32
+LINKS = {1: "Ethernet", 0: "null", 101: "raw IP", 113: "Linux cooked", 276: "Linux cooked v2"}
+"""Link types that are read; frames of another are counted and their source is unknown."""
+
+_VLAN = (0x8100, 0x88A8, 0x9100)
+_ICMP, _IGMP, _TCP, _UDP, _ICMP6 = 1, 2, 6, 17, 58
+_HOP_BY_HOP, _FRAGMENT6 = 0, 44
+_ETHERTYPES = {
+    0x0806: "ARP",
+    0x8808: "PAUSE",
+    0x8809: "LACP",
+    0x88CC: "LLDP",
+    0x888E: "802.1X",
+    0x88F7: "PTP",
+    0x8892: "PROFINET",
+    0x88B8: "GOOSE",
+    0x88BA: "sampled values",
+    0x9000: "loopback test",
+}
+_SERVICE_POINTS = {0x42: "STP", 0xAA: "SNAP (CDP and others)", 0xE0: "IPX", 0xFE: "IS-IS", 0xF0: "NetBIOS"}
+_PROTOCOLS = {_IGMP: "IGMP", _TCP: "TCP", _UDP: "UDP", 47: "GRE", 50: "ESP", 51: "AH", 89: "OSPF", 112: "VRRP"}
+_NAMED_PORTS = {53: "DNS", 67: "DHCP", 68: "DHCP", 123: "NTP", 137: "NetBIOS", 138: "NetBIOS", 161: "SNMP", 319: "PTP"}
+_NAMED_PORTS |= {320: "PTP", 514: "syslog", 546: "DHCPv6", 547: "DHCPv6", 1900: "SSDP", 5353: "mDNS", 5355: "LLMNR"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One frame's row, read for people."""
+
+    source: str | None
+    """MAC address, `02:dd:00:00:00:01`; None: the link type has none, or it was not kept."""
+    kind: str
+    """`UDP`, `ARP request`, `ICMP type 3 code 3`, `IPv6 ICMP type 133`, `LLDP`, `VLAN UDP`, `IPv4 fragment` .."""
+    flow: str
+    """`192.0.2.1:5005 > 192.0.2.2:5005`, or empty."""
+    udp: bool
+    """An IPv4 UDP datagram, whole, without a VLAN tag, its ports kept."""
+    link: tuple[str, str, int]
+    """From, to, to_port: what has to be the same in all frames of the one flow; its source port changes with starts."""
+
+
+def rows(heads: Bytes, kept: Numbers, link: int) -> Bytes:
+    """Rows of frames of one link type.
+
+    Args:
+        heads: Their first HEAD_BYTES, a row each; what was not kept is made zero here.
+        kept: Bytes kept of each; what is behind is not looked at.
+        link: Link type.
+    """
+    out = np.zeros((len(heads), ROW), np.uint8)
+    kept = np.minimum(kept, HEAD_BYTES)
+    short = np.flatnonzero(kept < HEAD_BYTES)
+    heads[short] *= np.arange(HEAD_BYTES) < kept[short, None]
+    if link == 1:
+        network = _ethernet(out, heads, kept)
+    elif link in (113, 276):
+        network = _cooked(out, heads, kept, link)
+    elif link in (0, 101):
+        network = np.full(len(heads), 4 if link == 0 else 0, np.int64)
+        _set_raw_type(out, heads, network, kept)
+    else:
+        out[:, 13] = 1
+        return out
+    ethertype = out[:, 8].astype(np.int64) << 8 | out[:, 9]
+    _ip4(out, heads, kept, network, ethertype == 0x0800)
+    _ip6(out, heads, kept, network, ethertype == 0x86DD)
+    arp = ethertype == 0x0806
+    if arp.any():
+        out[arp, 14] = _byte(heads[arp], network[arp] + 7)
+        out[arp, 13] |= (kept < network + 8)[arp]
+    cut = out[:, 13] == 1
+    if cut.any():
+        out[np.ix_(cut, (14, 15, 24, 25, 26, 27))] = 0
+    return out
+
+
+def sources(table: Bytes) -> npt.NDArray[np.uint64]:
+    """Each row's source as a number, 2**64 - 1 where it is unknown."""
+    padded = np.zeros((len(table), 8), np.uint8)
+    padded[:, 2:] = table[:, :6]
+    number = padded.view(">u8").reshape(-1).astype(np.uint64)
+    number[table[:, 6] == 0] = np.uint64(2**64 - 1)
+    return number
+
+
+def read_row(row: bytes) -> Row:
+    """A row for people."""
+    ethertype, version, protocol = int.from_bytes(row[8:10], "big"), row[10], row[11]
+    from_port, to_port = int.from_bytes(row[24:26], "big"), int.from_bytes(row[26:28], "big")
+    addresses = [".".join(map(str, row[at : at + 4])) for at in (16, 20)]
+    ports = protocol in (_UDP, _TCP) and not row[12] and not row[13] and version
+    kind = "VLAN " * min(row[7], 1) + _kind(row, ethertype, version, protocol, (from_port, to_port) if ports else ())
+    flow = ""
+    if version == 4:
+        tails = [f":{from_port}", f":{to_port}"] if ports else ["", ""]
+        flow = " > ".join(address + tail for address, tail in zip(addresses, tails, strict=True))
+    elif ports:
+        flow = f":{from_port} > :{to_port}"
+    udp = version == 4 and protocol == _UDP and bool(ports) and not row[7]
+    source = row[:6].hex(":") if row[6] else None
+    return Row(source=source, kind=kind, flow=flow, udp=udp, link=(addresses[0], addresses[1], to_port))
+
+
+def _kind(row: bytes, ethertype: int, version: int, protocol: int, ports: tuple[int, ...]) -> str:
+    cut = " (cut short)" if row[13] else ""
+    if version:
+        name = "IPv4" if version == 4 else "IPv6"
+        if row[12]:
+            return f"{name} fragment{cut}"
+        ahead = "" if version == 4 else "IPv6 "
+        if protocol == (_ICMP if version == 4 else _ICMP6):
+            return f"{ahead}ICMP{cut}" if cut else f"{ahead}ICMP type {row[14]} code {row[15]}"
+        known = next((f" ({_NAMED_PORTS[port]})" for port in ports if port in _NAMED_PORTS), "")
+        return ahead + _PROTOCOLS.get(protocol, f"{name} protocol {protocol}") + known + cut
+    if ethertype in (0x0800, 0x86DD):
+        return f"{'IPv4' if ethertype == 0x0800 else 'IPv6'} header that cannot be read{cut}"
+    if ethertype == 0x0806:
+        return "ARP" + {1: " request", 2: " reply"}.get(row[14], f" operation {row[14]}") + cut
+    if ethertype:
+        return _ETHERTYPES.get(ethertype, f"EtherType {ethertype:04x}") + cut
+    if cut:
+        return "unknown (cut short, or a link type that is not read)"
+    return _SERVICE_POINTS.get(row[14], f"802.3 service point {row[14]:02x}")
+
+
+def _ethernet(out: Bytes, heads: Bytes, kept: Numbers) -> Numbers:
+    """Fill source, tags and EtherType; returns where the network layer begins."""
+    out[:, :6] = heads[:, 6:12]
+    out[:, 6] = kept >= 12
+    place = np.full(len(heads), 12, np.int64)
+    for _ in range(2):
+        tagged = np.isin(_word(heads, place), _VLAN)
+        if not tagged.any():
+            break
+        out[:, 7] += tagged
+        place += 4 * tagged
+    _set_type(out, heads, kept, place)
+    return place + 2
+
+
+def _cooked(out: Bytes, heads: Bytes, kept: Numbers, link: int) -> Numbers:
+    """Linux cooked: the sender's address where it is an Ethernet one, the protocol, no destination."""
+    kind, size, address, place, network = (2, 4, 6, 14, 16) if link == 113 else (8, 11, 12, 0, 20)
+    length = heads[:, 5] if link == 113 else heads[:, size]
+    ethernet = (heads[:, kind] == 0) & (heads[:, kind + 1] == 1) & (length == 6)
+    out[:, :6] = np.where(ethernet[:, None], heads[:, address : address + 6], 0)
+    out[:, 6] = ethernet & (kept >= address + 6)
+    _set_type(out, heads, kept, np.full(len(heads), place, np.int64))
+    return np.full(len(heads), network, np.int64)
+
+
+def _set_type(out: Bytes, heads: Bytes, kept: Numbers, place: Numbers) -> None:
+    """EtherType, or LLC's service point where the field is a length (IEEE 802.3, 3.2.6)."""
+    word = _word(heads, place)
+    length = word < 0x0600
+    out[:, 8] = np.where(length, 0, word >> 8)
+    out[:, 9] = np.where(length, 0, word & 0xFF)
+    out[:, 14] = np.where(length, _byte(heads, place + 2), 0)
+    out[:, 13] = kept < place + np.where(length, 3, 2)
+
+
+def _set_raw_type(out: Bytes, heads: Bytes, network: Numbers, kept: Numbers) -> None:
+    """Link types that begin with IP: its own version says which."""
+    version = _byte(heads, network) >> 4
+    out[:, 8] = np.where(version == 4, 0x08, np.where(version == 6, 0x86, 0))
+    out[:, 9] = np.where(version == 6, 0xDD, 0)
+    out[:, 13] = (version != 4) & (version != 6)
+
+
+def _ip4(out: Bytes, heads: Bytes, kept: Numbers, network: Numbers, here: Mask) -> None:
+    header = _bytes(heads, network, 20)
+    size = (header[:, 0] & 15).astype(np.int64) * 4
+    good = here & (header[:, 0] >> 4 == 4) & (size >= 20) & (kept >= network + 20)
+    out[:, 13] |= here & (kept < network + 20)
+    out[good, 10] = 4
+    out[good, 11] = header[good, 9]
+    out[good, 12] = ((header[:, 6] & 0x3F) | header[:, 7] != 0)[good]  # more fragments, or not the first one
+    out[good, 16:24] = header[good, 12:]
+    _transport(out, heads, kept, network + size, good)
+
+
+def _ip6(out: Bytes, heads: Bytes, kept: Numbers, network: Numbers, here: Mask) -> None:
+    out[:, 13] |= here & (kept < network + 40)
+    good = here & (kept >= network + 40)
+    if not good.any():
+        return
+    good &= _byte(heads, network) >> 4 == 6
+    following, transport = _byte(heads, network + 6), network + 40
+    hops = good & (following == _HOP_BY_HOP)  # multicast listener reports carry one
+    size = (_byte(heads, transport + 1).astype(np.int64) + 1) * 8
+    out[:, 13] |= hops & (kept < transport + 2)
+    following = np.where(hops, _byte(heads, transport), following)
+    transport = transport + np.where(hops, size, 0)
+    fragment = good & (following == _FRAGMENT6)
+    out[good, 10] = 6
+    out[good, 11] = np.where(fragment, _byte(heads, transport), following)[good]
+    out[good, 12] = fragment[good]
+    _transport(out, heads, kept, transport, good)
+
+
+def _transport(out: Bytes, heads: Bytes, kept: Numbers, place: Numbers, good: Mask) -> None:
+    whole = good & (out[:, 12] == 0)
+    first = _bytes(heads, place, 4)
+    protocol = out[:, 11]
+    ported = whole & ((protocol == _UDP) | (protocol == _TCP))
+    out[ported, 24:28] = first[ported]
+    echoed = whole & np.where(out[:, 10] == 4, protocol == _ICMP, protocol == _ICMP6)
+    out[echoed, 14:16] = first[echoed, :2]
+    out[:, 13] |= (ported & (kept < place + 4)) | (echoed & (kept < place + 2))
+
+
+def _bytes(heads: Bytes, place: Numbers, width: int) -> Bytes:
+    """`width` bytes a row, each row at its own place; behind the head whatever is there, which `cut` then says."""
+    base = np.arange(len(heads)) * HEAD_BYTES
+    return window(heads.reshape(-1), base + np.minimum(place, HEAD_BYTES - width), width)
+
+
+def _byte(heads: Bytes, place: Numbers) -> Bytes:
+    """One byte a row, as `_bytes`."""
+    return _bytes(heads, place, 1)[:, 0]
+
+
+def _word(heads: Bytes, place: Numbers) -> Numbers:
+    """Two bytes a row, big-endian."""
+    pair = _bytes(heads, place, 2).astype(np.int64)
+    out: Numbers = pair[:, 0] << 8 | pair[:, 1]
+    return out

@@ -1,0 +1,1 @@
+"""The stores of both sides, compared without a key."""

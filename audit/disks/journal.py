@@ -1,0 +1,389 @@
+"""`audit journal HIGH LOW --key high.pub`: two disks compared, number by number, offline, with public keys alone.
+
+Both sides keep the same sealed bytes, so their leaves (SHA-256 of each block) can be compared without opening anything,
+and they outlive the blocks. What a verified HEAD says is true for ever; it decides which side is right where they
+differ. Of each number, and each stream:
+
+    lost       the high side sent it (its leaf, or a HEAD), the low side does not hold it
+    injected   the low side holds it, the high side never sent it, and no HEAD vouches for it
+    altered    a block or a leaf that is not what a HEAD, or its own hash, or the other side says
+
+Copy the low side's folder first: what the high side sends in between is then lost, not injected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from audit import catalogue
+from audit.check import Check, Evidence, Findings, Status, stamp
+from audit.disks.heads import Chain, Kept, Opened, read_chain, read_open, tree_head
+from audit.disks.store import Leaves, Side, Stream, read_side
+from audit.report.facts import facts
+from protocol.errors import ConfigError
+from protocol.keys import PublicKey, load_public
+from protocol.ranges import Ranges
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+CHUNK = 65_536
+"""Numbers compared at once."""
+SHOWN = 100
+"""Most ranges of a list in the evidence; all are counted."""
+_NONE = Stream(leaves=np.zeros((0, 32), np.uint8), listed=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class Compared:
+    """One stream on both sides."""
+
+    stream: bytes
+    opened: Opened | None
+    chain: Chain
+    high: int = 0
+    """Numbers that the high side has a leaf of."""
+    low: int = 0
+    top: int = 0
+    """One past the highest number that either side has a leaf of, or a HEAD names."""
+    known: bool = True
+    """Whether the high side knows the stream at all."""
+    lost: Ranges = field(default_factory=Ranges)
+    lost_unknown: Ranges = field(default_factory=Ranges)
+    """Those of `lost` whose hash no HEAD tells."""
+    injected: Ranges = field(default_factory=Ranges)
+    altered: dict[str, Ranges] = field(default_factory=dict)
+    """By side; `either` where the two differ and no HEAD says which is right."""
+    unjudged: Ranges = field(default_factory=Ranges)
+    """Held by the low side, of a stream that the high side opened and has forgotten, under no HEAD."""
+    faults: list[str] = field(default_factory=list)
+    """Of its OPEN and its heads, in words."""
+
+
+def run(high: Path, low: Path, key_files: list[Path], *, site: str | None = None, now_ns: int) -> Findings:
+    """Compare two stores.
+
+    Args:
+        high: The spool, or a copy of it.
+        low: The journal, or a copy of it.
+        key_files: Public key files of the high side; every `sign` key in them is believed.
+        site: The site that every stream must be of; None: as each OPEN says.
+        now_ns: Wall time [ns since 1970 UTC].
+
+    Raises:
+        ConfigError: no store, no key.
+    """
+    signers = {key.id: key for path in key_files for key in load_public(path) if key.kind == "sign"}
+    if not signers:
+        raise ConfigError("no sign key was given", hint="--key high.pub, the high side's public keys")
+    if high.resolve() == low.resolve():
+        raise ConfigError(f"{high} was given for both sides", hint="the spool of the high side, the journal of the low")
+    sides = (read_side("high", high), read_side("low", low))
+    names = sorted({*sides[0].streams, *sides[1].streams})
+    compared = {name: compare(name, *sides, signers, site) for name in names}
+    _follow(compared, sides)
+    told = _Told(sides, compared, stamp(now_ns), _command(high, low, key_files, site))
+    about = facts() | {
+        "high": _side_facts(sides[0]),
+        "low": _side_facts(sides[1]),
+        "keys": {key.id.hex(): key.fingerprint for key in signers.values()},
+    }
+    checks = (_jrn_1(told), _jrn_2(told), _jrn_3(told), _jrn_4(told))
+    return Findings(what=f"journal {high.name} {low.name}", time=told.time, facts=about, checks=checks)
+
+
+def compare(
+    name: bytes, high: Side, low: Side, signers: Mapping[bytes, PublicKey], site: str | None = None
+) -> Compared:
+    """One stream on both sides, number by number."""
+    one, two = high.streams.get(name, _NONE), low.streams.get(name, _NONE)
+    signed = _signed(one, two)
+    opened, faults = read_open(signed.get(0, []), signers)
+    if site is not None and opened is not None and opened.site != site:
+        faults.append(f"its OPEN is of site {opened.site!r}")
+    named = opened.site if opened is not None else site
+    chain = read_chain(signed, name, named, signers, _leaf_of(one, two)) if named is not None else Chain()
+    out = Compared(stream=name, opened=opened, chain=chain, known=name in high.streams, faults=faults + chain.faults)
+    if named is None:
+        out.faults.append("no OPEN tells its site: its heads cannot be verified (give --site)")
+    for side, held in (("high", one), ("low", two)):
+        if len(held.wrong):
+            out.altered[side] = Ranges(held.wrong)
+    top = max(len(one.leaves), len(two.leaves), chain.end)
+    for start in range(0, top, CHUNK):
+        _compare_part(out, one.leaves, two.leaves, start, min(start + CHUNK, top))
+    return out
+
+
+def _compare_part(out: Compared, high: Leaves, low: Leaves, start: int, end: int) -> None:
+    h, l_ = _rows(high, start, end), _rows(low, start, end)
+    t = _vouched(out.chain, start, end)
+    on_high, on_low, true = _held(h), _held(l_), _held(t)
+    out.high += int(on_high.sum())
+    out.low += int(on_low.sum())
+    held = np.flatnonzero(on_high | on_low | true)
+    out.top = start + int(held[-1]) + 1 if held.size else out.top
+    _mark(out.lost, ~on_low & (on_high | true), start)
+    _mark(out.lost_unknown, ~on_low & on_high & ~true, start)
+    strange = on_low & ~on_high & ~true
+    _mark(out.injected if out.known or out.opened is None else out.unjudged, strange, start)
+    wrong = {
+        "low": on_low & true & _differ(l_, t),
+        "high": true & _differ(h, t) & (on_high | out.known),
+        "either": on_high & on_low & ~true & _differ(h, l_),
+    }
+    for side, mask in wrong.items():
+        if mask.any():
+            _mark(out.altered.setdefault(side, Ranges()), mask, start)
+
+
+def _held(rows: Leaves) -> Mask:
+    """Which rows are not zero."""
+    return np.asarray(rows.any(axis=1))
+
+
+def _differ(one: Leaves, two: Leaves) -> Mask:
+    return np.asarray((one != two).any(axis=1))
+
+
+def _rows(leaves: Leaves, start: int, end: int) -> Leaves:
+    out = np.zeros((end - start, 32), np.uint8)
+    part = leaves[start:end]
+    out[: len(part)] = part
+    return out
+
+
+def _vouched(chain: Chain, start: int, end: int) -> Leaves:
+    """What verified heads say of these numbers; zeros where none does."""
+    out = np.zeros((end - start, 32), np.uint8)
+    for one in chain.stretches:
+        first, after = max(one.first, start), min(one.end, end)
+        if first < after:
+            held = b"".join(one.leaves[first - one.first : after - one.first])
+            out[first - start : after - start] = np.frombuffer(held, np.uint8).reshape(-1, 32)
+    return out
+
+
+def _mark(ranges: Ranges, mask: Mask, start: int) -> None:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    for first, after in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        ranges.add(start + first, start + after)
+
+
+def _signed(one: Stream, two: Stream) -> dict[int, list[Kept]]:
+    """Signed blocks of both sides by number, equal ones once."""
+    out: dict[int, list[Kept]] = {}
+    for side, held in (("high", one), ("low", two)):
+        for number, blocks in held.signed.items():
+            known = out.setdefault(number, [])
+            known += [(side, block) for block in blocks if block not in [other for _, other in known]]
+    return out
+
+
+def _leaf_of(one: Stream, two: Stream) -> Any:
+    def leaf(number: int) -> bytes | None:
+        held = {
+            side.leaves[number].tobytes()
+            for side in (one, two)
+            if number < len(side.leaves) and side.leaves[number].any()
+        }
+        return held.pop() if len(held) == 1 else None
+
+    return leaf
+
+
+def _follow(compared: dict[bytes, Compared], sides: tuple[Side, Side]) -> None:
+    """Each OPEN states the tree head of the stream before its own, which vouches for the end of that one too."""
+    for name, one in compared.items():
+        if one.opened is None or one.opened.previous is None:
+            continue
+        before, last, root = one.opened.previous
+        if before not in compared:
+            one.faults.append(
+                f"it follows stream {before.hex()} ({last + 1} blocks), of which neither side holds anything"
+            )
+            continue
+        held = [side.streams.get(before, _NONE) for side in sides]
+        found = tree_head(compared[before].chain, last + 1, _leaf_of(held[0], held[1]))
+        if found is not None and found != root:
+            compared[before].faults.append(f"its blocks up to {last} are not those that stream {name.hex()} followed")
+
+
+@dataclass(slots=True)
+class _Told:
+    """Both sides compared, ready to be judged."""
+
+    sides: tuple[Side, Side]
+    compared: dict[bytes, Compared]
+    time: str
+    command: str
+
+    def evidence(self, value: Any) -> Evidence:
+        return Evidence(value=value, command=self.command, time=self.time)
+
+    def by_stream(self, name: str) -> dict[str, list[str]]:
+        """A list of ranges of each stream that has some."""
+        return {
+            key.hex(): ranges_text(ranges) for key, one in self.compared.items() if len(ranges := getattr(one, name))
+        }
+
+    def count(self, name: str) -> int:
+        return sum(getattr(one, name).count for one in self.compared.values())
+
+
+def _jrn_1(told: _Told) -> Check:
+    states = {name.hex(): _stream_state(one) for name, one in told.compared.items()}
+    faults = [f"stream {name.hex()}: {text}" for name, one in told.compared.items() for text in one.faults]
+    heads = sum(len(one.chain.stretches) for one in told.compared.values())
+    holes = sum(not bridged for one in told.compared.values() for _, _, bridged in one.chain.holes)
+    seen = [told.evidence({"streams": states}), *([told.evidence({"faults": faults[:SHOWN]})] if faults else [])]
+    if faults:
+        return catalogue.check("JRN-1", Status.FAIL, f"{len(faults)} faults; {faults[0]}", *seen)
+    if not heads:
+        return catalogue.check("JRN-1", Status.SKIP, "no signed head yet: heads come every minute", *seen)
+    found = f"{heads} heads of {len(states)} streams verify"
+    if holes:
+        return catalogue.check("JRN-1", Status.WARN, f"{found}; HEAD missing in {holes} places", *seen)
+    open_end = sum(one.top - one.chain.end for one in told.compared.values())
+    return catalogue.check("JRN-1", Status.PASS, f"{found} and chain; {open_end} blocks are younger", *seen)
+
+
+def _jrn_2(told: _Told) -> Check:
+    injected, unjudged = told.count("injected"), told.count("unjudged")
+    held = sum(one.low for one in told.compared.values())
+    seen = [told.evidence({"injected": told.by_stream("injected"), "not judged": told.by_stream("unjudged")})]
+    if injected:
+        found = f"{injected} of {held} blocks of the low side were never sent: {_first(told, 'injected')}"
+        if _only_newer(told):
+            found += "; they follow the high side's last one: was its folder copied before the low side's?"
+        return catalogue.check("JRN-2", Status.FAIL, found, *seen)
+    if unjudged:
+        found = f"{unjudged} blocks cannot be judged: the high side has forgotten their stream, and no HEAD names them"
+        return catalogue.check("JRN-2", Status.WARN, found, *seen)
+    if not held:
+        return catalogue.check("JRN-2", Status.SKIP, "the low side holds nothing", *seen)
+    return catalogue.check("JRN-2", Status.PASS, f"all {held} blocks of the low side were sent", *seen)
+
+
+def _jrn_3(told: _Told) -> Check:
+    altered = {
+        key.hex(): {side: ranges_text(ranges) for side, ranges in one.altered.items()}
+        for key, one in told.compared.items()
+        if one.altered
+    }
+    damaged = sum(side.damaged for side in told.sides)
+    seen = [told.evidence({"altered": altered})]
+    if damaged:
+        seen.append(told.evidence({"notes": [note for side in told.sides for note in side.notes], "of": damaged}))
+    if altered:
+        stream, by_side = next(iter(altered.items()))
+        side, ranges = next(iter(by_side.items()))
+        many = sum(ranges.count for one in told.compared.values() for ranges in one.altered.values())
+        found = f"{many} altered; the first: stream {stream} block {ranges[0]}, {_SIDE[side]}"
+        return catalogue.check("JRN-3", Status.FAIL, found, *seen)
+    if damaged:
+        return catalogue.check("JRN-3", Status.FAIL, f"{damaged} places cannot be read; the notes name them", *seen)
+    both = sum(min(one.high, one.low) for one in told.compared.values())
+    here = sum(stream.records.count for side in told.sides for stream in side.streams.values())
+    if not both:
+        return catalogue.check("JRN-3", Status.SKIP, "no number is held by both sides", *seen)
+    found = f"{both} leaves agree; {here} blocks that are still on a disk match theirs"
+    return catalogue.check("JRN-3", Status.PASS, found, *seen)
+
+
+_SIDE = {
+    "high": "on the high side's disk (a HEAD or its own hash says so)",
+    "low": "on the low side's disk (a HEAD or its own hash says so)",
+    "either": "the sides differ and no HEAD says which is right",
+}
+
+
+def _jrn_4(told: _Told) -> Check:
+    lost, sent = told.count("lost"), sum(one.high for one in told.compared.values())
+    nameless = told.count("lost_unknown")
+    seen = [told.evidence({"lost": told.by_stream("lost"), "hash known by a HEAD": lost - nameless})]
+    if not told.compared:
+        return catalogue.check("JRN-4", Status.SKIP, "neither side holds a stream", *seen)
+    if not lost:
+        return catalogue.check("JRN-4", Status.PASS, f"all {sent} blocks that were sent are there", *seen)
+    share = f" ({lost / sent:.3%})" if sent else ""
+    found = f"{lost} of {sent} blocks{share} are not on the low side, or not yet: {_first(told, 'lost')}"
+    return catalogue.check("JRN-4", Status.WARN, found, *seen)
+
+
+def _stream_state(one: Compared) -> dict[str, Any]:
+    """What a reader wants to know of a stream, its stretches with it."""
+    stretches: list[dict[str, Any]] = []
+    gaps = {(first, after): bridged for first, after, bridged in one.chain.holes}
+    for first, after, state in sorted(
+        [(s.first, s.end, _stretch_state(one, s.first, s.end)) for s in one.chain.stretches]
+        + [(a, b, "HEAD missing" + (", its leaves lead to the next" if ok else "")) for (a, b), ok in gaps.items()]
+    ):
+        if stretches and stretches[-1]["state"] == state == "complete" and stretches[-1]["to"] + 1 == first:
+            stretches[-1] |= {"to": after - 1, "heads": stretches[-1]["heads"] + 1}
+        else:
+            stretches.append({"from": first, "to": after - 1, "heads": 1, "state": state})
+    opened = one.opened
+    return {
+        "site": opened.site if opened else None,
+        "boot": opened.boot if opened else None,
+        "high": one.high,
+        "low": one.low,
+        "stretches": stretches[:SHOWN],
+        "not yet in a head": one.top - one.chain.end,
+    }
+
+
+def _stretch_state(one: Compared, first: int, after: int) -> str:
+    wrong = sum(_within(ranges, first, after) for side, ranges in one.altered.items() if side != "high")
+    missing = _within(one.lost, first, after)
+    parts = [f"{wrong} altered"] if wrong else []
+    parts += [f"{missing} missing, hashes known"] if missing else []
+    return ", ".join(parts) or "complete"
+
+
+def _within(ranges: Ranges, first: int, after: int) -> int:
+    return ranges.below(after) - ranges.below(first)
+
+
+def _only_newer(told: _Told) -> bool:
+    """Whether every injected number stands behind all that the high side has of its stream."""
+    sides = told.sides[0].streams
+    return all(
+        min(first for first, _ in one.injected) >= len(sides[name].leaves)
+        for name, one in told.compared.items()
+        if len(one.injected) and name in sides
+    ) and all(name in sides for name, one in told.compared.items() if len(one.injected))
+
+
+def _first(told: _Told, name: str) -> str:
+    held = told.by_stream(name)
+    stream, ranges = next(iter(held.items()))
+    more = " .." if len(held) > 1 or len(ranges) > 5 else ""
+    return f"stream {stream} {', '.join(ranges[:5])}{more}"
+
+
+def ranges_text(ranges: Ranges) -> list[str]:
+    """`812`, `900-915`; the first `SHOWN` of them, and how many more."""
+    out = [str(first) if after == first + 1 else f"{first}-{after - 1}" for first, after in ranges]
+    return out if len(out) <= SHOWN else [*out[:SHOWN], f"and {len(out) - SHOWN} more ranges"]
+
+
+def _side_facts(side: Side) -> dict[str, Any]:
+    return {
+        "folder": str(side.folder),
+        "streams": len(side.streams),
+        "segments": side.segments,
+        "segment_bytes": side.bytes,
+        "blocks_still_here": sum(stream.records.count for stream in side.streams.values()),
+    }
+
+
+def _command(high: Path, low: Path, key_files: list[Path], site: str | None) -> str:
+    keys = " ".join(f"--key {path}" for path in key_files)
+    return f"checkvalve audit journal {high} {low} {keys}" + (f" --site {site}" if site else "")

@@ -1,0 +1,1 @@
+"""What the machine says of itself: interface, processes, what they have loaded, what they cannot call."""

@@ -1,0 +1,120 @@
+"""`audit live`: this machine's end of the link as it stands now, looked at and not touched.
+
+    the interface   counters, flags, addresses, routes, neighbours, firewall     ground.py
+    the process     sockets, privileges, memory, keys, its own word              process.py
+
+Most of it needs no privilege; what does (the firewall, another user's descriptors) is SKIP with its reason, and is told
+by root. A namespace is entered by `ip netns exec`, which takes root too.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audit import catalogue
+from audit.check import Check, Findings, Status, stamp
+from audit.machine import ground, process
+from audit.machine.look import Look
+from audit.report.facts import facts
+from protocol.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is looked at."""
+
+    subject: ground.Subject
+    namespace: str | None = None
+    """Network namespace of the interface; None: the one this is run in."""
+    pid: int | None = None
+    """The process at the link; None: the one that the status file names, else none."""
+    config: Path | None = None
+    """`sender.toml` or `receiver.toml`: for the status, the process and the keys."""
+
+
+def run(question: Question, *, wall: Callable[[], int]) -> Findings:
+    """Look and judge.
+
+    Args:
+        question: What is looked at.
+        wall: Wall time [ns since 1970 UTC].
+
+    Raises:
+        ConfigError: no such interface or namespace, a configuration that cannot be read.
+    """
+    began = stamp(wall())
+    subject = question.subject
+    at = Look(question.namespace, wall)
+    state = ground.look(at, subject.interface)
+    if not state.link.read and state.links.read:
+        names = ", ".join(one["ifname"] for one in state.links.json() or [])
+        hint = f"there are {names}; --netns names another network namespace"
+        raise ConfigError(f"no interface is called {subject.interface!r} here", hint=hint)
+    if question.namespace is not None and not state.links.read:
+        raise ConfigError(f"namespace {question.namespace!r}: {state.links.why}", hint="ip netns list; it takes root")
+    folder, keys = _folders(question.config)
+    name = "emit" if subject.high else "catch"
+    pid = question.pid or (_living(process.said(folder, name).get("pid")) if folder else None)
+    checks = ground.checks(state, subject) + process.sockets(at, subject.side)
+    checks += _process(at, pid, wall)
+    checks += [process.confined(folder, name, wall), process.keys(keys, subject.side, wall)]
+    about = _facts(question, at, state, pid) | _switches(folder, name)
+    return Findings(what=f"live {subject.side}", time=began, facts=about, checks=tuple(checks))
+
+
+def _process(at: Look, pid: int | None, wall: Callable[[], int]) -> list[Check]:
+    if pid is not None:
+        return process.checks(process.look(at, pid, wall))
+    why = "no process was named (--pid) and no status names a living one (--config)"
+    return [catalogue.check(ident, Status.SKIP, why) for ident in process.IDS]
+
+
+def _facts(question: Question, at: Look, state: ground.State, pid: int | None) -> dict[str, Any]:
+    held = state.link.json()
+    link = held[0] if held else {}
+    told = {
+        "side": question.subject.side,
+        "interface": question.subject.interface,
+        "ifindex": link.get("ifindex"),
+        "mac": link.get("address"),
+        "netns": at.run("readlink", "/proc/self/ns/net").text.strip(),
+        "diode": "bare-fibre" if question.subject.appliance is None else f"appliance {question.subject.appliance}",
+        "root": os.geteuid() == 0,
+    }
+    if pid is not None:
+        told |= {"pid": pid, "pid_netns": at.run("readlink", f"/proc/{pid}/ns/net").text.strip()}
+    return facts() | told
+
+
+def _switches(folder: Path | None, name: str) -> dict[str, Any]:
+    """What could have been turned down, by the process's own word."""
+    held = process.said(folder, name) if folder is not None else {}
+    return {key: str(held[key]) for key in ("confined", "preflight") if key in held}
+
+
+def _folders(config: Path | None) -> tuple[Path | None, Path | None]:
+    """The side's `state` folder and its own keys' folder."""
+    if config is None:
+        return None, None
+    try:
+        own = tomllib.loads(config.read_text())["keys"]["own"]
+    except OSError as error:
+        raise ConfigError(f"{config} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ConfigError(f"{config}: [keys] own cannot be read: {error}") from None
+    folder = config.absolute().parent
+    return folder / "state", folder / str(own)
+
+
+def _living(pid: object) -> int | None:
+    """The number if such a process runs and is ours by its command line."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    return pid if isinstance(pid, int) and b"checkvalve" in line else None

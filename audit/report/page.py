@@ -1,0 +1,271 @@
+"""The report as one HTML file: no script, nothing loaded, every text inert and escaped; prints on A4.
+
+From the whole to the single: verdict, what needs a person, every day, every change, all checks in one table, then each
+check with its evidence, the clauses, the documents it is made of, and room for signatures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from audit.catalogue import KINDS, catalogue
+from audit.check import Check, Status, worst_first
+from audit.report.days import days_part
+from audit.report.report import BOUND, Answer, Report
+from audit.report.show import clause_text, short
+from audit.report.show import markup as escape
+from protocol.inert import inert
+
+STYLE = Path(__file__).with_name("page.css")
+SHOWN = 700
+"""Characters of a raw value shown; report.json holds all of it."""
+CHANGES = 400
+"""Most changes listed; report.json holds all."""
+_MARK = (
+    '<svg viewBox="0 0 26 17" aria-hidden="true"><path fill="none" stroke="currentColor" stroke-width="2" '
+    'd="M1 8.5h7M18 8.5h7M8 2l10 6.5L8 15zM18 2v13"/></svg>'
+)
+_GROUND = ("host", "by", "tool", "system", "boot", "interface", "mac", "diode", "confined", "preflight")
+"""Facts that tell on which machine, with which program and how a run was made."""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def html(report: Report) -> str:
+    """The page."""
+    parts = [
+        _tiles(report),
+        f'<p class="panel bound">{escape(BOUND)}</p>',
+        _weakened(report),
+        _needs(report),
+        days_part(report),
+        _changes(report),
+        _overview(report),
+        _checks(report),
+        _clauses(report),
+        _documents(report),
+        _signatures(),
+    ]
+    head = (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(report.title)}, {report.first} to {report.last}</title>"
+        f"<style>\n{STYLE.read_text(encoding='utf-8')}</style></head><body>"
+    )
+    strip = (
+        f'<header class="strip">{_MARK}<h1>{escape(report.title)}</h1><p>{report.first} to {report.last} (UTC)</p>'
+        f"<p>made {escape(report.made)} by {escape(str(report.facts.get('by', '')))}</p></header>"
+    )
+    return "\n".join([head, strip, "<main>", *filter(None, parts), "</main></body></html>", ""])
+
+
+def chip(status: Status | str, to: str = "") -> str:
+    """An answer with its word."""
+    word = status.value if isinstance(status, Status) else status
+    if to:
+        return f'<a class="chip {word}" href="#{escape(to)}">{word}</a>'
+    return f'<span class="chip {word}">{word}</span>'
+
+
+def _tiles(report: Report) -> str:
+    counts = report.counts
+    word = (
+        "checks failed"
+        if counts["FAIL"]
+        else "nothing failed; some need a look"
+        if counts["WARN"]
+        else "nothing failed"
+    )
+    tiles = [f'<div class="word"><dt>verdict</dt><dd>{word}</dd></div>']
+    for name in ("FAIL", "WARN", "SKIP", "ATTESTED", "PASS"):
+        kind = name if counts[name] and name in ("FAIL", "WARN") else "" if counts[name] else "none"
+        tiles.append(f'<div class="{kind}"><dt>{name}</dt><dd>{counts[name]}</dd></div>')
+    tiles.append(
+        f'<div class="{"" if report.not_run else "none"}"><dt>not run</dt><dd>{len(report.not_run)}</dd></div>'
+    )
+    return f'<dl class="panel tiles">{"".join(tiles)}</dl>'
+
+
+def _weakened(report: Report) -> str:
+    if not report.weakened:
+        live = [one.findings for one in report.documents if one.findings.what.startswith("live ")]
+        mute = sum("confined" not in one.facts for one in live)
+        told = "None was seen in any run of the period."
+        told += f" {mute} of {len(live)} live runs were not told where to look (--config)." if mute else ""
+        return _section("Weakened switches", f'<p class="text">{told}</p>')
+    lines = "".join(f"<li>{escape(one)}</li>" for one in report.weakened)
+    return f'<section class="alert"><h2>Weakened switches</h2><ul>{lines}</ul></section>'
+
+
+def _needs(report: Report) -> str:
+    bad = [one for one in report.answers if one.check.status in (Status.FAIL, Status.WARN)]
+    if not bad:
+        return _section("What needs a person", '<p class="text">No check failed or warned.</p>')
+    order = {id(check): place for place, check in enumerate(worst_first([one.check for one in bad]))}
+    rows = [
+        [
+            chip(one.check.status),
+            _link(one.check.id),
+            escape(one.series),
+            escape(one.check.found),
+            escape(one.check.remedy),
+        ]
+        for one in sorted(bad, key=lambda one: order[id(one.check)])
+    ]
+    return _section("What needs a person", _table(["", "check", "of", "found", "next step"], rows), f"{len(bad)} lines")
+
+
+def _changes(report: Report) -> str:
+    if not report.changed:
+        return _section("Every change", '<p class="text">No run differs from the one before it.</p>')
+    rows = []
+    for one in report.changed[:CHANGES]:
+        named = "" if one.named is None else f"{one.named.why} ({one.named.by})"
+        subject = _link(one.subject) if one.subject in catalogue() else escape(one.subject)
+        mark = chip(one.after) if one.after in Status.__members__ else f'<span class="wrap">{escape(one.after)}</span>'
+        before = f'<span class="wrap">{escape(one.before)}</span>'
+        rows.append([_when(one.time), escape(one.series), subject, before, mark, escape(one.found), escape(named)])
+    more = len(report.changed) - len(rows)
+    note = f"{len(report.changed)} between runs that follow each other" + (
+        f"; {more} more in report.json" if more else ""
+    )
+    return _section(
+        "Every change", _table(["seen", "of", "what", "before", "after", "found", "named reason"], rows), note
+    )
+
+
+def _overview(report: Report) -> str:
+    held: dict[str, list[Answer]] = {}
+    for one in report.answers:
+        held.setdefault(one.check.id, []).append(one)
+    sides = [f"live {side}" for side in report.sides]
+    rows, kind = [], ""
+    for entry in catalogue().values():
+        if entry.kind != kind:
+            kind = entry.kind
+            rows.append(f'<tr class="group"><td colspan="{3 + len(sides)}">{kind}: {KINDS[kind]}</td></tr>')
+        given = held.get(entry.id, [])
+        cells = [_chips([one for one in given if one.series == side]) for side in sides]
+        others = _chips([one for one in given if one.series not in sides])
+        if not given:
+            others = '<span class="dim">not run</span>'
+        first = f'<td class="id">{_link(entry.id) if given else entry.id}</td><td>{escape(entry.title)}</td>'
+        rows.append(f"<tr>{first}{''.join(f'<td>{cell}</td>' for cell in [*cells, others])}</tr>")
+    head = "".join(f"<th>{escape(name)}</th>" for name in ["check", "claims", *sides, "other runs"])
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return _section("All checks", table, "the newest run of each command in the period")
+
+
+def _chips(answers: Iterable[Answer]) -> str:
+    return " ".join(chip(one.check.status, one.check.id) for one in answers)
+
+
+def _checks(report: Report) -> str:
+    by_id: dict[str, list[Answer]] = {}
+    for one in report.answers:
+        by_id.setdefault(one.check.id, []).append(one)
+    blocks = [_check(ident, answers) for ident, answers in by_id.items()]
+    return _section("Each check", "".join(blocks), "evidence, clauses, and what it does not prove")
+
+
+def _check(ident: str, answers: Sequence[Answer]) -> str:
+    check = answers[0].check
+    entry = catalogue().get(ident)
+    results = "".join(_result(one) for one in answers)
+    remedy = next((one.check.remedy for one in answers if one.check.remedy), "")
+    told = [
+        ("how", entry.how if entry is not None else ""),
+        ("next step", remedy),
+        ("does not prove", check.not_proven),
+        ("speaks to", "; ".join(clause_text(one) for one in check.clauses)),
+    ]
+    lines = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in told if text)
+    title = f'<h3><span class="id">{escape(ident)}</span><span>{escape(check.title)}</span></h3>'
+    body = f'<div class="body">{results}<dl>{lines}</dl></div>'
+    return f'<article class="check" id="{escape(ident)}">{title}{body}</article>'
+
+
+def _result(one: Answer) -> str:
+    seen = "".join(_seen(one.check, index) for index in range(len(one.check.evidence)))
+    where = f'<span class="where">{escape(one.series)}, {escape(one.time)}:</span>'
+    return (
+        f'<div class="result"><div>{chip(one.check.status)}</div>'
+        f'<div><p class="wrap">{where} {escape(one.check.found)}</p>{seen}</div></div>'
+    )
+
+
+def _seen(check: Check, index: int) -> str:
+    one = check.evidence[index]
+    whole = short(one.value, None)
+    cut = ' <span class="dim">(cut; whole in report.json)</span>' if len(whole) > SHOWN else ""
+    text = inert(whole, SHOWN)
+    command = f'<code class="cmd">{escape(one.command)}  [{escape(one.time)}]</code>'
+    return f'<div class="seen">{command}<code>{escape(text)}{cut}</code></div>'
+
+
+def _clauses(report: Report) -> str:
+    rows: dict[str, tuple[str, list[Answer]]] = {}
+    for one in report.answers:
+        for clause in one.check.clauses:
+            rows.setdefault(clause.id, (clause_text(clause), []))[1].append(one)
+    lines = []
+    for ident, (text, answers) in sorted(rows.items()):
+        worst = worst_first([one.check for one in answers])[0].status
+        names = ", ".join(_link(name) for name in dict.fromkeys(one.check.id for one in answers))
+        lines.append([f'<span class="id">{escape(ident)}</span>', escape(text), names, chip(worst)])
+    note = "informative: a check helps to answer a clause and never decides it"
+    return _section("By clause", _table(["clause", "text and edition", "checks", "worst answer"], lines), note)
+
+
+def _documents(report: Report) -> str:
+    grounds: dict[tuple[str, ...], str] = {}
+    rows = []
+    for one in report.documents:
+        found = one.findings
+        ground = tuple(str(found.facts.get(key, "")) for key in _GROUND)
+        letter = grounds.setdefault(ground, f"m{len(grounds) + 1}")
+        counts = ", ".join(f"{count} {name}" for name, count in found.counts.items() if count)
+        name = f'<span class="wrap">{escape(Path(one.path).name)}</span>'
+        digest = f'<code class="digest">{one.sha256}</code>'
+        rows.append([_when(found.time), escape(found.what), _solid(counts), letter, name, digest])
+    note = f"{len(report.documents)} documents"
+    note += f"; {report.outside} are outside of the period" if report.outside else ""
+    people = report.people
+    said = f"{people.path}, sha256 {people.sha256}" if people.path else "no file of answers was given"
+    facts = "; ".join(f"{key} {value}" for key, value in report.facts.items())
+    foot = f'<p class="text wrap">Answers of people: {escape(said)}.<br>Made with: {escape(facts)}.</p>'
+    machines = [
+        [mark, *(f'<span class="wrap">{escape(text)}</span>' for text in ground)] for ground, mark in grounds.items()
+    ]
+    files = _table(["time", "run", "answers", "on", "file", "sha256"], rows)
+    return _section("Made of", _table(["", *_GROUND], machines) + files + foot, note)
+
+
+def _signatures() -> str:
+    names = ("auditor: name, date, signature", "high side: name, date, signature", "low side: name, date, signature")
+    return f'<section><h2>Signed</h2><div class="sign">{"".join(f"<div>{one}</div>" for one in names)}</div></section>'
+
+
+def _section(title: str, inside: str, note: str = "") -> str:
+    small = f"<small>{escape(note)}</small>" if note else ""
+    return f"<section><h2>{escape(title)}{small}</h2>{inside}</section>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose cells are HTML already."""
+    top = "".join(f"<th>{escape(one)}</th>" for one in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _link(ident: str) -> str:
+    return f'<a class="id" href="#{escape(ident)}">{escape(ident)}</a>'
+
+
+def _solid(text: str) -> str:
+    return f'<span class="solid">{escape(text)}</span>'
+
+
+def _when(time: str) -> str:
+    return f'<span class="when">{escape(time.replace("T", " ").replace("Z", ""))}</span>'

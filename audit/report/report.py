@@ -1,0 +1,268 @@
+"""`audit report`: findings of many runs, of both sides, and what people answered, as one report.
+
+    report.html   for people: one file, no script, nothing loaded, prints
+    report.json   for programs: the same and every raw value
+    junit.xml     for whatever runs it daily; the exit code is 1 where anything failed
+
+The newest run of each command and subject in the period is what a check's answer is taken from; older runs of `audit
+live` are the days. A check of the catalogue that nobody ran is listed as not run and never counted as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from audit import catalogue, questions
+from audit.check import Check, Findings, Status, read_findings
+from audit.questions import Answers
+from audit.report import period
+from audit.report.period import Changed, Day
+from protocol.errors import ConfigError
+from protocol.inert import as_json
+
+FORMAT = "checkvalve-audit-report-v1"
+SIDES = ("high", "low")
+BOUND = (
+    "Software cannot be the diode. This report says what was seen, when and by which command; that nothing can flow"
+    " back is for the hardware to do and for people to look at. Below each check stands what it does not prove."
+)
+"""Said at the head of every report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One findings document and where it came from."""
+
+    path: str
+    sha256: str
+    findings: Findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A check's newest answer of one subject."""
+
+    series: str
+    """`live high`, `capture link.pcap`, `people`, `record`."""
+    time: str
+    check: Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything that the three files tell."""
+
+    title: str
+    made: str
+    first: date
+    last: date
+    sides: tuple[str, ...]
+    facts: Mapping[str, Any]
+    """Who made it, where, with which program."""
+    documents: tuple[Document, ...]
+    outside: int
+    """Documents whose time is not in the period."""
+    answers: tuple[Answer, ...]
+    """In the catalogue's order, then by subject."""
+    not_run: tuple[str, ...]
+    days: Mapping[str, Sequence[Day]]
+    changed: tuple[Changed, ...]
+    weakened: tuple[str, ...]
+    """Switches that were turned down in any run, in words."""
+    people: Answers
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Answers by status; what was not run is apart."""
+        counted = Counter(one.check.status for one in self.answers)
+        return {status.value: counted[status] for status in Status}
+
+    @property
+    def exit_code(self) -> int:
+        """1 where anything failed."""
+        return int(any(one.check.status == Status.FAIL for one in self.answers))
+
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return _plain(self)
+
+    def text(self) -> str:
+        """The JSON document, in ASCII."""
+        return as_json(self.plain(), indent=1) + "\n"
+
+
+def load(paths: Sequence[Path]) -> list[Document]:
+    """Findings documents of files and folders; the same one twice counts once.
+
+    Raises:
+        ConfigError: one is no findings document, or there is none.
+    """
+    out: dict[str, Document] = {}
+    for path in [file for one in paths for file in (sorted(one.glob("*.json")) if one.is_dir() else [one])]:
+        try:
+            data = path.read_bytes()
+            text = data.decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}") from None
+        digest = hashlib.sha256(data).hexdigest()
+        out.setdefault(digest, Document(path=str(path), sha256=digest, findings=read_findings(text, str(path))))
+    if not out:
+        raise ConfigError(f"no findings in {', '.join(map(str, paths))}", hint="`checkvalve audit .. --keep FOLDER`")
+    return sorted(out.values(), key=lambda one: (one.findings.time, one.findings.what, one.path))
+
+
+def make(
+    documents: Sequence[Document],
+    people: Answers,
+    *,
+    made: str,
+    facts: Mapping[str, Any],
+    first: date | None = None,
+    last: date | None = None,
+    sides: Sequence[str] = SIDES,
+    title: str = "One-way link: audit report",
+) -> Report:
+    """Put it together.
+
+    Args:
+        documents: All of them, by time.
+        people: What was answered.
+        made: When the report is made, as `stamp` writes it.
+        facts: Of this run.
+        first: First day (UTC); None: of the oldest document.
+        last: Last day; None: of the newest.
+        sides: Whose days are counted.
+
+    Raises:
+        ConfigError: no document is in the period, or one has no time.
+    """
+    all_days = [period.moment(one.findings).date() for one in documents]
+    first, last = first or min(all_days), last or max(all_days)
+    inside = [one for one, day in zip(documents, all_days, strict=True) if first <= day <= last]
+    if not inside:
+        raise ConfigError(
+            f"no findings between {first} and {last}", hint=f"there are some of {min(all_days)} and later"
+        )
+    series = _series([one.findings for one in inside])
+    live = {f"live {side}": series.get(f"live {side}", []) for side in sides}
+    days = {name: period.days_of(runs, first, last, people.changes) for name, runs in live.items()}
+    changed = [one for name, runs in series.items() for one in period.changes_of(name, runs, people.changes)]
+    changed.sort(key=lambda one: (one.time, one.series))
+    compared = sum(len(runs) for runs in live.values() if len(runs) > 1)
+    record = [
+        period.day_1(days, made),
+        period.day_2([one for one in changed if one.series in live], compared, made),
+    ]
+    answers = [
+        Answer(series=name, time=runs[-1].time, check=one) for name, runs in series.items() for one in runs[-1].checks
+    ]
+    answers += [Answer(series="people", time=_said(one, made), check=one) for one in questions.checks(people, last)]
+    answers += [Answer(series="record", time=made, check=one) for one in record]
+    order = {ident: place for place, ident in enumerate(catalogue.catalogue())}
+    answers.sort(key=lambda one: (order.get(one.check.id, len(order)), one.check.id, one.series))
+    ran = {one.check.id for one in answers}
+    return Report(
+        title=title,
+        made=made,
+        first=first,
+        last=last,
+        sides=tuple(sides),
+        facts=facts,
+        documents=tuple(inside),
+        outside=len(documents) - len(inside),
+        answers=tuple(answers),
+        not_run=tuple(ident for ident in order if ident not in ran),
+        days=days,
+        changed=tuple(changed),
+        weakened=tuple(_weakened(series)),
+        people=people,
+    )
+
+
+def _series(runs: Sequence[Findings]) -> dict[str, list[Findings]]:
+    """Runs by what they looked at: two captures that share a name are two, told apart by their hash."""
+    hashes: dict[str, set[str]] = {}
+    for one in runs:
+        hashes.setdefault(one.what, set()).add(_bytes_of(one))
+    out: dict[str, list[Findings]] = {}
+    for one in runs:
+        digest = _bytes_of(one)
+        name = f"{one.what} ({digest[:8]})" if digest and len(hashes[one.what]) > 1 else one.what
+        out.setdefault(name, []).append(one)
+    return out
+
+
+def _bytes_of(one: Findings) -> str:
+    """SHA-256 of the file that a run read; empty where it read none."""
+    held = one.facts.get("file")
+    return str(held.get("sha256", "")) if isinstance(held, dict) else ""
+
+
+def _said(one: Check, made: str) -> str:
+    return one.evidence[0].time if one.evidence else made
+
+
+_TURNED = {
+    ("confined", "off"): "the process at the link ran unconfined (--confine=off)",
+    ("confined", "none"): "the kernel confined nothing: the process at the link could have made any call",
+    ("preflight", "warn"): "preflight only warned: the link started on a machine that it would have refused",
+}
+
+
+def _weakened(series: Mapping[str, Sequence[Findings]]) -> list[str]:
+    out = []
+    for name, runs in series.items():
+        for (key, value), told in _TURNED.items():
+            times = [one.time for one in runs if one.facts.get(key) == value]
+            if times:
+                out.append(f"{name}: {told}; {len(times)} of {len(runs)} runs, {times[0]} to {times[-1]}")
+        kinds = sorted({str(one.facts["diode"]) for one in runs if str(one.facts.get("diode", "")).startswith("appl")})
+        out += [f"{name}: {kind}: its own frames towards the plant are attested, not excluded" for kind in kinds]
+    return out
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "title": report.title,
+        "made": report.made,
+        "period": {"from": report.first.isoformat(), "to": report.last.isoformat()},
+        "bound": BOUND,
+        "facts": dict(report.facts),
+        "counts": report.counts,
+        "exit_code": report.exit_code,
+        "weakened": list(report.weakened),
+        "answers": [{"of": one.series, "time": one.time, **one.check.plain()} for one in report.answers],
+        "not_run": list(report.not_run),
+        "days": {
+            name: [
+                {
+                    "day": day.day.isoformat(),
+                    "runs": list(day.runs),
+                    "worst": None if day.worst is None else day.worst.value,
+                    "missing": not day.runs,
+                    "named": None if day.named is None else day.named.plain(),
+                }
+                for day in held
+            ]
+            for name, held in report.days.items()
+        },
+        "changes": [one.plain() for one in report.changed],
+        "people": {
+            "file": str(report.people.path or ""),
+            "sha256": report.people.sha256,
+            "changes": [one.plain() for one in report.people.changes],
+        },
+        "documents": [
+            {"path": one.path, "sha256": one.sha256, "what": one.findings.what, "time": one.findings.time,
+             "counts": one.findings.counts, "facts": dict(one.findings.facts)}
+            for one in report.documents
+        ],
+        "outside_the_period": report.outside,
+    }  # fmt: skip

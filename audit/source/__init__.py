@@ -1,0 +1,1 @@
+"""What the code asks for, and whether it is what was installed."""

@@ -1,0 +1,1 @@
+"""What blocks carry: columns of samples, descriptions, their canonical bytes."""

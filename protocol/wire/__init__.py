@@ -1,0 +1,1 @@
+"""The datagrams and the code that repairs them."""

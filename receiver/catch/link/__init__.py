@@ -1,0 +1,1 @@
+"""Which link session is the present one, and which frames wait for their LINK."""

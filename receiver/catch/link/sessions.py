@@ -1,0 +1,244 @@
+"""Which link session the sender is in, and whether that is now or a recording. Pure: bytes and times in.
+
+A LINK says the tag key of a session, once a second. It is judged in this order, cheapest first:
+
+    the last one again      compared, counted, not verified
+    length                  SHORT, LONG
+    one known to be false   SIGNATURE
+    receiver, signer        KEY
+    at or above its floor   FLOOR
+    its turn                RATE where there are too many: draw.py
+    signature, sealed key   SIGNATURE
+
+and then its session is the current one. The keys of the last two sessions are kept, for frames that were under way.
+With several receivers every LINK reaches all of them: one for another receiver in a session that is known here is
+verified once, so that it is counted as received (the sender counts it as sent), and is KEY else.
+
+What a person is advised rests on signed bytes alone: of LINKs below the floor one a second is verified, and only one
+that the sender made is told (`old`). It may still be a recording; that is for a person to judge.
+
+A receiver without floors cannot tell a recording by its order. Then a session is unconfirmed until a beat's wall
+clock is within 24 hours of ours, or a person confirms it; its data are journaled meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from random import Random
+from typing import NamedTuple
+
+from protocol.errors import FrameError, Reason
+from protocol.keys import PrivateKey, PublicKey
+from protocol.limits import UNCONFIRMED_S
+from protocol.wire.announce import Link, check_link, open_link, read_link
+from protocol.wire.beat import Beat
+from receiver.catch.link.draw import Draw, Window
+from receiver.catch.link.session import Session, loss
+from receiver.catch.store.order import LOWERED_MOST, Floors
+
+SESSIONS_KEPT = 2
+"""Sessions whose keys are kept: the current one and the one before."""
+
+OTHERS_KEPT = 3
+"""LINKs for other receivers that are remembered; at most four receivers share a link."""
+
+OTHERS_CHECKS, OLD_CHECKS = 4, 1
+"""LINKs for other receivers, and below the floor, that are verified in a second: they open nothing."""
+
+
+class Old(NamedTuple):
+    """A LINK that the sender made, below the floor."""
+
+    session: int
+    heard: float
+    """When it came last [s, monotonic]."""
+
+
+class Links:
+    """The sessions that are known, and the floors."""
+
+    def __init__(self, own: PrivateKey, signers: Iterable[PublicKey], floors: Floors, chance: Random) -> None:
+        """
+        Args:
+            own: The catch key.
+            signers: Public keys that are believed; those that are no link-sign keys are left out.
+            floors: Of the last run.
+            chance: Draws among LINKs in a flood; seeded so that nobody outside knows.
+        """
+        self.sessions: dict[int, Session] = {}
+        """By number, oldest first, at most two."""
+        self.current: Session | None = None
+        """The newest."""
+        self.floors = floors
+        """As of now; replaced as a whole, so that another thread may read it."""
+        self.old: Old | None = None
+        """The last one that was verified since the current one was opened."""
+        self.draw = Draw(chance)
+        """LINKs whose turn to be verified may come."""
+        self._own = own
+        self._signers = {key.id: key for key in signers if key.kind == "link-sign"}
+        self._last = b""
+        self._last_old = b""
+        self._others: dict[bytes, bytes] = {}
+        self._others_window, self._old_window = Window(OTHERS_CHECKS), Window(OLD_CHECKS)
+        self._retired = [0, 0, 0, 0, 0]  # sent, received, compared sent, compared received, again
+
+    def take_link(self, datagram: bytes, now: float, *, drawn: bool = False) -> Session | None:
+        """Judge a LINK.
+
+        Args:
+            now: Monotonic time [s].
+            drawn: Its turn has come (`draw.due`).
+
+        Returns:
+            The session that it opened, None where it said nothing new or its turn may come.
+
+        Raises:
+            FrameError: with the reason for which it, or one that waited in its place, was refused.
+        """
+        if datagram == self._last:
+            self._count(self._own.public.id, len(datagram), now)
+            return None
+        link = read_link(datagram)
+        if self.draw.is_false(datagram):
+            raise FrameError(Reason.SIGNATURE, size=len(datagram))
+        if link.receiver != self._own.public.id:
+            self._for_another(datagram, link, now)
+            return None
+        if link.signer not in self._signers:
+            raise FrameError(Reason.KEY, size=len(datagram))
+        if self.floors.link is not None and link.order < self.floors.link:
+            self._below(datagram, link, now)
+        if not drawn and not self.draw.at_once.takes(now):
+            if not self.draw.put(datagram, now):
+                raise FrameError(Reason.RATE, size=len(datagram))
+            return None
+        return self._believe(datagram, link, now)
+
+    def take_beat(self, datagram: bytes, session: Session, wall_ns: int) -> Beat:
+        """Judge a BEAT of a known session.
+
+        Args:
+            wall_ns: Our wall clock [ns since 1970 UTC].
+
+        Raises:
+            FrameError: SHORT, TAG, BODY or FLOOR.
+        """
+        beat = session.beat.read(datagram)
+        if self.floors.beat is not None and beat.order <= self.floors.beat:
+            raise FrameError(Reason.FLOOR, size=len(datagram))
+        near = abs(beat.wall_ns - wall_ns) <= UNCONFIRMED_S * 10**9
+        self.floors = replace(self.floors, beat=beat.order, confirmed=self.floors.confirmed or near)
+        session.count_one()
+        session.hear(beat.frames)
+        return beat
+
+    def accept(self, session: int) -> bool:
+        """A person confirms a session; False where it is not the current one.
+
+        Where no floor had said that it is the present, the person says by this that what came before stands below it.
+        """
+        if self.current is None or self.current.number != session:
+            return False
+        if not self.floors.confirmed:
+            lowered = min(self.floors.lowered + 1, LOWERED_MOST)
+            self.floors = replace(self.floors, confirmed=True, lowered=lowered)
+        return True
+
+    def lower(self) -> bool:
+        """A person forgets the floors: the next LINK is taken, and judged as by a receiver that has none.
+
+        Returns:
+            False where that was done LOWERED_MOST times: the floors stand.
+        """
+        if self.floors.lowered >= LOWERED_MOST:
+            return False
+        self.floors = Floors(lowered=self.floors.lowered + 1)
+        self.old = None
+        self._last = self._last_old = b""
+        return True
+
+    def totals(self) -> tuple[int, int, float]:
+        """(frames sent, as beats said, frames received, part lost between beats) over all sessions seen."""
+        sums = self._sums()
+        return sums[0], sums[1], loss(sums[2], sums[3])
+
+    def again(self) -> int:
+        """Authentic frames that came more often than they were sent, over all sessions seen."""
+        return self._sums()[4]
+
+    def _believe(self, datagram: bytes, link: Link, now: float) -> Session | None:
+        """Look at the signature, and open the session that it says."""
+        try:
+            key = open_link(datagram, self._signers, self._own)
+        except FrameError:
+            self.draw.note_false(datagram)
+            raise
+        self._last = datagram
+        self._others.clear()
+        self.old = None
+        self.floors = replace(self.floors, link=link.order)
+        known = self.sessions.get(link.session)
+        if known is None or not known.same_key(key):
+            known = self._open(Session(link.session, key))
+            opened = known
+        else:
+            opened = None
+        known.count_link(link.receiver, now)
+        return opened
+
+    def _open(self, session: Session) -> Session:
+        for one in self.sessions.values():
+            one.retire()
+        self._retire(self.sessions.pop(session.number, None))
+        while len(self.sessions) >= SESSIONS_KEPT:
+            self._retire(self.sessions.pop(next(iter(self.sessions))))
+        self.sessions[session.number] = session
+        self.current = session
+        return session
+
+    def _retire(self, gone: Session | None) -> None:
+        if gone is not None:
+            self._retired = _plus(self._retired, gone)
+
+    def _sums(self) -> list[int]:
+        sums = self._retired
+        for one in self.sessions.values():
+            sums = _plus(sums, one)
+        return sums
+
+    def _for_another(self, datagram: bytes, link: Link, now: float) -> None:
+        if self._others.get(link.receiver) != datagram:
+            if self.current is None or self.current.number != link.session or len(self._others) >= OTHERS_KEPT:
+                raise FrameError(Reason.KEY, size=len(datagram))
+            if not self._others_window.takes(now):
+                raise FrameError(Reason.RATE, size=len(datagram))
+            self._check(datagram)
+            self._others[link.receiver] = datagram
+        self._count(link.receiver, len(datagram), now)
+
+    def _below(self, datagram: bytes, link: Link, now: float) -> None:
+        """Refuse it as FLOOR, and now and then look whether the sender made it."""
+        if datagram != self._last_old and self._old_window.takes(now):
+            self._check(datagram)
+            self._last_old = datagram
+        if datagram == self._last_old:
+            self.old = Old(link.session, now)
+        raise FrameError(Reason.FLOOR, size=len(datagram))
+
+    def _check(self, datagram: bytes) -> None:
+        try:
+            check_link(datagram, self._signers)
+        except FrameError:
+            self.draw.note_false(datagram)
+            raise
+
+    def _count(self, receiver: bytes, size: int, now: float) -> None:
+        if self.current is not None and not self.current.count_link(receiver, now):
+            raise FrameError(Reason.DOUBLE, size=size)
+
+
+def _plus(sums: list[int], one: Session) -> list[int]:
+    values = (one.sent, one.received, *one.compared, one.again)
+    return [have + more for have, more in zip(sums, values, strict=True)]

@@ -1,0 +1,187 @@
+"""The `catch` process: the inlet on one side, the journal on the other. This is the shell around `intake.Intake`.
+
+    this thread      inlet -> intake -> queue      the only clock that decides, the only wait; never touches the disk
+    writing thread   queue -> ledger               writer.py
+
+It holds `catch.key`, which opens link keys and nothing else; `open.key` is never read here. A pause of this thread
+loses data, so everything is imported and built before the socket is opened, and the garbage collector runs only when
+nothing comes in.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from protocol import keys
+from protocol.confine import Confinement, Mode, Role, confine, give_up
+from protocol.errors import ConfigError
+from protocol.keys import PrivateKey, PublicKey
+from protocol.store.statusfile import PERIOD
+from protocol.wire.erasure import Code
+from receiver.catch.inlet import Inlet
+from receiver.catch.intake import Intake
+from receiver.catch.link.sessions import Links
+from receiver.catch.status.picture import picture
+from receiver.catch.store.ledger import Ledger
+from receiver.catch.store.writer import Writer
+from receiver.settings import CatchConfig
+
+LOOK = 0.2
+"""Longest wait for a datagram [s]: how soon a stop or a failing disk is noticed."""
+OUTLOOK_PERIOD = 30.0
+"""What must outlive a restart besides the journal is handed to the writing thread this often [s]."""
+COLLECT_IDLE, COLLECT_BUSY = 10.0, 600.0
+"""The garbage collector runs when this long ago and nothing comes in, or this long ago whatever comes in [s]."""
+SWITCH = 0.001
+"""A thread that wants the interpreter waits this long before it asks for it [s]; 5 ms is Python's own choice."""
+
+
+def run(config: CatchConfig, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None) -> int:
+    """Catch until SIGTERM or SIGINT; returns the exit code.
+
+    Args:
+        config: Its part of the file.
+        mode: How this process is confined once the socket is open and before anything is received.
+        found: What was found of the diode's interface before this; told in the status.
+
+    Raises:
+        ConfigError: a key that is missing or wrong, an address that cannot be listened on.
+        HeldError: another catch has the port or the journal.
+        StoreError: the disk fails.
+    """
+    own, signers = load_keys(config)
+    process = _Process(config, own, signers, mode, found or {})
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, process.stop)
+    return process.run()
+
+
+def load_keys(config: CatchConfig) -> tuple[PrivateKey, list[PublicKey]]:
+    """The catch key, and the link-sign keys that are believed.
+
+    Raises:
+        ConfigError: one that is missing or wrong.
+    """
+    publics = [key for path in config.keys.senders for key in keys.load_public(path)]
+    signers = [key for key in publics if key.kind == "link-sign"]
+    if not signers:
+        raise ConfigError(
+            "keys.senders: no link-sign key in them", hint="carry DIR.pub of `checkvalve keys new high DIR` over"
+        )
+    return keys.load(config.keys.own, "catch"), signers
+
+
+class _Process:
+    def __init__(
+        self,
+        config: CatchConfig,
+        own: PrivateKey,
+        signers: list[PublicKey],
+        mode: Mode,
+        found: Mapping[str, Any],
+    ) -> None:
+        code = Code()
+        asked = config.inlet.buffer_mib << 20
+        self._inlet = Inlet(*config.inlet.listen, asked, pinned=True)  # from here on the kernel keeps what comes
+        give_up(config.state, mode)  # the buffer may have taken CAP_NET_ADMIN; nothing after it takes any
+        retention = config.retention
+        ledger = Ledger(
+            config.state,
+            keep_s=retention.journal,
+            most_bytes=retention.max_gb * 1e9,
+            now=time.monotonic(),
+            wall_ns=time.time_ns(),
+        )
+        confinement = confine(Role.CATCHER, mode)
+        self._writer = Writer(ledger, clock=time.monotonic, wall=time.time_ns)
+        self._writer.warnings = (*_found(self._inlet, asked, ledger, confinement), *found.get("warnings", ()))
+        self._ground = {key: value for key, value in found.items() if key != "warnings"}
+        self._confinement = confinement
+        streams = {key: held.stream(time.time_ns()) for key, held in ledger.accepted.streams.items()}
+        self._intake = Intake(
+            Links(own, signers, ledger.floors, random.Random(os.urandom(16))),
+            code,
+            streams,
+            put=self._writer.put,
+            say=self._writer.say,
+        )
+        self._stopped = False
+
+    def stop(self, number: int, frame: object) -> None:
+        self._stopped = True
+
+    def run(self) -> int:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        sys.setswitchinterval(SWITCH)
+        self._report(time.monotonic())
+        self._writer.start()
+        try:
+            self._loop()
+            self._report(time.monotonic())
+            self._writer.remember(self._intake.gaps.outlooks())
+        finally:
+            self._inlet.close()
+            self._writer.stop()
+            gc.enable()
+        if self._writer.failure is not None:
+            raise self._writer.failure
+        return 0
+
+    def _loop(self) -> None:
+        intake, inlet = self._intake, self._inlet
+        now = time.monotonic()
+        said = kept = collected = now
+        while not self._stopped and self._writer.failure is None:
+            until = intake.deadline()
+            run = inlet.receive(now + LOOK if until is None else min(until, now + LOOK))
+            now = time.monotonic()
+            if run is not None:
+                intake.gather.probes.kernel_drops = inlet.kernel_drops
+                intake.take_run(run, now, time.time_ns())
+            intake.tick(now, time.time_ns())
+            if now >= said + PERIOD:
+                said = now
+                self._report(now)
+            if now >= kept + OUTLOOK_PERIOD:
+                kept = now
+                self._writer.remember(intake.gaps.outlooks())
+            if now >= collected + (COLLECT_IDLE if run is None else COLLECT_BUSY):
+                collected = now
+                gc.collect()
+
+    def _report(self, now: float) -> None:
+        while self._writer.requests:
+            self._intake.grant(self._writer.requests.popleft())
+        while self._writer.damaged:
+            self._intake.damage(*self._writer.damaged.popleft(), time.time_ns())
+        self._writer.floors = self._intake.links.floors
+        drops = self._inlet.kernel_drops
+        told = picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns())
+        told["confined"], told["confinement"] = self._confinement.mode, self._confinement.text
+        told.update(self._ground)
+        self._writer.show(told)
+
+
+def _found(inlet: Inlet, asked: int, ledger: Ledger, confinement: Confinement) -> tuple[str, ...]:
+    out = [] if confinement.mode in ("on", "strict") else [confinement.text]
+    if inlet.buffer_bytes < asked:
+        out.append(
+            f"the receive buffer is {inlet.buffer_bytes >> 10} KiB of {asked >> 10} KiB asked: a pause may lose data. "
+            f"sysctl -w net.core.rmem_max={asked}"
+        )
+    if ledger.store.cut_bytes:
+        out.append(f"a torn tail of {ledger.store.cut_bytes} bytes was cut off the journal (a crash or a power cut)")
+    if ledger.accepted.remade:
+        out.append(f"what was received of {len(ledger.accepted.remade)} streams was made again from the leaves")
+    if ledger.accepted.doubled:
+        out.append(f"{ledger.accepted.doubled} blocks stand in the journal twice")
+    return tuple(out)

@@ -1,0 +1,1 @@
+"""What catch says of itself: counts, warnings, gap codes, and what came of a linktest."""

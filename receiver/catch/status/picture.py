@@ -1,0 +1,123 @@
+"""What catch says of itself: the content of `state/status-catch.json`. Pure; the writing thread writes it.
+
+Everything in it is of the link: catch cannot open a block, so it knows no name of an asset or tag.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+from receiver.catch.gaps import Gap, Gaps
+from receiver.catch.intake import Intake
+from receiver.catch.status.alerts import lines
+from receiver.catch.status.gap_codes import codes, kept_s
+
+STREAMS_TOLD = 64
+"""Most streams listed: those the last beats named and those that miss something, newest first."""
+GAPS_TOLD = 1000
+"""Most gaps listed, longest missing first."""
+LOST_TOLD = 1000
+"""Most stretches listed that the sender lost."""
+CODES_TOLD = 64
+"""Most gap codes listed: a person reads out a few."""
+
+
+def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> dict[str, Any]:
+    """The receiving thread's part of the status.
+
+    Args:
+        kernel_drops: What the kernel dropped at the socket.
+        now: Monotonic time [s].
+        wall_ns: Our wall clock [ns since 1970 UTC].
+    """
+    beat = intake.beat
+    gaps = intake.gaps.gaps(wall_ns)
+    taken_s = 0.0 if intake.taken_since is None else now - intake.taken_since
+    keep_s = kept_s((beat.spool or {}) if beat else {}, intake.taken_bytes, taken_s)
+    return {
+        "warnings": [*lines(intake, now, wall_ns), *_kept(intake.gaps, len(gaps))],
+        "link": _link(intake, kernel_drops, now),
+        "blocks": asdict(intake.gaps.counts()),
+        "sender": {
+            "spool": _plain(beat.spool or {}) if beat else {},
+            "backlog_s": beat.backlog_s if beat and math.isfinite(beat.backlog_s) else None,
+        },
+        "streams": _streams(intake.gaps),
+        "gaps": [_gap(one, keep_s) for one in gaps[:GAPS_TOLD]],
+        "codes": codes(gaps[:GAPS_TOLD])[:CODES_TOLD],
+        "lost": _lost(intake.gaps),
+        "probes": [step.plain() for step in intake.gather.probes.steps.values()],
+        "linktest": intake.gather.probes.test(),
+    }
+
+
+def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
+    links, beat, session = intake.links, intake.beat, intake.links.current
+    sent, received, loss_total = links.totals()
+    return {
+        "session": None if session is None else f"{session.number:08x}",
+        "confirmed": links.floors.confirmed,
+        "beat_age_s": None if beat is None else round(now - intake.beat_at, 3),
+        "beat_wall_ns": None if beat is None else beat.wall_ns,
+        "frames_sent": sent,
+        "frames_received": received,
+        "loss": 0.0 if session is None else round(session.loss, 6),
+        "loss_total": round(loss_total, 6),
+        "kernel_drops": kernel_drops,
+        "queue_overflow": intake.overflow,
+        "again": links.again(),
+        "refused": {reason.value: count for reason, count in intake.gather.refused.items()},
+        "versions": {str(number): count for number, count in sorted(intake.gather.versions.items())},
+    }
+
+
+def _kept(gaps: Gaps, listed: int) -> list[str]:
+    """What people must know of gaps besides the list."""
+    out, counts = [], gaps.counts()
+    if counts.damaged:
+        out.append(
+            f"{counts.damaged} blocks were journaled here and can no longer be read (damaged or absent): "
+            "`checkvalve gaps` shows the code that brings them again"
+        )
+    if counts.lost:
+        out.append(f"{counts.lost} blocks can never come: the sender lost them (`checkvalve gaps` lists them)")
+    return [*out, f"{listed} gaps; only the oldest {GAPS_TOLD} are listed"] if listed > GAPS_TOLD else out
+
+
+def _streams(gaps: Gaps) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for key, one in reversed(gaps.streams.items()):
+        counts = one.counts()
+        if len(out) < STREAMS_TOLD and (counts.missing or gaps.named(one)):
+            out.append({"stream": key.hex(), **asdict(counts), "finished": one.finished, "sealed": one.sealed})
+    return out
+
+
+def _gap(one: Gap, keep_s: float) -> dict[str, Any]:
+    return {
+        "stream": one.stream.hex(),
+        "from": one.first,
+        "to": one.after,
+        "since_ns": one.since_ns,
+        "heals_ns": one.heals_ns,
+        "lost_ns": one.since_ns + int(keep_s * 1e9) if math.isfinite(keep_s) and not one.damaged else None,
+        "damaged": one.damaged,
+    }
+
+
+def _lost(gaps: Gaps) -> list[dict[str, Any]]:
+    spans = ((key, first, after) for key, one in gaps.streams.items() for first, after in one.lost)
+    return [{"stream": key.hex(), "from": first, "to": after} for key, first, after in islice(spans, LOST_TOLD)]
+
+
+def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a map of the sender's is plain JSON."""
+    return {
+        key: value
+        for key, value in told.items()
+        if isinstance(value, bool | int | str | None) or (isinstance(value, float) and math.isfinite(value))
+    }

@@ -1,0 +1,282 @@
+"""Which blocks were ever journaled, for ever: `state/accepted/`, apart from the blocks, which retention takes.
+
+    accepted/STREAM.json  held.py; true of all records before its `place`
+    accepted/place.json   {"place": [segment, offset], "running_s": s, "segment": [number, s], "oldest": number,
+                           "lowered": n}
+                          every file above is true at least up to here; the store's running time; the birth of the
+                          newest segment in it; the oldest segment that retention left; how often a floor was lowered
+
+The journal is the truth and these files are a summary that is some seconds behind. A start reads them and then walks
+the journal from the older place on: so a kill at any moment neither doubles a block nor forgets one. A file that
+cannot be believed is set aside and told; a stream whose file is not there is made again from its leaves and from what
+the segments hold, and only how its blocks came is then forgotten.
+
+Then both are compared, number by number:
+
+    in a segment                                      held, whatever the file says
+    stood in one and cannot be read (damage.py)       damaged
+    held, not in a segment, taken by retention        held: it was here
+    held, not in a segment, not taken                 damaged: the journal was cut, is an older one, or was begun anew;
+                                                      what the sender keeps no more stays as it was, and is told
+    has a leaf, and nothing else knows it             damaged: it came after the file was written
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from protocol.block import Kind
+from protocol.ranges import Ranges
+from protocol.store import statefile
+from protocol.store.index import Segment, join
+from protocol.store.journal import Store
+from protocol.store.layout import leaf_streams, read_leaves
+from protocol.store.record import Record
+from protocol.store.resync import Damage, Place
+from protocol.store.segments import read_kept, walk
+from receiver.catch.store.damage import learn
+from receiver.catch.store.held import PLACES_END, Held, read_count, read_place
+from receiver.catch.store.order import LOWERED_MOST
+
+_NAME = re.compile(r"[0-9a-f]{16}")
+
+
+class Accepted:
+    """The files and what they say; the writing thread's."""
+
+    def __init__(self, folder: Path, store: Store, say: Callable[[str], None], *, wall_ns: int = 0) -> None:
+        """Read the files, then the journal behind them.
+
+        Args:
+            folder: Made if missing.
+            store: The journal.
+            say: Takes a line for people about what was found damaged.
+            wall_ns: Wall time, for names of files that are set aside [ns since 1970 UTC].
+
+        Raises:
+            StoreError: the disk fails.
+            OSError: the folder cannot be read or made.
+        """
+        self.streams: dict[bytes, Held] = {}
+        self.doubled = 0
+        """Records in the journal whose number was there already: 0, or the journal was put together by hand."""
+        self.remade: list[bytes] = []
+        """Streams whose file was made again from the leaves, with at least one block that the journal does not tell."""
+        self.running_s = 0.0
+        """Running time of the journal at the last save [s]."""
+        self.segment: tuple[int, float] = (0, 0.0)
+        """Newest segment at the last save, and the running time of its birth [s]."""
+        self.lowered = 0
+        """How often a floor was lowered, as far as is known here."""
+        self.damaged: list[Damage] = list(store.damaged)
+        """What of the journal was found to be damaged."""
+        self._folder, self._store, self._say, self._wall_ns = folder, store, say, wall_ns
+        self._oldest = store.segments[0].number
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            aside = statefile.set_aside(folder, wall_ns)
+            say(f"{folder.name} is no folder: {'it stands as ' + aside.name if aside else 'it cannot be set aside'}")
+        folder.mkdir(parents=True, exist_ok=True)
+        place = self._read()
+        known = {one.start.segment for one in store.damaged}
+        met = [one for one in self._walk(place) if one.start.segment not in known]
+        self.damaged += met
+        learn(store, met)
+        self._take_over(older=place > store.place)
+        self.lowered = max(self.lowered, max((held.order or 0 for held in self.streams.values()), default=0))
+
+    def note(self, one: Record) -> None:
+        """A record that was synced."""
+        held = self.streams.setdefault(one.stream, Held())
+        if not held.note(one):
+            self.doubled += 1
+
+    def order(self, stream: bytes, lowered: int) -> int:
+        """What the records of a stream are marked with: given with its first block, and kept.
+
+        Args:
+            lowered: How often a person lowered the floor until now.
+        """
+        held = self.streams.setdefault(stream, Held())
+        if held.order is None:
+            held.order = lowered
+        return held.order
+
+    def damage(self, lost: Mapping[bytes, Ranges]) -> dict[bytes, Ranges]:
+        """Numbers that stand in the journal no more; returns those of them that were held until now."""
+        out = {}
+        for stream, ranges in lost.items():
+            held = self.streams.get(stream)
+            gone = Ranges() if held is None else ranges.less(ranges.less(held.ranges))
+            if held is not None and gone.count:
+                held.damage(gone)
+                out[stream] = gone
+        return out
+
+    def take(self, gone: Segment) -> None:
+        """Retention is about to take a segment: save, and then let it."""
+        self._oldest = gone.number + 1
+        for stream, ranges in gone.streams.items():
+            held = self.streams.setdefault(stream, Held())
+            for first, after in ranges:
+                held.taken.add(first, after)
+            held.changed = True
+
+    def remember(self, outlooks: Mapping[bytes, dict[str, Any]]) -> None:
+        """Take what gaps.py wants back after a restart; written with the next save."""
+        for stream, outlook in outlooks.items():
+            held = self.streams.setdefault(stream, Held())
+            held.outlook = outlook
+            held.changed = True
+
+    def save(self, place: Place, running_s: float, segment: tuple[int, float], lowered: int = 0) -> None:
+        """Write what changed.
+
+        Args:
+            place: Where the journal ends; every record before it was noted.
+            running_s: Running time of the journal [s].
+            segment: The newest segment and the running time of its birth [s].
+            lowered: How often a floor was lowered.
+
+        Raises:
+            OSError: the disk is full or fails; call it again.
+        """
+        for stream, held in self.streams.items():
+            if held.changed:
+                held.place = place
+                statefile.write(self._folder / f"{stream.hex()}.json", statefile.pack(held.to_json()))
+                held.changed = False
+        self.running_s, self.segment, self.lowered = running_s, segment, max(lowered, self.lowered)
+        told = {"place": list(place), "running_s": running_s, "segment": list(segment)}
+        told |= {"oldest": self._oldest, "lowered": self.lowered}
+        statefile.write(self._folder / "place.json", statefile.pack(told))
+
+    def _read(self) -> Place:
+        """The files; returns up to where all of them are true, or nearly: `_compare` finds what that leaves out."""
+        for path in sorted(self._folder.glob("*.json")):
+            if _NAME.fullmatch(path.stem):
+                held = statefile.load(path, Held.from_json, self._say, wall_ns=self._wall_ns)
+                if held is not None:
+                    self.streams[bytes.fromhex(path.stem)] = held
+        self._files = frozenset(self.streams)
+        place = statefile.load(self._folder / "place.json", self._take_place, self._say, wall_ns=self._wall_ns)
+        if place is not None:
+            return place
+        self.running_s = max(segment.born_s for segment in self._store.segments)
+        newest = Place(
+            self._store.current.number, 0
+        )  # closed segments have an index, which tells all but how they came
+        return max((held.place for held in self.streams.values()), default=newest)
+
+    def _take_place(self, told: Mapping[str, Any]) -> Place:
+        place, running_s, (number, born_s) = read_place(told["place"]), _seconds(told["running_s"]), told["segment"]
+        segment = (read_count(number, PLACES_END), _seconds(born_s))
+        oldest, lowered = told.get("oldest", self._oldest), read_count(told.get("lowered", 0), LOWERED_MOST)
+        self._oldest = read_count(oldest, PLACES_END)
+        self.running_s, self.segment, self.lowered = running_s, segment, lowered
+        return place
+
+    def _walk(self, start: Place) -> list[Damage]:
+        """Take what was journaled since the files were written; returns what was stepped over."""
+
+        def visit(place: Place, one: Record) -> None:
+            held = self.streams.get(one.stream)
+            if held is None or not place < held.place:
+                self.note(one)
+
+        return walk(self._store.folder, visit, start) if start <= self._store.place else []
+
+    def _take_over(self, *, older: bool) -> None:
+        """Compare with what the segments hold, and with the leaves where something is not as it should be.
+
+        Args:
+            older: The journal ends before the place of the files: it is an older one, or was begun anew.
+        """
+        lost = self._store.lost
+        here = _union(segment.streams for segment in self._store.segments)
+        if older:
+            self._say("the journal was cut, is an older one or was begun anew: it ends before what was received last")
+            self._oldest = self._store.segments[0].number
+        leaves = self._leaves(everywhere=older or bool(self.damaged))
+        for stream in {*self.streams, *here, *lost, *leaves}:
+            held = self.streams.setdefault(stream, Held())
+            held.changed = held.changed or older
+            held.add(here.get(stream, ()))
+            held.damage(lost.get(stream, ()))
+            self._compare_leaves(stream, held, leaves.get(stream, Ranges()), here.get(stream, Ranges()).top)
+            self._compare(stream, held, here.get(stream, Ranges()), older=older)
+            if held.order is None and held.ranges.count:
+                held.order = self._order_of(stream)
+
+    def _compare_leaves(self, stream: bytes, held: Held, leaves: Ranges, top: int) -> None:
+        """Numbers that have a leaf, and that neither the file nor a segment knows.
+
+        Without a file they are old ones that retention took, if it took any; but none from `top` on, one past the
+        newest in a segment. All others were journaled after the file was written, and are damaged.
+        """
+        unknown = leaves.less(held.ranges).less(held.damaged)
+        if stream not in self._files and unknown.count:
+            self.remade.append(stream)
+            if self._oldest > 1:
+                old = unknown.within(0, top or unknown.top)
+                held.add(old)
+                for first, after in old:
+                    held.taken.add(first, after)
+                return
+        held.damage(unknown)
+
+    def _compare(self, stream: bytes, held: Held, here: Ranges, *, older: bool) -> None:
+        """Numbers that are held, that retention did not take, and that no segment has."""
+        absent = held.ranges.less(held.taken).less(here)
+        if held.earlier and not older and self._oldest > 1:
+            for first, after in absent:
+                held.taken.add(first, after)
+            return
+        held.damage(absent.within(held.oldest, absent.top))
+        if absent.below(held.oldest):
+            self._say(
+                f"{absent.below(held.oldest)} blocks of stream {stream.hex()} are not in the journal any more, and the "
+                f"sender keeps them no longer: they count as they came"
+            )
+
+    def _leaves(self, *, everywhere: bool) -> dict[bytes, Ranges]:
+        """Numbers that have a leaf, of the streams without a file, or of all."""
+        out = {}
+        for stream in leaf_streams(self._store.folder):
+            if everywhere or stream not in self._files:
+                with contextlib.suppress(OSError):
+                    out[stream] = _numbers(read_leaves(self._store.folder, stream))
+        return out
+
+    def _order_of(self, stream: bytes) -> int:
+        """What the journal's records of a stream are marked with, as far as one is kept."""
+        kept = read_kept(self._store.folder, stream, (Kind.OPEN, Kind.EPOCH))
+        return kept[0].order if kept else self.lowered
+
+
+def _numbers(leaves: bytes) -> Ranges:
+    """Numbers that have a leaf: not zero, and not what another number has, for then it is no hash of a block."""
+    rows = np.frombuffer(leaves, np.uint64, len(leaves) // 32 * 4).reshape(-1, 4)
+    _, kind, times = np.unique(rows[:, 0], return_inverse=True, return_counts=True)
+    numbers = np.flatnonzero(rows.any(axis=1) & (times[kind] == 1))
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
+    return Ranges((int(run[0]), int(run[-1]) + 1) for run in runs if len(run))
+
+
+def _union(parts: Iterable[Mapping[bytes, Ranges]]) -> dict[bytes, Ranges]:
+    out: dict[bytes, Ranges] = {}
+    for part in parts:
+        join(out, part)
+    return out
+
+
+def _seconds(told: Any) -> float:
+    if type(told) not in (int, float) or not 0 <= told < math.inf:
+        raise ValueError(f"{told!r} is no time"[:80])
+    return float(told)

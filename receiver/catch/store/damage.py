@@ -1,0 +1,135 @@
+"""What of the journal can no longer be read, and which block numbers are gone with it.
+
+    at the start    the store looked through its last segment, and the walk behind the saved place met the rest
+    later           an output's process met it while reading, and left   state/damaged-OUTPUT.json
+                    {"places": [[segment, start, end], ..]}
+
+Such a file says only where to look: another process wrote it, so nothing in it is believed. The segment is read here
+again, what its index knows and its bytes no longer give is lost, and the index is written anew without it. A number
+that stands in another segment too is not lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from protocol.ranges import Ranges
+from protocol.store import statefile
+from protocol.store.index import Segment, join, less
+from protocol.store.journal import Store
+from protocol.store.layout import index_path
+from protocol.store.lost import numbers_at
+from protocol.store.resync import Damage, Place
+
+PLACES = 1000
+"""Most places of a report that are taken."""
+REPORT_BYTES = 256 * 1024
+"""Largest report that is read [bytes]: so many places with long numbers."""
+SEEN_MOST = 100_000
+"""Most places that are remembered as looked at; beyond it some are looked at twice."""
+
+
+def learn(store: Store, damaged: Sequence[Damage]) -> dict[bytes, Ranges]:
+    """Look at damaged stretches of a store; from then on its segments and their indexes know what is gone.
+
+    Returns:
+        Numbers that stood there and are in no segment now.
+    """
+    gone: dict[bytes, Ranges] = {}
+    for segment in store.segments:
+        places = [one for one in damaged if one.start.segment == segment.number]
+        here = numbers_at(store.folder, *places) if places else {}
+        if here:
+            join(gone, here)
+            join(segment.lost, here)
+            less(segment.streams, here)
+            _write_index(store, segment)
+    for segment in store.segments:
+        less(gone, segment.streams)
+    return gone
+
+
+def _write_index(store: Store, segment: Segment) -> None:
+    """On a full disk it stays as it was, and the damage is found again after a restart."""
+    with contextlib.suppress(OSError):
+        if segment is store.current:
+            store.note_index()
+        else:
+            statefile.write(index_path(store.folder, segment.number), segment.to_bytes())
+
+
+def told(damaged: Iterable[Damage]) -> list[str]:
+    """A line for people, none where nothing is damaged."""
+    places = sorted(damaged)
+    if not places:
+        return []
+    first, many = places[0].start, len(places)
+    return [
+        f"the journal cannot be read in {f'{many} places' if many > 1 else 'one place'}, the first in segment "
+        f"{first.segment} at byte {first.offset}; blocks that stood there are missing here"
+    ]
+
+
+class Reports:
+    """The files `state/damaged-*.json`."""
+
+    def __init__(self, state: Path, store: Store, say: Callable[[str], None]) -> None:
+        """
+        Args:
+            state: The state folder.
+            store: The journal.
+            say: Takes a line for people.
+        """
+        self._state, self._store, self._say = state, store, say
+        self._read: dict[str, tuple[int, int, int]] = {}
+        self._seen: set[Damage] = set()
+        self._waiting: list[Damage] = []
+
+    def look(self) -> dict[bytes, Ranges]:
+        """Read reports that changed, and look at one segment that they name; call it once a second.
+
+        Returns:
+            Numbers that are in no segment any more.
+        """
+        for path in sorted(self._state.glob("damaged-*.json")):
+            self._take(path)
+        if not self._waiting:
+            return {}
+        number = self._waiting[0].start.segment
+        here = [one for one in self._waiting if one.start.segment == number]
+        self._waiting = [one for one in self._waiting if one.start.segment != number]
+        gone = learn(self._store, here)
+        if gone:
+            self._say(*told(here))
+        return gone
+
+    def _take(self, path: Path) -> None:
+        try:
+            held = path.lstat()
+            mark = (held.st_ino, held.st_mtime_ns, held.st_size)
+            if self._read.get(path.name) == mark:
+                return
+            self._read[path.name] = mark
+            places = json.loads(statefile.read(path, REPORT_BYTES) or b"{}")["places"][:PLACES]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return  # whoever wrote it writes it again
+        if len(self._seen) > SEEN_MOST:
+            self._seen.clear()
+        sizes = {segment.number: segment.size for segment in self._store.segments}
+        for place in places if isinstance(places, list) else ():
+            one = _damage(place, sizes)
+            if one is not None and one not in self._seen:
+                self._seen.add(one)
+                self._waiting.append(one)
+
+
+def _damage(place: Any, sizes: dict[int, int]) -> Damage | None:
+    """A stretch of a segment that is there; None for anything else."""
+    match place:
+        case [int() as segment, int() as start, int() as end] if 0 <= start < end <= sizes.get(segment, 0):
+            return Damage(Place(int(segment), int(start)), Place(int(segment), int(end)))
+    return None

@@ -1,0 +1,204 @@
+"""Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`, `history check|rebuild`.
+
+A command only reads its arguments, calls what does the work, and prints; mistakes are raised to the front door.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oneway.preflight import Policy
+from protocol import terminal
+from protocol.confine import Mode
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+history = typer.Typer(no_args_is_help=True, help="The history's own files.")
+app.add_typer(history, name="history")
+
+OLD_S = 5.0
+"""What a process said longer ago than this is old [s]: it says it every second."""
+
+FUTURE_S = 2.0
+"""What lies further in the future than this was said before the clock was set back [s]."""
+
+File = Annotated[Path, typer.Argument(help="The low side's configuration, receiver.toml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
+
+
+@app.command()
+def receive(
+    file: File,
+    check: Annotated[bool, typer.Option("--check", help="Name every mistake; start nothing.")] = False,
+    only: Annotated[str | None, typer.Option(help="catch, publish, portal or an output's name alone.")] = None,
+    confine: Annotated[
+        Mode, typer.Option(help="The kernel ends catch if it ever sends; strict allows only what it was seen to use.")
+    ] = Mode.ON,
+    preflight: Annotated[
+        Policy,
+        typer.Option(help="A fault of the diode's interface refuses the start, or is a warning in every status."),
+    ] = Policy.REFUSE,
+) -> None:
+    """Catch what comes over the link, keep it, publish it."""
+    if check:
+        from receiver.config import load
+
+        config = load(file)
+        host, port = config.inlet.listen
+        terminal.say(
+            f"{file}: no mistakes; listens on {host}:{port}, {len(config.outputs)} outputs besides the history"
+        )
+        return
+    from receiver import main
+
+    if confine == Mode.OFF:
+        terminal.complain("catch is NOT CONFINED: --confine=off")
+    raise typer.Exit(main.run(file, only, terminal.complain, mode=confine, preflight=preflight))
+
+
+@app.command()
+def accept(
+    file: File,
+    session: Annotated[str | None, typer.Argument(help="The session to confirm, as `status` shows it.")] = None,
+    lower: Annotated[bool, typer.Option("--lower", help="Lower the floor, after the sender's disk went back.")] = False,
+) -> None:
+    """Confirm a session by its number, or lower the floor that keeps old ones out."""
+    from protocol.errors import ConfigError
+    from protocol.store.statusfile import read_status
+    from receiver.catch.store.order import session_number
+    from receiver.commands.accept import request_accept
+    from receiver.config import load
+
+    if (session is None) is not lower:
+        raise ConfigError("name a session, or --lower the floor, one of them", hint="checkvalve status FILE shows it")
+    state = load(file).state
+    told = (read_status(state, "catch") or {}).get("link")
+    current = told.get("session") if isinstance(told, dict) else None
+    if session is not None and isinstance(current, str) and session_number(session) != session_number(current):
+        raise ConfigError(f"session {session} is not the current one, {current}", hint="compare it on both sides first")
+    request_accept(state, session=session, lower=lower)
+    terminal.say("left for catch, which takes it up within a second")
+
+
+@app.command()
+def gaps(file: File, as_json: AsJson = False) -> None:
+    """What is missing, since when, when it will heal by itself, and the code to type on the high side."""
+    catch = _told(file).get("catch")
+    if as_json:
+        told: dict[str, Any] = {"gaps": [], "codes": [], "lost": [], "blocks": {}}
+        told |= {key: value for key, value in (catch or {}).items() if key in told}
+        terminal.data(told)
+        return
+    if catch is None:
+        terminal.say("catch has not run here yet")
+        return
+    from protocol.store.statusfile import believed
+    from receiver.commands.gap_list import lines
+
+    for line in believed("catch", chain(_age(catch), lines(catch, _moment))):
+        terminal.say(line)
+
+
+@app.command()
+def linktest(file: File, as_json: AsJson = False) -> None:
+    """What came of the last `linktest` of the high side: loss a step, where, and the lines for sender.toml."""
+    from protocol.store.statusfile import believed
+    from receiver.commands.link_test import advice, lines
+
+    catch = _told(file).get("catch")
+    steps = (catch or {}).get("linktest", [])
+    if as_json:
+        terminal.data({"steps": steps, "advice": advice(steps) if steps else []})
+        return
+    for line in believed("catch", lines(steps)):
+        terminal.say(line)
+
+
+@app.command()
+def status(file: File, as_json: AsJson = False) -> None:
+    """What the running processes of this side say of themselves."""
+    from protocol.store.statusfile import believed
+
+    told = _told(file)
+    if as_json:
+        terminal.data(told)
+        return
+    if not told:
+        terminal.say("nothing has run here yet")
+    for process, said in told.items():
+        for line in believed(process, _status_lines(process, said)):
+            terminal.say(line)
+
+
+def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:
+    yield f"{process} (pid {said['pid']}): {_said(said['time_ns'])}"
+    if (held := said.get("capabilities", "none")) != "none":
+        yield f"  capabilities: {held}"
+    for alarm in said.get("alarms", ()):
+        yield f"  ALARM: {alarm}"
+    for warning in said.get("warnings", ()):
+        yield f"  warning: {warning}"
+    for key in ("link", "blocks", "assets", "children"):
+        held = said.get(key)
+        for name, value in held.items() if isinstance(held, dict) else ():  # `blocks` of an output is a number
+            yield f"  {key}.{name}: {_brief(value)}"
+
+
+def _said(time_ns: int) -> str:
+    """How long ago a process said something; a time to come is no age."""
+    age = (time.time_ns() - time_ns) / 1e9
+    if age < -FUTURE_S:
+        return f"said at {_moment(time_ns)}, which is still to come: the clock was set back, or it does not run"
+    return f"said {max(age, 0.0):.1f} s ago" + (", not running?" if age > OLD_S else "")
+
+
+@history.command()
+def check(file: File) -> None:
+    """Read every byte of the history: what is sound, what is damaged; nothing is changed. Exit 1 where something is."""
+    from receiver.commands.history import check as look
+    from receiver.config import load
+
+    raise typer.Exit(0 if look(load(file), terminal.say) else 1)
+
+
+@history.command()
+def rebuild(file: File) -> None:
+    """Make the history anew from its sound chunks and the journal, while the historian does not run."""
+    from receiver.commands.history import rebuild as make_anew
+    from receiver.config import load
+
+    make_anew(load(file), terminal.say)
+
+
+def _age(said: dict[str, Any]) -> Iterator[str]:
+    age = (time.time_ns() - said["time_ns"]) / 1e9
+    if age > OLD_S:
+        yield f"catch said this {age:.0f} s ago; does it run?"
+    elif age < -FUTURE_S:
+        yield f"catch {_said(said['time_ns'])}"
+
+
+def _moment(time_ns: int) -> str:
+    """`14:05:09` where it is within half a day, else with its date; in local time."""
+    at = time.localtime(time_ns / 1e9)
+    near = abs(time_ns - time.time_ns()) < 43_200 * 10**9
+    return time.strftime("%H:%M:%S" if near else "%Y-%m-%d %H:%M:%S", at)
+
+
+def _told(file: Path) -> dict[str, dict[str, Any]]:
+    from protocol.store.statusfile import read_statuses
+    from receiver.config import load
+
+    return read_statuses(load(file).state)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={one}" for key, one in value.items()) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,215 @@
+"""A new `current.db` for months that are there: after it was damaged, lost, or is some other program's.
+
+    1  what can be read of the damaged file and is nowhere else goes to the newest month:
+       hot rows as chunks, descriptions and counts as copies                     (salvage.py)
+    2  the file, its log and its index are set aside under a name with the time
+    3  one transaction makes the new file from the months' copies                (copies.py)
+
+Ended at any point, it is simply done again: what step 1 stored is known by what it is (again.py), and after step 2 a
+missing `current.db` beside months leads here too. The new file has no place in the journal, so the follower hands over
+everything that the journal still holds; rows that are in chunks already are not stored a second time. What is lost then
+are rows that were in no chunk, cannot be read of the damaged file, and are too old for the journal: at most those that
+were hot, and none is hot for much longer than a day (`seal.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from receiver.outputs import disk
+from receiver.outputs.disk import Writes
+from receiver.outputs.historian import schema
+from receiver.outputs.historian.mending.again import Again
+from receiver.outputs.historian.mending.copies import (
+    COUNTS,
+    GROWING,
+    NAMES,
+    REPLACE,
+    Gathered,
+    Row,
+    Tables,
+    gather,
+    growing,
+    pack,
+)
+from receiver.outputs.historian.mending.salvage import Salvage
+from receiver.outputs.historian.months import Months
+from receiver.outputs.historian.rows import order
+from receiver.outputs.historian.seal import chunks_of
+
+_MINUTE = "REPLACE INTO minute (minute_ns, asset, published, healed) VALUES (?, ?, ?, ?)"
+AHEAD = 1_000_000
+"""How far numbers of hand-overs go on above those known: what was lost may have used the next."""
+
+SERIES = """WITH RECURSIVE one(series) AS (SELECT min(series) FROM chunk
+    UNION ALL SELECT (SELECT min(series) FROM chunk WHERE series > one.series) FROM one WHERE series IS NOT NULL)
+    SELECT series FROM one WHERE series IS NOT NULL"""
+"""Every series of a month, by one look-up each."""
+
+
+def adopt(folder: Path, why: str, *, clock: Callable[[], int], save: bool = True) -> list[str]:
+    """Make `current.db` anew; returns what is to be told, in words.
+
+    Args:
+        why: What was found.
+        save: Take what can be read of the old one (step 1).
+        clock: Wall time [ns since 1970 UTC], for names of files.
+
+    Raises:
+        StoreError: the disk fails.
+        sqlite3.Error: it is full; call again.
+    """
+    path = schema.current_path(folder)
+    months = Months(folder, clock=clock)
+    salvage = Salvage(path if save else None)
+    try:
+        months.check([])
+        found = gather(months.files())
+        taken = _save(salvage, found, months)
+        told = [f"{why}: {{aside}}; begun again from {_counted(months, found)}{taken}", *months.lost]
+        salvage.close()
+        told[0] = told[0].format(aside=disk.set_aside(path, clock()))
+        _make(path, found, months)
+        return told + _unnamed(months, found)
+    finally:
+        salvage.close()
+        months.close()
+
+
+def _save(salvage: Salvage, found: Gathered, months: Months) -> str:
+    """Step 1; returns what came of it, in words."""
+    before = {table: len(found.tables.get(table, {})) for table in NAMES}
+    names = salvage.names()
+    known = {table: set(found.tables.get(table, {})) for table in NAMES}
+    found.add({table: [row for row in rows if row[0] not in known[table]] for table, rows in names.items()})
+    counts = None if found.counted else salvage.counts()
+    if counts is not None:
+        tables, meta_told = counts
+        found.meta = dict(meta_told)
+        found.add(tables)
+        found.counted, found.top = True, int(found.meta.get("mark", 0))
+    saved = _save_hot(salvage, found, months)
+    writes = Writes()
+    if any(len(found.tables.get(table, {})) > count for table, count in before.items()):
+        writes.add(REPLACE, [("names", found.meta.get("mark", 0), pack(_tables(found, NAMES)))])
+    if counts is not None:
+        mark = int(found.meta.get("mark", 0))
+        meta: list[Row] = [(key, value) for key, value in found.meta.items() if isinstance(value, int)]
+        writes.add(REPLACE, [("counts", mark, pack(_tables(found, COUNTS) | {"meta": meta}))])
+        for table in (*GROWING, "minute"):
+            rows = found.rows(table)
+            top = max((row[0] for row in rows), default=0) if table in GROWING else mark
+            writes.add(REPLACE, [(table, top, pack({table: rows}))])
+    if len(writes):
+        months.copy(writes, known=None)
+    hot = found.meta.get("hot")
+    words = f", {saved} samples not sealed yet that could be read of it" if saved else ""
+    if salvage.unread or (not saved and hot):
+        words += (
+            f". What was not sealed and is too old for the journal is lost: "
+            f"{salvage.unread} groups of samples could not be read"
+            + (f", {hot} samples were not sealed" if hot else "")
+        )
+    return words
+
+
+def _save_hot(salvage: Salvage, found: Gathered, months: Months) -> int:
+    """Store hot rows as chunks, of series and streams that are known; returns how many."""
+    series, streams = found.tables.get("series", {}), found.tables.get("stream", {})
+    if not series or not streams:
+        return 0
+    number = months.top()
+    again = Again(months.files, number)
+    rank = np.zeros(max(streams) + 1, np.int64)
+    for place, row in enumerate(sorted(streams.values(), key=lambda row: (row[2], row[1]))):
+        rank[row[0]] = place
+    unsigned = {one for one, row in series.items() if row[3] == "uint64"}
+    saved = 0
+    for rows in salvage.hot():
+        named = np.isin(rows.series, list(series)) & np.isin(rows.stream, list(streams))
+        rows = again.fresh(rows.pick(np.flatnonzero(named)))
+        rows = rows.pick(order(rows, rank))
+        chunks, _ = chunks_of(rows, number, least=1, unsigned=unsigned.__contains__)
+        if chunks:
+            months.store(chunks, lambda table, ids: _whose(found, table, ids), set(rows.stream.tolist()))
+            number = chunks[-1].id
+            saved += len(rows)
+    return saved
+
+
+def _whose(found: Gathered, table: str, ids: set[int]) -> Tables:
+    rows = [found.tables[table][one] for one in ids]
+    if table == "stream":
+        return {"stream": rows}
+    assets = found.tables.get("asset", {})
+    return {"series": rows, "asset": [assets[one] for one in {row[1] for row in rows} if one in assets]}
+
+
+def _tables(found: Gathered, names: tuple[str, ...]) -> Tables:
+    return {table: found.rows(table) for table in names}
+
+
+def _make(path: Path, found: Gathered, months: Months) -> None:
+    """Step 3."""
+    connection = disk.open_writer(path, schema.CURRENT, "meta")
+    try:
+        top = months.top()
+        mark = int(found.meta.get("mark", 0)) + AHEAD
+        writes = Writes()
+        for table in (*NAMES, *(COUNTS if found.counted else ()), *GROWING):
+            columns = len(connection.execute(f"SELECT * FROM {table} LIMIT 0").description)  # noqa: S608
+            sql = f"REPLACE INTO {table} VALUES ({','.join('?' * columns)})"  # noqa: S608  names from above
+            writes.add(sql, found.rows(table))
+            if table in GROWING:
+                writes.add(sql, growing(list(months.files()), table, None))
+        if found.counted:
+            writes.add(_MINUTE, found.rows("minute"))
+            writes.add(_MINUTE, growing(list(months.files()), "minute", found.top))
+        writes.add("DELETE FROM month", [()])
+        writes.add("INSERT INTO month VALUES (?)", [(one.stem,) for one in schema.month_paths(path.parent)])
+        meta: Mapping[str, int] = {
+            **{key: int(found.meta.get(key, 0)) for key in ("age_ns", "swept_ns")},
+            "mark": mark,
+            "catalog": mark,
+            "sealed": top,
+            "adopted": top,
+            "above": _highest(months, found),
+            "version": schema.VERSION,
+        }
+        writes.add("REPLACE INTO meta VALUES (?, ?)", list(meta.items()))
+        writes.run(connection)
+    finally:
+        connection.close()
+
+
+def _highest(months: Months, found: Gathered) -> int:
+    """A number that no stream, asset or series has had, chunks that nothing describes included."""
+    tops = [month.execute("SELECT max(series) FROM chunk").fetchone()[0] or 0 for month in months.files()]
+    return max([*tops, *(one for table in NAMES for one in found.tables.get(table, {}))], default=0)
+
+
+def _counted(months: Months, found: Gathered) -> str:
+    damaged = f" ({found.damaged} copies in them are damaged)" if found.damaged else ""
+    return f"{sum(1 for _ in months.files())} months, chunks up to number {months.top()}{damaged}, and the journal"
+
+
+def _unnamed(months: Months, found: Gathered) -> list[str]:
+    """Chunks of series that nothing describes any more."""
+    told = []
+    named = found.tables.get("series", {})
+    for month in months.files():
+        lost = [one for (one,) in month.execute(SERIES) if one not in named]
+        if lost:
+            name = Path(month.execute("PRAGMA database_list").fetchone()[2]).name
+            sums = [
+                month.execute("SELECT count(*), sum(n) FROM chunk WHERE series = ?", (one,)).fetchone() for one in lost
+            ]
+            chunks, rows = (sum(column) for column in zip(*sums, strict=True))
+            told.append(
+                f"{name}: {chunks} chunks with {rows} samples of {len(lost)} series cannot be read: "
+                "nothing says any more which tags they are"
+            )
+    return told

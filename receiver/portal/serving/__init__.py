@@ -1,0 +1,1 @@
+"""The listening side of the pages: sockets, bounds, and what every request must have."""

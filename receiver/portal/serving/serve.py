@@ -1,0 +1,241 @@
+"""Binds the address, serves the pages until a signal, and says where they are.
+
+uvicorn serves what the doorstep (`connection.py`) has taken in; it never accepts by itself.
+
+A taken port moves up by one, at most `PORTS` times, and the address that was really bound is written to
+`state/portal.json` by rename once the pages answer: nobody has to guess it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+
+from protocol.errors import ConfigError
+from protocol.store import statefile
+from receiver.outputs.historian.views import Scope
+from receiver.portal.app import create_app
+from receiver.portal.live import Live
+from receiver.portal.serving.connection import Connection, Doorstep, raise_limit
+from receiver.portal.serving.crowd import CONNECTIONS, KEEP_S, Crowd
+
+PORTS = 20
+"""How far a taken port moves up."""
+
+SWITCH_S = 0.001
+"""Longest time for which one thread of this process keeps the others out of Python [s]: a page is made of many short
+steps, and at Python's 5 ms each of them may wait so long for the thread that reads the history."""
+
+YOUNG = 50_000
+"""New objects after which the collector looks for cycles: a look at 20,000 tags makes that many and frees them by
+itself, and a collection of everything there is takes 40 ms, in which no page is answered."""
+
+STUCK_MS = 30_000
+"""A connection whose other end takes nothing for this long is closed by the kernel [ms] (tcp(7), TCP_USER_TIMEOUT)."""
+
+FILES = 300
+"""Descriptors that are not for plain connections: live streams, the history's files, and what a process has open."""
+
+LEAST = 16
+"""Plain connections where descriptors are that few."""
+
+WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never chosen
+"""Listening on every interface."""
+
+
+def run(
+    history: Path,
+    state: Path,
+    listen: str,
+    scope: Scope,
+    *,
+    names: Sequence[str] = (),
+    bound: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve the pages until SIGINT or SIGTERM.
+
+    Args:
+        history: Folder of the historian's store.
+        state: State folder: reports are read there, `portal.json` is written there.
+        listen: `host:port`.
+        scope: Whose machines the pages show.
+        names: Further host names of the pages, as behind a proxy.
+        bound: Called once the address is bound, before anything is read: here privileges are given up.
+
+    Raises:
+        ConfigError: The address cannot be bound.
+    """
+    host, port = split(listen)
+    sock = bind(host, port)
+    bound()
+    wild = host in WILDCARDS
+    hosts = [*names, socket.gethostname()] if wild else [*names, host]
+    sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(YOUNG, 10, 10)
+    app = create_app(
+        history, state, scope, clock=time.time_ns, hosts=hosts, any_address=wild, since_boot=_since_boot, boot=_boot()
+    )
+    note = state / "portal.json"
+    try:
+        _serve(app, sock, lambda: _write(note, {"url": url(sock), "pid": os.getpid()}))
+    finally:
+        sock.close()
+        note.unlink(missing_ok=True)
+
+
+def serve(app: Starlette, host: str, port: int, *, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Serve an application until SIGINT or SIGTERM; `ready` gets its address once it answers.
+
+    Raises:
+        ConfigError: The address cannot be bound.
+    """
+    with bind(host, port) as sock:
+        _serve(app, sock, lambda: ready(url(sock)))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening-to-be TCP socket at the port, or at one of the `PORTS` above it; port 0 takes any.
+
+    Raises:
+        ConfigError: None of them is free, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for tried in range(port, min(port + PORTS, 65535) + 1):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
+            sock.bind((host, tried))
+            sock.listen(128)
+        except OSError as error:
+            sock.close()
+            if error.errno != 98:  # EADDRINUSE
+                text = f"portal.listen: {host}:{tried} cannot be bound: {error.strerror}"
+                raise ConfigError(text, hint="Name an address of this machine, such as 127.0.0.1:8600.") from error
+        else:
+            return sock
+    hint = "Stop what listens there, or choose another port."
+    raise ConfigError(f"portal.listen: {host}:{port} and the {PORTS} ports above it are taken", hint=hint)
+
+
+def split(listen: str) -> tuple[str, int]:
+    """`host:port`, the host in brackets where it is IPv6; unlike the link's address it may be a name, or port 0 (any).
+
+    Raises:
+        ConfigError: It is not of that form.
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"portal.listen: {listen!r} is not host:port", hint='Write it as "127.0.0.1:8600".')
+    return host.strip("[]"), int(port)
+
+
+def url(sock: socket.socket) -> str:
+    """Where a browser on this machine finds the pages."""
+    host, port = sock.getsockname()[:2]
+    if host in WILDCARDS:
+        host = "::1" if host == "::" else "127.0.0.1"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class Server(uvicorn.Server):
+    """Says when it serves, lets go of open streams before it waits for connections to end, and ends when Live does."""
+
+    def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
+        super().__init__(configured(app))
+        self._live: Live = app.state.live
+        self._ready = ready
+        self._crowd = app.state.crowd = Crowd(min(CONNECTIONS, max(raise_limit() - FILES, LEAST)))
+        self._doorsteps: list[Doorstep] = []
+        logging.getLogger("uvicorn.error").addFilter(_expected)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([])  # connections are taken in by the doorstep, which has a bound
+        if self.started:
+            self._doorsteps = [Doorstep(sock, self._crowd, self._connection) for sock in sockets or []]
+            self._ready()
+
+    def _connection(self) -> Connection:
+        given = {"config": self.config, "server_state": self.server_state}
+        return Connection(self._crowd, self.lifespan.state, **given)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for doorstep in self._doorsteps:
+            doorstep.close()
+        self._live.streams.close()
+        await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        return self._live.failed is not None or await super().on_tick(counter)
+
+
+def configured(app: Starlette) -> uvicorn.Config:
+    """How uvicorn is run: quiet, bounded, and told nothing about itself in its answers."""
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(KEEP_S),
+        timeout_graceful_shutdown=2,
+    )
+
+
+def _serve(app: Starlette, sock: socket.socket, ready: Callable[[], None]) -> None:
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn raises the signal once more when it has shut down; without this the process would end there and then.
+        before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            Server(app, ready).run(sockets=[sock])
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+    if app.state.live.failed:
+        raise app.state.live.failed
+
+
+def _since_boot() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _boot() -> str:
+    """The kernel's name for the present boot; empty where it does not say (random(4))."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+_EXPECTED = ("returned without completing response", "Invalid HTTP request", "Unsupported upgrade request")
+"""What uvicorn writes when a live stream is ended from our side, which is how slow readers leave, and for what anybody
+may send as often as they like."""
+
+
+def _expected(record: logging.LogRecord) -> bool:
+    """False for a line that is no news."""
+    return not any(part in record.getMessage() for part in _EXPECTED)
+
+
+def _write(path: Path, body: dict[str, object]) -> None:
+    statefile.write(path, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE))

@@ -1,0 +1,154 @@
+"""Journaled and not published: when that is an alarm, and what a person is told (pure).
+
+    waits     an output's own process: blocks that it cannot open, and what they wait for
+    behind    publish, and not the output's process, which may be dead: the journal's end against the output's place
+
+Both count running time, so a wall clock that steps makes no alarm and hides none. A minute is longer than two rounds of
+the carousel, in which a sender says again what opens its blocks, and than any restart.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from protocol.store.segments import START, Place
+from receiver.publish.known import Lack
+from receiver.publish.parked import Parked
+
+UNPUBLISHED_S = 60.0
+"""A journaled block may be unpublished for this long before it is an alarm [s]."""
+ENDS_KEPT = 3600
+"""So many ends of the journal are remembered, one a second: an output that is further behind is told as that."""
+STREAMS_NAMED = 3
+"""Most streams that are named in an alarm."""
+
+_WHY = {
+    None: ("they are tried again since the start", "It takes as long as reading the journal once"),
+    Lack.SIGNER: (
+        "they are signed with the key {detail}, which is no `sign` key of [keys] senders",
+        "Compare `checkvalve keys show` of both sides, carry the high side's .pub over, then restart publish",
+    ),
+    Lack.KEY: (
+        "they are sealed for {detail}, and the `open` key here is {own}",
+        "Compare `checkvalve keys show` of both sides: put the right open.key under [keys] own here and restart "
+        "publish, or this side's .pub under [keys] receivers of sender.toml",
+    ),
+    Lack.OPEN: ("the OPEN of their stream has not come", "{gaps}"),
+    Lack.EPOCH: ("the EPOCH with their key has not come (epoch {detail})", "{gaps}"),
+    Lack.CATALOG: ("no CATALOG page has come that describes what is in them", "{gaps}"),
+}
+_GAPS = (
+    "It comes again by itself while its sender runs; else type the code that `checkvalve gaps` names on the high side"
+)
+
+
+def unpublished(waiting: Iterable[Parked], now: float, *, since: float, own: str) -> tuple[list[str], dict[str, Any]]:
+    """Lines for people, and the same as numbers, of blocks that wait longer than they may.
+
+    Args:
+        waiting: What an output's follower cannot open yet.
+        now: Running time [s].
+        since: When that process began [s]: for what it has not met again yet.
+        own: How the `open` key's fingerprint begins.
+    """
+    late: dict[Lack | None, list[Parked]] = {}
+    for one in waiting:
+        if one.numbers.count and now - (since if one.met is None else one.met) > UNPUBLISHED_S:
+            late.setdefault(one.lack, []).append(one)
+    lines = [_line(lack, late[lack], own) for lack in sorted(late, key=lambda lack: lack or 0)]
+    held = [one for those in late.values() for one in those]
+    told = {
+        "blocks": sum(one.numbers.count for one in held),
+        "streams": len({one.stream for one in held}),
+        "since_ns": min((one.time_ns for one in held if one.time_ns), default=None),
+    }
+    return lines, told
+
+
+class Behind:
+    """How far the outputs are behind the journal's end, by looking once a second."""
+
+    def __init__(self) -> None:
+        self._ends: list[Place] = []
+        self._times: list[float] = []
+        """When each end was seen first, rising as the ends do."""
+
+    def look(self, end: Place, now: float) -> None:
+        """Take the journal's end as it is now.
+
+        Args:
+            now: Running time [s].
+        """
+        if self._ends and end < self._ends[-1]:
+            self._ends.clear()  # another journal
+            self._times.clear()
+        if end > (self._ends[-1] if self._ends else START):
+            self._ends.append(end)
+            self._times.append(now)
+            del self._ends[:-ENDS_KEPT], self._times[:-ENDS_KEPT]
+
+    def behind_s(self, place: Place, now: float) -> float:
+        """Since when there is something behind this place in the journal, as far as was looked [s]; 0.0 for nothing."""
+        at = bisect_right(self._ends, place)
+        return now - self._times[at] if at < len(self._ends) else 0.0
+
+
+def behind(name: str, seconds: float, said: Mapping[str, Any], *, runs: bool, silent_s: float) -> str | None:
+    """A line for people where an output is further behind than it may be.
+
+    Args:
+        name: The output's.
+        seconds: From `Behind.behind_s` [s].
+        said: Its last status.
+        runs: Whether its process is there.
+        silent_s: How long its status has not changed [s].
+    """
+    if seconds <= UNPUBLISHED_S:
+        return None
+    trouble = said.get("trouble")
+    if not runs:
+        why = "its process ended and is started again and again: its log says why"
+    elif silent_s > UNPUBLISHED_S:
+        why = "its process runs and says nothing any more: its log may say why; restart publish"
+    elif isinstance(trouble, str) and trouble:
+        why = f"it says: {trouble[:200]}"
+    else:
+        why = "it is slower than what comes, or is reading much again"
+    return f"{name} is behind: what was journaled {_span(seconds)} ago is not published there; {why}"
+
+
+def place_of(said: Mapping[str, Any]) -> Place:
+    """The place in an output's status; START where it says none."""
+    match said.get("place"):
+        case [int(segment), int(offset)]:
+            return Place(segment, offset)
+    return START
+
+
+def _line(lack: Lack | None, those: list[Parked], own: str) -> str:
+    blocks = sum(one.numbers.count for one in those)
+    streams = sorted({one.stream.hex() for one in those})
+    more = f" and {len(streams) - STREAMS_NAMED} more" if len(streams) > STREAMS_NAMED else ""
+    began = min((one.time_ns for one in those if one.time_ns), default=0)
+    details = sorted({one.lacks[lack] for one in those if lack is not None and one.lacks[lack]})
+    why, step = _WHY[lack]
+    words = {"detail": " or ".join(details[:STREAMS_NAMED]), "own": own, "gaps": _GAPS}
+    many = "" if blocks == 1 else "s"
+    return (
+        f"{blocks} block{many} of stream {', '.join(streams[:STREAMS_NAMED])}{more}: journaled and not published"
+        f"{f' since {_moment(began)}' if began else ''}; {why.format(**words)}. {step.format(**words)}"
+    )
+
+
+def _moment(time_ns: int) -> str:
+    try:
+        return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ns} ns"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,383 @@
+"""From the journal to an output: reads records, opens blocks, hands on what the output may see.
+
+    record -> signed?  OPEN: site and boot. EPOCH: a data key. HEAD: passed on.
+           -> sealed?  with the key of its epoch; CATALOG: what the ids mean; all else: content for the output.
+
+A block that cannot be opened yet waits in the journal (`parked.py`); its stream is read again from there at each start
+and when something was learned that it waits for (`known.py`). What teaches is looked for in `kept/` first, then, where
+that does not do, in the whole journal. `place()` says how far the journal was read and what waits; the output stores it
+together with the content, so a restart goes on exactly there.
+
+Damage stops nothing. Bytes of the journal that are no record any more are stepped over and told; a place that cannot
+be believed, or that is of another journal than this, means to read from the beginning: outputs take a block twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from protocol.block import Kind
+from protocol.errors import FrameError, StoreError
+from protocol.keys import PrivateKey, PublicKey
+from protocol.ranges import Ranges
+from protocol.store.record import How, Record
+from protocol.store.segments import START, Damage, Place, Reader, numbers_at, read_kept, segment_path
+from receiver.outputs.base import Event, Opened, Other, State, Tally
+from receiver.outputs.scope import Scope
+from receiver.publish.blocks import Body
+from receiver.publish.known import KEPT_KINDS, Known, Lack, Lacking, Ring
+from receiver.publish.lookback import Lookback, Sought
+from receiver.publish.parked import Held, Mark, Parked, merged, read, told, without
+
+GROUP_BYTES = 1 << 20
+"""Most journal bytes opened in one step [bytes]: bounds memory, and what a crash makes be opened again."""
+EXACT_RANGES = 1000
+"""Up to so many ranges, what a look back has opened is taken out of the place in every step."""
+
+
+DAMAGED_KEPT = 1000
+"""Most damaged places told: a disk that fails everywhere is not mended by a list."""
+ENDS_BEFORE = "it ends before what was read of it"
+
+
+class Follower:
+    """Opens what `catch` journaled, for one output."""
+
+    def __init__(
+        self,
+        journal: Path,
+        place: object,
+        *,
+        own: PrivateKey,
+        signers: Mapping[bytes, PublicKey],
+        scope: Scope,
+        now: float,
+        wall_ns: int,
+    ) -> None:
+        """
+        Args:
+            journal: The journal's folder.
+            place: What the output stored last; None: from the beginning. What is damaged counts as None, and is told.
+            own: The `open` (or `recovery`) key.
+            signers: The senders' `sign` keys, by id.
+            scope: What the output may see.
+            now: Running time [s].
+            wall_ns: The low side's wall clock now [ns since 1970 UTC].
+        """
+        self.refused: Counter[str] = Counter()
+        """Blocks that will never open, by reason; `expired`: those that went from the journal while they waited."""
+        self.later: Counter[int] = Counter()
+        """Blocks of kinds that this build does not know, by number; they stay in the journal."""
+        self.said: list[str] = []
+        """What people should know: that the journal is read again, and why."""
+        self._journal, self._ring, self._scope = journal, Ring(own, signers), scope
+        self._now, self._started, self._started_ns = now, now, wall_ns
+        self.damaged: list[Damage] = []
+        """Where the journal holds no records any more, as far as was read; the newest `DAMAGED_KEPT`."""
+        self.damages = 0
+        """How many such places were found."""
+        self.lost: dict[bytes, Ranges] = {}
+        """Numbers of the blocks that stood there, as far as can be known, and that have not come again."""
+        self._streams: dict[bytes, Known] = {}
+        self._parked: dict[bytes, Parked] = {}
+        self._lookback: Lookback | None = None
+        self._mark: Mark | None = None
+        self._stored: Held | None = None
+        self._begin(self._believed(place))
+
+    @property
+    def waiting(self) -> int:
+        """Blocks that cannot be opened yet."""
+        return sum(one.numbers.count for one in self.parked())
+
+    def parked(self) -> Iterator[Parked]:
+        """What waits; a stream that is being read again may come twice."""
+        yield from self._parked.values()
+        if self._lookback is not None:
+            for sought in self._lookback.streams.values():
+                few = len(sought.old.numbers) + len(sought.gone) <= EXACT_RANGES
+                yield sought.left() if few else sought.old
+
+    @property
+    def trouble(self) -> str:
+        """Why the end of the journal is not known; empty while it is."""
+        return self.reader.trouble
+
+    def place(self) -> bytes:
+        """For the output to store with what `step` gave; at most some kB."""
+        return told(self.reader.place, self._mark, self.parked())
+
+    def step(self, now: float, most: int = 256) -> tuple[list[Opened], bool]:
+        """Open the next records, and some of those that waited.
+
+        Args:
+            now: Running time [s].
+            most: Most records read for the first time.
+
+        Returns:
+            (blocks, moved): `moved` is whether there was something to do, also where nothing of it is in scope.
+        """
+        self._now = now
+        out: list[Opened] = []
+        if not self._same_journal():
+            return out, False
+        before = self.reader.place
+        records = self.reader.read(most, most_bytes=GROUP_BYTES)
+        self._note_damage(self.reader)
+        for one in records:
+            self._meet(one, self.reader.began, out, None)
+        moved = self.reader.place != before
+        if records:
+            end = self.reader.place
+            self._mark = Mark(Place(end.segment, end.offset - records[-1].length), records[-1].digest)
+        elif self.reader.beyond:
+            self._begin_again(ENDS_BEFORE)
+            return out, True
+        return out, self._look_back(not moved, out) or moved
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.reader.close()
+        if self._lookback is not None:
+            self._lookback.close()
+
+    # --- where to begin ---------------------------------------------------------------------------------------------
+
+    def _believed(self, place: object) -> Held:
+        try:
+            held = read(place)
+        except ValueError as error:
+            self._tell(f"the place that was stored cannot be believed ({str(error)[:120]})")
+            return Held()
+        return held
+
+    def _same_journal(self) -> bool:
+        """Before the first record is read: is it the journal that was read before? False where that cannot be seen yet.
+
+        Where it is another one, it is begun anew.
+        """
+        if self._stored is None:
+            return True
+        why = _another(self.reader, self._stored)
+        if why is None:
+            return False
+        self._stored = None
+        if why:
+            self._begin_again(why)
+        return True
+
+    def _begin(self, held: Held) -> None:
+        self._stored = held
+        self.reader = Reader(self._journal, held.at)
+        self._mark = held.mark
+        self._whole = held.at == START
+        """Everything in the journal is met in this run."""
+        self._searched: set[bytes] = set()
+        again = held.mark is not None and held.at <= held.mark.at
+        for one in held.waiting:
+            one.due = True
+            one.exact &= not again
+            self._parked[one.stream] = one
+
+    def _begin_again(self, why: str) -> None:
+        self._tell(f"the journal is not as it was when it was read before ({why})")
+        self.close()
+        self._lookback = None
+        self._parked.clear()
+        self._streams.clear()
+        self.damaged.clear()
+        self.lost.clear()
+        self._begin(Held())
+
+    def _tell(self, why: str) -> None:
+        self.said = [
+            *self.said[-2:],
+            f"{why}: it is read again from its beginning, what is known already is passed over",
+        ]
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def _meet(self, one: Record, at: Place, out: list[Opened], sought: Sought | None) -> None:
+        """Open one record into `out`, or let it wait."""
+        known = self._known(one.stream)
+        try:
+            opened = self._opened(one, known)
+        except Lacking as lacking:
+            self._park(one, at, lacking, sought)
+        except FrameError as error:
+            self.refused[error.reason.value] += 1
+            self._release(one, sought)
+        else:
+            if opened is not None:
+                out.append(opened)
+            self._release(one, sought)
+        self._hear(known)
+
+    def _opened(self, one: Record, known: Known) -> Opened | None:
+        body = known.read(one, self._ring)
+        if isinstance(body, Other):
+            if body.kind not in Kind._value2member_map_:
+                self.later[body.kind] += 1
+            inside: Body | None = body
+        else:
+            if not self._scope.whole and not _named(body) <= known.assets.keys():
+                raise Lacking(Lack.CATALOG)
+            inside = self._scope.cut(body, known.assets, known.tags)
+        if inside is None:
+            return None
+        return Opened(
+            stream=known.stream(),
+            number=one.number,
+            healed=one.how == How.HEALED,
+            received_ns=one.time_ns,
+            body=inside,
+        )
+
+    def _known(self, stream: bytes) -> Known:
+        known = self._streams.get(stream)
+        if known is None:
+            known = self._streams[stream] = Known(stream)
+            self._read_kept(known)
+            known.news.clear()
+        return known
+
+    def _read_kept(self, known: Known) -> None:
+        known.losses = self._losses()
+        try:
+            known.teach(read_kept(self._journal, known.key, KEPT_KINDS), self._ring)
+        except OSError:
+            return  # the journal has them too
+
+    def _losses(self) -> int:
+        """Grows when a part of the journal could not be read: what was in it may stand in `kept/`."""
+        return self.reader.skipped + self.damages
+
+    def _note_damage(self, reader: Reader) -> None:
+        fresh = [one for one in reader.damaged if one not in self.damaged]
+        reader.damaged.clear()
+        if fresh:
+            self.damages += len(fresh)
+            self.damaged = [*self.damaged, *fresh][-DAMAGED_KEPT:]
+            for stream, numbers in numbers_at(self._journal, *fresh).items():
+                held = self.lost.setdefault(stream, Ranges())
+                for first, after in numbers:
+                    held.add(first, after)
+
+    # --- what waits -------------------------------------------------------------------------------------------------
+
+    def _park(self, one: Record, at: Place, lacking: Lacking, sought: Sought | None) -> None:
+        known = self._streams[one.stream]
+        if known.losses != self._losses():
+            self._read_kept(known)
+        held = self._parked.get(one.stream) if sought is None else sought.still
+        if held is None:
+            met = self._now if sought is None else self._met(one, sought.old)
+            held = Parked(one.stream, at, met, one.time_ns)
+            if sought is None:
+                self._parked[one.stream] = held
+            else:
+                sought.still = held
+        held.numbers.add(one.number)
+        held.lacks[lacking.lack] = lacking.detail
+
+    def _release(self, one: Record, sought: Sought | None) -> None:
+        """It waits no more, if it did, and is not lost, if it was."""
+        lost = self.lost.get(one.stream)
+        if lost is not None:
+            lost.remove(one.number, one.number + 1)
+        if sought is not None:
+            sought.gone.add(one.number)
+            return
+        held = self._parked.get(one.stream)
+        if held is not None and one.number in held.numbers:
+            held.numbers.remove(one.number, one.number + 1)
+            if not held.numbers.count:
+                del self._parked[one.stream]
+
+    def _hear(self, known: Known) -> None:
+        """Have those blocks of a stream tried again that wait for what was learned."""
+        if not known.news:
+            return
+        waiting = [self._parked.get(known.key)]
+        if self._lookback is not None and known.key in self._lookback.streams:
+            waiting.append(self._lookback.streams[known.key].still)
+        for one in waiting:
+            if one is not None and known.news & one.lacks.keys():
+                one.due = True
+        known.news.clear()
+
+    def _met(self, one: Record, old: Parked) -> float:
+        """When a block that still waits was met first, worked out from the time in its record; never after now."""
+        if old.met is None:
+            return self._started - max(0.0, (self._started_ns - one.time_ns) / 1e9)
+        return min(max(old.met, old.met + (one.time_ns - old.time_ns) / 1e9), self._now)
+
+    def _look_back(self, idle: bool, out: list[Opened]) -> bool:
+        """One part of a look back, begun where one is due; False where there is nothing to do."""
+        if self._lookback is None:
+            due = [one for one in self._parked.values() if one.due]
+            start = min((one.at for one in due), default=START)
+            if not due and idle and not self._whole:
+                due = [one for one in self._parked.values() if one.stream not in self._searched]
+                self._searched.update(one.stream for one in due)
+            if not due:
+                return False
+            streams = {one.stream: Sought(self._parked.pop(one.stream)) for one in due}
+            self._lookback = Lookback(self._journal, start, self.reader.place, streams)
+        for at, one in self._lookback.read(GROUP_BYTES):
+            sought = self._lookback.streams[one.stream]
+            if sought.wants(one.number):
+                self._meet(one, at, out, sought)
+            elif one.block[3] in KEPT_KINDS and one.number not in sought.old.numbers:
+                known = self._known(one.stream)
+                sought.lessons += known.teach([one], self._ring)
+                self._hear(known)
+        self._note_damage(self._lookback.reader)
+        if self._lookback.done:
+            self._settle(self._lookback)
+        return True
+
+    def _settle(self, lookback: Lookback) -> None:
+        """A look back is done: what was met and still waits goes on waiting, what was not met is in no journal."""
+        for stream, sought in lookback.streams.items():
+            known = self._known(stream)
+            known.teach(sought.lessons, self._ring)
+            since = self._parked.pop(stream, None)
+            left = sought.left().numbers
+            for found in (sought.still, since):
+                left = left if found is None else without(left, found.numbers)
+            if left.count:
+                self._read_kept(known)  # what teaches outlives its record
+                if sought.old.exact:
+                    self.refused["expired"] += left.count
+            waits = merged(sought.still, since)
+            if waits is not None:
+                self._parked[stream] = waits
+            self._hear(known)
+        lookback.close()
+        self._lookback = None
+
+
+def _named(body: Body) -> set[str]:
+    """The assets that a state, an event or a tally is about."""
+    if isinstance(body, State | Event):
+        return {body.asset} - {""}
+    return set(body.assets) if isinstance(body, Tally) else set()
+
+
+def _another(reader: Reader, held: Held) -> str | None:
+    """Why the journal cannot be as it was when a place was stored; empty where it is, None where that is not known."""
+    end = reader.end()
+    if reader.trouble:
+        return None
+    if held.at > end or (held.mark is not None and held.mark.at >= end):
+        return ENDS_BEFORE
+    if held.mark is None or not segment_path(reader.folder, held.mark.at.segment).exists():
+        return ""  # retention took the segment
+    try:
+        found = reader.at(held.mark.at)
+    except StoreError:
+        return "it has no record where the last one was read"
+    return "" if found.digest == held.mark.digest else "it has another record where the last one was read"

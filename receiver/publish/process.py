@@ -1,0 +1,221 @@
+"""The process of one output: follows the journal, hands on what was opened, lets the output do what is due.
+
+One process an output, so that none can slow another; each has its own cursor in its own store. This is the shell: the
+only clock and the only wait.
+
+    status-OUTPUT.json    its counters; `place`: how far it read; `alarms`: what is journaled and waits too long
+    damaged-OUTPUT.json   {"places": [[segment, start, end], ..]}: where it met damage in the journal, for catch, which
+                          has those numbers asked for again; they come again at the journal's end
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from protocol import keys
+from protocol.store import statefile
+from protocol.store.segments import Damage
+from protocol.store.statusfile import PERIOD, write_status
+from receiver.config import ReceiverConfig
+from receiver.outputs.base import Output
+from receiver.outputs.scope import Scope
+from receiver.publish.alarm import unpublished as unpublished_of
+from receiver.publish.opener import DAMAGED_KEPT, Follower
+from receiver.publish.patience import GivenUp, Patience
+
+LOOK = 0.02
+"""Longest wait for the journal's doorbell [s]."""
+TIDY_PERIOD = 600.0
+"""Period of retention [s]."""
+STOP_S = 3.0
+"""Longest time that is read on after a signal to end [s]."""
+FINGERPRINT = 19
+"""Characters of a fingerprint that are a key's id: four groups of four."""
+
+
+class Feed:
+    """Journal to output."""
+
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        name: str,
+        output: Output,
+        scope: Scope,
+        *,
+        patience: Patience | None = None,
+        tidy: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            config: The low side's.
+            name: Of the output, for its status file.
+            output: Where samples go.
+            scope: What it may see.
+            patience: The stop, and how the output waits while its disk is full.
+            tidy: Called now and then: retention.
+
+        Raises:
+            ConfigError: a key that is missing or wrong.
+        """
+        publics = [key for path in config.keys.senders for key in keys.load_public(path)]
+        self._output, self._name, self._state, self._tidy = output, name, config.state, tidy
+        self._own = keys.load(config.keys.own, "open")
+        self._signers = {key.id: key for key in publics if key.kind == "sign"}
+        self._journal, self._scope = config.journal, scope
+        self._started = time.monotonic()
+        self._follow()
+        self._damage = DamageFile(config.state / f"damaged-{name}.json", wall_ns=time.time_ns())
+        self._patience = patience or Patience(self._say)
+        self._patience.say = self._say
+        self._bell = _open_bell(config.state / f"doorbell-{name}")
+
+    def run(self) -> int:
+        """Until SIGTERM or SIGINT; returns the exit code.
+
+        Raises:
+            StoreError: a failing disk, of the journal or of the output.
+        """
+        self._patience.listen()
+        gc.collect()
+        gc.freeze()
+        with contextlib.suppress(GivenUp):  # the journal has what was in hand
+            self._run()
+        self._say()
+        self._output.close()
+        return 0
+
+    def _run(self) -> None:
+        said, tidied = 0.0, time.monotonic()
+        while not self._patience.stop:
+            now = time.monotonic()
+            moved = self._output.wants() and self._hand_over()
+            wait = self._output.step(now)
+            if now >= said + PERIOD:
+                said = now
+                self._say()
+            if now >= tidied + TIDY_PERIOD:
+                tidied = now
+                self._tidy()
+            if not moved:
+                self._pause(min(wait, LOOK))
+        ends = time.monotonic() + STOP_S
+        while time.monotonic() < ends and self._output.wants() and self._hand_over():
+            pass  # what was journaled before the stop
+
+    def _follow(self) -> None:
+        """From the place that the output stored last."""
+        self._stored = self._output.place()
+        self._follower = Follower(
+            self._journal,
+            self._stored,
+            own=self._own,
+            signers=self._signers,
+            scope=self._scope,
+            now=time.monotonic(),
+            wall_ns=time.time_ns(),
+        )
+
+    def _hand_over(self) -> bool:
+        if self._output.begun_again():
+            self._follower.close()
+            self._follow()
+        blocks, moved = self._follower.step(time.monotonic())
+        if moved:
+            place = self._follower.place()
+            if blocks or place != self._stored:
+                self._output.take(blocks, place)
+                self._stored = place
+        return moved
+
+    def _say(self) -> None:
+        follower, now = self._follower, time.monotonic()
+        own = self._own.public.fingerprint[:FINGERPRINT]
+        alarms, unpublished = unpublished_of(follower.parked(), now, since=self._started, own=own)
+        self._damage.note(follower.damaged)
+        of_output = self._output.status()
+        told = {
+            **of_output,
+            "place": list(follower.reader.place),
+            "waiting": follower.waiting,
+            "unpublished": unpublished,
+            "alarms": [*of_output.get("alarms", ()), *alarms],
+            "warnings": [*of_output.get("warnings", ()), *self._warnings()],
+            "refused": dict(follower.refused),
+            "damaged": follower.damages,
+            "later_kinds": {str(kind): count for kind, count in follower.later.items()},
+            "skipped_segments": follower.reader.skipped,
+        }
+        write_status(self._state, self._name, told, time_ns=time.time_ns())
+
+    def _warnings(self) -> list[str]:
+        follower = self._follower
+        out = list(follower.said)
+        if follower.trouble:
+            out.append(follower.trouble)
+        if follower.damages:
+            lost = sum(numbers.count for numbers in follower.lost.values())
+            out.append(
+                f"the journal was found damaged in {follower.damages} places; of the blocks known to have stood there "
+                f"{lost} have not come again. Look at the disk; `checkvalve gaps` names the code to type for them"
+            )
+        counts = dict(follower.refused)
+        if expired := counts.pop("expired", 0):
+            out.append(f"{expired} blocks were gone from the journal before what opens them came")
+        if counts:
+            told = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+            out.append(f"blocks that are journaled and will never open, by reason: {told}")
+        return out
+
+    def _pause(self, seconds: float) -> None:
+        if self._bell is None:
+            time.sleep(max(0.0, seconds))
+            return
+        ready, _, _ = select.select([self._bell], [], [], max(0.0, seconds))
+        if ready:
+            os.read(self._bell, 4096)
+
+
+class DamageFile:
+    """`damaged-OUTPUT.json`, across restarts: catch may not have read it yet."""
+
+    def __init__(self, path: Path, *, wall_ns: int) -> None:
+        self._path = path
+        self._old: list[list[int]] = statefile.load(path, _places, lambda line: None, wall_ns=wall_ns) or []
+        self._written: list[Damage] = []
+
+    def note(self, damaged: list[Damage]) -> None:
+        """Write the places where they changed; a full disk puts it off."""
+        if damaged == self._written:
+            return
+        fresh = [[one.start.segment, one.start.offset, one.end.offset] for one in damaged]
+        places = [*(one for one in self._old if one not in fresh), *fresh][-DAMAGED_KEPT:]
+        with contextlib.suppress(OSError):
+            statefile.write(self._path, json.dumps({"places": places}).encode())
+            self._written = list(damaged)
+
+
+def _places(held: Mapping[str, Any]) -> list[list[int]]:
+    places = [list(one) for one in held["places"]][-DAMAGED_KEPT:]
+    if not all(len(one) == 3 and all(type(part) is int for part in one) for one in places):
+        raise ValueError("no places")
+    return places
+
+
+def _open_bell(path: Path) -> int | None:
+    try:
+        if not path.exists():
+            os.mkfifo(path, 0o660)
+        return os.open(
+            path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        )  # also a writer: it never reads as closed
+    except OSError:
+        return None

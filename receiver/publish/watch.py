@@ -1,0 +1,49 @@
+"""publish's own look at its outputs: is what is journaled published, even where an output's process is dead or stuck?
+
+An output says in its status how far it has read the journal. publish, its parent, compares that with the journal's end
+once a second, by running time; so a process that ended, one that hangs and one that only waits are seen alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from protocol.store.segments import Reader
+from protocol.store.statusfile import read_status
+from receiver.config import ReceiverConfig
+from receiver.publish.alarm import Behind, behind, place_of
+
+
+class Watch:
+    """Of one publish."""
+
+    def __init__(self, config: ReceiverConfig, outputs: Sequence[str]) -> None:
+        """
+        Args:
+            config: The low side's.
+            outputs: Names of those that follow the journal.
+        """
+        self._state, self._outputs = config.state, outputs
+        self._reader = Reader(config.journal)
+        self._behind = Behind()
+        self._said: dict[str, tuple[object, float]] = {}
+        """By output: the time in its last status, and when that was seen first [s]."""
+
+    def look(self, now: float, running: Collection[str]) -> list[str]:
+        """Lines for people, one for each output that is behind for longer than it may be.
+
+        Args:
+            now: Running time [s].
+            running: Names of the outputs whose process is there.
+        """
+        self._behind.look(self._reader.end(), now)
+        out = []
+        for name in self._outputs:
+            said = read_status(self._state, name) or {}
+            stamp, since = said.get("time_ns"), self._said.get(name)
+            if since is None or since[0] != stamp:
+                since = self._said[name] = (stamp, now)
+            seconds = self._behind.behind_s(place_of(said), now)
+            line = behind(name, seconds, said, runs=name in running, silent_s=now - since[1])
+            out += [] if line is None else [line]
+        return out

@@ -1,0 +1,144 @@
+"""One look at one device, read only, and closed again whatever happens: `discover` and `peek`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from collectors import registry
+from collectors.base import Collector, Device, Draft, numbered
+from protocol.content.sample import Row, Value
+from protocol.errors import AssetError, ConfigError
+from sender.commands.watch import quality, told
+
+SCHEMES = {"tcp": "modbus", "udp": "modbus", "tls": "modbus", "opc.tcp": "opcua", "enip": "enip"}
+"""Scheme of a url -> its collector; any other scheme is the name of an installed one."""
+
+WIDTHS = {"16": 1, "32": 2, "64": 4}
+"""Registers of a number, by the end of its type's name."""
+
+NUMBERS = tuple(kind + bits for bits in WIDTHS for kind in ("int", "uint", "float"))
+"""What registers may be read as."""
+
+
+async def browse(
+    kind: type[Collector], device: Device, say: Callable[[str], None], ranges: Sequence[str] = ()
+) -> Draft:
+    """Open, browse and close.
+
+    Args:
+        kind: The device's collector.
+        device: Without scans; `check` found nothing wrong.
+        say: Takes a line for each request that the guard refused.
+        ranges: The parts that a person typed; empty: what the device lists by itself.
+
+    Raises:
+        ConfigError: the device does not answer, or not as its protocol asks.
+    """
+    collector = kind(device, clock=time.time_ns, refused=say)
+    try:
+        await collector.open()
+        return await collector.discover(ranges)
+    except AssetError as error:
+        raise _silent(device.url, error) from None
+    finally:
+        await collector.close()
+
+
+async def peek(
+    url: str, address: str, settings: Mapping[str, Any], say: Callable[[str], None]
+) -> list[tuple[str, str, str]]:
+    """Read one address once, as everything it could be.
+
+    Args:
+        url: Its scheme names the collector.
+        address: In the protocol's own notation.
+        settings: As in `[asset.<collector>]`.
+
+    Returns:
+        How it was read, the value, its quality.
+
+    Raises:
+        ConfigError: a url or an address that is none, or a device that does not answer.
+    """
+    scheme = url.partition("://")[0]
+    name = SCHEMES.get(scheme, scheme)
+    if "://" not in url or name not in registry.names():
+        raise ConfigError(f"{url!r} is no device", hint="write tcp://, opc.tcp:// or enip:// and its address")
+    kind = registry.load(name)
+    for width in (4, 2, 1):  # an address at the end of its table has fewer registers behind it
+        ways = _ways(name, address, width)
+        rows, types = await _look(kind, url, _quiet(name, settings), ways, say)
+        if any(row.value is not None for row in rows) or len(ways) == 1:
+            return _shown(ways, rows, types)
+    return [(address, "-", quality(rows[0]) if rows else "no data")]
+
+
+async def _look(
+    kind: type[Collector],
+    url: str,
+    settings: Mapping[str, Any],
+    ways: list[dict[str, Any]],
+    say: Callable[[str], None],
+) -> tuple[list[Row], dict[int, str]]:
+    """One read of these tag tables, as gently as a safety system is read: rows in order, and types by number."""
+    device = Device(name="peek", url=url, kind="safety", settings=settings, scans=numbered([(1.0, ways)]))
+    mistakes = kind.check(device)
+    if mistakes:
+        raise ConfigError(f"{url} cannot be read: {mistakes[0]}", hint="mend the url, the address or --set")
+    collector = kind(device, clock=time.time_ns, refused=say)
+    try:
+        await collector.open()
+        rows = sorted((await collector.read(device.scans[0])).rows(), key=lambda row: row.tag)
+        return rows, {number: facts.type or "" for number, facts in collector.facts().items()}
+    except AssetError as error:
+        raise _silent(url, error) from None
+    finally:
+        await collector.close()
+
+
+def _ways(name: str, address: str, width: int) -> list[dict[str, Any]]:
+    """Every tag table that the address could stand in, with numbers of at most `width` registers."""
+    registers = name == "modbus" and address[:1] in "hi34" and "." not in address
+    if not registers:
+        return [{"name": "as it is", "at": address}]
+    ways: list[dict[str, Any]] = [{"name": "hex", "at": address, "type": "uint16", "count": width}]
+    for kind in NUMBERS:
+        if WIDTHS[kind[-2:]] > width:
+            continue
+        for words in ("big", "little") if WIDTHS[kind[-2:]] > 1 else ("big",):
+            for swap in (False, True):
+                order = f"{words} words" + (", swapped bytes" if swap else "")
+                table = {"name": f"{kind}, {order}", "at": address, "type": kind}
+                ways.append(table | {"word_order": words, "byte_swap": swap})
+    return ways
+
+
+def _quiet(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A subscription would be more than one look."""
+    return ({"mode": "poll"} if name == "opcua" else {}) | dict(settings)
+
+
+def _shown(ways: list[dict[str, Any]], rows: list[Row], types: Mapping[int, str]) -> list[tuple[str, str, str]]:
+    out, number = [], 0
+    for way in ways:
+        count = way.get("count", 1)
+        part = [row for row in rows if number <= row.tag < number + count]
+        if way["name"] == "hex":
+            words = " ".join(_hex(row.value) for row in part)
+            out.append((way["name"], words, quality(part[0]) if part else "no data"))
+        else:
+            kind = types.get(number) or way.get("type", "")
+            named = kind or way["name"] if way["name"] == "as it is" else way["name"]
+            out.extend((named, told(row, kind), quality(row)) for row in part)
+        number += count
+    return out
+
+
+def _hex(value: Value) -> str:
+    return f"{value:04X}" if isinstance(value, int) else "...."
+
+
+def _silent(url: str, error: AssetError) -> ConfigError:
+    return ConfigError(f"{url}: {error}", hint="is the address right, and is the device reachable?")

@@ -1,0 +1,387 @@
+"""`sender.toml`: read, checked whole, and handed on as one frozen value.
+
+Every mistake of the file is gathered before anything is raised (`findings`). What a collector does not offer
+(`never_read`, several urls, patterns) is refused rather than ignored, and so is a plan that asks a device for more
+requests a second than it may be asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from collectors import registry
+from collectors.base import Collector, Device, Point, numbered
+from protocol.content import units
+from protocol.errors import ConfigError
+from protocol.limits import STREAM_TAGS
+from protocol.written import duration
+from sender.poll import alarms, validity
+from sender.poll.findings import TABLES, Findings, section, tables, under
+from sender.poll.tables import AssetTable, ScanTable, Spool, TagTable, Top
+from sender.settings import Keys, Outlet
+
+SILENCE_S = 60.0
+"""Longest time between two sendings of a tag by deadband or subscription, where nothing else is said [s]."""
+
+PATTERN_MOST = 100
+"""Values that a pattern may find where nothing is said."""
+
+Find = Callable[[str], type[Collector]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A point beside its table, with what follows from its scan and its collector."""
+
+    point: Point
+    table: TagTable
+    scan_s: float
+    """Period of its scan [s]."""
+    silence_s: float
+    """Longest time between two sendings while it is healthy [s]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetConfig:
+    """One machine."""
+
+    table: AssetTable
+    device: Device
+    """What its collector is given."""
+    watched: tuple[Watched, ...]
+    """One a point of the device, in number order."""
+    collector: type[Collector]
+    subscribes: bool
+    """Its reads drain notifications, so a point may have none, or several."""
+    alarms: tuple[alarms.Alarm, ...]
+    rules: tuple[validity.Rule, ...]
+    """What decides whether its values mean anything."""
+    raw: Mapping[str, Any]
+    """Its table as it stands in the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderConfig:
+    """The whole file, right."""
+
+    path: Path
+    site: str
+    outlet: Outlet
+    keys: Keys
+    """Its paths are absolute."""
+    spool: Spool
+    assets: tuple[AssetConfig, ...]
+    warnings: tuple[str, ...]
+    """What may be meant but looks wrong, one line each."""
+    digest: str
+    """SHA-256 of the file's bytes, in hex: names the configuration in STATE blocks."""
+    raw: Mapping[str, Any]
+    """The file's other tables and keys as they stand."""
+
+    @property
+    def state(self) -> Path:
+        """Folder of the spool and of the processes' own files: `state` beside the configuration."""
+        return self.path.parent / "state"
+
+
+def load(path: Path, *, find: Find = registry.load) -> SenderConfig:
+    """Read and check `sender.toml`.
+
+    Args:
+        path: The file; other paths in it are relative to its folder.
+        find: Name -> collector.
+
+    Raises:
+        ConfigError: with every mistake of the file, one a line.
+    """
+    path = path.absolute()
+    raw, digest = _read(path)
+    found = Findings()
+    top = section(Top, {key: value for key, value in raw.items() if key not in TABLES}, "", found)
+    outlet = section(Outlet, raw.get("outlet"), "outlet", found)
+    keys = section(Keys, raw.get("keys"), "keys", found)
+    spool = section(Spool, raw.get("spool", {}), "spool", found)
+    assets = _assets(raw.get("asset", []), found, find, path.parent / "state")
+    if found.mistakes:
+        count = len(found.mistakes)
+        text = f"{path} has {count} mistake{'s' * (count > 1)}:\n  " + "\n  ".join(found.mistakes.values())
+        raise ConfigError(text, hint=f"mend the file and try again: checkvalve send {path} --check")
+    folder = path.parent
+    keys = keys.model_copy(
+        update={"own": folder / keys.own, "receivers": tuple(folder / one for one in keys.receivers)}
+    )
+    for missing in (one for one in (keys.own, *keys.receivers) if not one.exists()):
+        found.odd("keys", f"{missing} is not there yet; make it with `checkvalve keys new`, or carry it over")
+    return SenderConfig(
+        path=path,
+        site=top.site,
+        outlet=outlet,
+        keys=keys,
+        spool=spool,
+        assets=tuple(assets),
+        warnings=tuple(found.warnings),
+        digest=digest,
+        raw={key: value for key, value in raw.items() if key != "asset"},
+    )
+
+
+def devices(config: SenderConfig) -> list[Device]:
+    """Every device, in the file's order."""
+    return [asset.device for asset in config.assets]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    try:
+        data = path.read_bytes()
+        return tomllib.loads(data.decode()), hashlib.sha256(data).hexdigest()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} does not exist", hint="examples/sender.toml is a complete one to begin with"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}", hint="mend that line; texts stand in quotes") from None
+
+
+def _assets(given: object, found: Findings, find: Find, state: Path) -> list[AssetConfig]:
+    out: list[AssetConfig] = []
+    names: dict[str, str] = {}
+    for path, one in tables(given, "asset", found):
+        asset = _asset(one, path, found, find, state)
+        name = asset.table.name
+        if under(path, "name") not in found.mistakes:
+            if name in names:
+                found.wrong(under(path, "name"), f'"{name}" is {names[name]} already; choose another name')
+            names.setdefault(name, path)
+        out.append(asset)
+    tags = sum(sum(one.point.count for one in asset.watched) for asset in out)
+    if tags > STREAM_TAGS:
+        found.wrong("asset", f"{tags} tags are more than a stream has, {STREAM_TAGS}; split the plant over two senders")
+    if not out:
+        found.odd("asset", "no device is read; add [[asset]], or let `checkvalve discover` draft one")
+    return out
+
+
+def _asset(given: dict[str, Any], path: str, found: Findings, find: Find, state: Path) -> AssetConfig:
+    protocol = given.get("collector")
+    apart = {"scan", "alarm"}
+    if isinstance(protocol, str) and protocol not in AssetTable.model_fields:
+        apart.add(protocol)
+    name = str(given.get("name", ""))
+    table = section(AssetTable, {key: value for key, value in given.items() if key not in apart}, path, found, name)
+    collector = None
+    if under(path, "collector") not in found.mistakes:
+        try:
+            collector = find(table.collector)
+        except ConfigError as error:
+            found.wrong(under(path, "collector"), f"{error}; {error.hint}", name)
+    settings = given.get(table.collector, {}) if "collector" in given else {}
+    if not isinstance(settings, dict):
+        found.wrong(under(path, table.collector), f"no table; write [asset.{table.collector}]", name)
+        settings = {}
+    places: dict[str, str] = {}
+    scans = _scans(given.get("scan", []), path, found, places, collector, name)
+    device = Device(
+        name=table.name,
+        url=table.addresses[0],
+        urls=table.urls,
+        kind=table.kind,
+        settings=settings,
+        scans=numbered([(every_s, [tag.options | _own(tag, collector) for tag in tags]) for every_s, tags in scans]),
+        timeout_s=table.timeout,
+        requests_s=table.requests_s,
+        never_read=table.never_read,
+        folder=state,
+    )
+    flat = [(every_s, tag) for every_s, tags in scans for tag in tags]
+    if collector is not None:
+        _check(collector, device, path, places, found, name)
+    numbers = _numbers(device)
+    types = {point.name: point.type for point in device.points}
+    _vouchers(device, flat, places, numbers, found, name)
+    return AssetConfig(
+        table=table,
+        device=device,
+        watched=_watched(device, flat, places, collector, found, name),
+        collector=collector or Collector,
+        subscribes=collector is not None and collector.notifies(device),
+        alarms=alarms.read(given.get("alarm", []), under(path, "alarm"), found, numbers, types, name),
+        rules=() if found.mistakes else tuple(validity.rules(_spans(device, flat), numbers)),
+        raw=given,
+    )
+
+
+def _scans(
+    given: object,
+    path: str,
+    found: Findings,
+    places: dict[str, str],
+    collector: type[Collector] | None,
+    name: str,
+) -> list[tuple[float, list[TagTable]]]:
+    scans: list[tuple[float, list[TagTable]]] = []
+    for at, one in tables(given, under(path, "scan"), found, name):
+        scan = _scan(one, at, found, places, collector, name)
+        if scan[1]:
+            scans.append(scan)
+        else:
+            found.odd(at, "no tag is read; add tags, or take the scan out", name)
+    if not scans:
+        found.odd(under(path, "scan"), "no tag is read; add [[asset.scan]] with every and tags", name)
+    return scans
+
+
+def _check(
+    collector: type[Collector], device: Device, path: str, places: Mapping[str, str], found: Findings, name: str
+) -> None:
+    """What the collector finds, what it does not offer, and whether its plan stays within the budget."""
+    before = len(found.mistakes)
+    for key, given in (("never_read", device.never_read), ("urls", device.urls[1:])):
+        if given and key not in collector.offers:
+            found.wrong(under(path, key), f"the {collector.protocol} collector does not know it; take it out", name)
+    for line in collector.check(device):
+        _checked(line, path, places, found, name)
+    if len(found.mistakes) > before or device.budget is None:
+        return
+    planned = sum(1 / request.every_s for request in collector.plan(device))
+    if planned > device.budget:
+        step = "make periods longer, take tags out or move them together, or raise requests_s"
+        text = f"{planned:.3g} requests/s are planned, {device.budget:g} are allowed; {step}"
+        found.wrong(under(path, "requests_s"), text, name)
+
+
+def _numbers(device: Device) -> dict[str, int]:
+    """Point number by tag name, an array's elements too; not of a pattern, whose values nobody knows yet."""
+    out = {}
+    for point in device.points:
+        if point.count == 1 and not point.pattern:
+            out[point.name] = point.number
+        elif not point.pattern:
+            out |= {f"{point.name}[{index}]": point.number + index for index in range(point.count)}
+    return out
+
+
+def _spans(device: Device, flat: Sequence[tuple[float, TagTable]]) -> dict[str, tuple[range, TagTable]]:
+    return {
+        point.name: (range(point.number, point.number + point.count), tag)
+        for point, (_, tag) in zip(device.points, flat, strict=True)
+    }
+
+
+def _vouchers(
+    device: Device,
+    flat: Sequence[tuple[float, TagTable]],
+    places: Mapping[str, str],
+    numbers: Mapping[str, int],
+    found: Findings,
+    name: str,
+) -> None:
+    """Whether each `valid_when` can be read, and names a tag of this asset."""
+    for _, tag in flat:
+        if not tag.valid_when:
+            continue
+        key = under(places[tag.name], "valid_when")
+        try:
+            voucher = validity.parse_gate(tag.valid_when).tag
+        except ValueError as error:
+            found.wrong(key, str(error), name, tag.name)
+            continue
+        if voucher not in numbers:
+            found.wrong(key, f'"{voucher}" is no tag of this asset; add it to a scan', name, tag.name)
+
+
+def _watched(
+    device: Device,
+    flat: Sequence[tuple[float, TagTable]],
+    places: Mapping[str, str],
+    collector: type[Collector] | None,
+    found: Findings,
+    name: str,
+) -> tuple[Watched, ...]:
+    subscribes = collector is not None and collector.notifies(device)
+    return tuple(
+        Watched(
+            point=point,
+            table=tag,
+            scan_s=every_s,
+            silence_s=_silence(tag, every_s, under(places[tag.name], "max_silence"), found, name, subscribes),
+        )
+        for point, (every_s, tag) in zip(device.points, flat, strict=True)
+    )
+
+
+def _scan(
+    given: dict[str, Any],
+    path: str,
+    found: Findings,
+    places: dict[str, str],
+    collector: type[Collector] | None,
+    asset: str,
+) -> tuple[float, list[TagTable]]:
+    """One scan; `places` learns where each tag stands, and knows those of the scans before."""
+    table = section(ScanTable, {key: value for key, value in given.items() if key != "tags"}, path, found, asset)
+    tags_read = []
+    for at, one in tables(given.get("tags", []), under(path, "tags"), found, asset):
+        tag = section(TagTable, one, at, found, asset, str(one.get("name", "")))
+        if under(at, "at") in found.mistakes:
+            continue
+        if under(at, "name") in found.mistakes:
+            tag = tag.model_copy(update={"name": at})  # unlike any other, so that its address is checked all the same
+        for element in {tag.name, *_elements(tag)}:
+            if element in places:
+                found.wrong(under(at, "name"), f'"{element}" is {places[element]} already; choose another name', asset)
+                tag = tag.model_copy(update={"name": at})
+        places.update(dict.fromkeys((tag.name, *_elements(tag)), at))
+        if not units.known(tag.unit):
+            meant = units.meant(tag.unit)
+            step = f'did you mean "{meant}"?' if meant else "it is carried as it stands"
+            found.odd(under(at, "unit"), f'"{tag.unit}" is no UCUM code that is known here; {step}', asset, tag.name)
+        if tag.most is not None and not _spreads(tag, collector):
+            found.wrong(under(at, "most"), f"{tag.at} names one value; take it out", asset, tag.name)
+        tags_read.append(tag)
+    return table.every, tags_read
+
+
+def _elements(tag: TagTable) -> list[str]:
+    return [f"{tag.name}[{index}]" for index in range(tag.count)] if tag.count > 1 else []
+
+
+def _spreads(tag: TagTable, collector: type[Collector] | None) -> bool:
+    return collector is not None and "most" in collector.offers and collector.spreads(tag.at)
+
+
+def _own(tag: TagTable, collector: type[Collector] | None) -> dict[str, Any]:
+    own: dict[str, Any] = {"name": tag.name, "at": tag.at, "type": tag.type, "count": tag.count, "unit": tag.unit}
+    return own | {"pattern": True, "count": tag.most or PATTERN_MOST} if _spreads(tag, collector) else own
+
+
+def _silence(tag: TagTable, every_s: float, path: str, found: Findings, asset: str, subscribes: bool) -> float:
+    """Longest time between two sendings of the tag [s]."""
+    sparse = subscribes or tag.deadband is not None
+    silence_s = tag.max_silence or (max(SILENCE_S, every_s) if sparse else every_s)
+    if silence_s < every_s:
+        found.wrong(path, f"shorter than the scan's period, {duration(every_s)}; make it longer", asset, tag.name)
+    elif tag.max_silence and not sparse:
+        found.odd(path, "has no effect without a deadband: every poll is sent; take it out", asset, tag.name)
+    return silence_s
+
+
+def _checked(line: str, path: str, places: Mapping[str, str], found: Findings, asset: str) -> None:
+    """Write a collector's own finding down, `tags.NAME.key: text` under the tag's place in the file."""
+    key, _, text = line.partition(": ")
+    name, dot, part = key.removeprefix("tags.").rpartition(".")
+    while dot and name not in places:  # a name may have dots, and so may what stands behind it
+        name, dot, more = name.rpartition(".")
+        part = f"{more}.{part}"
+    if key.startswith("tags.") and dot:
+        found.wrong(under(places[name], part), text, asset, name)
+    else:
+        found.wrong(under(path, key), text or "wrong", asset)

@@ -1,0 +1,126 @@
+"""The mistakes of a configuration file, gathered before anything is raised, each as one inert line with its key:
+
+    asset[2].scan[0].tags[3].at (pump-7, flow): what is wrong; next step
+
+A table with a mistake is read again with that key put right, only to find the mistakes behind it; what comes out of
+such a reading is never used. What may be meant but looks wrong is a warning. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from protocol.inert import inert
+from protocol.written import toml
+from sender.poll.tables import Top
+from sender.settings import Section
+
+TABLES = ("outlet", "keys", "spool", "asset")
+"""Tables of the file."""
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Mistakes and warnings, each with its key."""
+
+    mistakes: dict[str, str] = field(default_factory=dict)
+    """Key path -> line; the first mistake of a key is told, what follows from it is not."""
+    warnings: list[str] = field(default_factory=list)
+
+    def wrong(self, path: str, text: str, *names: str) -> None:
+        """Write a mistake down."""
+        self.mistakes.setdefault(path, _line(path, text, names))
+
+    def odd(self, path: str, text: str, *names: str) -> None:
+        """Write a warning down."""
+        self.warnings.append(_line(path, text, names))
+
+
+def section(model: type[AnySection], given: object, path: str, found: Findings, *names: str) -> AnySection:
+    """Read one table; mistakes are written down and the nearest right reading is returned.
+
+    Args:
+        path: Key path of the table, empty at the top.
+        names: Asset and tag, for people.
+    """
+    if not isinstance(given, dict):
+        what = "missing" if given is None else "no table"
+        found.wrong(path, f"{what}; write [{path}] with " + _example(model, *model.EXAMPLES), *names)
+        given = model.EXAMPLES
+    table = dict(given)
+    try:
+        read = model.model_validate(table)
+    except ValidationError as error:
+        for detail in error.errors():
+            found.wrong(under(path, *detail["loc"]), _explain(model, detail), *names)
+            key = str(detail["loc"][0])
+            table.pop(key, None)
+            if key in model.EXAMPLES:
+                table[key] = model.EXAMPLES[key]
+        read = model.model_validate(table)
+    for key, text in read.crossed():
+        found.wrong(under(path, key), text, *names)
+    return read
+
+
+def tables(given: object, path: str, found: Findings, *names: str) -> list[tuple[str, dict[str, Any]]]:
+    """Key path and content of each table in a list; what is no table is written down and left out."""
+    if not isinstance(given, list):
+        found.wrong(path, f"no list; write [[{path.rpartition('.')[2]}]]", *names)
+        return []
+    for index, one in enumerate(given):
+        if not isinstance(one, dict):
+            found.wrong(under(path, index), f"{one!r} is no table; write {{ name = .., at = .. }}", *names)
+    return [(under(path, index), one) for index, one in enumerate(given) if isinstance(one, dict)]
+
+
+def _explain(model: type[Section], detail: ErrorDetails) -> str:
+    """pydantic's finding in this project's words: what is wrong; next step."""
+    key, kind, value = str(detail["loc"][-1]), detail["type"], detail["input"]
+    known = [one.alias or name for name, one in model.model_fields.items()]
+    if kind == "missing":
+        return "missing; write " + _example(model, key)
+    if kind == "extra_forbidden":
+        if isinstance(value, dict) and "collector" in known:
+            return f'settings of another collector; take them out, or write collector = "{key}"'
+        near = get_close_matches(key, [*known, *TABLES] if model is Top else known, n=1)
+        return "unknown key; " + (f"did you mean {near[0]}?" if near else "known are " + ", ".join(known))
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    if kind in _WORDS:
+        return f"{value!r} {_WORDS[kind]}"
+    return f"{value!r} does not fit; it {detail['msg'].removeprefix('Input ')}"
+
+
+_WORDS = {
+    "string_type": "is no text; put it in quotes",
+    "bool_type": "is neither true nor false; write one of them, without quotes",
+    "float_type": "is no number; write it without quotes",
+    "int_type": "is no whole number; write it without quotes and point",
+    "tuple_type": "is no list; write it in square brackets",
+    "finite_number": "is no finite number; leave it out",
+}
+"""pydantic's error types in words (the others' messages name the limit that was passed)."""
+
+
+def _example(model: type[Section], *keys: str) -> str:
+    return ", ".join(f"{key} = {toml(model.EXAMPLES.get(key, '..'))}" for key in keys) or "its keys"
+
+
+def under(path: str, *keys: str | int) -> str:
+    """`outlet`, `repeat`, 1 -> `outlet.repeat[1]`."""
+    for key in keys:
+        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
+    return path
+
+
+def _line(path: str, text: str, names: tuple[str, ...]) -> str:
+    told = ", ".join(name for name in names if name)
+    return inert(f"{path} ({told}): {text}" if told else f"{path}: {text}")

@@ -1,0 +1,1 @@
+"""What poll and emit share on the disk: samples to sealed, numbered blocks, kept before anything of them leaves."""

@@ -1,0 +1,99 @@
+"""Stretches of the spool: how long they are, where they can be cut, what stands in a segment. Reads only.
+
+The poller may unlink any segment meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from protocol.block import read_header
+from protocol.store.layout import segment_numbers, segment_path
+from protocol.store.resync import Damage, Place, pieces
+from protocol.store.segments import Reader
+
+
+class Mark(NamedTuple):
+    """A record that was read: how a restart knows that the spool is still the same."""
+
+    place: Place
+    """Where it begins."""
+    digest: bytes
+    """SHA-256 of its block."""
+
+
+class Head(NamedTuple):
+    """A record without its block."""
+
+    place: Place
+    """Where it begins."""
+    after: Place
+    """Where it ends."""
+    stream: bytes
+    number: int
+    need: int
+    spare: int
+    size: int
+    """Of the block [bytes]."""
+    digest: bytes
+    kind: int
+    epoch: int
+    """The block's, 0 where it is signed."""
+
+
+def distance(folder: Path, start: Place, end: Place) -> int:
+    """Bytes that are kept between two places; segments that are gone count nothing."""
+    if start >= end:
+        return 0
+    if start.segment == end.segment:
+        return end.offset - start.offset
+    between = sum(_size(folder, number) for number in segment_numbers(folder) if start.segment < number < end.segment)
+    return max(0, _size(folder, start.segment) - start.offset) + between + end.offset
+
+
+def cuts(folder: Path, start: Place, end: Place, size: int) -> list[Place]:
+    """Record boundaries that cut a stretch into pieces of about `size` bytes, both ends included."""
+    reader = Reader(folder, start)
+    out, since = [start], 0
+    while records := reader.read(256, end, most_bytes=size):
+        since += sum(one.length for one in records)
+        if since >= size:
+            out.append(reader.place)
+            since = 0
+    reader.close()
+    return out if out[-1] == end else [*out, end]
+
+
+def heads(folder: Path, segment: int, until: int | None = None, damaged: list[Damage] | None = None) -> Iterator[Head]:
+    """The whole and true records of a segment, in order; none where it is gone.
+
+    Args:
+        until: Byte at which to stop; None: at its end.
+        damaged: Takes what was stepped over.
+    """
+    try:
+        file = os.open(segment_path(folder, segment), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        for start, end, one in pieces(file, 0, os.fstat(file).st_size if until is None else until):
+            place, after = Place(segment, start), Place(segment, end)
+            if one is None:
+                if damaged is not None:
+                    damaged.append(Damage(place, after))
+                continue
+            epoch = read_header(one.block).epoch
+            kind, size = one.block[3], len(one.block)
+            yield Head(place, after, one.stream, one.number, one.need, one.spare, size, one.digest, kind, epoch)
+    finally:
+        os.close(file)
+
+
+def _size(folder: Path, number: int) -> int:
+    try:
+        return segment_path(folder, number).stat().st_size
+    except FileNotFoundError:
+        return 0

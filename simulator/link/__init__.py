@@ -1,0 +1,1 @@
+"""The bad link, and the namespaces that it may run in."""

@@ -1,0 +1,1 @@
+"""False Logix controllers on EtherNet/IP."""

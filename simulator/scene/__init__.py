@@ -1,0 +1,1 @@
+"""Which devices there are, what their tags do, and what goes wrong when."""

@@ -1,0 +1,317 @@
+"""Reads a scene from a TOML file. Every mistake in it is named, not the first one only.
+
+Two words make a large scene short:
+
+    [[server]] repeat = 18          eighteen devices: `{n}` in any text becomes 1 to 18 (`{n:02}`: 01 to 18), and each
+                                    port is one higher than the last
+    { name = "T{i}", repeat = 40 }  forty tags, `{i}` likewise; with `step` the address moves up by that much a tag
+
+`same = "asset:name"` makes a tag another view of one that is declared elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from protocol import text
+from protocol.content.catalog import TYPES
+from protocol.content.sample import Quality
+from protocol.errors import ConfigError
+from simulator.plant.signals import KINDS, Fixed, Signal
+from simulator.plant.trips import Step, Trip
+from simulator.scene.check import contradictions
+from simulator.scene.scene import PROTOCOLS, Condition, Entry, Point, Scene, Section, Spell, Struct, Timed, named
+
+SCENES = Path(__file__).parent.parent / "scenes"
+"""Scenes that are shipped; their stem may be given instead of a path."""
+
+TIMES = ("period_s", "dwell_s", "swing_s")
+"""Fields of signals that must be above 0."""
+
+
+def load(given: str | Path) -> Scene:
+    """Read a scene by path, or by name from those that are shipped.
+
+    Raises:
+        ConfigError: no such file, no TOML, or mistakes, each named with its place.
+    """
+    path = Path(given)
+    shipped = SCENES / f"{given}.toml"
+    if not path.is_file() and shipped.is_file():
+        path = shipped
+    try:
+        return parse(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        names = ", ".join(sorted(one.stem for one in SCENES.glob("*.toml")))
+        raise ConfigError(f"{given}: {error.strerror}", hint=f"give a file, or one of: {names}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def parse(body: Mapping[str, Any]) -> Scene:
+    """A scene from the maps of its TOML file.
+
+    Raises:
+        ConfigError: one line for each mistake.
+    """
+    reader = _Reader()
+    scene = reader.scene(body)
+    wrong = reader.wrong or list(contradictions(scene))
+    if wrong:
+        raise ConfigError("\n".join(wrong), hint="mend each line; simulator/scenes/small.toml is a complete example")
+    return scene
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Builds the parts, and collects what is wrong."""
+
+    wrong: list[str] = field(default_factory=list)
+
+    def scene(self, body: Mapping[str, Any]) -> Scene:
+        """The whole; with mistakes something harmless stands in their places."""
+        self.wrong += [f"unknown table `{key}`" for key in sorted(set(body) - {"scene", "server", "trip", "fault"})]
+        head = dict(body.get("scene", {}))
+        tick_ms = head.get("tick_ms", 100)
+        if type(tick_ms) is not int or tick_ms < 1:
+            self.wrong.append("scene.tick_ms: needs a whole number of milliseconds, 1 or more")
+        sections: list[Section] = []
+        number = 0
+        for at, table in enumerate(_copies(body.get("server", []), "n", self.wrong), 1):
+            section = self.section(table, f"server {at}", number)
+            if section is not None:
+                sections.append(section)
+                number += len(section.points)
+        trips = [self.trip(table, f"trip {at}") for at, table in enumerate(body.get("trip", []), 1)]
+        faults = [self.timed(table, f"fault {at}") for at, table in enumerate(body.get("fault", []), 1)]
+        return Scene(
+            name=str(head.get("name", "")),
+            site=str(head.get("site", "")),
+            tick_ms=tick_ms,
+            servers=self.resolved(sections),
+            trips=tuple(trip for trip in trips if trip is not None),
+            faults=tuple(fault for fault in faults if fault is not None),
+        )
+
+    def section(self, table: Mapping[str, Any], where: str, number: int) -> Section | None:
+        """One device; None where it is not even clear which."""
+        given = dict(table)
+        protocol, asset = given.get("protocol"), given.get("asset")
+        if protocol not in PROTOCOLS or not isinstance(asset, str):
+            self.wrong.append(f"{where}: needs an asset's name and a protocol, one of {', '.join(PROTOCOLS)}")
+            return None
+        where = f"{where} ({asset})"
+        settings = given.pop(protocol, {})
+        structs: dict[str, Struct] = {}
+        for name, held in given.pop("struct", {}).items():
+            members = [self.entry(one, f"{where}, struct {name}", structs) for one in _copies(held, "i", self.wrong)]
+            structs[name] = Struct(name=name, members=tuple(members))
+        tags = _copies(given.pop("tag", []), "i", self.wrong)
+        entries = tuple(self.entry(one, where, structs) for one in tags)
+        words = self.words(Section, given, where, without={"settings", "structs", "entries", "points"})
+        words.setdefault("port", 0 if "behind" in settings else None)
+        if type(words["port"]) is not int:
+            self.wrong.append(f"{where}: needs a port number")
+            return None
+        points = tuple(_points(asset, entries, structs, number))
+        return Section(**words, settings=settings, structs=structs, entries=entries, points=points)
+
+    def entry(self, table: Mapping[str, Any], where: str, structs: Mapping[str, Struct]) -> Entry:
+        """A tag or a member."""
+        given = dict(table)
+        name = str(given.get("name", "?"))
+        where = f"{where}, tag {name}"
+        type_name = given.get("type", "float32")
+        signal, spell, alarm = (given.pop(key, None) for key in ("signal", "spell", "alarm"))
+        words = self.words(Entry, given, where)
+        words["name"] = name
+        for key in ("dims", "states"):
+            words[key] = tuple(given.get(key, ()))
+        if type_name not in TYPES and type_name not in structs:
+            known = ", ".join(TYPES)
+            self.wrong.append(f"{where}: type `{type_name}` is neither of {known} nor a struct declared above")
+        if "same" in words:
+            if signal is not None or words["dims"]:
+                self.wrong.append(f"{where}: `same` is a scalar that has neither dims nor a signal of its own")
+        elif (type_name in structs) != (signal is None):
+            self.wrong.append(f"{where}: a tag of a simple type needs a signal, one of a struct has none")
+        if signal is not None:
+            words["signal"] = self.signal(signal, where)
+        if spell is not None:
+            words["spell"] = self.spell(spell, where)
+        if alarm is not None:
+            words["alarm"] = self.built(Condition, alarm, f"{where}, alarm", Condition(text=""))
+        return Entry(**words)
+
+    def signal(self, table: Mapping[str, Any], where: str) -> Signal:
+        """What a tag does; a mistake is noted and a harmless signal given back."""
+        given = dict(table)
+        kind = KINDS.get(str(given.pop("kind", "")))
+        if kind is None:
+            self.wrong.append(f"{where}: signal.kind must be one of {', '.join(KINDS)}")
+            return Fixed(value=0)
+        self.wrong += [f"{where}: signal.{key} must be above 0" for key in TIMES if key in given and not given[key] > 0]
+        made: Signal = self.built(kind, given, f"{where}: signal {kind.__name__.lower()}", Fixed(value=0))
+        return made
+
+    def spell(self, table: Mapping[str, Any], where: str) -> Spell | None:
+        """When a sensor is unwell."""
+        try:
+            quality = Quality[str(table["quality"]).upper()]
+            return Spell(quality=int(quality), every_s=float(table["every_s"]), for_s=float(table["for_s"]))
+        except (KeyError, ValueError) as error:
+            names = ", ".join(one.name.lower() for one in Quality)
+            self.wrong.append(f"{where}: spell: {error}; it needs every_s, for_s and quality, one of {names}")
+            return None
+
+    def trip(self, table: Mapping[str, Any], where: str) -> Trip | None:
+        """A protection with its steps; the steps are put into the order of time."""
+        given = dict(table)
+        asset = str(given.get("asset", ""))
+        steps = []
+        for at, step in enumerate(given.pop("steps", []), 1):
+            words = dict(step)
+            owner, colon, tag = str(words.get("tag", "")).partition(":")
+            whole = bool(colon) and owner != "Program"
+            words["asset"], words["tag"] = (owner, tag) if whole else (asset, words.get("tag", ""))
+            default = {"after_ms": 0, "to": True, "text": f"{words['tag']} operated", "severity": 500}
+            made = self.built(Step, {**default, **words}, f"{where}, step {at}", None)
+            steps += [made] if made is not None else []
+        given["steps"] = sorted(steps, key=lambda step: step.after_ms)
+        made = self.built(Trip, given, where, None)
+        return made if isinstance(made, Trip) else None
+
+    def timed(self, table: Mapping[str, Any], where: str) -> Timed | None:
+        """A fault and its times, written as durations: `at = "20s"`, `for = "10s"`, `every = "5m"`."""
+        given = {"at": "0s", **table}
+        for key in ("at", "for", "every"):
+            if key in given:
+                try:
+                    given[f"{key}_s"] = text.seconds(str(given.pop(key)))
+                except ValueError as error:
+                    self.wrong.append(f"{where}: {key}: {error}")
+        made = self.built(Timed, given, where, None)
+        return made if isinstance(made, Timed) else None
+
+    def built(self, kind: type[Any], table: Mapping[str, Any], where: str, harmless: Any) -> Any:
+        """A dataclass from a table; unknown and missing fields are noted."""
+        given = dict(table)
+        parts = {one.name: one for one in fields(kind)}
+        unknown = sorted(set(given) - set(parts))
+        missing = sorted(name for name, one in parts.items() if one.default is MISSING and name not in given)
+        if unknown or missing:
+            self.wrong.append(f"{where}: unknown {unknown}, missing {missing}")
+            return harmless
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+
+    def words(
+        self, kind: type[Any], given: Mapping[str, Any], where: str, without: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """The fields of a dataclass that a table has; unknown keys are noted."""
+        known = {one.name for one in fields(kind)} - set(without)
+        self.wrong += [f"{where}: unknown key `{key}`" for key in sorted(set(given) - known)]
+        return {key: given[key] for key in known & set(given)}
+
+    def resolved(self, sections: Sequence[Section]) -> tuple[Section, ...]:
+        """The sections with each `same` tag described as the tag that it is another view of."""
+        known = {(point.asset, point.name): point for section in sections for point in section.points}
+        out = []
+        for section in sections:
+            views: dict[str, Entry] = {}
+            points = []
+            for point in section.points:
+                if not point.entry.same:
+                    points.append(point)
+                    continue
+                source = known.get(named(point, point.entry.same))
+                if source is None or source.entry.same:
+                    self.wrong.append(f"{point.asset}, tag {point.name}: `{point.entry.same}` names no tag of its own")
+                    continue
+                entry = _view(point.entry, source.entry)
+                views[point.name] = entry
+                points.append(replace(point, entry=entry, description=entry.description or source.description))
+            entries = tuple(views.get(entry.name, entry) if entry.same else entry for entry in section.entries)
+            out.append(replace(section, points=tuple(points), entries=entries))
+        return tuple(out)
+
+
+def _view(own: Entry, source: Entry) -> Entry:
+    """The source's description under the view's own name and address."""
+    return replace(
+        source,
+        name=own.name,
+        same=own.same,
+        at=own.at,
+        description=own.description or source.description,
+        dims=(),
+        signal=None,
+        alarm=own.alarm,
+        variant=own.variant,
+    )
+
+
+def _copies(tables: Iterable[Mapping[str, Any]], letter: str, wrong: list[str]) -> Iterator[Mapping[str, Any]]:
+    """Each table as often as its `repeat` says, with the copy's number in its texts."""
+    for table in tables:
+        given = dict(table)
+        count, step = given.pop("repeat", None), given.pop("step", 0)
+        if count is None:
+            yield given
+            continue
+        if type(count) is not int or count < 1 or type(step) is not int:
+            wrong.append(f"{given.get('asset', given.get('name', '?'))}: repeat is a whole number, 1 or more")
+            continue
+        for number in range(1, count + 1):
+            copy: dict[str, Any] = _numbered(given, letter, number)
+            if step and isinstance(copy.get("at"), str):
+                table_name, _, start = copy["at"].partition(":")
+                copy["at"] = f"{table_name}:{int(start) + step * (number - 1)}"
+            if letter == "n" and copy.get("port"):
+                copy["port"] += number - 1
+            yield copy
+
+
+def _numbered(value: Any, letter: str, number: int) -> Any:
+    """`{n}` and `{n:02}` in every text of a table replaced by the number."""
+    if isinstance(value, str):
+        return re.sub(r"\{" + letter + r"(?::0(\d))?\}", lambda found: f"{number:0{found[1] or 1}}", value)
+    if isinstance(value, dict):
+        return {_numbered(key, letter, number): _numbered(one, letter, number) for key, one in value.items()}
+    return [_numbered(one, letter, number) for one in value] if isinstance(value, list) else value
+
+
+def _points(asset: str, entries: tuple[Entry, ...], structs: Mapping[str, Struct], first: int) -> Iterator[Point]:
+    """Flatten declarations into scalars, in the order of the file."""
+    number = first
+
+    def walk(entry: Entry, prefix: str, words: str, base: str) -> Iterator[Point]:
+        nonlocal number
+        at = _address(entry.at, base)
+        described = ": ".join(part for part in (words, entry.description) if part)
+        for element, index in enumerate(product(*map(range, entry.dims))):
+            name = prefix + entry.name + (f"[{','.join(map(str, index))}]" if index else "")
+            if entry.type in structs:
+                for member in structs[entry.type].members:
+                    yield from walk(member, f"{name}.", described, at)
+            else:
+                yield Point(
+                    number=number, asset=asset, name=name, entry=entry, description=described, at=at, element=element
+                )
+                number += 1
+
+    for entry in entries:
+        yield from walk(entry, "", "", "")
+
+
+def _address(at: str | int | None, base: str) -> str:
+    """`base` moved by an offset, or the address itself."""
+    if isinstance(at, str):
+        return at
+    table, _, start = base.partition(":")
+    return f"{table}:{int(start) + (at or 0)}" if start.isdecimal() else base
