@@ -68,7 +68,7 @@ def soak(
     page: Page = None,
 ) -> None:
     """The whole path for minutes, with pages open: loss, memory, processor, delay, how fast pages answer."""
-    from bench.soak import measure
+    from bench.soak.soak import measure
 
     what = f"{minutes:g} minutes"
     _measured("soak", what, lambda: measure(minutes, tags=tags, rate=rate, pages=pages), json, page)

@@ -400,8 +400,8 @@ for _name in ("codec", "fec", "collect", "loss", "confine", "audit", "link"):
 
 @case("bench soak")
 def _soak(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
-    from bench import soak
     from bench.report import Row
+    from bench.soak import soak
 
     row = Row(row=f"soak.{EVIL}", unit=EVIL, note=EVIL)
     patch.setattr(soak, "measure", lambda minutes, **given: [row])

@@ -155,7 +155,7 @@ PASSES_ON = {
     "audit/selftest.py": "a script for a child, whose parent reads it",
     "bench/field.py": "JSON in ASCII, which the parent reads",
     "bench/link_ends.py": "JSON in ASCII, which the parent reads",
-    "bench/soak_viewers.py": "JSON in ASCII, which the parent reads",
+    "bench/soak/viewers.py": "JSON in ASCII, which the parent reads",
 }
 """Modules that write to a stream by themselves, and why they may."""
 

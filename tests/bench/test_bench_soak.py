@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import soak
 from bench.report import Row
-from bench.soak_plant import HALL, plant, shares
-from bench.soak_viewers import EVERY_S
+from bench.soak import soak
+from bench.soak.plant import HALL, plant, shares
+from bench.soak.viewers import EVERY_S
 
 DELAYS = ("p50", "p99", "max")
 ROWS = [

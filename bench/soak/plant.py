@@ -1,4 +1,4 @@
-"""The plant of `bench soak`, in place of devices: `python -m bench.soak_plant FOLDER TAGS RATE`.
+"""The plant of `bench soak`, in place of devices: `python -m bench.soak.plant FOLDER TAGS RATE`.
 
     one asset of 200 tags ("hall"), the others share the rest: 20 of them, more where they would pass 200 tags each
 

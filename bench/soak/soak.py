@@ -1,6 +1,6 @@
 """A plant for minutes on end with people looking on, every process a real one, over loopback.
 
-    soak_plant -> spool -> send --only emit -> receive (catch, publish: historian and portal) <- soak_viewers
+    plant -> spool -> send --only emit -> receive (catch, publish: historian and portal) <- viewers
 
 Rows, each for the time after the warm-up unless it says otherwise:
 
@@ -161,7 +161,7 @@ class Site:
         self._run("receive", supervise.command("receive", str(self.folder / "low/receiver.toml")))
         self._until(lambda: (self.low / "portal.json").exists(), "the pages")
         self._run("emit", supervise.command("send", sender, "--only", "emit"))
-        self._run("poll", _python("bench.soak_plant", str(self.folder / "high"), str(self.tags), str(self.rate)))
+        self._run("poll", _python("bench.soak.plant", str(self.folder / "high"), str(self.tags), str(self.rate)))
         where = json.loads((self.low / "portal.json").read_text())["url"]
         self._address = (HOST, int(where.rstrip("/").rpartition(":")[2]))
         self._until(lambda: sum(map(len, self._assets().values())) == self.tags, "every tag on the pages")
@@ -178,7 +178,7 @@ class Site:
             "seconds": seconds - warm,
         }
         viewers = subprocess.Popen(
-            _python("bench.soak_viewers", json.dumps(given)), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+            _python("bench.soak.viewers", json.dumps(given)), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
         )
         self._parts["viewers"] = viewers
         time.sleep(warm)

@@ -1,4 +1,4 @@
-"""People who look, for `bench soak`: `python -m bench.soak_viewers '{JSON}'`, one process, no browser.
+"""People who look, for `bench soak`: `python -m bench.soak.viewers '{JSON}'`, one process, no browser.
 
     pages      each holds one event stream open, as `static/stream.js` does: a quarter shows the overview, half an
                asset (every fourth of those the hall), a quarter a tag
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from bench.soak_plant import HALL
+from bench.soak.plant import HALL
 
 EVERY_S = {"trend": 0.5, "asset": 1.5, "overview": 2.5, "tag": 5.0}
 """Between two requests of a kind, for 40 pages [s]: each open tag page asks for its trend each 10 s (`tag.js`), and

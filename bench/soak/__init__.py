@@ -1,0 +1,1 @@
+"""`bench soak`: a plant for minutes on end, with people looking on."""
