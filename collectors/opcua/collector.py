@@ -21,7 +21,7 @@ from collectors.opcua.config import LEVEL_S
 from collectors.opcua.discover import draft
 from collectors.opcua.memory import Memory
 from collectors.opcua.redundancy import Choice, rank
-from collectors.opcua.servicelog import ServiceLog
+from collectors.opcua.secure.servicelog import ServiceLog
 from collectors.opcua.session import Session
 from collectors.opcua.watched import Watched
 from protocol.content.sample import Columns, Quality, concat

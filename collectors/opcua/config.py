@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from collectors.base import Device, Point, Request, Scan
-from collectors.opcua import security
 from collectors.opcua.address import Address, BranchAddress, Fences, NodeAddress, PathAddress, fences, parse
-from collectors.opcua.security import Security
+from collectors.opcua.secure import settings as security
+from collectors.opcua.secure.settings import Security
 from collectors.settings import POLLERS_KEYS, Keys, address, refuse
 from protocol.content.catalog import TYPES
 

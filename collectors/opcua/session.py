@@ -30,7 +30,7 @@ from collectors.guard import Guard
 from collectors.opcua.address import NodeAddress
 from collectors.opcua.config import CHUNK, WATCHDOG_S, Config
 from collectors.opcua.guard import install
-from collectors.opcua.secured import APPLICATION_URI, prepare
+from collectors.opcua.secure.client import APPLICATION_URI, prepare
 from protocol.content.sample import Quality, severity
 from protocol.errors import AssetError
 

@@ -15,10 +15,10 @@ from cryptography.x509.oid import NameOID
 from opcua_peer import UaPeer, certificate
 from opcua_reading import collector, device, latest, run, text_tags
 
-from collectors.opcua import servicelog
-from collectors.opcua.secured import BAD_CERTIFICATE_UNTRUSTED
-from collectors.opcua.servicelog import ServiceLog, verify
-from collectors.opcua.trust import objection
+from collectors.opcua.secure import servicelog
+from collectors.opcua.secure.client import BAD_CERTIFICATE_UNTRUSTED
+from collectors.opcua.secure.servicelog import ServiceLog, verify
+from collectors.opcua.secure.trust import objection
 from protocol.errors import AssetError
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

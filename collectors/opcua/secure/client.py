@@ -19,8 +19,8 @@ from asyncua.client.client import Client
 from asyncua.crypto import security_policies
 from cryptography import x509
 
-from collectors.opcua import trust
-from collectors.opcua.security import Security
+from collectors.opcua.secure import trust
+from collectors.opcua.secure.settings import Security
 from protocol.errors import AssetError
 
 APPLICATION_URI = "urn:checkvalve:collector"
