@@ -2,7 +2,7 @@
 
     lengths of lists and maps, their number, their depth, no extension types, text keys only
 
-Bodies are such a map compressed (`body.py`); signed blocks and beats are one as it is.
+Bodies are such a map compressed (`content/body.py`); signed blocks and beats are one as it is.
 """
 
 from __future__ import annotations

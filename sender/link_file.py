@@ -1,7 +1,7 @@
 """What the emitter needs of `sender.toml`: the outlet and the keys, and nothing of any device.
 
-`config.py` reads the whole file and loads collectors to check it; the emitter must load none. So this reads its own
-three tables alone, and points to `--check` for the rest.
+`poll/config.py` reads the whole file and loads collectors to check it; the emitter must load none. So this reads its
+own three tables alone, and points to `--check` for the rest.
 """
 
 from __future__ import annotations

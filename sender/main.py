@@ -46,19 +46,19 @@ def run(
         return watchdog.keep(only, supervise.command(*words, only), path.absolute().parent / "state", say)
     if only == "poll":
         from sender.poll import config
-        from sender.poll import process as main_poll
+        from sender.poll import process as poll_process
 
         loaded = config.load(path)
         loaded.state.mkdir(parents=True, exist_ok=True)
         shed()
         must_write(loaded.state)
-        return main_poll.run(loaded)
+        return poll_process.run(loaded)
     link = link_file.load(path)
     found = enter(Side.HIGH, link.outlet.to[0], preflight, link.outlet.mtu)
     if only == "emit":
-        from sender.emit import process as main_emit
+        from sender.emit import process as emit_process
 
-        return main_emit.run(link, mode, found.plain())
+        return emit_process.run(link, mode, found.plain())
     for line in found.warnings:
         say(f"warning: {line}")
     shed(NET_ADMIN)

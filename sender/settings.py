@@ -1,7 +1,7 @@
 """The settings of the link, `[outlet]` and `[keys]` of `sender.toml`: keys, units, ranges, defaults.
 
-The emitter reads these two tables and no other (linkfile.py); the plant's are in `tables.py`. A model checks each key
-by itself; what is wrong only between keys is told by `crossed`, so that one mistake never hides another.
+The emitter reads these two tables and no other (link_file.py); the plant's are in `poll/tables.py`. A model checks each
+key by itself; what is wrong only between keys is told by `crossed`, so that one mistake never hides another.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     SRC-1   what emit and catch import, and the names that they use     walk.py
     SRC-2   installed files against the RECORD of their wheel           installed.py
-    SRC-3   compiled libraries in the running processes                 loaded.py
+    SRC-3   compiled libraries in the running processes                 machine/loaded.py
 
 A side's machine holds one end alone; what is not installed here is said and judged on the other machine.
 """

@@ -1,16 +1,16 @@
 """Frames to blocks. Pure: bytes and times in, events out; nothing that a datagram holds makes it raise.
 
     datagram -> form     SHORT, LONG, MAGIC, VERSION, KIND, GEOMETRY
-             -> session  unknown: waits for its LINK (waiting.py)
+             -> session  unknown: waits for its LINK (link/waiting.py)
              -> tag      TAG
     SHARD    -> DOUBLE where the shard is there already or its block is in the journal
              -> its row in the block's assembly (assembly.py); `need` of them are the block, joined or repaired
              -> the block's own header names the same stream and number, or BODY
-    BEAT     -> the sender's totals, if above its floor (links.py)
+    BEAT     -> the sender's totals, if above its floor (link/sessions.py)
     LINK     -> a session; then the frames that waited for it, as if they came now
     PROBE    -> counted, in the current session
 
-What is counted as received is session.py's to say: a recording that is played must not make the link look better.
+What is counted as received is link/session.py's to say: a recording that is played must not make the link look better.
 
 Nothing is decrypted, inflated or unpacked here; the sealed block goes on as it came.
 """
@@ -118,7 +118,7 @@ class Gather:
     def receive_run(self, run: Run, now: float, wall_ns: int) -> Iterator[Event]:
         """Take datagrams as the kernel handed them over.
 
-        Those of one block that stand side by side are checked and copied together (stretch.py); whatever is not as
+        Those of one block that stand side by side are checked and copied together (runs.py); whatever is not as
         plain as that goes one by one, so that nothing is decided in two places.
         """
         stretches = cut(run)

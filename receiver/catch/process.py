@@ -1,7 +1,7 @@
 """The `catch` process: the inlet on one side, the journal on the other. This is the shell around `intake.Intake`.
 
     this thread      inlet -> intake -> queue      the only clock that decides, the only wait; never touches the disk
-    writing thread   queue -> ledger               writer.py
+    writing thread   queue -> ledger               store/writer.py
 
 It holds `catch.key`, which opens link keys and nothing else; `open.key` is never read here. A pause of this thread
 loses data, so everything is imported and built before the socket is opened, and the garbage collector runs only when

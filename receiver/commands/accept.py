@@ -1,4 +1,4 @@
-"""What `checkvalve accept` leaves for the running catch: `state/accept.json`, told in `floors.py`."""
+"""What `checkvalve accept` leaves for the running catch: `state/accept.json`, told in `catch/store/order.py`."""
 
 from __future__ import annotations
 

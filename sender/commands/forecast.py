@@ -1,7 +1,7 @@
 """What a configuration will ask of devices, before anything is sent. Pure.
 
 Each read request that a collector plans, how often, and how many bytes it puts on the device's network (the
-protocol's own; TCP and IP headers come on top). What the link will carry of it: linkload.py.
+protocol's own; TCP and IP headers come on top). What the link will carry of it: link_load.py.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a configuration will ask of the link and of the spool, before anything is sent. Pure.
 
 An upper bound, as if no deadband held anything back, from the bytes a sample takes once packed (`SAMPLE_BYTES`);
-`status` shows the true figures later. What leaves, and when, is decided in geometry.py and interleave.py; here it is
-asked of them for this load, so that `plan` never tells anything else than what will happen.
+`status` shows the true figures later. What leaves, and when, is decided in geometry.py and emit/interleave.py; here it
+is asked of them for this load, so that `plan` never tells anything else than what will happen.
 """
 
 from __future__ import annotations

@@ -124,11 +124,11 @@ def _alone(config: LinkFile, name: str) -> dict[str, Any]:
     from oneway.gate import enter
     from oneway.preflight import Policy
     from oneway.recipe import Side
-    from sender.emit import process as main_emit
+    from sender.emit import process as emit_process
 
     try:
         found = enter(Side.HIGH, config.outlet.to[0], Policy.REFUSE)
-        main_emit.run(config, found=found.plain(), until=name)
+        emit_process.run(config, found=found.plain(), until=name)
     finally:
         told = ask.result(config.state, name)
         if told is None:

@@ -4,7 +4,7 @@
     check     -> the streams of this spool that begin so, those included of which only leaves are left
     ranges    -> still here; damaged on the disk; gone, since retention took them; never there, so the code is of
                  something else
-    errand    -> where they stand, for the running emitter (resend.py)
+    errand    -> where they stand, for the running emitter (emit/resend.py)
 
 Blocks that a receiver needs to open the others go along: the stream's OPEN, the EPOCHs under which they were sealed,
 and its CATALOG pages up to then. Pure but for reading the spool.

@@ -58,7 +58,7 @@ CAROUSEL_COPY = 255
 
 
 class Emitter:
-    """Decides; the shell (`main.py`) paces and sends."""
+    """Decides; the shell (`process.py`) paces and sends."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The `emit` process: the spool on one side, the outlet on the other. It loads no collector and hears nothing.
 
-This is the shell around `emit.Emitter`: the only clock, the only wait, the only socket (outlet.py).
+This is the shell around `emitter.Emitter`: the only clock, the only wait, the only socket (outlet.py).
 
 An interface that takes no data (down, gone, an mtu that was lowered) uses nothing up: the frames at hand are tried
 again until it does, LINK and BEAT leave meanwhile where they fit, and what is new waits in the spool.

@@ -6,7 +6,7 @@
     backlog   stretches that had none
     repeats   stage, age, stretch: repeats still to come
     finished  ranges a stream, for the beats
-    errand    name, position, blocks sent: what a person asked for and how much of it has left (errand.py, desk.py)
+    errand    name, position, blocks sent: what a person asked for and how much of it has left (requests.py, desk.py)
 
 A restart takes what came since `new` as backlog and begins with what is new. Where another block stands at the mark, or
 the file is damaged, nothing here is believed and the whole spool is sent again: doubled frames cost only time, the

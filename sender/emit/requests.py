@@ -5,7 +5,7 @@
 
 The emitter writes NAME.done before it takes NAME.json away, so at whatever moment it dies an errand is either still to
 be done, or done once. Names begin with the time, so they are taken in the order in which they were left. What a command
-does with these files is in `ask.py`.
+does with these files is in `commands/request.py`.
 """
 
 from __future__ import annotations

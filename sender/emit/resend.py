@@ -1,8 +1,8 @@
 """What a gap code named, block by block, for the emitter: the stream's own beginnings first, then the blocks asked for.
 
-The command (`replay.py`) has looked where the blocks stand and wrote it into the errand; here those places are read
-again, since retention may have taken some meanwhile. Nothing in an errand can make this raise: what is not there, or
-not what it was said to be, is counted as gone. Reading is done in slices, so that new blocks never wait for it.
+The command (`commands/replay.py`) has looked where the blocks stand and wrote it into the errand; here those places are
+read again, since retention may have taken some meanwhile. Nothing in an errand can make this raise: what is not there,
+or not what it was said to be, is counted as gone. Reading is done in slices, so that new blocks never wait for it.
 """
 
 from __future__ import annotations

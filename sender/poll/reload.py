@@ -4,7 +4,7 @@
     state/reload.done    what became of it, by rename: {"digest": "..", "refused": "..", "lines": [..]}
 
 The poller reads the file itself and takes it only if it is byte for byte the one that was checked. Both sides stand
-here; what changes in the plant is `poll.Poller.reload`'s.
+here; what changes in the plant is `poller.Poller.reload`'s.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the emitter noted in `emit.json`, with every value looked at: nothing of a damaged file goes further than here.
 
-The file is told in `progress.py`, which writes it; the poller reads it for retention (retain.py).
+The file is told in `emit/progress.py`, which writes it; the poller reads it for retention (retain.py).
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def test_the_command_keeps_its_status_and_ends_cleanly(tmp_path: Path) -> None:
 
 def test_the_relay_never_writes_towards_the_high_side() -> None:
     """In its source the inlet is bound, received from, watched and closed, and the outlet alone is sent from."""
-    source = (ROOT / "simulator" / "relay.py").read_text(encoding="utf-8")
+    source = (ROOT / "simulator" / "link" / "relay.py").read_text(encoding="utf-8")
     assert "inlet.send" not in source
     assert source.count(".sendto(") == 1 == source.count("self._outlet.sendto(")
     assert not any(word in source for word in (".sendmsg(", ".sendall(", ".send(", "sendfile"))

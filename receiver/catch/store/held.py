@@ -5,7 +5,7 @@ held       [[first, after], ..]: numbers that were journaled and can be read, or
 whole, repaired, healed   how many of them came how
 damaged    ranges: numbers that were journaled and can no longer be read; none of `held`
 taken      ranges: those of `held` whose segments retention took
-order      how often a person had lowered the floor when the first block was journaled (floors.py); null before that
+order      how often a person had lowered the floor when the first block was journaled (order.py); null before that
 outlook    what gaps.py wants back after a restart (numbers.py); null where it was never asked
 """
 

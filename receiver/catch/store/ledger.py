@@ -2,7 +2,7 @@
 
     journal     a group of records is synced when 20 ms or 1 MiB have come together, at once after a quiet time
     accepted/   at each new segment, every minute and before anything is dropped (accepted.py)
-    floor.json  when it changed, at most once a second (floors.py)
+    floor.json  when it changed, at most once a second (order.py)
     doorbells   rung after each group, so that the outputs' processes need not look
 
 Retention unlinks whole segments, oldest first, when they are older than `journal` in running time summed over starts

@@ -1,14 +1,14 @@
 """The history as its one writer holds it: the open files, what is kept of them in memory, and how damage is mended.
 
     found                                          done, by itself
-    current.db damaged, gone, another program's    set aside; made anew from the months (`adopt.py`)
+    current.db damaged, gone, another program's    set aside; made anew from the months (`mending/adopt.py`)
     a month damaged or gone                        set aside; a new one of its name
     a hot group that does not unpack               dropped
 
 After each of them the journal is read from its beginning once more: `place` is gone, and `moved_back` says so. Before
-that, everything hot is sealed, because chunks are where a row that comes again is looked up (`again.py`). What
+that, everything hot is sealed, because chunks are where a row that comes again is looked up (`mending/again.py`). What
 was found is told for some days. What only a reader meets, a chunk in the middle of a month, is not looked for here: a
-look at every byte takes as long as reading them (`check.py`, and `checkvalve history rebuild` mends it).
+look at every byte takes as long as reading them (`mending/check.py`, and `checkvalve history rebuild` mends it).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Chunk numbers rise through all files and are never reused once real. What stands above the newest real number was
 written by a sealing that did not reach its end, and is discarded before the next one begins. With chunks goes whose
-they are (`copies.py`). A file that turns out not to be what was written is set aside and told in `lost`; a new one of
-its name is begun.
+they are (`mending/copies.py`). A file that turns out not to be what was written is set aside and told in `lost`; a new
+one of its name is begun.
 """
 
 from __future__ import annotations

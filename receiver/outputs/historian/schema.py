@@ -2,7 +2,7 @@
 
     history/current.db    place, descriptions, current values, hot rows, counts      every take is one transaction
     history/YYYY-MM.db    sealed chunks, by the low side's month of sealing          dropped whole when old
-                          and copies of what gives them a meaning (copies.py)
+                          and copies of what gives them a meaning (mending/copies.py)
 
 A chunk is written to its month first and committed; then one transaction in `current.db` drops the hot rows it was
 made from and raises `sealed` to its number. So a chunk is real only from that moment: readers ask for chunks numbered

@@ -78,7 +78,7 @@ class HistorianOutput(Output):
         clock: Callable[[], int] = time.time_ns,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Open the history in this folder, or begin one; what is damaged is set aside and told (`adopt.py`).
+        """Open the history in this folder, or begin one; what is damaged is set aside and told (`mending/adopt.py`).
 
         Args:
             folder: `history/`; made where it is not there.

@@ -5,7 +5,7 @@ A connection costs a descriptor and a buffer whether its other end speaks or not
     ASKING    no whole request yet: since it was opened, or since the next request's first byte    REQUEST_S
     RESTING   answered, kept open for the next request                                            KEEP_S
     TAKING    the answer is being made, or its reader takes it in                                  ANSWER_S
-    STREAM    a live stream: no deadline, and counted by `streams.py` under a bound of its own
+    STREAM    a live stream: no deadline, and counted by `portal/streams.py` under a bound of its own
 
 Where there is no room the address that holds the most gives way, with its oldest connection that asks or rests. So
 one machine with 5,000 silent connections pushes out its own, and a reader behind the same proxy is served as soon as
