@@ -18,7 +18,7 @@ def content(kind: int, body: Mapping[str, Any]) -> Body:
     """The content of a block.
 
     Args:
-        kind: `seal.Kind`, or a number of a later version: then its body is passed on as it is.
+        kind: `Kind` of `protocol/block.py`, or a number of a later version: then its body is passed on as it is.
 
     Raises:
         FrameError: (BODY) it is not what the kind promises.

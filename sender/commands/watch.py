@@ -26,7 +26,7 @@ NAMES = {int(one): one.name.lower().replace("_", " ") for one in Quality}
 
 
 class Latest:
-    """Keeps what came last; implements `sink.Sink`."""
+    """Keeps what came last; implements `Sink` of `poll/sink.py`."""
 
     def __init__(self) -> None:
         self.assets: dict[str, Asset] = {}
@@ -39,22 +39,22 @@ class Latest:
         """Samples read."""
 
     def samples(self, asset: str, columns: Columns, read: int) -> None:
-        """See `sink.Sink`."""
+        """See `poll/sink.py`."""
         self.read += read
         for row in columns.rows():
             self.rows[asset, self.tags[row.tag].name] = row
 
     def catalog(self, assets: Mapping[str, Asset], tags: Sequence[Tag]) -> None:
-        """See `sink.Sink`."""
+        """See `poll/sink.py`."""
         self.assets.update(assets)
         self.tags.update((tag.id, tag) for tag in tags)
 
     def event(self, asset: str, event: Event, sequence: int) -> None:
-        """See `sink.Sink`."""
+        """See `poll/sink.py`."""
         self.states[asset] = f"event {event.state}", f"{event.source} {event.code} {event.text}".strip()
 
     def state(self, asset: str, time_ns: int, what: str, text: str) -> None:
-        """See `sink.Sink`."""
+        """See `poll/sink.py`."""
         self.states[asset] = what, text
 
 

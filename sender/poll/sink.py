@@ -1,4 +1,4 @@
-"""What polling hands to packing: the one door between the left and the right half of this room.
+"""What polling hands to packing: the one door between reading devices and the spool.
 
 Calls come from the poller's event loop, one after another, and must not block on the disk. A StoreError from any of
 them ends the poller; nothing else may be raised.

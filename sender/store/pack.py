@@ -73,7 +73,7 @@ class _Open:
 
 
 class Packer:
-    """Makes the blocks of one stream; implements `sink.Sink`."""
+    """Makes the blocks of one stream; implements `Sink` of `poll/sink.py`."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Packer:
         self._tally()
 
     def samples(self, asset: str, columns: Columns, read: int) -> None:
-        """See `sink.Sink`."""
+        """See `poll/sink.py`."""
         self._counts.setdefault(asset, _Count()).read += read
         if not self._room():
             self.refused += read
@@ -144,18 +144,18 @@ class Packer:
                 self.close()
 
     def catalog(self, assets: Mapping[str, Asset], tags: Sequence[Tag]) -> None:
-        """See `sink.Sink`."""
+        """See `poll/sink.py`."""
         for page in catalog.pages(assets, tags, first=self._pages):
             self._sealed(block.Kind.CATALOG, catalog.to_wire(page))
             self._pages = page.index + 1
 
     def state(self, asset: str, time_ns: int, what: str, text: str) -> None:
-        """See `sink.Sink`. What was sampled before is closed first: numbers tell the order."""
+        """See `poll/sink.py`. What was sampled before is closed first: numbers tell the order."""
         self.close()
         self._sealed(block.Kind.STATE, {"asset": asset, "time": time_ns, "what": what, "text": text[:1000]})
 
     def event(self, asset: str, event: Event, sequence: int) -> None:
-        """See `sink.Sink`. What was sampled before is closed first, as with `state`."""
+        """See `poll/sink.py`. What was sampled before is closed first, as with `state`."""
         self.close()
         body = {
             "asset": asset,

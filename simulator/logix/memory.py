@@ -4,7 +4,7 @@
       templates           scope Program:Main    Speed REAL ..
       changes             counts that move when a program is downloaded
 
-Every tag is a piece of bytes laid out as a Logix controller lays it out (`logix_types`). Where a value comes from
+Every tag is a piece of bytes laid out as a Logix controller lays it out (`types`). Where a value comes from
 elsewhere (the plant), `Tag.fill` writes it into those bytes when the tag is first read after `Controller.tick` moved.
 
 Paths are looked up by their raw bytes in a dictionary, and parsed only when they are new: clients ask the same few

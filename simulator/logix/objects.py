@@ -3,7 +3,7 @@
     0x01 identity            0x02 message router (Multiple Service)   0x06 connection manager
     0x64 program name        0x6B symbols: list, read                 0x6C templates: attributes, read
     0x8B wall clock          0xAC change counts                       a symbol's name: read
-    0xF5 TCP/IP interface    0xF6 Ethernet link                       the last eight: `logix_attributes`
+    0xF5 TCP/IP interface    0xF6 Ethernet link                       the last eight: `attributes`
 
 `Objects.request` takes the bytes of one request and gives the bytes of its reply; whatever is wrong with a request
 becomes a status in the reply. A reply never grows past the room that is left in the connection it came by: reads are

@@ -4,11 +4,11 @@
     server = await start(controller, "127.0.0.1", 0)               from tags of a test's own
     server.port, server.counts, server.faults, await server.close()
 
-The thin shell around `encapsulation` (bytes of a session), `logix_objects` (requests), `connections` and `logix`
+The thin shell around `encapsulation` (bytes of a session), `objects` (requests), `connections` and `memory`
 (tags). One task a client; a client that sends nonsense gets a status and at worst loses its connection.
 
 `[server.enip]` in a scene may say: `name` (of the program), `slot` (0), `refuse_large` (false; true is an old CPU),
-`largest` (4002: largest connection granted [bytes]). The firmware's number decides more: see `logix_objects`.
+`largest` (4002: largest connection granted [bytes]). The firmware's number decides more: see `objects`.
 
 Commands: `restart [5s]`, `download` (a program download: tags get other instance numbers, change counts move).
 

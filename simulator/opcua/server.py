@@ -6,7 +6,7 @@ changed are written to the address space; a subscriber hears of nothing else. A 
 again once in RENEW_S, as a device that goes on sampling would. Writes are refused by the server and counted.
 
 `[server.opcua]` in a scene may say: `namespace` (uri), `history` (false), `renumber` (false; true: NodeIds are numbers,
-others after each restart), and what `opcua_security` lists. Commands: `restart [5s]`.
+others after each restart), and what `security` lists. Commands: `restart [5s]`.
 """
 
 from __future__ import annotations

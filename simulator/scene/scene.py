@@ -5,14 +5,14 @@
                 modbus|opcua|enip.KEY    settings that only its protocol reads
                 struct.NAME = [members]  a bundle of members, to be used as a type: a UDT, a bearing, a drive
                 tag = [tables]           name, type (a catalog type or a struct), dims, signal, unit, range, address
-    [[trip]]    a protection that acts now and then, with its sequence of events     `trips`
+    [[trip]]    a protection that acts now and then, with its sequence of events     `plant/trips`
     [[fault]]   what a device does wrong, when and for how long                      `schedule`
 
 Tags are declared as in a controller (`Entry`, with structs and dimensions) and flattened into scalar `Point`s, the
 unit of everything else: `Zone[3]`, `Filler.Speed`, `Axis[1].Position`. A server that knows structures walks the
 entries and finds each scalar's point by that path; the others walk the points.
 
-This is what a scene is; `scene_file` reads one, `scene_check` finds what is contradictory in it.
+This is what a scene is; `file` reads one, `check` finds what is contradictory in it.
 """
 
 from __future__ import annotations
