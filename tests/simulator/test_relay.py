@@ -52,7 +52,9 @@ def turn(made: Relay, until: Callable[[], object], wait_s: float = 5.0) -> None:
 def received(where: socket.socket) -> list[tuple[bytes, tuple[str, int]]]:
     """All that waits in a socket."""
     got = []
-    while select.select([where], [], [], 0)[0]:
+    waiting = select.poll()  # select() bears no descriptor above 1,023, and a neighbour's test may hold thousands
+    waiting.register(where, select.POLLIN)
+    while waiting.poll(0):
         got.append(where.recvfrom(65536))
     return got
 
