@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from line_collector import LineCollector
 
-from collectors.contract import CollectorContract
+from collectors.testing.contract import CollectorContract
 
 CHANNELS = {"LEVEL": "4.25", "FLOW": "-12.5"}
 

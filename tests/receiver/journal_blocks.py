@@ -126,11 +126,18 @@ class Reading:
         self.now = 0.0
         self.wall_ns = T0
         self.own, self.signers = OPEN, [SIGN.public]
-        self.start()
+        self.follower = self._begun()
+
+    def __del__(self) -> None:
+        self.follower.close()  # thousands of readings a run, and a process has 1,024 files
 
     def start(self) -> None:
         """As a new process does."""
-        self.follower = Follower(
+        self.follower.close()
+        self.follower = self._begun()
+
+    def _begun(self) -> Follower:
+        return Follower(
             self.journal,
             self.place,
             own=self.own,

@@ -18,7 +18,7 @@ from history_writer import made
 from receiver.outputs.historian.read import Door
 from receiver.publish.patience import SLICE_S, GivenUp, Patience
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 ENDS_S = 5.0
 """A process ends within this time of SIGTERM, whatever its disk does [s]."""
 
@@ -92,7 +92,7 @@ def test_a_full_disk_is_said_and_ends_within_seconds(size_kb: int, freed: bool, 
     folder, state = tmp_path / "history", tmp_path / "state"
     folder.mkdir()
     state.mkdir()
-    path = os.pathsep.join([str(HERE.parent.parent), str(HERE)])
+    path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
     command = ["unshare", "-m", sys.executable, str(HERE / "history_full.py"), str(folder), str(size_kb), str(state)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}) as process:
         try:

@@ -20,7 +20,7 @@ from small_plant import on_free_ports
 from protocol.errors import ConfigError
 from simulator.link import netlab
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 READ = struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, 0, 2)
 

@@ -20,7 +20,7 @@ from protocol.errors import ConfigError
 from simulator.link.model import LinkModel
 from simulator.link.relay import Relay
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @contextmanager

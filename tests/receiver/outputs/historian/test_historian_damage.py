@@ -24,7 +24,7 @@ from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Sample
 
 MONTH_LATER = T0 + 40 * 86_400 * SECOND
-OLD = Path(__file__).parent.parent / "vectors" / "history_before_copies.tar.xz"
+OLD = Path(__file__).parents[3] / "vectors" / "history_before_copies.tar.xz"
 
 
 def journal(seed: int, count: int = 90) -> list[Opened]:

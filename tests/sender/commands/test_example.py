@@ -10,7 +10,7 @@ from sender.link_file import geometry
 from sender.poll.config import devices, load
 from simulator.scene.file import load as load_scene
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "sender.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "sender.toml"
 
 
 def test_example_is_right_and_reads_the_whole_scene() -> None:

@@ -14,10 +14,10 @@ from modbus_peer import Peer
 from opcua_peer import UaPeer
 from overheard import heard
 
-from collectors.contract import CollectorContract
 from collectors.enip.collector import LogixCollector
 from collectors.modbus.collector import ModbusCollector
 from collectors.opcua.collector import OpcUaCollector
+from collectors.testing.contract import CollectorContract
 from simulator.logix.server import start
 
 

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from collectors.stand import DEADLINE_S, Stand, Wire
+from collectors.testing.stand import DEADLINE_S, Stand, Wire
 from protocol.content.sample import Quality, severity
 from protocol.errors import ConfigError
 

@@ -23,12 +23,12 @@ from receiver.outputs.historian import months, seal
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[2]
 
 
 def writer(folder: Path, blocks: int) -> subprocess.Popen[str]:
     """The writer as a process of its own."""
-    path = os.pathsep.join([str(HERE.parent.parent), str(HERE)])
+    path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
     command = [sys.executable, str(HERE / "history_writer.py"), str(folder), str(blocks)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}

@@ -15,7 +15,7 @@ from collectors.enip.collector import LogixCollector
 from collectors.enip.config import Address, Step, load, parse_address
 from protocol.errors import ConfigError
 
-SAMPLE = Path(__file__).parents[2] / "collectors" / "enip" / "sample.toml"
+SAMPLE = Path(__file__).parents[3] / "collectors" / "enip" / "sample.toml"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What every collector is tested with, and a stand without a device for it."""
