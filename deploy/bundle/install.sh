@@ -6,6 +6,7 @@
 #
 # --files-only: the program alone, into DIR; no users, no folders in /var, no units. Without it: root.
 set -eu
+umask 022   # what is installed is read by users who are not root, whatever the one who installs keeps to himself
 
 stop() { echo "install.sh: $1" >&2; [ -z "${2:-}" ] || echo "next step: $2" >&2; exit 2; }
 told() { sed -n "s/^$1=//p" TARGET; }
@@ -60,6 +61,7 @@ PIP_CONFIG_FILE=/dev/null PYTHONPATH=$(ls "$PWD"/bootstrap/pip-*.whl) \
     --find-links wheels --requirement requirements.lock
 mkdir "$prefix/share"
 cp -R TARGET SHA256SUMS requirements.lock sbom.cdx.json licences docs examples systemd nftables sysctl "$prefix/share/"
+chmod -R u=rwX,go=rX "$prefix"   # and whatever modes the archive was unpacked with
 echo "installed $("$prefix/bin/python" -P -m checkvalve --version) in $prefix"
 [ $system = yes ] || exit 0
 

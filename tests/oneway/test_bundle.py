@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import ensurepip
 import hashlib
 import json
 import os
@@ -129,6 +130,31 @@ def test_every_file_is_summed(small: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
     with tarfile.open(first) as tar:
         assert {name.split("/")[0] for name in tar.getnames()} == {small.name}
+
+
+@pytest.mark.parametrize("mask", [0o027, 0o077, 0o022])
+def test_what_is_installed_can_be_read_by_the_services_whatever_umask_root_has(copy: Path, mask: int) -> None:
+    """Also where the archive was unpacked with modes that only root can read."""
+    (pip,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
+    (copy / "bootstrap").mkdir(exist_ok=True)
+    shutil.copy2(pip, copy / "bootstrap")
+    (copy / "SHA256SUMS").write_text(bundle.sums(copy))
+    for path in [copy, *copy.rglob("*")]:
+        path.chmod(path.stat().st_mode & 0o700)
+    before = os.umask(mask)
+    try:
+        done = install(copy, "--python", sys.executable)
+    finally:
+        os.umask(before)
+    to = copy.parent / "to"
+    assert done.returncode == 0, done.stderr
+    assert (to / "share" / "sbom.cdx.json").exists()
+    assert [str(path) for path in [to, *to.rglob("*")] if not path.is_symlink() and not _open(path)] == []
+
+
+def _open(path: Path) -> bool:
+    """Any user can read this file, or enter and list this folder."""
+    return path.stat().st_mode & (0o055 if path.is_dir() else 0o044) == (0o055 if path.is_dir() else 0o044)
 
 
 @pytest.mark.parametrize(
