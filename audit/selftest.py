@@ -30,9 +30,9 @@ from audit.disks import journal
 from audit.machine.netdev import chains
 from audit.report.facts import facts
 from audit.samples import HIGH_MAC, LOW_MAC, PORT, Stores, frame, make_capture, make_stores, opaque, write_store
-from protocol import confine
-from protocol.confine import Mode, Role
 from protocol.errors import ConfigError
+from protocol.process import confine
+from protocol.process.confine import Mode, Role
 from protocol.store.segments import scan
 
 COMMAND = "checkvalve audit selftest"
@@ -41,7 +41,7 @@ FRAMES, PLACE = 200, 100
 _TWINS = """
 import json, sys
 from audit.machine import twins
-from protocol.confine import Mode, Role
+from protocol.process.confine import Mode, Role
 found = twins.run(Role(sys.argv[1]), Mode(sys.argv[2]))
 print(json.dumps([[twin.call, twin.forbidden, twin.ended, twin.right] for twin in found]))
 """

@@ -21,8 +21,9 @@ from unittest.mock import patch
 from bench import link_ends
 from bench.lab import Lab, lab
 from bench.report import Row
-from protocol import confine, keymaking
-from protocol.confine import Mode, Role
+from protocol import keymaking
+from protocol.process import confine
+from protocol.process.confine import Mode, Role
 from receiver.catch.inlet import Inlet
 from sender.emit.outlet import Outlet
 

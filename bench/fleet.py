@@ -22,7 +22,7 @@ from typing import Any
 from bench.field import HOST, field
 from bench.report import Row
 from protocol import keymaking
-from protocol.store.statusfile import read_status
+from protocol.process.statusfile import read_status
 
 EACH = 10
 """Devices of each kind."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import supervise
-from protocol.store.statusfile import read_status
+from protocol.process.statusfile import read_status
 
 LOOK = 0.2
 """Time between two looks at the status [s]: a fifth of the period it is rewritten with."""

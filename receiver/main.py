@@ -13,10 +13,10 @@ from oneway import watchdog
 from oneway.gate import enter
 from oneway.preflight import Policy
 from oneway.recipe import Side
-from protocol.capabilities import NET_ADMIN, NET_BIND_SERVICE, must_write, shed
-from protocol.confine import Mode
 from protocol.errors import ConfigError
-from protocol.store.statusfile import PERIOD, write_status
+from protocol.process.capabilities import NET_ADMIN, NET_BIND_SERVICE, must_write, shed
+from protocol.process.confine import Mode
+from protocol.process.statusfile import PERIOD, write_status
 from receiver import config as configuration
 from receiver.config import ReceiverConfig
 

@@ -10,8 +10,8 @@ from oneway import watchdog
 from oneway.gate import enter
 from oneway.preflight import Policy
 from oneway.recipe import Side
-from protocol.capabilities import NET_ADMIN, must_write, shed
-from protocol.confine import Mode
+from protocol.process.capabilities import NET_ADMIN, must_write, shed
+from protocol.process.confine import Mode
 
 
 def run(

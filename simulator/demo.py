@@ -25,7 +25,7 @@ import typer
 import supervise
 from protocol import terminal
 from protocol.errors import ConfigError
-from protocol.store.statusfile import read_status
+from protocol.process.statusfile import read_status
 from simulator import summary
 from simulator.summary import Summary
 

@@ -20,7 +20,7 @@ from audit.machine.look import Look, Seen
 from protocol.store import statefile
 
 LINK_FD = 99
-"""Descriptor of the one socket (protocol/confine.py)."""
+"""Descriptor of the one socket (protocol/process/confine.py)."""
 OTHERS = ("tcp", "tcp6", "udp6", "udplite", "udplite6", "raw", "raw6", "icmp", "icmp6")
 """Tables of /proc/net that must be empty (proc(5))."""
 IDS = ("PR-1", "PR-2", "PR-3", "PR-4", "PR-5", "PR-6")

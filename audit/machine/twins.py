@@ -17,8 +17,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol import confine
-from protocol.confine import CALLS, LINK_FD, Mode, Role
+from protocol.process import confine
+from protocol.process.confine import CALLS, LINK_FD, Mode, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

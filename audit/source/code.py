@@ -20,7 +20,7 @@ from audit.machine import loaded
 from audit.report.facts import distribution, facts
 from audit.source import installed
 from audit.source.walk import ENDS, Closure, End, closure, faults, find
-from protocol.store.statusfile import read_status
+from protocol.process.statusfile import read_status
 
 COMMAND = "checkvalve audit code"
 SHOWN = 60

@@ -24,7 +24,7 @@ from bench.signals import signals
 from protocol import keys
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Kind, Quality
-from protocol.store.statusfile import PERIOD, write_status
+from protocol.process.statusfile import PERIOD, write_status
 from sender.link_file import geometry
 from sender.link_file import load as load_link
 from sender.store.pack import Packer

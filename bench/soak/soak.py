@@ -36,7 +36,7 @@ from typing import Any
 import supervise
 from bench.report import Row
 from protocol import keymaking
-from protocol.store.statusfile import read_status
+from protocol.process.statusfile import read_status
 
 HOST = "127.0.0.1"
 PROCESSES = ("poll", "emit", "receive", "catch", "publish", "historian", "portal")

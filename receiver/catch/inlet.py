@@ -16,8 +16,8 @@ import socket
 import struct
 import time
 
-from protocol.confine import pin
 from protocol.errors import ConfigError, HeldError
+from protocol.process.confine import pin
 from receiver.catch.run import Run
 
 _RCVBUFFORCE, _RXQ_OVFL = 33, 40  # asm-generic/socket.h

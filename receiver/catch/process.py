@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from protocol import keys
-from protocol.confine import Confinement, Mode, Role, confine, give_up
 from protocol.errors import ConfigError
 from protocol.keys import PrivateKey, PublicKey
-from protocol.store.statusfile import PERIOD
+from protocol.process.confine import Confinement, Mode, Role, confine, give_up
+from protocol.process.statusfile import PERIOD
 from protocol.wire.erasure import Code
 from receiver.catch.inlet import Inlet
 from receiver.catch.intake import Intake

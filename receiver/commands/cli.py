@@ -15,7 +15,7 @@ import typer
 
 from oneway.preflight import Policy
 from protocol import terminal
-from protocol.confine import Mode
+from protocol.process.confine import Mode
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -70,7 +70,7 @@ def accept(
 ) -> None:
     """Confirm a session by its number, or lower the floor that keeps old ones out."""
     from protocol.errors import ConfigError
-    from protocol.store.statusfile import read_status
+    from protocol.process.statusfile import read_status
     from receiver.catch.store.order import session_number
     from receiver.commands.accept import request_accept
     from receiver.config import load
@@ -98,7 +98,7 @@ def gaps(file: File, as_json: AsJson = False) -> None:
     if catch is None:
         terminal.say("catch has not run here yet")
         return
-    from protocol.store.statusfile import believed
+    from protocol.process.statusfile import believed
     from receiver.commands.gap_list import lines
 
     for line in believed("catch", chain(_age(catch), lines(catch, _moment))):
@@ -108,7 +108,7 @@ def gaps(file: File, as_json: AsJson = False) -> None:
 @app.command()
 def linktest(file: File, as_json: AsJson = False) -> None:
     """What came of the last `linktest` of the high side: loss a step, where, and the lines for sender.toml."""
-    from protocol.store.statusfile import believed
+    from protocol.process.statusfile import believed
     from receiver.commands.link_test import advice, lines
 
     catch = _told(file).get("catch")
@@ -123,7 +123,7 @@ def linktest(file: File, as_json: AsJson = False) -> None:
 @app.command()
 def status(file: File, as_json: AsJson = False) -> None:
     """What the running processes of this side say of themselves."""
-    from protocol.store.statusfile import believed
+    from protocol.process.statusfile import believed
 
     told = _told(file)
     if as_json:
@@ -192,7 +192,7 @@ def _moment(time_ns: int) -> str:
 
 
 def _told(file: Path) -> dict[str, dict[str, Any]]:
-    from protocol.store.statusfile import read_statuses
+    from protocol.process.statusfile import read_statuses
     from receiver.config import load
 
     return read_statuses(load(file).state)

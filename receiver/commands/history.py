@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from protocol import keys
-from protocol.capabilities import shed
 from protocol.errors import ConfigError, StoreError
+from protocol.process.capabilities import shed
 from receiver.config import ReceiverConfig
 from receiver.outputs.disk import sorted_errors
 from receiver.outputs.historian.mending.check import check as look

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from protocol.store.statusfile import PERIOD
+from protocol.process.statusfile import PERIOD
 
 SLICE_S = 0.2
 """Longest sleep [s]: how soon a stop is noticed."""

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from protocol import keys
+from protocol.process.statusfile import PERIOD, write_status
 from protocol.store import statefile
 from protocol.store.segments import Damage
-from protocol.store.statusfile import PERIOD, write_status
 from receiver.config import ReceiverConfig
 from receiver.outputs.base import Output
 from receiver.outputs.scope import Scope

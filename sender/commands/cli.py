@@ -16,8 +16,8 @@ import typer
 
 from oneway.preflight import Policy
 from protocol import terminal
-from protocol.confine import Mode
 from protocol.inert import CELL, inert
+from protocol.process.confine import Mode
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -271,7 +271,7 @@ def status(file: File, as_json: AsJson = False) -> None:
     import time
 
     from protocol.errors import ConfigError
-    from protocol.store.statusfile import believed, read_statuses
+    from protocol.process.statusfile import believed, read_statuses
 
     if not file.exists():
         raise ConfigError(f"{file} does not exist", hint="name the sender.toml that `checkvalve send` was given")

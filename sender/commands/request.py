@@ -17,8 +17,8 @@ from typing import Any
 
 from protocol import terminal
 from protocol.errors import ConfigError
+from protocol.process.statusfile import read_status
 from protocol.store import statefile
-from protocol.store.statusfile import read_status
 from sender.emit.progress import LOCK
 from sender.emit.requests import FOLDER
 

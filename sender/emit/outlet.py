@@ -18,8 +18,8 @@ import errno
 import socket
 import struct
 
-from protocol.confine import pin
 from protocol.limits import UDP_HEADERS
+from protocol.process.confine import pin
 
 _UDP_SEGMENT = 103  # linux/udp.h
 _MTU_DISCOVER, _PROBE = 10, 3  # linux/in.h: IP_MTU_DISCOVER, IP_PMTUDISC_PROBE

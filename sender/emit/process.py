@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from protocol import keys
-from protocol.confine import Mode, Role, confine, give_up
 from protocol.errors import ConfigError
 from protocol.limits import WIRE_OVERHEAD
-from protocol.store.statusfile import PERIOD, read_status, write_status
+from protocol.process.confine import Mode, Role, confine, give_up
+from protocol.process.statusfile import PERIOD, read_status, write_status
 from protocol.wire.frame import SHARD_OVERHEAD, Kind, width_for
 from sender.emit.desk import Desk
 from sender.emit.emitter import Emitter

@@ -15,7 +15,7 @@ from typing import Any
 
 from protocol import keys
 from protocol.errors import ConfigError, StoreError
-from protocol.store.statusfile import PERIOD, write_status
+from protocol.process.statusfile import PERIOD, write_status
 from sender.link_file import geometry
 from sender.poll import reload
 from sender.poll.config import SenderConfig, load

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import ConfigError
+from protocol.process.statusfile import read_status
 from protocol.store import statefile
-from protocol.store.statusfile import read_status
 
 ASKED, DONE = "reload.json", "reload.done"
 

@@ -78,7 +78,12 @@ def test_capture_journal_report_diff_and_explain_need_no_posix_system(tmp_path: 
 def test_the_machine_without_posix_is_one() -> None:
     """The positive control: what does need one fails there."""
     done = subprocess.run(
-        [sys.executable, "-P", "-c", _FOREIGN.replace("import checkvalve\n", "import protocol.confine, fcntl\n")],
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            _FOREIGN.replace("import checkvalve\n", "import protocol.process.confine, fcntl\n"),
+        ],
         capture_output=True,
         text=True,
         timeout=100,

@@ -14,9 +14,9 @@ from audit.capture import capture
 from audit.check import Check, Status
 from audit.disks import journal
 from audit.selftest import Twins
-from protocol import confine
-from protocol.confine import Mode, Role
 from protocol.errors import ConfigError
+from protocol.process import confine
+from protocol.process.confine import Mode, Role
 
 NOW = 1_700_000_000 * 10**9
 

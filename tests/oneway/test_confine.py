@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from protocol import confine
-from protocol.confine import Mode, Role
+from protocol.process import confine
+from protocol.process.confine import Mode, Role
 
 TWINS = """
 import json, sys
 from audit.machine import twins
-from protocol.confine import Mode, Role
+from protocol.process.confine import Mode, Role
 found = twins.run(Role(sys.argv[1]), Mode(sys.argv[2]))
 print(json.dumps([[twin.call, twin.forbidden, twin.ended, twin.right] for twin in found]))
 """

@@ -8,7 +8,8 @@ import pytest
 
 from bench import confine as benched
 from bench.lab import lab
-from protocol import confine, keymaking
+from protocol import keymaking
+from protocol.process import confine
 
 
 def test_the_price_of_confinement_is_measured_on_confined_ends(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from oneway.firewall import high_rules, low_rules
 from oneway.recipe import Ground, Side, steps
-from protocol.confine import STRICT_COMMON, Role
+from protocol.process.confine import STRICT_COMMON, Role
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*/*"))

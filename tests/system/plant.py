@@ -27,10 +27,10 @@ from protocol import keymaking, keys, seal
 from protocol.block import Kind, read_header
 from protocol.content.catalog import Page
 from protocol.content.sample import Flag
+from protocol.process.statusfile import read_status
 from protocol.store import segments
 from protocol.store.record import Record
 from protocol.store.segments import kept_streams, read_kept
-from protocol.store.statusfile import read_status
 from protocol.wire.frame import Kind as FrameKind
 from receiver.outputs.base import Batch
 from receiver.outputs.historian.read import Door

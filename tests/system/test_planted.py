@@ -22,8 +22,8 @@ from audit import carried
 from audit.machine import process
 from protocol import keymaking
 from protocol.errors import ConfigError
+from protocol.process.statusfile import read_status, read_statuses, write_status
 from protocol.store import statefile
-from protocol.store.statusfile import read_status, read_statuses, write_status
 from receiver.catch.store import order as floors
 from receiver.commands.cli import app
 from receiver.outputs.historian.mending.check import check

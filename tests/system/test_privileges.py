@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from protocol import capabilities, keymaking
-from protocol.capabilities import NET_ADMIN, NET_BIND_SERVICE
+from protocol import keymaking
 from protocol.errors import ConfigError
-from protocol.store.statusfile import read_status
+from protocol.process import capabilities
+from protocol.process.capabilities import NET_ADMIN, NET_BIND_SERVICE
+from protocol.process.statusfile import read_status
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has anything to give up")
 
@@ -185,7 +186,7 @@ def test_whoever_may_write_is_not_asked_anything(tmp_path: Path) -> None:
 def test_where_nothing_is_held_nothing_is_asked_of_the_kernel() -> None:
     """The units of poll and publish forbid capset(2) to a user that has no capability anyhow."""
     script = (
-        "import ctypes; from protocol import capabilities as c; c.shed();"
+        "import ctypes; from protocol.process import capabilities as c; c.shed();"
         "library = ctypes.CDLL(None); ctypes.CDLL = lambda *_, **__: type('Library', (), {'prctl': library.prctl});"
         "c.shed(); print(c.held())"
     )
@@ -196,11 +197,11 @@ def test_where_nothing_is_held_nothing_is_asked_of_the_kernel() -> None:
 def test_what_is_held_is_told_of_all_threads() -> None:
     """A thread that was there before keeps what the first one gave up; then the status says so."""
     script = (
-        "import threading, time; from protocol import capabilities as c;"
+        "import threading, time; from protocol.process import capabilities as c;"
         "threading.Thread(target=time.sleep, args=(9,), daemon=True).start();"
         "before = c.held(); c.shed(); print(before.split()[0]); print(c.held().split()[0])"
     )
-    alone = "from protocol import capabilities as c; c.shed(); print(c.held())"
+    alone = "from protocol.process import capabilities as c; c.shed(); print(c.held())"
     words = [sys.executable, "-c"]
     first, second = subprocess.run([*words, script], capture_output=True, text=True, check=True).stdout.split()
     assert int(first, 16) == int(second, 16) > 0

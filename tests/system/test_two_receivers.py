@@ -19,7 +19,7 @@ import pytest
 from protocol import keymaking, keys
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import columns
-from protocol.store.statusfile import read_status
+from protocol.process.statusfile import read_status
 from receiver.outputs.base import Batch
 from receiver.outputs.scope import Scope
 from receiver.publish.opener import Follower

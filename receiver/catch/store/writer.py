@@ -24,8 +24,8 @@ from typing import Any
 
 from protocol.inert import inert
 from protocol.limits import QUEUE_BLOCKS
+from protocol.process.statusfile import write_status
 from protocol.store.record import record
-from protocol.store.statusfile import write_status
 from receiver.catch.intake import Arrival
 from receiver.catch.store.ledger import Ledger
 from receiver.catch.store.order import Floors, Request, take_request

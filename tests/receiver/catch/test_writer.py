@@ -14,9 +14,9 @@ import pytest
 
 from protocol.errors import StoreError
 from protocol.limits import QUEUE_BLOCKS
+from protocol.process.statusfile import write_status
 from protocol.store.record import How
 from protocol.store.segments import walk
-from protocol.store.statusfile import write_status
 from receiver.catch.intake import Arrival
 from receiver.catch.store import order as floors
 from receiver.catch.store import writer as module

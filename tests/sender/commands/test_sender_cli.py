@@ -15,7 +15,7 @@ import checkvalve
 from collectors import registry
 from collectors.base import Collector, Device, Draft, Identity
 from protocol.errors import AssetError, ConfigError
-from protocol.store.statusfile import write_status
+from protocol.process.statusfile import write_status
 from sender.commands import cli
 from sender.commands.draft import asset_section
 from sender.commands.forecast import DeviceLoad

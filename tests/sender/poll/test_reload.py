@@ -22,7 +22,7 @@ from collectors.base import Collector, Event, Scan
 from protocol import keymaking
 from protocol.content.sample import Columns
 from protocol.errors import ConfigError
-from protocol.store.statusfile import read_status
+from protocol.process.statusfile import read_status
 from sender.poll import reload
 from sender.poll.config import SenderConfig
 from sender.poll.difference import fixed, of_asset

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from protocol.capabilities import held
+from protocol.process.capabilities import held
 from protocol.store import statefile
 
 LARGEST = 16 * 1024 * 1024

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from protocol.capabilities import must_write, shed
+from protocol.process.capabilities import must_write, shed
 
 LINK_FD = 99
 """Descriptor of the one socket, so that a filter made once can name it."""
