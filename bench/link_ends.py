@@ -1,6 +1,6 @@
 """The two processes of `bench link`, each on a core of its own: `python -m bench.link_ends tx|rx '{JSON}'`.
 
-The product's own parts do the work: rows, tags and outlet on one side; inlet, intake, ledger and follower on the other.
+The product's own parts do the work: rows, tags and outlet on one side; inlet, intake, ledger and opener on the other.
 A result is one line of JSON. Time at the receiver runs from the first frame to the last complete block.
 """
 
@@ -35,7 +35,7 @@ from receiver.catch.store.ledger import Ledger
 from receiver.catch.store.order import Floors
 from receiver.outputs.base import Batch
 from receiver.outputs.scope import Scope
-from receiver.publish.opener import Follower
+from receiver.publish.opener import Opener
 from sender.emit.emitter import Emitter
 from sender.emit.outlet import Outlet
 from sender.emit.pace import Pace, wire_bytes
@@ -283,7 +283,7 @@ def rx_samples(given: dict[str, Any]) -> None:
     links = Links(keys.load(folder / "low", "catch"), [signer], Floors(), random.Random(1))
     intake = Intake(links, Code(), {}, put=put, say=lambda line: None)
     sign = keys.load(folder / "high", "sign").public
-    follower = Follower(
+    opener = Opener(
         ledger.store.folder,
         None,
         own=keys.load(folder / "low", "open"),
@@ -307,7 +307,7 @@ def rx_samples(given: dict[str, Any]) -> None:
         intake.tick(now, time.time_ns())
         ledger.tick(now)
         while True:
-            opened, moved = follower.step(time.monotonic())
+            opened, moved = opener.step(time.monotonic())
             for one in opened:
                 if isinstance(one.body, Batch):
                     got += len(one.body.columns)

@@ -23,7 +23,7 @@ from receiver.outputs.disk import sorted_errors
 from receiver.outputs.historian.mending.check import check as look
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.scope import Scope
-from receiver.publish.opener import Follower
+from receiver.publish.opener import Opener
 
 SAY_S = 5.0
 """Between two lines about how far the journal was read [s]."""
@@ -54,9 +54,9 @@ def rebuild(config: ReceiverConfig, say: Callable[[str], None]) -> None:
     signers = {key.id: key for key in publics if key.kind == "sign"}
     output = HistorianOutput(folder, wait=_full)
 
-    def follow() -> Follower:
+    def new_opener() -> Opener:
         place, now, wall_ns = output.place(), time.monotonic(), time.time_ns()
-        return Follower(config.journal, place, own=own, signers=signers, scope=Scope(), now=now, wall_ns=wall_ns)
+        return Opener(config.journal, place, own=own, signers=signers, scope=Scope(), now=now, wall_ns=wall_ns)
 
     try:
         for line in output.status()["warnings"]:
@@ -67,23 +67,23 @@ def rebuild(config: ReceiverConfig, say: Callable[[str], None]) -> None:
         except sqlite3.Error as error:
             raise StoreError(f"{folder}: {error}: make room, then begin again") from error
         said = time.monotonic()
-        follower = follow()
+        opener = new_opener()
         moved = True
         while moved:
             if output.begun_again():
-                follower.close()
-                follower = follow()
+                opener.close()
+                opener = new_opener()
             if not output.wants():
                 output.step(time.monotonic())
                 continue
-            blocks, moved = follower.step(time.monotonic())
+            blocks, moved = opener.step(time.monotonic())
             if moved:
-                output.take(blocks, follower.place())
+                output.take(blocks, opener.place())
             if time.monotonic() >= said + SAY_S:
                 said = time.monotonic()
                 say(_told(output))
-        if follower.waiting:
-            say(f"{follower.waiting} blocks of the journal cannot be opened yet; the historian goes on with them")
+        if opener.waiting:
+            say(f"{opener.waiting} blocks of the journal cannot be opened yet; the historian goes on with them")
         say(_told(output))
     finally:
         output.close()

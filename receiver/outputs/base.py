@@ -1,9 +1,9 @@
 """The contract of an output: what it is handed, and what it must keep so that nothing is lost or doubled.
 
-The follower (`receiver/publish/opener.py`) reads the journal, opens blocks and hands an output what it has opened, in
+The opener (`receiver/publish/opener.py`) reads the journal, opens blocks and hands an output what it has opened, in
 journal order, already cut to the output's scope. With each hand-over comes `place`: opaque bytes, at most some kB, that
 say how far the journal was read and which blocks still wait (for an EPOCH or a CATALOG page). An output stores `place`
-in the same transaction as the samples, in its own store. After a crash the follower starts from the stored place.
+in the same transaction as the samples, in its own store. After a crash the opener starts from the stored place.
 
 A block may come twice, with the same content: where the journal was lost, put back or put together anew it is read
 again from its beginning, and where very many blocks waited a restart reads more of it again than was waiting. So an

@@ -49,7 +49,7 @@ def unpublished(waiting: Iterable[Parked], now: float, *, since: float, own: str
     """Lines for people, and the same as numbers, of blocks that wait longer than they may.
 
     Args:
-        waiting: What an output's follower cannot open yet.
+        waiting: What an output's opener cannot open yet.
         now: Running time [s].
         since: When that process began [s]: for what it has not met again yet.
         own: How the `open` key's fingerprint begins.

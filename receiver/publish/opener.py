@@ -42,7 +42,7 @@ DAMAGED_KEPT = 1000
 ENDS_BEFORE = "it ends before what was read of it"
 
 
-class Follower:
+class Opener:
     """Opens what `catch` journaled, for one output."""
 
     def __init__(

@@ -28,7 +28,7 @@ from receiver.config import ReceiverConfig
 from receiver.outputs.base import Output
 from receiver.outputs.scope import Scope
 from receiver.publish.alarm import unpublished as unpublished_of
-from receiver.publish.opener import DAMAGED_KEPT, Follower
+from receiver.publish.opener import DAMAGED_KEPT, Opener
 from receiver.publish.patience import GivenUp, Patience
 
 LOOK = 0.02
@@ -72,7 +72,7 @@ class Feed:
         self._signers = {key.id: key for key in publics if key.kind == "sign"}
         self._journal, self._scope = config.journal, scope
         self._started = time.monotonic()
-        self._follow()
+        self._open_from_stored()
         self._damage = DamageFile(config.state / f"damaged-{name}.json", wall_ns=time.time_ns())
         self._patience = patience or Patience(self._say)
         self._patience.say = self._say
@@ -111,10 +111,10 @@ class Feed:
         while time.monotonic() < ends and self._output.wants() and self._hand_over():
             pass  # what was journaled before the stop
 
-    def _follow(self) -> None:
+    def _open_from_stored(self) -> None:
         """From the place that the output stored last."""
         self._stored = self._output.place()
-        self._follower = Follower(
+        self._opener = Opener(
             self._journal,
             self._stored,
             own=self._own,
@@ -126,48 +126,48 @@ class Feed:
 
     def _hand_over(self) -> bool:
         if self._output.begun_again():
-            self._follower.close()
-            self._follow()
-        blocks, moved = self._follower.step(time.monotonic())
+            self._opener.close()
+            self._open_from_stored()
+        blocks, moved = self._opener.step(time.monotonic())
         if moved:
-            place = self._follower.place()
+            place = self._opener.place()
             if blocks or place != self._stored:
                 self._output.take(blocks, place)
                 self._stored = place
         return moved
 
     def _say(self) -> None:
-        follower, now = self._follower, time.monotonic()
+        opener, now = self._opener, time.monotonic()
         own = self._own.public.fingerprint[:FINGERPRINT]
-        alarms, unpublished = unpublished_of(follower.parked(), now, since=self._started, own=own)
-        self._damage.note(follower.damaged)
+        alarms, unpublished = unpublished_of(opener.parked(), now, since=self._started, own=own)
+        self._damage.note(opener.damaged)
         of_output = self._output.status()
         told = {
             **of_output,
-            "place": list(follower.reader.place),
-            "waiting": follower.waiting,
+            "place": list(opener.reader.place),
+            "waiting": opener.waiting,
             "unpublished": unpublished,
             "alarms": [*of_output.get("alarms", ()), *alarms],
             "warnings": [*of_output.get("warnings", ()), *self._warnings()],
-            "refused": dict(follower.refused),
-            "damaged": follower.damages,
-            "later_kinds": {str(kind): count for kind, count in follower.later.items()},
-            "skipped_segments": follower.reader.skipped,
+            "refused": dict(opener.refused),
+            "damaged": opener.damages,
+            "later_kinds": {str(kind): count for kind, count in opener.later.items()},
+            "skipped_segments": opener.reader.skipped,
         }
         write_status(self._state, self._name, told, time_ns=time.time_ns())
 
     def _warnings(self) -> list[str]:
-        follower = self._follower
-        out = list(follower.said)
-        if follower.trouble:
-            out.append(follower.trouble)
-        if follower.damages:
-            lost = sum(numbers.count for numbers in follower.lost.values())
+        opener = self._opener
+        out = list(opener.said)
+        if opener.trouble:
+            out.append(opener.trouble)
+        if opener.damages:
+            lost = sum(numbers.count for numbers in opener.lost.values())
             out.append(
-                f"the journal was found damaged in {follower.damages} places; of the blocks known to have stood there "
+                f"the journal was found damaged in {opener.damages} places; of the blocks known to have stood there "
                 f"{lost} have not come again. Look at the disk; `checkvalve gaps` names the code to type for them"
             )
-        counts = dict(follower.refused)
+        counts = dict(opener.refused)
         if expired := counts.pop("expired", 0):
             out.append(f"{expired} blocks were gone from the journal before what opens them came")
         if counts:

@@ -1,4 +1,4 @@
-"""A journal made by hand, record by record, and an output that only remembers: for tests of the follower."""
+"""A journal made by hand, record by record, and an output that only remembers: for tests of the opener."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from protocol.store.record import HEAD, Record, parse, record, to_bytes
 from protocol.store.segments import Place, synced_bytes
 from receiver.outputs.base import Batch, Opened
 from receiver.outputs.scope import Scope
-from receiver.publish.opener import Follower
+from receiver.publish.opener import Opener
 
 T0 = 1_800_000_000_000_000_000
 EPOCH_KEYS = {1: bytes(32), 2: bytes([1]) * 32}
@@ -116,7 +116,7 @@ class Journal:
 
 
 class Reading:
-    """A follower, its restarts, and what an output would have."""
+    """An opener, its restarts, and what an output would have."""
 
     def __init__(self, journal: Path, *, scope: Scope | None = None) -> None:
         self.journal = journal
@@ -126,18 +126,18 @@ class Reading:
         self.now = 0.0
         self.wall_ns = T0
         self.own, self.signers = OPEN, [SIGN.public]
-        self.follower = self._begun()
+        self.opener = self._begun()
 
     def __del__(self) -> None:
-        self.follower.close()  # thousands of readings a run, and a process has 1,024 files
+        self.opener.close()  # thousands of readings a run, and a process has 1,024 files
 
     def start(self) -> None:
         """As a new process does."""
-        self.follower.close()
-        self.follower = self._begun()
+        self.opener.close()
+        self.opener = self._begun()
 
-    def _begun(self) -> Follower:
-        return Follower(
+    def _begun(self) -> Opener:
+        return Opener(
             self.journal,
             self.place,
             own=self.own,
@@ -150,11 +150,11 @@ class Reading:
     def read(self, steps: int = 1000) -> None:
         """Read on until there is nothing to do, or so often."""
         for _ in range(steps):
-            blocks, moved = self.follower.step(self.now)
+            blocks, moved = self.opener.step(self.now)
             if not moved:
                 return
             self.blocks += blocks
-            self.place = self.follower.place()
+            self.place = self.opener.place()
         assert steps < 1000, "it never comes to an end"
 
     def pass_time(self, seconds: float) -> None:

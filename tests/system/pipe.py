@@ -1,4 +1,4 @@
-"""Both ends of the link in one process on virtual time: packer, spool, emitter, a bad link, intake, ledger, follower.
+"""Both ends of the link in one process on virtual time: packer, spool, emitter, a bad link, intake, ledger, opener.
 
 Nothing sleeps and nothing is random but what the seed says; every part is the product's own. Wall clocks are separate
 from running time and can be stepped on either side.
@@ -21,7 +21,7 @@ from receiver.catch.link.sessions import Links
 from receiver.catch.store.ledger import Ledger
 from receiver.outputs.base import Batch, Opened
 from receiver.outputs.scope import Scope
-from receiver.publish.opener import Follower
+from receiver.publish.opener import Opener
 from sender.emit.desk import Desk
 from sender.emit.emitter import Emitter
 from sender.emit.pace import wire_bytes
@@ -48,7 +48,7 @@ class Pipe:
     rate: float | None = None
     """What the link carries [bytes/s], headers counted; None: everything at once."""
     link: bool = True
-    """Whether emitter, receiver and follower run here too."""
+    """Whether emitter, receiver and opener run here too."""
     high_wall: int = 1_800_000_000_000_000_000
     low_wall: int = 1_800_000_000_000_000_000
     sent: dict[bytes, list[Row]] = field(default_factory=dict)
@@ -141,7 +141,7 @@ class Pipe:
     def start_publish(self) -> None:
         """From the place that the output stored last."""
         signers = {self.sign.public.id: self.sign.public}
-        self.follower = Follower(
+        self.opener = Opener(
             self.low / "journal",
             self.place,
             own=self.open_key,
@@ -234,11 +234,11 @@ class Pipe:
 
     def _publish(self) -> None:
         while True:
-            blocks, moved = self.follower.step(self.now)
+            blocks, moved = self.opener.step(self.now)
             self.opened += blocks
             if not moved:
                 return
-            self.place = self.follower.place()
+            self.place = self.opener.place()
 
 
 def lossy(share: float) -> Fate:

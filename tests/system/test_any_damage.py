@@ -48,17 +48,17 @@ class Whole(Pipe):
 
     def _publish(self) -> None:
         while True:
-            blocks, moved = self.follower.step(self.now)
+            blocks, moved = self.opener.step(self.now)
             if moved:
-                self.history.take(blocks, self.follower.place())
+                self.history.take(blocks, self.opener.place())
             if self.history.begun_again():
-                self.follower.close()
+                self.opener.close()
                 super().start_publish()
             elif not moved:
                 break
         if self.now >= self.noted_at + 1:
             self.noted_at = self.now
-            self.damage.note(self.follower.damaged)
+            self.damage.note(self.opener.damaged)
 
     def note_sealed(self) -> None:
         """What of the running stream is on the disk."""
@@ -170,7 +170,7 @@ def _judge(pipe: Whole) -> dict[str, int]:
     pipe.note_sealed()
     sealed = {(stream, number) for stream, top in pipe.sealed.items() for number in range(top)}
     blocks = pipe.intake.gaps.counts()
-    stated = blocks.missing + blocks.expired + pipe.follower.waiting
+    stated = blocks.missing + blocks.expired + pipe.opener.waiting
     unseen = len(sealed - seen)
     assert unseen <= stated, f"{unseen} blocks are not in the history, {stated} are said to be missing or lost"
     assert blocks.expected == blocks.whole + blocks.repaired + blocks.healed + blocks.missing + blocks.expired

@@ -171,8 +171,8 @@ def _nothing_unpublished(pipe: Pipe) -> None:
     segments.walk(pipe.low / "journal", lambda place, one: held.setdefault(one.stream, []).append(one.number))
     for stream, numbers in held.items():
         assert sorted(pipe.numbers(stream)) == sorted(numbers)
-    assert not pipe.follower.waiting
-    assert not pipe.follower.refused
+    assert not pipe.opener.waiting
+    assert not pipe.opener.refused
 
 
 def _durable(pipe: Pipe) -> list[Row]:

@@ -22,7 +22,7 @@ from protocol.content.sample import columns
 from protocol.process.statusfile import read_status
 from receiver.outputs.base import Batch
 from receiver.outputs.scope import Scope
-from receiver.publish.opener import Follower
+from receiver.publish.opener import Opener
 from sender.geometry import Geometry
 from sender.store.pack import Packer
 from sender.store.spool import Spool
@@ -109,7 +109,7 @@ def _sample(packer: Packer, spool: Spool, first: int, after: int) -> list[float]
 def _values(folder: Path, side: str) -> list[float]:
     """Every value that a receiver can open, from its journal as it is now."""
     sign = keys.load(folder / "high/keys/high", "sign").public
-    follower = Follower(
+    opener = Opener(
         folder / side / "state/journal",
         None,
         own=keys.load(folder / side / "keys/low", "open"),
@@ -120,7 +120,7 @@ def _values(folder: Path, side: str) -> list[float]:
     )
     out: list[float] = []
     while True:
-        opened, moved = follower.step(0.0)
+        opened, moved = opener.step(0.0)
         for one in opened:
             if isinstance(one.body, Batch):
                 out += one.body.columns.floats.tolist()

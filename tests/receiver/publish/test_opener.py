@@ -87,8 +87,8 @@ def test_any_order_of_several_streams_and_any_restarts_publish_every_sample_once
     for source in sources:
         assert reading.numbers(source.key) == list(range(11))
     assert len(reading.samples()) == len(set(reading.samples())) == 3 * 9
-    assert not reading.follower.waiting
-    assert not reading.follower.refused
+    assert not reading.opener.waiting
+    assert not reading.opener.refused
 
 
 # --- what was lost before ---------------------------------------------------------------------------------------------
@@ -132,13 +132,13 @@ def test_a_wrong_key_file_and_then_the_right_one_publish_everything(journal: Jou
     reading.read()
     opened = [0] if wrong == "open" else []  # OPEN is signed, and not sealed
     assert reading.numbers() == opened
-    assert reading.follower.waiting == 11 - len(opened)
-    assert not reading.follower.refused
+    assert reading.opener.waiting == 11 - len(opened)
+    assert not reading.opener.refused
     reading.own, reading.signers = OPEN, [SIGN.public]
     reading.start()
     reading.read()
     assert reading.numbers() == list(range(11))
-    assert not reading.follower.waiting
+    assert not reading.opener.waiting
 
 
 def test_a_place_with_many_waiting_blocks_stays_small_and_opens_them_all(journal: Journal) -> None:
@@ -147,7 +147,7 @@ def test_a_place_with_many_waiting_blocks_stays_small_and_opens_them_all(journal
     journal.append([a.open(), a.page(2, [0]), *(a.batch(number, [0]) for number in range(3, 5000))])
     reading = Reading(journal.folder)
     reading.read()
-    assert reading.follower.waiting == 4998
+    assert reading.opener.waiting == 4998
     assert isinstance(reading.place, bytes)
     assert len(reading.place) < 300
     reading.start()
@@ -177,12 +177,12 @@ def test_many_scattered_waiting_blocks_are_handed_on_again_rather_than_lost(jour
     journal.append([a.batch(number, [number % 2]) for number in range(3, 400)])
     reading = Reading(journal.folder)
     reading.read()
-    assert reading.follower.waiting == 199
+    assert reading.opener.waiting == 199
     reading.start()
     journal.append([a.page(400, [1])])
     reading.read()
     assert sorted(set(reading.numbers())) == list(range(401))
-    assert not reading.follower.refused
+    assert not reading.opener.refused
 
 
 def test_many_waiting_streams_are_handed_on_again_rather_than_lost(journal: Journal) -> None:
@@ -196,7 +196,7 @@ def test_many_waiting_streams_are_handed_on_again_rather_than_lost(journal: Jour
     journal.append([one.epoch(1) for one in sources])
     reading.read()
     assert all(sorted(set(reading.numbers(one.key))) == [0, 1, 2, 3] for one in sources)
-    assert not reading.follower.refused
+    assert not reading.opener.refused
 
 
 def test_a_place_of_an_earlier_build_is_gone_on_from(journal: Journal) -> None:
@@ -212,7 +212,7 @@ def test_a_place_of_an_earlier_build_is_gone_on_from(journal: Journal) -> None:
     journal.append([a.epoch(1)])
     reading.read()
     assert reading.numbers() == [1, 2, 3]
-    assert not reading.follower.said
+    assert not reading.opener.said
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def test_a_place_that_cannot_be_believed_is_said_and_read_from_the_beginning(jou
     reading.start()
     reading.read()
     assert reading.numbers() == list(range(11))
-    assert "cannot be believed" in reading.follower.said[0]
+    assert "cannot be believed" in reading.opener.said[0]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_another_journal_is_read_from_its_beginning_and_said(tmp_path: Path, fau
     journal.append(_stream(b))
     reading.read()
     assert set(reading.numbers(b.key)) >= set(range(11))
-    assert "the journal is not as it was" in reading.follower.said[0]
+    assert "the journal is not as it was" in reading.opener.said[0]
 
 
 def test_a_journal_whose_read_part_retention_took_is_the_same_journal(journal: Journal) -> None:
@@ -273,7 +273,7 @@ def test_a_journal_whose_read_part_retention_took_is_the_same_journal(journal: J
     reading.start()
     reading.read()
     assert reading.numbers() == list(range(11))
-    assert not reading.follower.said
+    assert not reading.opener.said
 
 
 def test_a_waiting_block_that_retention_took_is_counted_and_no_more_waited_for(journal: Journal) -> None:
@@ -288,12 +288,12 @@ def test_a_waiting_block_that_retention_took_is_counted_and_no_more_waited_for(j
     journal.append([a.epoch(1)])
     reading.read()
     assert reading.numbers() == [0, 1, 4]
-    assert reading.follower.refused == {"expired": 2}
-    assert not reading.follower.waiting
+    assert reading.opener.refused == {"expired": 2}
+    assert not reading.opener.waiting
 
 
 def test_what_teaches_is_learned_from_kept_where_retention_took_it_unread(journal: Journal) -> None:
-    """The follower was far behind: the segment with EPOCH and page is gone, their kept copies are not."""
+    """The opener was far behind: the segment with EPOCH and page is gone, their kept copies are not."""
     a = Source()
     journal.append([a.open()])
     reading = Reading(journal.folder)
@@ -331,13 +331,13 @@ def test_a_damaged_record_costs_itself_and_is_told_by_place_and_number(journal: 
     reading = Reading(journal.folder)
     reading.read()
     assert reading.numbers() == [other for other in range(11) if other != number]
-    assert reading.follower.damages == len(reading.follower.damaged) == 1
-    assert not reading.follower.waiting
+    assert reading.opener.damages == len(reading.opener.damaged) == 1
+    assert not reading.opener.waiting
     healed = next(one for one in _stream(a) if one.number == number)
     journal.append([healed])
     reading.read()
     assert reading.numbers() == list(range(11))
-    assert not any(one.count for one in reading.follower.lost.values())
+    assert not any(one.count for one in reading.opener.lost.values())
 
 
 def test_a_waiting_block_that_was_damaged_is_counted_and_comes_again_healed(journal: Journal) -> None:
@@ -350,8 +350,8 @@ def test_a_waiting_block_that_was_damaged_is_counted_and_comes_again_healed(jour
     journal.append([a.epoch(1)])
     reading.read()
     assert reading.numbers() == [0, 1, 2, 4]
-    assert reading.follower.refused == {"expired": 1}
-    assert len(reading.follower.damaged) == 1
+    assert reading.opener.refused == {"expired": 1}
+    assert len(reading.opener.damaged) == 1
     journal.append([a.batch(3, [0])])
     reading.read()
     assert reading.numbers() == [0, 1, 2, 3, 4]
@@ -367,13 +367,13 @@ def test_an_end_that_cannot_be_believed_is_waited_for_and_said(journal: Journal)
     (journal.folder / "synced").write_bytes(bytes(24))
     reading.start()
     reading.read()
-    assert "cannot be believed" in reading.follower.trouble
+    assert "cannot be believed" in reading.opener.trouble
     (journal.folder / "synced").write_bytes(whole)
     journal.append(_stream(a)[6:])
     reading.read()
     assert reading.numbers() == list(range(11))
-    assert not reading.follower.said
-    assert not reading.follower.trouble
+    assert not reading.opener.said
+    assert not reading.opener.trouble
 
 
 def test_a_malformed_block_is_refused_once_and_counted(journal: Journal) -> None:
@@ -384,11 +384,11 @@ def test_a_malformed_block_is_refused_once_and_counted(journal: Journal) -> None
     reading = Reading(journal.folder)
     reading.read()
     assert reading.numbers() == [0, 1, 2, 5]
-    assert reading.follower.refused == {"body": 2}
-    assert not reading.follower.waiting
+    assert reading.opener.refused == {"body": 2}
+    assert not reading.opener.waiting
     reading.start()
     reading.read()
-    assert not reading.follower.refused
+    assert not reading.opener.refused
 
 
 def test_a_state_waits_for_the_page_that_says_who_may_see_it(journal: Journal) -> None:
@@ -400,7 +400,7 @@ def test_a_state_waits_for_the_page_that_says_who_may_see_it(journal: Journal) -
     journal.append([a.open(), a.epoch(1), state, tally, other])
     reading = Reading(journal.folder, scope=Scope(vendors=frozenset({"Acme"})))
     reading.read()
-    assert reading.follower.waiting == 2
+    assert reading.opener.waiting == 2
     journal.append([a.page(5, [0])])
     reading.read()
     assert reading.numbers() == [0, 1, 2, 3, 5]

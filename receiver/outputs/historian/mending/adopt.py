@@ -6,7 +6,7 @@
     3  one transaction makes the new file from the months' copies                (copies.py)
 
 Ended at any point, it is simply done again: what step 1 stored is known by what it is (again.py), and after step 2 a
-missing `current.db` beside months leads here too. The new file has no place in the journal, so the follower hands over
+missing `current.db` beside months leads here too. The new file has no place in the journal, so the opener hands over
 everything that the journal still holds; rows that are in chunks already are not stored a second time. What is lost then
 are rows that were in no chunk, cannot be read of the damaged file, and are too old for the journal: at most those that
 were hot, and none is hot for much longer than a day (`historian/seal.py`).
