@@ -137,21 +137,21 @@ def _output(config: ReceiverConfig, name: str) -> int:
     patience = Patience(say)
     patience.listen()
     try:
-        return _feed(config, name, patience)
+        return _follow_journal(config, name, patience)
     except GivenUp:
         return 0  # before anything was handed over
 
 
-def _feed(config: ReceiverConfig, name: str, patience: Patience) -> int:
+def _follow_journal(config: ReceiverConfig, name: str, patience: Patience) -> int:
     from receiver.outputs.scope import Scope
-    from receiver.publish.process import Feed
+    from receiver.publish.process import OutputProcess
 
     if name == HISTORIAN:
         from receiver.outputs.historian.store import HistorianOutput
 
         history = HistorianOutput(config.state / "history", wait=patience.wait)
         keep_s = config.retention.history
-        return Feed(
+        return OutputProcess(
             config,
             HISTORIAN,
             history,
@@ -168,7 +168,7 @@ def _feed(config: ReceiverConfig, name: str, patience: Patience) -> int:
                 vendors=None if one.scope.vendor is None else frozenset({one.scope.vendor}),
                 assets=None if one.scope.asset is None else frozenset({one.scope.asset}),
             )
-            return Feed(config, name, output, scope, patience=patience).run()
+            return OutputProcess(config, name, output, scope, patience=patience).run()
     names = ", ".join(["catch", "publish", "portal", HISTORIAN, *(one.name for one in config.outputs)])
     raise ConfigError(f"{config.path} has no part {name!r}", hint=f"one of {names}")
 

@@ -41,8 +41,8 @@ FINGERPRINT = 19
 """Characters of a fingerprint that are a key's id: four groups of four."""
 
 
-class Feed:
-    """Journal to output."""
+class OutputProcess:
+    """The journal to one output: opens what is new, hands it on, says once a second how that goes."""
 
     def __init__(
         self,

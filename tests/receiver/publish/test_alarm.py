@@ -22,7 +22,7 @@ from receiver.outputs.historian.views import Scope as Seen
 from receiver.outputs.scope import Scope
 from receiver.portal.app import create_app
 from receiver.publish.alarm import UNPUBLISHED_S, Behind, behind, unpublished
-from receiver.publish.process import Feed
+from receiver.publish.process import OutputProcess
 from receiver.publish.watch import Watch
 
 __all__ = ["journal"]
@@ -236,10 +236,10 @@ def test_a_feed_says_its_place_its_warnings_and_where_the_journal_is_damaged(low
     journal.append([a.open(), a.epoch(1), a.page(2, [0]), *(a.batch(number, [0]) for number in range(3, 9))])
     journal.flip(5)
     output = _Memory()
-    feed = Feed(low, "memory", output, Scope())
-    while feed._hand_over():
+    process = OutputProcess(low, "memory", output, Scope())
+    while process._hand_over():
         pass
-    feed._say()
+    process._say()
     told = read_status(low.state, "memory")
     assert told is not None
     assert told["place"] == [1, journal.size]
@@ -248,7 +248,7 @@ def test_a_feed_says_its_place_its_warnings_and_where_the_journal_is_damaged(low
     assert "damaged in 1 places" in told["warnings"][1]
     places = json.loads((low.state / "damaged-memory.json").read_text())["places"]
     assert [place[0] for place in places] == [1]
-    again = Feed(low, "memory", output, Scope())
+    again = OutputProcess(low, "memory", output, Scope())
     journal.append([a.batch(9, [0])])
     journal.flip(9)
     while again._hand_over():
@@ -264,11 +264,11 @@ def test_an_output_that_begins_again_is_fed_from_its_place(low: configuration.Re
     journal = Journal(low.journal)
     journal.append(_lacking(""))
     output = _Memory()
-    feed = Feed(low, "memory", output, Scope())
-    while feed._hand_over():
+    process = OutputProcess(low, "memory", output, Scope())
+    while process._hand_over():
         pass
     output.held, output.again = None, True
-    while feed._hand_over():
+    while process._hand_over():
         pass
     assert [one.number for one in output.blocks] == [0, 1, 2, 3, 0, 1, 2, 3]
 
