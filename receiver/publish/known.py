@@ -5,8 +5,9 @@
     CATALOG   what the ids mean
 
 They come in any order, and any of them may come last. A block that needs more than is known raises `Lacking`, which
-says what: whoever reads it lets it wait and tries again when `Known.news` names that. A wrong key file is nothing that
-a block is guilty of, so it makes blocks wait too. Only what no key and no description will ever mend is a FrameError.
+says what: whoever reads it lets it wait and tries again when `KnownStream.news` names that. A wrong key file is nothing
+that a block is guilty of, so it makes blocks wait too. Only what no key and no description will ever mend is a
+FrameError.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Ring:
 
 
 @dataclass(slots=True)
-class Known:
+class KnownStream:
     """What is known of a stream; grows, and never forgets."""
 
     key: bytes
@@ -88,7 +89,7 @@ class Known:
     _described: np.ndarray[Any, np.dtype[np.bool_]] = field(default_factory=lambda: np.zeros(0, bool))
     """Tag id -> whether `tags` has it."""
 
-    def read(self, one: Record, ring: Ring) -> Body:
+    def open_block(self, one: Record, ring: Ring) -> Body:
         """The content of a block of this stream; learns what it teaches.
 
         Raises:
@@ -112,14 +113,14 @@ class Known:
             raise Lacking(Lack.CATALOG)
         return body
 
-    def teach(self, records: Iterable[Record], ring: Ring) -> list[Record]:
+    def learn(self, records: Iterable[Record], ring: Ring) -> list[Record]:
         """Learn from blocks in any order, again and again until they teach no more; returns those that still lack."""
         left, before = list(records), -1
         while left and len(left) != before:
             before, tried, left = len(left), left, []
             for one in tried:
                 try:
-                    self.read(one, ring)
+                    self.open_block(one, ring)
                 except Lacking:
                     left.append(one)
                 except FrameError:

@@ -27,7 +27,7 @@ from protocol.store.segments import START, Damage, Place, Reader, numbers_at, re
 from receiver.outputs.base import Event, Opened, Other, State, Tally
 from receiver.outputs.scope import Scope
 from receiver.publish.blocks import Body
-from receiver.publish.known import KEPT_KINDS, Known, Lack, Lacking, Ring
+from receiver.publish.known import KEPT_KINDS, KnownStream, Lack, Lacking, Ring
 from receiver.publish.lookback import Lookback, Sought
 from receiver.publish.parked import Held, Mark, Parked, merged, read, told, without
 
@@ -80,7 +80,7 @@ class Opener:
         """How many such places were found."""
         self.lost: dict[bytes, Ranges] = {}
         """Numbers of the blocks that stood there, as far as can be known, and that have not come again."""
-        self._streams: dict[bytes, Known] = {}
+        self._streams: dict[bytes, KnownStream] = {}
         self._parked: dict[bytes, Parked] = {}
         self._lookback: Lookback | None = None
         self._mark: Mark | None = None
@@ -201,7 +201,7 @@ class Opener:
 
     def _meet(self, one: Record, at: Place, out: list[Opened], sought: Sought | None) -> None:
         """Open one record into `out`, or let it wait."""
-        known = self._known(one.stream)
+        known = self._known_stream(one.stream)
         try:
             opened = self._opened(one, known)
         except Lacking as lacking:
@@ -215,8 +215,8 @@ class Opener:
             self._release(one, sought)
         self._hear(known)
 
-    def _opened(self, one: Record, known: Known) -> Opened | None:
-        body = known.read(one, self._ring)
+    def _opened(self, one: Record, known: KnownStream) -> Opened | None:
+        body = known.open_block(one, self._ring)
         if isinstance(body, Other):
             if body.kind not in Kind._value2member_map_:
                 self.later[body.kind] += 1
@@ -235,18 +235,18 @@ class Opener:
             body=inside,
         )
 
-    def _known(self, stream: bytes) -> Known:
+    def _known_stream(self, stream: bytes) -> KnownStream:
         known = self._streams.get(stream)
         if known is None:
-            known = self._streams[stream] = Known(stream)
+            known = self._streams[stream] = KnownStream(stream)
             self._read_kept(known)
             known.news.clear()
         return known
 
-    def _read_kept(self, known: Known) -> None:
+    def _read_kept(self, known: KnownStream) -> None:
         known.losses = self._losses()
         try:
-            known.teach(read_kept(self._journal, known.key, KEPT_KINDS), self._ring)
+            known.learn(read_kept(self._journal, known.key, KEPT_KINDS), self._ring)
         except OSError:
             return  # the journal has them too
 
@@ -296,7 +296,7 @@ class Opener:
             if not held.numbers.count:
                 del self._parked[one.stream]
 
-    def _hear(self, known: Known) -> None:
+    def _hear(self, known: KnownStream) -> None:
         """Have those blocks of a stream tried again that wait for what was learned."""
         if not known.news:
             return
@@ -331,8 +331,8 @@ class Opener:
             if sought.wants(one.number):
                 self._meet(one, at, out, sought)
             elif one.block[3] in KEPT_KINDS and one.number not in sought.old.numbers:
-                known = self._known(one.stream)
-                sought.lessons += known.teach([one], self._ring)
+                known = self._known_stream(one.stream)
+                sought.lessons += known.learn([one], self._ring)
                 self._hear(known)
         self._note_damage(self._lookback.reader)
         if self._lookback.done:
@@ -342,8 +342,8 @@ class Opener:
     def _settle(self, lookback: Lookback) -> None:
         """A look back is done: what was met and still waits goes on waiting, what was not met is in no journal."""
         for stream, sought in lookback.streams.items():
-            known = self._known(stream)
-            known.teach(sought.lessons, self._ring)
+            known = self._known_stream(stream)
+            known.learn(sought.lessons, self._ring)
             since = self._parked.pop(stream, None)
             left = sought.left().numbers
             for found in (sought.still, since):

@@ -1,7 +1,7 @@
 """Fills a history on a small disk of its own; run as a program in a mount namespace: `history_full.py FOLDER KB STATE`.
 
-Mounts KB kibibytes of memory at FOLDER, hands over blocks for ever, and writes STATE/status-historian.json as an output's process
-does. `free` on its input makes the disk large.
+Mounts KB kibibytes of memory at FOLDER, hands over blocks for ever, and writes STATE/status-historian.json as an
+output's process does. `free` on its input makes the disk large.
 """
 
 from __future__ import annotations

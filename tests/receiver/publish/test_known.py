@@ -18,7 +18,7 @@ from receiver.outputs.base import BOOTS
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope as Seen
-from receiver.publish.known import Known, Lacking, Ring
+from receiver.publish.known import KnownStream, Lacking, Ring
 
 RING = Ring(OPEN, {SIGN.public.id: SIGN.public})
 HOSTILE: tuple[Any, ...] = (
@@ -42,10 +42,10 @@ GOOD: dict[Kind, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def _known() -> Known:
+def _known_stream() -> KnownStream:
     source = Source()
-    known = Known(source.key)
-    assert known.teach([source.page(2, [0]), source.epoch(1), source.open()], RING) == []
+    known = KnownStream(source.key)
+    assert known.learn([source.page(2, [0]), source.epoch(1), source.open()], RING) == []
     return known
 
 
@@ -53,9 +53,9 @@ def _read(kind: Kind, body: Mapping[str, Any]) -> None:
     """Read it by a stream that knows all, and by one that knows nothing."""
     source = Source()
     one = source.signed(kind, 9, body) if kind in SIGNED else source.sealed(kind, 9, 1, body)
-    for known in (_known(), Known(source.key)):
+    for known in (_known_stream(), KnownStream(source.key)):
         try:
-            known.read(one, RING)
+            known.open_block(one, RING)
         except (FrameError, Lacking):
             continue
 
@@ -83,7 +83,7 @@ def test_hostile_types_in_any_part_of_a_page_are_a_refusal_and_nothing_else(part
 def test_an_open_whose_boot_is_no_start_counter_is_refused(boot: object) -> None:
     """Beyond 2**54 it would be taken for an order that a person accepted."""
     with pytest.raises(FrameError, match="body"):
-        Known(b"stream-a").read(Source().signed(Kind.OPEN, 0, {**GOOD[Kind.OPEN], "boot": boot}), RING)
+        KnownStream(b"stream-a").open_block(Source().signed(Kind.OPEN, 0, {**GOOD[Kind.OPEN], "boot": boot}), RING)
 
 
 def test_a_body_nested_without_end_is_refused() -> None:
@@ -100,7 +100,7 @@ def test_a_wrong_key_is_nothing_that_a_block_is_guilty_of() -> None:
     """It lacks the key, and names those it is sealed for, as `keys show` begins them."""
     other = Ring(OPEN, {})
     with pytest.raises(Lacking) as caught:
-        Known(b"stream-a").read(Source().open(), other)
+        KnownStream(b"stream-a").open_block(Source().open(), other)
     assert caught.value.detail.replace(" ", "") == SIGN.public.id.hex()
     assert SIGN.public.fingerprint.startswith(caught.value.detail)
 

@@ -44,7 +44,7 @@ def journal(seed: int, count: int = 90) -> list[Opened]:
 
 
 def follow(output: HistorianOutput, blocks: Sequence[Opened], begin: int = 0, end: int | None = None) -> None:
-    """Hand over as an output's process does: on from the output's place, and anew from there whenever it says so.
+    """Hand over as its process does: on from the output's place, and anew from there whenever it says so.
 
     Args:
         begin: Where the journal begins; retention took what is before it.

@@ -378,7 +378,7 @@ def test_no_secret_is_ever_said(tmp_path: Path) -> None:
 
 
 def followed(one: InfluxOutput, given: list[Opened]) -> None:
-    """Hand over as an output's process does: on from the output's place, and anew from there whenever it says so."""
+    """Hand over as its process does: on from the output's place, and anew from there whenever it says so."""
     at = int(one.place() or b"0")
     for _ in range(4 * len(given)):
         if one.begun_again():
