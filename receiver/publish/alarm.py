@@ -16,7 +16,7 @@ from typing import Any
 
 from protocol.store.segments import START, Place
 from receiver.publish.known import Lack
-from receiver.publish.parked import Parked
+from receiver.publish.waiting import WaitingBlocks
 
 UNPUBLISHED_S = 60.0
 """A journaled block may be unpublished for this long before it is an alarm [s]."""
@@ -45,7 +45,9 @@ _GAPS = (
 )
 
 
-def unpublished(waiting: Iterable[Parked], now: float, *, since: float, own: str) -> tuple[list[str], dict[str, Any]]:
+def unpublished(
+    waiting: Iterable[WaitingBlocks], now: float, *, since: float, own: str
+) -> tuple[list[str], dict[str, Any]]:
     """Lines for people, and the same as numbers, of blocks that wait longer than they may.
 
     Args:
@@ -54,7 +56,7 @@ def unpublished(waiting: Iterable[Parked], now: float, *, since: float, own: str
         since: When that process began [s]: for what it has not met again yet.
         own: How the `open` key's fingerprint begins.
     """
-    late: dict[Lack | None, list[Parked]] = {}
+    late: dict[Lack | None, list[WaitingBlocks]] = {}
     for one in waiting:
         if one.numbers.count and now - (since if one.met is None else one.met) > UNPUBLISHED_S:
             late.setdefault(one.lack, []).append(one)
@@ -128,7 +130,7 @@ def place_of(said: Mapping[str, Any]) -> Place:
     return START
 
 
-def _line(lack: Lack | None, those: list[Parked], own: str) -> str:
+def _line(lack: Lack | None, those: list[WaitingBlocks], own: str) -> str:
     blocks = sum(one.numbers.count for one in those)
     streams = sorted({one.stream.hex() for one in those})
     more = f" and {len(streams) - STREAMS_NAMED} more" if len(streams) > STREAMS_NAMED else ""

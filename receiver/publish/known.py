@@ -84,7 +84,7 @@ class KnownStream:
     seals: dict[int, Seal] = field(default_factory=dict)
     news: set[Lack] = field(default_factory=set)
     """What was learned; whoever lets blocks wait for it takes it out."""
-    losses: int = -1
+    unread: int = -1
     """For the reader: how much of the journal was lost to it when the kept blocks were read."""
     _described: np.ndarray[Any, np.dtype[np.bool_]] = field(default_factory=lambda: np.zeros(0, bool))
     """Tag id -> whether `tags` has it."""

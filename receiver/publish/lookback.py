@@ -15,18 +15,18 @@ from protocol.store.index import read_index
 from protocol.store.layout import index_path
 from protocol.store.record import Record
 from protocol.store.segments import Place, Reader
-from receiver.publish.parked import Parked, without
+from receiver.publish.waiting import WaitingBlocks
 
 
 @dataclass(slots=True)
 class Sought:
     """A stream's part in a look back."""
 
-    old: Parked
+    old: WaitingBlocks
     """What waited when it began."""
     gone: Ranges = field(default_factory=Ranges)
     """Of those, what waits no more."""
-    still: Parked | None = None
+    still: WaitingBlocks | None = None
     """Of those, what was met again and still waits."""
     lessons: list[Record] = field(default_factory=list)
     """Blocks that were handed on long ago, would teach, and cannot be opened yet."""
@@ -37,9 +37,9 @@ class Sought:
             return False
         return self.still is None or number not in self.still.numbers
 
-    def left(self) -> Parked:
+    def left(self) -> WaitingBlocks:
         """What waited when this began and still does, as far as is known yet."""
-        return replace(self.old, numbers=without(self.old.numbers, self.gone))
+        return replace(self.old, numbers=self.old.numbers.less(self.gone))
 
 
 class Lookback:

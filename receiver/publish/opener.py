@@ -3,7 +3,7 @@
     record -> signed?  OPEN: site and boot. EPOCH: a data key. HEAD: passed on.
            -> sealed?  with the key of its epoch; CATALOG: what the ids mean; all else: content for the output.
 
-A block that cannot be opened yet waits in the journal (`parked.py`); its stream is read again from there at each start
+A block that cannot be opened yet waits in the journal (`waiting.py`); its stream is read again from there at each start
 and when something was learned that it waits for (`known.py`). What teaches is looked for in `kept/` first, then, where
 that does not do, in the whole journal. `place()` says how far the journal was read and what waits; the output stores it
 together with the content, so a restart goes on exactly there.
@@ -19,27 +19,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from protocol.block import Kind
-from protocol.errors import FrameError, StoreError
+from protocol.errors import FrameError
 from protocol.keys import PrivateKey, PublicKey
-from protocol.ranges import Ranges
 from protocol.store.record import How, Record
-from protocol.store.segments import START, Damage, Place, Reader, numbers_at, read_kept, segment_path
+from protocol.store.segments import START, Place, Reader, read_kept
 from receiver.outputs.base import Event, Opened, Other, State, Tally
 from receiver.outputs.scope import Scope
 from receiver.publish.blocks import Body
 from receiver.publish.known import KEPT_KINDS, KnownStream, Lack, Lacking, Ring
 from receiver.publish.lookback import Lookback, Sought
-from receiver.publish.parked import Held, Mark, Parked, merged, read, told, without
+from receiver.publish.losses import JournalLosses
+from receiver.publish.place import ENDS_BEFORE, LastRead, StoredPlace
+from receiver.publish.waiting import WaitingBlocks, merged
 
 GROUP_BYTES = 1 << 20
 """Most journal bytes opened in one step [bytes]: bounds memory, and what a crash makes be opened again."""
 EXACT_RANGES = 1000
 """Up to so many ranges, what a look back has opened is taken out of the place in every step."""
-
-
-DAMAGED_KEPT = 1000
-"""Most damaged places told: a disk that fails everywhere is not mended by a list."""
-ENDS_BEFORE = "it ends before what was read of it"
 
 
 class Opener:
@@ -74,27 +70,23 @@ class Opener:
         """What people should know: that the journal is read again, and why."""
         self._journal, self._ring, self._scope = journal, Ring(own, signers), scope
         self._now, self._started, self._started_ns = now, now, wall_ns
-        self.damaged: list[Damage] = []
-        """Where the journal holds no records any more, as far as was read; the newest `DAMAGED_KEPT`."""
-        self.damages = 0
-        """How many such places were found."""
-        self.lost: dict[bytes, Ranges] = {}
-        """Numbers of the blocks that stood there, as far as can be known, and that have not come again."""
+        self.losses = JournalLosses(journal)
+        """What of the journal cannot be read any more."""
         self._streams: dict[bytes, KnownStream] = {}
-        self._parked: dict[bytes, Parked] = {}
+        self._waiting: dict[bytes, WaitingBlocks] = {}
         self._lookback: Lookback | None = None
-        self._mark: Mark | None = None
-        self._stored: Held | None = None
+        self._last_read: LastRead | None = None
+        self._stored: StoredPlace | None = None
         self._begin(self._believed(place))
 
     @property
     def waiting(self) -> int:
         """Blocks that cannot be opened yet."""
-        return sum(one.numbers.count for one in self.parked())
+        return sum(one.numbers.count for one in self.waiting_streams())
 
-    def parked(self) -> Iterator[Parked]:
+    def waiting_streams(self) -> Iterator[WaitingBlocks]:
         """What waits; a stream that is being read again may come twice."""
-        yield from self._parked.values()
+        yield from self._waiting.values()
         if self._lookback is not None:
             for sought in self._lookback.streams.values():
                 few = len(sought.old.numbers) + len(sought.gone) <= EXACT_RANGES
@@ -107,7 +99,7 @@ class Opener:
 
     def place(self) -> bytes:
         """For the output to store with what `step` gave; at most some kB."""
-        return told(self.reader.place, self._mark, self.parked())
+        return StoredPlace(self.reader.place, self._last_read, tuple(self.waiting_streams())).to_bytes()
 
     def step(self, now: float, most: int = 256) -> tuple[list[Opened], bool]:
         """Open the next records, and some of those that waited.
@@ -125,13 +117,13 @@ class Opener:
             return out, False
         before = self.reader.place
         records = self.reader.read(most, most_bytes=GROUP_BYTES)
-        self._note_damage(self.reader)
+        self.losses.add_from(self.reader)
         for one in records:
             self._meet(one, self.reader.began, out, None)
         moved = self.reader.place != before
         if records:
             end = self.reader.place
-            self._mark = Mark(Place(end.segment, end.offset - records[-1].length), records[-1].digest)
+            self._last_read = LastRead(Place(end.segment, end.offset - records[-1].length), records[-1].digest)
         elif self.reader.beyond:
             self._begin_again(ENDS_BEFORE)
             return out, True
@@ -145,13 +137,12 @@ class Opener:
 
     # --- where to begin ---------------------------------------------------------------------------------------------
 
-    def _believed(self, place: object) -> Held:
+    def _believed(self, place: object) -> StoredPlace:
         try:
-            held = read(place)
+            return StoredPlace.from_bytes(place)
         except ValueError as error:
             self._tell(f"the place that was stored cannot be believed ({str(error)[:120]})")
-            return Held()
-        return held
+            return StoredPlace()
 
     def _same_journal(self) -> bool:
         """Before the first record is read: is it the journal that was read before? False where that cannot be seen yet.
@@ -160,7 +151,7 @@ class Opener:
         """
         if self._stored is None:
             return True
-        why = _another(self.reader, self._stored)
+        why = self._stored.mismatch(self.reader)
         if why is None:
             return False
         self._stored = None
@@ -168,28 +159,27 @@ class Opener:
             self._begin_again(why)
         return True
 
-    def _begin(self, held: Held) -> None:
-        self._stored = held
-        self.reader = Reader(self._journal, held.at)
-        self._mark = held.mark
-        self._whole = held.at == START
+    def _begin(self, stored: StoredPlace) -> None:
+        self._stored = stored
+        self.reader = Reader(self._journal, stored.at)
+        self._last_read = stored.last_read
+        self._whole = stored.at == START
         """Everything in the journal is met in this run."""
         self._searched: set[bytes] = set()
-        again = held.mark is not None and held.at <= held.mark.at
-        for one in held.waiting:
+        again = stored.last_read is not None and stored.at <= stored.last_read.at
+        for one in stored.waiting:
             one.due = True
             one.exact &= not again
-            self._parked[one.stream] = one
+            self._waiting[one.stream] = one
 
     def _begin_again(self, why: str) -> None:
         self._tell(f"the journal is not as it was when it was read before ({why})")
         self.close()
         self._lookback = None
-        self._parked.clear()
+        self._waiting.clear()
         self._streams.clear()
-        self.damaged.clear()
-        self.lost.clear()
-        self._begin(Held())
+        self.losses.begin_again()
+        self._begin(StoredPlace())
 
     def _tell(self, why: str) -> None:
         self.said = [
@@ -205,7 +195,7 @@ class Opener:
         try:
             opened = self._opened(one, known)
         except Lacking as lacking:
-            self._park(one, at, lacking, sought)
+            self._let_wait(one, at, lacking, sought)
         except FrameError as error:
             self.refused[error.reason.value] += 1
             self._release(one, sought)
@@ -244,39 +234,28 @@ class Opener:
         return known
 
     def _read_kept(self, known: KnownStream) -> None:
-        known.losses = self._losses()
+        known.unread = self._unread()
         try:
             known.learn(read_kept(self._journal, known.key, KEPT_KINDS), self._ring)
         except OSError:
             return  # the journal has them too
 
-    def _losses(self) -> int:
+    def _unread(self) -> int:
         """Grows when a part of the journal could not be read: what was in it may stand in `kept/`."""
-        return self.reader.skipped + self.damages
-
-    def _note_damage(self, reader: Reader) -> None:
-        fresh = [one for one in reader.damaged if one not in self.damaged]
-        reader.damaged.clear()
-        if fresh:
-            self.damages += len(fresh)
-            self.damaged = [*self.damaged, *fresh][-DAMAGED_KEPT:]
-            for stream, numbers in numbers_at(self._journal, *fresh).items():
-                held = self.lost.setdefault(stream, Ranges())
-                for first, after in numbers:
-                    held.add(first, after)
+        return self.reader.skipped + self.losses.found
 
     # --- what waits -------------------------------------------------------------------------------------------------
 
-    def _park(self, one: Record, at: Place, lacking: Lacking, sought: Sought | None) -> None:
+    def _let_wait(self, one: Record, at: Place, lacking: Lacking, sought: Sought | None) -> None:
         known = self._streams[one.stream]
-        if known.losses != self._losses():
+        if known.unread != self._unread():
             self._read_kept(known)
-        held = self._parked.get(one.stream) if sought is None else sought.still
+        held = self._waiting.get(one.stream) if sought is None else sought.still
         if held is None:
             met = self._now if sought is None else self._met(one, sought.old)
-            held = Parked(one.stream, at, met, one.time_ns)
+            held = WaitingBlocks(one.stream, at, met, one.time_ns)
             if sought is None:
-                self._parked[one.stream] = held
+                self._waiting[one.stream] = held
             else:
                 sought.still = held
         held.numbers.add(one.number)
@@ -284,23 +263,21 @@ class Opener:
 
     def _release(self, one: Record, sought: Sought | None) -> None:
         """It waits no more, if it did, and is not lost, if it was."""
-        lost = self.lost.get(one.stream)
-        if lost is not None:
-            lost.remove(one.number, one.number + 1)
+        self.losses.came(one.stream, one.number)
         if sought is not None:
             sought.gone.add(one.number)
             return
-        held = self._parked.get(one.stream)
+        held = self._waiting.get(one.stream)
         if held is not None and one.number in held.numbers:
             held.numbers.remove(one.number, one.number + 1)
             if not held.numbers.count:
-                del self._parked[one.stream]
+                del self._waiting[one.stream]
 
     def _hear(self, known: KnownStream) -> None:
         """Have those blocks of a stream tried again that wait for what was learned."""
         if not known.news:
             return
-        waiting = [self._parked.get(known.key)]
+        waiting = [self._waiting.get(known.key)]
         if self._lookback is not None and known.key in self._lookback.streams:
             waiting.append(self._lookback.streams[known.key].still)
         for one in waiting:
@@ -308,7 +285,7 @@ class Opener:
                 one.due = True
         known.news.clear()
 
-    def _met(self, one: Record, old: Parked) -> float:
+    def _met(self, one: Record, old: WaitingBlocks) -> float:
         """When a block that still waits was met first, worked out from the time in its record; never after now."""
         if old.met is None:
             return self._started - max(0.0, (self._started_ns - one.time_ns) / 1e9)
@@ -317,14 +294,14 @@ class Opener:
     def _look_back(self, idle: bool, out: list[Opened]) -> bool:
         """One part of a look back, begun where one is due; False where there is nothing to do."""
         if self._lookback is None:
-            due = [one for one in self._parked.values() if one.due]
+            due = [one for one in self._waiting.values() if one.due]
             start = min((one.at for one in due), default=START)
             if not due and idle and not self._whole:
-                due = [one for one in self._parked.values() if one.stream not in self._searched]
+                due = [one for one in self._waiting.values() if one.stream not in self._searched]
                 self._searched.update(one.stream for one in due)
             if not due:
                 return False
-            streams = {one.stream: Sought(self._parked.pop(one.stream)) for one in due}
+            streams = {one.stream: Sought(self._waiting.pop(one.stream)) for one in due}
             self._lookback = Lookback(self._journal, start, self.reader.place, streams)
         for at, one in self._lookback.read(GROUP_BYTES):
             sought = self._lookback.streams[one.stream]
@@ -334,7 +311,7 @@ class Opener:
                 known = self._known_stream(one.stream)
                 sought.lessons += known.learn([one], self._ring)
                 self._hear(known)
-        self._note_damage(self._lookback.reader)
+        self.losses.add_from(self._lookback.reader)
         if self._lookback.done:
             self._settle(self._lookback)
         return True
@@ -344,17 +321,17 @@ class Opener:
         for stream, sought in lookback.streams.items():
             known = self._known_stream(stream)
             known.learn(sought.lessons, self._ring)
-            since = self._parked.pop(stream, None)
+            since = self._waiting.pop(stream, None)
             left = sought.left().numbers
             for found in (sought.still, since):
-                left = left if found is None else without(left, found.numbers)
+                left = left if found is None else left.less(found.numbers)
             if left.count:
                 self._read_kept(known)  # what teaches outlives its record
                 if sought.old.exact:
                     self.refused["expired"] += left.count
             waits = merged(sought.still, since)
             if waits is not None:
-                self._parked[stream] = waits
+                self._waiting[stream] = waits
             self._hear(known)
         lookback.close()
         self._lookback = None
@@ -365,19 +342,3 @@ def _named(body: Body) -> set[str]:
     if isinstance(body, State | Event):
         return {body.asset} - {""}
     return set(body.assets) if isinstance(body, Tally) else set()
-
-
-def _another(reader: Reader, held: Held) -> str | None:
-    """Why the journal cannot be as it was when a place was stored; empty where it is, None where that is not known."""
-    end = reader.end()
-    if reader.trouble:
-        return None
-    if held.at > end or (held.mark is not None and held.mark.at >= end):
-        return ENDS_BEFORE
-    if held.mark is None or not segment_path(reader.folder, held.mark.at.segment).exists():
-        return ""  # retention took the segment
-    try:
-        found = reader.at(held.mark.at)
-    except StoreError:
-        return "it has no record where the last one was read"
-    return "" if found.digest == held.mark.digest else "it has another record where the last one was read"

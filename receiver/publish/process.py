@@ -28,7 +28,8 @@ from receiver.config import ReceiverConfig
 from receiver.outputs.base import Output
 from receiver.outputs.scope import Scope
 from receiver.publish.alarm import unpublished as unpublished_of
-from receiver.publish.opener import DAMAGED_KEPT, Opener
+from receiver.publish.losses import PLACES_KEPT
+from receiver.publish.opener import Opener
 from receiver.publish.patience import GivenUp, Patience
 
 LOOK = 0.02
@@ -139,8 +140,8 @@ class OutputProcess:
     def _say(self) -> None:
         opener, now = self._opener, time.monotonic()
         own = self._own.public.fingerprint[:FINGERPRINT]
-        alarms, unpublished = unpublished_of(opener.parked(), now, since=self._started, own=own)
-        self._damage.note(opener.damaged)
+        alarms, unpublished = unpublished_of(opener.waiting_streams(), now, since=self._started, own=own)
+        self._damage.note(opener.losses.places)
         of_output = self._output.status()
         told = {
             **of_output,
@@ -150,7 +151,7 @@ class OutputProcess:
             "alarms": [*of_output.get("alarms", ()), *alarms],
             "warnings": [*of_output.get("warnings", ()), *self._warnings()],
             "refused": dict(opener.refused),
-            "damaged": opener.damages,
+            "damaged": opener.losses.found,
             "later_kinds": {str(kind): count for kind, count in opener.later.items()},
             "skipped_segments": opener.reader.skipped,
         }
@@ -161,11 +162,11 @@ class OutputProcess:
         out = list(opener.said)
         if opener.trouble:
             out.append(opener.trouble)
-        if opener.damages:
-            lost = sum(numbers.count for numbers in opener.lost.values())
+        if opener.losses.found:
+            lost = sum(numbers.count for numbers in opener.losses.numbers.values())
             out.append(
-                f"the journal was found damaged in {opener.damages} places; of the blocks known to have stood there "
-                f"{lost} have not come again. Look at the disk; `checkvalve gaps` names the code to type for them"
+                f"the journal was found damaged in {opener.losses.found} places; of the blocks known to have "
+                f"stood there {lost} have not come again. Look at the disk; `checkvalve gaps` names the code to type for them"
             )
         counts = dict(opener.refused)
         if expired := counts.pop("expired", 0):
@@ -197,14 +198,14 @@ class DamageFile:
         if damaged == self._written:
             return
         fresh = [[one.start.segment, one.start.offset, one.end.offset] for one in damaged]
-        places = [*(one for one in self._old if one not in fresh), *fresh][-DAMAGED_KEPT:]
+        places = [*(one for one in self._old if one not in fresh), *fresh][-PLACES_KEPT:]
         with contextlib.suppress(OSError):
             statefile.write(self._path, json.dumps({"places": places}).encode())
             self._written = list(damaged)
 
 
 def _places(held: Mapping[str, Any]) -> list[list[int]]:
-    places = [list(one) for one in held["places"]][-DAMAGED_KEPT:]
+    places = [list(one) for one in held["places"]][-PLACES_KEPT:]
     if not all(len(one) == 3 and all(type(part) is int for part in one) for one in places):
         raise ValueError("no places")
     return places

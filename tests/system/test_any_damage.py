@@ -58,7 +58,7 @@ class Whole(Pipe):
                 break
         if self.now >= self.noted_at + 1:
             self.noted_at = self.now
-            self.damage.note(self.opener.damaged)
+            self.damage.note(self.opener.losses.places)
 
     def note_sealed(self) -> None:
         """What of the running stream is on the disk."""

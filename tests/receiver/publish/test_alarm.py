@@ -32,7 +32,7 @@ HOUR_NS = 3600 * 10**9
 
 
 def _alarms(reading: Reading, since: float = 0.0) -> list[str]:
-    return unpublished(reading.opener.parked(), reading.now, since=since, own=OWN)[0]
+    return unpublished(reading.opener.waiting_streams(), reading.now, since=since, own=OWN)[0]
 
 
 def _lacking(what: str) -> list[Record]:
@@ -74,7 +74,7 @@ def test_a_wrong_key_is_told_by_the_fingerprints_of_both(journal: Journal) -> No
     reading.read()
     reading.pass_time(61)
     own = OTHER_OPEN.public.fingerprint[:19]
-    (line,) = unpublished(reading.opener.parked(), reading.now, since=0.0, own=own)[0]
+    (line,) = unpublished(reading.opener.waiting_streams(), reading.now, since=0.0, own=own)[0]
     assert f"sealed for {OPEN.public.fingerprint[:19]}, and the `open` key here is {own}" in line
     assert "keys show" in line
     reading.signers = [OTHER_SIGN.public]

@@ -16,8 +16,8 @@ from protocol.ranges import Ranges
 from protocol.store.record import Record
 from protocol.store.segments import Place
 from receiver.outputs.scope import Scope
-from receiver.publish import parked
-from receiver.publish.parked import Parked
+from receiver.publish.place import StoredPlace
+from receiver.publish.waiting import WaitingBlocks
 
 __all__ = ["journal"]
 
@@ -161,10 +161,10 @@ def test_a_place_is_some_kilobytes_whatever_waits() -> None:
     numbers = Ranges()
     for number in range(0, 2 * 864_000, 2):
         numbers.add(number)
-    streams = [Parked(b"%08d" % at, Place(9, 10_000 - at), 0.0, numbers=numbers) for at in range(10_000)]
-    place = parked.told(Place(12, 5), None, streams)
+    streams = [WaitingBlocks(b"%08d" % at, Place(9, 10_000 - at), 0.0, numbers=numbers) for at in range(10_000)]
+    place = StoredPlace(Place(12, 5), None, tuple(streams)).to_bytes()
     assert len(place) < 16_000
-    held = parked.read(place)
+    held = StoredPlace.from_bytes(place)
     assert all(one.numbers.top == numbers.top and not one.exact for one in held.waiting)
     told = {one.stream for one in held.waiting}
     assert held.at == min(one.at for one in streams if one.stream not in told)
@@ -331,13 +331,13 @@ def test_a_damaged_record_costs_itself_and_is_told_by_place_and_number(journal: 
     reading = Reading(journal.folder)
     reading.read()
     assert reading.numbers() == [other for other in range(11) if other != number]
-    assert reading.opener.damages == len(reading.opener.damaged) == 1
+    assert reading.opener.losses.found == len(reading.opener.losses.places) == 1
     assert not reading.opener.waiting
     healed = next(one for one in _stream(a) if one.number == number)
     journal.append([healed])
     reading.read()
     assert reading.numbers() == list(range(11))
-    assert not any(one.count for one in reading.opener.lost.values())
+    assert not any(one.count for one in reading.opener.losses.numbers.values())
 
 
 def test_a_waiting_block_that_was_damaged_is_counted_and_comes_again_healed(journal: Journal) -> None:
@@ -351,7 +351,7 @@ def test_a_waiting_block_that_was_damaged_is_counted_and_comes_again_healed(jour
     reading.read()
     assert reading.numbers() == [0, 1, 2, 4]
     assert reading.opener.refused == {"expired": 1}
-    assert len(reading.opener.damaged) == 1
+    assert len(reading.opener.losses.places) == 1
     journal.append([a.batch(3, [0])])
     reading.read()
     assert reading.numbers() == [0, 1, 2, 3, 4]
