@@ -1,6 +1,6 @@
 """The two processes of `bench link`, each on a core of its own: `python -m bench.link_ends tx|rx '{JSON}'`.
 
-The product's own parts do the work: rows, tags and outlet on one side; inlet, intake, ledger and opener on the other.
+The product's own parts do the work: rows, tags and outlet on one side; inlet, intake, journal, opener on the other.
 A result is one line of JSON. Time at the receiver runs from the first frame to the last complete block.
 """
 
@@ -31,11 +31,10 @@ from protocol.wire.frame import SHARD_OVERHEAD, ShardTag
 from receiver.catch.inlet import Inlet
 from receiver.catch.intake import Arrival, Intake
 from receiver.catch.link.sessions import Links
-from receiver.catch.store.ledger import Ledger
-from receiver.catch.store.order import Floors
+from receiver.catch.store.floors import Floors
+from receiver.catch.store.journal import Journal
 from receiver.outputs.base import Batch
 from receiver.outputs.scope import Scope
-from receiver.publish.opener import Opener
 from sender.emit.emitter import Emitter
 from sender.emit.outlet import Outlet
 from sender.emit.pace import Pace, wire_bytes
@@ -155,8 +154,8 @@ def rx_bulk(given: dict[str, Any]) -> None:
     seen = {"intact": 0, "repaired": 0, "first": 0.0, "last": 0.0}
     writer = None
     if given["journal"]:
-        ledger = Ledger(Path(given["journal"]), keep_s=1e9, most_bytes=1e12, now=time.monotonic())
-        writer = Writer(ledger, clock=time.monotonic, wall=time.time_ns)
+        journal = Journal(Path(given["journal"]), keep_s=1e9, most_bytes=1e12, now=time.monotonic())
+        writer = Writer(journal, clock=time.monotonic, wall=time.time_ns)
         writer.start()
 
     def put(arrival: Arrival) -> bool:
@@ -271,20 +270,20 @@ def rx_samples(given: dict[str, Any]) -> None:
     folder = Path(given["keys"])
     state = folder / f"low{given['turn']}"
     inlet = Inlet(given["listen"], PORT, 64 << 20)
-    ledger = Ledger(state, keep_s=1e9, most_bytes=1e12, now=time.monotonic())
+    journal = Journal(state, keep_s=1e9, most_bytes=1e12, now=time.monotonic())
 
     def put(arrival: Arrival) -> bool:
         stream, number, need, spare, how, time_ns, block = arrival
         one: Record = record(stream, number, need, spare, block, how=how, time_ns=time_ns)
-        ledger.append(one, time.monotonic())
+        journal.append(one, time.monotonic())
         return True
 
     signer = keys.load(folder / "high", "link-sign").public
     links = Links(keys.load(folder / "low", "catch"), [signer], Floors(), random.Random(1))
     intake = Intake(links, Code(), {}, put=put, say=lambda line: None)
     sign = keys.load(folder / "high", "sign").public
-    opener = Opener(
-        ledger.store.folder,
+    follower = Follower(
+        journal.store.folder,
         None,
         own=keys.load(folder / "low", "open"),
         signers={sign.id: sign},
@@ -298,14 +297,14 @@ def rx_samples(given: dict[str, Any]) -> None:
     waits = time.monotonic() + 30
     while got < given["samples"] and time.monotonic() < waits:
         now = time.monotonic()
-        run = inlet.receive(min(now + 0.005, ledger.deadline()))
+        run = inlet.receive(min(now + 0.005, journal.deadline()))
         now = time.monotonic()
         if run is not None:
             first = first or now
             waits = now + 4
             intake.take_run(run, now, time.time_ns())
         intake.tick(now, time.time_ns())
-        ledger.tick(now)
+        journal.tick(now)
         while True:
             opened, moved = opener.step(time.monotonic())
             for one in opened:

@@ -24,7 +24,7 @@ from protocol.store.record import record
 from protocol.wire.erasure import Code
 from receiver.catch.gather import BlockDone, Gather
 from receiver.catch.link.sessions import Links
-from receiver.catch.store.order import Floors
+from receiver.catch.store.floors import Floors
 from sender.emit.emitter import Emitter
 from sender.emit.pace import Pace, wire_bytes
 from sender.geometry import Geometry

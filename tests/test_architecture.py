@@ -90,7 +90,7 @@ def test_the_route_leads_from_the_outlet_over_the_inlet_to_the_journal() -> None
     """Its two sockets stand first, and the store that it ends in is on it."""
     names = [name for _, name, _ in _route()]
     assert names[:2] == ["sender/emit/outlet.py", "receiver/catch/inlet.py"]
-    assert {"receiver/catch/gather.py", "receiver/catch/store/writer.py", "receiver/catch/store/ledger.py"} <= {*names}
+    assert {"receiver/catch/gather.py", "receiver/catch/store/writer.py", "receiver/catch/store/journal.py"} <= {*names}
     assert "protocol/store/journal.py" in names
 
 

@@ -22,7 +22,7 @@ from receiver.catch.link.sessions import Links
 from receiver.catch.numbers import Stream
 from receiver.catch.run import Run
 from receiver.catch.status.rates import Rates
-from receiver.catch.store.order import LOWERED_MOST, Request
+from receiver.catch.store.floors import LOWERED_MOST, AcceptRequest
 
 GAP_LINES = 20
 """Most lines about new gaps at one time; the gaps themselves are in the status."""
@@ -121,7 +121,7 @@ class Intake:
         times = [at for at in (self.gather.deadline(), self.gaps.deadline()) if at is not None]
         return min(times, default=None)
 
-    def grant(self, request: Request) -> None:
+    def grant(self, request: AcceptRequest) -> None:
         """Do what a person asked for."""
         if request.lower:
             lowered = self.links.lower()

@@ -1,7 +1,7 @@
 """The `catch` process: the inlet on one side, the journal on the other. This is the shell around `intake.Intake`.
 
     this thread      inlet -> intake -> queue      the only clock that decides, the only wait; never touches the disk
-    writing thread   queue -> ledger               store/writer.py
+    writing thread   queue -> journal               store/writer.py
 
 It holds `catch.key`, which opens link keys and nothing else; `open.key` is never read here. A pause of this thread
 loses data, so everything is imported and built before the socket is opened, and the garbage collector runs only when
@@ -29,7 +29,7 @@ from receiver.catch.inlet import Inlet
 from receiver.catch.intake import Intake
 from receiver.catch.link.sessions import Links
 from receiver.catch.status.picture import picture
-from receiver.catch.store.ledger import Ledger
+from receiver.catch.store.journal import Journal
 from receiver.catch.store.writer import Writer
 from receiver.settings import CatchConfig
 
@@ -92,7 +92,7 @@ class _Process:
         self._inlet = Inlet(*config.inlet.listen, asked, pinned=True)  # from here on the kernel keeps what comes
         give_up(config.state, mode)  # the buffer may have taken CAP_NET_ADMIN; nothing after it takes any
         retention = config.retention
-        ledger = Ledger(
+        journal = Journal(
             config.state,
             keep_s=retention.journal,
             most_bytes=retention.max_gb * 1e9,
@@ -100,13 +100,13 @@ class _Process:
             wall_ns=time.time_ns(),
         )
         confinement = confine(Role.CATCHER, mode)
-        self._writer = Writer(ledger, clock=time.monotonic, wall=time.time_ns)
-        self._writer.warnings = (*_found(self._inlet, asked, ledger, confinement), *found.get("warnings", ()))
+        self._writer = Writer(journal, clock=time.monotonic, wall=time.time_ns)
+        self._writer.warnings = (*_found(self._inlet, asked, journal, confinement), *found.get("warnings", ()))
         self._ground = {key: value for key, value in found.items() if key != "warnings"}
         self._confinement = confinement
-        streams = {key: held.stream(time.time_ns()) for key, held in ledger.accepted.streams.items()}
+        streams = {key: held.stream(time.time_ns()) for key, held in journal.ledger.streams.items()}
         self._intake = Intake(
-            Links(own, signers, ledger.floors, random.Random(os.urandom(16))),
+            Links(own, signers, journal.floors, random.Random(os.urandom(16))),
             code,
             streams,
             put=self._writer.put,
@@ -171,17 +171,17 @@ class _Process:
         self._writer.show(told)
 
 
-def _found(inlet: Inlet, asked: int, ledger: Ledger, confinement: Confinement) -> tuple[str, ...]:
+def _found(inlet: Inlet, asked: int, journal: Journal, confinement: Confinement) -> tuple[str, ...]:
     out = [] if confinement.mode in ("on", "strict") else [confinement.text]
     if inlet.buffer_bytes < asked:
         out.append(
             f"the receive buffer is {inlet.buffer_bytes >> 10} KiB of {asked >> 10} KiB asked: a pause may lose data. "
             f"sysctl -w net.core.rmem_max={asked}"
         )
-    if ledger.store.cut_bytes:
-        out.append(f"a torn tail of {ledger.store.cut_bytes} bytes was cut off the journal (a crash or a power cut)")
-    if ledger.accepted.remade:
-        out.append(f"what was received of {len(ledger.accepted.remade)} streams was made again from the leaves")
-    if ledger.accepted.doubled:
-        out.append(f"{ledger.accepted.doubled} blocks stand in the journal twice")
+    if journal.store.cut_bytes:
+        out.append(f"a torn tail of {journal.store.cut_bytes} bytes was cut off the journal (a crash or a power cut)")
+    if journal.ledger.remade:
+        out.append(f"what was received of {len(journal.ledger.remade)} streams was made again from the leaves")
+    if journal.ledger.doubled:
+        out.append(f"{journal.ledger.doubled} blocks stand in the journal twice")
     return tuple(out)

@@ -1,4 +1,4 @@
-"""What `checkvalve accept` leaves for the running catch: `state/accept.json`, told in `catch/store/order.py`."""
+"""What `checkvalve accept` leaves for the running catch: `state/accept.json`, told in `catch/store/floors.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from protocol.errors import ConfigError
 from protocol.store import statefile
-from receiver.catch.store.order import LOWERED_MOST, floors_from, session_number
+from receiver.catch.store.floors import LOWERED_MOST, floors_from, session_number
 
 
 def request_accept(state: Path, *, session: str | None = None, lower: bool = False) -> None:

@@ -71,7 +71,7 @@ def accept(
     """Confirm a session by its number, or lower the floor that keeps old ones out."""
     from protocol.errors import ConfigError
     from protocol.process.statusfile import read_status
-    from receiver.catch.store.order import session_number
+    from receiver.catch.store.floors import session_number
     from receiver.commands.accept import request_accept
     from receiver.config import load
 

@@ -21,7 +21,7 @@ from receiver.catch.intake import Arrival, Intake
 from receiver.catch.link.sessions import Links
 from receiver.catch.numbers import Stream
 from receiver.catch.status.picture import picture
-from receiver.catch.store.order import Floors
+from receiver.catch.store.floors import Floors
 
 WALL_NS = 1_700_000_000 * 10**9
 """A wall clock of the tests [ns since 1970 UTC]."""

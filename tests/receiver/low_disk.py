@@ -1,4 +1,4 @@
-"""For tests of the low side's disk: a ledger of small segments, blocks for it, and what its journal holds."""
+"""For tests of the low side's disk: a journal of small segments, blocks for it, and what its journal holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from protocol.store.record import How, Record, record
 from protocol.store.segments import walk
-from receiver.catch.store.ledger import Ledger
+from receiver.catch.store.journal import Journal
 
 S, T = b"stream-1", b"stream-2"
 
@@ -18,16 +18,16 @@ def block(number: int, *, stream: bytes = S, how: How = How.WHOLE, size: int = 2
     return record(stream, number, 3, 2, content, how=how, time_ns=number, order=order)
 
 
-def open_ledger(
+def open_journal(
     state: Path, *, now: float = 0.0, keep_s: float = 1e9, most: float = 1e12, segment: int = 5000
-) -> Ledger:
-    """A ledger of small segments."""
-    return Ledger(state, keep_s=keep_s, most_bytes=most, now=now, segment_bytes=segment)
+) -> Journal:
+    """A journal of small segments."""
+    return Journal(state, keep_s=keep_s, most_bytes=most, now=now, segment_bytes=segment)
 
 
-def killed(ledger: Ledger) -> None:
+def killed(journal: Journal) -> None:
     """As a kill -9: files are let go, nothing is written."""
-    ledger.close()
+    journal.close()
 
 
 def journaled(state: Path) -> list[tuple[bytes, int]]:

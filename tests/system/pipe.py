@@ -1,4 +1,4 @@
-"""Both ends of the link in one process on virtual time: packer, spool, emitter, a bad link, intake, ledger, opener.
+"""Both ends of the link in one process on virtual time: packer, spool, emitter, a bad link, intake, journal, follower.
 
 Nothing sleeps and nothing is random but what the seed says; every part is the product's own. Wall clocks are separate
 from running time and can be stepped on either side.
@@ -18,7 +18,7 @@ from protocol.store.record import record
 from protocol.wire.erasure import Code
 from receiver.catch.intake import Arrival, Intake
 from receiver.catch.link.sessions import Links
-from receiver.catch.store.ledger import Ledger
+from receiver.catch.store.journal import Journal
 from receiver.outputs.base import Batch, Opened
 from receiver.outputs.scope import Scope
 from receiver.publish.opener import Opener
@@ -128,15 +128,15 @@ class Pipe:
 
     def start_catch(self) -> None:
         """From what the disk says."""
-        self.ledger = Ledger(self.low, keep_s=1e9, most_bytes=1e12, now=self.now, segment_bytes=1 << 20)
-        streams = {key: held.stream(self.low_wall) for key, held in self.ledger.accepted.streams.items()}
-        links = Links(self.catch_key, [self.link_sign.public], self.ledger.floors, random.Random(1))
+        self.journal = Journal(self.low, keep_s=1e9, most_bytes=1e12, now=self.now, segment_bytes=1 << 20)
+        streams = {key: held.stream(self.low_wall) for key, held in self.journal.ledger.streams.items()}
+        links = Links(self.catch_key, [self.link_sign.public], self.journal.floors, random.Random(1))
         self.intake = Intake(links, Code("numpy"), streams, put=self._put, say=lambda line: None)
 
     def kill_catch(self) -> None:
         """As kill -9: what was not synced is gone."""
-        self.ledger.store.close()
-        self.ledger._bells.close()
+        self.journal.store.close()
+        self.journal._bells.close()
 
     def start_publish(self) -> None:
         """From the place that the output stored last."""
@@ -174,10 +174,10 @@ class Pipe:
                 self._emit(fate, catch)
             if catch:
                 self.intake.tick(self.now, self.low_wall)
-                self.ledger.floors = self.intake.links.floors
-                self.ledger.tick(self.now)
-                while self.ledger.damaged:
-                    self.intake.damage(*self.ledger.damaged.popleft(), self.low_wall)
+                self.journal.floors = self.intake.links.floors
+                self.journal.tick(self.now)
+                while self.journal.damaged:
+                    self.intake.damage(*self.journal.damaged.popleft(), self.low_wall)
             if self.link:
                 self._publish()
 
@@ -229,7 +229,7 @@ class Pipe:
             how=arrival.how,
             time_ns=arrival.time_ns,
         )
-        self.ledger.append(one, self.now)
+        self.journal.append(one, self.now)
         return True
 
     def _publish(self) -> None:

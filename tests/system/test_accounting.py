@@ -86,7 +86,7 @@ class Trace:
 
 def _held(pipe: Pipe) -> dict[bytes, set[int]]:
     """Numbers in the journal, as it stands on the disk and in memory."""
-    pipe.ledger.sync(pipe.now)
+    pipe.journal.sync(pipe.now)
     out: dict[bytes, set[int]] = {}
 
     def visit(place: object, one: Record) -> None:

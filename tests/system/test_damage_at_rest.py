@@ -381,7 +381,7 @@ def test_any_damage_of_the_spool_loses_what_it_hit_and_states_it(tmp_path: Path,
     pipe.run(5)
     there = {
         (stream, number)
-        for stream, held in pipe.ledger.accepted.streams.items()
+        for stream, held in pipe.journal.ledger.streams.items()
         for span in held.ranges
         for number in range(*span)
     }

@@ -109,7 +109,7 @@ def test_a_restart_of_either_side_shows_a_new_sample_within_two_seconds(tmp_path
     pipe = Pipe(tmp_path, seed=seed, loss=0.01, rate=40_000.0, repeat=(20.0,))
     _busy(pipe, 1 + chance.random(), 0.01)
     if side == "catch":
-        pipe.ledger.sync(pipe.now)
+        pipe.journal.sync(pipe.now)
     if side == "poll":
         pipe.spool.flush(pipe.now)
     getattr(pipe, f"kill_{side}", lambda: None)()

@@ -202,7 +202,7 @@ def test_a_receiver_that_was_down_heals_without_asking(tmp_path: Path) -> None:
     """catch is away for two seconds; when it is back the repeats bring what it missed."""
     pipe = Pipe(tmp_path, repeat=(4.0, 9.0))
     _busy(pipe, 1)
-    pipe.ledger.sync(pipe.now)
+    pipe.journal.sync(pipe.now)
     pipe.kill_catch()
     for _ in range(20):
         pipe.sample()
@@ -282,7 +282,7 @@ def test_a_clock_that_jumps_loses_nothing(tmp_path: Path, side: str, step: str) 
         pipe.start_poll()
         pipe.start_emit()
     else:
-        pipe.ledger.sync(pipe.now)
+        pipe.journal.sync(pipe.now)
         pipe.kill_catch()
         pipe.start_catch()
         pipe.start_publish()

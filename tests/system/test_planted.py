@@ -24,7 +24,7 @@ from protocol import keymaking
 from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status, read_statuses, write_status
 from protocol.store import statefile
-from receiver.catch.store import order as floors
+from receiver.catch.store import floors
 from receiver.commands.cli import app
 from receiver.outputs.historian.mending.check import check
 from receiver.outputs.historian.store import HistorianOutput

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from protocol.wire.beat import BeatTag
 from protocol.wire.frame import ProbeTag, ShardTag
-from receiver.catch.store.order import Order
+from receiver.catch.store.floors import Order
 
 SENDINGS = 1 << 15
 """Sendings of which the shards that came are remembered, twice: 65,536 take 14 MB; 30 a second are half an hour."""

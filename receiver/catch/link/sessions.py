@@ -35,7 +35,7 @@ from protocol.wire.announce import Link, check_link, open_link, read_link
 from protocol.wire.beat import Beat
 from receiver.catch.link.draw import Draw, Window
 from receiver.catch.link.session import Session, loss
-from receiver.catch.store.order import LOWERED_MOST, Floors
+from receiver.catch.store.floors import LOWERED_MOST, Floors
 
 SESSIONS_KEPT = 2
 """Sessions whose keys are kept: the current one and the one before."""

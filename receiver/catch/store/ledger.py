@@ -1,267 +1,284 @@
-"""What catch writes to the disk, with time handed in: the journal, and beside it what must outlive it.
+"""The ledger: which blocks were ever journaled, for ever, in `state/accepted/`.
 
-    journal     a group of records is synced when 20 ms or 1 MiB have come together, at once after a quiet time
-    accepted/   at each new segment, every minute and before anything is dropped (accepted.py)
-    floor.json  when it changed, at most once a second (order.py)
-    doorbells   rung after each group, so that the outputs' processes need not look
+The journal (journal.py) has the blocks themselves, until retention takes them; the ledger has their numbers.
 
-Retention unlinks whole segments, oldest first, when they are older than `journal` in running time summed over starts
-(a wall clock that jumps deletes nothing) or the journal is larger than `max_gb`. A full disk is waited out: what was
-taken stays in memory and is tried again, and nothing older is dropped to make room for it.
+    accepted/STREAM.json  ledger_file.py; true of all records before its `place`
+    accepted/place.json   {"place": [segment, offset], "running_s": s, "segment": [number, s], "oldest": number,
+                           "lowered": n}
+                          every file above is true at least up to here; the store's running time; the birth of the
+                          newest segment in it; the oldest segment that retention left; how often a floor was lowered
 
-What was found damaged at the start or later (damage.py) is in `found`, in words, and the block numbers that are gone
-by it are in `damaged`, for the receiving thread: it counts them as missing from then on.
+The journal is the truth and these files are a summary that is some seconds behind. A start reads them and then walks
+the journal from the older place on: so a kill at any moment neither doubles a block nor forgets one. A file that
+cannot be believed is set aside and told; a stream whose file is not there is made again from its leaves and from what
+the segments hold, and only how its blocks came is then forgotten.
+
+Then both are compared, number by number:
+
+    in a segment                                      held, whatever the file says
+    stood in one and cannot be read (damage.py)       damaged
+    held, not in a segment, taken by retention        held: it was here
+    held, not in a segment, not taken                 damaged: the journal was cut, is an older one, or was begun anew;
+                                                      what the sender keeps no more stays as it was, and is told
+    has a leaf, and nothing else knows it             damaged: it came after the file was written
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import stat
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from protocol.errors import StoreError
-from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
-from protocol.store.index import Segment
-from protocol.store.journal import Store, StoreFull
+import numpy as np
+
+from protocol.block import Kind
+from protocol.ranges import Ranges
+from protocol.store import statefile
+from protocol.store.index import Segment, join
+from protocol.store.journal import Store
+from protocol.store.layout import leaf_streams, read_leaves
 from protocol.store.record import Record
-from receiver.catch.store import order as floors_file
-from receiver.catch.store.accepted import Accepted
-from receiver.catch.store.damage import Reports, told
-from receiver.catch.store.order import Floors
+from protocol.store.resync import Damage, Place
+from protocol.store.segments import read_kept, walk
+from receiver.catch.store.damage import learn
+from receiver.catch.store.floors import LOWERED_MOST
+from receiver.catch.store.ledger_file import PLACES_END, StreamLedger, read_count, read_place
 
-SAVE_PERIOD = 60.0
-"""The accepted ranges are written this often at least [s]: a start walks no more than this of the journal."""
-TIDY_PERIOD = 1.0
-"""Retention and floors are looked at this often [s]."""
-FULL_PERIOD = 0.5
-"""A full disk is tried again after this [s]."""
-
-FOUND_MOST = 64
-"""Most lines about what was found damaged; beyond it the oldest go."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NAME = re.compile(r"[0-9a-f]{16}")
 
 
 class Ledger:
-    """The writing thread's files; one at a time."""
+    """The ledger of all streams; the writing thread's."""
 
-    def __init__(
-        self,
-        state: Path,
-        *,
-        keep_s: float,
-        most_bytes: float,
-        now: float,
-        segment_bytes: int = SEGMENT_BYTES,
-        wall_ns: int = 0,
-    ) -> None:
-        """
+    def __init__(self, folder: Path, store: Store, say: Callable[[str], None], *, wall_ns: int = 0) -> None:
+        """Read the files, then the journal behind them.
+
         Args:
-            state: The state folder; made if missing.
-            keep_s: Longest time a block is kept, in running time [s].
-            most_bytes: Largest size of the journal [bytes].
-            now: Monotonic time [s].
-            segment_bytes: Size at which a segment is closed [bytes].
+            folder: Made if missing.
+            store: The journal.
+            say: Takes a line for people about what was found damaged.
             wall_ns: Wall time, for names of files that are set aside [ns since 1970 UTC].
 
         Raises:
-            HeldError: another catch has the journal.
             StoreError: the disk fails.
+            OSError: the folder cannot be read or made.
         """
-        self.state = state
-        self.found: deque[str] = deque(maxlen=FOUND_MOST)
-        """What was found damaged, a line each, for people."""
-        self.damaged: deque[tuple[bytes, int, int]] = deque()
-        """Stream, first, one past the last of what can no longer be read; the receiving thread takes it."""
-        try:
-            state.mkdir(parents=True, exist_ok=True)
-            self.store = Store(state / "journal", segment_bytes=segment_bytes)
-            self.accepted = Accepted(state / "accepted", self.store, self.found.append, wall_ns=wall_ns)
-        except OSError as error:
-            raise StoreError(f"{state}: {error}") from error
-        self.found.extend(told(self.accepted.damaged))
-        self._written_floors = floors_file.load(state, self.found.append, wall_ns=wall_ns)
-        lowered = max(self._written_floors.lowered, self.accepted.lowered)
-        self.floors = replace(self._written_floors, lowered=lowered)
-        """As they shall stand in the file."""
-        self.full = False
-        """The disk was full at the last attempt."""
-        self._keep_s, self._most = keep_s, most_bytes
-        self._started, self._ran_before = now, self.accepted.running_s
-        number, born_s = self.accepted.segment
-        self.store.current.born_s = born_s if number == self.store.current.number else self._ran_before
-        self._group: list[Record] = []
-        self._since = self._synced_at = now - GROUP_SYNC_S
-        self._segment = self.store.current.number
-        self._save_at = now + SAVE_PERIOD
-        self._tidy_at = now + TIDY_PERIOD
-        self._retry_at = now
-        self._reports = Reports(state, self.store, self.found.append)
-        self._bells = Doorbells(state)
-        self._bells.look()
+        self.streams: dict[bytes, StreamLedger] = {}
+        self.doubled = 0
+        """Records in the journal whose number was there already: 0, or the journal was put together by hand."""
+        self.remade: list[bytes] = []
+        """Streams whose file was made again from the leaves, with at least one block that the journal does not tell."""
+        self.running_s = 0.0
+        """Running time of the journal at the last save [s]."""
+        self.segment: tuple[int, float] = (0, 0.0)
+        """Newest segment at the last save, and the running time of its birth [s]."""
+        self.lowered = 0
+        """How often a floor was lowered, as far as is known here."""
+        self.damaged: list[Damage] = list(store.damaged)
+        """What of the journal was found to be damaged."""
+        self._folder, self._store, self._say, self._wall_ns = folder, store, say, wall_ns
+        self._oldest = store.segments[0].number
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            aside = statefile.set_aside(folder, wall_ns)
+            say(f"{folder.name} is no folder: {'it stands as ' + aside.name if aside else 'it cannot be set aside'}")
+        folder.mkdir(parents=True, exist_ok=True)
+        place = self._read()
+        known = {one.start.segment for one in store.damaged}
+        met = [one for one in self._walk(place) if one.start.segment not in known]
+        self.damaged += met
+        learn(store, met)
+        self._take_over(older=place > store.place)
+        self.lowered = max(self.lowered, max((held.order or 0 for held in self.streams.values()), default=0))
 
-    def running(self, now: float) -> float:
-        """Running time of the journal, summed over starts [s]."""
-        return self._ran_before + now - self._started
+    def note(self, one: Record) -> None:
+        """A record that was synced."""
+        held = self.streams.setdefault(one.stream, StreamLedger())
+        if not held.note(one):
+            self.doubled += 1
 
-    def append(self, one: Record, now: float) -> None:
-        """Take a record; `tick` syncs it in time."""
-        if not self._group:
-            self._since = now
-        self._group.append(one)
-        self.store.append(one)
+    def order(self, stream: bytes, lowered: int) -> int:
+        """What the records of a stream are marked with: given with its first block, and kept.
 
-    def deadline(self) -> float:
-        """When to call `tick` next [s, monotonic]."""
-        if self.full:
-            return min(self._retry_at, self._tidy_at)
-        if not self._group:
-            return self._tidy_at
-        if self.store.waiting_bytes >= GROUP_SYNC_BYTES:
-            return self._since
-        return max(self._since, self._synced_at + GROUP_SYNC_S)
-
-    def tick(self, now: float) -> None:
-        """Do what is due.
-
-        Raises:
-            StoreError: the disk fails.
+        Args:
+            lowered: How often a person lowered the floor until now.
         """
-        if self._group and now >= (self._retry_at if self.full else self.deadline()):
-            self.sync(now)
-        if now >= self._tidy_at:
-            self._tidy_at = now + TIDY_PERIOD
-            self._bells.look()
-            self.store.republish()
-            self._look()
-            self._retain(now)
-            if now >= self._save_at:
-                self.save(now)
-            else:
-                self._write_floors()
+        held = self.streams.setdefault(stream, StreamLedger())
+        if held.order is None:
+            held.order = lowered
+        return held.order
 
-    def sync(self, now: float) -> bool:
-        """Sync what was taken; False where the disk is full, and it is kept for another try.
+    def damage(self, lost: Mapping[bytes, Ranges]) -> dict[bytes, Ranges]:
+        """Numbers that stand in the journal no more; returns those of them that were held until now."""
+        out = {}
+        for stream, ranges in lost.items():
+            held = self.streams.get(stream)
+            gone = Ranges() if held is None else ranges.less(ranges.less(held.ranges))
+            if held is not None and gone.count:
+                held.damage(gone)
+                out[stream] = gone
+        return out
 
-        Raises:
-            StoreError: the disk fails.
-        """
-        try:
-            self.store.sync(self.running(now))
-        except StoreFull:
-            self.full, self._retry_at = True, now + FULL_PERIOD
-            return False
-        self.full = False
-        for one in self._group:
-            self.accepted.note(one)
-        self._group.clear()
-        self._synced_at = now
-        self._bells.ring()
-        if self.store.current.number != self._segment:
-            self._segment = self.store.current.number
-            self.save(now)
-        return True
-
-    def save(self, now: float) -> bool:
-        """Write accepted ranges and floors; False where the disk is full.
-
-        Raises:
-            StoreError: the disk fails.
-        """
-        self._save_at = now + SAVE_PERIOD
-        segment = (self.store.current.number, self.store.current.born_s)
-        with _disk(self.state) as room:
-            self.store.note_index()
-            self.accepted.save(self.store.place, self.running(now), segment, self.floors.lowered)
-            room.append(True)
-        self._write_floors()
-        return bool(room)
+    def take(self, gone: Segment) -> None:
+        """Retention is about to take a segment: save, and then let it."""
+        self._oldest = gone.number + 1
+        for stream, ranges in gone.streams.items():
+            held = self.streams.setdefault(stream, StreamLedger())
+            for first, after in ranges:
+                held.taken.add(first, after)
+            held.changed = True
 
     def remember(self, outlooks: Mapping[bytes, dict[str, Any]]) -> None:
-        """What gaps.py wants back after a restart; written with the next save."""
-        self.accepted.remember(outlooks)
+        """Take what gaps.py wants back after a restart; written with the next save."""
+        for stream, outlook in outlooks.items():
+            held = self.streams.setdefault(stream, StreamLedger())
+            held.outlook = outlook
+            held.changed = True
 
-    def close(self) -> None:
-        """Let go of the files; `sync` and `save` first."""
-        self.store.close()
-        self._bells.close()
+    def save(self, place: Place, running_s: float, segment: tuple[int, float], lowered: int = 0) -> None:
+        """Write what changed.
 
-    def _write_floors(self) -> None:
-        if self.floors != self._written_floors:
-            floors: Floors = self.floors
-            with _disk(self.state):
-                floors_file.save(self.state, floors)
-                self._written_floors = floors
+        Args:
+            place: Where the journal ends; every record before it was noted.
+            running_s: Running time of the journal [s].
+            segment: The newest segment and the running time of its birth [s].
+            lowered: How often a floor was lowered.
 
-    def _look(self) -> None:
-        """Take what outputs found damaged, as far as it is so and was held."""
-        for stream, ranges in self.accepted.damage(self._reports.look()).items():
-            self.damaged.extend((stream, first, after) for first, after in ranges)
+        Raises:
+            OSError: the disk is full or fails; call it again.
+        """
+        for stream, held in self.streams.items():
+            if held.changed:
+                held.place = place
+                statefile.write(self._folder / f"{stream.hex()}.json", statefile.pack(held.to_json()))
+                held.changed = False
+        self.running_s, self.segment, self.lowered = running_s, segment, max(lowered, self.lowered)
+        told = {"place": list(place), "running_s": running_s, "segment": list(segment)}
+        told |= {"oldest": self._oldest, "lowered": self.lowered}
+        statefile.write(self._folder / "place.json", statefile.pack(told))
 
-    def _retain(self, now: float) -> None:
-        segments = self.store.segments
-        while len(segments) > 1:
-            old = self.running(now) - _closed_s(segments) > self._keep_s
-            if not (old or self.store.size > self._most):
+    def _read(self) -> Place:
+        """The files; returns up to where all of them are true, or nearly: `_compare` finds what that leaves out."""
+        for path in sorted(self._folder.glob("*.json")):
+            if _NAME.fullmatch(path.stem):
+                held = statefile.load(path, StreamLedger.from_json, self._say, wall_ns=self._wall_ns)
+                if held is not None:
+                    self.streams[bytes.fromhex(path.stem)] = held
+        self._files = frozenset(self.streams)
+        place = statefile.load(self._folder / "place.json", self._take_place, self._say, wall_ns=self._wall_ns)
+        if place is not None:
+            return place
+        self.running_s = max(segment.born_s for segment in self._store.segments)
+        newest = Place(
+            self._store.current.number, 0
+        )  # closed segments have an index, which tells all but how they came
+        return max((held.place for held in self.streams.values()), default=newest)
+
+    def _take_place(self, told: Mapping[str, Any]) -> Place:
+        place, running_s, (number, born_s) = read_place(told["place"]), _seconds(told["running_s"]), told["segment"]
+        segment = (read_count(number, PLACES_END), _seconds(born_s))
+        oldest, lowered = told.get("oldest", self._oldest), read_count(told.get("lowered", 0), LOWERED_MOST)
+        self._oldest = read_count(oldest, PLACES_END)
+        self.running_s, self.segment, self.lowered = running_s, segment, lowered
+        return place
+
+    def _walk(self, start: Place) -> list[Damage]:
+        """Take what was journaled since the files were written; returns what was stepped over."""
+
+        def visit(place: Place, one: Record) -> None:
+            held = self.streams.get(one.stream)
+            if held is None or not place < held.place:
+                self.note(one)
+
+        return walk(self._store.folder, visit, start) if start <= self._store.place else []
+
+    def _take_over(self, *, older: bool) -> None:
+        """Compare with what the segments hold, and with the leaves where something is not as it should be.
+
+        Args:
+            older: The journal ends before the place of the files: it is an older one, or was begun anew.
+        """
+        lost = self._store.lost
+        here = _union(segment.streams for segment in self._store.segments)
+        if older:
+            self._say("the journal was cut, is an older one or was begun anew: it ends before what was received last")
+            self._oldest = self._store.segments[0].number
+        leaves = self._leaves(everywhere=older or bool(self.damaged))
+        for stream in {*self.streams, *here, *lost, *leaves}:
+            held = self.streams.setdefault(stream, StreamLedger())
+            held.changed = held.changed or older
+            held.add(here.get(stream, ()))
+            held.damage(lost.get(stream, ()))
+            self._compare_leaves(stream, held, leaves.get(stream, Ranges()), here.get(stream, Ranges()).top)
+            self._compare(stream, held, here.get(stream, Ranges()), older=older)
+            if held.order is None and held.ranges.count:
+                held.order = self._order_of(stream)
+
+    def _compare_leaves(self, stream: bytes, held: StreamLedger, leaves: Ranges, top: int) -> None:
+        """Numbers that have a leaf, and that neither the file nor a segment knows.
+
+        Without a file they are old ones that retention took, if it took any; but none from `top` on, one past the
+        newest in a segment. All others were journaled after the file was written, and are damaged.
+        """
+        unknown = leaves.less(held.ranges).less(held.damaged)
+        if stream not in self._files and unknown.count:
+            self.remade.append(stream)
+            if self._oldest > 1:
+                old = unknown.within(0, top or unknown.top)
+                held.add(old)
+                for first, after in old:
+                    held.taken.add(first, after)
                 return
-            self.accepted.take(segments[0])
-            if not self.save(now):
-                return
-            with _disk(self.state):
-                self.store.drop_oldest()
+        held.damage(unknown)
+
+    def _compare(self, stream: bytes, held: StreamLedger, here: Ranges, *, older: bool) -> None:
+        """Numbers that are held, that retention did not take, and that no segment has."""
+        absent = held.ranges.less(held.taken).less(here)
+        if held.earlier and not older and self._oldest > 1:
+            for first, after in absent:
+                held.taken.add(first, after)
+            return
+        held.damage(absent.within(held.oldest, absent.top))
+        if absent.below(held.oldest):
+            self._say(
+                f"{absent.below(held.oldest)} blocks of stream {stream.hex()} are not in the journal any more, and the "
+                f"sender keeps them no longer: they count as they came"
+            )
+
+    def _leaves(self, *, everywhere: bool) -> dict[bytes, Ranges]:
+        """Numbers that have a leaf, of the streams without a file, or of all."""
+        out = {}
+        for stream in leaf_streams(self._store.folder):
+            if everywhere or stream not in self._files:
+                with contextlib.suppress(OSError):
+                    out[stream] = _numbers(read_leaves(self._store.folder, stream))
+        return out
+
+    def _order_of(self, stream: bytes) -> int:
+        """What the journal's records of a stream are marked with, as far as one is kept."""
+        kept = read_kept(self._store.folder, stream, (Kind.OPEN, Kind.EPOCH))
+        return kept[0].order if kept else self.lowered
 
 
-def _closed_s(segments: Sequence[Segment]) -> float:
-    """When the oldest was closed: when the next was born [s]. Where that index was lost, the first birth after it."""
-    return next((one.born_s for one in segments[1:] if one.born_s > 0), segments[-1].born_s)
+def _numbers(leaves: bytes) -> Ranges:
+    """Numbers that have a leaf: not zero, and not what another number has, for then it is no hash of a block."""
+    rows = np.frombuffer(leaves, np.uint64, len(leaves) // 32 * 4).reshape(-1, 4)
+    _, kind, times = np.unique(rows[:, 0], return_inverse=True, return_counts=True)
+    numbers = np.flatnonzero(rows.any(axis=1) & (times[kind] == 1))
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
+    return Ranges((int(run[0]), int(run[-1]) + 1) for run in runs if len(run))
 
 
-class Doorbells:
-    """The FIFOs `state/doorbell-*` by which readers of the journal wait; silence costs them 20 ms at most."""
-
-    def __init__(self, state: Path) -> None:
-        self._state = state
-        self._files: dict[str, int] = {}
-
-    def look(self) -> None:
-        """Find the readers that are there now; call it once a second."""
-        for path in self._state.glob("doorbell-*"):
-            if path.name not in self._files:
-                with contextlib.suppress(OSError):  # nobody has it open
-                    file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-                    if stat.S_ISFIFO(os.fstat(file).st_mode):
-                        self._files[path.name] = file
-                    else:
-                        os.close(file)
-
-    def ring(self) -> None:
-        """Ring all; a full FIFO rings already, a reader that went is forgotten."""
-        for name, file in list(self._files.items()):
-            try:
-                os.write(file, b"!")
-            except BlockingIOError:
-                continue
-            except OSError:
-                os.close(self._files.pop(name))
-
-    def close(self) -> None:
-        """Let go of them."""
-        while self._files:
-            os.close(self._files.popitem()[1])
+def _union(parts: Iterable[Mapping[bytes, Ranges]]) -> dict[bytes, Ranges]:
+    out: dict[bytes, Ranges] = {}
+    for part in parts:
+        join(out, part)
+    return out
 
 
-@contextlib.contextmanager
-def _disk(state: Path) -> Iterator[list[bool]]:
-    """A full disk ends the block quietly, a failing one is a StoreError."""
-    done: list[bool] = []
-    try:
-        yield done
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise StoreError(f"{state}: {error}") from error
+def _seconds(told: Any) -> float:
+    if type(told) not in (int, float) or not 0 <= told < math.inf:
+        raise ValueError(f"{told!r} is no time"[:80])
+    return float(told)

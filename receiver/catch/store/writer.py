@@ -1,8 +1,8 @@
-"""The writing thread: takes complete blocks from a bounded queue and keeps the ledger.
+"""The writing thread: takes complete blocks from a bounded queue into the journal.
 
     receiving thread                        writing thread
     put(arrival) -> queue, bounded  ------> hash, journal, sync, doorbells
-    floors, outlooks, picture       ------> floor.json, accepted/, status-catch.json, once a second
+    floors, outlooks, picture       ------> floor.json, the ledger, status-catch.json, once a second
     requests, damaged, failure      <------ accept.json, a damaged journal, a failing disk
 
 The receiving thread never waits for this one and never touches the disk: a full queue refuses, what it is told lies in
@@ -27,8 +27,8 @@ from protocol.limits import QUEUE_BLOCKS
 from protocol.process.statusfile import write_status
 from protocol.store.record import record
 from receiver.catch.intake import Arrival
-from receiver.catch.store.ledger import Ledger
-from receiver.catch.store.order import Floors, Request, take_request
+from receiver.catch.store.floors import AcceptRequest, Floors, pop_request
+from receiver.catch.store.journal import Journal
 
 QUEUE_BYTES = 256 * 1024 * 1024
 """Most bytes of blocks in the queue [bytes]: 4,096 of the largest blocks would take 1 GiB."""
@@ -48,26 +48,26 @@ class _Word(Enum):
 
 
 class Writer:
-    """One thread, one ledger."""
+    """One thread, one journal."""
 
-    def __init__(self, ledger: Ledger, *, clock: Callable[[], float], wall: Callable[[], int]) -> None:
+    def __init__(self, journal: Journal, *, clock: Callable[[], float], wall: Callable[[], int]) -> None:
         """
         Args:
-            ledger: Belongs to the thread from `start` on.
+            journal: Belongs to the thread from `start` on.
             clock: Monotonic time [s].
             wall: Wall time [ns since 1970 UTC].
         """
-        self.floors: Floors = ledger.floors
+        self.floors: Floors = journal.floors
         """As the receiving thread has them now."""
         self.warnings: tuple[str, ...] = ()
         """What was found at the start and stays so."""
-        self.requests: deque[Request] = deque()
+        self.requests: deque[AcceptRequest] = deque()
         """What people asked for; the receiving thread takes them."""
-        self.damaged = ledger.damaged
+        self.damaged = journal.damaged
         """Stream, first, one past the last of what can no longer be read; the receiving thread takes them."""
         self.failure: BaseException | None = None
         """Why the thread ended before it was told to."""
-        self._ledger, self._clock, self._wall = ledger, clock, wall
+        self._journal, self._clock, self._wall = journal, clock, wall
         self._queue: SimpleQueue[Arrival | _Word] = SimpleQueue()
         self._picture: dict[str, Any] = {}
         self._shown: dict[str, Any] | None = None
@@ -122,11 +122,11 @@ class Writer:
     def _step(self) -> bool:
         """Take one block, or do what is due; False once everything was taken and the end was asked for."""
         now = self._clock()
-        self._ledger.tick(now)
+        self._journal.tick(now)
         if self._shown is not self._picture:
             self._second()
-        wait_s = max(0.0, self._ledger.deadline() - self._clock())
-        if self._ledger.full:
+        wait_s = max(0.0, self._journal.deadline() - self._clock())
+        if self._journal.full:
             time.sleep(min(wait_s, 0.1))  # what was taken must be on the disk before more is
             return now < self._ends_at
         try:
@@ -136,17 +136,17 @@ class Writer:
         if isinstance(arrival, _Word):
             return arrival is not _Word.END
         stream, number, need, spare, how, time_ns, block = arrival
-        order = self._ledger.accepted.order(stream, self.floors.lowered)
-        self._ledger.append(record(stream, number, need, spare, block, how=how, time_ns=time_ns, order=order), now)
+        order = self._journal.ledger.order(stream, self.floors.lowered)
+        self._journal.append(record(stream, number, need, spare, block, how=how, time_ns=time_ns, order=order), now)
         self._out += 1
         self._out_bytes += len(block)
         return True
 
     def _second(self) -> None:
-        self._ledger.floors = self.floors
+        self._journal.floors = self.floors
         while self._outlooks:
-            self._ledger.remember(self._outlooks.popleft())
-        request = take_request(self._ledger.state, self.say, wall_ns=self._wall())
+            self._journal.remember(self._outlooks.popleft())
+        request = pop_request(self._journal.state, self.say, wall_ns=self._wall())
         if request is not None:
             self.requests.append(request)
         while self._lines:
@@ -156,13 +156,13 @@ class Writer:
     def _write_status(self) -> None:
         self._shown = self._picture
         told = dict(self._shown)
-        warnings = [*self.warnings, *self._ledger.found, *told.pop("warnings", ())]
-        if self._ledger.full:
+        warnings = [*self.warnings, *self._journal.found, *told.pop("warnings", ())]
+        if self._journal.full:
             warnings.insert(0, "the disk is full: blocks wait in memory; when that is full, repeats must heal them")
-        write_status(self._ledger.state, "catch", {"warnings": warnings, **told}, time_ns=self._wall())
+        write_status(self._journal.state, "catch", {"warnings": warnings, **told}, time_ns=self._wall())
 
     def _finish(self) -> None:
-        self._ledger.sync(self._clock())
+        self._journal.sync(self._clock())
         self._second()
-        self._ledger.save(self._clock())
-        self._ledger.close()
+        self._journal.save(self._clock())
+        self._journal.close()

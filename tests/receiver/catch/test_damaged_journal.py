@@ -10,15 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from low_disk import S, T, block, journaled, killed, open_ledger
+from low_disk import S, T, block, journaled, killed, open_journal
 
 from protocol.limits import MISSING_AFTER
 from protocol.store.record import HEAD
 from protocol.store.segments import walk
 from protocol.wire.beat import Beat, StreamTotals
 from receiver.catch.gaps import Gaps
-from receiver.catch.store.ledger import SAVE_PERIOD, TIDY_PERIOD, Ledger
-from receiver.catch.store.order import Floors
+from receiver.catch.store.floors import Floors
+from receiver.catch.store.journal import SAVE_PERIOD, TIDY_PERIOD, Journal
 
 SECOND = 10**9
 
@@ -28,8 +28,8 @@ class Low:
 
     def __init__(self, state: Path, *, most: float = 1e12, segment: int = 5000) -> None:
         self.now = 0.0
-        self.ledger: Ledger = open_ledger(state, most=most, segment=segment)
-        self.gaps = Gaps({key: held.stream(0) for key, held in self.ledger.accepted.streams.items()})
+        self.journal: Journal = open_journal(state, most=most, segment=segment)
+        self.gaps = Gaps({key: held.stream(0) for key, held in self.journal.ledger.streams.items()})
 
     def take(self, number: int, stream: bytes = S, *, sync: bool = True) -> bool:
         """A block comes; False where it is held to be here already."""
@@ -37,9 +37,9 @@ class Low:
             return False
         how = self.gaps.how(stream, number, repaired=False)
         self.gaps.accept(stream, number, how)
-        order = self.ledger.accepted.order(stream, self.ledger.floors.lowered)
-        self.ledger.append(block(number, stream=stream, how=how, order=order), self.now)
-        return self.ledger.sync(self.now) if sync else True
+        order = self.journal.ledger.order(stream, self.journal.floors.lowered)
+        self.journal.append(block(number, stream=stream, how=how, order=order), self.now)
+        return self.journal.sync(self.now) if sync else True
 
     def beat(self, finished: int, *streams: bytes, oldest: int = 0) -> None:
         """The sender says how much it sent of some streams."""
@@ -53,16 +53,16 @@ class Low:
     def second(self) -> None:
         """A second passes."""
         self.now += TIDY_PERIOD
-        self.ledger.tick(self.now)
-        self.ledger.remember(self.gaps.outlooks())
-        while self.ledger.damaged:
-            self.gaps.damage(*self.ledger.damaged.popleft(), 0)
+        self.journal.tick(self.now)
+        self.journal.remember(self.gaps.outlooks())
+        while self.journal.damaged:
+            self.gaps.damage(*self.journal.damaged.popleft(), 0)
 
     def save(self) -> None:
         """What is done once a minute."""
         self.second()
         self.now += SAVE_PERIOD
-        self.ledger.tick(self.now)
+        self.journal.tick(self.now)
 
     def held(self, stream: bytes = S) -> set[int]:
         """Numbers that count as here."""
@@ -80,7 +80,7 @@ class Low:
 
     def kill(self) -> None:
         """As a kill -9."""
-        killed(self.ledger)
+        killed(self.journal)
 
 
 def segment(state: Path, number: int = 1) -> Path:
@@ -110,7 +110,7 @@ def test_a_damaged_record_is_missing_asked_for_and_taken_again(tmp_path: Path) -
     spoil(segment(tmp_path), 7 * length() + HEAD.size + 60)
     for _ in range(2):
         low = Low(tmp_path, segment=1 << 20)
-        assert any("cannot be read in one place" in line for line in low.ledger.found)
+        assert any("cannot be read in one place" in line for line in low.journal.found)
         assert low.asked() == {7}
         (gap,) = low.gaps.gaps(0)
         assert (gap.damaged, gap.heals_ns) == (True, None)
@@ -152,7 +152,7 @@ def test_what_an_output_meets_is_looked_at_here_and_asked_for(tmp_path: Path) ->
         low.take(number)
     low.save()
     spoil(segment(tmp_path, 2), 3 * length() + HEAD.size + 60)
-    first = min(number for first, _ in low.ledger.store.segments[1].streams[S] for number in (first,))
+    first = min(number for first, _ in low.journal.store.segments[1].streams[S] for number in (first,))
     report = {"places": [[2, 3 * length(), 4 * length()], [2, 5 * length(), 6 * length()]]}
     (tmp_path / "damaged-historian.json").write_text(json.dumps(report))
     low.second()
@@ -208,7 +208,7 @@ def test_a_report_is_not_believed(tmp_path: Path, content: str) -> None:
     for _ in range(20):
         low.second()
     assert low.held() == set(range(60))
-    assert not low.ledger.damaged
+    assert not low.journal.damaged
     low.kill()
 
 
@@ -230,8 +230,8 @@ def test_an_older_journal_is_told_and_what_it_lacks_is_asked_for(tmp_path: Path)
     shutil.rmtree(tmp_path / "journal")
     (tmp_path / "backup").rename(tmp_path / "journal")
     low = Low(tmp_path)
-    assert any("older" in line for line in low.ledger.found)
-    taken = {number for first, after in low.ledger.accepted.streams[S].taken for number in range(first, after)}
+    assert any("older" in line for line in low.journal.found)
+    taken = {number for first, after in low.journal.ledger.streams[S].taken for number in range(first, after)}
     assert low.asked() == set(range(200)) - taken - kept
     assert low.asked() >= set(range(170, 200))
     assert low.held() == taken | kept
@@ -251,7 +251,7 @@ def test_a_segment_that_is_gone_is_asked_for_and_what_retention_took_is_not(tmp_
         low.take(number)
     low.beat(300)
     low.save()
-    gone = low.ledger.store.segments[2]
+    gone = low.journal.store.segments[2]
     inside = {number for first, after in gone.streams[S] for number in range(first, after)}
     low.kill()
     segment(tmp_path, gone.number).unlink()
@@ -277,7 +277,7 @@ def test_numbers_that_only_their_leaves_know_are_asked_for(tmp_path: Path) -> No
     low = Low(tmp_path, segment=1 << 20)
     assert low.asked() == set(range(12, 30))
     assert low.held() == set(range(12))
-    assert low.ledger.found
+    assert low.journal.found
     low.kill()
 
 
@@ -303,34 +303,34 @@ def test_a_lowered_order_stays_with_the_streams_that_came_after_it(tmp_path: Pat
     """A stream keeps the count it began with, over restarts and without its file; a damaged floor.json loses none."""
     low = Low(tmp_path)
     low.take(0, S)
-    low.ledger.floors = Floors(link=(5, 5), lowered=1)
+    low.journal.floors = Floors(link=(5, 5), lowered=1)
     low.take(1, S)
     low.take(0, T)
     low.save()
     low.kill()
     (tmp_path / "floor.json").write_text('{"link": [5')
     low = Low(tmp_path)
-    assert low.ledger.floors == Floors(lowered=1)
-    assert (low.ledger.accepted.streams[S].order, low.ledger.accepted.streams[T].order) == (0, 1)
+    assert low.journal.floors == Floors(lowered=1)
+    assert (low.journal.ledger.streams[S].order, low.journal.ledger.streams[T].order) == (0, 1)
     low.kill()
     for name in ("floor.json", "accepted"):
         path = tmp_path / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     low = Low(tmp_path)
-    assert low.ledger.floors.lowered == 1
+    assert low.journal.floors.lowered == 1
     third = b"stream-3"
     for number in (2, 3):
         for stream in (S, T, third):
             low.take(number, stream)
-        low.ledger.floors = Floors(lowered=2)
-    assert sorted(orders(low.ledger)) == [(S, 0), (T, 1), (third, 1)]
+        low.journal.floors = Floors(lowered=2)
+    assert sorted(orders(low.journal)) == [(S, 0), (T, 1), (third, 1)]
     low.kill()
 
 
-def orders(ledger: Ledger) -> set[tuple[bytes, int]]:
+def orders(journal: Journal) -> set[tuple[bytes, int]]:
     """What the journal's records are marked with."""
     out: set[tuple[bytes, int]] = set()
-    walk(ledger.store.folder, lambda _, one: out.add((one.stream, one.order)))
+    walk(journal.store.folder, lambda _, one: out.add((one.stream, one.order)))
     return out
 
 
@@ -403,8 +403,8 @@ def test_no_damage_at_rest_hides_or_invents_a_block(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "fdatasync", lambda file: None)
     chance = random.Random(seed)
     low = Low(tmp_path, most=chance.choice((1e12, 20_000)))
-    low.ledger.floors = Floors(link=(7, 7), beat=(7, 70), confirmed=True, lowered=chance.randrange(3))
-    floors = low.ledger.floors
+    low.journal.floors = Floors(link=(7, 7), beat=(7, 70), confirmed=True, lowered=chance.randrange(3))
+    floors = low.journal.floors
     for number in range(150):
         for stream in (S, T):
             if chance.random() < 0.85:
@@ -413,7 +413,7 @@ def test_no_damage_at_rest_hides_or_invents_a_block(tmp_path: Path, monkeypatch:
             low.beat(number, S, T)
         if chance.random() < 0.05:
             low.save()
-    low.ledger.sync(low.now)
+    low.journal.sync(low.now)
     if chance.random() < 0.5:
         low.save()
     before = {stream: low.held(stream) for stream in (S, T)}
@@ -425,7 +425,7 @@ def test_no_damage_at_rest_hides_or_invents_a_block(tmp_path: Path, monkeypatch:
     how(hurt, chance)
     case = f"seed {seed}: {how.__name__} {hurt.relative_to(tmp_path)}"
     low = Low(tmp_path)
-    assert low.ledger.floors in (floors, Floors(lowered=floors.lowered)), case
+    assert low.journal.floors in (floors, Floors(lowered=floors.lowered)), case
     met = [[one.start.segment, one.start.offset, one.end.offset] for one in walk(tmp_path / "journal", lambda *_: None)]
     (tmp_path / "damaged-output.json").write_text(json.dumps({"places": met}))
     for _ in range(3):

@@ -15,7 +15,7 @@ from protocol.wire.announce import LINK
 from protocol.wire.frame import ProbeTag
 from receiver.catch.link import session as sessions
 from receiver.catch.status.rates import LOOKS, Rates
-from receiver.catch.store.order import Floors
+from receiver.catch.store.floors import Floors
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from link_sender import WALL_NS, Low, Pair, Sender, key_files, totals
 from protocol import keys
 from protocol.errors import ConfigError
 from protocol.wire import announce
-from receiver.catch.store import order as floors
-from receiver.catch.store.order import Floors, Request
+from receiver.catch.store import floors
+from receiver.catch.store.floors import AcceptRequest, Floors
 from receiver.commands import accept
 
 DAY_NS = 24 * 3600 * 10**9
@@ -165,9 +165,9 @@ def test_a_person_confirms_the_current_session_only(pair: Pair) -> None:
     """The named session must be the one that is heard."""
     sender, low = Sender(pair), Low(pair)
     low.take(sender.link(), sender.beat(wall_ns=0))
-    low.intake.grant(Request(session=sender.session ^ 1))
+    low.intake.grant(AcceptRequest(session=sender.session ^ 1))
     assert low.status()["link"]["confirmed"] is False
-    low.intake.grant(Request(session=sender.session))
+    low.intake.grant(AcceptRequest(session=sender.session))
     assert low.status()["link"]["confirmed"] is True
     assert low.links.floors.confirmed is True
 
@@ -178,7 +178,7 @@ def test_a_person_lowers_a_floor_that_a_restored_sender_cannot_reach(pair: Pair)
     sender = Sender(pair, boot=1000)
     low.take(sender.link(), sender.link())
     assert low.refused == {"floor": 2}
-    low.intake.grant(Request(lower=True))
+    low.intake.grant(AcceptRequest(lower=True))
     low.take(sender.link(), sender.beat(wall_ns=WALL_NS - 3 * DAY_NS))
     assert low.status()["link"]["session"] == f"{sender.session:08x}"
     assert low.status()["link"]["confirmed"] is False
@@ -251,15 +251,15 @@ def test_a_lowered_floor_is_counted_and_not_forgotten(tmp_path: Path) -> None:
     pair = key_files(tmp_path / "keys")
     low = Low(pair, floors=Floors(link=(9000, 0), beat=(9000, 50), confirmed=True, lowered=3))
     sender = Sender(pair, boot=1000)
-    low.intake.grant(Request(lower=True))
+    low.intake.grant(AcceptRequest(lower=True))
     assert low.links.floors == Floors(lowered=4)
     low.take(sender.link(), sender.beat(wall_ns=0))
-    low.intake.grant(Request(session=sender.session))
-    low.intake.grant(Request(session=sender.session))
+    low.intake.grant(AcceptRequest(session=sender.session))
+    low.intake.grant(AcceptRequest(session=sender.session))
     assert (low.links.floors.confirmed, low.links.floors.lowered) == (True, 5)
     full = Floors(link=(9000, 0), beat=(9000, 50), confirmed=True, lowered=255)
     low = Low(pair, floors=full)
-    low.intake.grant(Request(lower=True))
+    low.intake.grant(AcceptRequest(lower=True))
     assert low.links.floors == full
     assert "255 times" in low.lines[-1]
     floors.save(tmp_path, full)
@@ -271,15 +271,15 @@ def test_a_request_is_left_and_taken_once(tmp_path: Path) -> None:
     """`accept` leaves it, catch takes it; nonsense in the file is thrown away, nonsense asked for is said."""
     told: list[str] = []
 
-    def take() -> Request | None:
-        return floors.take_request(tmp_path, told.append, wall_ns=WALL_NS)
+    def take() -> AcceptRequest | None:
+        return floors.pop_request(tmp_path, told.append, wall_ns=WALL_NS)
 
     assert take() is None
     accept.request_accept(tmp_path, session="9F3A 01c2")
-    assert take() == Request(session=0x9F3A01C2)
+    assert take() == AcceptRequest(session=0x9F3A01C2)
     assert take() is None
     accept.request_accept(tmp_path, lower=True)
-    assert take() == Request(lower=True)
+    assert take() == AcceptRequest(lower=True)
     assert told == []
     wrong_ones = ("", "[1]", '{"session": 5}', '{"session": "xyz"}', "[" * 100_000)
     for count, content in enumerate(wrong_ones):

@@ -18,10 +18,10 @@ from protocol.process.statusfile import write_status
 from protocol.store.record import How
 from protocol.store.segments import walk
 from receiver.catch.intake import Arrival
-from receiver.catch.store import order as floors
+from receiver.catch.store import floors
 from receiver.catch.store import writer as module
-from receiver.catch.store.ledger import Ledger
-from receiver.catch.store.order import Floors, Request
+from receiver.catch.store.floors import AcceptRequest, Floors
+from receiver.catch.store.journal import Journal
 from receiver.catch.store.writer import Writer
 from receiver.commands import accept
 
@@ -44,8 +44,8 @@ def arrival(number: int, *, size: int = 100, how: How = How.WHOLE, stream: bytes
 
 def new(state: Path) -> Writer:
     """A writer that was not started."""
-    ledger = Ledger(state, keep_s=1e9, most_bytes=1e12, now=time.monotonic())
-    return Writer(ledger, clock=time.monotonic, wall=time.time_ns)
+    journal = Journal(state, keep_s=1e9, most_bytes=1e12, now=time.monotonic())
+    return Writer(journal, clock=time.monotonic, wall=time.time_ns)
 
 
 def journaled(state: Path) -> list[tuple[int, int, int]]:
@@ -144,7 +144,7 @@ def test_a_stop_with_a_full_disk_ends(tmp_path: Path, monkeypatch: pytest.Monkey
     writer.start()
     monkeypatch.setattr(os, "pwrite", fail_with(errno.ENOSPC))
     writer.put(arrival(0))
-    until(lambda: writer._ledger.full)
+    until(lambda: writer._journal.full)
     writer.stop()
     assert writer.failure is None
     assert journaled(tmp_path) == []
@@ -165,7 +165,7 @@ def test_floors_requests_outlooks_and_lines_pass_between_the_threads(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once a second: floors to their file, a person's request to the receiving thread, lines to stderr, status."""
-    monkeypatch.setattr("receiver.catch.store.ledger.TIDY_PERIOD", 0.05)
+    monkeypatch.setattr("receiver.catch.store.journal.TIDY_PERIOD", 0.05)
     writer = new(tmp_path)
     writer.warnings = ("found at the start",)
     writer.show({"warnings": ["now"], "link": {"session": None}})
@@ -175,7 +175,7 @@ def test_floors_requests_outlooks_and_lines_pass_between_the_threads(
     accept.request_accept(tmp_path, session="00000007")
     writer.start()
     until(lambda: bool(writer.requests))
-    assert writer.requests.popleft() == Request(session=7)
+    assert writer.requests.popleft() == AcceptRequest(session=7)
     until(lambda: (tmp_path / "floor.json").exists())
     assert floors.load(tmp_path, lambda line: None, wall_ns=0) == Floors(link=(1, 2), confirmed=True)
     writer.stop()
@@ -189,7 +189,7 @@ def test_what_can_no_longer_be_read_passes_to_the_receiving_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An output's report is looked at within a second; the number goes over, and people are told in the status."""
-    monkeypatch.setattr("receiver.catch.store.ledger.TIDY_PERIOD", 0.05)
+    monkeypatch.setattr("receiver.catch.store.journal.TIDY_PERIOD", 0.05)
     writer = new(tmp_path)
     writer.start()
     for number in range(5):

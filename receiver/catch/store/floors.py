@@ -9,7 +9,7 @@ floor nothing says whether what comes is old; then the sender's wall clock is lo
 So a `floor.json` that is damaged is set aside and told, and then is as one that is missing.
 
 `lowered` counts how often a person said that what comes now is the present though its order is lower, or unknown. A
-stream that is first heard afterwards keeps that count for ever (accepted.py), and by it outranks those before.
+stream that is first heard afterwards keeps that count for ever (ledger.py), and by it outranks those before.
 
 `floor.json` is written by the writing thread, `accept.json` by the command line; both by rename.
 """
@@ -47,7 +47,7 @@ class Floors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class AcceptRequest:
     """What a person asked for."""
 
     session: int | None = None
@@ -79,7 +79,7 @@ def save(state: Path, floors: Floors) -> None:
     statefile.write(state / "floor.json", statefile.pack(held))
 
 
-def take_request(state: Path, say: Callable[[str], None], *, wall_ns: int) -> Request | None:
+def pop_request(state: Path, say: Callable[[str], None], *, wall_ns: int) -> AcceptRequest | None:
     """The request that was left, which is then gone; None where there is none or it cannot be believed.
 
     Args:
@@ -97,10 +97,11 @@ def take_request(state: Path, say: Callable[[str], None], *, wall_ns: int) -> Re
     return request
 
 
-def _request(held: Mapping[str, Any]) -> Request:
-    session = held.get("session")
+def _request(held: Mapping[str, Any]) -> AcceptRequest:
+    text = held.get("session")
     try:
-        return Request(session=None if session is None else session_number(session), lower=held.get("lower") is True)
+        session = None if text is None else session_number(text)
+        return AcceptRequest(session=session, lower=held.get("lower") is True)
     except ConfigError as error:
         raise ValueError(str(error)) from error
 

@@ -1,11 +1,11 @@
-"""What was journaled of one stream, and how `accepted/STREAM.json` says it.
+"""The ledger of one stream, and how `accepted/STREAM.json` says it.
 
 place      [segment, offset]: true of all records before it
 held       [[first, after], ..]: numbers that were journaled and can be read, or were taken by retention
 whole, repaired, healed   how many of them came how
 damaged    ranges: numbers that were journaled and can no longer be read; none of `held`
 taken      ranges: those of `held` whose segments retention took
-order      how often a person had lowered the floor when the first block was journaled (order.py); null before that
+order      how often a person had lowered the floor when the first block was journaled (floors.py); null before that
 outlook    what gaps.py wants back after a restart (numbers.py); null where it was never asked
 """
 
@@ -19,7 +19,7 @@ from protocol.ranges import Ranges
 from protocol.store.record import How, Record
 from protocol.store.resync import START, Place
 from receiver.catch.numbers import Stream, read_ranges, take_from
-from receiver.catch.store.order import LOWERED_MOST
+from receiver.catch.store.floors import LOWERED_MOST
 
 PLACES_END = 2**63
 """Segments and offsets that are believed are at most this."""
@@ -27,8 +27,8 @@ _NAMES = {How.WHOLE: "whole", How.REPAIRED: "repaired", How.HEALED: "healed"}
 
 
 @dataclass(slots=True)
-class Held:
-    """What was journaled of one stream."""
+class StreamLedger:
+    """What was journaled of one stream, ever."""
 
     ranges: Ranges = field(default_factory=Ranges)
     classes: dict[How, int] = field(default_factory=lambda: dict.fromkeys(How, 0))
@@ -98,7 +98,7 @@ class Held:
         return {"place": list(self.place), **lists, **counts, "order": self.order, "outlook": self.outlook}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Held:
+    def from_json(cls, told: Mapping[str, Any]) -> StreamLedger:
         """What `to_json` gave, with its check.
 
         Raises:
