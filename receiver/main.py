@@ -147,7 +147,7 @@ def _follow_journal(config: ReceiverConfig, name: str, patience: Patience) -> in
     from receiver.publish.process import OutputProcess
 
     if name == HISTORIAN:
-        from receiver.outputs.historian.store import HistorianOutput
+        from receiver.outputs.historian.output import HistorianOutput
 
         history = HistorianOutput(config.state / "history", wait=patience.wait)
         keep_s = config.retention.history

@@ -20,8 +20,8 @@ from protocol.errors import ConfigError, StoreError
 from protocol.process.capabilities import shed
 from receiver.config import ReceiverConfig
 from receiver.outputs.disk import sorted_errors
-from receiver.outputs.historian.mending.check import check as look
-from receiver.outputs.historian.store import HistorianOutput
+from receiver.outputs.historian.mending.verify import check as look
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.scope import Scope
 from receiver.publish.opener import Opener
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import Account, AssetView, Latest, Scope
+from receiver.outputs.historian.views import Account, AssetView, LatestView, Scope
 from receiver.portal import alarms, reports, words
 from receiver.portal import link as link_view
 from receiver.portal.faults import Faults
@@ -42,7 +42,7 @@ TAGS_S = 60.0
 class Look:
     """What one look brought."""
 
-    rows: Sequence[Latest]
+    rows: Sequence[LatestView]
     mark: int
     assets: Sequence[AssetView] | None
     """None where this look did not ask for them."""

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from receiver.outputs.historian.views import EventView, Sample, StateView
+from receiver.outputs.historian.views import EventView, SampleView, StateView
 from receiver.portal import trend as trends
 from receiver.portal import words
 from receiver.portal.keeper import Keeper, NoHistory
@@ -106,7 +106,7 @@ class Pages:
             raise HTTPException(404)
         from_ns, to_ns, span_s = asked_range(request, at.now_ns)
         curve, summary = None, None
-        samples: list[Sample] = []
+        samples: list[SampleView] = []
         trouble = ""
         asked = trends.question(line, at, from_ns=from_ns, to_ns=to_ns, buckets=SUMMARY_BUCKETS)
         try:

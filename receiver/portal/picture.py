@@ -12,7 +12,7 @@ from typing import Any
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Value, severity
-from receiver.outputs.historian.views import Account, AssetView, Latest, TagView
+from receiver.outputs.historian.views import Account, AssetView, LatestView, TagView
 from receiver.portal import words
 from receiver.portal.counts import Counts
 from receiver.portal.faults import Faults
@@ -215,7 +215,7 @@ class Picture:
         if shown != [line.series for line in machine.lines]:
             self.version += 1
 
-    def take(self, rows: Iterable[Latest], steady: Callable[[int], int]) -> tuple[list[Line], bool]:
+    def take(self, rows: Iterable[LatestView], steady: Callable[[int], int]) -> tuple[list[Line], bool]:
         """Move values forward.
 
         Args:
@@ -238,7 +238,7 @@ class Picture:
             moved.append(line)
         return moved, unknown
 
-    def _move(self, line: Line, row: Latest, steady: Callable[[int], int]) -> None:
+    def _move(self, line: Line, row: LatestView, steady: Callable[[int], int]) -> None:
         before_ns = line.seen_ns
         if row.seen_ns != line.told_ns:
             line.told_ns, line.seen_ns = row.seen_ns, steady(row.seen_ns)

@@ -27,7 +27,7 @@ from protocol.content.array import Array
 from protocol.content.sample import severity
 from protocol.errors import StoreError
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import Gap, Sample, Trend
+from receiver.outputs.historian.views import GapView, SampleView, Trend
 from receiver.portal import words
 from receiver.portal.freshness import beat_lost
 from receiver.portal.picture import Line, Moment
@@ -148,7 +148,7 @@ def question(line: Line, at: Moment, *, from_ns: int, to_ns: int, buckets: int) 
     )
 
 
-def fetch(door: Door, series: int, asked: Asked) -> tuple[Trend, Sample | None]:
+def fetch(door: Door, series: int, asked: Asked) -> tuple[Trend, SampleView | None]:
     """The trend, and the last sample before it where the range does not begin with one."""
     trend = door.trend(series, asked.from_ns, asked.to_ns, asked.buckets)
     first = int(trend.start_ns[0]) if len(trend.start_ns) else asked.end
@@ -161,7 +161,7 @@ def fetch(door: Door, series: int, asked: Asked) -> tuple[Trend, Sample | None]:
     return trend, before[0] if before else None
 
 
-def curve(trend: Trend, before: Sample | None, asked: Asked) -> Curve:
+def curve(trend: Trend, before: SampleView | None, asked: Asked) -> Curve:
     """Shape a trend for the chart.
 
     Args:
@@ -210,7 +210,7 @@ def _middling(trend: Trend) -> Array:
     return np.where(np.isfinite(mean) | np.isnan(low), mean, low / 2 + high / 2)
 
 
-def _gap(gap: Gap, end: float) -> Hole:
+def _gap(gap: GapView, end: float) -> Hole:
     to_ns = gap.to_ns
     length = ((end if to_ns is None else to_ns) - gap.from_ns) / 1e9
     blocks = f"{words.count(gap.blocks)} block{'' if gap.blocks == 1 else 's'} missing"
@@ -249,7 +249,9 @@ def _silences(at: Array, asked: Asked, gaps: Sequence[Hole], *, begun: bool) -> 
     return found
 
 
-def _held(columns: dict[str, Array], before: Sample | None, holes: Sequence[Hole], asked: Asked) -> dict[str, Array]:
+def _held(
+    columns: dict[str, Array], before: SampleView | None, holes: Sequence[Hole], asked: Asked
+) -> dict[str, Array]:
     """Draw a held value on: from before the range to its start, and from the last sample to the last renewal.
 
     Not over a hole: what was lost in it may have changed the value.
@@ -268,7 +270,7 @@ def _overlap(holes: Sequence[Hole], start: float, stop: float) -> bool:
     return any(hole.from_ms * 1e6 < stop and (hole.to_ms is None or hole.to_ms * 1e6 > start) for hole in holes)
 
 
-def _number(sample: Sample | None) -> float | None:
+def _number(sample: SampleView | None) -> float | None:
     """The sample's value where it is usable and a number."""
     if sample is None or not isinstance(sample.value, (int, float)) or severity(sample.quality) == 2:
         return None

@@ -11,10 +11,10 @@ import pytest
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import NO_TIME, Flag, Row, Value, from_rows
 from receiver.outputs.base import Batch, Event, Opened, Other, State, Stream, Tally
-from receiver.outputs.historian import seal
+from receiver.outputs.historian import shelves
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.store import HistorianOutput
-from receiver.outputs.historian.views import Latest, Sample, Scope
+from receiver.outputs.historian.views import LatestView, SampleView, Scope
 
 SECOND = 10**9
 T0 = 1_763_884_800 * SECOND
@@ -100,10 +100,10 @@ def some_blocks(chance: random.Random, of: Stream, count: int, rows: int, *, beg
     return out
 
 
-def expected(blocks: Iterable[Opened]) -> tuple[dict[str, list[Sample]], dict[str, Latest]]:
+def expected(blocks: Iterable[Opened]) -> tuple[dict[str, list[SampleView]], dict[str, LatestView]]:
     """By asset and tag: the history and the current value that these blocks must give, worked out one by one."""
-    history: dict[str, list[Sample]] = {}
-    latest: dict[str, Latest] = {}
+    history: dict[str, list[SampleView]] = {}
+    latest: dict[str, LatestView] = {}
     for one in sorted(blocks, key=lambda b: (b.stream.boot, b.stream.key, b.number)):
         assert isinstance(one.body, Batch)
         for row in one.body.columns.rows():
@@ -112,17 +112,19 @@ def expected(blocks: Iterable[Opened]) -> tuple[dict[str, list[Sample]], dict[st
             if tag.type == "uint64" and isinstance(value, int) and value < 0:
                 value += 2**64
             name = f"{tag.asset}/{tag.name}"
-            latest[name] = Latest(0, row.time_ns, row.other_ns, value, row.quality, row.native, one.received_ns)
+            latest[name] = LatestView(0, row.time_ns, row.other_ns, value, row.quality, row.native, one.received_ns)
             if not row.flags & Flag.REFRESH:
-                history.setdefault(name, []).append(Sample(row.time_ns, value, row.quality, row.native, row.other_ns))
+                history.setdefault(name, []).append(
+                    SampleView(row.time_ns, value, row.quality, row.native, row.other_ns)
+                )
     for held in history.values():
         held.sort(key=lambda sample: sample.time_ns)  # stable: equal times stay in the sender's order
     return history, latest
 
 
-def told(door: Door) -> tuple[dict[str, list[Sample]], dict[str, Latest]]:
+def told(door: Door) -> tuple[dict[str, list[SampleView]], dict[str, LatestView]]:
     """The same, as the door tells it."""
-    history: dict[str, list[Sample]] = {}
+    history: dict[str, list[SampleView]] = {}
     names: dict[int, str] = {}
     for view in [view for asset in door.assets() for view in door.tags(asset.asset.name)]:
         names[view.series] = f"{view.tag.asset}/{view.tag.name}"
@@ -146,7 +148,7 @@ def never(seconds: float) -> None:
 def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every threshold so small that rows move on at once."""
     for name, value in SMALL.items():
-        monkeypatch.setattr(seal, name, value)
+        monkeypatch.setattr(shelves, name, value)
 
 
 SMALL: Mapping[str, int] = {

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from history_writer import made
 
-from protocol.process.statusfile import write_status
-from receiver.outputs.historian.store import HistorianOutput
+from protocol.store.statusfile import write_status
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.publish.patience import GivenUp, Patience
 
 

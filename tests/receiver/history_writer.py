@@ -14,8 +14,8 @@ from history_blocks import SECOND, SMALL, T0, TAGS, batch, block, some_value, st
 
 from protocol.content.sample import Row
 from receiver.outputs.base import Opened
-from receiver.outputs.historian import seal
-from receiver.outputs.historian.store import HistorianOutput
+from receiver.outputs.historian import shelves
+from receiver.outputs.historian.output import HistorianOutput
 
 
 def made(number: int) -> Opened:
@@ -35,7 +35,7 @@ def say(what: str, number: int) -> None:
 
 def main(folder: Path, blocks: int) -> None:
     for name, value in SMALL.items():
-        setattr(seal, name, value)
+        setattr(shelves, name, value)
     output = HistorianOutput(folder)
     number = int(output.place() or b"0")
     say("ready", number)

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Row, Value, from_rows
 from receiver.outputs.base import Batch, Event, Opened, State, Stream, Tally
-from receiver.outputs.historian.store import HistorianOutput
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.portal.serving.serve import Server, bind, url
 
 SECOND = 10**9

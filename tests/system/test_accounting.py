@@ -21,8 +21,8 @@ from receiver.catch.intake import Arrival
 from receiver.catch.status import gap_codes as outlook
 from receiver.catch.status.picture import picture
 from receiver.outputs.base import Batch
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope
 from sender.commands import replay
 from sender.commands import request as ask
@@ -154,7 +154,7 @@ def _assets(pipe: Pipe, folder: Path, trace: Trace) -> None:
         size = trace.chance.randrange(1, 40)
         output.take(rest[:size], b"at")
         rest = rest[size:]
-        totals = output._held.accounts.totals()
+        totals = output._files.accounts.totals()
         for sums in totals.values():
             assert sums["lost"] >= 0
             assert sums["sent"] <= sums["published"] + sums["lost"], trace.log

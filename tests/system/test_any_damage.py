@@ -21,8 +21,8 @@ from test_replay import _codes, _leave
 
 from protocol.errors import ConfigError
 from receiver.catch import gaps
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope
 from receiver.publish.process import DamageFile
 from sender.commands import request as ask
@@ -163,7 +163,7 @@ def _judge(pipe: Whole) -> dict[str, int]:
     readable = spooled(pipe.high / "spool", pipe.open_key, pipe.sign.public)
     lost = Counter(one for rows in readable.values() for one in rows) - held
     assert not lost, f"{lost.total()} samples that stand in the spool are not in the history"
-    spans = pipe.history._held.current.execute(
+    spans = pipe.history._files.current.execute(
         "SELECT key, first, last FROM span JOIN stream ON stream.id = span.stream"
     )
     seen = {(key, number) for key, first, last in spans.fetchall() for number in range(first, last + 1)}

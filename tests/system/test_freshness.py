@@ -16,8 +16,8 @@ from protocol.content.sample import Row, from_rows
 from receiver.catch.gather import Datagram
 from receiver.catch.status.picture import picture
 from receiver.outputs.base import Batch
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope
 
 DAY_NS = 86_400 * 10**9

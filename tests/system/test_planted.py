@@ -26,8 +26,8 @@ from protocol.process.statusfile import read_status, read_statuses, write_status
 from protocol.store import statefile
 from receiver.catch.store import floors
 from receiver.commands.cli import app
-from receiver.outputs.historian.mending.check import check
-from receiver.outputs.historian.store import HistorianOutput
+from receiver.outputs.historian.mending.verify import check
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.portal import reports
 from sender.commands import request as ask
 from sender.emit import requests as errand

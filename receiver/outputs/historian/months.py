@@ -136,9 +136,9 @@ class Months:
         """The newest file's newest copy of this kind; nothing where it has none that can be read."""
         name = self.newest()
         sql = "SELECT body FROM copy WHERE what = ? ORDER BY top DESC"
-        found = None if name is None else self._safely(name, lambda month: month.execute(sql, (what,)).fetchone())
+        copy = None if name is None else self._safely(name, lambda month: month.execute(sql, (what,)).fetchone())
         with contextlib.suppress(StoreError):
-            return unpack(found[0]) if found else {}
+            return unpack(copy[0]) if copy else {}
         return {}
 
     def unnamed(self) -> list[str]:
@@ -164,9 +164,9 @@ class Months:
         path = self._folder / f"{name}.db"
         self.losing()
         self._shut(name)
-        told = f"{path.name}: {why}: {disk.set_aside(path, self._clock())}"
-        self.lost.append(told)
-        return told
+        news = f"{path.name}: {why}: {disk.set_aside(path, self._clock())}"
+        self.lost.append(news)
+        return news
 
     def discard(self, above: int) -> None:
         """Drop the chunks numbered above the newest real one."""
@@ -249,11 +249,11 @@ def _delete(month: Connection, which: str, number: int, limit: int) -> int:
 
 def _named(month: Connection) -> dict[str, set[int]]:
     """Numbers of the series and streams that a file names."""
-    found: dict[str, set[int]] = {table: set() for table in NAMES}
+    named: dict[str, set[int]] = {table: set() for table in NAMES}
     try:
         for (body,) in month.execute("SELECT body FROM copy WHERE what IN ('names', 'more')"):
             for table, rows in unpack(body).items():
-                found[table] |= {row[0] for row in rows}
+                named[table] |= {row[0] for row in rows}
     except (StoreError, sqlite3.DatabaseError, *disk.UNBELIEVED):
         return {table: set() for table in NAMES}  # they are written anew, with the next chunks
-    return found
+    return named

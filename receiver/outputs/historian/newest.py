@@ -24,18 +24,18 @@ class Newest:
         self._number = np.full(64, -1, np.int64)
         self._time = np.full(64, NO_TIME, np.int64)
         self._bits = np.zeros(64, np.int64)
-        held = connection.execute("SELECT series, boot, number, time_ns, value, text FROM latest").fetchall()
-        if held:
-            bits = [value if text is None else hash(text) for *_, value, text in held]
-            series, boot, number, time_ns = np.array([row[:4] for row in held], np.int64).T
+        current = connection.execute("SELECT series, boot, number, time_ns, value, text FROM latest").fetchall()
+        if current:
+            bits = [value if text is None else hash(text) for *_, value, text in current]
+            series, boot, number, time_ns = np.array([row[:4] for row in current], np.int64).T
             self._grow(int(series.max()))
             self._boot[series], self._number[series], self._time[series] = boot, number, time_ns
             self._bits[series] = bits
         self.same_time = 0
         """Rows that had the time of the row before them in their series, with another value, seen on arrival."""
 
-    def take(self, rows: Rows, boot: Array, seen_ns: Array, mark: int, writes: Writes) -> None:
-        """Advance what is newer.
+    def advance(self, rows: Rows, boot: Array, seen_ns: Array, mark: int, writes: Writes) -> None:
+        """Make current what is newer.
 
         Args:
             rows: All rows of a hand-over, in the sender's order.

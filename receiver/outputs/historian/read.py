@@ -21,26 +21,26 @@ import numpy as np
 from protocol.content.array import Array
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection
-from receiver.outputs.historian.accounts import MINUTE_NS
-from receiver.outputs.historian.gaps import End, Span, holes
-from receiver.outputs.historian.known import Known
+from receiver.outputs.historian.asset_accounts import MINUTE_NS
+from receiver.outputs.historian.buckets import Buckets, ChunkSummaries
+from receiver.outputs.historian.missing import Span, StreamEnd, missing_spans
 from receiver.outputs.historian.rows import Rows, join, order, python_values
 from receiver.outputs.historian.series import SENDER
-from receiver.outputs.historian.snapshot import Files, Snapshot
-from receiver.outputs.historian.trend import Buckets, Parts
+from receiver.outputs.historian.snapshot import ReaderFiles, Snapshot
 from receiver.outputs.historian.views import (
     Account,
     AssetView,
     EventView,
-    Gap,
-    Latest,
+    GapView,
+    LatestView,
     Minute,
-    Sample,
+    SampleView,
     Scope,
     StateView,
     TagView,
     Trend,
 )
+from receiver.outputs.historian.visible import Visible
 
 GAP_AGE_NS = 10**9
 """A hole is a gap once it is this old: blocks that overtook each other have closed theirs long before [ns]."""
@@ -68,59 +68,59 @@ class Door:
             scope: What may be seen.
             clock: The low side's wall time [ns since 1970 UTC]; it only decides whether a hole is old enough.
         """
-        self._files = Files(path)
+        self._files = ReaderFiles(path)
         self._scope = scope
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: tuple[tuple[int, int], Known] | None = None
+        self._visible_then: tuple[tuple[int, int], Visible] | None = None
 
     def assets(self) -> list[AssetView]:
         """Every visible asset, by name."""
-        with self._look() as (moment, known):
+        with self._look() as (moment, visible):
             if moment is None:
                 return []
-            told = {one: state for one, *state in moment.rows("SELECT asset, what, text, time_ns FROM condition")}
+            conditions = {one: state for one, *state in moment.rows("SELECT asset, what, text, time_ns FROM condition")}
             views = []
-            for one, asset in known.assets.items():
-                state, text, time_ns = told.get(one, ("unknown", "", 0))
-                tags = known.tag_names(one)
+            for one, asset in visible.assets.items():
+                state, text, time_ns = conditions.get(one, ("unknown", "", 0))
+                tags = visible.tag_names(one)
                 views.append(AssetView(asset=asset, state=state, state_text=text, state_ns=time_ns, tags=tags))
             return sorted(views, key=lambda view: (view.asset.name, view.asset.site))
 
     def tags(self, asset: str) -> list[TagView]:
         """Every series of the asset, by tag name and version; empty where the asset is not visible."""
-        with self._look() as (_, known):
-            named = [one for one, held in known.assets.items() if held.name == asset]
-            views = [known.view(one) for number in named for one in known.of_asset(number)]
+        with self._look() as (_, visible):
+            named = [one for one, described in visible.assets.items() if described.name == asset]
+            views = [visible.view(one) for number in named for one in visible.of_asset(number)]
             return sorted(views, key=lambda view: (view.site, view.tag.name, view.version))
 
     def tag(self, series: int) -> TagView | None:
         """The series with this number."""
-        with self._look() as (_, known):
-            return known.view(series) if series in known.series else None
+        with self._look() as (_, visible):
+            return visible.view(series) if series in visible.series else None
 
     def described(self) -> tuple[int, int]:
         """What tells one state of the descriptions from another: it changes whenever an asset's or a tag's does."""
         with self._look() as (moment, _):
             return moment.catalog if moment else (0, 0)
 
-    def latest(self, since: int = 0) -> tuple[list[Latest], int]:
+    def latest(self, since: int = 0) -> tuple[list[LatestView], int]:
         """Current values that changed or were renewed after the mark `since`, and the new mark.
 
         Args:
             since: A mark given before by a door to the same history, 0 for everything.
         """
-        with self._look() as (moment, known):
+        with self._look() as (moment, visible):
             if moment is None:
                 return [], 0
-            held = moment.rows(_LATEST, since if since <= moment.mark else 0)
-            if not known.all:
-                held = [row for row in held if row[0] in known.series]
-            if not held:
+            current = moment.rows(_LATEST, since if since <= moment.mark else 0)
+            if not visible.all:
+                current = [row for row in current if row[0] in visible.series]
+            if not current:
                 return [], moment.mark
-            series, time_ns, other_ns, kind, bits, texts, quality, native, seen_ns = zip(*held, strict=True)
-            values = python_values(kind, bits, texts, [known.series[one].unsigned for one in series])
-            out = list(map(Latest, series, time_ns, other_ns, values, quality, native, seen_ns))
+            series, time_ns, other_ns, kind, bits, texts, quality, native, seen_ns = zip(*current, strict=True)
+            values = python_values(kind, bits, texts, [visible.series[one].unsigned for one in series])
+            out = list(map(LatestView, series, time_ns, other_ns, values, quality, native, seen_ns))
             return out, moment.mark
 
     def trend(self, series: int, from_ns: int, to_ns: int, buckets: int) -> Trend:
@@ -129,44 +129,46 @@ class Door:
         Args:
             buckets: Most buckets wanted, at least 1.
         """
-        with self._look() as (moment, known):
+        with self._look() as (moment, visible):
             filled = Buckets(from_ns, to_ns, max(buckets, 1))
-            gaps: list[Gap] = []
-            if moment is not None and series in known.series and from_ns < to_ns:
-                unsigned = known.series[series].unsigned
+            gaps: list[GapView] = []
+            if moment is not None and series in visible.series and from_ns < to_ns:
+                unsigned = visible.series[series].unsigned
                 for month, parts in moment.chunks(series, from_ns, to_ns):
                     whole = filled.whole(parts)
                     filled.add_parts(parts.pick(whole))
                     cut = [rows for _, rows in moment.opened(month, series, parts.pick(~whole))]
                     filled.add_rows(join(cut), unsigned=unsigned)
                 filled.add_rows(moment.hot(series), unsigned=unsigned)
-                site = known.view(series).site
-                gaps = self._gaps(moment, known, from_ns, to_ns, site) + _damaged(moment, from_ns, to_ns, site)
+                site = visible.view(series).site
+                gaps = self._gaps(moment, visible, from_ns, to_ns, site) + _damaged(moment, from_ns, to_ns, site)
             start_ns, low, high, mean, count, bad = filled.filled()
             return Trend(start_ns=start_ns, low=low, high=high, mean=mean, count=count, bad=bad, gaps=gaps)
 
-    def samples(self, series: int, from_ns: int, to_ns: int, limit: int | None) -> list[Sample]:
+    def samples(self, series: int, from_ns: int, to_ns: int, limit: int | None) -> list[SampleView]:
         """The newest `limit` samples of the range (None: all), newest last.
 
         Equal times stand in the sender's order.
         """
-        with self._look() as (moment, known):
-            if moment is None or series not in known.series:
+        with self._look() as (moment, visible):
+            if moment is None or series not in visible.series:
                 return []
-            rows = _newest(moment, series, from_ns, to_ns, limit, known.rank)
-            values = rows.values(unsigned=known.series[series].unsigned)
+            rows = _newest(moment, series, from_ns, to_ns, limit, visible.rank)
+            values = rows.values(unsigned=visible.series[series].unsigned)
             columns = (rows.time_ns, rows.quality, rows.native, rows.other_ns)
-            told = zip(*(column.tolist() for column in columns), values, strict=True)
-            return [Sample(time_ns, value, quality, native, other) for time_ns, quality, native, other, value in told]
+            samples = zip(*(column.tolist() for column in columns), values, strict=True)
+            return [
+                SampleView(time_ns, value, quality, native, other) for time_ns, quality, native, other, value in samples
+            ]
 
-    def gaps(self, from_ns: int, to_ns: int) -> list[Gap]:
+    def gaps(self, from_ns: int, to_ns: int) -> list[GapView]:
         """Times in which blocks are missing, of all visible sites, that overlap the range."""
-        with self._look() as (moment, known):
-            return [] if moment is None else self._gaps(moment, known, from_ns, to_ns, None)
+        with self._look() as (moment, visible):
+            return [] if moment is None else self._gaps(moment, visible, from_ns, to_ns, None)
 
     def minutes(self, from_ns: int, to_ns: int) -> list[Minute]:
         """Counts of every visible asset in the minutes that begin in the range, by minute and asset."""
-        with self._look() as (moment, known):
+        with self._look() as (moment, visible):
             if moment is None:
                 return []
             counts: dict[tuple[int, int], list[int]] = {}
@@ -177,10 +179,10 @@ class Door:
             ):
                 counts[minute_ns, asset] = [published, healed, 0, 0]
             for asset, time_ns, read, sent, read_before, sent_before in moment.rows(_TALLIES, from_ns, to_ns):
-                held = counts.setdefault((time_ns // MINUTE_NS * MINUTE_NS, asset), [0, 0, 0, 0])
-                held[2] += read - (read_before or 0)
-                held[3] += sent - (sent_before or 0)
-            names = known.names()
+                minute = counts.setdefault((time_ns // MINUTE_NS * MINUTE_NS, asset), [0, 0, 0, 0])
+                minute[2] += read - (read_before or 0)
+                minute[3] += sent - (sent_before or 0)
+            names = visible.names()
             return [
                 Minute(asset=names[asset], minute_ns=minute_ns, published=p, healed=h, read=r, sent=s)
                 for (minute_ns, asset), (p, h, r, s) in sorted(counts.items())
@@ -189,12 +191,12 @@ class Door:
 
     def accounts(self) -> dict[str, Account]:
         """Every visible asset's counts, by name."""
-        with self._look() as (moment, known):
+        with self._look() as (moment, visible):
             sums: dict[str, list[int]] = {}
             for asset, *counts in moment.rows(_ACCOUNTS) if moment else []:
-                if asset in known.assets:
-                    held = sums.setdefault(known.assets[asset].name, [0] * 5)
-                    sums[known.assets[asset].name] = [a + b for a, b in zip(held, counts, strict=True)]
+                if asset in visible.assets:
+                    before = sums.setdefault(visible.assets[asset].name, [0] * 5)
+                    sums[visible.assets[asset].name] = [a + b for a, b in zip(before, counts, strict=True)]
             return {
                 name: Account(read=read, sent=sent, published=published, healed=healed, lost=lost)
                 for name, (read, sent, published, healed, lost) in sorted(sums.items())
@@ -206,14 +208,14 @@ class Door:
         Args:
             asset: Its name; empty for the sender's own states, which only a scope of everything may see.
         """
-        with self._look() as (moment, known):
-            wanted = [one for one, held in known.assets.items() if held.name == asset and asset]
-            if not asset and known.all:
+        with self._look() as (moment, visible):
+            wanted = [one for one, described in visible.assets.items() if described.name == asset and asset]
+            if not asset and visible.all:
                 wanted = [SENDER]
             if moment is None or not wanted:
                 return []
             marks = ",".join("?" * len(wanted))
-            held = moment.rows(
+            stored = moment.rows(
                 f"SELECT time_ns, what, text, received_ns FROM state WHERE asset IN ({marks})"  # noqa: S608
                 " ORDER BY boot DESC, number DESC LIMIT ?",
                 *wanted,
@@ -221,7 +223,7 @@ class Door:
             )
             return [
                 StateView(asset=asset, time_ns=time_ns, what=what, text=text, received_ns=received_ns)
-                for time_ns, what, text, received_ns in held
+                for time_ns, what, text, received_ns in stored
             ]
 
     def events(self, limit: int, asset: str = "") -> list[EventView]:
@@ -230,13 +232,13 @@ class Door:
         Args:
             asset: Of that asset; empty: of all visible ones, and the sender's own for a scope of everything.
         """
-        with self._look() as (moment, known):
-            names = {**known.names(), **({SENDER: ""} if known.all else {})}
+        with self._look() as (moment, visible):
+            names = {**visible.names(), **({SENDER: ""} if visible.all else {})}
             wanted = {one: name for one, name in names.items() if not asset or name == asset}
             if moment is None or not wanted:
                 return []
             marks = ",".join("?" * len(wanted))
-            held = moment.rows(
+            stored = moment.rows(
                 "SELECT asset, source, time_ns, severity, code, text, state, sequence, received_ns FROM event"  # noqa: S608
                 f" WHERE asset IN ({marks}) ORDER BY boot DESC, number DESC LIMIT ?",
                 *wanted,
@@ -254,51 +256,52 @@ class Door:
                     sequence=sequence,
                     received_ns=received_ns,
                 )
-                for one, source, time_ns, severity, code, text, state, sequence, received_ns in held
+                for one, source, time_ns, severity, code, text, state, sequence, received_ns in stored
             ]
 
     def close(self) -> None:
         """Close the files; a later call opens them again."""
         with self._lock:
             self._files.close()
-            self._held = None
+            self._visible_then = None
 
     @contextmanager
-    def _look(self) -> Iterator[tuple[Snapshot | None, Known]]:
+    def _look(self) -> Iterator[tuple[Snapshot | None, Visible]]:
         """One moment, and what of it may be known."""
         with self._lock:
             moment = None
             try:
                 moment = self._files.begin()
-                yield moment, self._known(moment)
+                yield moment, self._visible(moment)
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise StoreError(f"the history cannot be read: {error}") from error
             finally:
                 if moment is not None:
                     moment.end()
 
-    def _known(self, moment: Snapshot | None) -> Known:
+    def _visible(self, moment: Snapshot | None) -> Visible:
         if moment is None:
-            return Known(None, self._scope)
-        if self._held is None or self._held[0] != moment.catalog:
-            self._held = (moment.catalog, Known(moment.connection, self._scope))
-        return self._held[1]
+            return Visible(None, self._scope)
+        if self._visible_then is None or self._visible_then[0] != moment.catalog:
+            self._visible_then = (moment.catalog, Visible(moment.connection, self._scope))
+        return self._visible_then[1]
 
-    def _gaps(self, moment: Snapshot, known: Known, from_ns: int, to_ns: int, site: str | None) -> list[Gap]:
+    def _gaps(self, moment: Snapshot, visible: Visible, from_ns: int, to_ns: int, site: str | None) -> list[GapView]:
         out = []
         now_ns = self._clock()
         ends = {
-            key: End(*end) for key, *end in moment.rows("SELECT lower(hex(key)), last, to_ns, since_ns FROM ending")
+            key: StreamEnd(*end)
+            for key, *end in moment.rows("SELECT lower(hex(key)), last, to_ns, since_ns FROM ending")
         }
-        for stream in known.streams:
+        for stream in visible.streams:
             if site is not None and stream.site != site:
                 continue
             spans = [Span(*row) for row in moment.rows(_SPANS, stream.index)]
-            for hole in holes(spans, stream.boot, ends.get(stream.key)):
+            for hole in missing_spans(spans, stream.boot, ends.get(stream.key)):
                 young = 0 <= now_ns - hole.since_ns < GAP_AGE_NS
                 if not young and hole.from_ns < to_ns and hole.to_ns >= from_ns:
                     out.append(
-                        Gap(
+                        GapView(
                             from_ns=hole.from_ns,
                             to_ns=hole.to_ns,
                             blocks=hole.last - hole.first + 1,
@@ -312,10 +315,10 @@ class Door:
 
 def _newest(moment: Snapshot, series: int, from_ns: int, to_ns: int, limit: int | None, rank: Array) -> Rows:
     """The newest rows of the range in the history's order; opens no more chunks than it must."""
-    parts: list[tuple[int, int, Connection, Parts]] = []
-    for month, held in moment.chunks(series, from_ns, to_ns):
-        ends = zip(held.t1.tolist(), held.id.tolist(), strict=True)
-        parts += [(t1, number, month, held.pick(np.array([at]))) for at, (t1, number) in enumerate(ends)]
+    parts: list[tuple[int, int, Connection, ChunkSummaries]] = []
+    for month, summaries in moment.chunks(series, from_ns, to_ns):
+        ends = zip(summaries.t1.tolist(), summaries.id.tolist(), strict=True)
+        parts += [(t1, number, month, summaries.pick(np.array([at]))) for at, (t1, number) in enumerate(ends)]
     parts.sort(key=lambda part: part[:2])
     groups: list[tuple[int, Rows]] = [(2**63, moment.hot(series))]
     while parts:
@@ -325,20 +328,20 @@ def _newest(moment: Snapshot, series: int, from_ns: int, to_ns: int, limit: int 
             newer = sum(_count(rows, max(parts[-1][0] + 1, from_ns), to_ns) for _, rows in groups)
             if newer >= limit:
                 break  # all that is left ends before these
-    rows = join([held for _, held in sorted(groups, key=lambda group: group[0])])
+    rows = join([rows for _, rows in sorted(groups, key=lambda group: group[0])])
     rows = rows.pick(np.flatnonzero((rows.time_ns >= from_ns) & (rows.time_ns < to_ns)))
     in_order = order(rows, rank)
     return rows.pick(in_order if limit is None else in_order[max(len(in_order) - limit, 0) :])
 
 
-def _damaged(moment: Snapshot, from_ns: int, to_ns: int, site: str) -> list[Gap]:
+def _damaged(moment: Snapshot, from_ns: int, to_ns: int, site: str) -> list[GapView]:
     """What of the range could not be read, as gaps."""
     out = []
     for one in moment.damage:
         if one.from_ns < to_ns and one.to_ns >= from_ns:
             rows = f"{one.rows} samples" if one.rows else "a file"
             damage = f"{rows} of the history cannot be read: damaged on the disk, see `checkvalve history check`"
-            gap = Gap(from_ns=one.from_ns, to_ns=one.to_ns, blocks=0, stream="", first=0, site=site, damage=damage)
+            gap = GapView(from_ns=one.from_ns, to_ns=one.to_ns, blocks=0, stream="", first=0, site=site, damage=damage)
             out.append(gap)
     return out
 

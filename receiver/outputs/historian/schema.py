@@ -87,8 +87,9 @@ CREATE TABLE IF NOT EXISTS age (
     tally INTEGER NOT NULL, minute INTEGER NOT NULL) STRICT;
 """
 """`value` is a sample's 64 bits (rows.py): SQLite would turn a NaN into NULL. `age` says how far each table had come at
-an age of the history (its running time, `retain.py`), so that what is old is found by number, never by a clock.
-`again` holds the blocks that came since the journal was begun again (seen.py), `month` the files that must be there."""
+an age of the history (its running time, `age.py`), so that what is old is found by number, never by a clock.
+`again` holds the blocks that came since the journal was begun again (arrivals.py), `month` the files that must be
+there."""
 
 MONTH = """
 CREATE TABLE IF NOT EXISTS chunk (
@@ -99,7 +100,7 @@ CREATE TABLE IF NOT EXISTS body (
 CREATE TABLE IF NOT EXISTS copy (
     id INTEGER PRIMARY KEY, what TEXT NOT NULL, top INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (what, top)) STRICT;
 """
-"""`t0`, `t1`: first and last time [ns]. `count`, `low`, `high`, `total`: the rows with a usable value (trend.py), so
+"""`t0`, `t1`: first and last time [ns]. `count`, `low`, `high`, `total`: the rows with a usable value (buckets.py), so
 that a year is drawn without opening a chunk. Bodies stand apart, so that reading those is reading few pages. `copy`:
 rows of `current.db`, packed with a checksum; `top` tells how far it had come."""
 

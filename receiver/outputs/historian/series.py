@@ -42,7 +42,7 @@ class Key(NamedTuple):
 
 
 @dataclass(slots=True)
-class Source:
+class StreamSeries:
     """One stream, and the series of the tag ids it has used so far."""
 
     index: int
@@ -62,7 +62,7 @@ class Registry:
         Args:
             above: New streams, assets and series are numbered above this: up to it, numbers were used that are lost.
         """
-        self._sources: dict[bytes, Source] = {}
+        self._sources: dict[bytes, StreamSeries] = {}
         self._assets: dict[tuple[str, str], int] = {}
         self._asset_rank: dict[int, Rank] = {}
         self._series: dict[Key, int] = {}
@@ -75,7 +75,7 @@ class Registry:
         self._unsigned = np.zeros(64, bool)
         self._next_stream = self._next_asset = self._next_series = above + 1
         for index, key, boot, site in connection.execute("SELECT id, key, boot, site FROM stream"):
-            self._sources[key] = Source(index, boot, site)
+            self._sources[key] = StreamSeries(index, boot, site)
             self._next_stream = max(self._next_stream, index + 1)
         for one, site, name, boot, number in connection.execute("SELECT id, site, name, boot, number FROM asset"):
             self._assets[site, name] = one
@@ -118,18 +118,18 @@ class Registry:
             places[index] = place
         return places
 
-    def source(self, stream: Stream, writes: Writes) -> Source:
+    def source(self, stream: Stream, writes: Writes) -> StreamSeries:
         """The stream's entry, made at its first block."""
         source = self._sources.get(stream.key)
         if source is None:
-            source = Source(self._next_stream, stream.boot, stream.site)
+            source = StreamSeries(self._next_stream, stream.boot, stream.site)
             self._next_stream += 1
             self._sources[stream.key] = source
             writes.add(_STREAM, [(source.index, stream.key, stream.boot, stream.site)])
             self.changed = True
         return source
 
-    def page(self, source: Source, page: Page, number: int, writes: Writes) -> None:
+    def page(self, source: StreamSeries, page: Page, number: int, writes: Writes) -> None:
         """Take in a page of descriptions: block `number` of the stream."""
         rank = (source.boot, number)
         for asset in page.assets:
@@ -147,7 +147,7 @@ class Registry:
         asset = stream.assets.get(name) or Asset(name=name, site=stream.site)
         return self._describe_asset(stream.site, asset, (stream.boot, -1), writes)
 
-    def series(self, source: Source, stream: Stream, tags: Array, writes: Writes) -> Array:
+    def series(self, source: StreamSeries, stream: Stream, tags: Array, writes: Writes) -> Array:
         """The series number of each tag id; ids not met before are looked up in the stream's descriptions."""
         if not len(source.ids):
             self._learn(source, stream, np.unique(tags).tolist(), writes)
@@ -156,10 +156,10 @@ class Registry:
         if unknown.any():
             self._learn(source, stream, np.unique(tags[unknown]).tolist(), writes)
             at = np.searchsorted(source.ids, tags)
-        found: Array = source.series[at]
-        return found
+        numbers: Array = source.series[at]
+        return numbers
 
-    def _learn(self, source: Source, stream: Stream, ids: Iterable[int], writes: Writes) -> None:
+    def _learn(self, source: StreamSeries, stream: Stream, ids: Iterable[int], writes: Writes) -> None:
         pairs = dict(zip(source.ids.tolist(), source.series.tolist(), strict=True))
         for one in ids:
             tag = stream.tags[one]

@@ -22,9 +22,9 @@ import numpy as np
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection, is_full, open_reader
 from receiver.outputs.historian import chunk, schema
+from receiver.outputs.historian.buckets import ChunkSummaries
 from receiver.outputs.historian.rows import Rows, join, unpack
-from receiver.outputs.historian.seal import SHELF_SERIES
-from receiver.outputs.historian.trend import Parts
+from receiver.outputs.historian.shelves import SHELF_SERIES
 
 _PARTS = """SELECT id, t0, t1, n, count, low, high, total FROM chunk
     WHERE series = ? AND t1 >= ? AND t0 < ? AND id <= ?"""
@@ -32,7 +32,7 @@ _STILL = "SELECT 1 FROM chunk WHERE series = ? AND t1 = ? AND id = ?"
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
+class UnreadableSamples:
     """Samples of a series that cannot be read."""
 
     from_ns: int
@@ -42,17 +42,17 @@ class Damage:
 
 
 @dataclass(slots=True)
-class _File:
+class _OpenFile:
     inode: int
     connection: Connection
 
 
-class Files:
+class ReaderFiles:
     """The files of a history, opened for reading as they appear."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._open: dict[Path, _File] = {}
+        self._open: dict[Path, _OpenFile] = {}
         self._groups: dict[tuple[str, int], tuple[bytes, Rows]] = {}
         """What `unpacked` was asked for last."""
 
@@ -76,18 +76,18 @@ class Files:
         for gone in [path for path in self._open if path not in paths and path != schema.current_path(self._folder)]:
             self._open.pop(gone).connection.close()
         for path in paths:
-            held = self._file(path)
-            if held is not None:
-                yield held.connection
+            file = self._file(path)
+            if file is not None:
+                yield file.connection
 
-    def unpacked(self, held: list[tuple[str, int, bytes]]) -> list[Rows]:
+    def unpacked(self, groups: list[tuple[str, int, bytes]]) -> list[Rows]:
         """Groups of hot rows, given by table, number and body, in that order.
 
         Those of the last call are kept, so that what all series share (`fresh`), and the shelf of a series that is
         asked about once more, are unpacked once. A number may come again for another body: bodies are compared.
         """
         kept = {}
-        for table, one, body in held:
+        for table, one, body in groups:
             known = self._groups.get((table, one))
             with contextlib.suppress(StoreError):  # the writer drops it, counts its rows and reads the journal for them
                 kept[table, one] = known if known is not None and known[0] == body else (body, unpack(body))
@@ -96,29 +96,29 @@ class Files:
 
     def close(self) -> None:
         """Close all files."""
-        for held in self._open.values():
-            held.connection.close()
+        for file in self._open.values():
+            file.connection.close()
         self._open.clear()
         self._groups.clear()
 
-    def _file(self, path: Path) -> _File | None:
-        held = self._open.get(path)
+    def _file(self, path: Path) -> _OpenFile | None:
+        file = self._open.get(path)
         inode = path.stat().st_ino if path.exists() else -1
-        if held is not None and held.inode == inode:
-            return held
-        if held is not None:
+        if file is not None and file.inode == inode:
+            return file
+        if file is not None:
             self._open.pop(path).connection.close()
         connection = open_reader(path)
         if connection is None:
             return None
-        self._open[path] = _File(inode, connection)
+        self._open[path] = _OpenFile(inode, connection)
         return self._open[path]
 
 
 class Snapshot:
     """One moment; `end` it soon: the writer's log grows while it lasts."""
 
-    def __init__(self, files: Files, current: Connection, inode: int) -> None:
+    def __init__(self, files: ReaderFiles, current: Connection, inode: int) -> None:
         self._files = files
         self._current = current
         meta = dict(current.execute("SELECT key, value FROM meta WHERE key IN ('mark', 'catalog', 'sealed')"))
@@ -127,7 +127,7 @@ class Snapshot:
         self.catalog: tuple[int, int] = (inode, meta.get("catalog", 0))
         """Changes whenever a description does."""
         self._sealed: int = meta.get("sealed", 0)
-        self.damage: list[Damage] = []
+        self.damage: list[UnreadableSamples] = []
         """What could not be read since the moment began."""
 
     @property
@@ -149,39 +149,39 @@ class Snapshot:
         groups = self._files.unpacked([*pieces, *self.rows("SELECT 'fresh', id, body FROM fresh ORDER BY id")])
         return join([group.pick(np.flatnonzero(group.series == series)) for group in groups])
 
-    def chunks(self, series: int, from_ns: int, to_ns: int) -> list[tuple[Connection, Parts]]:
+    def chunks(self, series: int, from_ns: int, to_ns: int) -> list[tuple[Connection, ChunkSummaries]]:
         """The series' chunks that may hold a row of the range, by month file."""
-        found = []
+        by_month = []
         for month in self._files.months():
             try:
-                held = month.execute(_PARTS, (series, from_ns, to_ns, self._sealed)).fetchall()
+                table = month.execute(_PARTS, (series, from_ns, to_ns, self._sealed)).fetchall()
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 if isinstance(error, sqlite3.Error) and is_full(error):
                     raise
                 if "no such table" not in str(error):  # else a month that the writer is just beginning
-                    self.damage.append(Damage(from_ns, to_ns, 0))
+                    self.damage.append(UnreadableSamples(from_ns, to_ns, 0))
                 continue
-            if held:
-                found.append((month, Parts.of(held)))
-        return found
+            if table:
+                by_month.append((month, ChunkSummaries.of(table)))
+        return by_month
 
-    def opened(self, month: Connection, series: int, parts: Parts) -> Iterator[tuple[int, Rows]]:
+    def opened(self, month: Connection, series: int, parts: ChunkSummaries) -> Iterator[tuple[int, Rows]]:
         """Number and rows of each of these chunks that is still there (retention may take one at any moment)."""
         columns = (parts.id, parts.t0, parts.t1, parts.rows)
         for number, t0, t1, n in zip(*(column.tolist() for column in columns), strict=True):
             try:
-                held = month.execute("SELECT series, t1, body FROM body WHERE id = ?", (number,)).fetchone()
-                if held is None and month.execute(_STILL, (series, t1, number)).fetchone():
+                row = month.execute("SELECT series, t1, body FROM body WHERE id = ?", (number,)).fetchone()
+                if row is None and month.execute(_STILL, (series, t1, number)).fetchone():
                     raise StoreError(f"chunk {number} is in the index alone")
-                if held is None:
+                if row is None:
                     continue
-                rows = chunk.decode(held[2], series)
-                told = (series, t0, t1, n)
-                if (held[0], int(rows.time_ns.min()), held[1], len(rows)) != told or int(rows.time_ns.max()) != t1:
+                rows = chunk.decode(row[2], series)
+                indexed = (series, t0, t1, n)
+                if (row[0], int(rows.time_ns.min()), row[1], len(rows)) != indexed or int(rows.time_ns.max()) != t1:
                     raise StoreError(f"chunk {number} is not what its index says")
             except (sqlite3.Error, StoreError, UnicodeDecodeError) as error:
                 if isinstance(error, sqlite3.Error) and is_full(error):
                     raise
-                self.damage.append(Damage(t0, t1, n))
+                self.damage.append(UnreadableSamples(t0, t1, n))
                 continue
             yield number, rows

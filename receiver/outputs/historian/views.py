@@ -44,7 +44,7 @@ class TagView:
     """It is the newest version of its name."""
 
 
-class Latest(NamedTuple):
+class LatestView(NamedTuple):
     """The newest sample of a series, by the sender's order."""
 
     series: int
@@ -59,7 +59,7 @@ class Latest(NamedTuple):
     """When it was last renewed, refresh rows included, by the low side's clock."""
 
 
-class Sample(NamedTuple):
+class SampleView(NamedTuple):
     """One sample of the history."""
 
     time_ns: int
@@ -70,7 +70,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class GapView:
     """A time in which blocks are missing, or samples cannot be read."""
 
     from_ns: int
@@ -102,7 +102,7 @@ class Trend:
     """Samples with a usable value (good or uncertain, finite where it is a number), int64."""
     bad: Array
     """The others, int64: bad quality, no value, or not a finite number."""
-    gaps: list[Gap]
+    gaps: list[GapView]
     """Gaps that overlap the range."""
 
 

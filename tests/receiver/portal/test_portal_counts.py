@@ -8,7 +8,7 @@ import pytest
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import NO_TIME, Quality, severity
-from receiver.outputs.historian.views import AssetView, Latest, TagView
+from receiver.outputs.historian.views import AssetView, LatestView, TagView
 from receiver.portal.freshness import Stale
 from receiver.portal.picture import Line, Machine, Moment, Picture
 from receiver.portal.steady import UNKNOWN
@@ -80,7 +80,8 @@ def test_numbers_kept_up_as_values_move_are_those_counted_anew(seed: int) -> Non
         if do == "values":
             series = chance.sample(range(20), chance.randrange(1, 21))
             rows = [
-                Latest(one, 0, NO_TIME, chance.choice(VALUES), chance.choice(QUALITIES), 0, now_ns) for one in series
+                LatestView(one, 0, NO_TIME, chance.choice(VALUES), chance.choice(QUALITIES), 0, now_ns)
+                for one in series
             ]
             picture.take(rows, chance.choice([steady, steady, unknown]))
         elif do in ("wait", "long", "back"):
@@ -121,7 +122,7 @@ def test_a_tag_that_is_renewed_in_time_is_seldom_judged() -> None:
     picture.tags("a", [TagView(series=at, site="", tag=tag, version=1, current=True) for at, tag in enumerate(tags)])
     for _ in range(60):
         now_ns += SECOND
-        picture.take([Latest(one, 0, NO_TIME, 1.0, 0, 0, now_ns) for one in range(1000)], steady)
+        picture.take([LatestView(one, 0, NO_TIME, 1.0, 0, 0, now_ns) for one in range(1000)], steady)
         assert picture.cards(Moment(now_ns, now_ns, 0.5))[0].stale == 0
         assert picture.attention(Moment(now_ns, now_ns, 0.5)) == ([], 0)
     assert picture.times <= 1000 * 60 // 5

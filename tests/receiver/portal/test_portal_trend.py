@@ -7,7 +7,7 @@ import math
 import numpy as np
 import orjson
 
-from receiver.outputs.historian.views import Gap, Sample, Trend
+from receiver.outputs.historian.views import GapView, SampleView, Trend
 from receiver.portal.trend import Asked, Curve, curve, summary
 
 SECOND = 10**9
@@ -15,7 +15,7 @@ START = 1_763_884_800 * SECOND
 SPAN_S = 600
 
 
-def trend(seconds: list[float], gaps: list[Gap] | None = None, *, values: list[float] | None = None) -> Trend:
+def trend(seconds: list[float], gaps: list[GapView] | None = None, *, values: list[float] | None = None) -> Trend:
     """One sample in each bucket of a second that is named."""
     held = np.array(values if values is not None else [float(at) for at in seconds])
     return Trend(
@@ -29,7 +29,7 @@ def trend(seconds: list[float], gaps: list[Gap] | None = None, *, values: list[f
     )
 
 
-EARLIER = Sample(START - 20 * SECOND, 3.5, 0, 0)
+EARLIER = SampleView(START - 20 * SECOND, 3.5, 0, 0)
 """The last sample before the range."""
 
 
@@ -39,7 +39,7 @@ def drawn(
     after_s: float = 5.0,
     now_s: float = SPAN_S,
     link_silent: bool = False,
-    before: Sample | None = EARLIER,
+    before: SampleView | None = EARLIER,
     seen_s: float | None = None,
 ) -> Curve:
     """The curve of ten minutes in buckets of a second; with `seen_s` of a tag that holds its value, renewed then."""
@@ -56,10 +56,10 @@ def drawn(
     return curve(held, before, asked)
 
 
-def gap(from_s: float, to_s: float, blocks: int = 3) -> Gap:
+def gap(from_s: float, to_s: float, blocks: int = 3) -> GapView:
     """Missing blocks."""
     from_ns, to_ns = START + round(from_s * SECOND), START + round(to_s * SECOND)
-    return Gap(from_ns=from_ns, to_ns=to_ns, blocks=blocks, stream="00", first=7, site="north")
+    return GapView(from_ns=from_ns, to_ns=to_ns, blocks=blocks, stream="00", first=7, site="north")
 
 
 def breaks(held: Curve) -> list[float]:
@@ -114,7 +114,7 @@ def test_held_value_is_not_drawn_over_a_gap() -> None:
 
 def test_held_value_goes_on_from_no_sample_that_was_bad_or_a_text() -> None:
     """Nothing is drawn that was not measured."""
-    for before in (Sample(START - 1, None, 0x80000000, 0), Sample(START - 1, 4.0, 0x80000000, 0), None):
+    for before in (SampleView(START - 1, None, 0x80000000, 0), SampleView(START - 1, 4.0, 0x80000000, 0), None):
         held = drawn(trend([10.0]), after_s=90.0, seen_s=SPAN_S, before=before)
         assert held.mean[0] == 10.0
 

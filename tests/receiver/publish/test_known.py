@@ -15,8 +15,8 @@ from protocol.block import SIGNED, Kind
 from protocol.content import body as bodies
 from protocol.errors import FrameError, Reason
 from receiver.outputs.base import BOOTS
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope as Seen
 from receiver.publish.known import KnownStream, Lacking, Ring
 

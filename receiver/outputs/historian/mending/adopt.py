@@ -5,11 +5,11 @@
     2  the file, its log and its index are set aside under a name with the time
     3  one transaction makes the new file from the months' copies                (copies.py)
 
-Ended at any point, it is simply done again: what step 1 stored is known by what it is (again.py), and after step 2 a
-missing `current.db` beside months leads here too. The new file has no place in the journal, so the opener hands over
-everything that the journal still holds; rows that are in chunks already are not stored a second time. What is lost then
-are rows that were in no chunk, cannot be read of the damaged file, and are too old for the journal: at most those that
-were hot, and none is hot for much longer than a day (`historian/seal.py`).
+Ended at any point, it is simply done again: what step 1 stored is known by what it is (duplicates.py), and after step 2
+a missing `current.db` beside months leads here too. The new file has no place in the journal, so the follower hands
+over everything that the journal still holds; rows that are in chunks already are not stored a second time. What is lost
+then are rows that were in no chunk, cannot be read of the damaged file, and are too old for the journal: at most those
+that were hot, and none is hot for much longer than a day (`historian/shelves.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import numpy as np
 from receiver.outputs import disk
 from receiver.outputs.disk import Writes
 from receiver.outputs.historian import schema
-from receiver.outputs.historian.mending.again import Again
 from receiver.outputs.historian.mending.copies import (
     COUNTS,
     GROWING,
@@ -35,10 +34,11 @@ from receiver.outputs.historian.mending.copies import (
     growing,
     pack,
 )
+from receiver.outputs.historian.mending.duplicates import Duplicates
 from receiver.outputs.historian.mending.salvage import Salvage
 from receiver.outputs.historian.months import Months
 from receiver.outputs.historian.rows import order
-from receiver.outputs.historian.seal import chunks_of
+from receiver.outputs.historian.shelves import chunks_of
 
 _MINUTE = "REPLACE INTO minute (minute_ns, asset, published, healed) VALUES (?, ?, ?, ?)"
 AHEAD = 1_000_000
@@ -67,45 +67,45 @@ def adopt(folder: Path, why: str, *, clock: Callable[[], int], save: bool = True
     salvage = Salvage(path if save else None)
     try:
         months.check([])
-        found = gather(months.files())
-        taken = _save(salvage, found, months)
-        told = [f"{why}: {{aside}}; begun again from {_counted(months, found)}{taken}", *months.lost]
+        gathered = gather(months.files())
+        taken = _save(salvage, gathered, months)
+        news = [f"{why}: {{aside}}; begun again from {_counted(months, gathered)}{taken}", *months.lost]
         salvage.close()
-        told[0] = told[0].format(aside=disk.set_aside(path, clock()))
-        _make(path, found, months)
-        return told + _unnamed(months, found)
+        news[0] = news[0].format(aside=disk.set_aside(path, clock()))
+        _make(path, gathered, months)
+        return news + _unnamed(months, gathered)
     finally:
         salvage.close()
         months.close()
 
 
-def _save(salvage: Salvage, found: Gathered, months: Months) -> str:
+def _save(salvage: Salvage, gathered: Gathered, months: Months) -> str:
     """Step 1; returns what came of it, in words."""
-    before = {table: len(found.tables.get(table, {})) for table in NAMES}
+    before = {table: len(gathered.tables.get(table, {})) for table in NAMES}
     names = salvage.names()
-    known = {table: set(found.tables.get(table, {})) for table in NAMES}
-    found.add({table: [row for row in rows if row[0] not in known[table]] for table, rows in names.items()})
-    counts = None if found.counted else salvage.counts()
+    known = {table: set(gathered.tables.get(table, {})) for table in NAMES}
+    gathered.add({table: [row for row in rows if row[0] not in known[table]] for table, rows in names.items()})
+    counts = None if gathered.counted else salvage.counts()
     if counts is not None:
-        tables, meta_told = counts
-        found.meta = dict(meta_told)
-        found.add(tables)
-        found.counted, found.top = True, int(found.meta.get("mark", 0))
-    saved = _save_hot(salvage, found, months)
+        tables, meta_rows = counts
+        gathered.meta = dict(meta_rows)
+        gathered.add(tables)
+        gathered.counted, gathered.top = True, int(gathered.meta.get("mark", 0))
+    saved = _save_hot(salvage, gathered, months)
     writes = Writes()
-    if any(len(found.tables.get(table, {})) > count for table, count in before.items()):
-        writes.add(REPLACE, [("names", found.meta.get("mark", 0), pack(_tables(found, NAMES)))])
+    if any(len(gathered.tables.get(table, {})) > count for table, count in before.items()):
+        writes.add(REPLACE, [("names", gathered.meta.get("mark", 0), pack(_tables(gathered, NAMES)))])
     if counts is not None:
-        mark = int(found.meta.get("mark", 0))
-        meta: list[Row] = [(key, value) for key, value in found.meta.items() if isinstance(value, int)]
-        writes.add(REPLACE, [("counts", mark, pack(_tables(found, COUNTS) | {"meta": meta}))])
+        mark = int(gathered.meta.get("mark", 0))
+        meta: list[Row] = [(key, value) for key, value in gathered.meta.items() if isinstance(value, int)]
+        writes.add(REPLACE, [("counts", mark, pack(_tables(gathered, COUNTS) | {"meta": meta}))])
         for table in (*GROWING, "minute"):
-            rows = found.rows(table)
+            rows = gathered.rows(table)
             top = max((row[0] for row in rows), default=0) if table in GROWING else mark
             writes.add(REPLACE, [(table, top, pack({table: rows}))])
     if len(writes):
         months.copy(writes, known=None)
-    hot = found.meta.get("hot")
+    hot = gathered.meta.get("hot")
     words = f", {saved} samples not sealed yet that could be read of it" if saved else ""
     if salvage.unread or (not saved and hot):
         words += (
@@ -116,13 +116,13 @@ def _save(salvage: Salvage, found: Gathered, months: Months) -> str:
     return words
 
 
-def _save_hot(salvage: Salvage, found: Gathered, months: Months) -> int:
+def _save_hot(salvage: Salvage, gathered: Gathered, months: Months) -> int:
     """Store hot rows as chunks, of series and streams that are known; returns how many."""
-    series, streams = found.tables.get("series", {}), found.tables.get("stream", {})
+    series, streams = gathered.tables.get("series", {}), gathered.tables.get("stream", {})
     if not series or not streams:
         return 0
     number = months.top()
-    again = Again(months.files, number)
+    duplicates = Duplicates(months.files, number)
     rank = np.zeros(max(streams) + 1, np.int64)
     for place, row in enumerate(sorted(streams.values(), key=lambda row: (row[2], row[1]))):
         rank[row[0]] = place
@@ -130,53 +130,53 @@ def _save_hot(salvage: Salvage, found: Gathered, months: Months) -> int:
     saved = 0
     for rows in salvage.hot():
         named = np.isin(rows.series, list(series)) & np.isin(rows.stream, list(streams))
-        rows = again.fresh(rows.pick(np.flatnonzero(named)))
+        rows = duplicates.fresh(rows.pick(np.flatnonzero(named)))
         rows = rows.pick(order(rows, rank))
         chunks, _ = chunks_of(rows, number, least=1, unsigned=unsigned.__contains__)
         if chunks:
-            months.store(chunks, lambda table, ids: _whose(found, table, ids), set(rows.stream.tolist()))
+            months.store(chunks, lambda table, ids: _whose(gathered, table, ids), set(rows.stream.tolist()))
             number = chunks[-1].id
             saved += len(rows)
     return saved
 
 
-def _whose(found: Gathered, table: str, ids: set[int]) -> Tables:
-    rows = [found.tables[table][one] for one in ids]
+def _whose(gathered: Gathered, table: str, ids: set[int]) -> Tables:
+    rows = [gathered.tables[table][one] for one in ids]
     if table == "stream":
         return {"stream": rows}
-    assets = found.tables.get("asset", {})
+    assets = gathered.tables.get("asset", {})
     return {"series": rows, "asset": [assets[one] for one in {row[1] for row in rows} if one in assets]}
 
 
-def _tables(found: Gathered, names: tuple[str, ...]) -> Tables:
-    return {table: found.rows(table) for table in names}
+def _tables(gathered: Gathered, names: tuple[str, ...]) -> Tables:
+    return {table: gathered.rows(table) for table in names}
 
 
-def _make(path: Path, found: Gathered, months: Months) -> None:
+def _make(path: Path, gathered: Gathered, months: Months) -> None:
     """Step 3."""
     connection = disk.open_writer(path, schema.CURRENT, "meta")
     try:
         top = months.top()
-        mark = int(found.meta.get("mark", 0)) + AHEAD
+        mark = int(gathered.meta.get("mark", 0)) + AHEAD
         writes = Writes()
-        for table in (*NAMES, *(COUNTS if found.counted else ()), *GROWING):
+        for table in (*NAMES, *(COUNTS if gathered.counted else ()), *GROWING):
             columns = len(connection.execute(f"SELECT * FROM {table} LIMIT 0").description)  # noqa: S608
             sql = f"REPLACE INTO {table} VALUES ({','.join('?' * columns)})"  # noqa: S608  names from above
-            writes.add(sql, found.rows(table))
+            writes.add(sql, gathered.rows(table))
             if table in GROWING:
                 writes.add(sql, growing(list(months.files()), table, None))
-        if found.counted:
-            writes.add(_MINUTE, found.rows("minute"))
-            writes.add(_MINUTE, growing(list(months.files()), "minute", found.top))
+        if gathered.counted:
+            writes.add(_MINUTE, gathered.rows("minute"))
+            writes.add(_MINUTE, growing(list(months.files()), "minute", gathered.top))
         writes.add("DELETE FROM month", [()])
         writes.add("INSERT INTO month VALUES (?)", [(one.stem,) for one in schema.month_paths(path.parent)])
         meta: Mapping[str, int] = {
-            **{key: int(found.meta.get(key, 0)) for key in ("age_ns", "swept_ns")},
+            **{key: int(gathered.meta.get(key, 0)) for key in ("age_ns", "swept_ns")},
             "mark": mark,
             "catalog": mark,
             "sealed": top,
             "adopted": top,
-            "above": _highest(months, found),
+            "above": _highest(months, gathered),
             "version": schema.VERSION,
         }
         writes.add("REPLACE INTO meta VALUES (?, ?)", list(meta.items()))
@@ -185,21 +185,21 @@ def _make(path: Path, found: Gathered, months: Months) -> None:
         connection.close()
 
 
-def _highest(months: Months, found: Gathered) -> int:
+def _highest(months: Months, gathered: Gathered) -> int:
     """A number that no stream, asset or series has had, chunks that nothing describes included."""
     tops = [month.execute("SELECT max(series) FROM chunk").fetchone()[0] or 0 for month in months.files()]
-    return max([*tops, *(one for table in NAMES for one in found.tables.get(table, {}))], default=0)
+    return max([*tops, *(one for table in NAMES for one in gathered.tables.get(table, {}))], default=0)
 
 
-def _counted(months: Months, found: Gathered) -> str:
-    damaged = f" ({found.damaged} copies in them are damaged)" if found.damaged else ""
+def _counted(months: Months, gathered: Gathered) -> str:
+    damaged = f" ({gathered.damaged} copies in them are damaged)" if gathered.damaged else ""
     return f"{sum(1 for _ in months.files())} months, chunks up to number {months.top()}{damaged}, and the journal"
 
 
-def _unnamed(months: Months, found: Gathered) -> list[str]:
+def _unnamed(months: Months, gathered: Gathered) -> list[str]:
     """Chunks of series that nothing describes any more."""
-    told = []
-    named = found.tables.get("series", {})
+    news = []
+    named = gathered.tables.get("series", {})
     for month in months.files():
         lost = [one for (one,) in month.execute(SERIES) if one not in named]
         if lost:
@@ -208,8 +208,8 @@ def _unnamed(months: Months, found: Gathered) -> list[str]:
                 month.execute("SELECT count(*), sum(n) FROM chunk WHERE series = ?", (one,)).fetchone() for one in lost
             ]
             chunks, rows = (sum(column) for column in zip(*sums, strict=True))
-            told.append(
+            news.append(
                 f"{name}: {chunks} chunks with {rows} samples of {len(lost)} series cannot be read: "
                 "nothing says any more which tags they are"
             )
-    return told
+    return news

@@ -51,8 +51,8 @@ def unpack(body: bytes) -> Tables:
         StoreError: the bytes are not what was written.
     """
     try:
-        told = msgpack.unpackb(zstandard.ZstdDecompressor().decompress(body), use_list=False)
-        return {table: list(rows) for table, rows in told.items()}
+        tables = msgpack.unpackb(zstandard.ZstdDecompressor().decompress(body), use_list=False)
+        return {table: list(rows) for table, rows in tables.items()}
     except (zstandard.ZstdError, AttributeError, *UNBELIEVED) as error:
         raise StoreError(f"a copy in the history cannot be read: {error}") from error
 
@@ -153,31 +153,31 @@ class Gathered:
 
 def gather(months: Iterable[Connection]) -> Gathered:
     """Read the names and the newest counts. A file without copies, or one that cannot be read on, gives what it has."""
-    found = Gathered()
+    gathered = Gathered()
     parts: list[tuple[str, int, bytes]] = []
     for month in months:
         try:
             parts += month.execute(_NAMES_AND_COUNTS).fetchall()
         except (sqlite3.Error, *UNBELIEVED) as error:
             if "no such table" not in str(error):
-                found.damaged += 1
+                gathered.damaged += 1
     for what, top, body in sorted(parts, key=lambda part: part[1], reverse=True):
-        if what != "counts" or found.counted:
+        if what != "counts" or gathered.counted:
             continue
         try:
             tables = unpack(body)
-            found.meta = dict(tables.pop("meta", []))
-            found.add(tables)
+            gathered.meta = dict(tables.pop("meta", []))
+            gathered.add(tables)
         except (StoreError, *UNBELIEVED):
-            found.damaged += 1
+            gathered.damaged += 1
             continue
-        found.counted, found.top = True, top
+        gathered.counted, gathered.top = True, top
     for what, _, body in sorted(parts, key=lambda part: part[1]):
         try:
-            found.add(unpack(body) if what != "counts" else {})
+            gathered.add(unpack(body) if what != "counts" else {})
         except (StoreError, *UNBELIEVED):
-            found.damaged += 1
-    return found
+            gathered.damaged += 1
+    return gathered
 
 
 def growing(months: Sequence[Connection], table: str, upto: int | None) -> Iterator[Row]:

@@ -1,13 +1,13 @@
 """The history made anew from what is sure: sound chunks, and the journal (`checkvalve history rebuild`).
 
-    1  what a start does by itself: a damaged `current.db` is made anew              (held.py)
-    2  every month is read through; one with anything wrong in it is set aside       (check.py)
+    1  what a start does by itself: a damaged `current.db` is made anew              (files.py)
+    2  every month is read through; one with anything wrong in it is set aside       (verify.py)
     3  everything hot is sealed
     4  each sound chunk of the months set aside, also of earlier ones, is taken over: rows that are in no chunk
     5  the journal is read from its beginning: rows that are in no chunk
 
 Ended at any point, it is done again, or the historian's next start goes on with step 5: what was taken over is known by
-what it is (again.py), and the place in the journal is stored with each hand-over.
+what it is (duplicates.py), and the place in the journal is stored with each hand-over.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from pathlib import Path
 from protocol.errors import StoreError
 from receiver.outputs.disk import SIDES, UNBELIEVED, Connection, open_reader
 from receiver.outputs.historian import chunk
-from receiver.outputs.historian.held import Held
-from receiver.outputs.historian.mending.again import Again
-from receiver.outputs.historian.mending.check import look, series_types
+from receiver.outputs.historian.files import WriterFiles
+from receiver.outputs.historian.mending.duplicates import Duplicates
+from receiver.outputs.historian.mending.verify import look, series_types
 from receiver.outputs.historian.rows import Rows
 from receiver.outputs.historian.schema import month_paths
-from receiver.outputs.historian.seal import chunks_of
+from receiver.outputs.historian.shelves import chunks_of
 
 ASIDE = "[0-9][0-9][0-9][0-9]-[0-9][0-9].db.damaged-*"
 
 
-def rebuild(held: Held, folder: Path, say: Callable[[str], None]) -> None:
+def rebuild(files: WriterFiles, folder: Path, say: Callable[[str], None]) -> None:
     """Steps 2 to 4, and the beginning of 5: the place goes back.
 
     Args:
-        held: The open files.
+        files: The open files.
         say: Takes a line for people, as things are done.
 
     Raises:
@@ -45,39 +45,39 @@ def rebuild(held: Held, folder: Path, say: Callable[[str], None]) -> None:
         report = look(path, types)
         say(report.line())
         if not report.sound:
-            say(held.months.set_aside(path.stem, "it is not sound"))
-    while held.shelves.hot():
-        if not held.shelves.sweeping:
-            held.shelves.sweep()
-        held.shelves.tidy(0, held.registry.rank, held.registry.unsigned)
-        if held.shelves.trouble:
-            raise StoreError(held.shelves.trouble)
+            say(files.months.set_aside(path.stem, "it is not sound"))
+    while files.shelves.hot():
+        if not files.shelves.sweeping:
+            files.shelves.sweep()
+        files.shelves.tidy(0, files.registry.rank, files.registry.unsigned)
+        if files.shelves.trouble:
+            raise StoreError(files.shelves.trouble)
     for path in sorted(folder.glob(ASIDE)):
         if not path.name.endswith(SIDES):
-            say(_take_over(held, path))
-    held.set("again", 1)
-    held.due = True
-    held.look_back()
+            say(_take_over(files, path))
+    files.set("again", 1)
+    files.due = True
+    files.look_back()
 
 
-def _take_over(held: Held, path: Path) -> str:
+def _take_over(files: WriterFiles, path: Path) -> str:
     """Store the rows of a file's sound chunks that are in no chunk yet; returns what came of it, in words."""
     taken = known = unknown = 0
-    again = Again(held.months.files, held.shelves.sealed)
-    for rows in _sound_chunks(path, held.shelves.sealed):
+    duplicates = Duplicates(files.months.files, files.shelves.sealed)
+    for rows in _sound_chunks(path, files.shelves.sealed):
         series = int(rows.series[0])
-        if not held.registry.knows(series):
+        if not files.registry.knows(series):
             unknown += len(rows)
             continue
-        fresh = again.fresh(rows)
+        fresh = duplicates.fresh(rows)
         known += len(rows) - len(fresh)
         if len(fresh):
-            unsigned = bool(held.registry.unsigned[series])
-            chunks, _ = chunks_of(fresh, held.shelves.sealed, least=1, unsigned=lambda _: unsigned)  # noqa: B023
-            held.shelves.take_over(chunks, set(fresh.stream.tolist()))
+            unsigned = bool(files.registry.unsigned[series])
+            chunks, _ = chunks_of(fresh, files.shelves.sealed, least=1, unsigned=lambda _: unsigned)  # noqa: B023
+            files.shelves.take_over(chunks, set(fresh.stream.tolist()))
             taken += len(fresh)
-    told = f"{path.name}: {taken} samples taken over, {known} were there already"
-    return told + (f", {unknown} of series that nothing describes" if unknown else "")
+    words = f"{path.name}: {taken} samples taken over, {known} were there already"
+    return words + (f", {unknown} of series that nothing describes" if unknown else "")
 
 
 def _sound_chunks(path: Path, top: int) -> Iterator[Rows]:

@@ -20,14 +20,14 @@ import orjson
 from protocol.errors import StoreError
 from receiver.outputs.disk import UNBELIEVED, Connection, open_reader
 from receiver.outputs.historian import schema
-from receiver.outputs.historian.mending.again import distinct
 from receiver.outputs.historian.mending.copies import COUNTS, GROWING, NAMES, Row, Tables
+from receiver.outputs.historian.mending.duplicates import distinct
 from receiver.outputs.historian.rows import Rows, unpack
-from receiver.outputs.historian.seal import SHELF_SERIES, by_shelf
+from receiver.outputs.historian.shelves import SHELF_SERIES, by_shelf
 
 MOST_ROWS = 1_000_000
 """Most rows read of a table from either end, newest first: a history of before may hold years of minutes."""
-_TOLD = {"asset": ((2, "name"),), "series": ((1, "asset"), (2, "name"), (3, "type"), (4, "unit"), (5, "address"))}
+_TWICE = {"asset": ((2, "name"),), "series": ((1, "asset"), (2, "name"), (3, "type"), (4, "unit"), (5, "address"))}
 """Columns of descriptions that their bodies tell as well; a series' asset by its name."""
 
 
@@ -116,7 +116,7 @@ class Salvage:
         return self._read[table, columns]
 
     def _read_rows(self, connection: Connection, table: str, columns: str) -> tuple[list[Row], bool]:
-        found: dict[Row, None] = {}
+        rows: dict[Row, None] = {}
         whole = True
         sound = self._empty.execute(f"SELECT * FROM {table} LIMIT 0").description  # noqa: S608  names from above
         put = f"INSERT OR IGNORE INTO {table} VALUES ({','.join('?' * len(sound))})"  # noqa: S608
@@ -124,23 +124,23 @@ class Salvage:
             try:
                 sql = f"SELECT {columns} FROM {table} ORDER BY 1 {way} LIMIT {MOST_ROWS}"  # noqa: S608
                 for row in connection.execute(sql):
-                    if columns != "*" or row in found or self._takes(put, row):
-                        found[row] = None
+                    if columns != "*" or row in rows or self._takes(put, row):
+                        rows[row] = None
                     else:
                         whole = False
                 break
             except (sqlite3.Error, *UNBELIEVED):
                 whole = False
-        whole = whole and len(found) < MOST_ROWS
+        whole = whole and len(rows) < MOST_ROWS
         self.unread += 0 if whole or table not in ("fresh", "piece") else 1
-        return list(found), whole
+        return list(rows), whole
 
 
 def _sound(table: str, row: Row, assets: Mapping[int, str]) -> bool:
-    if table not in _TOLD:
+    if table not in _TWICE:
         return True
     try:
         body = orjson.loads(row[-1])
-        return all(body[key] == (assets[row[at]] if key == "asset" else row[at]) for at, key in _TOLD[table])
+        return all(body[key] == (assets[row[at]] if key == "asset" else row[at]) for at, key in _TWICE[table])
     except (orjson.JSONDecodeError, *UNBELIEVED):
         return False

@@ -19,9 +19,9 @@ from protocol.content.sample import Row
 from protocol.errors import HeldError, StoreError
 from receiver.outputs.base import Opened
 from receiver.outputs.disk import FULL_WAIT_S
-from receiver.outputs.historian import months, seal
+from receiver.outputs.historian import months, shelves
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.store import HistorianOutput
 
 HERE = Path(__file__).parents[2]
 
@@ -138,7 +138,7 @@ def test_a_full_disk_is_waited_out_and_loses_nothing(tmp_path: Path) -> None:
 
 def limit(output: HistorianOutput, pages: int) -> None:
     """Let `current.db` grow to this many pages (SQLite then says that the disk is full)."""
-    output._held.current.execute(f"PRAGMA max_page_count={pages}")
+    output._files.current.execute(f"PRAGMA max_page_count={pages}")
 
 
 def test_giving_up_the_wait_stores_nothing(tmp_path: Path) -> None:
@@ -215,13 +215,13 @@ def test_thresholds_keep_a_hand_over_bounded(tmp_path: Path, monkeypatch: pytest
     """However much is due, a small hand-over seals at most one shelf."""
     shrink(monkeypatch)
     sealed: list[int] = []
-    whole = seal.Shelves._sealing
+    whole = shelves.Shelves._sealing
 
-    def counted(self: seal.Shelves, shelf: int, *given: Any) -> Any:
+    def counted(self: shelves.Shelves, shelf: int, *given: Any) -> Any:
         sealed.append(shelf)
         return whole(self, shelf, *given)
 
-    monkeypatch.setattr(seal.Shelves, "_sealing", counted)
+    monkeypatch.setattr(shelves.Shelves, "_sealing", counted)
     output = opened(tmp_path)
     for at, one in enumerate(some_blocks(random.Random(8), stream(), 40, 20)):
         before = len(sealed)

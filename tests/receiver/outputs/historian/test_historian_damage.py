@@ -18,10 +18,10 @@ from protocol.content.sample import Row
 from protocol.errors import StoreError
 from receiver.outputs import disk
 from receiver.outputs.base import Event, Opened, State, Tally
-from receiver.outputs.historian.mending.check import check
+from receiver.outputs.historian.mending.verify import check
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.store import HistorianOutput
-from receiver.outputs.historian.views import Sample
+from receiver.outputs.historian.views import SampleView
 
 MONTH_LATER = T0 + 40 * 86_400 * SECOND
 OLD = Path(__file__).parents[3] / "vectors" / "history_before_copies.tar.xz"
@@ -164,7 +164,7 @@ FAULTS: dict[str, Callable[[Path, random.Random], object]] = {
 }
 
 
-def history(folder: Path) -> dict[str, list[Sample]]:
+def history(folder: Path) -> dict[str, list[SampleView]]:
     door = Door(folder, ALL)
     try:
         return told(door)[0]
@@ -172,7 +172,7 @@ def history(folder: Path) -> dict[str, list[Sample]]:
         door.close()
 
 
-def check_no_wrong(have: dict[str, list[Sample]], want: dict[str, list[Sample]], what: str) -> None:
+def check_no_wrong(have: dict[str, list[SampleView]], want: dict[str, list[SampleView]], what: str) -> None:
     """Nothing that was not sent, nothing twice, everything in order."""
     for name, samples in have.items():
         left = iter(want[name])
@@ -394,10 +394,10 @@ def test_a_damaged_hot_group_stops_nothing_and_comes_back_from_the_journal(tmp_p
     want, _ = expected(blocks[:90])
     output = opened(tmp_path)
     end = 60
-    while not output._held.current.execute("UPDATE piece SET body = zeroblob(100)").rowcount:
+    while not output._files.current.execute("UPDATE piece SET body = zeroblob(100)").rowcount:
         end += 1
         follow(output, blocks, end=end)
-    output._held.shelves.sweep()
+    output._files.shelves.sweep()
     while output.step(0.0) < 3600:
         pass
     assert any("cannot be read" in line for line in output.status()["warnings"])
@@ -462,11 +462,11 @@ def test_damage_without_end_is_a_failing_disk(tmp_path: Path, monkeypatch: pytes
     real = disk.Writes.run
     for _ in range(3):
         with monkeypatch.context() as patched:
-            patched.setattr(output._held.newest, "take", lambda *_: failing(disk.Writes(), output._held.current))
+            patched.setattr(output._files.newest, "advance", lambda *_: failing(disk.Writes(), output._files.current))
             output.take([block(stream(), 0, batch([Row(0, T0, 1.0)]))], b"1")
         assert disk.Writes.run is real
         assert output.begun_again()
-    monkeypatch.setattr(output._held.newest, "take", lambda *_: failing(disk.Writes(), output._held.current))
+    monkeypatch.setattr(output._files.newest, "advance", lambda *_: failing(disk.Writes(), output._files.current))
     with pytest.raises(StoreError, match="malformed"):
         output.take([block(stream(), 0, batch([Row(0, T0, 1.0)]))], b"1")
     output.close()

@@ -9,9 +9,9 @@ from portal_plant import Clock, Plant
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, from_rows
-from receiver.outputs.historian import seal, snapshot
+from receiver.outputs.historian import shelves, snapshot
 from receiver.outputs.historian.rows import Rows, from_columns, pack, unpack
-from receiver.outputs.historian.snapshot import Files
+from receiver.outputs.historian.snapshot import ReaderFiles
 
 
 def group(*values: float) -> bytes:
@@ -40,7 +40,7 @@ def unpacks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def test_a_group_is_unpacked_once_while_it_is_asked_for(tmp_path: Path, unpacks: list[bytes]) -> None:
     """Ten questions about three groups unpack three; one that was left out meanwhile is unpacked again."""
-    files = Files(tmp_path)
+    files = ReaderFiles(tmp_path)
     held = [("piece", 1, group(1.0)), ("fresh", 1, group(2.0, 3.0)), ("fresh", 2, group(4.0))]
     for _ in range(10):
         assert numbers(files.unpacked(held)) == [[1.0], [2.0, 3.0], [4.0]]
@@ -53,7 +53,7 @@ def test_a_group_is_unpacked_once_while_it_is_asked_for(tmp_path: Path, unpacks:
 
 def test_a_number_that_comes_again_is_another_group(tmp_path: Path, unpacks: list[bytes]) -> None:
     """A writer that starts with no group counts from 1 again, and a table's number says nothing of the other's."""
-    files = Files(tmp_path)
+    files = ReaderFiles(tmp_path)
     assert numbers(files.unpacked([("fresh", 1, group(1.0))])) == [[1.0]]
     assert numbers(files.unpacked([("fresh", 1, group(2.0))])) == [[2.0]]
     assert numbers(files.unpacked([("piece", 1, group(3.0)), ("fresh", 1, group(2.0))])) == [[3.0], [2.0]]
@@ -64,9 +64,9 @@ def test_a_plant_that_is_read_at_one_period_is_sealed_little_by_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thousand tags that all come once a round: no round seals more than an eighth of them, and all are sealed."""
-    monkeypatch.setattr(seal, "SEAL_ROWS", seal.SHELF_SERIES * 64)
-    monkeypatch.setattr(seal, "LEAST_ROWS", 32)
-    monkeypatch.setattr(seal, "FRESH_GROUPS", 1)
+    monkeypatch.setattr(shelves, "SEAL_ROWS", shelves.SHELF_SERIES * 64)
+    monkeypatch.setattr(shelves, "LEAST_ROWS", 32)
+    monkeypatch.setattr(shelves, "FRESH_GROUPS", 1)
     clock = Clock()
     tags = [Tag(id=at, asset="a", name=f"t{at}") for at in range(1024)]
     plant = Plant(tmp_path, [Asset(name="a")], tags, clock=clock)
@@ -80,4 +80,4 @@ def test_a_plant_that_is_read_at_one_period_is_sealed_little_by_little(
         each.append(plant.output.status()["chunks"] - before)
     plant.close()
     assert max(each) <= len(tags) // 8
-    assert sum(each) >= len(tags) - seal.SHELF_SERIES
+    assert sum(each) >= len(tags) - shelves.SHELF_SERIES

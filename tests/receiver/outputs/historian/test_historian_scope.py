@@ -13,8 +13,8 @@ from history_blocks import ALL, ASSETS, BOOT, SECOND, T0, TAGS, batch, block, op
 from protocol.content.catalog import Page
 from protocol.content.sample import Row
 from receiver.outputs.base import Event, State, Tally
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.store import HistorianOutput
 from receiver.outputs.historian.views import Scope
 
 SCOPES = [

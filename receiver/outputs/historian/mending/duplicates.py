@@ -28,16 +28,16 @@ from receiver.outputs.disk import UNBELIEVED, Connection, is_full
 from receiver.outputs.historian import chunk
 from receiver.outputs.historian.rows import Rows, join
 
-HELD_ROWS = 4_000_000
+CACHED_ROWS = 4_000_000
 """Rows of opened chunks whose block numbers are kept for the next hand-over, about (8 bytes each)."""
-_Found: TypeAlias = tuple[Connection, int, Array]
+_OpenedChunk: TypeAlias = tuple[Connection, int, Array]
 """Month, number, and the blocks of its rows, of a chunk."""
 _BEFORE_ALL = -(2**63)
 _STREAM_BITS, _NUMBER_BITS = 22, 41
 """Streams and block numbers that fit one 63-bit key: 70,000 years of blocks at 1 a second."""
 
 
-class Again:
+class Duplicates:
     """Which rows of a hand-over are in chunks up to a number."""
 
     def __init__(self, months: Callable[[], Iterable[Connection]], upto: int) -> None:
@@ -51,8 +51,8 @@ class Again:
         self._upto = upto
         self._last: dict[int, int] = {}
         """Series -> the latest time in its chunks."""
-        self._held: OrderedDict[int, Array] = OrderedDict()
-        self._held_rows = 0
+        self._cached: OrderedDict[int, Array] = OrderedDict()
+        self._cached_rows = 0
         self.known = 0
         """Rows that were in chunks already."""
 
@@ -83,16 +83,16 @@ class Again:
             return np.ones(len(at), bool)
         keys, which, come = np.unique(_keys(rows, at), return_inverse=True, return_counts=True)
         there = np.zeros(len(keys), np.int64)
-        for _, _, found in chunks:
-            place = np.searchsorted(keys, found)
+        for _, _, in_chunk in chunks:
+            place = np.searchsorted(keys, in_chunk)
             place[place == len(keys)] = 0
-            np.add.at(there, place[keys[place] == found], 1)
+            np.add.at(there, place[keys[place] == in_chunk], 1)
         new: Array = (there == 0)[which]
         for key in np.flatnonzero((there > 0) & (there < come)).tolist():
             new |= self._left(series, rows, at, which == key, chunks)
         return new
 
-    def _left(self, series: int, rows: Rows, at: Array, mask: Array, chunks: Sequence[_Found]) -> Array:
+    def _left(self, series: int, rows: Rows, at: Array, mask: Array, chunks: Sequence[_OpenedChunk]) -> Array:
         """Of the masked rows, which are one block's: those that the chunks lack."""
         first = at[np.flatnonzero(mask)[0]]
         there: Counter[Any] = Counter()
@@ -111,27 +111,27 @@ class Again:
     def _last_of(self, series: int) -> int:
         if series not in self._last:
             sql = "SELECT max(t1) FROM chunk WHERE series = ?"
-            found = [top for month in self._files for (top,) in self._asked(month, sql, series) if top is not None]
-            self._last[series] = max(found, default=_BEFORE_ALL)
+            tops = [top for month in self._files for (top,) in self._asked(month, sql, series) if top is not None]
+            self._last[series] = max(tops, default=_BEFORE_ALL)
         return self._last[series]
 
-    def _chunks(self, series: int, from_ns: int, to_ns: int) -> list[_Found]:
+    def _chunks(self, series: int, from_ns: int, to_ns: int) -> list[_OpenedChunk]:
         sql = "SELECT id FROM chunk WHERE series = ? AND t1 >= ? AND t0 <= ? AND id <= ?"
-        found = []
+        opened = []
         for month in self._files:
             for (number,) in self._asked(month, sql, series, from_ns, to_ns, self._upto):
-                found.append((month, number, self._opened(month, series, number)))
-        return found
+                opened.append((month, number, self._opened(month, series, number)))
+        return opened
 
     def _opened(self, month: Connection, series: int, number: int) -> Array:
         """The blocks of a chunk's rows, none where it cannot be read."""
-        if number in self._held:
-            self._held.move_to_end(number)
-            return self._held[number]
-        keys = self._held[number] = _keys(self._decoded(month, series, number), slice(None))
-        self._held_rows += len(keys)
-        while self._held_rows > HELD_ROWS and len(self._held) > 1:
-            self._held_rows -= len(self._held.popitem(last=False)[1])
+        if number in self._cached:
+            self._cached.move_to_end(number)
+            return self._cached[number]
+        keys = self._cached[number] = _keys(self._decoded(month, series, number), slice(None))
+        self._cached_rows += len(keys)
+        while self._cached_rows > CACHED_ROWS and len(self._cached) > 1:
+            self._cached_rows -= len(self._cached.popitem(last=False)[1])
         return keys
 
     def _decoded(self, month: Connection, series: int, number: int) -> Rows:

@@ -15,13 +15,13 @@ from pathlib import Path
 from protocol.errors import StoreError
 from receiver.outputs.disk import SIDES, UNBELIEVED, Connection, open_reader
 from receiver.outputs.historian import chunk, schema
+from receiver.outputs.historian.buckets import ChunkSummary, summary
 from receiver.outputs.historian.mending.copies import Row, gather
 from receiver.outputs.historian.rows import Rows
-from receiver.outputs.historian.trend import Summary, summary
 
 
 @dataclass(slots=True)
-class Report:
+class MonthReport:
     """What a month file holds."""
 
     name: str
@@ -93,13 +93,13 @@ def series_types(folder: Path) -> Mapping[int, str]:
     return types
 
 
-def look(path: Path, types: Mapping[int, str]) -> Report:
+def look(path: Path, types: Mapping[int, str]) -> MonthReport:
     """Read a month file through.
 
     Args:
         types: Type of each known series.
     """
-    report = Report(path.name, trouble=_pages(path))
+    report = MonthReport(path.name, trouble=_pages(path))
     connection = _opened(path)
     if connection is None:
         return report
@@ -133,7 +133,7 @@ def sound(connection: Connection, row: Row, *, unsigned: bool) -> Rows | None:
         row: id, series, t1, t0, n, count, low, high, total.
         unsigned: The series' integers are unsigned.
     """
-    number, series, t1, t0, n, *told = row
+    number, series, t1, t0, n, *summed = row
     try:
         held = connection.execute("SELECT series, t1, body FROM body WHERE id = ?", (number,)).fetchone()
         if held is None or tuple(held[:2]) != (series, t1):
@@ -143,7 +143,7 @@ def sound(connection: Connection, row: Row, *, unsigned: bool) -> Rows | None:
             return None
     except (sqlite3.Error, StoreError, *UNBELIEVED):
         return None
-    return rows if repr(summary(rows, unsigned=unsigned)) == repr(Summary(*told)) else None
+    return rows if repr(summary(rows, unsigned=unsigned)) == repr(ChunkSummary(*summed)) else None
 
 
 def _pages(path: Path) -> str:

@@ -11,7 +11,7 @@ to the numbers noted that long ago. Rows not sealed yet are not dropped; they ar
 from __future__ import annotations
 
 from receiver.outputs.disk import Connection, Writes
-from receiver.outputs.historian.seal import Shelves
+from receiver.outputs.historian.shelves import Shelves
 
 MOST_STEP_S = 3600.0
 """Most time one call adds [s]: callers come every few minutes, so a longer step is a clock being set."""
@@ -27,9 +27,9 @@ class Age:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        held = connection.execute("SELECT value FROM meta WHERE key = 'age_ns'").fetchone()
+        row = connection.execute("SELECT value FROM meta WHERE key = 'age_ns'").fetchone()
         noted = connection.execute("SELECT max(age_ns) FROM age").fetchone()
-        self.age_ns: int = held[0] if held else 0
+        self.age_ns: int = row[0] if row else 0
         """Running time of this history [ns]."""
         self._noted_ns: int | None = noted[0]
         self._now_ns: int | None = None
@@ -92,5 +92,5 @@ class Age:
         self.dropped += gone
 
     def _top(self, table: str) -> int:
-        held = self._connection.execute(f"SELECT max(id) FROM {table}").fetchone()  # noqa: S608  names from above
-        return int(held[0] or 0)
+        row = self._connection.execute(f"SELECT max(id) FROM {table}").fetchone()  # noqa: S608  names from above
+        return int(row[0] or 0)

@@ -11,11 +11,11 @@ from history_blocks import ALL, BOOT, SECOND, T0, batch, block, expected, opened
 
 from protocol.content.sample import Flag, Row
 from receiver.outputs.base import Batch, Event, Opened, State, Tally
+from receiver.outputs.historian.age import MOST_STEP_S
 from receiver.outputs.historian.latency import Latency
+from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.retain import MOST_STEP_S
-from receiver.outputs.historian.store import HistorianOutput
-from receiver.outputs.historian.views import Account, Sample
+from receiver.outputs.historian.views import Account, SampleView
 
 HOUR = 3600 * SECOND
 
@@ -224,7 +224,7 @@ def test_retention_drops_what_is_old_and_nothing_else(tmp_path: Path, monkeypatc
     door.close()
 
 
-def everything(door: Door) -> list[Sample]:
+def everything(door: Door) -> list[SampleView]:
     """All samples of all series."""
     return [
         sample

@@ -13,13 +13,13 @@ from history_blocks import ALL, SECOND, T0, batch, block, opened, shrink, some_b
 
 from protocol.content.sample import Row, severity
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import Sample, Trend
+from receiver.outputs.historian.views import SampleView, Trend
 
 
-def counted(samples: list[Sample], from_ns: int, to_ns: int, buckets: int) -> dict[int, tuple[float, ...]]:
+def counted(samples: list[SampleView], from_ns: int, to_ns: int, buckets: int) -> dict[int, tuple[float, ...]]:
     """By bucket start: low, high, mean, count, bad, worked out one sample at a time."""
     width = -(-(to_ns - from_ns) // buckets)
-    held: dict[int, list[Sample]] = {}
+    held: dict[int, list[SampleView]] = {}
     for sample in samples:
         if from_ns <= sample.time_ns < to_ns:
             held.setdefault(from_ns + (sample.time_ns - from_ns) // width * width, []).append(sample)

@@ -11,7 +11,7 @@ from history_blocks import ALL, BOOT, SECOND, T0, batch, block, opened, stream
 from protocol.block import Kind
 from protocol.content.sample import Row
 from receiver.outputs.base import Opened, Other
-from receiver.outputs.historian.gaps import End, Spans, holes
+from receiver.outputs.historian.missing import Spans, StreamEnd, missing_spans
 from receiver.outputs.historian.read import Door
 
 LATER = T0 + 3600 * SECOND
@@ -33,7 +33,7 @@ def test_holes_are_what_has_not_come(seed: int) -> None:
     chance = random.Random(seed)
     numbers = chance.sample(range(60), chance.randrange(1, 60))
     spans = filled(numbers)
-    told = [number for hole in holes(list(spans), BOOT) for number in range(hole.first, hole.last + 1)]
+    told = [number for hole in missing_spans(list(spans), BOOT) for number in range(hole.first, hole.last + 1)]
     assert told == sorted(set(range(max(numbers))) - set(numbers)), f"seed {seed}"
     assert len(told) == spans.missing(None)
     assert all(number in spans for number in numbers)
@@ -71,26 +71,26 @@ def test_changes_say_all_that_must_be_written(seed: int) -> None:
 def test_a_gap_lasts_from_the_block_before_to_the_block_after() -> None:
     """Its times are the last one told before and the first one told after; untimed neighbours are looked past."""
     spans = filled([0, 1, 2, 5, 6])
-    (hole,) = holes(list(spans), BOOT)
+    (hole,) = missing_spans(list(spans), BOOT)
     assert (hole.first, hole.last) == (3, 4)
     assert (hole.from_ns, hole.to_ns) == (T0 + SECOND + SECOND // 2, T0 + 6 * SECOND)
 
 
 def test_a_gap_at_the_start_begins_with_the_stream() -> None:
     """Before the first block that came, the packer's start stands for the time."""
-    (hole,) = holes(list(filled([4])), BOOT - 10_000_000)
+    (hole,) = missing_spans(list(filled([4])), BOOT - 10_000_000)
     assert (hole.first, hole.last, hole.from_ns, hole.to_ns) == (0, 3, T0 - 10 * SECOND, T0 + 4 * SECOND)
-    (hole,) = holes(list(filled([4])), 1)
+    (hole,) = missing_spans(list(filled([4])), 1)
     assert (hole.from_ns, hole.to_ns) == (T0 + 4 * SECOND, T0 + 4 * SECOND)
 
 
 def test_the_next_open_tells_the_missing_tail() -> None:
     """Numbers after the last that came are missing once the next stream names this one's last block."""
     spans = filled([0, 1])
-    (hole,) = holes(list(spans), BOOT, End(4, T0 + 9 * SECOND, T0))
+    (hole,) = missing_spans(list(spans), BOOT, StreamEnd(4, T0 + 9 * SECOND, T0))
     assert (hole.first, hole.last, hole.to_ns) == (2, 4, T0 + 9 * SECOND)
-    assert holes(list(spans), BOOT, End(1, T0 + 9 * SECOND, T0)) == []
-    assert spans.missing(End(4, T0, T0)) == 3
+    assert missing_spans(list(spans), BOOT, StreamEnd(1, T0 + 9 * SECOND, T0)) == []
+    assert spans.missing(StreamEnd(4, T0, T0)) == 3
 
 
 def one(number: int, received_ns: int = T0, key: bytes = b"stream-1") -> Opened:

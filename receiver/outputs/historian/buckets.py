@@ -19,7 +19,7 @@ from receiver.outputs.historian.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ChunkSummary:
     """Of a chunk's usable rows; the three numbers are None where none of them is a number."""
 
     count: int
@@ -29,7 +29,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ChunkSummaries:
     """Chunks of one series: their times and summaries, as parallel arrays."""
 
     id: Array
@@ -43,9 +43,9 @@ class Parts:
     total: Array
 
     @classmethod
-    def of(cls, held: list[tuple[Any, ...]]) -> Parts:
+    def of(cls, table: list[tuple[Any, ...]]) -> ChunkSummaries:
         """From rows of the table `chunk`, in the order of the fields."""
-        columns = list(zip(*held, strict=True)) or [()] * 8
+        columns = list(zip(*table, strict=True)) or [()] * 8
         return cls(
             *(np.array(column, np.int64) for column in columns[:5]),
             *(np.array(column, np.float64) for column in columns[5:]),
@@ -54,9 +54,9 @@ class Parts:
     def __len__(self) -> int:
         return len(self.id)
 
-    def pick(self, index: Array) -> Parts:
+    def pick(self, index: Array) -> ChunkSummaries:
         """The chunks with these numbers, or of this mask."""
-        return Parts(*(getattr(self, name)[index] for name in self.__slots__))
+        return ChunkSummaries(*(getattr(self, name)[index] for name in self.__slots__))
 
 
 def numbers(rows: Rows, *, unsigned: bool) -> tuple[Array, Array]:
@@ -70,15 +70,15 @@ def numbers(rows: Rows, *, unsigned: bool) -> tuple[Array, Array]:
     return usable, value
 
 
-def summary(rows: Rows, *, unsigned: bool) -> Summary:
+def summary(rows: Rows, *, unsigned: bool) -> ChunkSummary:
     """The summary of rows of one series."""
     usable, value = numbers(rows, unsigned=unsigned)
-    told = value[usable & ~np.isnan(value)]
+    numeric = value[usable & ~np.isnan(value)]
     count = int(np.count_nonzero(usable))
-    if not len(told):
-        return Summary(count, None, None, None)
+    if not len(numeric):
+        return ChunkSummary(count, None, None, None)
     with np.errstate(over="ignore"):
-        return Summary(count, float(told.min()), float(told.max()), float(told.sum()))
+        return ChunkSummary(count, float(numeric.min()), float(numeric.max()), float(numeric.sum()))
 
 
 class Buckets:
@@ -92,28 +92,28 @@ class Buckets:
         self._low = np.full(n, np.inf)
         self._high = np.full(n, -np.inf)
         self._total = np.zeros(n)
-        self._told = np.zeros(n, np.int64)
+        self._numeric = np.zeros(n, np.int64)
         self._count = np.zeros(n, np.int64)
         self._bad = np.zeros(n, np.int64)
 
-    def whole(self, parts: Parts) -> Array:
+    def whole(self, parts: ChunkSummaries) -> Array:
         """Which parts lie in one bucket, so that their summary is enough."""
         inside = (parts.t0 >= self.from_ns) & (parts.t1 < self.to_ns)
         out: Array = inside & ((parts.t0 - self.from_ns) // self.width == (parts.t1 - self.from_ns) // self.width)
         return out
 
-    def add_parts(self, parts: Parts) -> None:
+    def add_parts(self, parts: ChunkSummaries) -> None:
         """Count parts that are `whole`."""
         at = (parts.t0 - self.from_ns) // self.width
         np.add.at(self._count, at, parts.usable)
         np.add.at(self._bad, at, parts.rows - parts.usable)
-        told = ~np.isnan(parts.low)
-        at = at[told]
-        np.minimum.at(self._low, at, parts.low[told])
-        np.maximum.at(self._high, at, parts.high[told])
+        numeric = ~np.isnan(parts.low)
+        at = at[numeric]
+        np.minimum.at(self._low, at, parts.low[numeric])
+        np.maximum.at(self._high, at, parts.high[numeric])
         with np.errstate(over="ignore", invalid="ignore"):
-            np.add.at(self._total, at, parts.total[told])
-        np.add.at(self._told, at, parts.usable[told])
+            np.add.at(self._total, at, parts.total[numeric])
+        np.add.at(self._numeric, at, parts.usable[numeric])
 
     def add_rows(self, rows: Rows, *, unsigned: bool) -> None:
         """Count the rows that lie in the range."""
@@ -128,24 +128,24 @@ class Buckets:
         usable, value = numbers(rows, unsigned=unsigned)
         edges = np.flatnonzero(np.diff(at, prepend=-1))
         into = at[edges]
-        told = usable & ~np.isnan(value)
+        numeric = usable & ~np.isnan(value)
         count = np.add.reduceat(usable.astype(np.int64), edges)
         self._count[into] += count
         self._bad[into] += np.diff(edges, append=len(rows)) - count
-        self._told[into] += np.add.reduceat(told.astype(np.int64), edges)
+        self._numeric[into] += np.add.reduceat(numeric.astype(np.int64), edges)
         with np.errstate(over="ignore", invalid="ignore"):
-            self._total[into] += np.add.reduceat(np.where(told, value, 0.0), edges)
-        low = np.minimum.reduceat(np.where(told, value, np.inf), edges)
-        high = np.maximum.reduceat(np.where(told, value, -np.inf), edges)
+            self._total[into] += np.add.reduceat(np.where(numeric, value, 0.0), edges)
+        low = np.minimum.reduceat(np.where(numeric, value, np.inf), edges)
+        high = np.maximum.reduceat(np.where(numeric, value, -np.inf), edges)
         self._low[into] = np.minimum(self._low[into], low)
         self._high[into] = np.maximum(self._high[into], high)
 
     def filled(self) -> tuple[Array, Array, Array, Array, Array, Array]:
         """Of the buckets that hold a sample: start_ns, low, high, mean, count, bad."""
         at = np.flatnonzero(self._count + self._bad)
-        told = self._told[at]
-        none = told == 0
+        numeric = self._numeric[at]
+        none = numeric == 0
         low, high = np.where(none, np.nan, self._low[at]), np.where(none, np.nan, self._high[at])
         with np.errstate(invalid="ignore"):
-            mean = np.where(none, np.nan, self._total[at] / np.maximum(told, 1))
+            mean = np.where(none, np.nan, self._total[at] / np.maximum(numeric, 1))
         return self.from_ns + at * self.width, low, high, mean, self._count[at], self._bad[at]

@@ -36,7 +36,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class MissingSpan:
     """Block numbers `first` to `last`, none of which has come."""
 
     first: int
@@ -48,7 +48,7 @@ class Hole:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class StreamEnd:
     """What the next stream's OPEN tells of this one: it ended with block `last`, before `to_ns`."""
 
     last: int
@@ -115,7 +115,7 @@ class Spans:
         self._gone, self._fresh = set(), {}
         return gone, fresh
 
-    def missing(self, end: End | None) -> int:
+    def missing(self, end: StreamEnd | None) -> int:
         """Numbers that have not come, of those up to the highest one or up to the stream's end."""
         if not self._spans:
             return 0
@@ -129,7 +129,7 @@ class Spans:
         self._gone.add(first)
 
 
-def holes(spans: Sequence[Span], boot: int, end: End | None = None) -> list[Hole]:
+def missing_spans(spans: Sequence[Span], boot: int, end: StreamEnd | None = None) -> list[MissingSpan]:
     """The holes below the highest number, and the one up to the stream's end where that is told, in order.
 
     A hole whose neighbours tell no time takes the nearest told one on that side; before the first told time it
@@ -140,7 +140,7 @@ def holes(spans: Sequence[Span], boot: int, end: End | None = None) -> list[Hole
         boot: `Stream.boot`; the start counter in it is from `BOOT_IS_TIME` on also the start [us since 1970 UTC].
         end: Where the stream ended, None while it runs or is not told.
     """
-    out: list[Hole] = []
+    out: list[MissingSpan] = []
     started = boot % BOOTS
     known = started * 1000 if started >= BOOT_IS_TIME else None
     expected = 0
@@ -150,12 +150,12 @@ def holes(spans: Sequence[Span], boot: int, end: End | None = None) -> list[Hole
             to_ns = next((later.first_ns for later in spans[at:] if later.first_ns is not None), nearest)
             from_ns = to_ns if known is None else known
             low, high = min(from_ns, to_ns), max(from_ns, to_ns)
-            out.append(Hole(expected, span.first - 1, low, high, span.since_ns))
+            out.append(MissingSpan(expected, span.first - 1, low, high, span.since_ns))
         known = _known(span.last_ns, known)
         expected = span.last + 1
     if end is not None and expected and expected <= end.last:
         from_ns = end.to_ns if known is None else known
-        out.append(Hole(expected, end.last, min(from_ns, end.to_ns), max(from_ns, end.to_ns), end.since_ns))
+        out.append(MissingSpan(expected, end.last, min(from_ns, end.to_ns), max(from_ns, end.to_ns), end.since_ns))
     return out
 
 

@@ -20,7 +20,7 @@ from receiver.outputs.disk import Connection
 from receiver.outputs.historian.views import Scope, TagView
 
 
-class Entry(NamedTuple):
+class VisibleSeries(NamedTuple):
     """A visible series."""
 
     asset: int
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class VisibleStream:
     """A stream of a visible site."""
 
     index: int
@@ -42,7 +42,7 @@ class Source:
     site: str
 
 
-class Known:
+class Visible:
     """The descriptions as of one moment, cut to a scope."""
 
     def __init__(self, connection: Connection | None, scope: Scope) -> None:
@@ -54,12 +54,12 @@ class Known:
         self.all = scope.vendors is None and scope.assets is None
         """Nothing is cut: also what concerns the sender itself may be told."""
         self.assets: dict[int, Asset] = {}
-        self.series: dict[int, Entry] = {}
+        self.series: dict[int, VisibleSeries] = {}
         self._by_name: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         self._names: Counter[int] = Counter()
         self._of_asset: defaultdict[int, list[int]] = defaultdict(list)
         self._views: dict[int, TagView] = {}
-        self.streams: list[Source] = []
+        self.streams: list[VisibleStream] = []
         """Streams of visible sites."""
         self._rank = np.zeros(1, np.int64)
         if connection is not None:
@@ -74,7 +74,7 @@ class Known:
             "SELECT id, asset, name, type, boot, number, body FROM series"
         ):
             if asset_id in self.assets:
-                self.series[one] = Entry(asset_id, name, kind == "uint64", (boot, number), body)
+                self.series[one] = VisibleSeries(asset_id, name, kind == "uint64", (boot, number), body)
                 self._by_name[asset_id, name].append(one)
                 self._of_asset[asset_id].append(one)
         self._names.update(asset for asset, _ in self._by_name)
@@ -86,7 +86,9 @@ class Known:
         for place, (index, *_) in enumerate(streams):
             self._rank[index] = place
         self.streams = [
-            Source(index, key.lower(), boot, site) for index, key, boot, site in streams if self.all or site in sites
+            VisibleStream(index, key.lower(), boot, site)
+            for index, key, boot, site in streams
+            if self.all or site in sites
         ]
 
     @property
@@ -129,6 +131,6 @@ _FIELDS: dict[type[Any], frozenset[str]] = {kind: frozenset(f.name for f in fiel
 
 def _described(kind: type[Any], body: bytes, known: Mapping[str, Any]) -> Any:
     """An `Asset` or a `Tag` from its stored fields and those known better; fields new to this build are left out."""
-    told = {name: value for name, value in orjson.loads(body).items() if name in _FIELDS[kind]}
-    told.update(known)
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+    values = {name: value for name, value in orjson.loads(body).items() if name in _FIELDS[kind]}
+    values.update(known)
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

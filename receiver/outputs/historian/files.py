@@ -6,9 +6,10 @@
     a hot group that does not unpack               dropped
 
 After each of them the journal is read from its beginning once more: `place` is gone, and `moved_back` says so. Before
-that, everything hot is sealed, because chunks are where a row that comes again is looked up (`mending/again.py`). What
-was found is told for some days. What only a reader meets, a chunk in the middle of a month, is not looked for here: a
-look at every byte takes as long as reading them (`mending/check.py`, and `checkvalve history rebuild` mends it).
+that, everything hot is sealed, because chunks are where a row that comes again is looked up (`mending/duplicates.py`).
+What was damaged is told for some days. What only a reader meets, a chunk in the middle of a month, is not looked for
+here: a look at every byte takes as long as reading them (`mending/verify.py`, and `checkvalve history rebuild` mends
+it).
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from protocol.errors import StoreError
 from receiver.outputs import disk
 from receiver.outputs.disk import Connection, DamageError, Writes
 from receiver.outputs.historian import schema
-from receiver.outputs.historian.accounts import Accounts
+from receiver.outputs.historian.age import Age
+from receiver.outputs.historian.arrivals import Arrivals
+from receiver.outputs.historian.asset_accounts import AssetAccounts
 from receiver.outputs.historian.mending.adopt import adopt
-from receiver.outputs.historian.mending.again import Again
 from receiver.outputs.historian.mending.copies import Copies
+from receiver.outputs.historian.mending.duplicates import Duplicates
 from receiver.outputs.historian.months import Months
 from receiver.outputs.historian.newest import Newest
-from receiver.outputs.historian.retain import Age
-from receiver.outputs.historian.seal import Shelves
-from receiver.outputs.historian.seen import Seen
 from receiver.outputs.historian.series import Registry
+from receiver.outputs.historian.shelves import Shelves
 
-TOLD_NS = 7 * 24 * 3600 * 10**9
-"""How long it is told that something was damaged, in age of the history [ns]."""
-TOLD_MOST = 16
+WARNED_NS = 7 * 24 * 3600 * 10**9
+"""How long a warning of damage stands, in age of the history [ns]."""
+WARNINGS_MOST = 16
 MENDINGS = 3
 """Times in an hour that `current.db` may be made anew: more is a failing disk."""
 HOUR_NS = 3600 * 10**9
@@ -43,7 +44,7 @@ _RANK = {"asset": slice(3, 5), "series": slice(6, 8)}
 META = "REPLACE INTO meta VALUES (?, ?)"
 
 
-class Held:
+class WriterFiles:
     """All files of a history's folder, locked by whoever makes this."""
 
     def __init__(self, folder: Path, *, clock: Callable[[], int], waiting: Callable[[str], None]) -> None:
@@ -56,7 +57,7 @@ class Held:
         self.months = Months(folder, clock=clock)
         self.months.losing = lambda: self.set("again", 1)
         self._current: Connection | None = None
-        self._told: list[list[Any]] = []
+        self._warnings: list[list[Any]] = []
         self._news: list[str] = []
         """What is to be told as soon as there is a file that keeps it."""
         self._mendings: list[int] = []
@@ -116,7 +117,7 @@ class Held:
         if lost:
             self.set("again", 1)
             self.due = True
-            self._tell([f"{one}; what the journal still has of it is read again" for one in lost])
+            self._warn([f"{one}; what the journal still has of it is read again" for one in lost])
             self.months.lost.clear()
             self.shelves.damaged = 0
         if not self.due:
@@ -149,14 +150,14 @@ class Held:
         """Cut the log back where it has grown (`disk.cut_log`)."""
         disk.cut_log(self.current, schema.current_path(self._folder))
 
-    def told(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What a person should know: files that were damaged, and what came of it."""
-        return [one for at, one in self._told if self.age.age_ns - at < TOLD_NS]
+        return [line for at, line in self._warnings if self.age.age_ns - at < WARNED_NS]
 
     def meta(self, key: str, default: Any) -> Any:
         """A value of the table `meta`."""
-        held = self.current.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return held[0] if held else default
+        row = self.current.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else default
 
     def set(self, key: str, value: Any) -> None:
         """Write one at once. Raises sqlite3.Error on a full disk."""
@@ -218,7 +219,7 @@ class Held:
             self.set("again", 1)
         self._compare()
         self._note_months()
-        self._tell(self._news)
+        self._warn(self._news)
         self._news = []
         self.look_back()
 
@@ -227,20 +228,20 @@ class Held:
         current = self.current
         self.registry = Registry(current, above=self.meta("above", 0))
         self.newest = Newest(current)
-        self.accounts = Accounts(current)
+        self.accounts = AssetAccounts(current)
         self.shelves = Shelves(current, self.months)
         self.age = Age(current)
         self._read_again()
         self.due = bool(self.meta("again", 0))
-        self._told = [[int(at), str(one)] for at, one in json.loads(self.meta("told", "[]"))]
+        self._warnings = [[int(at), str(one)] for at, one in json.loads(self.meta("told", "[]"))]
         return [str(name) for (name,) in current.execute("SELECT name FROM month")]
 
     def _read_again(self) -> None:
         adopted = self.meta("adopted", None)
         self.begun_again = adopted is not None
         """The journal was begun again at some time: what comes may be there."""
-        self.seen = Seen(self.current, begun_again=self.begun_again)
-        self.again = Again(self.months.files, adopted or 0)
+        self.arrivals = Arrivals(self.current, begun_again=self.begun_again)
+        self.duplicates = Duplicates(self.months.files, adopted or 0)
 
     def _compare(self) -> None:
         """With the newest copy: `current.db` must not be older than it, nor describe otherwise what it describes.
@@ -253,9 +254,9 @@ class Held:
         if copied.get("sealed", 0) > self.shelves.sealed:
             raise DamageError(f"{path}: older than its months")
         for table, rows in self.months.last_copy("names").items():
-            told = {row[0]: row for row in self.current.execute(f"SELECT * FROM {table}")}  # noqa: S608
+            present = {row[0]: row for row in self.current.execute(f"SELECT * FROM {table}")}  # noqa: S608
             at = _RANK.get(table, slice(0, 0))
-            if any(row[0] in told and row[at] == told[row[0]][at] and row != told[row[0]] for row in rows):
+            if any(row[0] in present and row[at] == present[row[0]][at] and row != present[row[0]] for row in rows):
                 raise DamageError(f"{path}: a row of {table} is not what it was")
 
     def _note_months(self) -> None:
@@ -267,8 +268,8 @@ class Held:
         if len(writes):
             writes.run(self.current)
 
-    def _tell(self, news: Sequence[str]) -> None:
+    def _warn(self, news: Sequence[str]) -> None:
         if news:
-            told = [*self._told, *([self.age.age_ns, one] for one in news)][-TOLD_MOST:]
-            self.set("told", json.dumps(told))
-            self._told = told
+            warnings = [*self._warnings, *([self.age.age_ns, line] for line in news)][-WARNINGS_MOST:]
+            self.set("told", json.dumps(warnings))
+            self._warnings = warnings

@@ -1,6 +1,6 @@
-"""Which block numbers of which stream have come: so a block that comes twice is known, and so are gaps (`gaps.py`).
+"""Which block numbers of which stream have come: so a block that comes twice is known, and so are gaps (`missing.py`).
 
-Since the journal was begun again (`store.py`) a block that has come before may be needed once more: its counts stand,
+Since the journal was begun again (`output.py`) a block that has come before may be needed once more: its counts stand,
 its samples may be lost. So what came since then is kept apart, in `again`, and a block is new, wanted again, or a
 double.
 
@@ -16,13 +16,13 @@ from enum import Enum
 from protocol.block import Kind
 from receiver.outputs.base import Batch, Event, Opened, Other, State, Tally
 from receiver.outputs.disk import Connection, DamageError, Writes
-from receiver.outputs.historian.gaps import End, Span, Spans
+from receiver.outputs.historian.missing import Span, Spans, StreamEnd
 
 _SPAN = "REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?)"
 _AGAIN = "REPLACE INTO again VALUES (?, ?, ?)"
 
 
-class Came(Enum):
+class Novelty(Enum):
     """How often a block has come."""
 
     NEW = "new"
@@ -31,7 +31,7 @@ class Came(Enum):
     DOUBLE = "double"
 
 
-class Seen:
+class Arrivals:
     """The spans of every stream, in memory as in the file."""
 
     def __init__(self, connection: Connection, *, begun_again: bool) -> None:
@@ -39,22 +39,22 @@ class Seen:
         Args:
             begun_again: The journal was begun again at some time in this history.
         """
-        held: dict[int, list[Span]] = {}
+        spans_of: dict[int, list[Span]] = {}
         for stream, *span in connection.execute(
             "SELECT stream, first, last, first_ns, last_ns, since_ns FROM span ORDER BY stream, first"
         ):
-            held.setdefault(stream, []).append(Span(*span))
-        self._spans = {stream: Spans(spans) for stream, spans in held.items()}
+            spans_of.setdefault(stream, []).append(Span(*span))
+        self._spans = {stream: Spans(spans) for stream, spans in spans_of.items()}
         self._keys: dict[int, bytes] = dict(connection.execute("SELECT id, key FROM stream"))
         self._sums = {
             (stream, span.first): _sum(stream, span) for stream, spans in self._spans.items() for span in spans
         }
         self._sum = sum(self._sums.values())
-        told = connection.execute("SELECT value FROM meta WHERE key = 'span_sum'").fetchone()
-        if told is not None and told[0] != self._sum:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'span_sum'").fetchone()
+        if row is not None and row[0] != self._sum:
             raise DamageError("the numbers of the blocks that came do not fit their sum")
         self._ends = {
-            key: End(last, to_ns, since_ns)
+            key: StreamEnd(last, to_ns, since_ns)
             for key, last, to_ns, since_ns in connection.execute("SELECT key, last, to_ns, since_ns FROM ending")
         }
         self._touched: set[int] = set()
@@ -65,7 +65,7 @@ class Seen:
                 since.setdefault(stream, []).append(Span(first, last, None, None, 0))
             self._again = {stream: Spans(spans) for stream, spans in since.items()}
 
-    def add(self, stream: int, block: Opened, writes: Writes) -> Came:
+    def add(self, stream: int, block: Opened, writes: Writes) -> Novelty:
         """Take in a block's number.
 
         Args:
@@ -77,17 +77,17 @@ class Seen:
         if self._again is not None:
             again = self._again.setdefault(stream, Spans())
             if block.number in again:
-                return Came.DOUBLE
+                return Novelty.DOUBLE
             again.add(block.number, None, None, 0)
             self._touched.add(stream)
         if known:
-            return Came.DOUBLE if self._again is None else Came.AGAIN
+            return Novelty.DOUBLE if self._again is None else Novelty.AGAIN
         first_ns, last_ns = _times(block)
         spans.add(block.number, first_ns, last_ns, block.received_ns)
         self._touched.add(stream)
         if isinstance(block.body, Other) and block.body.kind == Kind.OPEN:
             self._note_end(block.body, block.received_ns, writes)
-        return Came.NEW
+        return Novelty.NEW
 
     def finish(self, writes: Writes) -> None:
         """Write down what changed in this hand-over; call once at its end."""
@@ -121,13 +121,13 @@ class Seen:
         previous, time_ns = body.body.get("previous"), body.body.get("time")
         match previous, time_ns:
             case [bytes() as key, int() as last, *_], int() as to_ns:
-                self._ends[key] = End(last, to_ns, since_ns)
+                self._ends[key] = StreamEnd(last, to_ns, since_ns)
                 writes.add("REPLACE INTO ending VALUES (?, ?, ?, ?)", [(key, last, to_ns, since_ns)])
 
 
 def _sum(stream: int, span: Span) -> int:
-    told = (stream, span.first, span.last, span.first_ns, span.last_ns, span.since_ns)
-    return zlib.crc32(repr(told).encode())
+    fields = (stream, span.first, span.last, span.first_ns, span.last_ns, span.since_ns)
+    return zlib.crc32(repr(fields).encode())
 
 
 def _times(block: Opened) -> tuple[int | None, int | None]:

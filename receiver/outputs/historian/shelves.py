@@ -6,6 +6,7 @@ A shelf is 32 neighbouring series. Grouping by shelf keeps two costs low at once
 becomes some hundred groups rather than ten thousand, and reading one series opens one shelf rather than everything.
 Eight pieces of a level become one of the next, so a row is rewritten a few times and a shelf holds a few dozen pieces.
 A shelf with enough rows is sealed: each of its series that has enough becomes chunks, the rest stays as one piece.
+Sealed means closed for good, in a chunk that no row is added to; no key has to do with it.
 
 Late rows need no path of their own: they seal into chunks that overlap older ones in time, and readers sort. Once a
 day of the history's age everything that is hot is sealed, also the few rows of slow series: what is in a chunk can be
@@ -28,10 +29,10 @@ from protocol.content.sample import Kind
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection, DamageError, Writes, is_full
 from receiver.outputs.historian import chunk
+from receiver.outputs.historian.buckets import summary
 from receiver.outputs.historian.mending.copies import Tables
 from receiver.outputs.historian.months import Chunk, Months
 from receiver.outputs.historian.rows import Rows, join, order, pack, unpack, weight
-from receiver.outputs.historian.trend import summary
 
 SHELF_SERIES = 32
 """Series of a shelf: at 512 rows each a shelf is sealed in about 20 ms, and read in about 2."""
@@ -111,16 +112,16 @@ class Shelves:
 
     def hot(self) -> int:
         """Rows not sealed yet."""
-        return sum(len(rows) for rows in self._fresh) + sum(p.n for held in self._pieces.values() for p in held)
+        return sum(len(rows) for rows in self._fresh) + sum(p.n for pieces in self._pieces.values() for p in pieces)
 
     def add(self, rows: Rows, writes: Writes) -> None:
         """Store rows, in the sender's order within each series."""
         if not len(rows):
             return
         self._fresh.append(rows.trimmed())
-        held = sum(len(part) for part in self._fresh)
+        waiting = sum(len(part) for part in self._fresh)
         heavy = sum(weight(part) for part in self._fresh) >= FRESH_BYTES
-        if held < FRESH_ROWS and len(self._fresh) < FRESH_GROUPS and not heavy:
+        if waiting < FRESH_ROWS and len(self._fresh) < FRESH_GROUPS and not heavy:
             self._fresh_id += 1
             writes.add("INSERT INTO fresh VALUES (?, ?, ?)", [(self._fresh_id, len(rows), pack(self._fresh[-1]))])
             return
@@ -129,7 +130,7 @@ class Shelves:
     def sweep(self) -> None:
         """Have everything that is hot now sealed: `tidy` does it, part by part. Raises sqlite3.Error on a full disk."""
         if self._fresh:
-            fresh, before = self._fresh, {shelf: list(held) for shelf, held in self._pieces.items()}
+            fresh, before = self._fresh, {shelf: list(pieces) for shelf, pieces in self._pieces.items()}
             writes = Writes()
             self._put_on_shelves(writes)
             try:
@@ -138,7 +139,7 @@ class Shelves:
                 self._fresh = fresh
                 self._pieces = defaultdict(list, before)
                 raise
-        self._swept = {shelf for shelf, held in self._pieces.items() if held}
+        self._swept = {shelf for shelf, pieces in self._pieces.items() if pieces}
         self._due.update(dict.fromkeys(self._swept))
 
     def tidy(self, rows: int, rank: Callable[[], Array], unsigned: Array) -> None:
@@ -193,10 +194,10 @@ class Shelves:
             self._piece_id = max(self._piece_id, one)
         for shelf in list(self._pieces):
             self._note_due(shelf)
-        held = self._current.execute("SELECT value FROM meta WHERE key = 'sealed'").fetchone()
-        self.sealed = held[0] if held else 0
-        told = self._current.execute("SELECT value FROM meta WHERE key = 'unsealed'").fetchone()
-        if told is not None and told[0] != -self.sealed:
+        row = self._current.execute("SELECT value FROM meta WHERE key = 'sealed'").fetchone()
+        self.sealed = row[0] if row else 0
+        checked = self._current.execute("SELECT value FROM meta WHERE key = 'unsealed'").fetchone()
+        if checked is not None and checked[0] != -self.sealed:
             raise DamageError("the number of the newest chunk is told in two ways")  # what is above it would go
 
     def take_over(self, chunks: Sequence[Chunk], streams: set[int]) -> None:
@@ -241,17 +242,17 @@ class Shelves:
         return piece.id, shelf, level, piece.n, piece.weight, pack(rows, level=3)
 
     def _note_due(self, shelf: int) -> None:
-        held = self._pieces[shelf]
-        levels = [piece.level for piece in held]
-        if _heavy(shelf, held) or any(levels.count(level) >= MERGE_PIECES for level in set(levels)):
+        pieces = self._pieces[shelf]
+        levels = [piece.level for piece in pieces]
+        if _heavy(shelf, pieces) or any(levels.count(level) >= MERGE_PIECES for level in set(levels)):
             self._due[shelf] = None
 
     def _merging(self, shelf: int) -> _Move:
         """One piece of the next level in the place of those of the lowest level that has enough."""
-        held = self._pieces[shelf]
-        levels = [piece.level for piece in held]
+        pieces = self._pieces[shelf]
+        levels = [piece.level for piece in pieces]
         level = min(level for level in set(levels) if levels.count(level) >= MERGE_PIECES)
-        old = [piece for piece in held if piece.level == level]
+        old = [piece for piece in pieces if piece.level == level]
         rows = join(self._read(shelf, old))
         return _Move(shelf, old, rows, level + 1, [], set())
 
@@ -266,7 +267,9 @@ class Shelves:
 
     def _commit(self, moves: list[_Move], number: int) -> None:
         """Make the moves durable, and only then know them here. Raises sqlite3.Error; nothing has moved then."""
+        # 1: the chunks stand in their month, durably, and are not real yet
         chunks = self._store_chunks(moves)
+        # 2: one transaction makes them real and drops the rows they were made of
         before = {move.shelf: self._pieces[move.shelf] for move in moves}
         writes = self._raised(number, chunks)
         for move in moves:
@@ -280,6 +283,7 @@ class Shelves:
         except sqlite3.Error:
             self._pieces.update(before)
             raise
+        # 3: it is so on the disk, now also in memory
         self.sealed, self._doubtful = number, self._doubtful and not chunks
         for move in moves:
             self._due.pop(move.shelf)
@@ -316,11 +320,11 @@ class Shelves:
             sql = f"SELECT * FROM {name} WHERE id = ?"  # noqa: S608  a fixed name
             return [row for one in sorted(wanted) for row in self._current.execute(sql, (one,))]
 
-        found = rows(table, ids)
+        described = rows(table, ids)
         return (
-            {"stream": found}
+            {"stream": described}
             if table == "stream"
-            else {"series": found, "asset": rows("asset", {row[1] for row in found})}
+            else {"series": described, "asset": rows("asset", {row[1] for row in described})}
         )
 
 

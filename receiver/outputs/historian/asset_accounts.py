@@ -43,7 +43,7 @@ class Sum:
     """Rows stored from each block above `top`."""
 
 
-class Accounts:
+class AssetAccounts:
     """All sums, in memory as in the file."""
 
     def __init__(self, connection: Connection) -> None:
@@ -125,12 +125,12 @@ class Accounts:
     def totals(self) -> dict[int, dict[str, int]]:
         """By asset number, summed over streams: read, sent, published, healed, lost."""
         out: dict[int, dict[str, int]] = {}
-        for held in self._sums.values():
-            for asset, one in held.items():
+        for accounts in self._sums.values():
+            for asset, account in accounts.items():
                 sums = out.setdefault(asset, dict.fromkeys(("read", "sent", "published", "healed", "lost"), 0))
-                sums["read"] += one.read
-                sums["sent"] += one.sent
-                sums["published"] += one.published
-                sums["healed"] += one.healed
-                sums["lost"] += max(one.sent - one.covered, 0)
+                sums["read"] += account.read
+                sums["sent"] += account.sent
+                sums["published"] += account.published
+                sums["healed"] += account.healed
+                sums["lost"] += max(account.sent - account.covered, 0)
         return out
