@@ -282,7 +282,7 @@ def rx_samples(given: dict[str, Any]) -> None:
     links = Links(keys.load(folder / "low", "catch"), [signer], Floors(), random.Random(1))
     intake = Intake(links, Code(), {}, put=put, say=lambda line: None)
     sign = keys.load(folder / "high", "sign").public
-    follower = Follower(
+    opener = Opener(
         journal.store.folder,
         None,
         own=keys.load(folder / "low", "open"),

@@ -166,7 +166,8 @@ class OutputProcess:
             lost = sum(numbers.count for numbers in opener.losses.numbers.values())
             out.append(
                 f"the journal was found damaged in {opener.losses.found} places; of the blocks known to have "
-                f"stood there {lost} have not come again. Look at the disk; `checkvalve gaps` names the code to type for them"
+                f"stood there {lost} have not come again. "
+                "Look at the disk; `checkvalve gaps` names the code to type for them"
             )
         counts = dict(opener.refused)
         if expired := counts.pop("expired", 0):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from history_writer import made
 
-from protocol.store.statusfile import write_status
+from protocol.process.statusfile import write_status
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.publish.patience import GivenUp, Patience
 
