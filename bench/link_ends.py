@@ -137,7 +137,7 @@ def tx_bulk(given: dict[str, Any]) -> None:
                 while (wait := pace.wait(size, time.monotonic())) > 0:
                     if wait > 3e-4:
                         time.sleep(wait - 2e-4)
-                pace.take(size, time.monotonic())
+                pace.spend(size, time.monotonic())
             outlet.send(part, length)
     _say({"sent": count, "errors": outlet.errors})
 
@@ -260,7 +260,7 @@ def _drive(packer: Packer, spool: Spool, emitter: Emitter, outlet: Outlet, pace:
             size = wire_bytes(len(part), -(-len(part) // parcel.length))
             while (wait := pace.wait(size, time.monotonic())) > 0:
                 time.sleep(wait)
-            pace.take(size, time.monotonic())
+            pace.spend(size, time.monotonic())
             outlet.send(part, parcel.length)
         emitter.left(parcel)
 

@@ -203,7 +203,7 @@ class _Lab:
                 part = parcel.frames[at : at + step]
                 size = wire_bytes(len(part), -(-len(part) // parcel.length))
                 at_time += self.pace.wait(size, at_time)
-                self.pace.take(size, at_time)
+                self.pace.spend(size, at_time)
                 for frame_at in range(0, len(part), parcel.length):
                     self._carry(bytes(part[frame_at : frame_at + parcel.length]), at_time)
             self.emitter.left(parcel)

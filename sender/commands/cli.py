@@ -235,9 +235,9 @@ def replay(
 ) -> None:
     """Send again what a gap code names; the code was carried over by a person."""
     from sender import link_file
-    from sender.commands import replay_run
+    from sender.commands import replay
 
-    replay_run.run(link_file.load(file), codes, dry_run=dry_run, as_json=as_json, say=terminal.say)
+    replay.run(link_file.load(file), codes, dry_run=dry_run, as_json=as_json, say=terminal.say)
 
 
 @app.command()

@@ -18,9 +18,9 @@ from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.limits import WIRE_OVERHEAD
 from protocol.wire.frame import PROBE_LEAST, SHARD_OVERHEAD, width_for
-from sender.commands import request as ask
+from sender.commands import errand
 from sender.emit.pace import BURST_MOST, Pace
-from sender.emit.probing import FRAMES_MOST, SECONDS_MOST, STEPS_MOST, Step
+from sender.emit.probing import FRAMES_MOST, SECONDS_MOST, STEPS_MOST, ProbeStep
 from sender.link_file import LinkFile
 
 RATES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 900.0, 2000.0, 5000.0, 9000.0)
@@ -64,7 +64,7 @@ def numbers(text: str, option: str) -> tuple[float, ...]:
     return out
 
 
-def plan(wanted: Wanted, *, rate_mbit: float, mtu: int) -> list[Step]:
+def plan(wanted: Wanted, *, rate_mbit: float, mtu: int) -> list[ProbeStep]:
     """The steps, in order.
 
     Args:
@@ -103,7 +103,7 @@ def run(config: LinkFile, wanted: Wanted, *, as_json: bool, say: Callable[[str],
         ConfigError: a wish that cannot be, or an emitter that refused.
     """
     steps = plan(wanted, rate_mbit=config.outlet.rate_mbit, mtu=config.outlet.mtu)
-    alone = not ask.running(config.state)
+    alone = not errand.running(config.state)
     if not as_json:
         fastest = max(one.rate_kbit for one in steps) / 1000
         say(f"{len(steps)} steps up to {fastest:g} Mbit/s, about {sum(one.seconds for one in steps):.0f} s")
@@ -111,8 +111,8 @@ def run(config: LinkFile, wanted: Wanted, *, as_json: bool, say: Callable[[str],
             say("warning: sender.toml has no repeat, so data that a too fast step loses need a gap code")
         if alone:
             say("no emitter runs here: this is one until the test is over")
-    name = ask.leave(config.state, "linktest", {"steps": [one.to_json() for one in steps]})
-    result = _alone(config, name) if alone else ask.follow(config.state, name, _words)
+    name = errand.leave(config.state, "linktest", {"steps": [one.to_json() for one in steps]})
+    result = _alone(config, name) if alone else errand.follow(config.state, name, _words)
     if as_json:
         terminal.data({"alone": alone, "steps": [one.to_json() for one in steps], **result})
         return
@@ -130,9 +130,9 @@ def _alone(config: LinkFile, name: str) -> dict[str, Any]:
         found = enter(Side.HIGH, config.outlet.to[0], Policy.REFUSE)
         emit_process.run(config, found=found.plain(), until=name)
     finally:
-        told = ask.result(config.state, name)
+        told = errand.result(config.state, name)
         if told is None:
-            ask.withdraw(config.state, name)
+            errand.withdraw(config.state, name)
     if told is None:
         raise ConfigError("stopped before the end of the test; what had left is counted on the low side")
     if told.get("state") != "done":
@@ -140,13 +140,13 @@ def _alone(config: LinkFile, name: str) -> dict[str, Any]:
     return told
 
 
-def _step(rate_mbit: float, length: int, burst: int | None, seconds: float) -> Step:
+def _step(rate_mbit: float, length: int, burst: int | None, seconds: float) -> ProbeStep:
     """One step; its burst is what the emitter would use at that rate, where none is named."""
     wire = length + WIRE_OVERHEAD
     if burst is None:
         burst = Pace(rate_mbit * 125_000, largest_frame=wire).burst
     frames = round(rate_mbit * 125_000 * seconds / wire)
-    return Step(
+    return ProbeStep(
         rate_kbit=max(1, round(rate_mbit * 1000)),
         frames=max(10, min(frames, FRAMES_MOST)),
         length=length,

@@ -35,11 +35,11 @@ from protocol.wire.erasure import Code
 from protocol.wire.frame import SHARD_OVERHEAD, width_for
 from sender.emit.accounts import Accounts
 from sender.emit.carousel import Carousel
-from sender.emit.index import Kept
+from sender.emit.index import SpoolIndex
 from sender.emit.interleave import Done, Group, Interleave, Parcel, portions
 from sender.emit.repeat import Repeats, Reruns
 from sender.emit.resend import COPY, Resend
-from sender.emit.session import FIRST_LINKS, LINK_PERIOD, STEPS, Session
+from sender.emit.session import FIRST_LINKS, LINK_PERIOD, STEPS, LinkSession
 from sender.geometry import Geometry
 from sender.store.spans import Mark, cuts, distance
 
@@ -90,8 +90,8 @@ class Emitter:
             synced: Whether that clock is synchronised: 1, 0, or 2 for unknown.
             now: Monotonic time [s].
         """
-        self.kept = Kept(folder)
-        self.accounts = Accounts(self.kept)
+        self.index = SpoolIndex(folder)
+        self.accounts = Accounts(self.index)
         self.repeats = Repeats(repeat)
         self.carousel = Carousel(folder, geometry)
         self.reader = Reader(folder)
@@ -135,7 +135,7 @@ class Emitter:
         return self._code.name
 
     @property
-    def session(self) -> Session:
+    def session(self) -> LinkSession:
         """The current link session."""
         return self._session
 
@@ -194,10 +194,10 @@ class Emitter:
             why: In words, for a warning; empty where nothing is wrong.
         """
         end = self.reader.end()
-        self.kept = Kept(self._folder)
-        self.accounts = Accounts(self.kept)
-        self.kept.refresh()
-        self.mark = self.kept.look_through(end)
+        self.index = SpoolIndex(self._folder)
+        self.accounts = Accounts(self.index)
+        self.index.refresh()
+        self.mark = self.index.look_through(end)
         self.finished = {}
         self._reruns.stop()
         self.backlog = [(START, end)] if end > START else []
@@ -245,7 +245,7 @@ class Emitter:
             self._renew(now)
         if now >= self._refresh_at:
             self._refresh_at = now + REFRESH_PERIOD
-            self.kept.refresh()
+            self.index.refresh()
             self._end_damaged()
             if self.reader.beyond:
                 self.begin_anew("it is another one than before")
@@ -262,7 +262,7 @@ class Emitter:
             self._control.append(None)  # made when it leaves, so that its totals are true then
 
     def _renew(self, now: float) -> None:
-        self._session = Session(
+        self._session = LinkSession(
             boot=self.boot,
             counter=self._sessions,
             now=now,
@@ -343,7 +343,7 @@ class Emitter:
 
     def _first_sending(self, records: list[Record], reader: Reader, group: Group, into: Interleave, now: float) -> None:
         for one in records:
-            self.kept.note(reader.began.segment, one.stream, one.number)
+            self.index.note(reader.began.segment, one.stream, one.number)
             self.carousel.note(one, now)
             frames, length, need, spare = self._frames(one, 0)
             how = portions(need, spare, self._spread, self._geometry.rate)
@@ -371,18 +371,18 @@ class Emitter:
     def _learn(self, damaged: list[Damage], copy: int) -> None:
         """Somebody stepped over this in a sending; what of it stands in the kept files too leaves from there."""
         if damaged:
-            self.kept.damage(damaged, self.reader.end())
+            self.index.damage(damaged, self.reader.end())
             self._end_damaged()
             for segment in {one.start.segment for one in damaged} if copy else ():
-                self._whole(self.kept.saved(segment), copy, self._rest)
+                self._whole(self.index.saved(segment), copy, self._rest)
             damaged.clear()
 
     def _end_damaged(self) -> None:
         """What is damaged waits for nothing; what stands in the kept files too has its first sending from there."""
-        for stream, ranges in self.kept.lost().items():
+        for stream, ranges in self.index.lost().items():
             for first, after in ranges:
                 self.finished.setdefault(stream, Ranges()).add(first, after)
-        for one in self.kept.unsent(self.finished):
+        for one in self.index.unsent(self.finished):
             self._whole([one], 0, self._rest)
             self.finished.setdefault(one.stream, Ranges()).add(one.number)
 

@@ -20,7 +20,7 @@ from sender.store import damage
 from sender.store.spans import Mark, heads
 
 
-class Kept:
+class SpoolIndex:
     """Numbers a stream, by segment."""
 
     def __init__(self, folder: Path) -> None:

@@ -33,7 +33,7 @@ class Pace:
         """How long until `size` bytes, at most `burst`, may go [s]; 0 means now."""
         return max(0.0, self._full_at + (size - self.burst) / self.rate - now)
 
-    def take(self, size: int, now: float) -> None:
+    def spend(self, size: int, now: float) -> None:
         """`size` bytes go now."""
         self._full_at = max(self._full_at, now) + size / self.rate
 

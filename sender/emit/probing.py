@@ -18,7 +18,7 @@ from protocol.limits import WIRE_OVERHEAD
 from protocol.wire.frame import PROBE_LEAST
 from sender.emit.interleave import Parcel
 from sender.emit.pace import BURST_MOST, Pace
-from sender.emit.session import Session
+from sender.emit.session import LinkSession
 
 PAUSE = 0.5
 """Between two steps [s]: longer than any queue on the way needs to empty."""
@@ -35,7 +35,7 @@ FRAMES_MOST = 1 << 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ProbeStep:
     """What is sent."""
 
     rate_kbit: int
@@ -61,11 +61,11 @@ class Step:
         return {"rate_kbit": self.rate_kbit, "frames": self.frames, "length": self.length, "burst": self.burst}
 
 
-def steps_from(told: Any, largest: int) -> list[Step]:
+def steps_from(told: Any, largest: int) -> list[ProbeStep]:
     """The steps of an errand, none of its values believed.
 
     Args:
-        told: A list of what `Step.to_json` gave.
+        told: A list of what `ProbeStep.to_json` gave.
         largest: UDP payload of the largest frame that the interface takes [bytes].
 
     Raises:
@@ -79,7 +79,7 @@ def steps_from(told: Any, largest: int) -> list[Step]:
     return out
 
 
-def _step(told: Any, largest: int) -> Step:
+def _step(told: Any, largest: int) -> ProbeStep:
     limits = {
         "rate_kbit": (1, 100_000_000),
         "frames": (1, FRAMES_MOST),
@@ -90,13 +90,13 @@ def _step(told: Any, largest: int) -> Step:
         value = told.get(name) if isinstance(told, Mapping) else None
         if type(value) is not int or not least <= value <= most:
             raise ValueError(f"{name} of a step is {value!r}, not {least} to {most}")
-    return Step(**{name: told[name] for name in limits})
+    return ProbeStep(**{name: told[name] for name in limits})
 
 
 class Probing:
     """One test under way."""
 
-    def __init__(self, steps: Sequence[Step], session: Session, largest_frame: int, now: float) -> None:
+    def __init__(self, steps: Sequence[ProbeStep], session: LinkSession, largest_frame: int, now: float) -> None:
         """
         Args:
             steps: At most STEPS_MOST.
@@ -110,7 +110,7 @@ class Probing:
         self.at = 0
         """The step under way."""
         self.session = session
-        self._first = session.take_steps(len(self.steps))
+        self._first = session.reserve_steps(len(self.steps))
         self._largest = largest_frame
         self._begins = now
         self.pace = self._pace()
@@ -156,7 +156,7 @@ class Probing:
         step = self.steps[self.at]
         return Pace(step.rate_kbit * 125.0, step.burst, largest_frame=self._largest)
 
-    def _frame(self, step: Step, index: int) -> bytes:
+    def _frame(self, step: ProbeStep, index: int) -> bytes:
         return self.session.probe.frame(
             self._first + self.at,
             step.rate_kbit,

@@ -24,8 +24,8 @@ from protocol.limits import WIRE_OVERHEAD
 from protocol.process.confine import Mode, Role, confine, give_up
 from protocol.process.statusfile import PERIOD, read_status, write_status
 from protocol.wire.frame import SHARD_OVERHEAD, Kind, width_for
-from sender.emit.desk import Desk
 from sender.emit.emitter import Emitter
+from sender.emit.errand_runner import ErrandRunner
 from sender.emit.interleave import Parcel
 from sender.emit.outlet import Outlet
 from sender.emit.pace import Pace, wire_bytes
@@ -87,7 +87,7 @@ class _Process:
         self._progress.resume(self._emitter, config.state / "spool", now)
         largest = width_for(outlet.mtu) + SHARD_OVERHEAD
         self._pace = Pace(outlet.rate_mbit * 1e6 / 8, outlet.burst, largest_frame=largest + WIRE_OVERHEAD)
-        self._desk = Desk(
+        self._errands = ErrandRunner(
             config.state,
             self._emitter,
             largest=largest,
@@ -118,7 +118,7 @@ class _Process:
                 elif self._stopping is not None and (self._emitter.idle() or now > self._stopping + DRAIN):
                     break
                 else:
-                    self._wait(min(self._emitter.deadline(now), self._desk.deadline(now), self._said + PERIOD) - now)
+                    self._wait(min(self._emitter.deadline(now), self._errands.deadline(now), self._said + PERIOD) - now)
             self._say(time.monotonic())
             return 0
         finally:
@@ -129,12 +129,12 @@ class _Process:
         """What leaves next; during a linktest data and probes take turns."""
         self._turn = not self._turn
         if self._turn:
-            return self._desk.next(now) or self._emitter.next(now)
-        return self._emitter.next(now) or self._desk.next(now)
+            return self._errands.next(now) or self._emitter.next(now)
+        return self._emitter.next(now) or self._errands.next(now)
 
     def _send(self, parcel: Parcel) -> bool:
         """Send at the set rate; False where the interface did not take it."""
-        probing = self._desk.probing
+        probing = self._errands.probing
         pace = probing.pace if probing is not None and probing.running(time.monotonic()) else self._pace
         step = pace.frames(parcel.length) * parcel.length
         for at in range(0, len(parcel.frames), step):
@@ -146,7 +146,7 @@ class _Process:
                 if parcel.frames[3] != Kind.SHARD or self._stopping is not None:
                     return False
                 self._hold()
-            pace.take(size, time.monotonic())  # after it: a pause of this process never crowds two sends
+            pace.spend(size, time.monotonic())  # after it: a pause of this process never crowds two sends
         self._emitter.left(parcel)
         return True
 
@@ -177,10 +177,10 @@ class _Process:
 
     def _say(self, now: float) -> None:
         if self._stopping is None:
-            self._desk.look(now)
-        if self._until is not None and self._desk.done == self._until:
+            self._errands.look(now)
+        if self._until is not None and self._errands.done == self._until:
             self._stopping = self._stopping or now
-        self._progress.save(self._emitter, now, self._desk.note())
+        self._progress.save(self._emitter, now, self._errands.note())
         poll = read_status(self._state, "poll") or {}
         self._emitter.spool_status = _plain(poll.get("spool"))
         session = self._emitter.session
@@ -195,7 +195,7 @@ class _Process:
             "skipped_segments": self._emitter.reader.skipped,
             "resent_whole_spool": self._emitter.anew > 0,
             "damaged": self._emitter.accounts.damaged(),
-            "errand": self._desk.status(),
+            "errand": self._errands.status(),
             "engine": self._emitter.engine,
             "clock_synced": _clock_synced(),
             "confined": self._confinement.mode,

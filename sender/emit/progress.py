@@ -6,7 +6,7 @@
     backlog   stretches that had none
     repeats   stage, age, stretch: repeats still to come
     finished  ranges a stream, for the beats
-    errand    name, position, blocks sent: what a person asked for and how much of it has left (requests.py, desk.py)
+    errand    name, position, blocks sent: what a person asked for and how much of it has left (errand_runner.py)
 
 A restart takes what came since `new` as backlog and begins with what is new. Where another block stands at the mark, or
 the file is damaged, nothing here is believed and the whole spool is sent again: doubled frames cost only time, the
@@ -75,7 +75,7 @@ class Progress:
 
         Where the end of the spool cannot be known, the emitter does it itself as soon as it can.
         """
-        emitter.kept.refresh()
+        emitter.index.refresh()
         end = emitter.reader.end()
         emitter.reader.place = end
         emitter.later = None
@@ -90,7 +90,7 @@ class Progress:
             )
             emitter.carousel.resume(now)
             return False
-        emitter.mark = emitter.kept.look_through(end)
+        emitter.mark = emitter.index.look_through(end)
         emitter.carousel.resume(now)
         emitter.backlog = [*noted.backlog, (noted.new, end)] if noted.new < end else list(noted.backlog)
         emitter.finished = {stream: Ranges(held) for stream, held in noted.finished.items()}
@@ -98,7 +98,7 @@ class Progress:
         return True
 
     def errand(self) -> dict[str, Any]:
-        """The errand that was under way and how far, as `Desk.note` gave it; empty where there was none."""
+        """The errand that was under way and how far, as `ErrandRunner.note` gave it; empty where there was none."""
         return dict(self._noted.errand)
 
     def save(self, emitter: Emitter, now: float, errand: Mapping[str, Any] | None = None) -> None:
@@ -110,7 +110,7 @@ class Progress:
         if emitter.later is not None:
             return  # it knows less than the file
         place, mark = emitter.settled()
-        kept = set(emitter.kept.streams())
+        kept = set(emitter.index.streams())
         for gone in set(emitter.finished) - kept:
             del emitter.finished[gone]
         self._noted = Noted(

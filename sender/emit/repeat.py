@@ -23,7 +23,7 @@ LATE = 60.0
 
 
 @dataclass(slots=True)
-class Run:
+class SentRun:
     """A stretch of the spool."""
 
     at: float
@@ -44,7 +44,7 @@ class Repeats:
         self.after = after
         self.dropped = 0
         """Blocks whose repeat did not leave."""
-        self._stages: list[deque[Run]] = [deque() for _ in after]
+        self._stages: list[deque[SentRun]] = [deque() for _ in after]
 
     def sent(self, start: Place, end: Place, blocks: int, now: float) -> None:
         """A stretch had its first sending."""
@@ -54,9 +54,9 @@ class Repeats:
         if last is not None and last.end == start and now - last.at < RUN_TIME:
             last.end, last.blocks = end, last.blocks + blocks
             return
-        self._stages[0].append(Run(now, start, end, blocks))
+        self._stages[0].append(SentRun(now, start, end, blocks))
 
-    def due(self, now: float) -> tuple[int, Run] | None:
+    def due(self, now: float) -> tuple[int, SentRun] | None:
         """(copy, run) whose time has come; it moves on to the next stage."""
         for stage, queue in enumerate(self._stages):
             while queue and now >= queue[0].at + self.after[stage]:
@@ -87,7 +87,7 @@ class Repeats:
         for stage, age, *rest in held:
             if stage < len(self._stages):
                 start, end = Place(rest[0], rest[1]), Place(rest[2], rest[3])
-                self._stages[stage].append(Run(now - age, start, end, rest[4]))
+                self._stages[stage].append(SentRun(now - age, start, end, rest[4]))
 
 
 class Reruns:

@@ -1,8 +1,9 @@
 """What a gap code named, block by block, for the emitter: the stream's own beginnings first, then the blocks asked for.
 
-The command (`commands/replay.py`) has looked where the blocks stand and wrote it into the errand; here those places are
-read again, since retention may have taken some meanwhile. Nothing in an errand can make this raise: what is not there,
-or not what it was said to be, is counted as gone. Reading is done in slices, so that new blocks never wait for it.
+The command has looked where the blocks stand (`commands/replay_plan.py`) and wrote it into the errand; here those
+places are read again, since retention may have taken some meanwhile. Nothing in an errand can make this raise: what is
+not there, or not what it was said to be, is counted as gone. Reading is done in slices, so that new blocks never wait
+for it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SLICE = 64
 """Most records that are read in one go: at most 1 MiB, some milliseconds."""
 
 
-class Stretch(NamedTuple):
+class BlockRange(NamedTuple):
     """Neighbouring blocks of one stream and where they stand in the spool."""
 
     start: Place
@@ -36,13 +37,13 @@ class Stretch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class StreamBlocks:
     """What is sent again of one stream."""
 
     stream: bytes
     kept: frozenset[int]
     """Blocks kept apart from the segments: without some of them the others cannot be opened (OPEN, EPOCH, CATALOG)."""
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[BlockRange, ...]
     """Blocks that were asked for and were there."""
 
     def to_json(self) -> dict[str, Any]:
@@ -51,7 +52,7 @@ class Part:
         return {"stream": self.stream.hex(), "kept": sorted(self.kept), "stretches": places}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Part:
+    def from_json(cls, told: Mapping[str, Any]) -> StreamBlocks:
         """What `to_json` gave.
 
         Raises:
@@ -61,7 +62,7 @@ class Part:
             stream=bytes.fromhex(told["stream"]),
             kept=frozenset(int(number) for number in told["kept"]),
             stretches=tuple(
-                Stretch(Place(int(a), int(b)), Place(int(c), int(d)), int(first), int(after))
+                BlockRange(Place(int(a), int(b)), Place(int(c), int(d)), int(first), int(after))
                 for a, b, c, d, first, after in told["stretches"]
             ),
         )
@@ -71,7 +72,7 @@ class Resend:
     """One errand's blocks, in order."""
 
     def __init__(
-        self, folder: Path, parts: Sequence[Part], *, position: tuple[int, int] = (0, 0), sent: int = 0
+        self, folder: Path, parts: Sequence[StreamBlocks], *, position: tuple[int, int] = (0, 0), sent: int = 0
     ) -> None:
         """
         Args:
@@ -101,7 +102,7 @@ class Resend:
         self.sent += len(fresh or ())
         return fresh or []
 
-    def _read(self, parts: Sequence[Part]) -> Iterator[list[Record]]:
+    def _read(self, parts: Sequence[StreamBlocks]) -> Iterator[list[Record]]:
         index = 0
         for part in parts:
             if index + len(part.stretches) > self._reached[0]:
@@ -113,7 +114,7 @@ class Resend:
                     yield from self._stretch(part, stretch._replace(first=first), index)
                 index += 1
 
-    def _stretch(self, part: Part, one: Stretch, index: int) -> Iterator[list[Record]]:
+    def _stretch(self, part: StreamBlocks, one: BlockRange, index: int) -> Iterator[list[Record]]:
         missing = Ranges([(one.first, one.after)])
         for number in part.kept:
             missing.remove(number, number + 1)
@@ -135,7 +136,7 @@ class Resend:
         self.gone += [(part.stream, first, after) for first, after in missing]
         self._reached = (index + 1, 0)
 
-    def _kept(self, part: Part) -> Iterator[Record]:
+    def _kept(self, part: StreamBlocks) -> Iterator[Record]:
         seen: set[int] = set()
         try:
             for one in scan_kinds(kept_path(self._folder, part.stream), KEPT):

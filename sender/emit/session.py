@@ -23,7 +23,7 @@ STEPS = 1 << 16
 """Step numbers of a session: the field has 16 bits."""
 
 
-class Session:
+class LinkSession:
     """Key, tags and totals of one session."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Session:
         """A BEAT frame."""
         return self._beat.frame(beat)
 
-    def take_steps(self, count: int) -> int:
+    def reserve_steps(self, count: int) -> int:
         """The first of so many step numbers, which are used from now on; `STEPS` is the most of a session."""
         first, self.steps = self.steps, self.steps + count
         return first

@@ -113,7 +113,7 @@ class _Process:
             self._packer.tick()
             now = time.monotonic()
             self._spool.tick(now)
-            for note in self._spool.take_notes(now):
+            for note in self._spool.pop_notes(now):
                 self._packer.state("", time.time_ns(), "note", note)
             if now >= said + PERIOD:
                 said = now

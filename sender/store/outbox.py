@@ -49,7 +49,7 @@ class Outbox:
             path = self._next()
             if path is None:
                 return
-            self._take(path, time_ns)
+            self._send_file(path, time_ns)
         if self._sent and self._settle():
             for path in self._sent:
                 try:
@@ -68,7 +68,7 @@ class Outbox:
         names = [one for one in names if one.name[0] != "." and one.suffix not in (".refused", ".new")]
         return next((one for one in names if one not in self._stuck), None)
 
-    def _take(self, path: Path, time_ns: int) -> None:
+    def _send_file(self, path: Path, time_ns: int) -> None:
         try:
             size = path.stat().st_size
             if size > LARGEST:

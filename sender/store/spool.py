@@ -10,7 +10,7 @@ what was not, in the end from the current segment. Where even that gives no room
 WAITING_MOST; above it `room` is false and the packer takes no samples, which it counts.
 
 What a disk damaged of it is stated at the start, by number (damage.py): in the segments' indexes for the emitter, in
-the stream for the low side, in the status for people. `take_notes` says all this in words, for the packer to send.
+the stream for the low side, in the status for people. `pop_notes` says all this in words, for the packer to send.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Spool:
             self._notes.append(f"the spool's disk was full and has room again; {self._dropped_words()}")
         self._ring()
 
-    def take_notes(self, now: float) -> list[str]:
+    def pop_notes(self, now: float) -> list[str]:
         """What is to be said of the spool, each once; nothing most of the time."""
         if self.dropped[Fate.UNSENT] > self._said_dropped[Fate.UNSENT] and now >= self._said_at + NOTE_PERIOD:
             self._said_at = now

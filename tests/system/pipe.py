@@ -21,9 +21,9 @@ from receiver.catch.link.sessions import Links
 from receiver.catch.store.journal import Journal
 from receiver.outputs.base import Batch, Opened
 from receiver.outputs.scope import Scope
-from receiver.publish.opener import Opener
-from sender.emit.desk import Desk
+from receiver.publish.opener import Follower
 from sender.emit.emitter import Emitter
+from sender.emit.errand_runner import ErrandRunner
 from sender.emit.pace import wire_bytes
 from sender.emit.progress import Progress
 from sender.geometry import Geometry
@@ -117,7 +117,7 @@ class Pipe:
             now=self.now,
         )
         self.progress.resume(self.emitter, self.high / "spool", self.now)
-        self.desk = Desk(
+        self.errands = ErrandRunner(
             self.high, self.emitter, largest=MTU - 28, largest_frame=MTU + 14, begun=self.progress.errand()
         )
         self.saved_at = self.now
@@ -168,7 +168,7 @@ class Pipe:
             self.low_wall += 10_000_000
             self.packer.tick()
             self.spool.tick(self.now)
-            for note in self.spool.take_notes(self.now):
+            for note in self.spool.pop_notes(self.now):
                 self.packer.state("", self.high_wall, "note", note)
             if emit:
                 self._emit(fate, catch)
@@ -204,7 +204,7 @@ class Pipe:
     def _emit(self, fate: Fate, catch: bool) -> None:
         self._tokens = float("inf") if self.rate is None else min(0.0, self._tokens) + self.rate * 0.01
         while self._tokens > 0:
-            parcel = self.emitter.next(self.now) or self.desk.next(self.now)
+            parcel = self.emitter.next(self.now) or self.errands.next(self.now)
             if parcel is None:
                 break
             self._tokens -= wire_bytes(len(parcel.frames), parcel.count)
@@ -216,8 +216,8 @@ class Pipe:
             self.emitter.left(parcel)
         if self.now >= self.saved_at + 1:
             self.saved_at = self.now
-            self.desk.look(self.now)
-            self.progress.save(self.emitter, self.now, self.desk.note())
+            self.errands.look(self.now)
+            self.progress.save(self.emitter, self.now, self.errands.note())
 
     def _put(self, arrival: Arrival) -> bool:
         one = record(

@@ -24,8 +24,7 @@ from receiver.outputs.base import Batch
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
-from sender.commands import replay
-from sender.commands import request as ask
+from sender.commands import errand, replay_plan
 
 WEATHER = ("clear", "clear", "loss", "storm", "cut", "full")
 FAULTS = ("none", "none", "pause", "emit", "behind", "catch", "poll")
@@ -137,8 +136,8 @@ def test_the_classes_balance_whatever_happens(tmp_path: Path, seed: int, monkeyp
         codes = [one["code"] for one in outlook.codes(pipe.intake.gaps.gaps(pipe.low_wall))]
         if not codes:
             break
-        found = replay.find(pipe.high / "spool", codes, pipe.geometry)
-        ask.put(pipe.high, "replay", replay.body(found), time_ns=turn, salt=b"x")
+        found = replay_plan.find(pipe.high / "spool", codes, pipe.geometry)
+        errand.put(pipe.high, "replay", replay_plan.body(found), time_ns=turn, salt=b"x")
         trace.calm(4)
     counts = pipe.intake.gaps.counts()
     assert (counts.missing, counts.expired) == (0, 0), trace.log

@@ -25,7 +25,7 @@ from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.publish.process import DamageFile
-from sender.commands import request as ask
+from sender.commands import errand
 
 ROUNDS = 3
 
@@ -147,7 +147,7 @@ def _carry_codes(pipe: Whole) -> None:
             continue  # the high side's own record of that stream is damaged: it says that it does not know the code
         for _ in range(20):
             pipe.run(1.0)
-            if ask.result(pipe.high, name) is not None:
+            if errand.result(pipe.high, name) is not None:
                 break
         pipe.run(2)
 

@@ -20,7 +20,7 @@ from protocol.store.record import HEAD, Record
 from protocol.store.segments import Place, segment_path
 from protocol.wire.beat import Beat
 from receiver.outputs.base import State
-from sender.commands import replay
+from sender.commands import replay_plan
 from sender.store.retain import Fate, Progress
 from sender.store.spool import TIDY_PERIOD
 
@@ -146,12 +146,12 @@ def test_a_damaged_block_of_the_backlog_and_of_a_replay_is_skipped(tmp_path: Pat
     stream, blocks = pipe.packer.stream, pipe.packer.number
     _flip(pipe, 5)
     code = gapcode.encode(stream, [(0, blocks)])
-    (found,) = replay.find(_spool(pipe), [code], pipe.geometry)
-    told = replay.told([found], 1e6, 0.0)
+    (found,) = replay_plan.find(_spool(pipe), [code], pipe.geometry)
+    told = replay_plan.told([found], 1e6, 0.0)
     assert "  block 5: gone, damaged on this side's disk" in told
     assert not any("does not keep" in line for line in told)
-    pipe.desk._errands._folder.mkdir(exist_ok=True)
-    (pipe.desk._errands._folder / "1.json").write_text(json.dumps({"kind": "replay", **replay.body([found])}))
+    pipe.errands._errands._folder.mkdir(exist_ok=True)
+    (pipe.errands._errands._folder / "1.json").write_text(json.dumps({"kind": "replay", **replay_plan.body([found])}))
     pipe.run(5)
     assert set(range(blocks)) - set(pipe.numbers(stream)) == {5}
 

@@ -17,10 +17,10 @@ from pipe import Pipe, lossy
 import checkvalve
 from protocol import keymaking
 from protocol.errors import ConfigError
-from protocol.process.statusfile import read_status
-from sender.commands import request as ask
+from protocol.store.statusfile import read_status
+from sender.commands import errand
 from sender.commands.link_test import Wanted, numbers, plan
-from sender.emit.probing import PAUSE, Probing, Step, steps_from
+from sender.emit.probing import PAUSE, ProbeStep, Probing, steps_from
 
 PATIENCE = 60.0
 """Longest wait for what must come [s]."""
@@ -98,13 +98,13 @@ def test_a_linktest_leaves_beside_the_data_and_costs_none_of_it(tmp_path: Path, 
     """Probes are counted as sent and received, samples arrive as always, and the step's loss is the link's."""
     pipe = Pipe(tmp_path, loss=share, repeat=(1.0, 2.0))
     pipe.run(1.2)
-    steps = [Step(rate_kbit=20_000, frames=1000, length=1472, burst=2500).to_json()] * 2
-    name = ask.put(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
+    steps = [ProbeStep(rate_kbit=20_000, frames=1000, length=1472, burst=2500).to_json()] * 2
+    name = errand.put(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
     told = None
     for _ in range(60):
         pipe.sample()
         pipe.run(0.1, lossy(share))
-        told = told or ask.result(pipe.high, name)
+        told = told or errand.result(pipe.high, name)
     assert told == {"state": "done", "sent": [1000, 1000]}
     counted = pipe.intake.gather.probes.test()
     assert [one["of"] for one in counted] == [1000, 1000]
@@ -121,13 +121,13 @@ def test_a_linktest_that_was_broken_off_by_a_restart_says_so(tmp_path: Path) -> 
     """Half of a test says nothing, and one that kills the emitter must not do so for ever."""
     pipe = Pipe(tmp_path)
     pipe.run(0.2)
-    steps = [Step(rate_kbit=20_000, frames=10, length=1472, burst=2500).to_json()] * 30
-    name = ask.put(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
+    steps = [ProbeStep(rate_kbit=20_000, frames=10, length=1472, burst=2500).to_json()] * 30
+    name = errand.put(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
     pipe.run(3)
     pipe.kill_emit()
     pipe.start_emit()
     pipe.run(3)
-    told = ask.result(pipe.high, name)
+    told = errand.result(pipe.high, name)
     assert told is not None
     assert told["state"] == "refused"
     assert "restart" in told["text"]
@@ -148,7 +148,7 @@ def test_no_step_number_serves_twice_and_steps_keep_their_pace(tmp_path: Path) -
     """Two tests of one session have different numbers; the bytes of a step in a window are its rate and burst."""
     pipe = Pipe(tmp_path)
     session = pipe.emitter.session
-    step = Step(rate_kbit=20_000, frames=400, length=1472, burst=5000)
+    step = ProbeStep(rate_kbit=20_000, frames=400, length=1472, burst=5000)
     tests = [Probing([step, step], session, 1514, 0.0) for _ in range(2)]
     seen: set[tuple[int, int]] = set()
     for one in tests:

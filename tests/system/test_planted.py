@@ -29,8 +29,8 @@ from receiver.commands.cli import app
 from receiver.outputs.historian.mending.verify import check
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.portal import reports
-from sender.commands import request as ask
-from sender.emit import requests as errand
+from sender.commands import errand
+from sender.emit import errands
 from sender.emit.progress import Progress
 from sender.poll import reload
 
@@ -95,8 +95,8 @@ def _reload(plant: Plant) -> None:
 
 
 def _errand(plant: Plant) -> None:
-    name = ask.put(plant.state, "replay", {}, time_ns=1, salt=b"x")
-    errand.Errands(plant.state).finish(name, {"state": "done"})
+    name = errand.put(plant.state, "replay", {}, time_ns=1, salt=b"x")
+    errands.ErrandFolder(plant.state).finish(name, {"state": "done"})
 
 
 def _status(plant: Plant) -> None:
@@ -155,7 +155,7 @@ def test_root_writes_through_nothing_that_is_planted(
 
 @pytest.mark.parametrize(
     ("name", "act"),
-    [("errands", _errand), ("errands", lambda plant: ask.leave(plant.state, "replay", {})), ("outbox", _carried)],
+    [("errands", _errand), ("errands", lambda plant: errand.leave(plant.state, "replay", {})), ("outbox", _carried)],
     ids=["errands", "errands, from the command", "outbox"],
 )
 def test_a_folder_that_is_a_link_is_not_entered(plant: Plant, name: str, act: Callable[[Plant], object]) -> None:
@@ -271,8 +271,8 @@ def test_root_reads_nothing_that_is_planted(plant: Plant, planted: str) -> None:
     assert not reports.read(plant.state, "catch", time.time_ns()).running
     assert reload.asked(plant.state) == ""
     assert reload.result(plant.state, "") is None
-    assert ask.result(plant.state, "1") is None
-    found = errand.Errands(plant.state).take()
+    assert errand.result(plant.state, "1") is None
+    found = errands.ErrandFolder(plant.state).next()
     assert found is None
     for words in (["status"], ["gaps"], ["linktest"]):
         for more in ([], ["--json"]):

@@ -24,9 +24,8 @@ from protocol.store.record import Record
 from protocol.store.segments import read_kept, walk
 from receiver.catch.status import gap_codes as outlook
 from sender import link_file
-from sender.commands import replay, replay_run
-from sender.commands import request as ask
-from sender.emit import requests as errand
+from sender.commands import errand, replay, replay_plan
+from sender.emit import errands
 
 PATIENCE = 60.0
 """Longest wait for what must come [s]."""
@@ -47,15 +46,15 @@ def _codes(pipe: Pipe) -> list[str]:
 
 
 def _leave(pipe: Pipe, codes: list[str], name: bytes = b"1") -> str:
-    found = replay.find(pipe.high / "spool", codes, pipe.geometry)
-    return ask.put(pipe.high, "replay", replay.body(found), time_ns=pipe.high_wall, salt=name)
+    found = replay_plan.find(pipe.high / "spool", codes, pipe.geometry)
+    return errand.put(pipe.high, "replay", replay_plan.body(found), time_ns=pipe.high_wall, salt=name)
 
 
 def _settle(pipe: Pipe, name: str, share: float = 0.0, seconds: float = 60.0) -> dict[str, Any]:
     """Let time pass until the errand has its result."""
     for _ in range(round(seconds)):
         pipe.run(1.0, lossy(share))
-        told = ask.result(pipe.high, name)
+        told = errand.result(pipe.high, name)
         if told is not None:
             return told
     raise AssertionError("no result")
@@ -159,7 +158,7 @@ def test_what_retention_took_is_said_to_be_gone_and_never_waited_for(tmp_path: P
     pipe.run(1.5)
     (code,) = _codes(pipe)
     stream = pipe.packer.stream
-    (before,) = replay.find(pipe.high / "spool", [code], pipe.geometry)
+    (before,) = replay_plan.find(pipe.high / "spool", [code], pipe.geometry)
     assert (before.gone, before.never) == ([], [])
     name = _leave(pipe, [code])
     pipe.spool.flush(pipe.now)
@@ -167,11 +166,11 @@ def test_what_retention_took_is_said_to_be_gone_and_never_waited_for(tmp_path: P
     told = _settle(pipe, name)
     assert told["state"] == "done"
     assert told["gone"]
-    (after,) = replay.find(pipe.high / "spool", [code], pipe.geometry)
+    (after,) = replay_plan.find(pipe.high / "spool", [code], pipe.geometry)
     kept = {one.number for one in read_kept(pipe.high / "spool", stream)}
     gone = {number for first, past in after.gone for number in range(first, past)}
     assert gone == {number for first, past in after.asked for number in range(first, past)} - kept
-    assert any("gone" in line for line in replay.told([after], 2.5e6, 0.0))
+    assert any("gone" in line for line in replay_plan.told([after], 2.5e6, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -184,7 +183,7 @@ def test_a_code_that_names_nothing_here_is_a_mistake_in_words(tmp_path: Path, te
     pipe = Pipe(tmp_path)
     _busy(pipe, 0.3)
     with pytest.raises(ConfigError):
-        replay.find(pipe.high / "spool", [text], pipe.geometry)
+        replay_plan.find(pipe.high / "spool", [text], pipe.geometry)
 
 
 @pytest.mark.parametrize(
@@ -202,10 +201,10 @@ def test_no_errand_can_stop_the_emitter(tmp_path: Path, body: dict[str, Any]) ->
     """Refused, or done with what it named told as gone; the link goes on."""
     pipe = Pipe(tmp_path)
     _busy(pipe, 0.3)
-    name = ask.put(pipe.high, "replay", body, time_ns=1, salt=b"x")
-    (pipe.high / errand.FOLDER / "0-junk.json").write_text("{nothing")
+    name = errand.put(pipe.high, "replay", body, time_ns=1, salt=b"x")
+    (pipe.high / errands.FOLDER / "0-junk.json").write_text("{nothing")
     assert _settle(pipe, name)["state"] in ("refused", "done")
-    assert ask.result(pipe.high, "0-junk")
+    assert errand.result(pipe.high, "0-junk")
     _busy(pipe, 0.3)
     pipe.finish()
     pipe.run(2)
@@ -286,7 +285,7 @@ def _journal(low: Path, stream: bytes) -> list[Record]:
 
 def _replay_of(stream: bytes, sender: Path, *words: str) -> None:
     """By calling the command's own work: no emitter runs, so it must refuse."""
-    replay_run.run(
+    replay.run(
         link_file.load(sender), [gapcode.encode(stream, [(0, 3)])], dry_run=False, as_json=bool(words), say=print
     )
 

@@ -57,7 +57,7 @@ class _Line:
             frames = len(part) // parcel.length
             size = wire_bytes(len(part), frames)
             self.now += self.pace.wait(size, self.now)
-            self.pace.take(size, self.now)
+            self.pace.spend(size, self.now)
             self.sizes.append((self.now, size))
             for _ in range(frames):
                 index = self._frames[number] = self._frames.get(number, -1) + 1

@@ -25,7 +25,7 @@ def test_no_window_holds_more_than_rate_and_burst(rate: float, burst: int, sizes
     for size in sizes:
         now += moments.choice((0.0, 0.0, moments.expovariate(rate / 1500)))
         now += pace.wait(size, now)
-        pace.take(size, now)
+        pace.spend(size, now)
         sent.append((now, size))
     for first in range(len(sent)):
         total = 0
@@ -39,7 +39,7 @@ def test_the_rate_is_reached_when_there_is_enough_to_send() -> None:
     pace, now, total = Pace(1e6, None, largest_frame=1514), 0.0, 0
     while now < 10:
         now += pace.wait(1514, now)
-        pace.take(1514, now)
+        pace.spend(1514, now)
         total += 1514
     assert total == pytest.approx(1e7, rel=0.001)
 
@@ -60,7 +60,7 @@ def test_a_send_that_is_late_by_up_to_half_the_burst_costs_no_rate() -> None:
     now, total, late = 0.0, 0, random.Random(3)
     while now < 1:
         now += pace.wait(size, now) + late.random() * busy
-        pace.take(size, now)
+        pace.spend(size, now)
         total += size
     assert total == pytest.approx(900e6 / 8, rel=0.001)
 

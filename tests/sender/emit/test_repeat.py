@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from protocol.store.segments import Place
-from sender.emit.repeat import LATE, Repeats, Run
+from sender.emit.repeat import LATE, Repeats, SentRun
 
 
-def _drain(repeats: Repeats, now: float) -> list[tuple[int, Run]]:
+def _drain(repeats: Repeats, now: float) -> list[tuple[int, SentRun]]:
     out = []
     while (due := repeats.due(now)) is not None:
         out.append(due)

@@ -3,7 +3,7 @@
     replay     the blocks that a gap code named (resend.py); a restart goes on where it stopped
     linktest   probes in steps (probing.py); a restart breaks it off, since half of a test says nothing
 
-Errands are looked for once a second. What cannot be done is refused with words for the command that left it.
+ErrandFolder are looked for once a second. What cannot be done is refused with words for the command that left it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 
 from protocol.store import statefile
 from sender.emit.emitter import Emitter
+from sender.emit.errands import Errand, ErrandFolder
 from sender.emit.interleave import Parcel
 from sender.emit.probing import Probing, steps_from
-from sender.emit.requests import Errand, Errands
-from sender.emit.resend import Part, Resend
+from sender.emit.resend import Resend, StreamBlocks
 
 LINKTEST_ROOM = 60.0
 """A session ends no sooner than this after the planned end of a test [s]: data may slow it."""
 
 
-class Desk:
+class ErrandRunner:
     """Of one emitter."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Desk:
         """The test under way."""
         self.done: str = ""
         """Name of the errand that was finished last."""
-        self._errands = Errands(state)
+        self._errands = ErrandFolder(state)
         self._spool = state / "spool"
         self._emitter = emitter
         self._largest, self._largest_frame = largest, largest_frame
@@ -51,7 +51,7 @@ class Desk:
         if self._errand is not None:
             self._finish_done()
         if self._errand is None:
-            self._errand = self._errands.take()
+            self._errand = self._errands.next()
             if self._errand is not None:
                 self._begin(self._errand, now)
                 self._begun = {}
@@ -103,7 +103,7 @@ class Desk:
             self._finish({"state": "refused", "text": str(error)})
 
     def _replay(self, errand: Errand, begun: dict[str, Any]) -> None:
-        parts = [Part.from_json(one) for one in errand.body["parts"]]
+        parts = [StreamBlocks.from_json(one) for one in errand.body["parts"]]
         stretch, number = begun.get("position", (0, 0))
         self._emitter.resend = Resend(
             self._spool, parts, position=(int(stretch), int(number)), sent=int(begun.get("sent", 0))

@@ -19,8 +19,9 @@ from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status
 from protocol.store import statefile
+from protocol.store.statusfile import read_status
+from sender.emit.errands import FOLDER
 from sender.emit.progress import LOCK
-from sender.emit.requests import FOLDER
 
 LOOK = 0.2
 """How often the files are looked at [s]."""

@@ -5,7 +5,7 @@
 
 The emitter writes NAME.done before it takes NAME.json away, so at whatever moment it dies an errand is either still to
 be done, or done once. Names begin with the time, so they are taken in the order in which they were left. What a command
-does with these files is in `commands/request.py`.
+does with these files is in `commands/errand.py`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Errand:
     """Not believed: whoever does it checks each value."""
 
 
-class Errands:
+class ErrandFolder:
     """The emitter's side of the folder."""
 
     def __init__(self, state: Path) -> None:
         self._folder = state / FOLDER
 
-    def take(self) -> Errand | None:
+    def next(self) -> Errand | None:
         """The next errand, which stays until it is `finish`ed, or None; one that cannot be read is refused."""
         for name in sorted(path.stem for path in self._folder.glob("*.json")):
             if (self._folder / f"{name}.done").exists():  # this process died between the two steps of `finish`
