@@ -35,6 +35,7 @@ from receiver.catch.store.floors import Floors
 from receiver.catch.store.journal import Journal
 from receiver.outputs.base import Batch
 from receiver.outputs.scope import Scope
+from receiver.publish.opener import Opener
 from sender.emit.emitter import Emitter
 from sender.emit.outlet import Outlet
 from sender.emit.pace import Pace, wire_bytes

@@ -19,7 +19,6 @@ from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status
 from protocol.store import statefile
-from protocol.store.statusfile import read_status
 from sender.emit.errands import FOLDER
 from sender.emit.progress import LOCK
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from protocol import terminal
 from protocol.errors import ConfigError
-from protocol.store.statusfile import read_status
+from protocol.process.statusfile import read_status
 from sender.commands import errand, replay_plan
 from sender.link_file import LinkFile
 

@@ -21,7 +21,7 @@ from receiver.catch.link.sessions import Links
 from receiver.catch.store.journal import Journal
 from receiver.outputs.base import Batch, Opened
 from receiver.outputs.scope import Scope
-from receiver.publish.opener import Follower
+from receiver.publish.opener import Opener
 from sender.emit.emitter import Emitter
 from sender.emit.errand_runner import ErrandRunner
 from sender.emit.pace import wire_bytes

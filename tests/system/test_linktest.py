@@ -17,7 +17,7 @@ from pipe import Pipe, lossy
 import checkvalve
 from protocol import keymaking
 from protocol.errors import ConfigError
-from protocol.store.statusfile import read_status
+from protocol.process.statusfile import read_status
 from sender.commands import errand
 from sender.commands.link_test import Wanted, numbers, plan
 from sender.emit.probing import PAUSE, ProbeStep, Probing, steps_from
