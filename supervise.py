@@ -11,6 +11,7 @@ the next.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -18,12 +19,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from protocol.errors import ConfigError
 
 FIRST_WAIT, LONGEST_WAIT, HEALTHY = 0.2, 30.0, 60.0
 """Back-off of restarts, and the running time after which it begins anew [s]."""
 _PDEATHSIG = 1  # linux/prctl.h
 PATIENCE = 20.0
 """How long a child may take to end before it is killed [s]."""
+ALONE = 5.0
+"""How long children of a parent that was killed may take to let go of their folder [s]."""
 
 
 @dataclass(slots=True)
@@ -75,6 +81,36 @@ def run(children: Sequence[Child], say: Callable[[str], None], *, tick: Callable
     finally:
         for child in children:
             end(child)
+
+
+def alone(path: Path, lock: Path) -> None:
+    """See that no other process does with a state folder what is about to be started.
+
+    Args:
+        path: The configuration that was named, for the message.
+        lock: What the child locks first; it need not be there yet.
+
+    Raises:
+        ConfigError: another one runs. Without this it would be tried again and again, beside the one that works.
+    """
+    ends = time.monotonic() + ALONE
+    while True:
+        try:
+            held = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return  # none yet; what else is wrong with it the child says
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > ends:
+                raise ConfigError(
+                    f"it runs already: {lock.parent} is held by another process",
+                    hint=f"`checkvalve status {path}` names it; stop that one first, or leave it running",
+                ) from None
+        finally:
+            os.close(held)
+        time.sleep(0.1)
 
 
 def end(child: Child) -> int | None:

@@ -66,7 +66,8 @@ def run(
         for line in found.warnings:
             say(f"warning: {line}")
         shed(NET_ADMIN, NET_BIND_SERVICE)
-        must_write(config.state)
+        must_write(config.state, config.state / "journal")
+        supervise.alone(path, config.state / "journal" / "lock")
         words = ("--confine", mode.value, "--preflight", preflight.value, "--only", "catch")
         catch_child = supervise.Child("catch", supervise.command("receive", str(path), *words))
         return supervise.run([catch_child, _child(path, "publish")], say)

@@ -61,7 +61,11 @@ def run(
         return emit_process.run(link, mode, found.plain())
     for line in found.warnings:
         say(f"warning: {line}")
+    link.state.mkdir(parents=True, exist_ok=True)
     shed(NET_ADMIN)
+    must_write(link.state, link.state / "spool")
+    for lock in (link.state / "spool" / "lock", link.state / "emit.lock"):
+        supervise.alone(path, lock)
     poll = supervise.Child("poll", supervise.command(*words, "poll"))
     emit = supervise.Child("emit", supervise.command(*words, "emit"), vital=False)  # polling goes on without it
     return supervise.run([poll, emit], say)

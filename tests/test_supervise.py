@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import supervise
+from protocol.errors import ConfigError
 from supervise import FIRST_WAIT, HEALTHY, LONGEST_WAIT, Child
 
 
@@ -84,3 +89,22 @@ def test_a_failing_disk_ends_the_parent_of_a_vital_child_alone(monkeypatch: pyte
     """Whenever it comes: what must not go on without it ends with it, and what may does not."""
     for after in (1.0, HEALTHY + 1):
         assert Parent(monkeypatch, vital=vital).ends(3, after) == (3 if vital else None)
+
+
+def test_a_second_parent_with_the_same_folder_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what to do; where nobody is, or whoever was there has just ended, nothing is in the way."""
+    monkeypatch.setattr(supervise, "ALONE", 0.3)
+    lock = tmp_path / "journal" / "lock"
+    supervise.alone(tmp_path / "receiver.toml", lock)
+    lock.parent.mkdir()
+    holder = os.open(lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    with pytest.raises(ConfigError, match="it runs already") as refused:
+        supervise.alone(tmp_path / "receiver.toml", lock)
+    assert "checkvalve status" in refused.value.hint
+    ending = threading.Timer(0.1, os.close, [holder])
+    ending.start()
+    supervise.alone(tmp_path / "receiver.toml", lock)
+    ending.join()

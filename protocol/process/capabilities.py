@@ -70,23 +70,31 @@ def held() -> str:
     return f"{mask:#x} (capsh --decode={mask:x})" if mask else "none"
 
 
-def must_write(folder: Path) -> None:
+def must_write(folder: Path, *inside: Path) -> None:
     """Whether this process may write there, asked once it has given up what it does not need.
+
+    Args:
+        folder: A state folder.
+        inside: Folders in it that may be another user's; one that is not there yet can be made.
 
     Raises:
         ConfigError: it may not; the folder's owner is named.
     """
-    if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return
+    for each in (folder, *(path for path in inside if os.path.lexists(path))):
+        if not os.access(each, os.R_OK | os.W_OK | os.X_OK):
+            raise _not_ours(each)
+
+
+def _not_ours(folder: Path) -> ConfigError:
     try:
         number = folder.stat().st_uid
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be looked at: {error.strerror}") from None
+        return ConfigError(f"{folder} cannot be looked at: {error.strerror}")
     owner, mine = _user(number), _user(os.geteuid())
     more = (
         "; root has no more rights here than another user, since it gives up all capabilities" if mine == "root" else ""
     )
-    raise ConfigError(
+    return ConfigError(
         f"{folder} cannot be written by {mine}: it belongs to {owner}{more}",
         hint=f"run it as {owner} (its systemd unit does, or sudo -u {owner} ..), or give the folder to {mine}",
     )

@@ -109,7 +109,8 @@ def family(pid: int) -> dict[str, int]:
     out: dict[str, int] = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-        out[words[-2].decode()] = int(child)
+        if len(words) > 1:  # else it ends just now
+            out[words[-2].decode()] = int(child)
         out |= family(int(child))
     return out
 
@@ -174,6 +175,24 @@ def test_a_state_folder_of_another_user_is_a_fault_that_is_named(sides: Path, on
     assert str(state) in done.stderr
     assert "belongs to nobody" in done.stderr
     assert "run it as nobody" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("side", "words", "inside"),
+    [("high", ("send", "high/sender.toml"), "spool"), ("low", ("receive", "low/receiver.toml"), "journal")],
+)
+def test_root_beside_an_installed_service_is_refused_before_anything_is_written(
+    sides: Path, side: str, words: tuple[str, str], inside: str
+) -> None:
+    """As install.sh makes it: `state/` is root's with the group's rights, the store in it is its writer's alone."""
+    state = sides / side / "state"
+    state.mkdir(mode=0o770)
+    (state / inside).mkdir(mode=0o750)
+    os.chown(state / inside, NOBODY, NOBODY)
+    argv = [sys.executable, "-P", "-m", "checkvalve", words[0], str(sides / words[1])]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, "run it as nobody" in done.stderr) == (2, True), done.stderr
+    assert [path.name for path in state.rglob("*")] == [inside]
 
 
 def test_whoever_may_write_is_not_asked_anything(tmp_path: Path) -> None:
