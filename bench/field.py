@@ -81,7 +81,7 @@ async def modbus(count: int) -> list[int]:
 
 async def logix(count: int, tags: int) -> list[int]:
     """So many controllers."""
-    from simulator.logix.memory import Controller
+    from simulator.logix.controller import Controller
     from simulator.logix.server import start
 
     ports = []

@@ -28,13 +28,13 @@ class Breakable(Protocol):
     """The faults of one device."""
 
     def add(self, given: str, /) -> object:
-        """One more. Raises ConfigError."""
+        """Add what these words say. Raises ConfigError."""
 
     def remove(self, given: str, /) -> None:
-        """One less, as it was added."""
+        """Take away what was added with the same words."""
 
     def clear(self) -> None:
-        """None any more."""
+        """Take everything away."""
 
     def texts(self) -> list[str]:
         """Those there are, as `add` takes them."""

@@ -27,7 +27,7 @@ from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status
 from simulator import summary
-from simulator.summary import Summary
+from simulator.summary import PathSummary
 
 EXAMPLES = next(
     folder
@@ -102,7 +102,7 @@ class Demo:
                 text = f"{name} ended with exit code {part.returncode}:\n  " + "\n  ".join(lines)
                 raise ConfigError(text, hint=f"its whole output is in {self.folder / f'{name}.log'}")
 
-    def summary(self) -> Summary:
+    def summary(self) -> PathSummary:
         """What all parts say of themselves now."""
         return summary.gather(
             poll=read_status(self.high, "poll"),
@@ -114,11 +114,13 @@ class Demo:
 
     def page(self) -> str | None:
         """Address of the page, once it is served."""
-        found = _read_json(self.low / "portal.json")
-        return None if found is None else str(found.get("url"))
+        document = _read_json(self.low / "portal.json")
+        return None if document is None else str(document.get("url"))
 
 
-def run(wish: Wish, *, say: Callable[[str], None], show: Callable[[Summary, float, str | None], None]) -> Summary:
+def run(
+    wish: Wish, *, say: Callable[[str], None], show: Callable[[PathSummary, float, str | None], None]
+) -> PathSummary:
     """Run the demo to its end.
 
     Args:
@@ -225,7 +227,7 @@ def _await_data(demo: Demo, stop: list[int]) -> None:
     _until(visible, demo, f"no data were visible after {READY:g} s")
 
 
-def _finish(demo: Demo, stop: list[int], say: Callable[[str], None]) -> Summary:
+def _finish(demo: Demo, stop: list[int], say: Callable[[str], None]) -> PathSummary:
     """Stop reading, let everything that was sent arrive, count."""
     stop.clear()
     demo.end("poll")
@@ -279,10 +281,10 @@ def _free_udp(port: int) -> int:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text())
+        document = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -17,8 +17,8 @@
     Fault.parse("late 0.5s at holding:0-9 x3")        three requests that touch those registers are answered late
     Fault.parse("refuse 5 at tag:Seal_Temp*")         as do tags by name, for a controller
 
-`Faults` are those of one device, with what is wrong inside it (`troubles`) and what it does on command (`restart`).
-Deterministic: a fault with a share of requests draws from the seed that was given. No I/O.
+`DeviceFaults` are those of one device, with what is wrong inside it (`troubles`) and what it does on command
+(`restart`). Deterministic: a fault with a share of requests draws from the seed that was given. No I/O.
 """
 
 from __future__ import annotations
@@ -80,22 +80,22 @@ class Fault:
         Raises:
             ConfigError: not of that form.
         """
-        found = _FORM.fullmatch(text.strip())
-        if not found or found["word"] not in list(Act):
+        match = _FORM.fullmatch(text.strip())
+        if not match or match["word"] not in list(Act):
             raise ConfigError(f"fault `{text}`: not understood", hint='such as "hang at holding:0-9 x3" or "late 0.5s"')
-        act = Act(found["word"])
-        first = int(found["first"] or 0)
-        last = int(found["last"] or found["first"] or 65535)
+        act = Act(match["word"])
+        first = int(match["first"] or 0)
+        last = int(match["last"] or match["first"] or 65535)
         return cls(
             act=act,
-            table=found["table"] or ("tag" if found["pattern"] else ""),
+            table=match["table"] or ("tag" if match["pattern"] else ""),
             first=first,
             last=last,
-            pattern=found["pattern"] or "",
-            code=int(found["code"] or "4", 0),
-            seconds=float(found["seconds"] or 1.0),
-            times=int(found["times"] or 0),
-            share=float(found["share"] or 100) / 100,
+            pattern=match["pattern"] or "",
+            code=int(match["code"] or "4", 0),
+            seconds=float(match["seconds"] or 1.0),
+            times=int(match["times"] or 0),
+            share=float(match["share"] or 100) / 100,
         )
 
     def __str__(self) -> str:
@@ -133,7 +133,7 @@ Action = Callable[[list[str]], None]
 """Carries out a command with the words behind it; raises ConfigError where they make no sense."""
 
 
-class Faults:
+class DeviceFaults:
     """The faults of one device, in the order they were added; the first that fits a request is the one it meets."""
 
     def __init__(self, seed: int = 1) -> None:
@@ -148,10 +148,10 @@ class Faults:
         """Called after each change of how it answers; the server that can be absent sets it."""
         self.away = 0
         """Restarts that are going on."""
-        self._held: list[tuple[Fault, int]] = []
+        self._faults: list[tuple[Fault, int]] = []
 
     def __bool__(self) -> bool:
-        return bool(self._held)
+        return bool(self._faults)
 
     def add(self, fault: Fault | str) -> object:
         """Put a fault at the end of the list, or obey the text of one, of a trouble or of a command.
@@ -171,7 +171,7 @@ class Faults:
                 self.actions[word](rest)
                 return fault
             fault = Fault.parse(fault)
-        self._held.append((fault, fault.times))
+        self._faults.append((fault, fault.times))
         self.changed()
         return fault
 
@@ -193,23 +193,23 @@ class Faults:
             if word in self.actions:
                 return
             fault = Fault.parse(fault)
-        self._held = [(held, left) for held, left in self._held if held != fault]
+        self._faults = [(other, left) for other, left in self._faults if other != fault]
         self.changed()
 
     def clear(self) -> None:
-        """Well again."""
-        self._held = []
+        """Take every fault away: the device is well again."""
+        self._faults = []
         self.troubles.clear()
         self.changed()
 
     def texts(self) -> list[str]:
         """Those there are, as `add` takes them."""
-        return [str(fault) for fault, _ in self._held] + self.troubles.texts()
+        return [str(fault) for fault, _ in self._faults] + self.troubles.texts()
 
     @property
     def absent(self) -> bool:
         """Whether nobody listens."""
-        return self.away > 0 or any(fault.act is Act.ABSENT for fault, _ in self._held)
+        return self.away > 0 or any(fault.act is Act.ABSENT for fault, _ in self._faults)
 
     def meet_tag(self, name: str) -> Fault | None:
         """The fault that the reading of this tag meets, among those that are about names; counted as by `meet`."""
@@ -220,12 +220,12 @@ class Faults:
         return self._met(lambda fault: fault.fits(table, start, count))
 
     def _met(self, fits: Callable[[Fault], bool]) -> Fault | None:
-        for at, (fault, left) in enumerate(self._held):
+        for at, (fault, left) in enumerate(self._faults):
             if fits(fault) and (fault.share >= 1.0 or self.random.random() < fault.share):
                 self.met += 1
                 if left == 1:
-                    del self._held[at]
+                    del self._faults[at]
                 elif left:
-                    self._held[at] = (fault, left - 1)
+                    self._faults[at] = (fault, left - 1)
                 return fault
         return None

@@ -22,11 +22,11 @@ from typing import Any
 from protocol.errors import ConfigError
 from simulator import status
 from simulator.control import open_control
-from simulator.faults import Faults
+from simulator.faults import DeviceFaults
 from simulator.plant.plant import Plant
-from simulator.scene.scene import Scene, Section
-from simulator.scene.schedule import Schedule
-from simulator.serving import Server
+from simulator.scene.fault_schedule import FaultSchedule
+from simulator.scene.scene import DeviceSection, Scene
+from simulator.serving import DeviceServer
 
 SERVERS = {"modbus": "simulator.modbus.server", "opcua": "simulator.opcua.server", "enip": "simulator.logix.server"}
 """Protocol -> module with `serve`; imported only where a scene has one, for each brings its library along."""
@@ -52,14 +52,14 @@ class Room:
 
     def __init__(self, scene: Scene, seed: int, host: str, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.plant = Plant(scene, seed)
-        self.servers: dict[str, tuple[Section, Server]] = {}
+        self.servers: dict[str, tuple[DeviceSection, DeviceServer]] = {}
         """By asset's name."""
         self._host = host
         self._now_ns = now_ns
         self._ticks = 0
         self._late = 0
         self._shown: dict[str, _Shown] = {}
-        self._schedule = Schedule(scene.faults)
+        self._schedule = FaultSchedule(scene.faults)
         self._began_ns = now_ns()
 
     async def open(self) -> None:
@@ -70,7 +70,7 @@ class Room:
         """
         self.plant.advance(self._now_ns())
         sections = self.plant.scene.servers
-        made: dict[str, Server] = {}
+        made: dict[str, DeviceServer] = {}
         try:
             for section in sorted(sections, key=lambda one: "behind" in one.settings):
                 made[section.asset] = await self._served(section, made)
@@ -83,12 +83,12 @@ class Room:
         self._began_ns = self._now_ns()
         self.plant.advance(self._began_ns)
 
-    async def _served(self, section: Section, made: Mapping[str, Any]) -> Server:
+    async def _served(self, section: DeviceSection, made: Mapping[str, Any]) -> DeviceServer:
         """The section's device on its port or on the next free one above, or behind another one."""
         if "behind" in section.settings:
-            behind: Server = made[section.settings["behind"]].attach(self.plant, section)
+            behind: DeviceServer = made[section.settings["behind"]].attach(self.plant, section)
             return behind
-        server: Server = await import_module(SERVERS[section.protocol]).serve(
+        server: DeviceServer = await import_module(SERVERS[section.protocol]).serve(
             self.plant, section, self._host, section.port
         )
         return server
@@ -111,7 +111,7 @@ class Room:
             for asset, (section, server) in self.servers.items()
         }
 
-    def breakable(self) -> dict[str, Faults]:
+    def breakable(self) -> dict[str, DeviceFaults]:
         """The faults of each device, by asset."""
         return {asset: server.faults for asset, (_, server) in self.servers.items()}
 
@@ -156,7 +156,7 @@ class Room:
                 or (now[2] != shown.seen[2] and shown.looks > ASKED_LOOKS)
             )
             if due:
-                lines.append(f"{asset}: {_told(server, counts, now[2] - shown.seen[2], shown.asked)}")
+                lines.append(f"{asset}: {_client_words(server, counts, now[2] - shown.seen[2], shown.asked)}")
                 self._shown[asset] = _Shown(now, 0, dict(server.asked))
         return lines
 
@@ -195,7 +195,7 @@ class _Shown:
     asked: dict[str, int] = field(default_factory=dict)
 
 
-def _told(server: Server, counts: Mapping[str, int], requests: int, before: Mapping[str, int]) -> str:
+def _client_words(server: DeviceServer, counts: Mapping[str, int], requests: int, before: Mapping[str, int]) -> str:
     """Who is there, what they asked since the last line, what was refused so far."""
     so_far = counts.get("connections", 0)
     now = f"{counts['open']} connected, " if "open" in counts else ""
@@ -268,7 +268,7 @@ async def simulate(
 
 
 def spoil(room: Room, texts: list[str]) -> None:
-    """Add faults given as `ASSET: TEXT`, the text as `faults.Faults.add` takes it.
+    """Add faults given as `ASSET: TEXT`, the text as `faults.DeviceFaults.add` takes it.
 
     Raises:
         ConfigError: no such asset or a device that takes none, or no such fault.

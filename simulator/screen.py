@@ -12,7 +12,7 @@ from rich.text import Text
 
 from protocol import terminal
 from protocol.inert import CELL, inert
-from simulator.summary import Summary
+from simulator.summary import PathSummary
 
 PLAIN_EVERY = 5.0
 """Where there is no terminal, a line this often [s]."""
@@ -44,7 +44,7 @@ class Screen:
         """One line for people."""
         self._console.print(inert(line), soft_wrap=True)
 
-    def show(self, summary: Summary, seconds: float, page: str | None) -> None:
+    def show(self, summary: PathSummary, seconds: float, page: str | None) -> None:
         """The present counts."""
         if self._live is not None:
             if not self._live.is_started:
@@ -58,12 +58,12 @@ class Screen:
                 f"repaired {summary.blocks_repaired}  frames back {summary.frames_back}"
             )
 
-    def print(self, summary: Summary) -> None:
+    def print(self, summary: PathSummary) -> None:
         """The last counts."""
         self._console.print(picture(summary, None, None))
 
 
-def picture(summary: Summary, seconds: float | None, page: str | None) -> Group:
+def picture(summary: PathSummary, seconds: float | None, page: str | None) -> Group:
     """The counts as a table and three lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("asset")

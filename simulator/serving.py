@@ -1,6 +1,6 @@
 """What every false device has in common: how it is started, which port it got, what it counted, how it goes away.
 
-    async def serve(plant, section, host, port) -> Server
+    async def serve(plant, section, host, port) -> DeviceServer
 
 is the one function by which `main` starts a protocol. A server fills its image once from its view of `plant.moment`,
 then on each moment that the view hands it, and answers from the image. It holds the port that was asked for or, if that
@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from protocol.errors import ConfigError
-from simulator.faults import Faults
+from simulator.faults import DeviceFaults
 
 TRIES = 200
 """Ports tried upwards before giving up."""
@@ -30,10 +30,10 @@ ASKED = 200
 """Different questions that a device remembers; what comes beyond is counted as `others`."""
 
 
-class Server(Protocol):
+class DeviceServer(Protocol):
     """A running false device."""
 
-    faults: Faults
+    faults: DeviceFaults
     """What it does wrong."""
 
     @property
@@ -52,7 +52,7 @@ class Server(Protocol):
         """Stop listening and end every connection."""
 
 
-class Asked:
+class QuestionCounts:
     """Counts questions by their words, never more than ASKED different ones."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Presence:
 
     def __init__(
         self,
-        faults: Faults,
+        faults: DeviceFaults,
         leave: Callable[[], Awaitable[None]],
         back: Callable[[], Awaitable[None]],
         began: Callable[[], None] = lambda: None,

@@ -30,7 +30,7 @@ class AssetCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class PathSummary:
     """One moment of the whole path."""
 
     assets: dict[str, AssetCount]
@@ -80,14 +80,14 @@ class Summary:
         }
 
 
-def gather(*, poll: Told, emit: Told, catch: Told, historian: Told, relay: Told) -> Summary:
+def gather(*, poll: Told, emit: Told, catch: Told, historian: Told, relay: Told) -> PathSummary:
     """One summary of the last status of each process; what is not there yet counts as nothing."""
     sent = (poll or {}).get("counts", {})
     arrived = (historian or {}).get("assets", {})
     blocks = (catch or {}).get("blocks", {})
     link = (catch or {}).get("link", {})
     latency = (historian or {}).get("latency_ms", {})
-    return Summary(
+    return PathSummary(
         assets={name: _count(sent.get(name, {}), arrived.get(name, {})) for name in {**sent, **arrived}},
         frames_sent=int((emit or {}).get("frames_total", 0)),
         frames_received=int(link.get("frames_received", 0)),

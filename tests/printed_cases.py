@@ -138,11 +138,11 @@ def findings(folder: Path, name: str, status: str = "FAIL") -> Path:
 @case("demo")
 def _demo(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     from simulator import demo
-    from simulator.summary import Summary, gather
+    from simulator.summary import PathSummary, gather
 
     told = gather(poll={"counts": {EVIL: {"read": 1}}}, emit=None, catch=None, historian=None, relay=None)
 
-    def run(wish: Any, *, say: Callable[[str], None], show: Callable[[Summary, float, str], None]) -> Summary:
+    def run(wish: Any, *, say: Callable[[str], None], show: Callable[[PathSummary, float, str], None]) -> PathSummary:
         say(f"page: {EVIL}")
         show(told, 9.0, EVIL)
         return told

@@ -12,8 +12,8 @@ Each cause draws from a random stream of its own, and each frame draws once from
 that are lost under a seed are the same whatever else is switched on, and bursts begin when they begin, traffic or not.
 Nothing is invented, and nothing altered but by `truncate` and `flip`.
 
-What became of each frame is a letter of `Fate`, so that a run can be printed (`Trace`) and its fate given again to the
-first frames of another (`script`). No socket here and no clock.
+What became of each frame is a letter of `FrameFate`, so that a run can be printed (`FateTrace`) and its fate given
+again to the first frames of another (`script`). No socket here and no clock.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TRACE_WIDTH = 64
 """Frames on one line of a printed trace."""
 
 
-class Fate(StrEnum):
+class FrameFate(StrEnum):
     """What became of a frame, as it is printed."""
 
     CARRIED = "."
@@ -99,7 +99,7 @@ class Cut:
 
 
 @dataclass(slots=True)
-class Counts:
+class LinkCounts:
     """What became of the frames; offered = carried + dropped + cut + choked."""
 
     offered: int = 0
@@ -121,14 +121,14 @@ class Counts:
     """Carried with one bit turned over."""
 
 
-class Trace:
+class FateTrace:
     """Prints what became of frames: a line for TRACE_WIDTH of them, headed by the time of its first."""
 
     def __init__(self) -> None:
         self._letters: list[str] = []
         self._began = 0.0
 
-    def add(self, now: float, fate: Fate) -> str | None:
+    def add(self, now: float, fate: FrameFate) -> str | None:
         """Take one frame's fate; gives back a line when one is full."""
         if not self._letters:
             self._began = now
@@ -196,7 +196,7 @@ class LinkModel:
             rate_mbit: Most that gets through, headers counted [Mbit/s]; 0 for no limit.
             buffer_bytes: Most that waits for it [bytes].
             cuts: When the cable is out, in any order.
-            script: Fates of the first frames, letters of `Fate` as a trace prints them; then chance decides.
+            script: Fates of the first frames, letters of `FrameFate` as a trace prints them; then chance decides.
 
         Raises:
             ConfigError: a share outside 0 to 1, a negative time, a letter that is no fate.
@@ -205,7 +205,7 @@ class LinkModel:
         least = {"delay": delay_s, "jitter": jitter_s, "rate": rate_mbit, "buffer": buffer_bytes}
         wrong = [f"{name} {value}" for name, value in shares.items() if not 0 <= value <= 1]
         wrong += [f"{name} {value}" for name, value in least.items() if not value >= 0]
-        wrong += [f"fate {letter}" for letter in sorted(set(script) - set(Fate))]
+        wrong += [f"fate {letter}" for letter in sorted(set(script) - set(FrameFate))]
         if wrong:
             raise ConfigError(f"link: {', '.join(wrong)}", hint="shares are 0 to 100%, times and rates not negative")
         self.seed = seed
@@ -214,10 +214,10 @@ class LinkModel:
         self.delay_s, self.jitter_s = delay_s, jitter_s
         self.rate_mbit, self.buffer_bytes = rate_mbit, buffer_bytes
         self.cuts = tuple(sorted(cuts, key=lambda cut: cut.start_s))
-        self.counts = Counts()
+        self.counts = LinkCounts()
         self.bad = False
         """Whether a burst is on."""
-        self.fate = Fate.CARRIED
+        self.fate = FrameFate.CARRIED
         """What became of the last frame."""
         self._script: Iterator[str] = iter(script)
         self._converter = Converter(rate_mbit, buffer_bytes) if rate_mbit else None
@@ -257,19 +257,19 @@ class LinkModel:
         delay_s = self.delay_s + (dice["jitter"].random() * self.jitter_s if self.jitter_s else 0.0)
         through = self._converter.leaves(now, len(datagram)) if self._converter else now
         cut = bool(self.cuts) and any(one.start_s <= now < one.end_s for one in self.cuts)
-        if told := next(self._script, ""):
-            lost, cut, twice, late = told in "xb", told == "c", told == "d", told == "~"
-            short, turned = 0.5 if told == "t" else None, 0.5 if told == "f" else None
-            through = None if told == "q" else now
+        if letter := next(self._script, ""):
+            lost, cut, twice, late = letter in "xb", letter == "c", letter == "d", letter == "~"
+            short, turned = 0.5 if letter == "t" else None, 0.5 if letter == "f" else None
+            through = None if letter == "q" else now
         if through is None:
-            return self._gone("choked", Fate.FULL)
+            return self._gone("choked", FrameFate.FULL)
         if cut:
-            return self._gone("cut", Fate.CUT)
+            return self._gone("cut", FrameFate.CUT)
         if lost:
-            return self._gone("dropped", Fate.BURST if self.bad else Fate.LOST)
+            return self._gone("dropped", FrameFate.BURST if self.bad else FrameFate.LOST)
         return self._arrivals(through + delay_s, self._altered(datagram, short, turned), twice=twice, late=late)
 
-    def _gone(self, count: str, fate: Fate) -> list[tuple[float, bytes]]:
+    def _gone(self, count: str, fate: FrameFate) -> list[tuple[float, bytes]]:
         setattr(self.counts, count, getattr(self.counts, count) + 1)
         self.fate = fate
         return []
@@ -282,18 +282,18 @@ class LinkModel:
         return drawn / share if drawn < share else None
 
     def _altered(self, datagram: bytes, short: float | None, turned: float | None) -> bytes:
-        self.fate = Fate.CARRIED
+        self.fate = FrameFate.CARRIED
         if turned is not None and datagram:
             at = int(turned * len(datagram) * 8)
             raw = bytearray(datagram)
             raw[at // 8] ^= 1 << at % 8
             datagram = bytes(raw)
             self.counts.flipped += 1
-            self.fate = Fate.FLIPPED
+            self.fate = FrameFate.FLIPPED
         if short is not None and datagram:
             datagram = datagram[: int(short * len(datagram))]
             self.counts.truncated += 1
-            self.fate = Fate.SHORT
+            self.fate = FrameFate.SHORT
         return datagram
 
     def _arrivals(self, at: float, datagram: bytes, *, twice: bool, late: bool) -> list[tuple[float, bytes]]:
@@ -302,11 +302,11 @@ class LinkModel:
         if late:
             counts.reordered += 1
             at += REORDER_S
-            self.fate = Fate.LATE
+            self.fate = FrameFate.LATE
         if not twice:
             return [(at, datagram)]
         counts.doubled += 1
-        self.fate = Fate.DOUBLE
+        self.fate = FrameFate.DOUBLE
         return [(at, datagram), (at, datagram)]
 
     def _turn(self, now: float) -> None:

@@ -41,7 +41,7 @@ INSIDE = "CHECKVALVE_NETLAB"
 """Set where the lab already lives in a user namespace of its own."""
 
 
-class Lab:
+class NetLab:
     """The three namespaces; `remove` may be called at any time and more than once."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -135,12 +135,12 @@ def run(words: Sequence[str], say: Callable[[str], None]) -> int:
         environment = {**os.environ, INSIDE: "1"}
         inner = supervise.command("simulate", *words, "--netns")
         return _served(subprocess.Popen(_unshared(*inner), env=environment))
-    lab = Lab(say)
+    lab = NetLab(say)
     stopped: list[int] = []
     before = [(one, signal.signal(one, lambda got, _: stopped.append(got))) for one in (signal.SIGTERM, signal.SIGINT)]
     try:
         lab.build()
-        for line in _told(lab):
+        for line in _directions(lab):
             say(line)
         process = subprocess.Popen(lab.command(lab.plant, "simulate", *words, "--host", PLANT), start_new_session=True)
         while process.poll() is None:
@@ -156,8 +156,8 @@ def run(words: Sequence[str], say: Callable[[str], None]) -> int:
             signal.signal(number, handler)
 
 
-def _told(lab: Lab) -> list[str]:
-    """What to do with it."""
+def _directions(lab: NetLab) -> list[str]:
+    """What to type in the lab's namespaces, line by line."""
     enter = f"nsenter -t {os.getpid()} -U -m --preserve-credentials " if os.environ.get(INSIDE) else ""
     return [
         f"plant {lab.plant}: devices at {PLANT}; high {lab.high}: {ASKING} and {HIGH}; low {lab.low}: {LOW}",
@@ -187,15 +187,15 @@ def _cable(here: tuple[str, str, str], there: tuple[str, str, str]) -> None:
 
 
 def _counter(namespace: str, interface: str, name: str) -> int:
-    told = _run("ip", "netns", "exec", namespace, "cat", f"/sys/class/net/{interface}/statistics/{name}")
-    return int(told)
+    output = _run("ip", "netns", "exec", namespace, "cat", f"/sys/class/net/{interface}/statistics/{name}")
+    return int(output)
 
 
 def _run(*argv: str) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     if done.returncode:
-        told = (done.stderr or done.stdout).strip() or "no message"
+        output = (done.stderr or done.stdout).strip() or "no message"
         raise ConfigError(
-            f"{' '.join(argv)}: exit {done.returncode}: {told}", hint="run it as root, or leave --netns out"
+            f"{' '.join(argv)}: exit {done.returncode}: {output}", hint="run it as root, or leave --netns out"
         )
     return done.stdout

@@ -25,7 +25,7 @@ from typing import Any
 
 from protocol.errors import ConfigError
 from simulator import status
-from simulator.link.model import LinkModel, Trace
+from simulator.link.model import FateTrace, LinkModel
 
 Address = tuple[str, int]
 
@@ -80,7 +80,7 @@ class Relay:
         self._clock = clock
         self._start = clock()
         self._tell = tell
-        self._trace = Trace()
+        self._trace = FateTrace()
         self._held: list[tuple[float, int, bytes]] = []
         self._order = 0
         self._inlet = _bound(listen)
@@ -141,7 +141,7 @@ class Relay:
             wait_s = min(wait_s, max(0.0, self._held[0][0] - (self._clock() - self._start)))
         for descriptor, _ in self._poll.poll(int(wait_s * 1000 + 0.999)):
             if descriptor == self._inlet.fileno():
-                self._take()
+                self._receive()
             else:
                 self._hear()
         self._send_due(self._clock() - self._start)
@@ -151,7 +151,7 @@ class Relay:
         self._inlet.close()
         self._outlet.close()
 
-    def _take(self) -> None:
+    def _receive(self) -> None:
         """From the inlet into the model, and straight on where there is nothing to wait for."""
         now = self._clock() - self._start
         buffer, carry = self._buffer, self.model.carry

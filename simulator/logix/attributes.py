@@ -28,7 +28,7 @@ REVISIONS = {ClassCode.IDENTITY: 1, ClassCode.MESSAGE_ROUTER: 1, ClassCode.TCP_I
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class IdentityObject:
     """What the controller says of itself (volume 1, 5-2)."""
 
     product: str = "1756-L83E/B"
@@ -59,7 +59,7 @@ class Identity:
 
 def class_attributes(which: int) -> dict[int, bytes]:
     """Revision, greatest instance, number of instances."""
-    revision = next((held for code, held in REVISIONS.items() if code == which), 1)
+    revision = next((value for code, value in REVISIONS.items() if code == which), 1)
     return {number: struct.pack("<H", value) for number, value in ((1, revision), (2, 1), (3, 1))}
 
 

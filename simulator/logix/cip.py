@@ -61,7 +61,7 @@ class ClassCode(IntEnum):
     ETHERNET = 0xF6
 
 
-class Status(IntEnum):
+class GeneralStatus(IntEnum):
     """General status (volume 1, appendix B-1)."""
 
     SUCCESS = 0x00
@@ -99,7 +99,7 @@ class CipError(Exception):
     """A request is refused with this status; it becomes the reply and never leaves the controller."""
 
     def __init__(self, status: int, *extended: int, rest: bytes = b"") -> None:
-        super().__init__(status.name if isinstance(status, Status) else f"status 0x{status:02X}")
+        super().__init__(status.name if isinstance(status, GeneralStatus) else f"status 0x{status:02X}")
         self.status = status
         self.extended = extended
         self.rest = rest
@@ -157,7 +157,7 @@ BOOL_TRUE = 0xFF
 """A true BOOL reads as one byte of this."""
 
 
-class Part(IntEnum):
+class SegmentType(IntEnum):
     """What a segment names. The first four are the logical types of appendix C-1.4.2, shifted."""
 
     CLASS = 0x00
@@ -170,10 +170,10 @@ class Part(IntEnum):
     PORT = 0xFF
 
 
-class Segment(NamedTuple):
+class PathSegment(NamedTuple):
     """One step of a path."""
 
-    part: Part
+    part: SegmentType
     number: int
     """Class, instance, element or attribute number; of a PORT the port."""
     name: str = ""
@@ -187,24 +187,24 @@ _KEY_LENGTHS = {4: 10, 5: 12}
 """Electronic key format -> length of its segment."""
 
 
-def parse_path(path: bytes) -> list[Segment]:
+def parse_path(path: bytes) -> list[PathSegment]:
     """The segments of a padded path.
 
     Raises:
         CipError: (PATH_SEGMENT_ERROR) a kind of segment that is not known, or one that is cut short.
     """
-    out: list[Segment] = []
+    out: list[PathSegment] = []
     at = 0
     try:
         while at < len(path):
             head = path[at]
-            if head == Part.SYMBOL:
+            if head == SegmentType.SYMBOL:
                 length = path[at + 1]
-                out.append(Segment(Part.SYMBOL, 0, path[at + 2 : at + 2 + length].decode("ascii")))
+                out.append(PathSegment(SegmentType.SYMBOL, 0, path[at + 2 : at + 2 + length].decode("ascii")))
                 at += 2 + length + length % 2
-            elif head & 0xE0 == 0x20 and head & 0x03 in _WIDTH and head & 0x1C <= Part.ATTRIBUTE:
+            elif head & 0xE0 == 0x20 and head & 0x03 in _WIDTH and head & 0x1C <= SegmentType.ATTRIBUTE:
                 form, skip, length = _WIDTH[head & 0x03]
-                out.append(Segment(Part(head & 0x1C), struct.unpack_from(form, path, at + skip)[0]))
+                out.append(PathSegment(SegmentType(head & 0x1C), struct.unpack_from(form, path, at + skip)[0]))
                 at += length
             elif head & 0xE0 == 0x00:
                 segment, at = _port(path, at)
@@ -212,15 +212,15 @@ def parse_path(path: bytes) -> list[Segment]:
             elif head == 0x34:  # an electronic key: whoever asks may have expected another module
                 at += _KEY_LENGTHS[path[at + 1]]
             else:
-                raise CipError(Status.PATH_SEGMENT_ERROR)
+                raise CipError(GeneralStatus.PATH_SEGMENT_ERROR)
     except (IndexError, KeyError, struct.error, UnicodeDecodeError):
-        raise CipError(Status.PATH_SEGMENT_ERROR) from None
+        raise CipError(GeneralStatus.PATH_SEGMENT_ERROR) from None
     if at != len(path):
-        raise CipError(Status.PATH_SEGMENT_ERROR)
+        raise CipError(GeneralStatus.PATH_SEGMENT_ERROR)
     return out
 
 
-def _port(path: bytes, at: int) -> tuple[Segment, int]:
+def _port(path: bytes, at: int) -> tuple[PathSegment, int]:
     """A port segment (appendix C-1.4.1) and the place after it."""
     head = path[at]
     port, start = head & 0x0F, at + 1
@@ -235,11 +235,11 @@ def _port(path: bytes, at: int) -> tuple[Segment, int]:
         raise IndexError
     end = start + length
     text = link.decode("ascii") if wide else str(link[0])
-    return Segment(Part.PORT, port, text), end + (end - at) % 2
+    return PathSegment(SegmentType.PORT, port, text), end + (end - at) % 2
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CipRequest:
     """One request, its path still in bytes: most are looked up by them."""
 
     service: int
@@ -251,16 +251,16 @@ class Request:
     """It came in a Multiple Service Packet."""
 
 
-def parse_request(raw: bytes, room: int, *, inside: bool = False) -> Request:
+def parse_request(raw: bytes, room: int, *, inside: bool = False) -> CipRequest:
     """Cut a request at its path.
 
     Raises:
         CipError: (NOT_ENOUGH_DATA) shorter than its path says.
     """
     if len(raw) < 2 or len(raw) < 2 + raw[1] * 2:
-        raise CipError(Status.NOT_ENOUGH_DATA)
+        raise CipError(GeneralStatus.NOT_ENOUGH_DATA)
     end = 2 + raw[1] * 2
-    return Request(raw[0], raw[2:end], raw[end:], room, inside)
+    return CipRequest(raw[0], raw[2:end], raw[end:], room, inside)
 
 
 def reply(service: int, status: int = 0, data: bytes = b"", extended: Sequence[int] = ()) -> bytes:
@@ -269,7 +269,7 @@ def reply(service: int, status: int = 0, data: bytes = b"", extended: Sequence[i
     return head + struct.pack(f"<{len(extended)}H", *extended) + data if extended else head + data
 
 
-def attribute_list(data: bytes, values: dict[int, bytes]) -> tuple[Status, bytes]:
+def attribute_list(data: bytes, values: dict[int, bytes]) -> tuple[GeneralStatus, bytes]:
     """Answer Get Attribute List (volume 1, A-4.3).
 
     Args:
@@ -280,12 +280,12 @@ def attribute_list(data: bytes, values: dict[int, bytes]) -> tuple[Status, bytes
         Status and count u16, then number u16, status u16 and value for each.
     """
     (count,) = struct.unpack_from("<H", data)
-    out, status = [struct.pack("<H", count)], Status.SUCCESS
+    out, status = [struct.pack("<H", count)], GeneralStatus.SUCCESS
     for number in struct.unpack_from(f"<{count}H", data, 2):
         value = values.get(number)
         if value is None:
-            status = Status.ATTRIBUTE_LIST_ERROR
-            out.append(struct.pack("<HH", number, Status.ATTRIBUTE_NOT_SUPPORTED))
+            status = GeneralStatus.ATTRIBUTE_LIST_ERROR
+            out.append(struct.pack("<HH", number, GeneralStatus.ATTRIBUTE_NOT_SUPPORTED))
         else:
             out.append(struct.pack("<HH", number, 0) + value)
     return status, b"".join(out)

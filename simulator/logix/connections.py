@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from simulator.logix.cip import CipError, Extended, Part, Segment, Status, parse_path
+from simulator.logix.cip import CipError, Extended, GeneralStatus, PathSegment, SegmentType, parse_path
 
 SEQUENCE = 2
 """Bytes of a connection's size that its sequence count takes."""
@@ -39,7 +39,7 @@ MESSAGE_TRANSPORT = 3
 
 
 @dataclass(slots=True)
-class Connection:
+class CipConnection:
     """One open connection."""
 
     to: int
@@ -87,27 +87,27 @@ class Connections:
 
     def __init__(self, shared: Chassis) -> None:
         self.shared = shared
-        self._held: dict[int, Connection] = {}
+        self._connections: dict[int, CipConnection] = {}
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._connections)
 
-    def get(self, number: int) -> Connection | None:
+    def get(self, number: int) -> CipConnection | None:
         """The connection of that id, if it is open and was not silent for too long."""
-        held = self._held.get(number)
-        if held is None:
+        connection = self._connections.get(number)
+        if connection is None:
             return None
         now = self.shared.now()
-        if now - held.last_s > held.silence_s:
-            del self._held[number]
+        if now - connection.last_s > connection.silence_s:
+            del self._connections[number]
             self.shared.counts["connections_timed_out"] += 1
             return None
-        held.last_s = now
-        return held
+        connection.last_s = now
+        return connection
 
     def clear(self) -> None:
-        """Close them all."""
-        self._held.clear()
+        """Close every connection."""
+        self._connections.clear()
 
     def open(self, data: bytes, *, large: bool) -> bytes:
         """Forward Open; gives back the data of its reply.
@@ -116,7 +116,7 @@ class Connections:
             CipError: refused, with the extended status that says why.
         """
         if large and self.shared.refuse_large:
-            raise CipError(Status.SERVICE_NOT_SUPPORTED)
+            raise CipError(GeneralStatus.SERVICE_NOT_SUPPORTED)
         form = "<BBIIHHIB3xI" + ("IIIBB" if large else "HIHBB")
         fields = struct.unpack_from(form, data)
         _, _, _, to, serial, vendor, originator, multiplier, rpi, out, rpi_back, back, transport, words = fields
@@ -124,21 +124,21 @@ class Connections:
         rest = struct.pack("<HHIBB", *key, 0, 0)
         path = data[struct.calcsize(form) :]
         if len(path) != words * 2:
-            raise CipError(Status.CONNECTION_FAILURE, Extended.INVALID_SEGMENT, rest=rest)
+            raise CipError(GeneralStatus.CONNECTION_FAILURE, Extended.INVALID_SEGMENT, rest=rest)
         self._route(parse_path(path), rest)
         if transport & 0x0F != MESSAGE_TRANSPORT:
-            raise CipError(Status.CONNECTION_FAILURE, Extended.TRANSPORT_NOT_SUPPORTED, rest=rest)
+            raise CipError(GeneralStatus.CONNECTION_FAILURE, Extended.TRANSPORT_NOT_SUPPORTED, rest=rest)
         mask = 0xFFFF if large else 0x1FF
         most = min(LARGEST[large], self.shared.largest)
         if not all(SMALLEST <= one & mask <= most for one in (out, back)):
-            raise CipError(Status.CONNECTION_FAILURE, Extended.INVALID_CONNECTION_SIZE, most, rest=rest)
-        if any(one.key == key for one in self._held.values()):
-            raise CipError(Status.CONNECTION_FAILURE, Extended.CONNECTION_IN_USE, rest=rest)
-        if len(self._held) >= MOST:
-            raise CipError(Status.CONNECTION_FAILURE, Extended.OUT_OF_CONNECTIONS, rest=rest)
+            raise CipError(GeneralStatus.CONNECTION_FAILURE, Extended.INVALID_CONNECTION_SIZE, most, rest=rest)
+        if any(one.key == key for one in self._connections.values()):
+            raise CipError(GeneralStatus.CONNECTION_FAILURE, Extended.CONNECTION_IN_USE, rest=rest)
+        if len(self._connections) >= MOST:
+            raise CipError(GeneralStatus.CONNECTION_FAILURE, Extended.OUT_OF_CONNECTIONS, rest=rest)
         number = next(self.shared.numbers)
         silence_s = max(rpi / 1e6 * (4 << min(multiplier, 7)), 1.0)
-        self._held[number] = Connection(to, back & mask, key, silence_s, self.shared.now())
+        self._connections[number] = CipConnection(to, back & mask, key, silence_s, self.shared.now())
         self.shared.counts["large_forward_opens" if large else "forward_opens"] += 1
         return struct.pack("<IIHHIIIBB", number, to, *key, rpi, rpi_back, 0, 0)
 
@@ -150,11 +150,11 @@ class Connections:
         """
         key = struct.unpack_from("<HHI", data, 2)
         rest = struct.pack("<HHIBB", *key, 0, 0)
-        gone = [number for number, one in self._held.items() if one.key == key]
+        gone = [number for number, one in self._connections.items() if one.key == key]
         if not gone:
-            raise CipError(Status.CONNECTION_FAILURE, Extended.CONNECTION_NOT_FOUND, rest=rest)
+            raise CipError(GeneralStatus.CONNECTION_FAILURE, Extended.CONNECTION_NOT_FOUND, rest=rest)
         for number in gone:
-            del self._held[number]
+            del self._connections[number]
         return rest
 
     def unwrap(self, data: bytes) -> bytes:
@@ -168,16 +168,16 @@ class Connections:
         words = data[at]
         route = data[at + 2 : at + 2 + words * 2]
         if len(data) < at or len(route) != words * 2:
-            raise CipError(Status.NOT_ENOUGH_DATA)
+            raise CipError(GeneralStatus.NOT_ENOUGH_DATA)
         self._route(parse_path(route), bytes((words,)))
         return data[4 : 4 + length]
 
-    def _route(self, path: list[Segment], rest: bytes) -> None:
+    def _route(self, path: list[PathSegment], rest: bytes) -> None:
         """Port segments must lead to our own slot, or there is none."""
-        hops = [one for one in path if one.part is Part.PORT]
+        hops = [one for one in path if one.part is SegmentType.PORT]
         if not hops:
             return
         if len(hops) > 1 or hops[0].number != 1:
-            raise CipError(Status.CONNECTION_FAILURE, Extended.PORT_NOT_AVAILABLE, rest=rest)
+            raise CipError(GeneralStatus.CONNECTION_FAILURE, Extended.PORT_NOT_AVAILABLE, rest=rest)
         if hops[0].name != str(self.shared.slot):
-            raise CipError(Status.CONNECTION_FAILURE, Extended.LINK_ADDRESS_NOT_AVAILABLE, rest=rest)
+            raise CipError(GeneralStatus.CONNECTION_FAILURE, Extended.LINK_ADDRESS_NOT_AVAILABLE, rest=rest)

@@ -39,7 +39,7 @@ CAPABILITY = 0x0120
 """ListServices: CIP over TCP, and class 0/1 over UDP."""
 
 
-class Command(IntEnum):
+class EncapsulationCommand(IntEnum):
     """Encapsulation commands."""
 
     NOP = 0x00
@@ -52,7 +52,7 @@ class Command(IntEnum):
     SEND_UNIT_DATA = 0x70
 
 
-class Trouble(IntEnum):
+class EncapsulationStatus(IntEnum):
     """Encapsulation status of a refused request (volume 2, 2-3.5)."""
 
     INVALID_COMMAND = 0x01
@@ -62,7 +62,7 @@ class Trouble(IntEnum):
     UNSUPPORTED_VERSION = 0x69
 
 
-class Item(IntEnum):
+class ItemType(IntEnum):
     """Types of common packet items."""
 
     NULL = 0x0000
@@ -74,7 +74,7 @@ class Item(IntEnum):
 class Refused(Exception):
     """A request that gets a header with this status and no body."""
 
-    def __init__(self, trouble: Trouble) -> None:
+    def __init__(self, trouble: EncapsulationStatus) -> None:
         super().__init__(trouble.name)
         self.trouble = trouble
 
@@ -103,15 +103,15 @@ class Lists:
 
     def answer(self, command: int) -> bytes | None:
         """Body of the reply; None where the command is none of the three."""
-        if command == Command.LIST_IDENTITY:
+        if command == EncapsulationCommand.LIST_IDENTITY:
             identity = b"".join(self.objects.identity.attributes().values())
             where = struct.pack(">HH4s8x", socket.AF_INET, self.port, self.address)
             item = struct.pack("<H", PROTOCOL_VERSION) + where + identity + b"\x03"
             return struct.pack("<HHH", 1, LIST_ITEM_IDENTITY, len(item)) + item
-        if command == Command.LIST_SERVICES:
+        if command == EncapsulationCommand.LIST_SERVICES:
             item = struct.pack("<HH16s", PROTOCOL_VERSION, CAPABILITY, b"Communications")
             return struct.pack("<HHH", 1, LIST_ITEM_SERVICES, len(item)) + item
-        if command == Command.LIST_INTERFACES:
+        if command == EncapsulationCommand.LIST_INTERFACES:
             return struct.pack("<H", 0)
         return None
 
@@ -126,7 +126,7 @@ class Lists:
         return None if body is None else frame(command, session, context, body)
 
 
-class Session:
+class EncapsulationSession:
     """One TCP connection.
 
     Args:
@@ -158,7 +158,7 @@ class Session:
         try:
             if length > BODY_BYTES:
                 self.ended = True
-                raise Refused(Trouble.INVALID_LENGTH)
+                raise Refused(EncapsulationStatus.INVALID_LENGTH)
             if options:
                 return None  # volume 2, 2-3.7: a request with unknown options is dropped
             return self._answer(command, session, context, body)
@@ -167,51 +167,51 @@ class Session:
             return frame(command, session, context, status=refused.trouble)
 
     def _answer(self, command: int, session: int, context: bytes, body: bytes) -> bytes | None:
-        if command == Command.NOP:
+        if command == EncapsulationCommand.NOP:
             return None
-        if command == Command.REGISTER:
+        if command == EncapsulationCommand.REGISTER:
             return self._register(context, body)
-        if command == Command.UNREGISTER:
+        if command == EncapsulationCommand.UNREGISTER:
             self.ended = True
             return None
         told = self.lists.answer(command)
         if told is not None:
             return frame(command, session, context, told)
-        if command not in (Command.SEND_RR_DATA, Command.SEND_UNIT_DATA):
-            raise Refused(Trouble.INVALID_COMMAND)
+        if command not in (EncapsulationCommand.SEND_RR_DATA, EncapsulationCommand.SEND_UNIT_DATA):
+            raise Refused(EncapsulationStatus.INVALID_COMMAND)
         if not self.registered or session != self.number:
-            raise Refused(Trouble.INVALID_SESSION)
+            raise Refused(EncapsulationStatus.INVALID_SESSION)
         items = _items(body)
-        packet = self._unconnected(items) if command == Command.SEND_RR_DATA else self._connected(items)
+        packet = self._unconnected(items) if command == EncapsulationCommand.SEND_RR_DATA else self._connected(items)
         return frame(command, session, context, packet)
 
     def _register(self, context: bytes, body: bytes) -> bytes:
         if len(body) != 4:
-            raise Refused(Trouble.INVALID_LENGTH)
+            raise Refused(EncapsulationStatus.INVALID_LENGTH)
         version, options = struct.unpack("<HH", body)
         if version != PROTOCOL_VERSION or options:
-            told = struct.pack("<HH", PROTOCOL_VERSION, 0)
-            return frame(Command.REGISTER, 0, context, told, Trouble.UNSUPPORTED_VERSION)
+            supported = struct.pack("<HH", PROTOCOL_VERSION, 0)
+            return frame(EncapsulationCommand.REGISTER, 0, context, supported, EncapsulationStatus.UNSUPPORTED_VERSION)
         if not self.registered:
             self.counts["sessions"] += 1
         self.registered = True
-        return frame(Command.REGISTER, self.number, context, body)
+        return frame(EncapsulationCommand.REGISTER, self.number, context, body)
 
     def _unconnected(self, items: dict[int, bytes]) -> bytes:
-        if Item.UNCONNECTED_DATA not in items:
-            raise Refused(Trouble.INCORRECT_DATA)
-        reply = self.objects.request(items[Item.UNCONNECTED_DATA], UNCONNECTED_ROOM, self.connections)
-        return struct.pack("<IHHHHHH", 0, 0, 2, Item.NULL, 0, Item.UNCONNECTED_DATA, len(reply)) + reply
+        if ItemType.UNCONNECTED_DATA not in items:
+            raise Refused(EncapsulationStatus.INCORRECT_DATA)
+        reply = self.objects.request(items[ItemType.UNCONNECTED_DATA], UNCONNECTED_ROOM, self.connections)
+        return struct.pack("<IHHHHHH", 0, 0, 2, ItemType.NULL, 0, ItemType.UNCONNECTED_DATA, len(reply)) + reply
 
     def _connected(self, items: dict[int, bytes]) -> bytes:
-        address, data = items.get(Item.CONNECTED_ADDRESS, b""), items.get(Item.CONNECTED_DATA, b"")
+        address, data = items.get(ItemType.CONNECTED_ADDRESS, b""), items.get(ItemType.CONNECTED_DATA, b"")
         if len(address) != 4 or len(data) < 2:
-            raise Refused(Trouble.INCORRECT_DATA)
+            raise Refused(EncapsulationStatus.INCORRECT_DATA)
         connection = self.connections.get(struct.unpack("<I", address)[0])
         if connection is None:
-            raise Refused(Trouble.INCORRECT_DATA)
+            raise Refused(EncapsulationStatus.INCORRECT_DATA)
         reply = data[:2] + self.objects.request(data[2:], connection.room, self.connections)
-        head = struct.pack("<IHHHHIHH", 0, 0, 2, Item.CONNECTED_ADDRESS, 4, connection.to, 0xB1, len(reply))
+        head = struct.pack("<IHHHHIHH", 0, 0, 2, ItemType.CONNECTED_ADDRESS, 4, connection.to, 0xB1, len(reply))
         return head + reply
 
 
@@ -222,15 +222,15 @@ def _items(body: bytes) -> dict[int, bytes]:
         Refused: (INCORRECT_DATA) lengths that contradict each other, or another interface than CIP's.
     """
     if len(body) < 8 or body[:4] != bytes(4):
-        raise Refused(Trouble.INCORRECT_DATA)
+        raise Refused(EncapsulationStatus.INCORRECT_DATA)
     (count,) = struct.unpack_from("<H", body, 6)
     at, items = 8, {}
     for _ in range(count):
         if at + 4 > len(body):
-            raise Refused(Trouble.INCORRECT_DATA)
+            raise Refused(EncapsulationStatus.INCORRECT_DATA)
         kind, length = struct.unpack_from("<HH", body, at)
         items[kind] = body[at + 4 : at + 4 + length]
         at += 4 + length
     if at > len(body):
-        raise Refused(Trouble.INCORRECT_DATA)
+        raise Refused(EncapsulationStatus.INCORRECT_DATA)
     return items

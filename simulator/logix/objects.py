@@ -26,7 +26,7 @@ from collections.abc import Callable
 
 from simulator.faults import Act, Fault
 from simulator.logix import attributes
-from simulator.logix.attributes import Identity
+from simulator.logix.attributes import IdentityObject
 from simulator.logix.cip import (
     ATOMICS,
     BOOL_TRUE,
@@ -34,20 +34,20 @@ from simulator.logix.cip import (
     READ_MODIFY_WRITE,
     Atomic,
     CipError,
+    CipRequest,
     ClassCode,
     Extended,
-    Part,
-    Request,
-    Segment,
+    GeneralStatus,
+    PathSegment,
+    SegmentType,
     Service,
-    Status,
     attribute_list,
     parse_path,
     parse_request,
     reply,
 )
 from simulator.logix.connections import Connections
-from simulator.logix.memory import Controller, Scope, Tag
+from simulator.logix.controller import Controller, LogixTag, TagScope
 
 REPLY_HEAD = 4
 """Bytes before a reply's data."""
@@ -83,7 +83,7 @@ class Objects:
     def __init__(
         self,
         controller: Controller,
-        identity: Identity,
+        identity: IdentityObject,
         name: str,
         counts: Counter[str],
         clock: Callable[[], int] = time.time_ns,
@@ -118,16 +118,16 @@ class Objects:
             if status is None:
                 return data  # the reply of what was wrapped in an Unconnected Send, as it is
             if len(data) + REPLY_HEAD > room:
-                raise CipError(Status.REPLY_TOO_LARGE)
+                raise CipError(GeneralStatus.REPLY_TOO_LARGE)
             return reply(service, status, data)
         except CipError as error:
             self.counts["refused"] += 1
             return reply(service, error.status, error.rest, error.extended)
         except (struct.error, IndexError):
             self.counts["refused"] += 1
-            return reply(service, Status.NOT_ENOUGH_DATA)
+            return reply(service, GeneralStatus.NOT_ENOUGH_DATA)
 
-    def _dispatch(self, asked: Request, connections: Connections) -> tuple[Status | None, bytes]:
+    def _dispatch(self, asked: CipRequest, connections: Connections) -> tuple[GeneralStatus | None, bytes]:
         """Find who answers. Reads of tags, by far the most, are looked up before the path is parsed."""
         service, path = asked.service, asked.path
         if service == Service.READ_TAG and (path[:1] == b"\x91" or path[:2] == b"\x20\x6b"):
@@ -137,68 +137,68 @@ class Objects:
         if service in CHANGING or (service == READ_MODIFY_WRITE and which != ClassCode.CONNECTION_MANAGER):
             self.counts["writes_refused"] += 1
             self.asked(f"service 0x{service:02X} (refused)")
-            raise CipError(Status.PRIVILEGE_VIOLATION)
+            raise CipError(GeneralStatus.PRIVILEGE_VIOLATION)
         if which is None or which == ClassCode.SYMBOL:
             return self._symbol(asked, segments)
         if which == ClassCode.CONNECTION_MANAGER:
             return self._connection_manager(asked, connections)
         if which == ClassCode.MESSAGE_ROUTER and service == Service.MULTIPLE:
             return self._multiple(asked, connections)
-        number = next((one.number for one in segments if one.part is Part.INSTANCE), 0)
+        number = next((one.number for one in segments if one.part is SegmentType.INSTANCE), 0)
         if which == ClassCode.TEMPLATE:
             return self._template(asked, number)
         return self._attributes(asked, which, number, segments)
 
     # -- reading tags
 
-    def _read_tag(self, asked: Request) -> tuple[Status, bytes]:
+    def _read_tag(self, asked: CipRequest) -> tuple[GeneralStatus, bytes]:
         """Read Tag and Read Tag Fragmented: type, then as many whole elements as there is room for."""
         fragmented = asked.service == Service.READ_FRAGMENTED
         if asked.path[:1] != b"\x91" and self.identity.major < BY_INSTANCE:
-            raise CipError(Status.PATH_DESTINATION_UNKNOWN)
+            raise CipError(GeneralStatus.PATH_DESTINATION_UNKNOWN)
         place = self.controller.locate(asked.path)
         self.asked(f"read {place.tag.title}")
         fault = self.spoils(place.tag.title)
         if fault is not None:
             if fault.act in (Act.REFUSE, Act.BUSY):
-                raise CipError(Status.RESOURCE_UNAVAILABLE if fault.act is Act.BUSY else fault.code & 0xFF)
+                raise CipError(GeneralStatus.RESOURCE_UNAVAILABLE if fault.act is Act.BUSY else fault.code & 0xFF)
             self.met = fault
         (count,) = struct.unpack_from("<H", asked.data)
         start = struct.unpack_from("<I", asked.data, 2)[0] if fragmented else 0
         kind, size = place.type, place.type.size * count
         if not 0 < count <= place.left or start >= size:
-            raise CipError(Status.GENERAL_ERROR, Extended.END_OF_OBJECT)
+            raise CipError(GeneralStatus.GENERAL_ERROR, Extended.END_OF_OBJECT)
         self.counts["tags_read"] += 1
         if place.bit >= 0:
             value = place.tag.data[place.offset] >> place.bit & 1
-            return Status.SUCCESS, kind.prefix + bytes((BOOL_TRUE * value,))
+            return GeneralStatus.SUCCESS, kind.prefix + bytes((BOOL_TRUE * value,))
         fit = asked.room - REPLY_HEAD - len(kind.prefix)
         if size - start <= fit:
-            return Status.SUCCESS, kind.prefix + place.tag.data[place.offset + start : place.offset + size]
+            return GeneralStatus.SUCCESS, kind.prefix + place.tag.data[place.offset + start : place.offset + size]
         unit = max(4, kind.size) if isinstance(kind, Atomic) else 4
         part = max(0, fit) // unit * unit
         if not part:
-            raise CipError(Status.REPLY_TOO_LARGE)
+            raise CipError(GeneralStatus.REPLY_TOO_LARGE)
         first = place.offset + start
-        return Status.PARTIAL_TRANSFER, kind.prefix + place.tag.data[first : first + part]
+        return GeneralStatus.PARTIAL_TRANSFER, kind.prefix + place.tag.data[first : first + part]
 
     # -- symbols and templates
 
-    def _symbol(self, asked: Request, segments: list[Segment]) -> tuple[Status, bytes]:
+    def _symbol(self, asked: CipRequest, segments: list[PathSegment]) -> tuple[GeneralStatus, bytes]:
         """Services of the symbol object, which a tag's name stands for as well."""
         service = asked.service
         if service in (Service.READ_TAG, Service.READ_FRAGMENTED):
             return self._read_tag(asked)
         self.asked("list tags")
         if service == Service.GET_INSTANCE_ATTRIBUTE_LIST:
-            title = segments[0].name if segments[0].part is Part.SYMBOL else ""
-            start = next((one.number for one in segments if one.part is Part.INSTANCE), 0)
+            title = segments[0].name if segments[0].part is SegmentType.SYMBOL else ""
+            start = next((one.number for one in segments if one.part is SegmentType.INSTANCE), 0)
             return self._symbol_list(asked, self.controller.scope(title), start)
         if service == Service.GET_ATTRIBUTE_LIST:
             return attribute_list(asked.data, self._symbol_attributes(self.controller.locate(asked.path).tag))
-        raise CipError(Status.SERVICE_NOT_SUPPORTED)
+        raise CipError(GeneralStatus.SERVICE_NOT_SUPPORTED)
 
-    def _symbol_list(self, asked: Request, scope: Scope, start: int) -> tuple[Status, bytes]:
+    def _symbol_list(self, asked: CipRequest, scope: TagScope, start: int) -> tuple[GeneralStatus, bytes]:
         """Get Instance Attribute List: whole rows from instance `start` on, as many as fit."""
         (count,) = struct.unpack_from("<H", asked.data)
         wanted = struct.unpack_from(f"<{count}H", asked.data, 2)
@@ -208,21 +208,21 @@ class Objects:
         for number in scope.instances[bisect_left(scope.instances, start) :]:
             values = self._symbol_attributes(scope.by_instance[number])
             if any(one not in values for one in wanted):
-                raise CipError(Status.ATTRIBUTE_LIST_ERROR)
+                raise CipError(GeneralStatus.ATTRIBUTE_LIST_ERROR)
             row = struct.pack("<I", number) + b"".join(values[one] for one in wanted)
             if used + len(row) > room:
                 if not rows:
-                    raise CipError(Status.REPLY_TOO_LARGE)
-                return Status.PARTIAL_TRANSFER, b"".join(rows)
+                    raise CipError(GeneralStatus.REPLY_TOO_LARGE)
+                return GeneralStatus.PARTIAL_TRANSFER, b"".join(rows)
             rows.append(row)
             used += len(row)
-        return Status.SUCCESS, b"".join(rows)
+        return GeneralStatus.SUCCESS, b"".join(rows)
 
-    def _template(self, asked: Request, number: int) -> tuple[Status, bytes]:
+    def _template(self, asked: CipRequest, number: int) -> tuple[GeneralStatus, bytes]:
         self.asked("describe types")
         template = self.controller.templates.get(number)
         if template is None:
-            raise CipError(Status.PATH_DESTINATION_UNKNOWN)
+            raise CipError(GeneralStatus.PATH_DESTINATION_UNKNOWN)
         if asked.service == Service.GET_ATTRIBUTE_LIST:
             values = {
                 1: struct.pack("<H", template.handle),
@@ -236,28 +236,30 @@ class Objects:
             offset, wanted = struct.unpack_from("<IH", asked.data)
             whole = template.definition[offset : offset + wanted]
             part = whole[: (asked.room - REPLY_HEAD) // 4 * 4]
-            return (Status.PARTIAL_TRANSFER if len(part) < len(whole) else Status.SUCCESS), part
-        raise CipError(Status.SERVICE_NOT_SUPPORTED)
+            return (GeneralStatus.PARTIAL_TRANSFER if len(part) < len(whole) else GeneralStatus.SUCCESS), part
+        raise CipError(GeneralStatus.SERVICE_NOT_SUPPORTED)
 
     # -- objects that are only attributes
 
-    def _attributes(self, asked: Request, which: int, number: int, segments: list[Segment]) -> tuple[Status, bytes]:
+    def _attributes(
+        self, asked: CipRequest, which: int, number: int, segments: list[PathSegment]
+    ) -> tuple[GeneralStatus, bytes]:
         values = self._values(which)
         if values is None or number > 1:
-            raise CipError(Status.PATH_DESTINATION_UNKNOWN)
+            raise CipError(GeneralStatus.PATH_DESTINATION_UNKNOWN)
         self.asked(f"attributes of class 0x{which:02X}")
         if number == 0:
             values = attributes.class_attributes(which)
         if asked.service == Service.GET_ATTRIBUTES_ALL and which in (ClassCode.IDENTITY, ClassCode.PROGRAM_NAME):
-            return Status.SUCCESS, b"".join(values.values())
+            return GeneralStatus.SUCCESS, b"".join(values.values())
         if asked.service == Service.GET_ATTRIBUTE_LIST:
             return attribute_list(asked.data, values)
         if asked.service == Service.GET_ATTRIBUTE_SINGLE:
-            one = next((one.number for one in segments if one.part is Part.ATTRIBUTE), 0)
+            one = next((one.number for one in segments if one.part is SegmentType.ATTRIBUTE), 0)
             if one not in values:
-                raise CipError(Status.ATTRIBUTE_NOT_SUPPORTED)
-            return Status.SUCCESS, values[one]
-        raise CipError(Status.SERVICE_NOT_SUPPORTED)
+                raise CipError(GeneralStatus.ATTRIBUTE_NOT_SUPPORTED)
+            return GeneralStatus.SUCCESS, values[one]
+        raise CipError(GeneralStatus.SERVICE_NOT_SUPPORTED)
 
     def _values(self, which: int) -> dict[int, bytes] | None:
         """Attributes of instance 1 of a class; None where there is no such class."""
@@ -280,7 +282,7 @@ class Objects:
             case _:
                 return None
 
-    def _symbol_attributes(self, tag: Tag) -> dict[int, bytes]:
+    def _symbol_attributes(self, tag: LogixTag) -> dict[int, bytes]:
         """Attributes of a symbol by number (1756-PM020, symbol object; 3 and 5 are addresses that nobody may use)."""
         name = tag.name.encode("ascii", "replace")
         word = 0x1068 if name.startswith(b"Program:") else tag.word
@@ -299,17 +301,19 @@ class Objects:
 
     # -- containers and connections
 
-    def _multiple(self, asked: Request, connections: Connections) -> tuple[Status, bytes]:
+    def _multiple(self, asked: CipRequest, connections: Connections) -> tuple[GeneralStatus, bytes]:
         """Multiple Service Packet: each request answered in the room the others leave."""
         if asked.inside:
-            raise CipError(Status.SERVICE_NOT_SUPPORTED)
+            raise CipError(GeneralStatus.SERVICE_NOT_SUPPORTED)
         data = asked.data
         (count,) = struct.unpack_from("<H", data)
         starts = struct.unpack_from(f"<{count}H", data, 2)
         head = 2 + 2 * count
         left = asked.room - REPLY_HEAD - head
         if not count or left < count * REPLY_HEAD or any(start < head for start in starts):
-            raise CipError(Status.REPLY_TOO_LARGE if count and left < count * REPLY_HEAD else Status.NOT_ENOUGH_DATA)
+            raise CipError(
+                GeneralStatus.REPLY_TOO_LARGE if count and left < count * REPLY_HEAD else GeneralStatus.NOT_ENOUGH_DATA
+            )
         replies, offsets, at = [], [], head
         for index, (start, end) in enumerate(zip(starts, (*starts[1:], len(data)), strict=True)):
             later = (count - index - 1) * REPLY_HEAD
@@ -318,35 +322,35 @@ class Objects:
             offsets.append(at)
             at += len(one)
             left -= len(one)
-        failed = any(one[2] not in (Status.SUCCESS, Status.PARTIAL_TRANSFER) for one in replies)
-        status = Status.EMBEDDED_SERVICE_ERROR if failed else Status.SUCCESS
+        failed = any(one[2] not in (GeneralStatus.SUCCESS, GeneralStatus.PARTIAL_TRANSFER) for one in replies)
+        status = GeneralStatus.EMBEDDED_SERVICE_ERROR if failed else GeneralStatus.SUCCESS
         return status, struct.pack(f"<H{count}H", count, *offsets) + b"".join(replies)
 
-    def _connection_manager(self, asked: Request, connections: Connections) -> tuple[Status | None, bytes]:
+    def _connection_manager(self, asked: CipRequest, connections: Connections) -> tuple[GeneralStatus | None, bytes]:
         service = asked.service
         if asked.inside:
-            raise CipError(Status.SERVICE_NOT_SUPPORTED)
+            raise CipError(GeneralStatus.SERVICE_NOT_SUPPORTED)
         if service in (Service.FORWARD_OPEN, Service.LARGE_FORWARD_OPEN):
-            return Status.SUCCESS, connections.open(asked.data, large=service == Service.LARGE_FORWARD_OPEN)
+            return GeneralStatus.SUCCESS, connections.open(asked.data, large=service == Service.LARGE_FORWARD_OPEN)
         if service == Service.FORWARD_CLOSE:
-            return Status.SUCCESS, connections.close(asked.data)
+            return GeneralStatus.SUCCESS, connections.close(asked.data)
         if service == Service.UNCONNECTED_SEND:
             inner = connections.unwrap(asked.data)
             return None, self.request(inner, min(asked.room, UNCONNECTED_ROOM), connections, inside=False)
-        raise CipError(Status.SERVICE_NOT_SUPPORTED)
+        raise CipError(GeneralStatus.SERVICE_NOT_SUPPORTED)
 
 
-def _class_of(segments: list[Segment]) -> int | None:
+def _class_of(segments: list[PathSegment]) -> int | None:
     """The class a path is about: None for a symbol's name. `Program:Main` before a class changes only the scope."""
     if not segments:
-        raise CipError(Status.PATH_SEGMENT_ERROR)
+        raise CipError(GeneralStatus.PATH_SEGMENT_ERROR)
     first = segments[0]
-    if first.part is Part.SYMBOL and len(segments) > 1 and segments[1].part is Part.CLASS:
+    if first.part is SegmentType.SYMBOL and len(segments) > 1 and segments[1].part is SegmentType.CLASS:
         first = segments[1]
         if first.number != ClassCode.SYMBOL:
-            raise CipError(Status.PATH_DESTINATION_UNKNOWN)
-    if first.part is Part.SYMBOL:
+            raise CipError(GeneralStatus.PATH_DESTINATION_UNKNOWN)
+    if first.part is SegmentType.SYMBOL:
         return None
-    if first.part is not Part.CLASS:
-        raise CipError(Status.PATH_DESTINATION_UNKNOWN)
+    if first.part is not SegmentType.CLASS:
+        raise CipError(GeneralStatus.PATH_DESTINATION_UNKNOWN)
     return first.number

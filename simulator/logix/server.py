@@ -4,7 +4,7 @@
     server = await start(controller, "127.0.0.1", 0)               from tags of a test's own
     server.port, server.counts, server.faults, await server.close()
 
-The thin shell around `encapsulation` (bytes of a session), `objects` (requests), `connections` and `memory`
+The thin shell around `encapsulation` (bytes of a session), `objects` (requests), `connections` and `controller`
 (tags). One task a client; a client that sends nonsense gets a status and at worst loses its connection.
 
 `[server.enip]` in a scene may say: `name` (of the program), `slot` (0), `refuse_large` (false; true is an old CPU),
@@ -29,18 +29,18 @@ from functools import partial
 from typing import cast
 
 from protocol.errors import ConfigError
-from simulator.faults import Act, Fault, Faults
-from simulator.logix.attributes import Identity
+from simulator.faults import Act, DeviceFaults, Fault
+from simulator.logix.attributes import IdentityObject
 from simulator.logix.connections import LARGEST, Chassis, chassis
-from simulator.logix.encapsulation import BODY_BYTES, HEADER, Lists, Session
-from simulator.logix.faults import can_meet, spoiled
-from simulator.logix.memory import Controller
+from simulator.logix.controller import Controller
+from simulator.logix.encapsulation import BODY_BYTES, HEADER, EncapsulationSession, Lists
 from simulator.logix.objects import Objects
-from simulator.logix.plant import fill
-from simulator.plant.plant import Moment, Plant
+from simulator.logix.spoil import can_meet, spoiled
+from simulator.logix.tag_layout import fill
+from simulator.plant.plant import Plant, PlantMoment
 from simulator.plant.troubles import View, fits
-from simulator.scene.scene import Section
-from simulator.serving import TRIES, Asked, Presence
+from simulator.scene.scene import DeviceSection
+from simulator.serving import TRIES, Presence, QuestionCounts
 
 MOST_CLIENTS = 128
 """TCP connections at once; a further one is closed at once, as a full controller does."""
@@ -58,16 +58,16 @@ PIECES = 10
 """Into so many a slow reply is cut, at most."""
 
 
-class Server:
-    """A running controller (`simulator.serving.Server`)."""
+class LogixServer:
+    """A running controller (`simulator.serving.DeviceServer`)."""
 
-    def __init__(self, controller: Controller, objects: Objects, shared: Chassis, faults: Faults) -> None:
+    def __init__(self, controller: Controller, objects: Objects, shared: Chassis, faults: DeviceFaults) -> None:
         self.controller = controller
         self.objects = objects
         self.faults = faults
         self.faults.actions["download"] = self._download
         objects.spoils = self.faults.meet_tag
-        self._asked = Asked()
+        self._asked = QuestionCounts()
         objects.asked = self._asked.add
         self._presence = Presence(self.faults, self._leave, self._back)
         self._counted = objects.counts
@@ -93,7 +93,7 @@ class Server:
 
     @property
     def asked(self) -> dict[str, int]:
-        """What was asked for."""
+        """What was asked for, in a few words, and how often."""
         return self._asked.counts
 
     async def listen(self, host: str, port: int, *, tries: int = TRIES) -> None:
@@ -182,7 +182,7 @@ class Server:
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, port = writer.get_extra_info("sockname")[:2]
-        session = Session(
+        session = EncapsulationSession(
             self.objects, Lists(self.objects, host, port), self._chassis, next(self._numbers), self._counted
         )
         try:
@@ -192,7 +192,9 @@ class Server:
         finally:
             session.connections.clear()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: Session) -> None:
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: EncapsulationSession
+    ) -> None:
         while not session.ended:
             header = await reader.readexactly(HEADER.size)
             length = session.length(header)
@@ -255,14 +257,14 @@ async def start(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
-    identity: Identity | None = None,
+    identity: IdentityObject | None = None,
     name: str = "Main",
     slot: int = 0,
     refuse_large: bool = False,
     largest: int = LARGEST[True],
     clock: Callable[[], int] = time.time_ns,
-    faults: Faults | None = None,
-) -> Server:
+    faults: DeviceFaults | None = None,
+) -> LogixServer:
     """Serve a controller's tags.
 
     Args:
@@ -281,14 +283,14 @@ async def start(
         OSError: the port is taken.
     """
     counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
-    objects = Objects(controller, identity or Identity(), name, counts, clock)
+    objects = Objects(controller, identity or IdentityObject(), name, counts, clock)
     shared = chassis(counts, slot=slot, refuse_large=refuse_large, largest=largest)
-    server = Server(controller, objects, shared, Faults() if faults is None else faults)
+    server = LogixServer(controller, objects, shared, DeviceFaults() if faults is None else faults)
     await server.listen(host, port)
     return server
 
 
-async def serve(plant: Plant, section: Section, host: str, port: int) -> Server:
+async def serve(plant: Plant, section: DeviceSection, host: str, port: int) -> LogixServer:
     """Serve one section of a scene; its values follow the plant's moment.
 
     Raises:
@@ -302,7 +304,7 @@ async def serve(plant: Plant, section: Section, host: str, port: int) -> Server:
                 f"{section.asset}, enip.{key}: not a setting, or of another type", hint=f"there is {known}"
             )
     controller = Controller()
-    faults = Faults(plant.seed)
+    faults = DeviceFaults(plant.seed)
     view = View(plant, section.points, faults.troubles)
     try:
         fill(controller, plant, section, view)
@@ -319,8 +321,8 @@ async def serve(plant: Plant, section: Section, host: str, port: int) -> Server:
         view.close()
         raise
 
-    def moved(_: Moment) -> None:
-        gone = [one.pattern for one in faults.troubles.held("gone")]
+    def moved(_: PlantMoment) -> None:
+        gone = [one.pattern for one in faults.troubles.of_word("gone")]
         if gone or controller.hiding:
             controller.hide(lambda title: any(fits(pattern, title) for pattern in gone))
 
@@ -329,11 +331,11 @@ async def serve(plant: Plant, section: Section, host: str, port: int) -> Server:
     return server
 
 
-def _identity(section: Section) -> Identity:
+def _identity(section: DeviceSection) -> IdentityObject:
     """The section's own words as far as CIP has a place for them; a serial that is no number is hashed into one."""
     firmware = re.match(r"(\d+)\.(\d+)", section.firmware)
     major, minor = (min(int(one), 127) for one in firmware.groups()) if firmware else (33, 11)
     serial = re.fullmatch(r"(?:0x)?([0-9a-fA-F]{1,8})", section.serial)
     number = int(serial[1], 16) if serial else zlib.crc32(section.serial.encode())
-    product = f"{(section.model or Identity().product)[:20]} (simulated)"
-    return Identity(product=product, major=major, minor=minor, serial=number)
+    product = f"{(section.model or IdentityObject().product)[:20]} (simulated)"
+    return IdentityObject(product=product, major=major, minor=minor, serial=number)

@@ -27,9 +27,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from simulator.plant.plant import Moment, Plant
+from simulator.plant.plant import Plant, PlantMoment
 from simulator.plant.signals import SECOND
-from simulator.plant.trips import Event
+from simulator.plant.trips import TripEvent
 
 EVENT_REGISTERS = 30
 FILE_REGISTERS = 65
@@ -46,20 +46,20 @@ TEXT = 40
 """Characters of a record's text."""
 
 
-class Window(Protocol):
+class ReadoutWindow(Protocol):
     """What stands in some registers until it has been read."""
 
     registers: int
     """How many."""
 
-    def fill(self, moment: Moment) -> None:
-        """The plant moved on."""
+    def fill(self, moment: PlantMoment) -> None:
+        """Show what the plant holds at this moment."""
 
     def show(self) -> bytes:
         """The registers as they are now."""
 
     def advance(self) -> None:
-        """They have been read."""
+        """The registers have been read: show what comes after."""
 
     def restart(self) -> None:
         """The device was switched off and on: everything is unread again."""
@@ -73,10 +73,10 @@ class EventWindow:
     def __init__(self, plant: Plant, asset: str) -> None:
         self._plant, self._asset = plant, asset
         self._until_ns = plant.moment.time_ns
-        self._waiting: deque[Event] = deque(maxlen=KEPT)
+        self._waiting: deque[TripEvent] = deque(maxlen=KEPT)
         self.restart()
 
-    def fill(self, moment: Moment) -> None:
+    def fill(self, moment: PlantMoment) -> None:
         """Take in what happened since the last moment."""
         if moment.time_ns > self._until_ns:
             self._waiting.extend(self._plant.events(self._until_ns + 1, moment.time_ns + 1, self._asset))
@@ -126,7 +126,7 @@ class FileWindow:
         self._content = b""
         self._number = -1
 
-    def fill(self, moment: Moment) -> None:
+    def fill(self, moment: PlantMoment) -> None:
         """A newer trip is seen when the file is begun again."""
         self._time_ns = moment.time_ns
 
@@ -142,7 +142,7 @@ class FileWindow:
         self._position = 0 if self._position >= len(self._content) else self._position + CHUNK
 
     def restart(self) -> None:
-        """From the first piece."""
+        """Begin the file again at its first piece."""
         self._position = 0
 
     def _load(self) -> None:

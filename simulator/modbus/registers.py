@@ -20,9 +20,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from protocol.errors import ConfigError
-from simulator.modbus.readout import Window
-from simulator.plant.plant import Moment, Value
-from simulator.scene.scene import Point
+from simulator.modbus.readout import ReadoutWindow
+from simulator.plant.plant import PlantMoment, Value
+from simulator.scene.scene import ScenePoint
 
 TABLES = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
 """Reading function -> table."""
@@ -53,7 +53,7 @@ ILLEGAL_ADDRESS = 2
 ILLEGAL_VALUE = 3
 
 
-class Refusal(Exception):
+class ModbusException(Exception):
     """An exception code to be answered (Modbus Application Protocol V1.1b3, 7)."""
 
     def __init__(self, code: int) -> None:
@@ -88,7 +88,7 @@ def encode(value: Value, kind: str, length: int = 16, *, word_order: str = "big"
 class Image:
     """The four tables of one device."""
 
-    def __init__(self, points: Iterable[Point], settings: Mapping[str, Any]) -> None:
+    def __init__(self, points: Iterable[ScenePoint], settings: Mapping[str, Any]) -> None:
         """
         Args:
             points: Those of the device, with addresses `table:number`.
@@ -99,11 +99,11 @@ class Image:
             ConfigError: an address that is none, or that two points share.
         """
         self._orders = {name: str(settings.get(name, "big")) for name in ("word_order", "byte_order")}
-        self._held: dict[str, bytearray] = {
+        self._tables: dict[str, bytearray] = {
             name: bytearray(b"0" * SPACE if size == 2000 else 2 * SPACE) for name, size in MOST.items()
         }
         self._owned: dict[str, bytearray] = {name: bytearray(SPACE) for name in MOST}
-        self._cells: list[tuple[Point, str, int]] = []
+        self._cells: list[tuple[ScenePoint, str, int]] = []
         for point in points:
             self._place(point)
         self._known = {name: bytearray(owned) for name, owned in self._owned.items()}
@@ -113,10 +113,10 @@ class Image:
                 known[:top] = b"\1" * top
         self._base = {name: bytes(known) for name, known in self._known.items()}
         self._hidden: frozenset[int] = frozenset()
-        self._windows: list[tuple[str, int, Window]] = []
+        self._windows: list[tuple[str, int, ReadoutWindow]] = []
         self._last: dict[int, Value] = {}
 
-    def put_window(self, at: str, window: Window) -> None:
+    def put_window(self, at: str, window: ReadoutWindow) -> None:
         """Let registers from `TABLE:NUMBER` on show what a window shows.
 
         Raises:
@@ -152,7 +152,7 @@ class Image:
                 size = 1 if MOST[table] == 2000 else width(point.entry.type, point.entry.length)
                 self._known[table][at : at + size] = bytes(size)
 
-    def fill(self, moment: Moment) -> None:
+    def fill(self, moment: PlantMoment) -> None:
         """Write the values that differ from the last moment's. The whole tick becomes visible at once."""
         values, last = moment.values, self._last
         for point, table, at in self._cells:
@@ -161,10 +161,10 @@ class Image:
                 continue
             last[point.number] = value
             if table in ("coil", "discrete"):
-                self._held[table][at] = 0x31 if value else 0x30
+                self._tables[table][at] = 0x31 if value else 0x30
             else:
                 raw = encode(value, point.entry.type, point.entry.length, **self._orders)
-                self._held[table][2 * at : 2 * at + len(raw)] = raw
+                self._tables[table][2 * at : 2 * at + len(raw)] = raw
         for table, start, window in self._windows:
             window.fill(moment)
             self._show(table, start, window)
@@ -176,24 +176,24 @@ class Image:
             Refusal: 3 for a count outside the limits, then 2 for an address that is not there.
         """
         if not 1 <= count <= MOST[table]:
-            raise Refusal(ILLEGAL_VALUE)
+            raise ModbusException(ILLEGAL_VALUE)
         end = start + count
         if end > SPACE or self._known[table].find(0, start, end) >= 0:
-            raise Refusal(ILLEGAL_ADDRESS)
-        held = self._held[table]
-        if len(held) > SPACE:
-            data = bytes(held[2 * start : 2 * end])
+            raise ModbusException(ILLEGAL_ADDRESS)
+        cells = self._tables[table]
+        if len(cells) > SPACE:
+            data = bytes(cells[2 * start : 2 * end])
             for where, at, window in self._windows:
                 if where == table and start < at + window.registers <= end:
                     window.advance()
                     self._show(where, at, window)
             return data
-        return int(held[start:end][::-1], 2).to_bytes((count + 7) // 8, "little")
+        return int(cells[start:end][::-1], 2).to_bytes((count + 7) // 8, "little")
 
-    def _show(self, table: str, start: int, window: Window) -> None:
-        self._held[table][2 * start : 2 * (start + window.registers)] = window.show()
+    def _show(self, table: str, start: int, window: ReadoutWindow) -> None:
+        self._tables[table][2 * start : 2 * (start + window.registers)] = window.show()
 
-    def _place(self, point: Point) -> None:
+    def _place(self, point: ScenePoint) -> None:
         where = f"{point.asset}, tag {point.name}, at `{point.at}`"
         table, _, text = point.at.partition(":")
         if table not in MOST or not text.isdecimal():

@@ -29,16 +29,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from protocol.errors import ConfigError
-from simulator.faults import Act, Fault, Faults
-from simulator.modbus.device import READ, WRITES, Device, identity_of, shortened, words_of
-from simulator.modbus.frames import Broken, Framing, Mbap, Request, Rtu
-from simulator.modbus.readout import EventWindow, FileWindow, Window
+from simulator.faults import Act, DeviceFaults, Fault
+from simulator.modbus.framing import Broken, Framing, Mbap, ModbusRequest, Rtu
+from simulator.modbus.readout import EventWindow, FileWindow, ReadoutWindow
 from simulator.modbus.registers import TABLES, Image
 from simulator.modbus.tls import context
-from simulator.plant.plant import Moment, Plant
+from simulator.modbus.unit import READ, WRITES, ModbusUnit, identity_of, shortened, words_of
+from simulator.plant.plant import Plant, PlantMoment
 from simulator.plant.troubles import View
-from simulator.scene.scene import Section
-from simulator.serving import Asked, Presence, listening
+from simulator.scene.scene import DeviceSection
+from simulator.serving import Presence, QuestionCounts, listening
 
 BUSY = 6
 TARGET_FAILED = 0x0B
@@ -57,31 +57,31 @@ KNOWN = frozenset(
 log = logging.getLogger("simulator.modbus.server")
 
 
-class Unit:
-    """One device: what it answers, what is wrong with it."""
+class FaultyUnit:
+    """One unit with its faults: the right reply, and the fault that a request meets."""
 
-    def __init__(self, plant: Plant, section: Section) -> None:
+    def __init__(self, plant: Plant, section: DeviceSection) -> None:
         _check(section)
         settings = section.settings
         self.asset = section.asset
         self.number = int(settings.get("unit", 1))
-        self.faults = Faults(plant.seed)
-        self.asked = Asked()
+        self.faults = DeviceFaults(plant.seed)
+        self.asked = QuestionCounts()
         image = Image(section.points, settings)
         for at, window in _windows(plant, section):
             image.put_window(at, window)
-        self.device = Device(image, identity_of(plant, section), refuse=int(settings.get("refuse", 1)))
+        self.device = ModbusUnit(image, identity_of(plant, section), refuse=int(settings.get("refuse", 1)))
         self._points = section.points
         self.view = View(plant, section.points, self.faults.troubles)
         self.view.listen(self._fill)
         self._fill(self.view.moment)
 
-    def _fill(self, moment: Moment) -> None:
+    def _fill(self, moment: PlantMoment) -> None:
         self.device.image.hide(self.faults.troubles.gone(self._points))
         self.device.image.fill(moment)
 
     def answer(self, pdu: bytes, peer: str) -> bytes:
-        """The right reply."""
+        """The reply to a PDU, by a unit that is well; what was asked is counted."""
         self.asked.add(words_of(pdu))
         if pdu[0] in WRITES and self.device.counts["refused"] < 10:
             log.warning("write refused asset=%s unit=%d function=%d peer=%s", self.asset, self.number, pdu[0], peer)
@@ -96,7 +96,7 @@ class Unit:
         return self.faults.meet(table, start, count)
 
 
-class Connection(asyncio.Protocol):
+class ModbusConnection(asyncio.Protocol):
     """One client: bytes to requests, replies to bytes."""
 
     def __init__(self, server: ModbusServer) -> None:
@@ -150,9 +150,9 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """End with RST, nothing more is sent."""
-        held = self._transport.get_extra_info("socket")
-        if held is not None and not self._transport.is_closing():
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on, 0 s
+        raw_socket = self._transport.get_extra_info("socket")
+        if raw_socket is not None and not self._transport.is_closing():
+            raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on, 0 s
         self._transport.abort()
 
     def _late(self, frame: bytes) -> None:
@@ -161,10 +161,10 @@ class Connection(asyncio.Protocol):
 
 
 class ModbusServer:
-    """A listening device with its faults, and those behind it (`simulator.serving.Server`)."""
+    """A listening device with its faults, and those behind it (`simulator.serving.DeviceServer`)."""
 
-    def __init__(self, plant: Plant, section: Section, host: str) -> None:
-        self._unit = Unit(plant, section)
+    def __init__(self, plant: Plant, section: DeviceSection, host: str) -> None:
+        self._unit = FaultyUnit(plant, section)
         self.device, self.faults = self._unit.device, self._unit.faults
         self.rtu = section.settings.get("framing", "tcp") == "rtu"
         self._units = {self._unit.number: self._unit}
@@ -173,7 +173,7 @@ class ModbusServer:
         self._host = host
         self._port = 0
         self._listener: asyncio.Server | None = None
-        self._open: set[Connection] = set()
+        self._open: set[ModbusConnection] = set()
         self._presence = Presence(self.faults, self._leave, self._back, self.device.image.restart)
 
     @property
@@ -198,22 +198,22 @@ class ModbusServer:
         listener = listening(self._host, port)
         self._port = listener.getsockname()[1]
         self._listener = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self), sock=listener, ssl=self._tls
+            lambda: ModbusConnection(self), sock=listener, ssl=self._tls
         )
         self._presence.there = True
 
-    def attach(self, plant: Plant, section: Section) -> Behind:
+    def attach(self, plant: Plant, section: DeviceSection) -> UnitServer:
         """Let a device answer behind this one.
 
         Raises:
             ConfigError: a unit number that is taken, or a setting that is none.
         """
-        unit = Unit(plant, section)
+        unit = FaultyUnit(plant, section)
         if unit.number in self._units:
             taken = self._units[unit.number].asset
             raise ConfigError(f"{section.asset}: unit {unit.number} is {taken} already", hint="give modbus.unit")
         self._units[unit.number] = unit
-        return Behind(self, unit)
+        return UnitServer(self, unit)
 
     async def close(self) -> None:
         self._unit.view.close()
@@ -225,20 +225,20 @@ class ModbusServer:
         """Wait until an `absent` that was added or removed is in effect."""
         await self._presence.settled()
 
-    def joined(self, connection: Connection) -> None:
-        """A client came."""
+    def joined(self, connection: ModbusConnection) -> None:
+        """Count a client that came; one that comes while the device is away is reset."""
         self.device.counts["connections"] += 1
         self._open.add(connection)
         if not self._presence.there:
             connection.reset()
 
-    def left(self, connection: Connection) -> None:
-        """A client went."""
+    def left(self, connection: ModbusConnection) -> None:
+        """Forget a client that went, and count what it sent that was no frame."""
         self._open.discard(connection)
         if isinstance(connection.framing, Rtu):
             self.device.counts["malformed"] += connection.framing.bad
 
-    def reply(self, connection: Connection, request: Request) -> bytes:
+    def reply(self, connection: ModbusConnection, request: ModbusRequest) -> bytes:
         """The frame that answers a request, with the fault it meets; empty where nothing is to be sent now."""
         unit = self._units.get(request.unit)
         if unit is None and self._others == "same":
@@ -256,7 +256,9 @@ class ModbusServer:
             return self._spoiled(connection, fault, request, answer, unit.faults)
         return connection.framing.frame(request.transaction, request.unit, answer)
 
-    def _spoiled(self, connection: Connection, fault: Fault, request: Request, answer: bytes, faults: Faults) -> bytes:
+    def _spoiled(
+        self, connection: ModbusConnection, fault: Fault, request: ModbusRequest, answer: bytes, faults: DeviceFaults
+    ) -> bytes:
         transaction, unit, frame = request.transaction, request.unit, connection.framing.frame
         match fault.act:
             case Act.REFUSE | Act.BUSY:
@@ -297,10 +299,10 @@ class ModbusServer:
             connection.reset()
 
 
-class Behind:
-    """A device that answers on another one's port under a unit number of its own (`simulator.serving.Server`)."""
+class UnitServer:
+    """A device that answers on another one's port under a unit number of its own (`simulator.serving.DeviceServer`)."""
 
-    def __init__(self, gateway: ModbusServer, unit: Unit) -> None:
+    def __init__(self, gateway: ModbusServer, unit: FaultyUnit) -> None:
         self._gateway, self._unit = gateway, unit
         self.faults, self.device = unit.faults, unit.device
         self._presence = Presence(self.faults, _nothing, _nothing, self.device.image.restart)
@@ -335,7 +337,7 @@ async def _nothing() -> None:
 _OTHER = {1: 2, 2: 1, 3: 4, 4: 3}
 
 
-def _check(section: Section) -> None:
+def _check(section: DeviceSection) -> None:
     settings: Mapping[str, Any] = section.settings
     choices = {
         **dict.fromkeys(("word_order", "byte_order"), ("big", "little")),
@@ -353,12 +355,12 @@ def _check(section: Section) -> None:
         )
 
 
-def _windows(plant: Plant, section: Section) -> list[tuple[str, Window]]:
-    out: list[tuple[str, Window]] = []
+def _windows(plant: Plant, section: DeviceSection) -> list[tuple[str, ReadoutWindow]]:
+    out: list[tuple[str, ReadoutWindow]] = []
     for table in section.settings.get("window", []):
         kind = table.get("kind")
         try:
-            made: Window = (
+            made: ReadoutWindow = (
                 FileWindow(plant, section.asset, table["fields"])
                 if kind == "file"
                 else EventWindow(plant, section.asset)
@@ -374,11 +376,11 @@ def _windows(plant: Plant, section: Section) -> list[tuple[str, Window]]:
     return out
 
 
-def _no_window(kind: object) -> Window:
+def _no_window(kind: object) -> ReadoutWindow:
     raise KeyError(f"kind {kind}")
 
 
-async def serve(plant: Plant, section: Section, host: str, port: int) -> ModbusServer:
+async def serve(plant: Plant, section: DeviceSection, host: str, port: int) -> ModbusServer:
     """Start the device of a section.
 
     Raises:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from protocol.errors import ConfigError
 from simulator.certificates import pair
-from simulator.scene.scene import Section
+from simulator.scene.scene import DeviceSection
 
 
-def context(section: Section, host: str) -> ssl.SSLContext | None:
+def context(section: DeviceSection, host: str) -> ssl.SSLContext | None:
     """The server's side, or None where the scene asks for none.
 
     Raises:
@@ -24,11 +24,11 @@ def context(section: Section, host: str) -> ssl.SSLContext | None:
     if not settings.get("tls", False):
         return None
     named = settings.get("certificate")
-    held = pair(section.asset, f"urn:checkvalve:simulated:{section.asset}", host, Path(named) if named else None)
+    own = pair(section.asset, f"urn:checkvalve:simulated:{section.asset}", host, Path(named) if named else None)
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     with tempfile.NamedTemporaryFile(suffix=".pem") as file:
-        file.write(held.certificate + held.key)
+        file.write(own.certificate + own.key)
         file.flush()
         made.load_cert_chain(file.name)
     if clients := settings.get("clients"):

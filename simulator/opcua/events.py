@@ -4,7 +4,7 @@
                          the plant acknowledges it ACK_S later; retained until it is both inactive and acknowledged
     a trip's step        a SystemEventType event with the step's own time, to the millisecond
 
-The pure part is `Conditions`: moments in, changes out. Nothing that a client does has an effect; ConditionRefresh
+The pure part is `AlarmConditions`: moments in, changes out. Nothing that a client does has an effect; ConditionRefresh
 alone is answered.
 """
 
@@ -20,20 +20,20 @@ from asyncua.common import event_objects
 
 from simulator.opcua.nodes import node_id
 from simulator.opcua.values import moment_of
-from simulator.plant.plant import Moment
+from simulator.plant.plant import PlantMoment
 from simulator.plant.signals import SECOND
-from simulator.plant.trips import Event
-from simulator.scene.scene import Point
+from simulator.plant.trips import TripEvent
+from simulator.scene.scene import ScenePoint
 
 ACK_S = 30
 """An alarm is acknowledged this long after it came [s]."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ConditionChange:
     """A condition's new state."""
 
-    point: Point
+    point: ScenePoint
     active: bool
     acked: bool
     time_ns: int
@@ -47,26 +47,28 @@ class Change:
         return self.active or not self.acked
 
 
-class Conditions:
+class AlarmConditions:
     """The alarms of one device."""
 
-    def __init__(self, points: Sequence[Point]) -> None:
+    def __init__(self, points: Sequence[ScenePoint]) -> None:
         self._points = [point for point in points if point.entry.alarm is not None]
-        self._held: dict[int, Change] = {}
+        self._held: dict[int, ConditionChange] = {}
         self._came_ns: dict[int, int] = {}
 
-    def changes(self, moment: Moment) -> Iterator[Change]:
+    def changes(self, moment: PlantMoment) -> Iterator[ConditionChange]:
         """What became otherwise since the last moment, in the order of the tags."""
         for point in self._points:
             number = point.number
             active = bool(moment.values[number])
             before = self._held.get(number)
             if before is None:
-                before = Change(point, False, True, moment.times_ns[number], 0)
+                before = ConditionChange(point, False, True, moment.times_ns[number], 0)
                 self._held[number] = before
             if active != before.active:
                 self._came_ns[number] = moment.times_ns[number] if active else self._came_ns.get(number, 0)
-                before = Change(point, active, before.acked and not active, moment.times_ns[number], before.count + 1)
+                before = ConditionChange(
+                    point, active, before.acked and not active, moment.times_ns[number], before.count + 1
+                )
                 self._held[number] = before
                 yield before
             due_ns = self._came_ns.get(number, 0) + ACK_S * SECOND
@@ -89,7 +91,7 @@ class Teller:
         node = self._server.get_node(ua.NodeId(ua.ObjectIds.Server))
         await node.set_event_notifier([ua.EventNotifier.SubscribeToEvents])
 
-    async def condition(self, change: Change, source: Any) -> None:
+    async def condition(self, change: ConditionChange, source: Any) -> None:
         """Tell a condition's change; `source` is the NodeId of its variable."""
         point, alarm = change.point, change.point.entry.alarm
         assert alarm is not None
@@ -113,7 +115,7 @@ class Teller:
         words = alarm.text if change.active else f"{alarm.text}: back to normal"
         await self._tell(event, source, point.name, words, change.time_ns, (point.number, change.count))
 
-    async def step(self, step: Event, source: Any) -> None:
+    async def step(self, step: TripEvent, source: Any) -> None:
         """Tell one entry of the sequence of events."""
         event = event_objects.SystemEvent(source, step.text, step.severity)
         event.Severity = step.severity

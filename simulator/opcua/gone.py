@@ -11,7 +11,7 @@ from typing import Any
 
 from asyncua import ua
 
-from simulator.opcua.values import Kept
+from simulator.opcua.values import SharedValue
 
 
 class Gone:
@@ -19,35 +19,35 @@ class Gone:
 
     def __init__(self, space: Any) -> None:
         self._space = space
-        self._held: dict[Any, tuple[dict[Any, Any], list[tuple[Any, Any]]]] = {}
+        self._gone: dict[Any, tuple[dict[Any, Any], list[tuple[Any, Any]]]] = {}
 
     def __contains__(self, node: Any) -> bool:
-        return node in self._held
+        return node in self._gone
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._gone)
 
     async def keep_to(self, wanted: Mapping[Any, object]) -> list[Any]:
         """Let exactly these nodes be gone; gives back those that returned."""
-        back = [node for node in self._held if node not in wanted]
+        back = [node for node in self._gone if node not in wanted]
         for node in back:
-            stored, parents = self._held.pop(node)
+            stored, parents = self._gone.pop(node)
             for one, data in stored.items():
                 self._space[one] = data
             for parent, reference in parents:
                 self._space[parent].references.append(reference)
         for node in wanted:
-            if node not in self._held:
-                await self._take(node)
+            if node not in self._gone:
+                await self._hide(node)
         return back
 
     def forget(self) -> None:
         """The address space was built anew."""
-        self._held = {}
+        self._gone = {}
 
-    async def _take(self, node: Any) -> None:
+    async def _hide(self, node: Any) -> None:
         space = self._space
-        unknown = Kept(StatusCode=ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown))
+        unknown = SharedValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown))
         await space.write_attribute_value(node, ua.AttributeIds.Value, unknown)
         family = [node, *(one.NodeId for one in space[node].references if one.IsForward and one.NodeId in space)]
         has_type = ua.NodeId(ua.ObjectIds.HasTypeDefinition)
@@ -64,4 +64,4 @@ class Gone:
                 parents.append((up, reference))
         for one in stored:
             del space[one]
-        self._held[node] = stored, parents
+        self._gone[node] = stored, parents

@@ -24,7 +24,7 @@ from asyncua import ua
 from protocol.errors import ConfigError
 from simulator.opcua.unece import unit
 from simulator.opcua.values import Form
-from simulator.scene.scene import Entry, Point, Section
+from simulator.scene.scene import DeviceSection, ScenePoint, TagEntry
 
 FOLDER = 100
 """Most children of one folder: 10,000 nodes then take 3 s to add instead of 74 s (measured)."""
@@ -34,13 +34,13 @@ NUMBERS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class VariableNode:
     """One variable: a scalar, or an array of a simple type."""
 
     node: Any
     """Its NodeId."""
     name: str
-    points: tuple[Point, ...]
+    points: tuple[ScenePoint, ...]
     """In row-major order."""
     form: Form
 
@@ -50,7 +50,7 @@ def node_id(namespace: int, name: str) -> Any:
     return ua.NodeId(name, namespace)
 
 
-def cells(section: Section, namespace: int, draw: random.Random | None = None) -> list[Cell]:
+def variables_of(section: DeviceSection, namespace: int, draw: random.Random | None = None) -> list[VariableNode]:
     """The variables of a device, in the order of its points.
 
     Args:
@@ -61,7 +61,7 @@ def cells(section: Section, namespace: int, draw: random.Random | None = None) -
     Raises:
         ConfigError: an address that is no NodeId, or two of the same.
     """
-    groups: dict[str, list[Point]] = {}
+    groups: dict[str, list[ScenePoint]] = {}
     for point in section.points:
         name = point.name.rpartition("[")[0] if point.entry.dims else point.name
         groups.setdefault(name, []).append(point)
@@ -72,11 +72,11 @@ def cells(section: Section, namespace: int, draw: random.Random | None = None) -
         if node in seen:
             raise ConfigError(f"{section.asset}, tag {name}: {node.to_string()} is another tag already", hint="move it")
         seen.add(node)
-        out.append(Cell(node, name, tuple(points), Form(points[0].entry)))
+        out.append(VariableNode(node, name, tuple(points), Form(points[0].entry)))
     return out
 
 
-def _named(namespace: int, name: str, point: Point) -> Any:
+def _named(namespace: int, name: str, point: ScenePoint) -> Any:
     kind, equals, text = point.at.partition("=")
     if not point.at:
         return node_id(namespace, name)
@@ -85,11 +85,16 @@ def _named(namespace: int, name: str, point: Point) -> Any:
     return ua.NodeId(int(text) if kind == "i" else text, namespace)
 
 
-class Tree:
+class NodeTree:
     """The nodes of one device, as the items of an AddNodes service call, parents first."""
 
     def __init__(
-        self, section: Section, namespace: int, variables: Sequence[Cell] | None = None, *, history: bool = False
+        self,
+        section: DeviceSection,
+        namespace: int,
+        variables: Sequence[VariableNode] | None = None,
+        *,
+        history: bool = False,
     ) -> None:
         """
         Args:
@@ -107,8 +112,8 @@ class Tree:
         for part in [*filter(None, section.path.split("/")), section.asset]:
             root = self._folder(root, part)
         self._plate(root, section)
-        for cell in cells(section, namespace) if variables is None else variables:
-            self._variable(root, cell)
+        for variable in variables_of(section, namespace) if variables is None else variables:
+            self._variable(root, variable)
 
     def _place(self, parent: str) -> str:
         """`parent`, or the overflow folder that has room; one more child is counted there."""
@@ -143,22 +148,22 @@ class Tree:
             )
         )
 
-    def _variable(self, root: str, cell: Cell) -> None:
-        *folders, name = cell.name.split(".")
+    def _variable(self, root: str, variable: VariableNode) -> None:
+        *folders, name = variable.name.split(".")
         parent = root
         for part in folders:
             parent = self._folder(parent, part)
-        entry, variant = cell.points[0].entry, cell.form.variant
+        entry, variant = variable.points[0].entry, variable.form.variant
         self.items.append(
             ua.AddNodesItem(
                 ParentNodeId=node_id(self._namespace, self._place(parent)),
                 ReferenceTypeId=ua.NodeId(ua.ObjectIds.HasComponent if folders else ua.ObjectIds.Organizes),
-                RequestedNewNodeId=cell.node,
+                RequestedNewNodeId=variable.node,
                 BrowseName=ua.QualifiedName(name, self._namespace),
                 NodeClass=ua.NodeClass.Variable,
                 NodeAttributes=ua.VariableAttributes(
                     DisplayName=ua.LocalizedText(name),
-                    Description=ua.LocalizedText(cell.points[0].description),
+                    Description=ua.LocalizedText(variable.points[0].description),
                     Value=ua.Variant(None, ua.VariantType.Null),
                     DataType=ua.NodeId(variant.value),
                     ValueRank=len(entry.dims) if entry.dims else ua.ValueRank.Scalar,
@@ -171,9 +176,9 @@ class Tree:
                 TypeDefinition=ua.NodeId(_type_of(entry)),
             )
         )
-        self.items.extend(self._properties(cell.node, cell.name, _meaning(entry)))
+        self.items.extend(self._properties(variable.node, variable.name, _meaning(entry)))
 
-    def _plate(self, root: str, section: Section) -> None:
+    def _plate(self, root: str, section: DeviceSection) -> None:
         """The name plate, in the words of OPC 10000-100, 4.5.2."""
         words = {
             "Manufacturer": section.vendor,
@@ -216,13 +221,13 @@ _PROPERTY_MASK = sum(
 )
 
 
-def _type_of(entry: Entry) -> int:
+def _type_of(entry: TagEntry) -> int:
     if entry.low is not None and entry.high is not None:
         return int(ua.ObjectIds.AnalogItemType)
     return int(ua.ObjectIds.AnalogUnitType if entry.unit else ua.ObjectIds.BaseDataVariableType)
 
 
-def _meaning(entry: Entry) -> list[tuple[str, Any]]:
+def _meaning(entry: TagEntry) -> list[tuple[str, Any]]:
     """Range and unit, where there are any."""
     values = []
     if entry.low is not None and entry.high is not None:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes
 
 from protocol.errors import ConfigError
 from simulator.certificates import pair
-from simulator.scene.scene import Section
+from simulator.scene.scene import DeviceSection
 
 POLICIES = {
     "none": ua.SecurityPolicyType.NoSecurity,
@@ -54,7 +54,7 @@ class Guests:
         return User(role=UserRole.User, name=username)
 
 
-async def secure(server: Any, section: Section, host: str, uri: str) -> None:
+async def secure(server: Any, section: DeviceSection, host: str, uri: str) -> None:
     """Give the server its policies, its certificate, its trust.
 
     Raises:
@@ -72,9 +72,9 @@ async def secure(server: Any, section: Section, host: str, uri: str) -> None:
     if named == ["none"] and not settings.get("users"):
         return
     path = settings.get("certificate")
-    held = pair(f"{section.asset} (simulated)", uri, host, Path(path) if path else None)
-    await server.load_certificate(held.certificate, "pem")
-    await server.load_private_key(held.key, format="pem")
+    own = pair(f"{section.asset} (simulated)", uri, host, Path(path) if path else None)
+    await server.load_certificate(own.certificate, "pem")
+    await server.load_private_key(own.key, format="pem")
     if folder := settings.get("trusted"):
         where = Path(folder)
         if not where.is_dir():
@@ -85,13 +85,13 @@ async def secure(server: Any, section: Section, host: str, uri: str) -> None:
 def _trusting(folder: Path) -> Any:
     async def check(certificate: x509.Certificate, _: Any) -> None:
         own = certificate.fingerprint(hashes.SHA256())
-        if own not in {one.fingerprint(hashes.SHA256()) for one in _held(folder)}:
+        if own not in {one.fingerprint(hashes.SHA256()) for one in _certificates_in(folder)}:
             raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
 
     return check
 
 
-def _held(folder: Path) -> list[x509.Certificate]:
+def _certificates_in(folder: Path) -> list[x509.Certificate]:
     """The certificates in a folder; what is none is passed over."""
     out = []
     for path in sorted(folder.iterdir()):

@@ -22,19 +22,19 @@ from typing import Any
 from asyncua import ua
 
 from protocol.errors import ConfigError
-from simulator.faults import Faults
-from simulator.opcua.events import Conditions, Teller
+from simulator.faults import DeviceFaults
+from simulator.opcua.events import AlarmConditions, Teller
 from simulator.opcua.gone import Gone
-from simulator.opcua.history import History
-from simulator.opcua.nodes import Cell, Tree, cells, node_id
+from simulator.opcua.history_storage import History
+from simulator.opcua.nodes import NodeTree, VariableNode, node_id, variables_of
 from simulator.opcua.security import Guests, secure
-from simulator.opcua.values import Kept, moment_of, status_of
-from simulator.opcua.wire import Watch, WatchedServer, draw_of
-from simulator.plant.plant import Moment, Plant
+from simulator.opcua.values import SharedValue, moment_of, status_of
+from simulator.opcua.wire import DeviceWire, WatchedServer, draw_of
+from simulator.plant.plant import Plant, PlantMoment
 from simulator.plant.signals import SECOND
 from simulator.plant.troubles import SourceClock, View
-from simulator.scene.scene import Section
-from simulator.serving import Asked, Presence, listening
+from simulator.scene.scene import DeviceSection
+from simulator.serving import Presence, QuestionCounts, listening
 
 RENEW_S = 3600
 """An unchanged value is given a new source time this often [s]; well under the day after which a time is doubted."""
@@ -60,12 +60,18 @@ log = logging.getLogger("simulator.opcua.server")
 
 
 class OpcUaServer:
-    """A listening device (`simulator.serving.Server`)."""
+    """A listening device (`simulator.serving.DeviceServer`)."""
 
     def __init__(
-        self, plant: Plant, section: Section, server: WatchedServer, namespace: int, guests: Guests, asked: Asked
+        self,
+        plant: Plant,
+        section: DeviceSection,
+        server: WatchedServer,
+        namespace: int,
+        guests: Guests,
+        asked: QuestionCounts,
     ) -> None:
-        self.faults: Faults = server.watch.faults
+        self.faults: DeviceFaults = server.watch.faults
         self._plant, self._section, self._server, self._guests, self._asked = plant, section, server, guests, asked
         self._namespace = namespace
         self._history = bool(section.settings.get("history", False))
@@ -75,14 +81,14 @@ class OpcUaServer:
         self._starts = 0
         self._pushed = 0
         self._port = 0
-        self._cells: dict[Any, Cell] = {}
+        self._variables: dict[Any, VariableNode] = {}
         self._nodes: list[Any] = []
         self._gone = Gone(server.iserver.aspace)
         self._node_of: dict[int, Any] = {}
         self._sent: dict[Any, tuple[list[Any], int, int, SourceClock]] = {}
-        self._conditions = Conditions(section.points)
+        self._conditions = AlarmConditions(section.points)
         self._teller = Teller(server, namespace, section.asset)
-        self._told_ns = plant.moment.time_ns
+        self._events_until_ns = plant.moment.time_ns
         self._bell = asyncio.Event()
         self._pushing: asyncio.Task[None] | None = None
 
@@ -112,14 +118,14 @@ class OpcUaServer:
         self._port = port
         await self._build()
         if self._history:
-            storage = History(self._plant, lambda: self._cells, lambda: self._view.moment.time_ns)
+            storage = History(self._plant, lambda: self._variables, lambda: self._view.moment.time_ns)
             self._server.iserver.history_manager.set_storage(storage)
         await self._teller.open()
         await self._push(self._view.moment)
         await self._server.start()
         self._presence.there = True
         self._pushing = asyncio.create_task(self._push_ever())
-        self._pushing.add_done_callback(_told)
+        self._pushing.add_done_callback(_log_end)
 
     async def close(self) -> None:
         self._view.close()
@@ -138,16 +144,16 @@ class OpcUaServer:
     async def _build(self) -> None:
         """The device's own nodes, as of this start."""
         draw = draw_of(self._plant.seed, self._starts) if self._section.settings.get("renumber") else None
-        made = cells(self._section, self._namespace, draw)
-        items = Tree(self._section, self._namespace, made, history=self._history).items
+        made = variables_of(self._section, self._namespace, draw)
+        items = NodeTree(self._section, self._namespace, made, history=self._history).items
         with _uncollected():
             results = await self._server.iserver.isession.add_nodes(items)
         bad = [result for result in results if not result.StatusCode.is_good()]
         if bad:
             raise ConfigError(f"{self._section.asset}: {len(bad)} nodes refused, the first with {bad[0].StatusCode}")
         self._nodes = [result.AddedNodeId for result in results]
-        self._cells = {cell.node: cell for cell in made}
-        self._node_of = {point.number: cell.node for cell in made for point in cell.points}
+        self._variables = {variable.node: variable for variable in made}
+        self._node_of = {point.number: variable.node for variable in made for point in variable.points}
         self._gone.forget()
         self._sent = {}
 
@@ -181,21 +187,21 @@ class OpcUaServer:
             if self._presence.there:
                 await self._push(self._view.moment)
 
-    async def _push(self, moment: Moment) -> None:
+    async def _push(self, moment: PlantMoment) -> None:
         await self._hide()
         clock, write = self.faults.troubles.clock, self._server.iserver.aspace.write_attribute_value
         server_time, value_of = moment_of(moment.time_ns), ua.AttributeIds.Value
         written = 0
-        for node, cell in self._cells.items():
+        for node, variable in self._variables.items():
             if node in self._gone:
                 continue
-            numbers = [point.number for point in cell.points]
+            numbers = [point.number for point in variable.points]
             values = [moment.values[number] for number in numbers]
             status = max(moment.quality[number] for number in numbers)
             time_ns = max(moment.times_ns[number] for number in numbers)
-            held = self._sent.get(node)
-            same = held is not None and (held[0], held[1], held[3]) == (values, status, clock)
-            if same and held is not None and time_ns - held[2] < RENEW_S * SECOND:
+            sent = self._sent.get(node)
+            same = sent is not None and (sent[0], sent[1], sent[3]) == (values, status, clock)
+            if same and sent is not None and time_ns - sent[2] < RENEW_S * SECOND:
                 continue
             self._sent[node] = (values, status, time_ns, clock)
             self._pushed += 1
@@ -205,8 +211,8 @@ class OpcUaServer:
             await write(
                 node,
                 value_of,
-                Kept(
-                    cell.form.of(values),
+                SharedValue(
+                    variable.form.of(values),
                     StatusCode=status_of(status),
                     SourceTimestamp=None if clock is SourceClock.MISSING else moment_of(time_ns),
                     ServerTimestamp=server_time,
@@ -214,17 +220,17 @@ class OpcUaServer:
             )
         await self._tell(moment)
 
-    async def _tell(self, moment: Moment) -> None:
+    async def _tell(self, moment: PlantMoment) -> None:
         """Alarms that changed, and what trips recorded since the last moment."""
         section = self._section
         root = node_id(self._namespace, "/".join(("", *filter(None, section.path.split("/")), section.asset)))
         for change in self._conditions.changes(moment):
             await self._teller.condition(change, self._node_of[change.point.number])
         now_ns = self._plant.moment.time_ns
-        if now_ns > self._told_ns:
-            for step in self._plant.events(self._told_ns + 1, now_ns + 1, section.asset):
+        if now_ns > self._events_until_ns:
+            for step in self._plant.events(self._events_until_ns + 1, now_ns + 1, section.asset):
                 await self._teller.step(step, root)
-        self._told_ns = now_ns
+        self._events_until_ns = now_ns
 
     async def _hide(self) -> None:
         """Let the nodes that are gone not be there, and those that came back be there again."""
@@ -246,13 +252,13 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _told(task: asyncio.Task[None]) -> None:
+def _log_end(task: asyncio.Task[None]) -> None:
     """A device whose values stand still must not look as if it were well."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("values stand still", exc_info=error)
 
 
-async def serve(plant: Plant, section: Section, host: str, port: int) -> OpcUaServer:
+async def serve(plant: Plant, section: DeviceSection, host: str, port: int) -> OpcUaServer:
     """Start the device of a section; takes about two seconds, most of them the standard's own nodes.
 
     Raises:
@@ -266,8 +272,8 @@ async def serve(plant: Plant, section: Section, host: str, port: int) -> OpcUaSe
             )
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    guests, asked = Guests(section.settings.get("users", {})), Asked()
-    server = WatchedServer(Watch(Faults(plant.seed), asked.add), guests)
+    guests, asked = Guests(section.settings.get("users", {})), QuestionCounts()
+    server = WatchedServer(DeviceWire(DeviceFaults(plant.seed), asked.add), guests)
     server.application_type = ua.ApplicationType.Server
     server.iserver.bind_condition_methods = True
     with _uncollected():

@@ -15,7 +15,7 @@ UCUM = "http://unitsofmeasure.org"
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class EngineeringUnit:
     """The four fields of an EUInformation."""
 
     namespace: str
@@ -103,9 +103,9 @@ _CODES: dict[str, tuple[str, str, str]] = {
 }
 
 
-def unit(code: str) -> Unit:
+def unit(code: str) -> EngineeringUnit:
     """The EUInformation of a UCUM code, never empty."""
     if code not in _CODES:
-        return Unit(UCUM, -1, code, code)
+        return EngineeringUnit(UCUM, -1, code, code)
     common, symbol, name = _CODES[code]
-    return Unit(UNECE, int.from_bytes(common.encode("ascii"), "big"), symbol, name)
+    return EngineeringUnit(UNECE, int.from_bytes(common.encode("ascii"), "big"), symbol, name)

@@ -21,7 +21,7 @@ from asyncua import ua
 
 from protocol.errors import ConfigError
 from simulator.plant.plant import Value
-from simulator.scene.scene import Entry
+from simulator.scene.scene import TagEntry
 
 VARIANTS: dict[str, Any] = {
     "bool": ua.VariantType.Boolean,
@@ -57,12 +57,12 @@ _FORMS: dict[str, tuple[bool, Callable[[Any], Any]]] = {
 """`variant` of a tag -> whether it is made of a text, and how."""
 
 
-class Kept(ua.DataValue):  # type: ignore[misc]
+class SharedValue(ua.DataValue):  # type: ignore[misc]
     """A DataValue that nobody changes: the library's monitored items copy each one deeply, which is half their cost."""
 
     __slots__ = ()
 
-    def __deepcopy__(self, _: object) -> Kept:
+    def __deepcopy__(self, _: object) -> SharedValue:
         return self
 
 
@@ -84,7 +84,7 @@ class KeptVariant(ua.Variant):  # type: ignore[misc]
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        """Everything was given."""
+        """Convert nothing: every field was given as the library keeps it."""
 
 
 @lru_cache(maxsize=256)
@@ -96,7 +96,7 @@ def status_of(code: int) -> Any:
 class Form:
     """How the values of one entry are shown."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: TagEntry) -> None:
         """
         Raises:
             ConfigError: a `variant` that is none, or that its type cannot be.
@@ -117,9 +117,9 @@ class Form:
     def of(self, values: Sequence[Value]) -> Any:
         """The Variant of a scalar's value, or of an array's in row-major order."""
         convert = self._convert
-        held: list[Any] = [convert(one) for one in values] if convert else list(values)
+        converted: list[Any] = [convert(one) for one in values] if convert else list(values)
         if not self.dims:
-            return KeptVariant(held[0], self.variant, None, False)
+            return KeptVariant(converted[0], self.variant, None, False)
         for size in reversed(self.dims[1:]):
-            held = [held[at : at + size] for at in range(0, len(held), size)]
-        return ua.Variant(held, self.variant, is_array=True)
+            converted = [converted[at : at + size] for at in range(0, len(converted), size)]
+        return ua.Variant(converted, self.variant, is_array=True)

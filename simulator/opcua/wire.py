@@ -34,7 +34,7 @@ from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
 from asyncua.server.uaprocessor import UaProcessor
 from asyncua.ua.ua_binary import header_from_binary, nodeid_from_binary
 
-from simulator.faults import Act, Fault, Faults
+from simulator.faults import Act, DeviceFaults, Fault
 
 CHUNK_BYTES = 65535
 """Longest chunk taken."""
@@ -74,10 +74,10 @@ CHANGING = frozenset(("Write", "Call", "AddNodes", "DeleteNodes", "AddReferences
 COUNTS = ("requests", "refused", "malformed")
 
 
-class Watch:
+class DeviceWire:
     """What the connections of one device share."""
 
-    def __init__(self, faults: Faults, asked: Callable[[str], None]) -> None:
+    def __init__(self, faults: DeviceFaults, asked: Callable[[str], None]) -> None:
         self.faults = faults
         self.asked = asked
         self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
@@ -86,9 +86,9 @@ class Watch:
 class _Processor(UaProcessor):  # type: ignore[misc]
     """One connection's requests."""
 
-    def __init__(self, iserver: Any, transport: Any, limits: Any, watch: Watch) -> None:
+    def __init__(self, iserver: Any, transport: Any, limits: Any, wire: DeviceWire) -> None:
         super().__init__(iserver, transport, limits)
-        self._watch = watch
+        self._watch = wire
         self._spoiled: dict[int, Fault] = {}
         self._late: set[asyncio.Task[Any]] = set()
         self._slow: asyncio.Queue[tuple[bytes, float]] | None = None
@@ -96,15 +96,15 @@ class _Processor(UaProcessor):  # type: ignore[misc]
     async def process_message(self, seqhdr: Any, body: Any) -> Any:
         """Count it, and let it meet its fault."""
         service = SERVICES.get(nodeid_from_binary(body.copy()).Identifier, "unknown service")
-        watch = self._watch
-        watch.counts["requests"] += 1
-        watch.asked(service)
+        wire = self._watch
+        wire.counts["requests"] += 1
+        wire.asked(service)
         if service in CHANGING:
-            watch.counts["refused"] += 1
+            wire.counts["refused"] += 1
         if service == "CreateSession" and len(self.iserver._external_sessions) >= MOST_SESSIONS:
             self._refuse(seqhdr, body, BAD_TOO_MANY_SESSIONS)
             return True
-        fault = watch.faults.meet("", 0, 1) if watch.faults and service not in ABOUT_SESSIONS else None
+        fault = wire.faults.meet("", 0, 1) if wire.faults and service not in ABOUT_SESSIONS else None
         if fault is None:
             return await super().process_message(seqhdr, body)
         match fault.act:
@@ -186,13 +186,13 @@ class _Processor(UaProcessor):  # type: ignore[misc]
         self._slow = None
 
 
-class _Line(OPCUAProtocol):  # type: ignore[misc]
+class _WireProtocol(OPCUAProtocol):  # type: ignore[misc]
     """One connection's bytes."""
 
-    def __init__(self, watch: Watch, **given: Any) -> None:
+    def __init__(self, wire: DeviceWire, **given: Any) -> None:
         super().__init__(**given)
         self._buffer = b""
-        self._watch = watch
+        self._watch = wire
 
     def connection_made(self, transport: Any) -> None:
         """A client came."""
@@ -236,12 +236,12 @@ class _Line(OPCUAProtocol):  # type: ignore[misc]
 class _Listener(BinaryServer):  # type: ignore[misc]
     """Accepts connections of our kind."""
 
-    def __init__(self, watch: Watch, *given: Any) -> None:
+    def __init__(self, wire: DeviceWire, *given: Any) -> None:
         super().__init__(*given)
-        self._watch = watch
+        self._watch = wire
 
-    def _make_protocol(self) -> _Line:
-        return _Line(
+    def _make_protocol(self) -> _WireProtocol:
+        return _WireProtocol(
             self._watch,
             iserver=self.iserver,
             policies=self._policies,
@@ -254,9 +254,9 @@ class _Listener(BinaryServer):  # type: ignore[misc]
 class WatchedServer(Server):  # type: ignore[misc]
     """The library's server with our listener; it can leave and come back without building its address space anew."""
 
-    def __init__(self, watch: Watch, user_manager: Any) -> None:
+    def __init__(self, wire: DeviceWire, user_manager: Any) -> None:
         super().__init__(user_manager=user_manager)
-        self.watch = watch
+        self.watch = wire
         self.iserver.max_session_timeout_ms = SESSION_MS
         self.limits = TransportLimits(
             max_recv_buffer=CHUNK_BYTES,
@@ -281,8 +281,8 @@ class WatchedServer(Server):  # type: ignore[misc]
         await self.bserver.stop()
         for session in tuple(self.iserver._external_sessions.values()):
             await session.close_session(True)
-        held = self.iserver.subscription_service
-        await held.delete_subscriptions(list(held.subscriptions))
+        owner = self.iserver.subscription_service
+        await owner.delete_subscriptions(list(owner.subscriptions))
 
     async def back(self) -> None:
         """Listen on the same port."""
@@ -291,9 +291,9 @@ class WatchedServer(Server):  # type: ignore[misc]
 
 def reset(transport: Any) -> None:
     """End a connection with RST."""
-    held = transport.get_extra_info("socket")
-    if held is not None and not transport.is_closing():
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on, 0 s
+    owner = transport.get_extra_info("socket")
+    if owner is not None and not transport.is_closing():
+        owner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on, 0 s
     transport.abort()
 
 

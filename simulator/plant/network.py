@@ -18,10 +18,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.plant.shapes import Bank, Floats, Row, key_of
-from simulator.plant.signals import SECOND, Alarm, Batch, Fixed, Follow, Over, Product, Record, Signal, Walk
+from simulator.plant.shapes import Bank, Floats, SignalRow, key_of
+from simulator.plant.signals import (
+    SECOND,
+    AlarmSignal,
+    BatchSignal,
+    FixedSignal,
+    FollowSignal,
+    OverSignal,
+    ProductSignal,
+    RecordSignal,
+    Signal,
+    WalkSignal,
+)
 from simulator.plant.trips import MILLISECOND, Trips
-from simulator.scene.scene import Point, sources_of
+from simulator.scene.scene import ScenePoint, sources_of
 
 ZERO, ONE = 0, 1
 """Nodes that are always 0 and 1."""
@@ -36,7 +47,7 @@ Places = NDArray[np.int64]
 class Want:
     """A node to be had."""
 
-    point: Point
+    point: ScenePoint
     every_ns: int
     """Its time is the last multiple of this [ns]."""
     lag_ns: int = 0
@@ -57,7 +68,9 @@ class _Override:
 class Network:
     """The nodes of some points."""
 
-    def __init__(self, wants: Sequence[Want], named: Mapping[tuple[str, str], Point], trips: Trips, seed: int) -> None:
+    def __init__(
+        self, wants: Sequence[Want], named: Mapping[tuple[str, str], ScenePoint], trips: Trips, seed: int
+    ) -> None:
         """
         Args:
             wants: What shall be known; `place[i]` is where `numbers` has it.
@@ -68,19 +81,19 @@ class Network:
         self._named, self._trips, self._seed = named, trips, seed
         self._nodes: dict[tuple[int, int, int], int] = {}
         self._levels: list[int] = [0, 0]
-        self._rows: dict[tuple[type[Any], int], list[tuple[int, Row]]] = defaultdict(list)
+        self._rows: dict[tuple[type[Any], int], list[tuple[int, SignalRow]]] = defaultdict(list)
         self._formulas: dict[int, dict[Any, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
         self._overrides: dict[int, list[_Override]] = defaultdict(list)
         self.place: Places = np.array([self._node(want) for want in wants], np.int64)
         self._banks = [
-            Bank(kind, every_ns, [at for at, _ in held], [row for _, row in held])
-            for (kind, every_ns), held in self._rows.items()
+            Bank(kind, every_ns, [at for at, _ in rows], [row for _, row in rows])
+            for (kind, every_ns), rows in self._rows.items()
         ]
         self._steps = [
             (self._compiled(self._formulas[level]), self._overrides[level])
             for level in range(max(self._levels, default=0) + 1)
         ]
-        self._held: dict[int, tuple[int, Floats]] = {}
+        self._newest: dict[int, tuple[int, Floats]] = {}
 
     def numbers(self, tick: int) -> Floats:
         """Every node at a tick [ns since 1970]."""
@@ -88,10 +101,10 @@ class Network:
         out[ONE] = 1.0
         for number, bank in enumerate(self._banks):
             time_ns = tick - tick % bank.every_ns
-            held = self._held.get(number)
-            if held is None or held[0] != time_ns:
-                held = self._held[number] = (time_ns, bank.numbers(time_ns))
-            out[bank.places] = held[1]
+            newest = self._newest.get(number)
+            if newest is None or newest[0] != time_ns:
+                newest = self._newest[number] = (time_ns, bank.numbers(time_ns))
+            out[bank.places] = newest[1]
         for formulas, overrides in self._steps:
             for formula in formulas:
                 formula(out)
@@ -116,21 +129,21 @@ class Network:
         assert signal is not None  # a scene lets no scalar pass without one
         key = key_of(self._seed, point.asset, point.name)
         match signal:
-            case Follow() | Product():
+            case FollowSignal() | ProductSignal():
                 sources = self._sources(want, round(signal.lag_s * SECOND))
-                walk = Walk(mean=0.0, span=signal.jitter, period_s=JITTER_S)
+                walk = WalkSignal(mean=0.0, span=signal.jitter, period_s=JITTER_S)
                 jitter = self._base(walk, key, want) if signal.jitter else ZERO
                 node = self._add(sources, (type(signal), len(sources)), (*sources, signal.gain, signal.offset, jitter))
-            case Over():
+            case OverSignal():
                 sources = self._sources(want, 0)
-                node = self._add(sources, Over, (*sources, signal.limit, signal.below))
-            case Alarm():
+                node = self._add(sources, OverSignal, (*sources, signal.limit, signal.below))
+            case AlarmSignal():
                 delay, hold = (round(one * SECOND) // want.every_ns for one in (signal.delay_s, signal.hold_s))
                 sources = [self._sources(want, at * want.every_ns)[0] for at in range(delay + hold + 1)]
-                node = self._add(sources, (Alarm, delay, hold), (*sources, signal.limit, signal.below))
-            case Record():
-                node = self._base(Fixed(value=0), key, want)
-            case Batch(cycle=cycle) if cycle:
+                node = self._add(sources, (AlarmSignal, delay, hold), (*sources, signal.limit, signal.below))
+            case RecordSignal():
+                node = self._base(FixedSignal(value=0), key, want)
+            case BatchSignal(cycle=cycle) if cycle:
                 node = self._base(signal, key_of(self._seed, point.asset, f"cycle {cycle}"), want)
             case _:
                 node = self._base(signal, key, want)
@@ -144,7 +157,7 @@ class Network:
     def _base(self, signal: Signal, key: int, want: Want) -> int:
         node = len(self._levels)
         self._levels.append(0)
-        self._rows[type(signal), want.every_ns].append((node, Row(signal, key, want.every_ns, want.lag_ns)))
+        self._rows[type(signal), want.every_ns].append((node, SignalRow(signal, key, want.every_ns, want.lag_ns)))
         return node
 
     def _add(self, sources: Sequence[int], kind: Any, fields: tuple[Any, ...]) -> int:
@@ -158,13 +171,13 @@ class Network:
         for number, trip in enumerate(self._trips.all):
             for step in trip.steps:
                 if (step.asset, step.tag) == (want.point.asset, want.point.name) and not isinstance(step.to, str):
-                    held = _Override(node, number, step.after_ms * MILLISECOND, float(step.to), want)
-                    self._overrides[self._levels[node]].append(held)
+                    override = _Override(node, number, step.after_ms * MILLISECOND, float(step.to), want)
+                    self._overrides[self._levels[node]].append(override)
 
     # -- how they are evaluated
 
     def _compiled(self, formulas: Mapping[Any, list[tuple[Any, ...]]]) -> list[Callable[[Floats], None]]:
-        return [_FORMULAS[kind if kind is Over else kind[0]](kind, rows) for kind, rows in formulas.items()]
+        return [_FORMULAS[kind if kind is OverSignal else kind[0]](kind, rows) for kind, rows in formulas.items()]
 
 
 def _columns(rows: list[tuple[Any, ...]], first: int) -> tuple[Places, Places, list[Floats]]:
@@ -175,7 +188,7 @@ def _columns(rows: list[tuple[Any, ...]], first: int) -> tuple[Places, Places, l
 
 
 def _scaled(kind: Any, rows: list[tuple[Any, ...]]) -> Callable[[Floats], None]:
-    """Follow and Product: offset + gain x product of the sources + jitter."""
+    """`FollowSignal` and `ProductSignal`: offset + gain x product of the sources + jitter."""
     nodes, sources, (gain, offset, jitter) = _columns(rows, 1 + kind[1])
     walks = jitter.astype(np.int64)
 
@@ -211,8 +224,8 @@ def _alarm(kind: Any, rows: list[tuple[Any, ...]]) -> Callable[[Floats], None]:
 
 
 _FORMULAS: dict[Any, Callable[[Any, list[tuple[Any, ...]]], Callable[[Floats], None]]] = {
-    Follow: _scaled,
-    Product: _scaled,
-    Over: _beyond,
-    Alarm: _alarm,
+    FollowSignal: _scaled,
+    ProductSignal: _scaled,
+    OverSignal: _beyond,
+    AlarmSignal: _alarm,
 }

@@ -15,9 +15,9 @@ hands it to those that called `listen`; a protocol server fills its image in tha
 A protocol server gets its tags thus:
 
     for entry in section.entries:  entry.name, entry.type, entry.dims, section.structs[entry.type].members
-    plant.point(section.asset, "Axis[1].Position") -> Point; its value is plant.moment.values[point.number]
+    plant.point(section.asset, "Axis[1].Position") -> ScenePoint; its value is plant.moment.values[point.number]
 
-`Point.name` is the path that a Logix client would type: `Tag`, `Array[i]` or `Array[i,j]`, `Tag.Member`,
+`ScenePoint.name` is the path that a Logix client would type: `Tag`, `Array[i]` or `Array[i,j]`, `Tag.Member`,
 `Program:Main.Tag`.
 """
 
@@ -30,15 +30,15 @@ from typing import NamedTuple
 from simulator.plant.network import Want
 from simulator.plant.reading import LIMITS, Reading
 from simulator.plant.signals import EPOCH_S, SECOND
-from simulator.plant.trips import MILLISECOND, Event, Trips, Value
-from simulator.scene.scene import Point, Scene, named
+from simulator.plant.trips import MILLISECOND, TripEvent, Trips, Value
+from simulator.scene.scene import Scene, ScenePoint, named
 
-__all__ = ["LIMITS", "Moment", "Plant", "Sample", "Value"]
+__all__ = ["LIMITS", "Plant", "PlantMoment", "PointSample", "Value"]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """All points at one tick; each list is indexed by `Point.number`."""
+class PlantMoment:
+    """All points at one tick; each list is indexed by `ScenePoint.number`."""
 
     time_ns: int
     """The tick [ns since 1970 UTC]."""
@@ -49,7 +49,7 @@ class Moment:
     """OPC UA StatusCodes."""
 
 
-class Sample(NamedTuple):
+class PointSample(NamedTuple):
     """One point at one time."""
 
     time_ns: int
@@ -68,7 +68,7 @@ class Plant:
         self.tick_ns = scene.tick_ms * MILLISECOND
         self.trips = Trips(scene.trips, seed)
         self._named = {(point.asset, point.name): point for point in self.points}
-        self._listeners: list[Callable[[Moment], None]] = []
+        self._listeners: list[Callable[[PlantMoment], None]] = []
         self._sources = {
             key: self._named[named(point, point.entry.same)] if point.entry.same else point
             for key, point in self._named.items()
@@ -77,16 +77,16 @@ class Plant:
         self._reading = Reading(wants, self._sources, self.trips, seed)
         self.moment = self.at(EPOCH_S * SECOND)
 
-    def point(self, asset: str, name: str) -> Point:
+    def point(self, asset: str, name: str) -> ScenePoint:
         """The point of that path. Raises KeyError."""
         return self._named[asset, name]
 
-    def listen(self, callback: Callable[[Moment], None]) -> Callable[[], None]:
+    def listen(self, callback: Callable[[PlantMoment], None]) -> Callable[[], None]:
         """Call `callback` with each new moment; gives back what ends it."""
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
 
-    def advance(self, now_ns: int) -> Moment:
+    def advance(self, now_ns: int) -> PlantMoment:
         """The moment at `now_ns`, kept in `moment`; listeners hear of it if it is another tick than the last."""
         if now_ns // self.tick_ns != self.moment.time_ns // self.tick_ns:
             self.moment = self.at(now_ns)
@@ -94,13 +94,13 @@ class Plant:
                 listener(self.moment)
         return self.moment
 
-    def at(self, time_ns: int) -> Moment:
+    def at(self, time_ns: int) -> PlantMoment:
         """Every point at the tick that `time_ns` is in [ns since 1970 UTC]."""
         tick = time_ns - time_ns % self.tick_ns
         values, times, quality = self._reading.at(tick)
-        return Moment(tick, values, times, quality)
+        return PlantMoment(tick, values, times, quality)
 
-    def past(self, point: Point, times_ns: Sequence[int]) -> list[Sample]:
+    def past(self, point: ScenePoint, times_ns: Sequence[int]) -> list[PointSample]:
         """One point at each of `times_ns`, in any order."""
         if not times_ns:
             return []
@@ -110,17 +110,17 @@ class Plant:
         lags = [max(0, tick - (time_ns - time_ns % want.every_ns)) for time_ns in times_ns]
         wants = [Want(want.point, want.every_ns, lag_ns) for lag_ns in lags]
         values, times, quality = Reading(wants, self._sources, self.trips, self.seed).at(tick)
-        return [Sample(*one) for one in zip(times, values, quality, strict=True)]
+        return [PointSample(*one) for one in zip(times, values, quality, strict=True)]
 
-    def period_ns(self, point: Point) -> int:
+    def period_ns(self, point: ScenePoint) -> int:
         """How often the point takes a new value [ns]."""
         return self._want(point).every_ns
 
-    def events(self, start_ns: int, end_ns: int, asset: str | None = None) -> list[Event]:
+    def events(self, start_ns: int, end_ns: int, asset: str | None = None) -> list[TripEvent]:
         """The sequence of events from `start_ns` until just before `end_ns`; of one asset's recorder, or of all."""
         return self.trips.events(start_ns, end_ns, asset)
 
-    def _want(self, point: Point) -> Want:
+    def _want(self, point: ScenePoint) -> Want:
         """The point itself, or the one that it is another view of."""
         source = self._sources[point.asset, point.name]
         return Want(source, source.entry.every_ms * MILLISECOND or self.tick_ns)

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from simulator.plant.network import Network, Want
 from simulator.plant.shapes import Floats, key_of, uniform
-from simulator.plant.signals import SECOND, Counter, Fixed, Record, Text
-from simulator.plant.trips import MILLISECOND, Event, Trips, Value
-from simulator.scene.scene import Entry, Point
+from simulator.plant.signals import SECOND, CounterSignal, FixedSignal, RecordSignal, TextSignal
+from simulator.plant.trips import MILLISECOND, TripEvent, Trips, Value
+from simulator.scene.scene import ScenePoint, TagEntry
 
 LIMITS: dict[str, tuple[int, int]] = {
     **{f"int{bits}": (-(1 << bits - 1), (1 << bits - 1) - 1) for bits in (8, 16, 32, 64)},
@@ -35,7 +35,9 @@ LIMITS: dict[str, tuple[int, int]] = {
 class Reading:
     """Some points, each at its age."""
 
-    def __init__(self, wants: Sequence[Want], named: Mapping[tuple[str, str], Point], trips: Trips, seed: int) -> None:
+    def __init__(
+        self, wants: Sequence[Want], named: Mapping[tuple[str, str], ScenePoint], trips: Trips, seed: int
+    ) -> None:
         """
         Args:
             wants: The items; `every_ns` is the point's own period.
@@ -75,10 +77,10 @@ class Reading:
         self._put(tick, values, times)
         return values, times, quality
 
-    def _typed(self, held: Floats, numbers: Floats) -> list[Value]:
+    def _typed(self, column: Floats, numbers: Floats) -> list[Value]:
         values: list[Value] = self._constant.copy()
         for at, convert in self._plain:
-            for item, value in zip(at.tolist(), convert(held[at]).tolist(), strict=True):
+            for item, value in zip(at.tolist(), convert(column[at]).tolist(), strict=True):
                 values[item] = value
         for item, start, low, wrap in self._counters:
             values[item] = low + (start - low + int(numbers[item])) % wrap
@@ -93,10 +95,10 @@ class Reading:
             begun = self._trips.begun_ns(trip, time_ns)
             if begun is not None and time_ns >= begun + after_ns:
                 values[item], times[item] = value, begun + after_ns
-        for asset, held in self._records.items():
-            newest: dict[int, list[Event]] = {}
-            count = max(back for _, _, back, _ in held) + 1
-            for item, field, back, want in held:
+        for asset, fields in self._records.items():
+            newest: dict[int, list[TripEvent]] = {}
+            count = max(back for _, _, back, _ in fields) + 1
+            for item, field, back, want in fields:
                 time_ns = tick - tick % want.every_ns - want.lag_ns
                 if time_ns not in newest:
                     newest[time_ns] = self._trips.newest(asset, time_ns, count)
@@ -111,15 +113,15 @@ class Reading:
         plain: dict[str, list[int]] = defaultdict(list)
         for item, want in enumerate(wants):
             point, entry, signal = want.point, want.point.entry, want.point.entry.signal
-            if isinstance(signal, Text):
+            if isinstance(signal, TextSignal):
                 self._texts.append((item, tuple(text[: entry.length] for text in signal.texts)))
-            elif isinstance(signal, Fixed):
+            elif isinstance(signal, FixedSignal):
                 self._constant[item] = typed(signal.value, entry)
-            elif isinstance(signal, Counter):
+            elif isinstance(signal, CounterSignal):
                 low, high = LIMITS[entry.type]
                 base, wrap = (0, signal.wrap) if signal.wrap else (low, high - low + 1)
                 self._counters.append((item, signal.start, base, wrap))
-            elif isinstance(signal, Record):
+            elif isinstance(signal, RecordSignal):
                 self._records[point.asset].append((item, signal.field, signal.back + _index_of(point), want))
             else:
                 plain[entry.type].append(item)
@@ -128,10 +130,10 @@ class Reading:
                     if (step.asset, step.tag) == (point.asset, point.name):
                         after_ns = step.after_ms * MILLISECOND
                         self._tripped.append((item, number, after_ns, typed(step.to, entry), want))
-        self._plain = [(np.array(held, np.int64), _converter(kind)) for kind, held in plain.items()]
+        self._plain = [(np.array(items, np.int64), _converter(kind)) for kind, items in plain.items()]
 
 
-_FIELDS: dict[str, Callable[[Event], Value]] = {
+_FIELDS: dict[str, Callable[[TripEvent], Value]] = {
     "time_ms": lambda event: event.time_ns // MILLISECOND,
     "number": lambda event: event.number,
     "code": lambda event: event.code,
@@ -147,10 +149,10 @@ _EMPTY: dict[str, Value] = {"string": "", "bool": False, "float16": 0.0, "float3
 """What stands in a record's place before its event; 0 for whole numbers."""
 
 
-def _index_of(point: Point) -> int:
+def _index_of(point: ScenePoint) -> int:
     """The first element number in a point's path, 0 where there is none."""
-    found = re.search(r"\[(\d+)", point.name)
-    return int(found[1]) if found else 0
+    index = re.search(r"\[(\d+)", point.name)
+    return int(index[1]) if index else 0
 
 
 def _spell(item: int, want: Want, seed: int) -> tuple[int, int, int, int, int, int]:
@@ -161,7 +163,7 @@ def _spell(item: int, want: Want, seed: int) -> tuple[int, int, int, int, int, i
     return item, spell.quality, want.lag_ns, every_ns, for_ns, int(float(uniform(key, 0)[0]) * every_ns)
 
 
-def typed(value: Value, entry: Entry) -> Value:
+def typed(value: Value, entry: TagEntry) -> Value:
     """One value as the entry's type holds it; a number outside a whole-number type becomes its nearest one."""
     if entry.type == "string":
         return str(value)[: entry.length]

@@ -18,7 +18,19 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.plant.signals import EPOCH_S, Batch, Counter, Fixed, Ramp, Signal, Sine, Step, Switch, Text, Walk
+from simulator.plant.signals import (
+    EPOCH_S,
+    BatchSignal,
+    CounterSignal,
+    FixedSignal,
+    RampSignal,
+    Signal,
+    SineSignal,
+    StepSignal,
+    SwitchSignal,
+    TextSignal,
+    WalkSignal,
+)
 
 Floats: TypeAlias = NDArray[np.float64]
 Keys: TypeAlias = NDArray[np.uint64]
@@ -45,7 +57,7 @@ def uniform(keys: Keys, index: Any) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SignalRow:
     """One signal to evaluate."""
 
     signal: Signal
@@ -58,7 +70,7 @@ class Row:
 class Bank:
     """Rows of one kind and one period, evaluated together and again only when their period has passed."""
 
-    def __init__(self, kind: type[Any], every_ns: int, places: Sequence[int], rows: Sequence[Row]) -> None:
+    def __init__(self, kind: type[Any], every_ns: int, places: Sequence[int], rows: Sequence[SignalRow]) -> None:
         self.kind = kind
         self.every_ns = every_ns
         self.places = np.array(places, np.int64)
@@ -115,13 +127,13 @@ def _counter(bank: Bank, seconds: Floats) -> Floats:
 
 
 def _step(bank: Bank, seconds: Floats) -> Floats:
-    picked = _picked(bank, seconds, [len(signal.levels) for signal in bank.signals if isinstance(signal, Step)])
-    levels = [signal.levels for signal in bank.signals if isinstance(signal, Step)]
+    picked = _picked(bank, seconds, [len(signal.levels) for signal in bank.signals if isinstance(signal, StepSignal)])
+    levels = [signal.levels for signal in bank.signals if isinstance(signal, StepSignal)]
     return np.array([held[at] for held, at in zip(levels, picked.tolist(), strict=True)], np.float64)
 
 
 def _text(bank: Bank, seconds: Floats) -> Floats:
-    counts = [len(signal.texts) for signal in bank.signals if isinstance(signal, Text)]
+    counts = [len(signal.texts) for signal in bank.signals if isinstance(signal, TextSignal)]
     return _picked(bank, seconds, counts).astype(np.float64)
 
 
@@ -134,7 +146,7 @@ def _batch(bank: Bank, seconds: Floats) -> Floats:
     phases = uniform(bank.keys, 0)
     out = np.empty(len(seconds))
     for at, signal in enumerate(bank.signals):
-        assert isinstance(signal, Batch)
+        assert isinstance(signal, BatchSignal)
         times, levels = signal.times_s, signal.levels
         since = (seconds[at] % times[-1] + phases[at] * times[-1]) % times[-1]
         if signal.hold:
@@ -145,7 +157,7 @@ def _batch(bank: Bank, seconds: Floats) -> Floats:
 
 
 def _fixed(bank: Bank, seconds: Floats) -> Floats:
-    values = [signal.value for signal in bank.signals if isinstance(signal, Fixed)]
+    values = [signal.value for signal in bank.signals if isinstance(signal, FixedSignal)]
     return np.array([0.0 if isinstance(value, str) else float(value) for value in values])
 
 
@@ -156,13 +168,13 @@ def _picked(bank: Bank, seconds: Floats, counts: list[int]) -> NDArray[np.int64]
 
 
 _EVALUATE: dict[type[Any], Any] = {
-    Walk: _walk,
-    Sine: _sine,
-    Ramp: _ramp,
-    Counter: _counter,
-    Step: _step,
-    Text: _text,
-    Switch: _switch,
-    Batch: _batch,
-    Fixed: _fixed,
+    WalkSignal: _walk,
+    SineSignal: _sine,
+    RampSignal: _ramp,
+    CounterSignal: _counter,
+    StepSignal: _step,
+    TextSignal: _text,
+    SwitchSignal: _switch,
+    BatchSignal: _batch,
+    FixedSignal: _fixed,
 }

@@ -21,7 +21,7 @@ EPOCH_S = 1_767_225_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
+class WalkSignal:
     """Drifts around `mean` without ever leaving `mean` +- (`span` + `spread`)."""
 
     mean: float
@@ -34,7 +34,7 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sine:
+class SineSignal:
     """`mean` + `span` x sin(2 pi time / period); the key sets the phase."""
 
     mean: float
@@ -43,7 +43,7 @@ class Sine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ramp:
+class RampSignal:
     """A saw tooth from `start` towards `end`, as a tank that fills and is emptied, or a conveyor's position."""
 
     start: float
@@ -52,7 +52,7 @@ class Ramp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counter:
+class CounterSignal:
     """Whole numbers that never fall, but wrap; the rate swings between a half and one and a half of `rate`."""
 
     start: int = 0
@@ -68,7 +68,7 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class StepSignal:
     """Holds one of `levels` for `dwell_s`, then takes one at random (it may be the same again)."""
 
     levels: tuple[float, ...]
@@ -76,7 +76,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
+class SwitchSignal:
     """A bool that is true for the share `duty` of the dwell times."""
 
     duty: float = 0.5
@@ -84,7 +84,7 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class TextSignal:
     """Shows one of `texts` for `dwell_s`."""
 
     texts: tuple[str, ...]
@@ -92,14 +92,14 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fixed:
+class FixedSignal:
     """A constant: a set point, a serial number, a name plate."""
 
     value: float | int | bool | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class BatchSignal:
     """A cycle that is run again and again: straight lines through (time, level), as a reactor's temperature."""
 
     times_s: tuple[float, ...]
@@ -113,7 +113,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Follow:
+class FollowSignal:
     """Another tag's signal, scaled and late: `offset` + `gain` x other(time - `lag_s`) + own walk of `jitter`."""
 
     of: str
@@ -126,14 +126,14 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class ProductSignal:
     """Other tags multiplied: `offset` + `gain` x a(time - `lag_s`) x b(..) x .. + own walk of `jitter`.
 
     A flow is pressure x valve: the valve closes, and `lag_s` later the flow falls to nothing.
     """
 
     of: tuple[str, ...]
-    """As in `Follow`, one or more."""
+    """As in `FollowSignal`, one or more."""
     gain: float = 1.0
     offset: float = 0.0
     lag_s: float = 0.0
@@ -141,22 +141,22 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Over:
+class OverSignal:
     """A bool: true while the other tag's signal is above `limit` (below it with `below`)."""
 
     of: str
-    """As in `Follow`."""
+    """As in `FollowSignal`."""
     limit: float
     below: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """As `Over`, with an on-delay and an off-delay (ANSI/ISA-18.2, 12.6): it comes when the other tag was beyond the
-    limit for the whole of `delay_s`, and stays for `hold_s` after that was so last."""
+class AlarmSignal:
+    """As `OverSignal`, with an on-delay and an off-delay (ANSI/ISA-18.2, 12.6): it comes when the other tag was beyond
+    the limit for the whole of `delay_s`, and stays for `hold_s` after that was so last."""
 
     of: str
-    """As in `Follow`."""
+    """As in `FollowSignal`."""
     limit: float
     below: bool = False
     delay_s: float = 0.0
@@ -166,7 +166,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class RecordSignal:
     """One field of a recorded event of the asset, newest first; in an array the element counts back from it."""
 
     field: str
@@ -176,24 +176,46 @@ class Record:
 
 
 Signal: TypeAlias = (
-    Walk | Sine | Ramp | Counter | Step | Switch | Text | Fixed | Batch | Follow | Product | Over | Alarm | Record
+    WalkSignal
+    | SineSignal
+    | RampSignal
+    | CounterSignal
+    | StepSignal
+    | SwitchSignal
+    | TextSignal
+    | FixedSignal
+    | BatchSignal
+    | FollowSignal
+    | ProductSignal
+    | OverSignal
+    | AlarmSignal
+    | RecordSignal
 )
 
-RELATED = (Follow, Product, Over, Alarm)
+RELATED = (FollowSignal, ProductSignal, OverSignal, AlarmSignal)
 """Signals that look at other tags."""
 
 KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind
-    for kind in (
-        *(Walk, Sine, Ramp, Counter, Step, Switch, Text, Fixed, Batch),
-        *(Follow, Product, Over, Alarm, Record),
-    )
+    "walk": WalkSignal,
+    "sine": SineSignal,
+    "ramp": RampSignal,
+    "counter": CounterSignal,
+    "step": StepSignal,
+    "switch": SwitchSignal,
+    "text": TextSignal,
+    "fixed": FixedSignal,
+    "batch": BatchSignal,
+    "follow": FollowSignal,
+    "product": ProductSignal,
+    "over": OverSignal,
+    "alarm": AlarmSignal,
+    "record": RecordSignal,
 }
 """The word in a scene's `signal = { kind = ".." }`."""
 
 
 def named_by(signal: Signal) -> tuple[str, ...]:
     """The other tags that a signal looks at, as it names them."""
-    if isinstance(signal, Product):
+    if isinstance(signal, ProductSignal):
         return signal.of
-    return (signal.of,) if isinstance(signal, Follow | Over | Alarm) else ()
+    return (signal.of,) if isinstance(signal, FollowSignal | OverSignal | AlarmSignal) else ()

@@ -5,8 +5,9 @@
     |---- every_s ----|---- every_s ----|       one trip in each period, at an instant drawn from the seed
         |begin   end|     |begin  end|          each step's tag is `to` from begin + after_ms until end = begin + for_s
 
-The end is an event of its own: everything is as before. Each step is one `Event`, numbered through for its asset from
-EPOCH_S on, so that a recorder can be read out at any time and always tells the same story. Pure: time is an argument.
+The end is an event of its own: everything is as before. Each step is one `TripEvent`, numbered through for its asset
+from EPOCH_S on, so that a recorder can be read out at any time and always tells the same story. Pure: time is an
+argument.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _EPOCH = EPOCH_S * SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class TripStep:
     """One thing that happens in a trip."""
 
     after_ms: int
@@ -53,12 +54,12 @@ class Trip:
     """One trip in each period of this length [s]."""
     for_s: float
     """From its begin until everything is as before [s]."""
-    steps: tuple[Step, ...]
+    steps: tuple[TripStep, ...]
     """In order of time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class TripEvent:
     """One entry of a sequence of events."""
 
     time_ns: int
@@ -95,9 +96,9 @@ class Trips:
         begin = self.begin_ns(number, self._period(number, time_ns))
         return begin if begin <= time_ns < begin + round(self.all[number].for_s * SECOND) else None
 
-    def events(self, start_ns: int, end_ns: int, asset: str | None = None) -> list[Event]:
+    def events(self, start_ns: int, end_ns: int, asset: str | None = None) -> list[TripEvent]:
         """What happened from `start_ns` until just before `end_ns`, in order; of one asset, or of all."""
-        found = [
+        events = [
             event
             for number, trip in enumerate(self.all)
             if asset in (None, trip.asset)
@@ -105,9 +106,9 @@ class Trips:
             for event in self._events(number, period)
             if start_ns <= event.time_ns < end_ns
         ]
-        return sorted(found, key=lambda event: (event.time_ns, event.number))
+        return sorted(events, key=lambda event: (event.time_ns, event.number))
 
-    def newest(self, asset: str, time_ns: int, count: int) -> list[Event]:
+    def newest(self, asset: str, time_ns: int, count: int) -> list[TripEvent]:
         """The last `count` events of an asset up to `time_ns`, newest first; fewer where there were no more."""
         own = [trip for trip in self.all if trip.asset == asset]
         if not own or count < 1:
@@ -116,18 +117,18 @@ class Trips:
         start_ns = time_ns
         while True:
             start_ns -= back_ns * (1 + count // 2)
-            found = self.events(max(start_ns, _EPOCH), time_ns + 1, asset)
-            if len(found) >= count or start_ns <= _EPOCH:
-                return found[: -count - 1 : -1]
+            events = self.events(max(start_ns, _EPOCH), time_ns + 1, asset)
+            if len(events) >= count or start_ns <= _EPOCH:
+                return events[: -count - 1 : -1]
 
     def _period(self, number: int, time_ns: int) -> int:
         return (time_ns - _EPOCH) // round(self.all[number].every_s * SECOND)
 
-    def _events(self, number: int, period: int) -> Iterator[Event]:
+    def _events(self, number: int, period: int) -> Iterator[TripEvent]:
         trip, begin = self.all[number], self.begin_ns(number, period)
         times = [begin + step.after_ms * MILLISECOND for step in trip.steps]
         for code, (step, time_ns) in enumerate(zip(trip.steps, times, strict=True), 1):
-            yield Event(
+            yield TripEvent(
                 time_ns=time_ns,
                 number=self._number(number, period, code, time_ns),
                 asset=trip.asset,
@@ -139,7 +140,7 @@ class Trips:
                 severity=step.severity,
             )
         end = begin + round(trip.for_s * SECOND)
-        yield Event(
+        yield TripEvent(
             time_ns=end,
             number=self._number(number, period, len(times) + 1, end),
             asset=trip.asset,

@@ -23,11 +23,11 @@ from protocol import text
 from protocol.content.sample import Quality
 from protocol.errors import ConfigError
 from protocol.written import duration
-from simulator.plant.plant import LIMITS, Moment, Plant
+from simulator.plant.plant import LIMITS, Plant, PlantMoment
 from simulator.plant.reading import typed
 from simulator.plant.signals import SECOND
 from simulator.plant.trips import Value
-from simulator.scene.scene import Entry, Point
+from simulator.scene.scene import ScenePoint, TagEntry
 
 FAR_NS = 3 * 365 * 86_400 * SECOND
 """How far ahead a `far` clock is [ns]."""
@@ -53,7 +53,7 @@ class SourceClock(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _ActiveTrouble:
     """One trouble with values."""
 
     word: str
@@ -69,7 +69,7 @@ class _Held:
 
 
 class Troubles:
-    """Those of one device."""
+    """What is wrong inside one device, oldest first."""
 
     def __init__(self) -> None:
         self.changed: Callable[[], None] = lambda: None
@@ -77,10 +77,10 @@ class Troubles:
         self.clock = SourceClock.RIGHT
         self.jump_ns = 0
         """How far a clock that jumped is ahead [ns]; negative behind."""
-        self._held: list[_Held] = []
+        self._active: list[_ActiveTrouble] = []
 
     def __bool__(self) -> bool:
-        return bool(self._held) or self.clock is not SourceClock.RIGHT
+        return bool(self._active) or self.clock is not SourceClock.RIGHT
 
     def add(self, given: str) -> None:
         """Read a text of the table above.
@@ -92,11 +92,11 @@ class Troubles:
             case ["bad", pattern, name] if (status := _status(name)) is not None:
                 self.spoil(pattern, status)
             case ["value", pattern, to] if _number(to) is not None:
-                self._put(_Held("value", pattern, to=to))
+                self._put(_ActiveTrouble("value", pattern, to=to))
             case ["freeze", *patterns] if len(patterns) < 2:
-                self._put(_Held("freeze", patterns[0] if patterns else "*"))
+                self._put(_ActiveTrouble("freeze", patterns[0] if patterns else "*"))
             case ["gone", pattern]:
-                self._put(_Held("gone", pattern))
+                self._put(_ActiveTrouble("gone", pattern))
             case ["clock", "jump", time]:
                 self.set_clock(SourceClock.JUMP, jump_ns=_duration(time))
             case ["clock", name] if name in list(SourceClock) and name != SourceClock.JUMP:
@@ -109,11 +109,11 @@ class Troubles:
 
     def spoil(self, pattern: str, status: int) -> None:
         """Give every point whose name fits the OPC UA StatusCode `status`."""
-        self._put(_Held("bad", pattern, status))
+        self._put(_ActiveTrouble("bad", pattern, status))
 
     def heal(self, pattern: str) -> None:
         """Take away all that was added with this pattern; nothing is no mistake."""
-        self._held = [one for one in self._held if one.pattern != pattern]
+        self._active = [one for one in self._active if one.pattern != pattern]
         self.changed()
 
     def drop(self, given: str) -> None:
@@ -122,21 +122,21 @@ class Troubles:
         if word == "clock":
             self.set_clock(SourceClock.RIGHT)
         else:
-            self._held = [one for one in self._held if str(one) != _tidy(word, rest)]
+            self._active = [one for one in self._active if str(one) != _tidy(word, rest)]
             self.changed()
 
     def clear(self) -> None:
         """Every point as the model says, the clock right."""
-        self._held = []
+        self._active = []
         self.set_clock(SourceClock.RIGHT)
 
     def texts(self) -> list[str]:
         """What is wrong, as `add` takes it."""
-        told = [str(one) for one in self._held]
+        texts = [str(one) for one in self._active]
         if self.clock is SourceClock.JUMP:
             sign = "-" if self.jump_ns < 0 else ""
-            return [*told, f"clock jump {sign}{duration(abs(self.jump_ns) / SECOND)}"]
-        return told + ([] if self.clock is SourceClock.RIGHT else [f"clock {self.clock}"])
+            return [*texts, f"clock jump {sign}{duration(abs(self.jump_ns) / SECOND)}"]
+        return texts + ([] if self.clock is SourceClock.RIGHT else [f"clock {self.clock}"])
 
     def set_clock(self, clock: SourceClock, *, jump_ns: int = 0) -> None:
         """Let the device's clock go right or wrong."""
@@ -144,30 +144,30 @@ class Troubles:
         self.jump_ns = jump_ns if clock is SourceClock.JUMP else FAR_NS if clock is SourceClock.FAR else 0
         self.changed()
 
-    def held(self, word: str) -> list[_Held]:
+    def of_word(self, word: str) -> list[_ActiveTrouble]:
         """The troubles of one word, oldest first."""
-        return [one for one in self._held if one.word == word]
+        return [one for one in self._active if one.word == word]
 
-    def gone(self, points: Iterable[Point]) -> frozenset[int]:
+    def gone(self, points: Iterable[ScenePoint]) -> frozenset[int]:
         """Numbers of the points that are not there."""
-        held = self.held("gone")
+        held = self.of_word("gone")
         return frozenset(point.number for point in points if held and _last(held, point.name) is not None)
 
-    def _put(self, one: _Held) -> None:
+    def _put(self, one: _ActiveTrouble) -> None:
         same = (one.word, one.pattern)
-        self._held = [other for other in self._held if (other.word, other.pattern) != same] + [one]
+        self._active = [other for other in self._active if (other.word, other.pattern) != same] + [one]
         self.changed()
 
 
 class View:
     """What one device shows of the plant."""
 
-    def __init__(self, plant: Plant, points: Sequence[Point], troubles: Troubles) -> None:
+    def __init__(self, plant: Plant, points: Sequence[ScenePoint], troubles: Troubles) -> None:
         self._plant = plant
         self._points = points
         self._troubles = troubles
-        self._listeners: list[Callable[[Moment], None]] = []
-        self._frozen: dict[str, Moment] = {}
+        self._listeners: list[Callable[[PlantMoment], None]] = []
+        self._frozen: dict[str, PlantMoment] = {}
         self._stopped_ns = plant.moment.time_ns
         self.moment = plant.moment
         """The newest, with the device's own values and times in it."""
@@ -175,7 +175,7 @@ class View:
         self._end = plant.listen(self._refresh)
         troubles.changed = lambda: self._refresh(plant.moment)
 
-    def listen(self, callback: Callable[[Moment], None]) -> None:
+    def listen(self, callback: Callable[[PlantMoment], None]) -> None:
         """Call `callback` with each new moment, and when the device's troubles change."""
         self._listeners.append(callback)
 
@@ -188,16 +188,16 @@ class View:
         """What the device's clock shows at `now_ns` [ns since 1970]."""
         return self._stopped_ns if self._troubles.clock is SourceClock.STOPPED else now_ns + self._troubles.jump_ns
 
-    def _refresh(self, moment: Moment) -> None:
+    def _refresh(self, moment: PlantMoment) -> None:
         self.moment = self._spoiled(moment) if self._troubles else moment
         if self._troubles.clock is not SourceClock.STOPPED:
             self._stopped_ns = moment.time_ns
         for listener in tuple(self._listeners):
             listener(self.moment)
 
-    def _spoiled(self, moment: Moment) -> Moment:
+    def _spoiled(self, moment: PlantMoment) -> PlantMoment:
         values, times, quality = moment.values.copy(), moment.times_ns.copy(), moment.quality.copy()
-        bad, put, frozen = (self._troubles.held(word) for word in ("bad", "value", "freeze"))
+        bad, put, frozen = (self._troubles.of_word(word) for word in ("bad", "value", "freeze"))
         self._frozen = {one.pattern: self._frozen.get(one.pattern, self.moment) for one in frozen}
         for point in self._points:
             number = point.number
@@ -210,9 +210,9 @@ class View:
                 then = self._frozen[one.pattern]
                 values[number], times[number] = then.values[number], then.times_ns[number]
                 quality[number] = then.quality[number]
-        return Moment(self.clock_ns(moment.time_ns), values, times, quality)
+        return PlantMoment(self.clock_ns(moment.time_ns), values, times, quality)
 
-    def _time(self, time_ns: int, point: Point) -> int:
+    def _time(self, time_ns: int, point: ScenePoint) -> int:
         clock = self._troubles.clock
         if clock is SourceClock.STOPPED:
             return self._stopped_ns
@@ -226,7 +226,7 @@ def fits(pattern: str, name: str) -> bool:
     return pattern == name or fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
-def _last(held: Sequence[_Held], name: str) -> _Held | None:
+def _last(held: Sequence[_ActiveTrouble], name: str) -> _ActiveTrouble | None:
     return next((one for one in reversed(held) if fits(one.pattern, name)), None)
 
 
@@ -245,7 +245,7 @@ def _tidy(word: str, rest: str) -> str:
     """A text as `str(_Held)` writes it."""
     if word == "bad":
         pattern, _, name = rest.partition(" ")
-        return str(_Held("bad", pattern, _status(name) or 0))
+        return str(_ActiveTrouble("bad", pattern, _status(name) or 0))
     return f"{word} {rest or '*'}"
 
 
@@ -265,7 +265,7 @@ def _number(to: str) -> float | None:
         return None
 
 
-def _put(to: str, value: Value, entry: Entry) -> Value:
+def _put(to: str, value: Value, entry: TagEntry) -> Value:
     """The value that a trouble gives a point of this entry; texts stay as they are."""
     number = _number(to)
     if entry.type == "string" or number is None:

@@ -23,10 +23,21 @@ from protocol import text
 from protocol.content.catalog import TYPES
 from protocol.content.sample import Quality
 from protocol.errors import ConfigError
-from simulator.plant.signals import KINDS, Fixed, Signal
-from simulator.plant.trips import Step, Trip
-from simulator.scene.check import contradictions
-from simulator.scene.scene import PROTOCOLS, Condition, Entry, Point, Scene, Section, Spell, Struct, Timed, named
+from simulator.plant.signals import KINDS, FixedSignal, Signal
+from simulator.plant.trips import Trip, TripStep
+from simulator.scene.scene import (
+    PROTOCOLS,
+    Condition,
+    DeviceSection,
+    Scene,
+    ScenePoint,
+    Spell,
+    Struct,
+    TagEntry,
+    Timed,
+    named,
+)
+from simulator.scene.validate import contradictions
 
 SCENES = Path(__file__).parent.parent / "scenes"
 """Scenes that are shipped; their stem may be given instead of a path."""
@@ -81,7 +92,7 @@ class _Reader:
         tick_ms = head.get("tick_ms", 100)
         if type(tick_ms) is not int or tick_ms < 1:
             self.wrong.append("scene.tick_ms: needs a whole number of milliseconds, 1 or more")
-        sections: list[Section] = []
+        sections: list[DeviceSection] = []
         number = 0
         for at, table in enumerate(_copies(body.get("server", []), "n", self.wrong), 1):
             section = self.section(table, f"server {at}", number)
@@ -99,7 +110,7 @@ class _Reader:
             faults=tuple(fault for fault in faults if fault is not None),
         )
 
-    def section(self, table: Mapping[str, Any], where: str, number: int) -> Section | None:
+    def section(self, table: Mapping[str, Any], where: str, number: int) -> DeviceSection | None:
         """One device; None where it is not even clear which."""
         given = dict(table)
         protocol, asset = given.get("protocol"), given.get("asset")
@@ -114,22 +125,22 @@ class _Reader:
             structs[name] = Struct(name=name, members=tuple(members))
         tags = _copies(given.pop("tag", []), "i", self.wrong)
         entries = tuple(self.entry(one, where, structs) for one in tags)
-        words = self.words(Section, given, where, without={"settings", "structs", "entries", "points"})
+        words = self.words(DeviceSection, given, where, without={"settings", "structs", "entries", "points"})
         words.setdefault("port", 0 if "behind" in settings else None)
         if type(words["port"]) is not int:
             self.wrong.append(f"{where}: needs a port number")
             return None
         points = tuple(_points(asset, entries, structs, number))
-        return Section(**words, settings=settings, structs=structs, entries=entries, points=points)
+        return DeviceSection(**words, settings=settings, structs=structs, entries=entries, points=points)
 
-    def entry(self, table: Mapping[str, Any], where: str, structs: Mapping[str, Struct]) -> Entry:
+    def entry(self, table: Mapping[str, Any], where: str, structs: Mapping[str, Struct]) -> TagEntry:
         """A tag or a member."""
         given = dict(table)
         name = str(given.get("name", "?"))
         where = f"{where}, tag {name}"
         type_name = given.get("type", "float32")
         signal, spell, alarm = (given.pop(key, None) for key in ("signal", "spell", "alarm"))
-        words = self.words(Entry, given, where)
+        words = self.words(TagEntry, given, where)
         words["name"] = name
         for key in ("dims", "states"):
             words[key] = tuple(given.get(key, ()))
@@ -147,17 +158,18 @@ class _Reader:
             words["spell"] = self.spell(spell, where)
         if alarm is not None:
             words["alarm"] = self.built(Condition, alarm, f"{where}, alarm", Condition(text=""))
-        return Entry(**words)
+        return TagEntry(**words)
 
     def signal(self, table: Mapping[str, Any], where: str) -> Signal:
         """What a tag does; a mistake is noted and a harmless signal given back."""
         given = dict(table)
-        kind = KINDS.get(str(given.pop("kind", "")))
+        word = str(given.pop("kind", ""))
+        kind = KINDS.get(word)
         if kind is None:
             self.wrong.append(f"{where}: signal.kind must be one of {', '.join(KINDS)}")
-            return Fixed(value=0)
+            return FixedSignal(value=0)
         self.wrong += [f"{where}: signal.{key} must be above 0" for key in TIMES if key in given and not given[key] > 0]
-        made: Signal = self.built(kind, given, f"{where}: signal {kind.__name__.lower()}", Fixed(value=0))
+        made: Signal = self.built(kind, given, f"{where}: signal {word}", FixedSignal(value=0))
         return made
 
     def spell(self, table: Mapping[str, Any], where: str) -> Spell | None:
@@ -181,7 +193,7 @@ class _Reader:
             whole = bool(colon) and owner != "Program"
             words["asset"], words["tag"] = (owner, tag) if whole else (asset, words.get("tag", ""))
             default = {"after_ms": 0, "to": True, "text": f"{words['tag']} operated", "severity": 500}
-            made = self.built(Step, {**default, **words}, f"{where}, step {at}", None)
+            made = self.built(TripStep, {**default, **words}, f"{where}, step {at}", None)
             steps += [made] if made is not None else []
         given["steps"] = sorted(steps, key=lambda step: step.after_ms)
         made = self.built(Trip, given, where, None)
@@ -218,12 +230,12 @@ class _Reader:
         self.wrong += [f"{where}: unknown key `{key}`" for key in sorted(set(given) - known)]
         return {key: given[key] for key in known & set(given)}
 
-    def resolved(self, sections: Sequence[Section]) -> tuple[Section, ...]:
+    def resolved(self, sections: Sequence[DeviceSection]) -> tuple[DeviceSection, ...]:
         """The sections with each `same` tag described as the tag that it is another view of."""
         known = {(point.asset, point.name): point for section in sections for point in section.points}
         out = []
         for section in sections:
-            views: dict[str, Entry] = {}
+            views: dict[str, TagEntry] = {}
             points = []
             for point in section.points:
                 if not point.entry.same:
@@ -241,7 +253,7 @@ class _Reader:
         return tuple(out)
 
 
-def _view(own: Entry, source: Entry) -> Entry:
+def _view(own: TagEntry, source: TagEntry) -> TagEntry:
     """The source's description under the view's own name and address."""
     return replace(
         source,
@@ -286,11 +298,13 @@ def _numbered(value: Any, letter: str, number: int) -> Any:
     return [_numbered(one, letter, number) for one in value] if isinstance(value, list) else value
 
 
-def _points(asset: str, entries: tuple[Entry, ...], structs: Mapping[str, Struct], first: int) -> Iterator[Point]:
+def _points(
+    asset: str, entries: tuple[TagEntry, ...], structs: Mapping[str, Struct], first: int
+) -> Iterator[ScenePoint]:
     """Flatten declarations into scalars, in the order of the file."""
     number = first
 
-    def walk(entry: Entry, prefix: str, words: str, base: str) -> Iterator[Point]:
+    def walk(entry: TagEntry, prefix: str, words: str, base: str) -> Iterator[ScenePoint]:
         nonlocal number
         at = _address(entry.at, base)
         described = ": ".join(part for part in (words, entry.description) if part)
@@ -300,7 +314,7 @@ def _points(asset: str, entries: tuple[Entry, ...], structs: Mapping[str, Struct
                 for member in structs[entry.type].members:
                     yield from walk(member, f"{name}.", described, at)
             else:
-                yield Point(
+                yield ScenePoint(
                     number=number, asset=asset, name=name, entry=entry, description=described, at=at, element=element
                 )
                 number += 1

@@ -6,13 +6,13 @@
                 struct.NAME = [members]  a bundle of members, to be used as a type: a UDT, a bearing, a drive
                 tag = [tables]           name, type (a catalog type or a struct), dims, signal, unit, range, address
     [[trip]]    a protection that acts now and then, with its sequence of events     `plant/trips`
-    [[fault]]   what a device does wrong, when and for how long                      `schedule`
+    [[fault]]   what a device does wrong, when and for how long                      `fault_schedule`
 
-Tags are declared as in a controller (`Entry`, with structs and dimensions) and flattened into scalar `Point`s, the
-unit of everything else: `Zone[3]`, `Filler.Speed`, `Axis[1].Position`. A server that knows structures walks the
+Tags are declared as in a controller (`TagEntry`, with structs and dimensions) and flattened into scalar `ScenePoint`s,
+the unit of everything else: `Zone[3]`, `Filler.Speed`, `Axis[1].Position`. A server that knows structures walks the
 entries and finds each scalar's point by that path; the others walk the points.
 
-This is what a scene is; `file` reads one, `check` finds what is contradictory in it.
+This is what a scene is; `file` reads one, `validate` finds what is contradictory in it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TagEntry:
     """A tag or member as it is declared."""
 
     name: str
@@ -87,11 +87,11 @@ class Struct:
     """A bundle of members, in their order."""
 
     name: str
-    members: tuple[Entry, ...]
+    members: tuple[TagEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class ScenePoint:
     """One scalar of one device."""
 
     number: int
@@ -99,7 +99,7 @@ class Point:
     asset: str
     name: str
     """Path within the asset: `Axis[1].Position`."""
-    entry: Entry
+    entry: TagEntry
     """What was declared for it: type, unit, range, signal."""
     description: str
     at: str
@@ -109,7 +109,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class DeviceSection:
     """One false device."""
 
     asset: str
@@ -124,8 +124,8 @@ class Section:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The table named as the protocol."""
     structs: Mapping[str, Struct] = field(default_factory=dict)
-    entries: tuple[Entry, ...] = ()
-    points: tuple[Point, ...] = ()
+    entries: tuple[TagEntry, ...] = ()
+    points: tuple[ScenePoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,23 +151,23 @@ class Scene:
     site: str
     tick_ms: int
     """The model's step [ms]: nothing changes between two ticks."""
-    servers: tuple[Section, ...]
+    servers: tuple[DeviceSection, ...]
     trips: tuple[Trip, ...] = ()
     faults: tuple[Timed, ...] = ()
 
     @property
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[ScenePoint, ...]:
         """All points in number order."""
         return tuple(point for section in self.servers for point in section.points)
 
 
-def sources_of(point: Point) -> tuple[tuple[str, str], ...]:
+def sources_of(point: ScenePoint) -> tuple[tuple[str, str], ...]:
     """(asset, name) of each tag that the signal of `point` looks at."""
     signal = point.entry.signal
     return () if signal is None else tuple(named(point, one) for one in named_by(signal))
 
 
-def named(point: Point, other: str) -> tuple[str, str]:
+def named(point: ScenePoint, other: str) -> tuple[str, str]:
     """(asset, name) of what `point` calls `other`: `name`, `.name` for a sibling, or `asset:name`."""
     if other.startswith("."):
         return point.asset, point.name.rpartition(".")[0] + other

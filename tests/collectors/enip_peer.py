@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from collectors.base import Device, numbered
 from collectors.enip.collector import LogixCollector
 from protocol.content.sample import Columns, Row
-from simulator.logix.memory import Controller
-from simulator.logix.server import Server, start
+from simulator.logix.controller import Controller
+from simulator.logix.server import LogixServer, start
 
 Result = TypeVar("Result")
 
@@ -116,7 +116,7 @@ async def reading(
     *,
     more: Mapping[str, Any] | None = None,
     **settings: Any,
-) -> AsyncIterator[tuple[Server, Reader]]:
+) -> AsyncIterator[tuple[LogixServer, Reader]]:
     """A served controller and an opened collector of these tags; `more` is for the server."""
     server = await start(held or controller(), **(more or {}))
     reader = Reader(device(server.port, tags, **settings))

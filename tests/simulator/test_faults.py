@@ -8,11 +8,11 @@ import struct
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 from small_plant import fixed, modbus_device, one_device
-from test_modbus_device import ask, frame, read, request
+from test_modbus_unit import ask, frame, read, request
 
 from protocol.errors import ConfigError
 from simulator.control import Breakable, open_control
-from simulator.faults import Act, Fault, Faults
+from simulator.faults import Act, DeviceFaults, Fault
 from simulator.modbus.server import ModbusServer
 from simulator.plant.plant import Plant
 
@@ -181,7 +181,7 @@ def test_a_share_is_drawn_from_the_seed() -> None:
     """A fault with a share meets about that share, the same requests under the same seed."""
     runs = []
     for _ in range(2):
-        faults = Faults(seed=5)
+        faults = DeviceFaults(seed=5)
         faults.add("busy 20%")
         runs.append([faults.meet("holding", 0, 1) is not None for _ in range(2000)])
     assert runs[0] == runs[1]
@@ -217,7 +217,7 @@ def test_lines_break_and_heal_a_running_device() -> None:
 
     async def run() -> None:
         async with modbus_device(device()) as server:
-            assets: dict[str, Breakable] = {"device": server.faults, "turbine": Faults()}
+            assets: dict[str, Breakable] = {"device": server.faults, "turbine": DeviceFaults()}
             control, port = await open_control(lambda: assets, 0)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
 

@@ -22,7 +22,7 @@ from asyncua.ua.ua_binary import nodeid_to_binary
 from logix_line import request as cip
 from logix_line import symbol
 from small_plant import on_free_ports
-from test_modbus_device import read, request
+from test_modbus_unit import read, request
 
 from simulator.main import Room
 from simulator.scene.file import parse

@@ -13,7 +13,7 @@ from recorder import recording
 
 from protocol.content.sample import Quality, severity
 from protocol.errors import AssetError
-from simulator.logix.attributes import Identity
+from simulator.logix.attributes import IdentityObject
 from simulator.logix.server import start
 
 CATALOG = {
@@ -265,7 +265,7 @@ def test_an_old_cpu_is_read_through_the_small_connection() -> None:
     """Refusing the large Forward Open costs one attempt; with the setting it is not even made."""
 
     async def work() -> None:
-        old = {"refuse_large": True, "identity": Identity(major=16, minor=3)}
+        old = {"refuse_large": True, "identity": IdentityObject(major=16, minor=3)}
         tags = [{"at": "Profile[0]", "name": "profile", "count": 2000}, *asking("One_REAL")]
         for settings, refused in (({}, 1), ({"large_forward_open": False}, 0)):
             async with reading(tags, more=old, **settings) as (server, reader):  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from enip_peer import Reader, asking, device, reading, run
 
 from protocol.content.sample import Quality
 from protocol.errors import AssetError
-from simulator.logix.memory import Controller
+from simulator.logix.controller import Controller
 from simulator.logix.server import start
 
 

@@ -18,9 +18,9 @@ from pycomm3.exceptions import ResponseError
 from collectors.enip.collector import LogixCollector
 from collectors.enip.guard import check
 from collectors.guard import WriteRefused
-from simulator.logix.attributes import Identity
+from simulator.logix.attributes import IdentityObject
 from simulator.logix.connections import chassis
-from simulator.logix.encapsulation import HEADER, Lists, Session
+from simulator.logix.encapsulation import HEADER, EncapsulationSession, Lists
 from simulator.logix.objects import Objects
 
 ATTEMPTS: dict[str, Callable[[Any], Any]] = {
@@ -242,11 +242,11 @@ def test_what_is_no_plain_read_is_refused(name: str) -> None:
     assert reason
 
 
-def controller_session() -> Session:
+def controller_session() -> EncapsulationSession:
     """A registered session of a false controller, without a network."""
     counts: Counter[str] = Counter()
-    objects = Objects(controller(), Identity(), "Main", counts)
-    session = Session(objects, Lists(objects, "127.0.0.1", 1), chassis(counts), 9, counts)
+    objects = Objects(controller(), IdentityObject(), "Main", counts)
+    session = EncapsulationSession(objects, Lists(objects, "127.0.0.1", 1), chassis(counts), 9, counts)
     session.answer(HEADER.pack(0x65, 4, 0, 0, bytes(8), 0), b"\x01\x00\x00\x00")
     return session
 

@@ -19,9 +19,9 @@ from enip_peer import Reader, asking, device, reading, run
 
 from protocol.content.sample import Quality
 from protocol.errors import AssetError
-from simulator.logix.cip import CipError, Request, Status
+from simulator.logix.cip import CipError, CipRequest, GeneralStatus
 from simulator.logix.connections import Connections
-from simulator.logix.memory import Scope
+from simulator.logix.controller import TagScope
 from simulator.logix.objects import Objects
 
 BIN = Path(sys.executable).parent
@@ -191,8 +191,8 @@ def test_a_device_without_packets_is_asked_for_each_tag(monkeypatch: pytest.Monk
     good = read_mixed()
     assert good["profile[299]"] == 299 / 8
 
-    def unsupported(self: Objects, *_: Any) -> tuple[Status, bytes]:
-        raise CipError(Status.SERVICE_NOT_SUPPORTED)
+    def unsupported(self: Objects, *_: Any) -> tuple[GeneralStatus, bytes]:
+        raise CipError(GeneralStatus.SERVICE_NOT_SUPPORTED)
 
     monkeypatch.setattr(Objects, "_multiple", unsupported)
     assert read_mixed() == good
@@ -205,10 +205,10 @@ def test_values_that_did_not_fit_are_read_in_fragments(monkeypatch: pytest.Monke
     multiple = Objects._multiple
     fragment = Objects._read_tag
 
-    def cramped_multiple(self: Objects, asked: Request, connections: Connections) -> tuple[Status, bytes]:
+    def cramped_multiple(self: Objects, asked: CipRequest, connections: Connections) -> tuple[GeneralStatus, bytes]:
         return multiple(self, replace(asked, room=room), connections)
 
-    def cramped_read(self: Objects, asked: Request) -> tuple[Status, bytes]:
+    def cramped_read(self: Objects, asked: CipRequest) -> tuple[GeneralStatus, bytes]:
         return fragment(self, replace(asked, room=min(asked.room, room)))
 
     monkeypatch.setattr(Objects, "_multiple", cramped_multiple)
@@ -221,8 +221,8 @@ def test_an_endless_tag_list_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("collectors.enip.driver.UPLOAD_S", 0.3)
     real = Objects._symbol_list
 
-    def endless(self: Objects, asked: Request, scope: Scope, start: int) -> tuple[Status, bytes]:
-        return Status.PARTIAL_TRANSFER, real(self, asked, scope, 0)[1]
+    def endless(self: Objects, asked: CipRequest, scope: TagScope, start: int) -> tuple[GeneralStatus, bytes]:
+        return GeneralStatus.PARTIAL_TRANSFER, real(self, asked, scope, 0)[1]
 
     monkeypatch.setattr(Objects, "_symbol_list", endless)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import ConfigError
 from protocol.limits import WIRE_OVERHEAD
-from simulator.link.model import REORDER_S, TRACE_WIDTH, Burst, Cut, Fate, LinkModel, Trace
+from simulator.link.model import REORDER_S, TRACE_WIDTH, Burst, Cut, FateTrace, FrameFate, LinkModel
 
 SEED = 2026
 
@@ -233,12 +233,12 @@ def test_fates_say_what_became_of_each_frame() -> None:
     counts = model.counts
     assert letters["x"] + letters["b"] == counts.dropped
     assert (letters["c"], letters["q"], letters["d"]) == (counts.cut, counts.choked, counts.doubled)
-    assert set(letters) >= set(Fate) - {"q"}
+    assert set(letters) >= set(FrameFate) - {"q"}
 
 
 def test_a_printed_trace_replays_the_same_fates() -> None:
     """The letters of one run, given as the script of another without any chance, have the same fates."""
-    model, trace_lines = LinkModel(SEED, **BAD), Trace()
+    model, trace_lines = LinkModel(SEED, **BAD), FateTrace()
     told = []
     for at in range(1000):
         model.carry(at * 0.0005, b"frame")

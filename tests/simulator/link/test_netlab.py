@@ -38,7 +38,7 @@ def made() -> str | None:
     why = netlab.refusal()
     if why is not None or os.geteuid() != 0:
         return why or "the lab is tried as root"
-    lab = netlab.Lab(lambda _: None)
+    lab = netlab.NetLab(lambda _: None)
     try:
         lab.build()
     except ConfigError as error:

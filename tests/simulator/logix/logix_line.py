@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from simulator.logix.memory import Controller
-from simulator.logix.server import Server, start
+from simulator.logix.controller import Controller
+from simulator.logix.server import LogixServer, start
 
 Result = TypeVar("Result")
 
@@ -80,7 +80,7 @@ def filled() -> Controller:
 class Line:
     """A server in a thread; `call` runs a function in its loop."""
 
-    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: LogixServer, loop: asyncio.AbstractEventLoop) -> None:
         self.server = server
         self.loop = loop
 

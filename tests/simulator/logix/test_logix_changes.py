@@ -13,8 +13,8 @@ from pycomm3 import LogixDriver
 from small_plant import NOW, one_device
 
 from protocol.errors import ConfigError
-from simulator.logix.attributes import Identity
-from simulator.logix.server import Server, serve
+from simulator.logix.attributes import IdentityObject
+from simulator.logix.server import LogixServer, serve
 from simulator.plant.plant import Plant
 
 Result = TypeVar("Result")
@@ -31,7 +31,7 @@ TAGS: list[dict[str, Any]] = [
 ]
 
 
-def served(work: Callable[[Server, Plant], Result]) -> Result:
+def served(work: Callable[[LogixServer, Plant], Result]) -> Result:
     """Run something that blocks against a scene's controller."""
 
     async def run() -> Result:
@@ -63,7 +63,7 @@ def tell(server: Any, text: str) -> None:
 def test_after_a_download_old_instance_numbers_lead_elsewhere() -> None:
     """A client that kept its list reads an error or another tag by number; a new upload reads right again."""
 
-    def work(server: Server, plant: Plant) -> None:
+    def work(server: LogixServer, plant: Plant) -> None:
         with LogixDriver(f"127.0.0.1:{server.port}") as driver:
             before = {tag["tag_name"]: tag["instance_id"] for tag in driver.get_tag_list()}
             assert driver.read("Other").value == 7
@@ -84,7 +84,7 @@ def test_after_a_download_old_instance_numbers_lead_elsewhere() -> None:
 def test_a_tag_that_is_gone_is_unknown_and_comes_back() -> None:
     """Not in the list, an error when read, change counts moved; healed, everything is as before."""
 
-    def work(server: Server, plant: Plant) -> None:
+    def work(server: LogixServer, plant: Plant) -> None:
         with LogixDriver(f"127.0.0.1:{server.port}", init_tags=True) as driver:
             counts = list(server.controller.changes)
             tell(server, "gone Lev*")
@@ -102,7 +102,7 @@ def test_a_tag_that_is_gone_is_unknown_and_comes_back() -> None:
 def test_a_fault_of_one_tag_leaves_its_neighbours() -> None:
     """In one packet of many, the named tag is refused with its code and the others are read."""
 
-    def work(server: Server, plant: Plant) -> None:
+    def work(server: LogixServer, plant: Plant) -> None:
         with LogixDriver(f"127.0.0.1:{server.port}") as driver:
             tell(server, "refuse 0x0F at tag:Level")
             level, other = driver.read("Level", "Other")
@@ -116,7 +116,7 @@ def test_a_fault_of_one_tag_leaves_its_neighbours() -> None:
 def test_values_of_a_frozen_controller_stand_still() -> None:
     """`freeze` for one tag; three dimensions read as the plant has them."""
 
-    def work(server: Server, plant: Plant) -> None:
+    def work(server: LogixServer, plant: Plant) -> None:
         with LogixDriver(f"127.0.0.1:{server.port}") as driver:
             grid = driver.read("Grid{24}").value
             flat = [
@@ -162,7 +162,7 @@ def test_the_network_objects_are_there() -> None:
 
 def test_old_firmware_reads_by_name_only() -> None:
     """Before 21 there is no reading by instance number, before 18 no attribute 10."""
-    with running(filled(), identity=Identity(major=16, minor=4)) as line, Wire(line.port) as wire:
+    with running(filled(), identity=IdentityObject(major=16, minor=4)) as line, Wire(line.port) as wire:
         wire.register().forward_open()
         assert wire.connected(request(0x4C, b"\x20\x6b\x25\x00\x01\x00", b"\x01\x00"))[2] == 0x05
         assert wire.connected(request(0x4C, symbol("One_DINT"), b"\x01\x00"))[2] == 0

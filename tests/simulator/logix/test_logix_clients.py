@@ -149,9 +149,9 @@ def test_writes_of_pycomm3_are_refused_and_counted(pycomm3: Any, line: Line) -> 
 
 def test_an_old_controller_is_read_by_name_and_in_small_pieces() -> None:
     """Firmware 16 that refuses the large connection: no instance numbers, 500 bytes a reply, the same values."""
-    from simulator.logix.attributes import Identity
+    from simulator.logix.attributes import IdentityObject
 
-    with running(filled(), refuse_large=True, identity=Identity(major=16, minor=4)) as line:
+    with running(filled(), refuse_large=True, identity=IdentityObject(major=16, minor=4)) as line:
         driver = LogixDriver(f"127.0.0.1:{line.port}")
         driver.open()
         try:

@@ -12,9 +12,9 @@ from collections import Counter
 import pytest
 from logix_line import Wire, filled, request, running, symbol
 
-from simulator.logix.attributes import Identity
+from simulator.logix.attributes import IdentityObject
 from simulator.logix.connections import Connections, chassis
-from simulator.logix.encapsulation import HEADER, Lists, Session
+from simulator.logix.encapsulation import HEADER, EncapsulationSession, Lists
 from simulator.logix.objects import Objects
 
 SEEDED = pytest.mark.parametrize("seed", [20_260_401])
@@ -62,7 +62,7 @@ def mutated(source: random.Random, raw: bytes) -> bytes:
 def objects() -> tuple[Objects, Connections]:
     """A controller's message router, without a network."""
     counts: Counter[str] = Counter()
-    return Objects(filled(), Identity(), "Main", counts), Connections(chassis(counts))
+    return Objects(filled(), IdentityObject(), "Main", counts), Connections(chassis(counts))
 
 
 @SEEDED
@@ -86,7 +86,7 @@ def test_every_frame_gets_a_reply_or_none_but_no_exception(seed: int) -> None:
     """Random and mutated frames of a registered session never raise, and no reply is longer than a frame can be."""
     source = random.Random(seed)
     router, connections = objects()
-    session = Session(router, Lists(router, "127.0.0.1", 1), connections.shared, 9, router.counts)
+    session = EncapsulationSession(router, Lists(router, "127.0.0.1", 1), connections.shared, 9, router.counts)
     session.answer(HEADER.pack(0x65, 4, 0, 0, bytes(8), 0), b"\x01\x00\x00\x00")
     for _ in range(5_000):
         cip = source.choice(GOOD)
@@ -143,7 +143,7 @@ def test_connections_are_bounded() -> None:
 
 def test_remembered_paths_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stranger who asks for ever new paths does not make the table of known ones grow past its limit."""
-    monkeypatch.setattr("simulator.logix.memory.PATHS_KEPT", 100)
+    monkeypatch.setattr("simulator.logix.controller.PATHS_KEPT", 100)
     router, connections = objects()
     for at in range(1000):
         router.request(request(0x4C, symbol("Scada") + struct.pack("<BBH", 0x29, 0, at), b"\x01\x00"), 500, connections)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from logix_line import Line, Wire, filled, request, running, symbol
 
-from simulator.logix.cip import CipError, Part, parse_path
+from simulator.logix.cip import CipError, SegmentType, parse_path
 
 SUCCESS, PARTIAL = 0, 6
 
@@ -326,8 +326,8 @@ def test_paths_with_ports_and_keys_are_understood() -> None:
     path = b"\x12\x0810.0.0.5\x01\x03" + b"\x34\x04" + bytes(8) + b"\x20\x02\x24\x01"
     parts = [(one.part, one.number, one.name) for one in parse_path(path)]
     assert parts == [
-        (Part.PORT, 2, "10.0.0.5"),
-        (Part.PORT, 1, "3"),
-        (Part.CLASS, 2, ""),
-        (Part.INSTANCE, 1, ""),
+        (SegmentType.PORT, 2, "10.0.0.5"),
+        (SegmentType.PORT, 1, "3"),
+        (SegmentType.CLASS, 2, ""),
+        (SegmentType.INSTANCE, 1, ""),
     ]

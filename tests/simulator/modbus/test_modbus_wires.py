@@ -13,12 +13,12 @@ import pytest
 from pymodbus import FramerType
 from pymodbus.client import AsyncModbusTcpClient, AsyncModbusTlsClient
 from small_plant import NOW, fixed, modbus_device, one_device
-from test_modbus_device import ask, frame, read, request
+from test_modbus_unit import ask, frame, read, request
 
 from protocol.errors import ConfigError
 from simulator.certificates import made
 from simulator.main import Room
-from simulator.modbus.frames import RTU_LONGEST, Broken, Mbap, Rtu, crc
+from simulator.modbus.framing import RTU_LONGEST, Broken, Mbap, Rtu, crc
 from simulator.modbus.readout import CHUNK, EVENT_REGISTERS, FILE_REGISTERS
 from simulator.plant.plant import Plant
 from simulator.scene.file import parse

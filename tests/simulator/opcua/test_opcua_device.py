@@ -18,7 +18,7 @@ from small_plant import NOW, small
 from protocol.content.sample import Quality
 from simulator.modbus import server as modbus
 from simulator.opcua import server as opcua
-from simulator.opcua.nodes import FOLDER, Tree
+from simulator.opcua.nodes import FOLDER, NodeTree
 from simulator.opcua.server import OpcUaServer
 from simulator.opcua.values import moment_of
 from simulator.plant.plant import Plant
@@ -323,7 +323,7 @@ def test_a_folder_never_holds_too_many() -> None:
     ]
     server = {"asset": "rack", "protocol": "opcua", "port": 0, "tag": tags}
     section = parse({"scene": {"name": "rack"}, "server": [server]}).servers[0]
-    items = Tree(section, 2).items
+    items = NodeTree(section, 2).items
     children: dict[str, int] = {}
     for item in items:
         children[str(item.ParentNodeId.Identifier)] = children.get(str(item.ParentNodeId.Identifier), 0) + 1

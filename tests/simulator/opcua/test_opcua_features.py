@@ -11,7 +11,7 @@ from asyncua import Client, ua
 from opcua_rig import SECOND, Heard, Plain, rig, served, until
 from small_plant import NOW
 
-from simulator.opcua.events import ACK_S, Conditions
+from simulator.opcua.events import ACK_S, AlarmConditions
 from simulator.opcua.server import OpcUaServer
 from simulator.opcua.values import moment_of
 from simulator.plant.plant import Plant
@@ -98,7 +98,7 @@ def test_alarms_come_are_acknowledged_and_go_as_conditions() -> None:
             assert len({one.EventId for one in alarms}) == len(alarms)
 
     plant = rig()
-    twin = Conditions(plant.scene.servers[0].points)
+    twin = AlarmConditions(plant.scene.servers[0].points)
     list(twin.changes(plant.moment))
     served(test, plant)
 

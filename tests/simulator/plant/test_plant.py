@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 from small_plant import NOW, one_device, small
 
-from simulator.plant.plant import LIMITS, Moment, Plant
-from simulator.plant.signals import SECOND, Counter, Over, Walk
-from simulator.scene.scene import Point
+from simulator.plant.plant import LIMITS, Plant, PlantMoment
+from simulator.plant.signals import SECOND, CounterSignal, OverSignal, WalkSignal
+from simulator.scene.scene import ScenePoint
 
 TICK = 100_000_000
 KNOWN: dict[str, object] = {
@@ -74,7 +74,7 @@ def test_values_are_of_their_type_and_range(plant: Plant) -> None:
             check(point, moment)
 
 
-def check(point: Point, moment: Moment) -> None:
+def check(point: ScenePoint, moment: PlantMoment) -> None:
     entry, value = point.entry, moment.values[point.number]
     expected = {"bool": bool, "string": str, "float32": float, "float64": float}.get(entry.type, int)
     assert type(value) is expected, point.name
@@ -117,7 +117,7 @@ def test_counters_never_fall_but_wrap(plant: Plant) -> None:
     for step in range(1, 300):
         now = plant.at(NOW + step * SECOND)
         for point in plant.points:
-            if isinstance(point.entry.signal, Counter):
+            if isinstance(point.entry.signal, CounterSignal):
                 old, new = before.values[point.number], now.values[point.number]
                 assert isinstance(old, int)
                 assert isinstance(new, int)
@@ -188,7 +188,7 @@ def test_a_limit_switch_agrees_with_what_it_watches() -> None:
     states = [plant.at(NOW + step * SECOND).values for step in range(500)]
     assert all(high == (level > 5.2) and low == (level <= 4.8) for level, high, low in states)  # type: ignore[operator]
     assert {high for _, high, _ in states} == {True, False} == {low for _, _, low in states}
-    assert isinstance(plant.points[1].entry.signal, Over)
+    assert isinstance(plant.points[1].entry.signal, OverSignal)
 
 
 def test_equal_parts_differ(plant: Plant) -> None:
@@ -196,7 +196,7 @@ def test_equal_parts_differ(plant: Plant) -> None:
     values = plant.at(NOW).values
     temperatures = {values[plant.point("turbine-1", f"Turbine.Bearing{n}.Temperature").number] for n in (1, 2, 3, 4)}
     assert len(temperatures) == 4
-    assert isinstance(plant.point("turbine-1", "Turbine.Bearing1.Temperature").entry.signal, Walk)
+    assert isinstance(plant.point("turbine-1", "Turbine.Bearing1.Temperature").entry.signal, WalkSignal)
 
 
 def test_a_spell_comes_and_goes(plant: Plant) -> None:

@@ -13,7 +13,7 @@ from protocol.content.sample import Quality
 from protocol.errors import ConfigError
 from simulator.plant.plant import Plant
 from simulator.plant.signals import SECOND
-from simulator.plant.trips import Event
+from simulator.plant.trips import TripEvent
 from simulator.scene.file import load, parse
 
 TICK = 100_000_000
@@ -203,7 +203,7 @@ def test_events_are_in_order_and_numbered_without_a_gap() -> None:
     assert texts == ["51 pickup", "51 trip", "breaker open", "text operated", "setpoint operated", "overcurrent reset"]
     begins = [event.time_ns for event in events if event.code == 1]
     assert len({begin % (60 * SECOND) for begin in begins}) == len(begins)
-    again: list[Event] = []
+    again: list[TripEvent] = []
     for start in range(NOW, NOW + 600 * SECOND, 7 * SECOND):
         again += plant.events(start, min(start + 7 * SECOND, NOW + 600 * SECOND))
     assert again == events

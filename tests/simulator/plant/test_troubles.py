@@ -10,11 +10,11 @@ from small_plant import NOW, fixed, one_device
 
 from protocol.content.sample import Quality
 from protocol.errors import ConfigError
-from simulator.faults import Faults
+from simulator.faults import DeviceFaults
 from simulator.plant.plant import Plant
 from simulator.plant.troubles import FAR_NS, Troubles, View
+from simulator.scene.fault_schedule import FaultSchedule
 from simulator.scene.scene import Timed
-from simulator.scene.schedule import Schedule
 
 SECOND = 1_000_000_000
 TICK = 100_000_000
@@ -132,7 +132,7 @@ def test_an_unreadable_trouble_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         Troubles().add(text)
     with pytest.raises(ConfigError):
-        Faults().check(text)
+        DeviceFaults().check(text)
 
 
 @pytest.mark.parametrize(
@@ -140,10 +140,10 @@ def test_an_unreadable_trouble_is_refused(text: str) -> None:
 )
 def test_every_text_is_told_as_it_was_given_and_removed_by_it(text: str) -> None:
     """What `list` shows can be typed again."""
-    faults = Faults()
+    faults = DeviceFaults()
     faults.add(text)
     (told,) = faults.texts()
-    again = Faults()
+    again = DeviceFaults()
     again.add(told)
     assert again.texts() == [told]
     faults.remove(text)
@@ -156,7 +156,7 @@ def test_a_schedule_begins_ends_and_repeats() -> None:
         Timed(asset="a", what="hang", at_s=20, for_s=10, every_s=60),
         Timed(asset="b", what="restart", at_s=25),
     ]
-    schedule = Schedule(faults)
+    schedule = FaultSchedule(faults)
     assert schedule.due(19.9) == []
     assert schedule.next_s() == 20
     got = [(one.at_s, one.begins, one.asset) for one in schedule.due(150)]

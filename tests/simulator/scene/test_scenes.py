@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from asyncua import Client
 from pycomm3 import LogixDriver
-from test_modbus_device import read, request
+from test_modbus_unit import read, request
 
 from simulator.faults import Act
 from simulator.main import Room
-from simulator.modbus.frames import crc
+from simulator.modbus.framing import crc
 from simulator.plant.plant import Plant
 from simulator.plant.troubles import WORDS, SourceClock
 from simulator.scene.file import SCENES, load, parse

@@ -14,20 +14,20 @@ from pycomm3 import LogixDriver
 from small_plant import NOW, fixed, one_device, small
 
 from protocol.errors import ConfigError
-from simulator.logix.memory import Controller
-from simulator.logix.server import Server, serve, start
+from simulator.logix.controller import Controller
+from simulator.logix.server import LogixServer, serve, start
 from simulator.plant.plant import Plant
-from simulator.scene.scene import Section
+from simulator.scene.scene import DeviceSection
 
 Result = TypeVar("Result")
 
 
-def section_of(plant: Plant) -> Section:
+def section_of(plant: Plant) -> DeviceSection:
     """The EtherNet/IP section of the plant's scene."""
     return next(one for one in plant.scene.servers if one.protocol == "enip")
 
 
-def serving(plant: Plant, work: Callable[[Server], Awaitable[Result]]) -> Result:
+def serving(plant: Plant, work: Callable[[LogixServer], Awaitable[Result]]) -> Result:
     """What `work` gives while the plant's controller is served."""
 
     async def run() -> Result:
@@ -57,7 +57,7 @@ def test_every_point_of_the_shipped_scene_reads_as_the_plant_has_it() -> None:
     plant = Plant(small(), 3)
     points = section_of(plant).points
 
-    async def work(server: Server) -> None:
+    async def work(server: LogixServer) -> None:
         for moment in (NOW, NOW + 7_300_000_000):
             plant.advance(moment)
             values = await asyncio.to_thread(read_all, server.port, [point.name for point in points])
@@ -88,7 +88,7 @@ def test_every_type_of_a_scene_has_its_type_in_the_controller() -> None:
         del tag["at"]
     plant = Plant(one_device(tags, protocol="enip"))
 
-    async def work(server: Server) -> None:
+    async def work(server: LogixServer) -> None:
         names = [f"a_{kind}" for kind in values] + [f"b_{kind}[4]" for kind in values] + ["text", "long"]
         got = await asyncio.to_thread(read_all, server.port, names)
         assert got == [*values.values(), *values.values(), "x" * 82, "y" * 200]
@@ -101,7 +101,7 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any]) -> None:
     """A setting that does not exist, or is of another type, stops the start with its name."""
     plant = Plant(one_device([], protocol="enip", **settings))
 
-    async def work(server: Server) -> None:
+    async def work(server: LogixServer) -> None:
         raise AssertionError("started")
 
     with pytest.raises(ConfigError, match=f"enip.{next(iter(settings))}"):
@@ -112,7 +112,7 @@ def test_settings_reach_the_controller() -> None:
     """An old CPU in slot 3 refuses the large connection, and answers in its slot only."""
     plant = Plant(one_device([], protocol="enip", slot=3, refuse_large=True, name="Old"))
 
-    async def work(server: Server) -> None:
+    async def work(server: LogixServer) -> None:
         def ask() -> list[int]:
             with Wire(server.port) as wire:
                 wire.register()

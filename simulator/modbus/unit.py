@@ -1,4 +1,4 @@
-"""What one Modbus device answers: PDU in, PDU out. Functions 1 to 4 and 43/14, written from the standard.
+"""What one Modbus unit answers: PDU in, PDU out. Functions 1 to 4 and 43/14, written from the standard.
 
 Replies are cut from `registers.Image`, which changes only between requests, so a value is never torn. Writes are
 refused and counted: nothing can be changed from outside. No I/O.
@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.modbus.registers import ILLEGAL_ADDRESS, ILLEGAL_VALUE, TABLES, Image, Refusal
+from simulator.modbus.registers import ILLEGAL_ADDRESS, ILLEGAL_VALUE, TABLES, Image, ModbusException
 from simulator.plant.plant import Plant
-from simulator.scene.scene import Section
+from simulator.scene.scene import DeviceSection
 
 WRITES = frozenset({5, 6, 15, 16, 21, 22, 23})
 """Functions that change something: coils, registers, file record, mask, read/write (6.5 to 6.17)."""
@@ -31,8 +31,8 @@ IDENTITY_BYTES = 244
 READ = struct.Struct(">BHH")
 
 
-class Device:
-    """One unit."""
+class ModbusUnit:
+    """One unit, always right; what is wrong with it is done to its replies elsewhere (`server.FaultyUnit`)."""
 
     def __init__(self, image: Image, identity: Mapping[int, bytes], *, refuse: int = ILLEGAL_FUNCTION) -> None:
         """
@@ -54,7 +54,7 @@ class Device:
             table = TABLES.get(function)
             if table is not None:
                 if len(pdu) != 5:
-                    raise Refusal(ILLEGAL_VALUE)
+                    raise ModbusException(ILLEGAL_VALUE)
                 _, start, count = READ.unpack(pdu)
                 data = self.image.read(table, start, count)
                 return bytes((function, len(data))) + data
@@ -62,20 +62,20 @@ class Device:
                 return self._identify(pdu)
             if function in WRITES:
                 self.counts["refused"] += 1
-                raise Refusal(self._refuse)
-            raise Refusal(ILLEGAL_FUNCTION)
-        except Refusal as refusal:
+                raise ModbusException(self._refuse)
+            raise ModbusException(ILLEGAL_FUNCTION)
+        except ModbusException as refusal:
             self.counts["exceptions"] += 1
             return bytes((function | 0x80, refusal.code))
 
     def _identify(self, pdu: bytes) -> bytes:
         """Read Device Identification (6.21): a page of objects, and where the next page starts."""
         if len(pdu) != 4 or not 1 <= pdu[2] <= 4:
-            raise Refusal(ILLEGAL_VALUE)
+            raise ModbusException(ILLEGAL_VALUE)
         access, first = pdu[2], pdu[3]
         if access == 4:
             if first not in self._identity:
-                raise Refusal(ILLEGAL_ADDRESS)
+                raise ModbusException(ILLEGAL_ADDRESS)
             wanted = [first]
         else:
             category = [number for number in self._identity if number <= (0x02, 0x7F, 0xFF)[access - 1]]
@@ -92,7 +92,7 @@ class Device:
         return bytes((43, 14, access, 0x83, more, following, len(page))) + b"".join(page)
 
 
-def identity_of(plant: Plant, section: Section) -> dict[int, bytes]:
+def identity_of(plant: Plant, section: DeviceSection) -> dict[int, bytes]:
     """Device identification objects (6.21, table 6.21.1): 0 to 2 basic, 3 to 6 regular, 0x80 on our own."""
     settings: Mapping[str, Any] = section.settings
     texts = {

@@ -30,7 +30,7 @@ RTU_LONGEST = 256
 _HEADER = struct.Struct(">HHHB")
 
 
-class Request(NamedTuple):
+class ModbusRequest(NamedTuple):
     """One request as it was framed."""
 
     transaction: int
@@ -42,7 +42,7 @@ class Request(NamedTuple):
 class Broken(Exception):
     """What was received cannot be a frame: the connection ends. Requests that came before it are in `requests`."""
 
-    def __init__(self, requests: list[Request]) -> None:
+    def __init__(self, requests: list[ModbusRequest]) -> None:
         super().__init__()
         self.requests = requests
 
@@ -50,7 +50,7 @@ class Broken(Exception):
 class Framing(Protocol):
     """One connection's bytes to requests, and replies to bytes."""
 
-    def split(self, data: bytes) -> list[Request]:
+    def split(self, data: bytes) -> list[ModbusRequest]:
         """The requests that are complete with these bytes.
 
         Raises:
@@ -67,21 +67,21 @@ class Mbap:
     def __init__(self) -> None:
         self._rest = b""
 
-    def split(self, data: bytes) -> list[Request]:
+    def split(self, data: bytes) -> list[ModbusRequest]:
         """Whole frames; what is left waits for more."""
-        held = self._rest + data if self._rest else data
+        data = self._rest + data if self._rest else data
         at = 0
-        requests: list[Request] = []
-        while len(held) - at >= 8:
-            transaction, protocol, length, unit = _HEADER.unpack_from(held, at)
+        requests: list[ModbusRequest] = []
+        while len(data) - at >= 8:
+            transaction, protocol, length, unit = _HEADER.unpack_from(data, at)
             if protocol or not 2 <= length <= LONGEST:
                 raise Broken(requests)
             end = at + 6 + length
-            if end > len(held):
+            if end > len(data):
                 break
-            requests.append(Request(transaction, unit, held[at + 7 : end]))
+            requests.append(ModbusRequest(transaction, unit, data[at + 7 : end]))
             at = end
-        self._rest = held[at:]
+        self._rest = data[at:]
         return requests
 
     def frame(self, transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -97,10 +97,10 @@ class Rtu:
         """Frames thrown away because their check failed."""
         self._rest = b""
 
-    def split(self, data: bytes) -> list[Request]:
+    def split(self, data: bytes) -> list[ModbusRequest]:
         """Whole frames whose check fits."""
         self._rest += data
-        requests: list[Request] = []
+        requests: list[ModbusRequest] = []
         while len(self._rest) >= 4:
             size = rtu_length(self._rest)
             if size is None:
@@ -113,7 +113,7 @@ class Rtu:
                 self.bad += 1
                 self._rest = b""
                 break
-            requests.append(Request(0, whole[0], whole[1:-2]))
+            requests.append(ModbusRequest(0, whole[0], whole[1:-2]))
         return requests
 
     def frame(self, transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -146,10 +146,10 @@ def rtu_length(frame: bytes) -> int | None:
 
 def crc(data: bytes) -> int:
     """CRC-16 of a serial frame (Serial Line V1.02, 6.2.2); 0 over a frame with its own check at the end."""
-    held = 0xFFFF
+    check = 0xFFFF
     for byte in data:
-        held = held >> 8 ^ _TABLE[(held ^ byte) & 0xFF]
-    return held
+        check = check >> 8 ^ _TABLE[(check ^ byte) & 0xFF]
+    return check
 
 
 def _entry(byte: int) -> int:

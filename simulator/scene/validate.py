@@ -9,19 +9,19 @@ from math import prod
 from protocol.content import units
 from simulator.plant.signals import (
     RELATED,
-    Alarm,
-    Batch,
-    Counter,
-    Fixed,
-    Follow,
-    Product,
-    Record,
+    AlarmSignal,
+    BatchSignal,
+    CounterSignal,
+    FixedSignal,
+    FollowSignal,
+    ProductSignal,
+    RecordSignal,
     Signal,
-    Step,
-    Switch,
-    Text,
+    StepSignal,
+    SwitchSignal,
+    TextSignal,
 )
-from simulator.scene.scene import Point, Scene, Section, named, sources_of
+from simulator.scene.scene import DeviceSection, Scene, ScenePoint, named, sources_of
 
 LOOKS = 120
 """Most looks back of one alarm, delay and hold together: each is a node to evaluate."""
@@ -32,7 +32,7 @@ FIELDS = ("time_ms", "number", "code", "state", "text")
 
 def contradictions(scene: Scene) -> Iterator[str]:
     """One line for each mistake, with its place."""
-    known: dict[tuple[str, str], Point] = {}
+    known: dict[tuple[str, str], ScenePoint] = {}
     for point in scene.points:
         if (point.asset, point.name) in known:
             yield f"{point.asset}, tag {point.name}: declared twice"
@@ -55,7 +55,7 @@ def contradictions(scene: Scene) -> Iterator[str]:
             yield f"fault `{one.what}`: `every` must be longer than `for`"
 
 
-def _entry(point: Point, tick_ms: int) -> Iterator[str]:
+def _entry(point: ScenePoint, tick_ms: int) -> Iterator[str]:
     entry = point.entry
     if entry.every_ms % tick_ms:
         yield f"every_ms must be a multiple of the scene's tick_ms, {tick_ms}"
@@ -70,24 +70,24 @@ def _entry(point: Point, tick_ms: int) -> Iterator[str]:
         yield "states belong to a bool or a whole number"
 
 
-def _signal(point: Point, signal: Signal, known: dict[tuple[str, str], Point], tick_ms: int) -> Iterator[str]:
+def _signal(point: ScenePoint, signal: Signal, known: dict[tuple[str, str], ScenePoint], tick_ms: int) -> Iterator[str]:
     entry = point.entry
     if isinstance(signal, RELATED):
         yield from _relation(point, signal, known, entry.every_ms or tick_ms)
-    elif isinstance(signal, Record):
+    elif isinstance(signal, RecordSignal):
         if signal.field not in FIELDS:
             yield f"a record's field is one of {', '.join(FIELDS)}"
         elif (entry.type == "string") != (signal.field == "text"):
             yield f"type {entry.type} cannot hold a record's {signal.field}"
     elif (entry.type == "string") != _is_text(signal):
         yield f"type {entry.type} and its signal do not fit"
-    elif isinstance(signal, Switch) and entry.type != "bool":
+    elif isinstance(signal, SwitchSignal) and entry.type != "bool":
         yield "a switch is of type bool"
-    elif isinstance(signal, Step) and not signal.levels:
+    elif isinstance(signal, StepSignal) and not signal.levels:
         yield "a step needs levels"
-    elif isinstance(signal, Counter) and "int" not in entry.type:
+    elif isinstance(signal, CounterSignal) and "int" not in entry.type:
         yield "a counter is of a whole-number type"
-    elif isinstance(signal, Batch):
+    elif isinstance(signal, BatchSignal):
         times = signal.times_s
         rising = all(one < other for one, other in pairwise(times))
         if len(times) != len(signal.levels) or len(times) < 2 or times[0] != 0 or not rising:
@@ -95,7 +95,10 @@ def _signal(point: Point, signal: Signal, known: dict[tuple[str, str], Point], t
 
 
 def _relation(
-    point: Point, signal: Follow | Product | Signal, known: dict[tuple[str, str], Point], every_ms: int
+    point: ScenePoint,
+    signal: FollowSignal | ProductSignal | Signal,
+    known: dict[tuple[str, str], ScenePoint],
+    every_ms: int,
 ) -> Iterator[str]:
     if point.entry.type == "string":
         yield "type string and its signal do not fit"
@@ -104,17 +107,21 @@ def _relation(
         yield "`of` names no tag"
     for asset, name in sources:
         other = known.get((asset, name))
-        if other is None or isinstance(other.entry.signal, Text | Counter | Record) or other.entry.type == "string":
+        if (
+            other is None
+            or isinstance(other.entry.signal, TextSignal | CounterSignal | RecordSignal)
+            or other.entry.type == "string"
+        ):
             yield f"`{name}` must name a number of the scene, and not one that counts"
     if _circular(point, known):
         yield "it depends on itself"
-    if isinstance(signal, Alarm):
+    if isinstance(signal, AlarmSignal):
         waits = (signal.delay_s * 1000, signal.hold_s * 1000)
         if any(one < 0 or one % every_ms for one in waits) or sum(waits) > LOOKS * every_ms:
             yield f"delay_s and hold_s are multiples of {every_ms} ms, together at most {LOOKS} of them"
 
 
-def _circular(point: Point, known: dict[tuple[str, str], Point]) -> bool:
+def _circular(point: ScenePoint, known: dict[tuple[str, str], ScenePoint]) -> bool:
     """Whether the point is among all that it depends on."""
     own, seen, waiting = (point.asset, point.name), set[tuple[str, str]](), list(sources_of(point))
     while waiting:
@@ -129,10 +136,10 @@ def _circular(point: Point, known: dict[tuple[str, str], Point]) -> bool:
 
 
 def _is_text(signal: Signal) -> bool:
-    return isinstance(signal, Text) or (isinstance(signal, Fixed) and isinstance(signal.value, str))
+    return isinstance(signal, TextSignal) or (isinstance(signal, FixedSignal) and isinstance(signal.value, str))
 
 
-def _behind(section: Section, scene: Scene) -> Iterator[str]:
+def _behind(section: DeviceSection, scene: Scene) -> Iterator[str]:
     """A device behind a gateway names another Modbus device of the scene that is not behind one itself."""
     name = section.settings.get("behind")
     if name is None:
@@ -146,7 +153,7 @@ def _behind(section: Section, scene: Scene) -> Iterator[str]:
         yield f"{section.asset}: modbus.behind must name a Modbus device with a port: {', '.join(gateways) or 'none'}"
 
 
-def _trips(scene: Scene, known: dict[tuple[str, str], Point]) -> Iterator[str]:
+def _trips(scene: Scene, known: dict[tuple[str, str], ScenePoint]) -> Iterator[str]:
     for trip in scene.trips:
         if not 0 < trip.for_s < trip.every_s:
             yield f"trip {trip.name}: for_s must be above 0 and less than every_s"

@@ -5,7 +5,8 @@
       changes             counts that move when a program is downloaded
 
 Every tag is a piece of bytes laid out as a Logix controller lays it out (`types`). Where a value comes from
-elsewhere (the plant), `Tag.fill` writes it into those bytes when the tag is first read after `Controller.tick` moved.
+elsewhere (the plant), `LogixTag.fill` writes it into those bytes when the tag is first read after `Controller.tick`
+moved.
 
 Paths are looked up by their raw bytes in a dictionary, and parsed only when they are new: clients ask the same few
 thousand over and over. No I/O here and no clock.
@@ -22,7 +23,16 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
 
-from simulator.logix.cip import ATOMICS, CipError, ClassCode, Extended, Part, Segment, Status, parse_path
+from simulator.logix.cip import (
+    ATOMICS,
+    CipError,
+    ClassCode,
+    Extended,
+    GeneralStatus,
+    PathSegment,
+    SegmentType,
+    parse_path,
+)
 from simulator.logix.types import Template, Type, bool_words, store
 
 PATHS_KEPT = 65_536
@@ -35,7 +45,7 @@ STRING_LENGTH = 82
 """Characters of a STRING."""
 
 
-class Tag:
+class LogixTag:
     """One symbol and its bytes."""
 
     __slots__ = ("data", "dims", "fill", "filled", "instance", "name", "system", "title", "type")
@@ -74,7 +84,7 @@ class Tag:
 class Location(NamedTuple):
     """What a path points at."""
 
-    tag: Tag
+    tag: LogixTag
     type: Type
     offset: int
     """In the tag's bytes."""
@@ -85,14 +95,14 @@ class Location(NamedTuple):
 
 
 @dataclass(slots=True)
-class Scope:
+class TagScope:
     """Symbols of the controller, or of one program."""
 
     title: str
     """Empty for the controller, else `Program:Main`."""
-    by_name: dict[str, Tag] = field(default_factory=dict)
+    by_name: dict[str, LogixTag] = field(default_factory=dict)
     """Keys in lower case: names do not distinguish case."""
-    by_instance: dict[int, Tag] = field(default_factory=dict)
+    by_instance: dict[int, LogixTag] = field(default_factory=dict)
     instances: list[int] = field(default_factory=list)
     """Sorted, for the symbol list."""
 
@@ -106,14 +116,14 @@ class Controller:
 
     def __init__(self, *, seed: int = 1) -> None:
         self.templates: dict[int, Template] = {}
-        self.scopes: dict[str, Scope] = {"": Scope("")}
+        self.scopes: dict[str, TagScope] = {"": TagScope("")}
         self.tick = 0
-        """Moves whenever the values behind `Tag.fill` may be others."""
+        """Moves whenever the values behind `LogixTag.fill` may be others."""
         self.changes = [5, 1, 0x00010000, 0x00010000, 0x00020000]
         """Attributes 1, 2, 3, 4 and 10 of class 0xAC (1756-PM020, "Detecting changes"); empty for a controller that
         does not have the class."""
         self._random = random.Random(seed)
-        self._hidden: list[tuple[Scope, Tag]] = []
+        self._hidden: list[tuple[TagScope, LogixTag]] = []
         self._locations: dict[bytes, Location] = {}
         self.string = self.template(
             "ASCIISTRING82",
@@ -143,8 +153,8 @@ class Controller:
         if length == STRING_LENGTH:
             return self.string
         name = f"STRING_{length}"
-        held = next((one for one in self.templates.values() if one.name == name), None)
-        return held or self.template(name, [("LEN", "DINT", 0), ("DATA", "SINT", length)])
+        template = next((one for one in self.templates.values() if one.name == name), None)
+        return template or self.template(name, [("LEN", "DINT", 0), ("DATA", "SINT", length)])
 
     def type(self, kind: str | Type) -> Type:
         """The type of that name. Raises KeyError."""
@@ -152,27 +162,27 @@ class Controller:
             return kind
         if kind == "STRING":
             return self.string
-        found = ATOMICS.get(kind) or next((one for one in self.templates.values() if one.name == kind), None)
-        if found is None:
+        named = ATOMICS.get(kind) or next((one for one in self.templates.values() if one.name == kind), None)
+        if named is None:
             raise KeyError(kind)
-        return found
+        return named
 
     def tag(
         self, name: str, kind: str | Type, dims: Sequence[int] = (), value: Any = None, *, system: bool = False
-    ) -> Tag:
+    ) -> LogixTag:
         """Declare a tag, `Level` or `Program:Main.Speed`; a BOOL array is given its number of BOOLs."""
         scope, short = self._split(name)
         made = self.type(kind)
         sizes = tuple(dims)
         if sizes and made is ATOMICS["BOOL"]:
             made, sizes = ATOMICS["DWORD"], (-(-prod(sizes) // 32),)
-        tag = Tag(self._free(scope), short, made, sizes, title=name, system=system)
+        tag = LogixTag(self._free(scope), short, made, sizes, title=name, system=system)
         self._enter(scope, tag)
         if value is not None:
             tag.set(value)
         return tag
 
-    def find(self, name: str) -> Tag:
+    def find(self, name: str) -> LogixTag:
         """The tag of that name. Raises KeyError."""
         scope, short = self._split(name)
         return scope.by_name[short.lower()]
@@ -217,16 +227,16 @@ class Controller:
 
     # -- what the objects ask
 
-    def scope(self, title: str) -> Scope:
+    def scope(self, title: str) -> TagScope:
         """The program's scope, or the controller's for an empty title.
 
         Raises:
             CipError: (PATH_DESTINATION_UNKNOWN) no such program.
         """
-        found = self.scopes.get(title.lower())
-        if found is None:
-            raise CipError(Status.PATH_DESTINATION_UNKNOWN)
-        return found
+        scope = self.scopes.get(title.lower())
+        if scope is None:
+            raise CipError(GeneralStatus.PATH_DESTINATION_UNKNOWN)
+        return scope
 
     def locate(self, path: bytes) -> Location:
         """What the path points at, its bytes brought up to date.
@@ -234,76 +244,76 @@ class Controller:
         Raises:
             CipError: no such tag or member (PATH_SEGMENT_ERROR), an index that does not fit the dimensions.
         """
-        found = self._locations.get(path)
-        if found is None:
-            found = self._resolve(parse_path(path))
+        location = self._locations.get(path)
+        if location is None:
+            location = self._resolve(parse_path(path))
             if len(self._locations) >= PATHS_KEPT:
                 self._locations.clear()
-            self._locations[path] = found
-        tag = found.tag
+            self._locations[path] = location
+        tag = location.tag
         if tag.fill is not None and tag.filled != self.tick:
             tag.fill(tag.data)
             tag.filled = self.tick
-        return found
+        return location
 
-    def _resolve(self, segments: list[Segment]) -> Location:
+    def _resolve(self, segments: list[PathSegment]) -> Location:
         tag, at = self._base(segments)
         place = Location(tag, tag.type, 0, prod(tag.dims), -1)
         dims = tag.dims
         while at < len(segments):
-            if segments[at].part is Part.ELEMENT:
+            if segments[at].part is SegmentType.ELEMENT:
                 end = at
-                while end < len(segments) and segments[end].part is Part.ELEMENT:
+                while end < len(segments) and segments[end].part is SegmentType.ELEMENT:
                     end += 1
                 place = _element(place, dims, [segment.number for segment in segments[at:end]])
                 at, dims = end, ()
-            elif segments[at].part is Part.SYMBOL and isinstance(place.type, Template) and not dims:
+            elif segments[at].part is SegmentType.SYMBOL and isinstance(place.type, Template) and not dims:
                 one = place.type.by_name.get(segments[at].name.lower())
                 if one is None:
-                    raise CipError(Status.PATH_SEGMENT_ERROR, 0)
+                    raise CipError(GeneralStatus.PATH_SEGMENT_ERROR, 0)
                 place = Location(tag, one.type, place.offset + one.offset, max(one.count, 1), one.bit)
                 at, dims = at + 1, (one.count,) if one.count else ()
             else:
-                raise CipError(Status.PATH_DESTINATION_UNKNOWN)
+                raise CipError(GeneralStatus.PATH_DESTINATION_UNKNOWN)
         return place
 
-    def _base(self, segments: list[Segment]) -> tuple[Tag, int]:
+    def _base(self, segments: list[PathSegment]) -> tuple[LogixTag, int]:
         """The tag that a path begins with, and the number of segments that named it."""
         scope, at = self.scopes[""], 0
         if segments and segments[0].name.lower().startswith("program:"):
             scope, at = self.scope(segments[0].name), 1
-        part, number, name = segments[at] if at < len(segments) else Segment(Part.PORT, 0)
-        tag: Tag | None = None
-        if part is Part.SYMBOL:
+        part, number, name = segments[at] if at < len(segments) else PathSegment(SegmentType.PORT, 0)
+        tag: LogixTag | None = None
+        if part is SegmentType.SYMBOL:
             tag, at = scope.by_name.get(name.lower()), at + 1
-        elif part is Part.CLASS and number == ClassCode.SYMBOL and len(segments) > at + 1:
+        elif part is SegmentType.CLASS and number == ClassCode.SYMBOL and len(segments) > at + 1:
             tag, at = scope.by_instance.get(segments[at + 1].number), at + 2
         if tag is None:
-            raise CipError(Status.PATH_SEGMENT_ERROR, 0)
+            raise CipError(GeneralStatus.PATH_SEGMENT_ERROR, 0)
         return tag, at
 
     # -- inside
 
-    def _split(self, name: str) -> tuple[Scope, str]:
+    def _split(self, name: str) -> tuple[TagScope, str]:
         program, dot, short = name.partition(".")
         if not (dot and program.lower().startswith("program:")):
             return self.scopes[""], name
         if program.lower() not in self.scopes:
-            self.scopes[program.lower()] = Scope(program)
+            self.scopes[program.lower()] = TagScope(program)
             own = self.scopes[""]
-            self._enter(own, Tag(self._free(own), program, ATOMICS["DINT"], (), system=True))
+            self._enter(own, LogixTag(self._free(own), program, ATOMICS["DINT"], (), system=True))
         return self.scopes[program.lower()], short
 
-    def _free(self, scope: Scope) -> int:
+    def _free(self, scope: TagScope) -> int:
         return scope.instances[-1] + 1 if scope.instances else 1
 
-    def _enter(self, scope: Scope, tag: Tag) -> None:
+    def _enter(self, scope: TagScope, tag: LogixTag) -> None:
         scope.by_name[tag.name.lower()] = tag
         scope.by_instance[tag.instance] = tag
         insort(scope.instances, tag.instance)
         self._locations.clear()
 
-    def _leave(self, scope: Scope, tag: Tag) -> None:
+    def _leave(self, scope: TagScope, tag: LogixTag) -> None:
         del scope.by_name[tag.name.lower()]
         del scope.by_instance[tag.instance]
         scope.instances.remove(tag.instance)
@@ -316,10 +326,10 @@ class Controller:
 def _element(place: Location, dims: tuple[int, ...], index: list[int]) -> Location:
     """Step into an array; as many numbers as it has dimensions."""
     if len(index) != len(dims):
-        raise CipError(Status.PATH_DESTINATION_UNKNOWN)
+        raise CipError(GeneralStatus.PATH_DESTINATION_UNKNOWN)
     number = 0
     for at, size in zip(index, dims, strict=True):
         if at >= size:
-            raise CipError(Status.GENERAL_ERROR, Extended.END_OF_OBJECT)
+            raise CipError(GeneralStatus.GENERAL_ERROR, Extended.END_OF_OBJECT)
         number = number * size + at
     return Location(place.tag, place.type, place.offset + number * place.type.size, prod(dims) - number, -1)

@@ -18,7 +18,7 @@ from simulator.scene.scene import Timed
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Change:
+class FaultChange:
     """Something to be done to a device."""
 
     at_s: float
@@ -30,19 +30,19 @@ class Change:
     what: str
 
 
-class Schedule:
+class FaultSchedule:
     """The faults of one scene."""
 
     def __init__(self, faults: Sequence[Timed]) -> None:
         self._faults = tuple(faults)
         self._waiting = [
-            Change(fault.at_s, order, True, fault.asset, fault.what) for order, fault in enumerate(self._faults)
+            FaultChange(fault.at_s, order, True, fault.asset, fault.what) for order, fault in enumerate(self._faults)
         ]
         heapq.heapify(self._waiting)
 
-    def due(self, now_s: float) -> list[Change]:
+    def due(self, now_s: float) -> list[FaultChange]:
         """What has become due up to `now_s` [s], which never goes back."""
-        out: list[Change] = []
+        out: list[FaultChange] = []
         while self._waiting and self._waiting[0].at_s <= now_s:
             change = heapq.heappop(self._waiting)
             out.append(change)
@@ -50,10 +50,10 @@ class Schedule:
             if not change.begins:
                 continue
             if fault.for_s is not None:
-                end = Change(change.at_s + fault.for_s, change.order, False, fault.asset, fault.what)
+                end = FaultChange(change.at_s + fault.for_s, change.order, False, fault.asset, fault.what)
                 heapq.heappush(self._waiting, end)
             if fault.every_s is not None:
-                again = Change(change.at_s + fault.every_s, change.order, True, fault.asset, fault.what)
+                again = FaultChange(change.at_s + fault.every_s, change.order, True, fault.asset, fault.what)
                 heapq.heappush(self._waiting, again)
         return out
 

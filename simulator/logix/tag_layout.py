@@ -17,11 +17,11 @@ from typing import NamedTuple, TypeAlias
 
 from protocol.errors import ConfigError
 from simulator.logix.cip import ATOMICS, BOOL_TRUE, Atomic
-from simulator.logix.memory import STRING_LENGTH, Controller, Tag
+from simulator.logix.controller import STRING_LENGTH, Controller, LogixTag
 from simulator.logix.types import Template, Type
-from simulator.plant.plant import Moment, Plant, Value
+from simulator.plant.plant import Plant, PlantMoment, Value
 from simulator.plant.troubles import View
-from simulator.scene.scene import Entry, Section
+from simulator.scene.scene import DeviceSection, TagEntry
 
 NAMES = {
     "bool": "BOOL",
@@ -53,7 +53,7 @@ class Leaf(NamedTuple):
     bit: int
 
 
-def fill(controller: Controller, plant: Plant, section: Section, view: View) -> None:
+def fill(controller: Controller, plant: Plant, section: DeviceSection, view: View) -> None:
     """Declare the section's types and tags, and keep them at the moment that the device's view shows.
 
     Raises:
@@ -76,19 +76,19 @@ def fill(controller: Controller, plant: Plant, section: Section, view: View) -> 
         tag = controller.tag(entry.name, _type(controller, entry), entry.dims)
         tag.fill = _filler(plant, view, section.asset, list(_leaves(tag, entry, section)))
 
-    def moved(_: Moment) -> None:
+    def moved(_: PlantMoment) -> None:
         controller.tick += 1
 
     view.listen(moved)
 
 
-def _type(controller: Controller, entry: Entry) -> Type:
+def _type(controller: Controller, entry: TagEntry) -> Type:
     if entry.type == "string":
         return controller.string_type(STRING_LENGTH if entry.length <= STRING_LENGTH else entry.length)
     return controller.type(NAMES.get(entry.type, entry.type))
 
 
-def _leaves(tag: Tag, entry: Entry, section: Section) -> Iterator[Leaf]:
+def _leaves(tag: LogixTag, entry: TagEntry, section: DeviceSection) -> Iterator[Leaf]:
     """Every run of like values in the tag, with the name of its first point."""
     first = f"[{','.join('0' * len(entry.dims))}]" if entry.dims else ""
     if isinstance(tag.type, Atomic):
@@ -99,7 +99,7 @@ def _leaves(tag: Tag, entry: Entry, section: Section) -> Iterator[Leaf]:
         yield from _inside(name, tag.type, number * tag.type.size, entry.type, section)
 
 
-def _inside(path: str, kind: Template, offset: int, declared: str, section: Section) -> Iterator[Leaf]:
+def _inside(path: str, kind: Template, offset: int, declared: str, section: DeviceSection) -> Iterator[Leaf]:
     """Leaves of one structure that starts at `offset`."""
     if kind.text_length:
         yield Leaf(path, kind, 1, offset, -1)

@@ -14,8 +14,8 @@ from typing import Any
 from asyncua import ua
 from asyncua.server.history import HistoryStorageInterface
 
-from simulator.opcua.nodes import Cell
-from simulator.opcua.values import Kept, moment_of, time_of
+from simulator.opcua.nodes import VariableNode
+from simulator.opcua.values import SharedValue, moment_of, time_of
 from simulator.plant.plant import Plant
 from simulator.plant.signals import EPOCH_S, SECOND
 
@@ -29,7 +29,9 @@ DEPTH_NS = 400 * 86_400 * SECOND
 class History(HistoryStorageInterface):  # type: ignore[misc]
     """The library's storage interface, over the model."""
 
-    def __init__(self, plant: Plant, cells: Callable[[], Mapping[Any, Cell]], now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, plant: Plant, variables: Callable[[], Mapping[Any, VariableNode]], now_ns: Callable[[], int]
+    ) -> None:
         """
         Args:
             plant: The model.
@@ -37,7 +39,7 @@ class History(HistoryStorageInterface):  # type: ignore[misc]
             now_ns: The newest time that can be remembered [ns since 1970].
         """
         super().__init__(PAGE)
-        self._plant, self._cells, self._now_ns = plant, cells, now_ns
+        self._plant, self._cells, self._now_ns = plant, variables, now_ns
 
     async def init(self) -> None:
         """Nothing to open."""
@@ -49,21 +51,21 @@ class History(HistoryStorageInterface):  # type: ignore[misc]
         self, node_id: Any, start: datetime | None, end: datetime | None, nb_values: int
     ) -> tuple[list[Any], datetime | None]:
         """One page of a variable's values, and the time where the next one begins."""
-        cell = self._cells().get(node_id)
-        if cell is None:
+        variable = self._cells().get(node_id)
+        if variable is None:
             return [], None
         first, last, down = self._bounds(start, end)
-        every = self._plant.period_ns(cell.points[0])
+        every = self._plant.period_ns(variable.points[0])
         first, last = -(-first // every) * every, last - last % every
         count = max(0, (last - first) // every + 1)
         wanted = min(count, nb_values or count)
         page = min(wanted, PAGE)
         times = [last - at * every for at in range(page)] if down else [first + at * every for at in range(page)]
         following = (last - page * every if down else first + page * every) if wanted > page else None
-        columns = [self._plant.past(point, times) for point in cell.points]
+        columns = [self._plant.past(point, times) for point in variable.points]
         values = [
-            Kept(
-                cell.form.of([one.value for one in row]) if not status & 0x80000000 else ua.Variant(None),
+            SharedValue(
+                variable.form.of([one.value for one in row]) if not status & 0x80000000 else ua.Variant(None),
                 StatusCode=ua.StatusCode(status),
                 SourceTimestamp=moment_of(at),
                 ServerTimestamp=moment_of(at),
@@ -81,13 +83,13 @@ class History(HistoryStorageInterface):  # type: ignore[misc]
         """Every node is remembered without being told."""
 
     async def save_node_value(self, *_: Any) -> None:
-        """Same."""
+        """No value is saved: the model can be asked for it again."""
 
     async def new_historized_event(self, *_: Any) -> None:
-        """Same."""
+        """Events are not remembered."""
 
     async def save_event(self, *_: Any) -> None:
-        """Same."""
+        """Events are not remembered."""
 
     def _bounds(self, start: datetime | None, end: datetime | None) -> tuple[int, int, bool]:
         """First and last time [ns], and whether newest first."""
