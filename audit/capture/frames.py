@@ -31,7 +31,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from audit.capture.pcap import HEAD_BYTES, Bytes, Numbers, window
+from audit.capture.records import HEAD_BYTES, Bytes, Numbers, window
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 

@@ -21,7 +21,7 @@ from mmap import mmap
 
 import numpy as np
 
-from audit.capture.pcap import CHUNK, MOST_BYTES, Bytes, Frames, Interface, Numbers, Order, Walk, window
+from audit.capture.records import CHUNK, MOST_BYTES, Bytes, Frames, Interface, Numbers, Order, Walk, window
 
 _SECTION, _INTERFACE, _OLD, _SIMPLE, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 5, 6
 _MAGIC = 0x1A2B3C4D

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from audit.capture.frames import LINKS, ROW, Row, read_row, rows, sources
-from audit.capture.pcap import HEAD_BYTES, Bytes, Capture, Frames, Numbers, window
+from audit.capture.pcap import Capture
+from audit.capture.records import HEAD_BYTES, Bytes, Frames, Numbers, window
 
 GROUPS = 16_384
 """Most different rows counted apart; then addresses and ports of further ones are left out."""

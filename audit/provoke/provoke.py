@@ -25,7 +25,7 @@ import numpy as np
 
 from audit import catalogue
 from audit.capture.frames import read_row, rows
-from audit.capture.pcap import HEAD_BYTES
+from audit.capture.records import HEAD_BYTES
 from audit.check import Check, Evidence, Findings, Status, stamp
 from audit.provoke.provocations import Place, Provocation, from_low, to_low
 from audit.report.facts import facts

@@ -32,7 +32,8 @@ from capture_files import (
 
 from audit.capture import capture
 from audit.capture.capture import Question
-from audit.capture.pcap import CHUNK, Capture
+from audit.capture.pcap import Capture
+from audit.capture.records import CHUNK
 from audit.capture.tally import GROUPS, LISTED, Tally
 from audit.check import Check, Status, stamp
 from protocol.errors import ConfigError

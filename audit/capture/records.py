@@ -1,0 +1,99 @@
+"""What the readers of both capture formats fill: interfaces, frames as arrays, how far the walk came.
+
+Frames are told in the order of the file, `CHUNK` at a time, by where their bytes stand in it; `window` cuts the same
+bytes out of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+Numbers: TypeAlias = npt.NDArray[np.int64]
+Order: TypeAlias = Literal["<", ">"]
+"""Byte order as struct and numpy write it: little, big."""
+
+CHUNK = 16_384
+"""Frames handled at once: their heads fill 1.5 MB, which stays in a processor's cache."""
+MOST_BYTES = 262_144
+"""Longest record believed [bytes]: libpcap's own bound (MAXIMUM_SNAPLEN)."""
+HEAD_BYTES = 96
+"""Of each frame this much is looked at: Ethernet, two VLAN tags, the longest IPv4 header, ports [bytes]."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Interface:
+    """One interface of a capture."""
+
+    link: int
+    """Link type: 1 Ethernet, 0 null, 101 raw IP, 113 and 276 Linux cooked; others are counted, not read."""
+    name: str = ""
+    filter: str = ""
+    """The capture's own filter, where the file tells it: what it left out was never seen."""
+    units: int = 6
+    """Fraction digits of a second, or its bits with 128 added (if_tsresol)."""
+    offset_s: int = 0
+    """Added to every time [s] (if_tsoffset)."""
+    dropped: int | None = None
+    """Frames that the capture itself lost; None: the file does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Some frames in the order of the file; one entry a frame in each array."""
+
+    first: int
+    """Number of the first one, from 1, as tshark counts."""
+    at: Numbers
+    """Where its bytes begin in the file."""
+    kept: Numbers
+    """Bytes kept in the file."""
+    length: Numbers
+    """Bytes on the wire."""
+    time_ns: Numbers
+    """As recorded [ns since 1970 UTC]; 0 in pcapng's simple blocks, which have none."""
+    interface: Numbers
+    """Index into `Capture.interfaces`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """How far a walk came."""
+
+    at: int = 0
+    """First byte not read as a record."""
+    damage: str = ""
+    """Why it ended before the end of the file, where a length cannot be true; empty: it did not, or a tail is cut."""
+    skipped: dict[int, int] = field(default_factory=dict)
+    """Blocks that hold no frame, by type (pcapng)."""
+    clipped: int = 0
+    """Frames that claim more bytes than their own block has (pcapng); they are read as far as it goes."""
+    drops: int = 0
+    """Frames that single packets say were lost before them (pcapng)."""
+    ordered: bool = True
+    """No frame's time is before that of the frame in front of it, within a chunk or between two."""
+
+
+def window(data: Bytes, at: Numbers, width: int) -> Bytes:
+    """`width` bytes from each place, as rows; zeros behind the end of the file.
+
+    Args:
+        data: The file.
+        at: Places in it, none negative.
+        width: Bytes a row.
+    """
+    last = data.size - width
+    if last < 0:
+        data = np.concatenate([data, np.zeros(width, np.uint8)])
+        return window(data, np.minimum(at, data.size - width), width)
+    every = np.ndarray((last + 1,), np.dtype((np.void, width)), buffer=data, strides=(1,))
+    rows: Bytes = every[np.minimum(at, last)].view(np.uint8).reshape(-1, width)
+    for index in np.flatnonzero(at > last):
+        tail = data[at[index] :]
+        rows[index, : tail.size] = tail
+        rows[index, tail.size :] = 0
+    return rows
