@@ -48,7 +48,7 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What `collect` did."""
+    """What `collect` took over from the journal, and what it left."""
 
     new: tuple[Path, ...]
     known: int
@@ -91,21 +91,21 @@ def collect(config: Path, folder: Path) -> Collected:
         ConfigError: a configuration, key or journal that cannot be read, a folder that cannot be written.
     """
     journal, own, signers = _read(config)
-    found = arrived(journal, own, signers)
+    files = arrived(journal, own, signers)
     new, known, others = [], 0, 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = {hashlib.sha256(path.read_bytes()).digest() for path in folder.glob("*.json")}
-        for one in found.files:
+        digests = {hashlib.sha256(path.read_bytes()).digest() for path in folder.glob("*.json")}
+        for one in files.files:
             if not _is_findings(one):
                 others += 1
-            elif one.sha256 in held:
+            elif one.sha256 in digests:
                 known += 1
             else:
                 new.append(_write(folder, one))
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror}", hint="choose another folder for --keep") from None
-    return Collected(new=tuple(new), known=known, others=others, arrived=found)
+    return Collected(new=tuple(new), known=known, others=others, arrived=files)
 
 
 def arrived(journal: Path, own: PrivateKey, signers: Mapping[bytes, PublicKey]) -> Arrived:
@@ -155,11 +155,11 @@ def _opened(one: Record, seals: Mapping[int, Seal]) -> dict[str, object]:
 def _is_findings(one: Whole) -> bool:
     """Whether it is what the high side's daily run writes: a taken high side must not speak for the low side."""
     try:
-        found = read_findings(one.data.decode(), one.name)
-        moment(found)
+        findings = read_findings(one.data.decode(), one.name)
+        moment(findings)
     except (ConfigError, UnicodeDecodeError):
         return False
-    return found.what == CARRIED
+    return findings.what == CARRIED
 
 
 def _write(folder: Path, one: Whole) -> Path:
@@ -175,8 +175,8 @@ def _write(folder: Path, one: Whole) -> Path:
 def _read(config: Path) -> tuple[Path, PrivateKey, dict[bytes, PublicKey]]:
     """The journal's folder, the `open` key, the senders' `sign` keys."""
     try:
-        told = tomllib.loads(config.read_text())["keys"]
-        own, senders = str(told["own"]), [str(one) for one in told["senders"]]
+        keys = tomllib.loads(config.read_text())["keys"]
+        own, senders = str(keys["own"]), [str(one) for one in keys["senders"]]
     except OSError as error:
         raise ConfigError(f"{config} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from audit.check import Check, Clause, Evidence, Status
+from audit.check import Check, CheckStatus, Clause, Evidence
 from protocol.errors import ConfigError
 
 TABLE = Path(__file__).with_name("checks.toml")
@@ -32,7 +32,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class CatalogueEntry:
     """One check, as the catalogue tells it."""
 
     id: str
@@ -50,17 +50,19 @@ class Entry:
 
 
 @cache
-def catalogue() -> Mapping[str, Entry]:
+def catalogue() -> Mapping[str, CatalogueEntry]:
     """All checks by id, in the table's order."""
-    held = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     clauses = {
-        ident: Clause(id=ident, text=one["text"], edition=held["editions"][one["edition"]], read=one.get("read", False))
-        for ident, one in held["clauses"].items()
+        ident: Clause(
+            id=ident, text=one["text"], edition=table["editions"][one["edition"]], read=one.get("read", False)
+        )
+        for ident, one in table["clauses"].items()
     }
-    return MappingProxyType({ident: _entry(ident, one, clauses) for ident, one in held["checks"].items()})
+    return MappingProxyType({ident: _entry(ident, one, clauses) for ident, one in table["checks"].items()})
 
 
-def entry(ident: str) -> Entry:
+def entry(ident: str) -> CatalogueEntry:
     """One check; letters may be small.
 
     Raises:
@@ -75,7 +77,7 @@ def entry(ident: str) -> Entry:
     return found
 
 
-def check(ident: str, status: Status, found: str, *evidence: Evidence) -> Check:
+def check(ident: str, status: CheckStatus, found: str, *evidence: Evidence) -> Check:
     """A result of a check of the catalogue.
 
     Args:
@@ -84,24 +86,24 @@ def check(ident: str, status: Status, found: str, *evidence: Evidence) -> Check:
         found: What was seen, one line.
         evidence: What it was seen in.
     """
-    told = entry(ident)
+    catalogued = entry(ident)
     return Check(
-        id=told.id,
-        title=told.title,
+        id=catalogued.id,
+        title=catalogued.title,
         status=status,
         found=found,
         evidence=evidence,
-        clauses=told.clauses,
-        remedy="" if status in (Status.PASS, Status.ATTESTED) else told.remedy,
-        not_proven=told.not_proven,
+        clauses=catalogued.clauses,
+        remedy="" if status in (CheckStatus.PASS, CheckStatus.ATTESTED) else catalogued.remedy,
+        not_proven=catalogued.not_proven,
     )
 
 
-def _entry(ident: str, one: Mapping[str, object], clauses: Mapping[str, Clause]) -> Entry:
+def _entry(ident: str, one: Mapping[str, object], clauses: Mapping[str, Clause]) -> CatalogueEntry:
     names = one["clauses"]
     assert isinstance(names, list)
     assert one["kind"] in KINDS
-    return Entry(
+    return CatalogueEntry(
         id=ident,
         title=str(one["title"]),
         kind=str(one["kind"]),

@@ -28,7 +28,7 @@ FORMAT = "checkvalve-audit-v1"
 """First key of a findings document; another format is refused, never guessed."""
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """The five answers a check can give."""
 
     PASS = "PASS"  # noqa: S105  an answer, not a password
@@ -38,7 +38,7 @@ class Status(StrEnum):
     ATTESTED = "ATTESTED"
 
 
-ORDER = (Status.FAIL, Status.WARN, Status.SKIP, Status.ATTESTED, Status.PASS)
+ORDER = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.ATTESTED, CheckStatus.PASS)
 """Worst first: the order in which a reader wants them."""
 
 
@@ -78,7 +78,7 @@ class Check:
     """As in the catalogue, `CAP-1`."""
     title: str
     """What it claims when it passes, one line."""
-    status: Status
+    status: CheckStatus
     found: str
     """What was seen, one line."""
     evidence: tuple[Evidence, ...] = ()
@@ -103,7 +103,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class AuditFindings:
     """One run of one audit command."""
 
     what: str
@@ -118,12 +118,12 @@ class Findings:
     def counts(self) -> dict[str, int]:
         """How many checks gave each answer; every answer has its place."""
         counted = Counter(check.status for check in self.checks)
-        return {status.value: counted[status] for status in Status}
+        return {status.value: counted[status] for status in CheckStatus}
 
     @property
     def exit_code(self) -> int:
         """0 where nothing failed, else 1, as JUnit runners do."""
-        return int(any(check.status == Status.FAIL for check in self.checks))
+        return int(any(check.status == CheckStatus.FAIL for check in self.checks))
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -141,7 +141,7 @@ class Findings:
         return as_json(self.plain(), indent=1) + "\n"
 
 
-def read_findings(text: str, name: str = "findings") -> Findings:
+def read_findings(text: str, name: str = "findings") -> AuditFindings:
     """Read a findings document.
 
     Args:
@@ -152,14 +152,14 @@ def read_findings(text: str, name: str = "findings") -> Findings:
         ConfigError: it is none.
     """
     try:
-        held = json.loads(text)
-        if held["format"] != FORMAT:
-            raise ConfigError(f"{name}: format {held['format']!r}, not {FORMAT}", hint="made by another version")
-        return Findings(
-            what=str(held["what"]),
-            time=str(held["time"]),
-            facts=dict(held["facts"]),
-            checks=tuple(_read_check(one) for one in held["checks"]),
+        document = json.loads(text)
+        if document["format"] != FORMAT:
+            raise ConfigError(f"{name}: format {document['format']!r}, not {FORMAT}", hint="made by another version")
+        return AuditFindings(
+            what=str(document["what"]),
+            time=str(document["time"]),
+            facts=dict(document["facts"]),
+            checks=tuple(_read_check(one) for one in document["checks"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
@@ -168,9 +168,9 @@ def read_findings(text: str, name: str = "findings") -> Findings:
         ) from None
 
 
-def verdict(seen: bool | None) -> Status:
+def verdict(seen: bool | None) -> CheckStatus:
     """PASS for True, FAIL for False, SKIP for what could not be measured."""
-    return Status.SKIP if seen is None else Status.PASS if seen else Status.FAIL
+    return CheckStatus.SKIP if seen is None else CheckStatus.PASS if seen else CheckStatus.FAIL
 
 
 def stamp(time_ns: int) -> str:
@@ -194,19 +194,20 @@ def _clause_plain(one: Clause) -> dict[str, Any]:
     return {"id": one.id, "text": one.text, "edition": one.edition, "read": one.read, "informative": one.informative}
 
 
-def _read_check(held: Mapping[str, Any]) -> Check:
+def _read_check(document: Mapping[str, Any]) -> Check:
     return Check(
-        id=str(held["id"]),
-        title=str(held["title"]),
-        status=Status(held["status"]),
-        found=str(held["found"]),
+        id=str(document["id"]),
+        title=str(document["title"]),
+        status=CheckStatus(document["status"]),
+        found=str(document["found"]),
         evidence=tuple(
-            Evidence(value=one["value"], command=str(one["command"]), time=str(one["time"])) for one in held["evidence"]
+            Evidence(value=one["value"], command=str(one["command"]), time=str(one["time"]))
+            for one in document["evidence"]
         ),
         clauses=tuple(
             Clause(id=str(one["id"]), text=str(one["text"]), edition=str(one["edition"]), read=bool(one["read"]))
-            for one in held["clauses"]
+            for one in document["clauses"]
         ),
-        remedy=str(held["remedy"]),
-        not_proven=str(held["not_proven"]),
+        remedy=str(document["remedy"]),
+        not_proven=str(document["not_proven"]),
     )

@@ -16,8 +16,8 @@ import typer
 from protocol import terminal
 
 if TYPE_CHECKING:
-    from audit.check import Findings
-    from audit.report.report import Report
+    from audit.check import AuditFindings
+    from audit.report.report import AuditReport
 
 audits = typer.Typer(
     no_args_is_help=True,
@@ -34,18 +34,18 @@ Keep = Annotated[Path | None, typer.Option(help="Keep the findings in this folde
 Every = Annotated[bool, typer.Option("--all", help="Show the evidence of what passed too.")]
 
 
-def finish(found: Findings, *, as_json: bool, keep: Path | None = None, every: bool = False) -> None:
+def finish(findings: AuditFindings, *, as_json: bool, keep: Path | None = None, every: bool = False) -> None:
     """Print a run, keep it where asked, and end with its exit code: every command of the group does so."""
     from audit import keeping
     from audit.report import show
 
     if keep is not None:
-        terminal.complain(f"kept {keeping.keep(found, keep)}")
+        terminal.complain(f"kept {keeping.keep(findings, keep)}")
     if as_json:
-        terminal.data(found.plain(), indent=1)
+        terminal.data(findings.plain(), indent=1)
     else:
-        terminal.document(show.findings_text(found, every=every))
-    raise typer.Exit(found.exit_code)
+        terminal.document(show.findings_text(findings, every=every))
+    raise typer.Exit(findings.exit_code)
 
 
 @audits.command()
@@ -68,7 +68,7 @@ def capture(
     """Every frame of a capture by its direction; offline, without root."""
     from audit.capture import capture as captures
 
-    question = captures.Question(
+    question = captures.CaptureQuestion(
         path=file,
         high=high,
         low=low,
@@ -128,20 +128,20 @@ def live(
     )
     if carry and (keep is None or config is None):
         raise ConfigError("--carry needs --keep and --config")
-    question = lives.Question(subject=subject, namespace=netns, pid=pid, config=config)
-    found = lives.run(question, wall=time.time_ns)
+    question = lives.MachineQuestion(subject=subject, namespace=netns, pid=pid, config=config)
+    findings = lives.run(question, wall=time.time_ns)
     if keep is not None and config is not None and carry is not False:
-        _carry(found, side, keep, config, must=carry is True)
+        _carry(findings, side, keep, config, must=carry is True)
         keep = None if side == "high" else keep
-    finish(found, as_json=as_json, keep=keep, every=every)
+    finish(findings, as_json=as_json, keep=keep, every=every)
 
 
-def _carry(found: Findings, side: str, keep: Path, config: Path, *, must: bool) -> None:
+def _carry(findings: AuditFindings, side: str, keep: Path, config: Path, *, must: bool) -> None:
     """High: keep the findings and leave them for poll. Low: keep what came. What hinders it is said."""
     from audit import carried, keeping
     from protocol.errors import ConfigError
 
-    path = keeping.keep(found, keep) if side == "high" else None
+    path = keeping.keep(findings, keep) if side == "high" else None
     try:
         if path is not None:
             terminal.complain(f"kept {path}")
@@ -200,7 +200,7 @@ def provoke(
         (peer, port), own = text.address(to), str(IPv4Address(address))
     except ValueError as error:
         raise ConfigError(f"--to, --address: {error}", hint="such as --to 192.0.2.2:5005 --address 192.0.2.1") from None
-    question = provokes.Question(
+    question = provokes.ProvokeQuestion(
         interface=interface,
         address=own,
         peer=peer,
@@ -226,8 +226,8 @@ def journal(
     """Two disks compared block by block: lost, injected, altered; with public keys alone."""
     from audit.disks import journal as journals
 
-    found = journals.run(high, low, key, site=site, now_ns=time.time_ns())
-    finish(found, as_json=as_json, keep=keep, every=every)
+    findings = journals.run(high, low, key, site=site, now_ns=time.time_ns())
+    finish(findings, as_json=as_json, keep=keep, every=every)
 
 
 @audits.command()
@@ -247,7 +247,7 @@ def code(
 
     pids = [(name, pid) for name, pid in (("emit", emit), ("catch", catch)) if pid is not None]
     states = [file.absolute().parent / "state" for file in config or []]
-    question = codes.Question(root=codes.here(), states=states, pids=pids, libraries=libraries)
+    question = codes.SourceQuestion(root=codes.here(), states=states, pids=pids, libraries=libraries)
     finish(codes.run(question, wall=time.time_ns), as_json=as_json, keep=keep, every=every)
 
 
@@ -265,8 +265,8 @@ def selftest(
     from audit import selftest as selftests
 
     with TemporaryDirectory(prefix="checkvalve-selftest-") as folder:
-        found = selftests.run(Path(folder), own=capture, high=high, wall=time.time_ns)
-    finish(found, as_json=as_json, keep=keep, every=every)
+        findings = selftests.run(Path(folder), own=capture, high=high, wall=time.time_ns)
+    finish(findings, as_json=as_json, keep=keep, every=every)
 
 
 @audits.command()
@@ -340,12 +340,12 @@ def diff(
     """What changed between two runs; exit 1 where something is worse."""
     from audit.report import differ
 
-    found = differ.diff(old, new)
+    findings = differ.diff(old, new)
     if as_json:
-        terminal.data(found.plain(), indent=1)
+        terminal.data(findings.plain(), indent=1)
     else:
-        terminal.document(found.text())
-    raise typer.Exit(found.exit_code)
+        terminal.document(findings.text())
+    raise typer.Exit(findings.exit_code)
 
 
 def _day(name: str, text: str | None) -> date | None:
@@ -357,7 +357,7 @@ def _day(name: str, text: str | None) -> date | None:
         raise ConfigError(f"{name} {text}: no day", hint="such as 2026-11-01") from None
 
 
-def _write_report(made: Report, folder: Path) -> list[Path]:
+def _write_report(made: AuditReport, folder: Path) -> list[Path]:
     from audit.report import junit, page
     from protocol.errors import ConfigError
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from audit.check import Findings, read_findings
+from audit.check import AuditFindings, read_findings
 from protocol.errors import ConfigError
 
 
-def keep(found: Findings, folder: Path) -> Path:
+def keep(findings: AuditFindings, folder: Path) -> Path:
     """Write a run into a folder; one that is there already is never overwritten. Returns the file.
 
     Raises:
         ConfigError: the folder cannot be written.
     """
-    words = [found.time.replace(":", "-"), found.what.replace(" ", "-"), str(found.facts.get("host", ""))]
+    words = [findings.time.replace(":", "-"), findings.what.replace(" ", "-"), str(findings.facts.get("host", ""))]
     name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", word)[:60] for word in words if word)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def keep(found: Findings, folder: Path) -> Path:
             path = folder / f"{name}{f'_{again}' if again else ''}.json"
             try:
                 with path.open("x", encoding="utf-8") as file:
-                    file.write(found.text())
+                    file.write(findings.text())
                 return path
             except FileExistsError:
                 continue
@@ -37,7 +37,7 @@ def keep(found: Findings, folder: Path) -> Path:
     raise ConfigError(f"{folder} holds a thousand findings of one second", hint="choose another folder for --keep")
 
 
-def load(path: Path) -> Findings:
+def load(path: Path) -> AuditFindings:
     """One findings document.
 
     Raises:
@@ -49,7 +49,7 @@ def load(path: Path) -> Findings:
         raise ConfigError(f"{path} cannot be read: {error}") from None
 
 
-def load_all(paths: list[Path]) -> list[Findings]:
+def load_all(paths: list[Path]) -> list[AuditFindings]:
     """All findings of files and folders (not below them), by time.
 
     Raises:
@@ -58,4 +58,4 @@ def load_all(paths: list[Path]) -> list[Findings]:
     files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     if not files:
         raise ConfigError(f"no findings in {', '.join(map(str, paths))}", hint="`checkvalve audit .. --keep FOLDER`")
-    return sorted((load(file) for file in files), key=lambda found: (found.time, found.what))
+    return sorted((load(file) for file in files), key=lambda findings: (findings.time, findings.what))

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from audit import catalogue
-from audit.check import Check, Evidence, Status
+from audit.check import Check, CheckStatus, Evidence
 from protocol.errors import ConfigError
 
 STALE_DAYS = 366
@@ -37,7 +37,7 @@ _KEYS = {"answer", "by", "on", "seen", "photo"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class NamedChange:
     """A change that a person names."""
 
     start: datetime
@@ -62,7 +62,7 @@ class Answers:
     sha256: str = ""
     hardware: Mapping[str, Mapping[str, Any]]
     """Answers by check id; values as they stand in the file."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[NamedChange, ...] = ()
 
 
 def questions() -> list[str]:
@@ -104,7 +104,7 @@ def read(path: Path | None) -> Answers:
         return Answers(hardware={})
     try:
         data = path.read_bytes()
-        held = tomllib.loads(data.decode())
+        table = tomllib.loads(data.decode())
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}", hint="`checkvalve audit questions` prints one"
@@ -112,13 +112,13 @@ def read(path: Path | None) -> Answers:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
     known = questions()
-    strange = [key for key in held if key not in known and key != "change"]
+    strange = [key for key in table if key not in known and key != "change"]
     if strange:
         raise ConfigError(
             f"{path}: no question is called {strange[0]!r}", hint=f"one of {', '.join(known)}, or [[change]]"
         )
-    hardware = {key: _answer(path, key, held[key]) for key in known if key in held}
-    changes = held.get("change", [])
+    hardware = {key: _answer(path, key, table[key]) for key in known if key in table}
+    changes = table.get("change", [])
     if not isinstance(changes, list):
         raise ConfigError(f"{path}: [change] must be [[change]]")
     return Answers(
@@ -139,40 +139,40 @@ def checks(answers: Answers, last: date) -> list[Check]:
 
 
 def _check(ident: str, answers: Answers, last: date) -> Check:
-    held = answers.hardware.get(ident)
-    if held is None or not held["answer"]:
-        return catalogue.check(ident, Status.SKIP, "nobody answered: `checkvalve audit questions` prints the form")
-    on, by = held["on"], held["by"]
-    value = {key: str(one) for key, one in held.items() if one}
-    photo = held.get("photo")
+    given = answers.hardware.get(ident)
+    if given is None or not given["answer"]:
+        return catalogue.check(ident, CheckStatus.SKIP, "nobody answered: `checkvalve audit questions` prints the form")
+    on, by = given["on"], given["by"]
+    value = {key: str(one) for key, one in given.items() if one}
+    photo = given.get("photo")
     if photo and answers.path is not None:
         value["photo_sha256"] = hashlib.sha256((answers.path.parent / photo).read_bytes()).hexdigest()
-    seen = Evidence(value=value, command=f"{answers.path}, [{ident}]", time=on.isoformat())
-    said = f"{held['seen'] or 'as claimed'}; {by} on {on}"
-    if held["answer"] == "no":
-        return catalogue.check(ident, Status.FAIL, f"it is not so: {said}", seen)
+    evidence = Evidence(value=value, command=f"{answers.path}, [{ident}]", time=on.isoformat())
+    said = f"{given['seen'] or 'as claimed'}; {by} on {on}"
+    if given["answer"] == "no":
+        return catalogue.check(ident, CheckStatus.FAIL, f"it is not so: {said}", evidence)
     if on > last:
-        return catalogue.check(ident, Status.WARN, f"answered after the period: {said}", seen)
+        return catalogue.check(ident, CheckStatus.WARN, f"answered after the period: {said}", evidence)
     if on < last - timedelta(days=STALE_DAYS):
-        return catalogue.check(ident, Status.WARN, f"answered more than a year ago: {said}", seen)
-    return catalogue.check(ident, Status.ATTESTED, said, seen)
+        return catalogue.check(ident, CheckStatus.WARN, f"answered more than a year ago: {said}", evidence)
+    return catalogue.check(ident, CheckStatus.ATTESTED, said, evidence)
 
 
-def _answer(path: Path, ident: str, held: object) -> dict[str, Any]:
+def _answer(path: Path, ident: str, given: object) -> dict[str, Any]:
     where = f"{path}: [{ident}]"
-    if not isinstance(held, dict):
+    if not isinstance(given, dict):
         raise ConfigError(f"{where} must be a table")
-    strange = [key for key in held if key not in _KEYS]
+    strange = [key for key in given if key not in _KEYS]
     if strange:
         raise ConfigError(f"{where} {strange[0]}: no such key", hint=f"one of {', '.join(sorted(_KEYS))}")
-    texts = {key: held.get(key, "") for key in ("answer", "by", "seen", "photo")}
+    texts = {key: given.get(key, "") for key in ("answer", "by", "seen", "photo")}
     if any(not isinstance(one, str) for one in texts.values()):
         raise ConfigError(f"{where}: answer, by, seen and photo are texts")
     if texts["answer"] not in ("", "yes", "no"):
         raise ConfigError(f"{where} answer: {texts['answer']!r}", hint='"yes" or "no"; what was seen goes into `seen`')
     if texts["answer"] and not texts["by"].strip():
         raise ConfigError(f"{where} by: an answer without a name is none")
-    on = held.get("on")
+    on = given.get("on")
     if texts["answer"] and (not isinstance(on, date) or isinstance(on, datetime)):
         raise ConfigError(f"{where} on: the day is missing", hint="on = 2026-01-31, without quotes")
     if texts["photo"] and not (path.parent / texts["photo"]).is_file():
@@ -180,24 +180,24 @@ def _answer(path: Path, ident: str, held: object) -> dict[str, Any]:
     return texts | {"on": on}
 
 
-def _change(path: Path, held: object) -> Change:
-    if not isinstance(held, dict) or set(held) != {"from", "to", "by", "why"}:
+def _change(path: Path, given: object) -> NamedChange:
+    if not isinstance(given, dict) or set(given) != {"from", "to", "by", "why"}:
         raise ConfigError(f"{path}: each [[change]] has from, to, by and why")
-    start, end = _moment(path, held["from"], time.min), _moment(path, held["to"], time.max)
-    by, why = held["by"], held["why"]
+    start, end = _moment(path, given["from"], time.min), _moment(path, given["to"], time.max)
+    by, why = given["by"], given["why"]
     if not (isinstance(by, str) and isinstance(why, str) and by.strip() and why.strip()):
         raise ConfigError(f"{path}: a [[change]] without a name or a reason is none")
     if end < start:
         raise ConfigError(f"{path}: a [[change]] ends before it begins")
-    return Change(start=start, end=end, by=by, why=why)
+    return NamedChange(start=start, end=end, by=by, why=why)
 
 
-def _moment(path: Path, held: object, of_day: time) -> datetime:
-    if isinstance(held, datetime):
-        return held.astimezone(UTC) if held.tzinfo else held.replace(tzinfo=UTC)
-    if isinstance(held, date):
-        return datetime.combine(held, of_day, UTC)
-    raise ConfigError(f"{path}: [[change]] from, to: {held!r} is no day", hint="2026-01-31, or 2026-01-31T06:00:00Z")
+def _moment(path: Path, given: object, of_day: time) -> datetime:
+    if isinstance(given, datetime):
+        return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+    if isinstance(given, date):
+        return datetime.combine(given, of_day, UTC)
+    raise ConfigError(f"{path}: [[change]] from, to: {given!r} is no day", hint="2026-01-31, or 2026-01-31T06:00:00Z")
 
 
 def _text(when: datetime) -> str:

@@ -25,7 +25,7 @@ from audit import catalogue
 from audit.capture import capture
 from audit.capture.pcap import Capture
 from audit.capture.tally import LISTED
-from audit.check import Check, Evidence, Findings, Status, stamp, verdict
+from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp, verdict
 from audit.disks import journal
 from audit.machine.netdev import chains
 from audit.report.facts import facts
@@ -79,7 +79,7 @@ class Twins:
         return sum(forbidden and right for _, forbidden, _, right in self.ended)
 
 
-def run(folder: Path, *, own: Path | None = None, high: str | None = None, wall: Callable[[], int]) -> Findings:
+def run(folder: Path, *, own: Path | None = None, high: str | None = None, wall: Callable[[], int]) -> AuditFindings:
     """Plant and look.
 
     Args:
@@ -100,13 +100,13 @@ def run(folder: Path, *, own: Path | None = None, high: str | None = None, wall:
         _altered(folder / "altered", wall),
     ]
     ranked = sorted(checks, key=lambda check: list(catalogue.catalogue()).index(check.id))
-    return Findings(what="selftest", time=began, facts=facts(), checks=tuple(ranked))
+    return AuditFindings(what="selftest", time=began, facts=facts(), checks=tuple(ranked))
 
 
-def twin_check(found: Sequence[Twins], time: str) -> Check:
-    """PR-7 of these twins."""
-    wrong = [line for one in found for line in one.wrong]
-    seen = [
+def twin_check(twins: Sequence[Twins], time: str) -> Check:
+    """PR-7, judged on what each twin could do."""
+    wrong = [line for one in twins for line in one.wrong]
+    evidence = [
         Evidence(
             value={
                 "end": one.role.value,
@@ -116,13 +116,15 @@ def twin_check(found: Sequence[Twins], time: str) -> Check:
             command=COMMAND,
             time=time,
         )
-        for one in found
+        for one in twins
     ]
     if wrong:
-        return catalogue.check("PR-7", Status.FAIL, f"{len(wrong)} did not end as they must: {wrong[0]}", *seen)
-    dead = sum(one.dead for one in found)
+        return catalogue.check(
+            "PR-7", CheckStatus.FAIL, f"{len(wrong)} did not end as they must: {wrong[0]}", *evidence
+        )
+    dead = sum(one.dead for one in twins)
     return catalogue.check(
-        "PR-7", verdict(bool(dead)), f"{dead} twins died of SIGSYS, and each allowed call lived", *seen
+        "PR-7", verdict(bool(dead)), f"{dead} twins died of SIGSYS, and each allowed call lived", *evidence
     )
 
 
@@ -136,18 +138,18 @@ def run_twins(role: Role, mode: Mode) -> Twins:
 def _twin_checks(wall: Callable[[], int]) -> list[Check]:
     why = confine.possible()
     time = stamp(wall())
-    ruleset, told = _rulesets()
+    ruleset, which = _rulesets()
     if why is not None:
         skipped = f"nothing is confined here: {why}"
-        state = Status.FAIL if not ruleset else Status.SKIP
+        state = CheckStatus.FAIL if not ruleset else CheckStatus.SKIP
         return [
-            catalogue.check("PR-7", Status.SKIP, skipped),
-            catalogue.check("SELF-4", state, f"{skipped}; {told}", _seen(told, time)),
+            catalogue.check("PR-7", CheckStatus.SKIP, skipped),
+            catalogue.check("SELF-4", state, f"{skipped}; {which}", _seen(which, time)),
         ]
     confined = [run_twins(role, mode) for role in Role for mode in (Mode.ON, Mode.STRICT)]
     bare = twin_check([run_twins(role, Mode.OFF) for role in Role], time)
-    found = f"without their filter PR-7 says {bare.status}: {bare.found}; {told}"
-    right = ruleset and bare.status == Status.FAIL
+    found = f"without their filter PR-7 says {bare.status}: {bare.found}; {which}"
+    right = ruleset and bare.status == CheckStatus.FAIL
     return [twin_check(confined, time), catalogue.check("SELF-4", verdict(right), found, _seen(found, time))]
 
 
@@ -180,7 +182,9 @@ def _reverse_frame(folder: Path, own: Path | None, high: str | None, wall: Calla
     make_capture(clean, good)
     make_capture(planted, [*good[:PLACE], reverse, *good[PLACE:]])
     before, after = (_judge(path, HIGH_MAC, PORT, wall) for path in (clean, planted))
-    right = before.status == Status.PASS and after.status == Status.FAIL and f"frame {PLACE + 1}," in after.found
+    right = (
+        before.status == CheckStatus.PASS and after.status == CheckStatus.FAIL and f"frame {PLACE + 1}," in after.found
+    )
     found = f"without: {before.status}; with: {after.status}, {after.found}"
     if own is not None:
         if high is None:
@@ -188,7 +192,7 @@ def _reverse_frame(folder: Path, own: Path | None, high: str | None, wall: Calla
         last = plant(own, folder / own.name, reverse)
         was, mine = _judge(own, high, None, wall), _judge(folder / own.name, high, None, wall)
         more = _foreign(mine)[0] == _foreign(was)[0] + 1 and (last in _foreign(mine)[1] or _foreign(was)[0] >= LISTED)
-        right = right and mine.status == Status.FAIL and more
+        right = right and mine.status == CheckStatus.FAIL and more
         found += f"; in a copy of {own.name}: {mine.status}, {mine.found}"
     return catalogue.check("SELF-1", verdict(right), found, _seen(found, stamp(wall())))
 
@@ -230,7 +234,7 @@ def _injected(folder: Path, wall: Callable[[], int]) -> Check:
     write_store(stores.low, [*records, opaque(stream, stores.size + 5, b"a block that was never sent")])
     after = _compare(stores, wall)["JRN-2"]
     named = after.evidence[0].value["injected"] == {stream.hex(): [str(stores.size + 5)]}
-    return _told("SELF-2", before, after, named, wall)
+    return _before_and_after("SELF-2", before, after, named, wall)
 
 
 def _altered(folder: Path, wall: Callable[[], int]) -> Check:
@@ -238,27 +242,27 @@ def _altered(folder: Path, wall: Callable[[], int]) -> Check:
     stream, number = stores.streams[0], 13
     before = _compare(stores, wall)["JRN-3"]
     path = stores.low / "leaves" / f"{stream.hex()}.leaf"
-    held = bytearray(path.read_bytes())
-    held[32 * number] ^= 1
-    path.write_bytes(held)
+    leaves = bytearray(path.read_bytes())
+    leaves[32 * number] ^= 1
+    path.write_bytes(leaves)
     after = _compare(stores, wall)["JRN-3"]
     named = after.evidence[0].value["altered"] == {stream.hex(): {"low": [str(number)]}}
-    return _told("SELF-3", before, after, named, wall)
+    return _before_and_after("SELF-3", before, after, named, wall)
 
 
-def _told(ident: str, before: Check, after: Check, named: bool, wall: Callable[[], int]) -> Check:
-    right = before.status == Status.PASS and after.status == Status.FAIL and named
+def _before_and_after(ident: str, before: Check, after: Check, named: bool, wall: Callable[[], int]) -> Check:
+    right = before.status == CheckStatus.PASS and after.status == CheckStatus.FAIL and named
     found = f"without: {before.status}; with: {after.status}, {after.found}"
     return catalogue.check(ident, verdict(right), found, _seen(after.evidence[0].value, stamp(wall())))
 
 
 def _compare(stores: Stores, wall: Callable[[], int]) -> dict[str, Check]:
-    found = journal.run(stores.high, stores.low, [stores.key], now_ns=wall())
-    return {check.id: check for check in found.checks}
+    findings = journal.run(stores.high, stores.low, [stores.key], now_ns=wall())
+    return {check.id: check for check in findings.checks}
 
 
 def _judge(path: Path, high: str, port: int | None, wall: Callable[[], int]) -> Check:
-    question = capture.Question(path=path, high=high, low=LOW_MAC, port=port)
+    question = capture.CaptureQuestion(path=path, high=high, low=LOW_MAC, port=port)
     return capture.run(question, now_ns=wall()).checks[0]
 
 
@@ -266,8 +270,8 @@ def _foreign(check: Check) -> tuple[int, list[int]]:
     """How many frames CAP-1 holds against a capture, and the numbers of those it lists."""
     if len(check.evidence) < 3:
         return 0, []
-    told = check.evidence[2].value
-    return told["of"], [one["frame"] for one in told["frames"]]
+    listed = check.evidence[2].value
+    return listed["of"], [one["frame"] for one in listed["frames"]]
 
 
 def _seen(value: Any, time: str) -> Evidence:

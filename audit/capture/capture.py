@@ -19,8 +19,8 @@ from typing import Any
 
 from audit import catalogue
 from audit.capture.pcap import Capture
-from audit.capture.tally import Group, Listed, Tally, link_name
-from audit.check import Check, Evidence, Findings, Status, stamp, verdict
+from audit.capture.tally import FrameGroup, FrameTally, Listed, link_name
+from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp, verdict
 from audit.report.facts import facts
 from protocol.errors import ConfigError
 
@@ -31,7 +31,7 @@ MARK_BYTES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class CaptureQuestion:
     """What is asked of a capture."""
 
     path: Path
@@ -49,7 +49,7 @@ class Question:
     """Who attests the appliance's frames."""
 
 
-def run(question: Question, *, now_ns: int) -> Findings:
+def run(question: CaptureQuestion, *, now_ns: int) -> AuditFindings:
     """Read the capture and judge it.
 
     Args:
@@ -65,13 +65,13 @@ def run(question: Question, *, now_ns: int) -> Findings:
         raise ConfigError(f"the mark has {len(question.control)} bytes", hint=f"use {MARK_BYTES} or more")
     with Capture(question.path) as capture, ThreadPoolExecutor(1) as other:
         digest = other.submit(capture.sha256)
-        tally = Tally(high=high, appliance=appliance, mark=question.control).run(capture)
-        told = _Told(question, capture, tally, digest.result(), stamp(now_ns))
-    checks = [_cap_1(told), _cap_2(told), _cap_3(told)]
+        tally = FrameTally(high=high, appliance=appliance, mark=question.control).run(capture)
+        reading = _ReadCapture(question, capture, tally, digest.result(), stamp(now_ns))
+    checks = [_cap_1(reading), _cap_2(reading), _cap_3(reading)]
     if appliance is not None:
-        checks.append(_cap_4(told))
-    about = facts() | {"file": told.file_facts()}
-    return Findings(what=f"capture {question.path.name}", time=told.time, facts=about, checks=tuple(checks))
+        checks.append(_cap_4(reading))
+    about = facts() | {"file": reading.file_facts()}
+    return AuditFindings(what=f"capture {question.path.name}", time=reading.time, facts=about, checks=tuple(checks))
 
 
 def read_mac(text: str) -> str:
@@ -101,12 +101,12 @@ def read_mark(text: str) -> bytes:
 
 
 @dataclass(slots=True)
-class _Told:
+class _ReadCapture:
     """A capture that was read, ready to be judged."""
 
-    question: Question
+    question: CaptureQuestion
     capture: Capture
-    tally: Tally
+    tally: FrameTally
     sha256: str
     time: str
 
@@ -146,122 +146,131 @@ class _Told:
         return f"{source} ({names[source]})" if source in names else source
 
 
-def _cap_1(told: _Told) -> Check:
-    status, found = _judge_sources(told)
-    seen = [told.evidence(told.file_facts()), told.evidence(_sources(told))]
-    if told.tally.listed:
-        lines = [one.plain(stamp(one.time_ns)) for one in told.tally.listed]
-        shown = f"tshark -r {told.question.path} -Y 'eth.src != {told.question.high}'"
-        seen.append(told.evidence({"frames": lines, "listed": len(lines), "of": _strange(told.tally)}, shown))
-    return catalogue.check("CAP-1", status, found, *seen)
+def _cap_1(reading: _ReadCapture) -> Check:
+    status, found = _judge_sources(reading)
+    evidence = [reading.evidence(reading.file_facts()), reading.evidence(_sources(reading))]
+    if reading.tally.listed:
+        lines = [one.plain(stamp(one.time_ns)) for one in reading.tally.listed]
+        shown = f"tshark -r {reading.question.path} -Y 'eth.src != {reading.question.high}'"
+        evidence.append(reading.evidence({"frames": lines, "listed": len(lines), "of": _strange(reading.tally)}, shown))
+    return catalogue.check("CAP-1", status, found, *evidence)
 
 
-def _judge_sources(told: _Told) -> tuple[Status, str]:
-    tally, capture = told.tally, told.capture
-    span = f"{tally.count} frames, {told.file_facts()['first']} to {told.file_facts()['last']}"
-    if told.question.high is None:
+def _judge_sources(reading: _ReadCapture) -> tuple[CheckStatus, str]:
+    tally, capture = reading.tally, reading.capture
+    span = f"{tally.count} frames, {reading.file_facts()['first']} to {reading.file_facts()['last']}"
+    if reading.question.high is None:
         return (
-            Status.SKIP,
+            CheckStatus.SKIP,
             f"{span}: not told whose they should be; give --high MAC (the sources stand in the evidence)",
         )
     if tally.foreign:
         first = next(one for one in tally.listed if one.row.source is not None) if _named(tally) else None
         where = (
-            f"; the first is frame {first.number}, {first.row.kind} from {told.who(first.row.source)}" if first else ""
+            f"; the first is frame {first.number}, {first.row.kind} from {reading.who(first.row.source)}"
+            if first
+            else ""
         )
-        return Status.FAIL, f"{tally.foreign} of {tally.count} frames have another source{where}"
+        return CheckStatus.FAIL, f"{tally.foreign} of {tally.count} frames have another source{where}"
     if capture.walk.damage:
-        return Status.FAIL, f"{capture.rest} bytes cannot be read as frames ({capture.walk.damage}); {span} before that"
+        return (
+            CheckStatus.FAIL,
+            f"{capture.rest} bytes cannot be read as frames ({capture.walk.damage}); {span} before that",
+        )
     if tally.count and tally.unsourced == tally.count:
-        return Status.SKIP, f"{span}: {', '.join(told.file_facts()['links'])} keeps no source address here"
+        return CheckStatus.SKIP, f"{span}: {', '.join(reading.file_facts()['links'])} keeps no source address here"
     if tally.unsourced:
-        return Status.FAIL, f"{tally.unsourced} of {tally.count} frames have no source that can be read"
+        return CheckStatus.FAIL, f"{tally.unsourced} of {tally.count} frames have no source that can be read"
     if not tally.from_high:
-        return Status.SKIP, f"{span}, none of them from {told.question.high}: this capture shows nothing"
-    doubts = list(_doubts(told))
-    claim = f"{span}: {tally.from_high} from {told.question.high}"
+        return CheckStatus.SKIP, f"{span}, none of them from {reading.question.high}: this capture shows nothing"
+    doubts = list(_doubts(reading))
+    claim = f"{span}: {tally.from_high} from {reading.question.high}"
     claim += f", {tally.from_appliance} from the appliance" if tally.from_appliance else ", no other source"
-    return (Status.WARN if doubts else Status.PASS), "; ".join([claim, *doubts])
+    return (CheckStatus.WARN if doubts else CheckStatus.PASS), "; ".join([claim, *doubts])
 
 
-def _doubts(told: _Told) -> Iterable[str]:
+def _doubts(reading: _ReadCapture) -> Iterable[str]:
     """What a reader must know before believing that nothing else was there."""
-    capture = told.capture
+    capture = reading.capture
     if capture.rest:
         yield f"the last {capture.rest} bytes are no whole frame (the capture was cut)"
     if capture.dropped:
         yield f"the capture lost {capture.dropped} frames itself"
-    filters = told.file_facts()["filters"]
+    filters = reading.file_facts()["filters"]
     if filters:
         yield f"it was made with a filter ({filters[0]}): what that leaves out was never seen"
     if capture.walk.clipped:
         yield f"{capture.walk.clipped} frames claim more bytes than the file holds of them"
 
 
-def _cap_2(told: _Told) -> Check:
-    mark, marked = told.question.control, told.tally.marked
+def _cap_2(reading: _ReadCapture) -> Check:
+    mark, marked = reading.question.control, reading.tally.marked
     if not mark:
-        return catalogue.check("CAP-2", Status.SKIP, "no mark was given: this file is not the positive control")
+        return catalogue.check("CAP-2", CheckStatus.SKIP, "no mark was given: this file is not the positive control")
     lines = [one.plain(stamp(one.time_ns)) for one in marked[:SHOWN]]
-    high = told.question.high
+    high = reading.question.high
     strange = [one for one in marked if one.row.source != high]
     found = f"the mark {_mark_text(mark)} stands in {len(marked)} frames, {len(strange)} of them not from the high side"
     if high is None:
-        return catalogue.check("CAP-2", Status.SKIP, f"{found}; give --high MAC", told.evidence(lines))
-    where = f"; frame {strange[0].number} from {told.who(strange[0].row.source)}" if strange else ""
-    return catalogue.check("CAP-2", verdict(bool(strange)), found + where, told.evidence(lines))
+        return catalogue.check("CAP-2", CheckStatus.SKIP, f"{found}; give --high MAC", reading.evidence(lines))
+    where = f"; frame {strange[0].number} from {reading.who(strange[0].row.source)}" if strange else ""
+    return catalogue.check("CAP-2", verdict(bool(strange)), found + where, reading.evidence(lines))
 
 
-def _cap_3(told: _Told) -> Check:
-    tally, port = told.tally, told.question.port
+def _cap_3(reading: _ReadCapture) -> Check:
+    tally, port = reading.tally, reading.question.port
     groups = list(tally.groups.values())
     flows = {one.row.link for one in groups if one.row.udp}
     strange = [one for one in groups if not one.row.udp or (port is not None and one.row.link[2] != port)]
-    seen = [
-        told.evidence({"kinds": _kinds(told), "beyond the table": tally.beyond}),
-        told.evidence({"flows": _flows(told), "udp_flows": len(flows)}),
+    evidence = [
+        reading.evidence({"kinds": _kinds(reading), "beyond the table": tally.beyond}),
+        reading.evidence({"flows": _flows(reading), "udp_flows": len(flows)}),
     ]
     if not tally.count:
-        return catalogue.check("CAP-3", Status.SKIP, "the capture holds no frame", *seen)
+        return catalogue.check("CAP-3", CheckStatus.SKIP, "the capture holds no frame", *evidence)
     if strange:
         worst = max(strange, key=lambda one: one.count)
         many = sum(one.count for one in strange)
         found = f"{many} of {tally.count} frames are something else, most of them {worst.row.kind} {worst.row.flow}"
-        return catalogue.check("CAP-3", Status.FAIL, f"{found.strip()} (first: frame {worst.first})", *seen)
+        return catalogue.check("CAP-3", CheckStatus.FAIL, f"{found.strip()} (first: frame {worst.first})", *evidence)
     if tally.beyond or len(flows) != 1:
-        return catalogue.check("CAP-3", Status.FAIL, f"{len(flows)} different UDP flows", *seen)
+        return catalogue.check("CAP-3", CheckStatus.FAIL, f"{len(flows)} different UDP flows", *evidence)
     ((source, target, to_port),) = flows
     found = f"{tally.count} frames, all UDP from {source} to {target}:{to_port}"
-    return catalogue.check("CAP-3", Status.FAIL if told.capture.walk.damage else Status.PASS, found, *seen)
+    return catalogue.check(
+        "CAP-3", CheckStatus.FAIL if reading.capture.walk.damage else CheckStatus.PASS, found, *evidence
+    )
 
 
-def _cap_4(told: _Told) -> Check:
-    own = [one for one in told.tally.groups.values() if one.row.source == told.question.appliance]
+def _cap_4(reading: _ReadCapture) -> Check:
+    own = [one for one in reading.tally.groups.values() if one.row.source == reading.question.appliance]
     kinds = {f"{one.row.kind} {one.row.flow}".strip(): one.count for one in own[:SHOWN]}
-    found = f"{told.tally.from_appliance} frames of {told.question.appliance}: {', '.join(kinds) or 'none'}"
-    if not told.question.by:
-        return catalogue.check("CAP-4", Status.WARN, f"{found}; nobody attests them (--by NAME)", told.evidence(kinds))
-    attested = f"{found}; attested by {told.question.by} on {told.time[:10]}"
-    return catalogue.check("CAP-4", Status.ATTESTED, attested, told.evidence(kinds))
+    found = f"{reading.tally.from_appliance} frames of {reading.question.appliance}: {', '.join(kinds) or 'none'}"
+    if not reading.question.by:
+        return catalogue.check(
+            "CAP-4", CheckStatus.WARN, f"{found}; nobody attests them (--by NAME)", reading.evidence(kinds)
+        )
+    attested = f"{found}; attested by {reading.question.by} on {reading.time[:10]}"
+    return catalogue.check("CAP-4", CheckStatus.ATTESTED, attested, reading.evidence(kinds))
 
 
-def _sources(told: _Told) -> dict[str, int]:
+def _sources(reading: _ReadCapture) -> dict[str, int]:
     counted: dict[str, int] = {}
-    for group in told.tally.groups.values():
-        who = told.who(group.row.source)
+    for group in reading.tally.groups.values():
+        who = reading.who(group.row.source)
         counted[who] = counted.get(who, 0) + group.count
     ranked = sorted(counted.items(), key=lambda one: -one[1])
-    rest = sum(count for _, count in ranked[SHOWN:]) + told.tally.beyond
+    rest = sum(count for _, count in ranked[SHOWN:]) + reading.tally.beyond
     return dict(ranked[:SHOWN]) | ({"others": rest} if rest else {})
 
 
-def _kinds(told: _Told) -> list[dict[str, Any]]:
-    counted: dict[tuple[str, str], Group] = {}
-    for group in told.tally.groups.values():
-        key = (told.who(group.row.source), group.row.kind)
-        held = counted.setdefault(key, Group(row=group.row, first=group.first))
-        held.count += group.count
-        held.first = min(held.first, group.first)
+def _kinds(reading: _ReadCapture) -> list[dict[str, Any]]:
+    counted: dict[tuple[str, str], FrameGroup] = {}
+    for group in reading.tally.groups.values():
+        key = (reading.who(group.row.source), group.row.kind)
+        kind_group = counted.setdefault(key, FrameGroup(row=group.row, first=group.first))
+        kind_group.count += group.count
+        kind_group.first = min(kind_group.first, group.first)
     ranked = sorted(counted.items(), key=lambda one: -one[1].count)
     return [
         {"source": source, "kind": kind, "frames": group.count, "first": group.first}
@@ -269,16 +278,16 @@ def _kinds(told: _Told) -> list[dict[str, Any]]:
     ]
 
 
-def _flows(told: _Told) -> list[dict[str, Any]]:
-    ranked = sorted((one for one in told.tally.groups.values() if one.row.flow), key=lambda one: -one.count)
+def _flows(reading: _ReadCapture) -> list[dict[str, Any]]:
+    ranked = sorted((one for one in reading.tally.groups.values() if one.row.flow), key=lambda one: -one.count)
     return [{"flow": one.row.flow, "kind": one.row.kind, "frames": one.count} for one in ranked[:SHOWN]]
 
 
-def _strange(tally: Tally) -> int:
+def _strange(tally: FrameTally) -> int:
     return tally.foreign + tally.unsourced
 
 
-def _named(tally: Tally) -> list[Listed]:
+def _named(tally: FrameTally) -> list[Listed]:
     return [one for one in tally.listed if one.row.source is not None]
 
 

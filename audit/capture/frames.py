@@ -61,7 +61,7 @@ _NAMED_PORTS |= {320: "PTP", 514: "syslog", 546: "DHCPv6", 547: "DHCPv6", 1900: 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class FrameRow:
     """One frame's row, read for people."""
 
     source: str | None
@@ -120,7 +120,7 @@ def sources(table: Bytes) -> npt.NDArray[np.uint64]:
     return number
 
 
-def read_row(row: bytes) -> Row:
+def read_row(row: bytes) -> FrameRow:
     """A row for people."""
     ethertype, version, protocol = int.from_bytes(row[8:10], "big"), row[10], row[11]
     from_port, to_port = int.from_bytes(row[24:26], "big"), int.from_bytes(row[26:28], "big")
@@ -135,7 +135,7 @@ def read_row(row: bytes) -> Row:
         flow = f":{from_port} > :{to_port}"
     udp = version == 4 and protocol == _UDP and bool(ports) and not row[7]
     source = row[:6].hex(":") if row[6] else None
-    return Row(source=source, kind=kind, flow=flow, udp=udp, link=(addresses[0], addresses[1], to_port))
+    return FrameRow(source=source, kind=kind, flow=flow, udp=udp, link=(addresses[0], addresses[1], to_port))
 
 
 def _kind(row: bytes, ethertype: int, version: int, protocol: int, ports: tuple[int, ...]) -> str:

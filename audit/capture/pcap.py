@@ -24,7 +24,17 @@ from types import TracebackType
 import numpy as np
 
 from audit.capture.pcapng import blocks
-from audit.capture.records import CHUNK, MOST_BYTES, Bytes, Frames, Interface, Numbers, Order, Walk, window
+from audit.capture.records import (
+    CHUNK,
+    MOST_BYTES,
+    Bytes,
+    CaptureInterface,
+    CaptureWalk,
+    Frames,
+    Numbers,
+    Order,
+    window,
+)
 from protocol.errors import ConfigError
 
 _CLASSIC: dict[bytes, tuple[Order, int]] = {
@@ -57,14 +67,14 @@ class Capture:
             raise ConfigError(f"{path} is empty", hint="was the capture stopped before it wrote anything?") from None
         self.data: Bytes = np.frombuffer(self._map, np.uint8)
         self.size = len(self._map)
-        self.interfaces: list[Interface] = []
-        self.walk = Walk()
+        self.interfaces: list[CaptureInterface] = []
+        self.walk = CaptureWalk()
         magic = bytes(self._map[:4])
         if magic in _CLASSIC and self.size >= _FILE_HEAD:
             self.form = "pcap"
             self._order, self._unit_ns = _CLASSIC[magic]
             (link,) = struct.unpack_from(self._order + "I", self._map, 20)
-            self.interfaces.append(Interface(link=link & 0xFFFF))  # the upper half tells of check sequences
+            self.interfaces.append(CaptureInterface(link=link & 0xFFFF))  # the upper half tells of check sequences
         elif magic == _SECTION:
             self.form = "pcapng"
         else:
@@ -86,8 +96,8 @@ class Capture:
     @property
     def dropped(self) -> int | None:
         """Frames that the capture lost, by its own word; None: it does not say."""
-        told = [one.dropped for one in self.interfaces if one.dropped is not None]
-        return sum(told) + self.walk.drops if told or self.walk.drops else None
+        counts = [one.dropped for one in self.interfaces if one.dropped is not None]
+        return sum(counts) + self.walk.drops if counts or self.walk.drops else None
 
     def __iter__(self) -> Iterator[Frames]:
         frames = self._classic() if self.form == "pcap" else blocks(self._map, self.data, self.interfaces, self.walk)
@@ -116,12 +126,12 @@ class Capture:
 
     def find(self, mark: bytes, most: int = 1000) -> Numbers:
         """Where `mark` stands in the file, at most `most` places."""
-        found: list[int] = []
+        places: list[int] = []
         at = self._map.find(mark)
-        while at >= 0 and len(found) < most:
-            found.append(at)
+        while at >= 0 and len(places) < most:
+            places.append(at)
             at = self._map.find(mark, at + 1)
-        return np.array(found, np.int64)
+        return np.array(places, np.int64)
 
     def close(self) -> None:
         """Let go of the file; arrays of its frames' places stay good, `data` does not."""

@@ -21,7 +21,17 @@ from mmap import mmap
 
 import numpy as np
 
-from audit.capture.records import CHUNK, MOST_BYTES, Bytes, Frames, Interface, Numbers, Order, Walk, window
+from audit.capture.records import (
+    CHUNK,
+    MOST_BYTES,
+    Bytes,
+    CaptureInterface,
+    CaptureWalk,
+    Frames,
+    Numbers,
+    Order,
+    window,
+)
 
 _SECTION, _INTERFACE, _OLD, _SIMPLE, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 5, 6
 _MAGIC = 0x1A2B3C4D
@@ -55,7 +65,7 @@ class _Part:
     totals: list[int] = field(default_factory=list)
 
 
-def blocks(data: mmap, view: Bytes, interfaces: list[Interface], walk: Walk) -> Iterator[Frames]:
+def blocks(data: mmap, view: Bytes, interfaces: list[CaptureInterface], walk: CaptureWalk) -> Iterator[Frames]:
     """The frames of a file.
 
     Args:
@@ -80,7 +90,9 @@ def blocks(data: mmap, view: Bytes, interfaces: list[Interface], walk: Walk) -> 
         yield _frames(view, part, interfaces, number, walk)
 
 
-def _walk(data: mmap, section: _Section, interfaces: list[Interface], walk: Walk) -> Iterator[tuple[int, int, int]]:
+def _walk(
+    data: mmap, section: _Section, interfaces: list[CaptureInterface], walk: CaptureWalk
+) -> Iterator[tuple[int, int, int]]:
     """Place, kind and length of each packet block; other blocks are taken in on the way."""
     at, end = 0, len(data)
     head, word = struct.Struct("<II"), struct.Struct("<I")
@@ -125,11 +137,11 @@ def _order(data: mmap, at: int, end: int) -> Order | None:
     return next((order for order in orders if struct.unpack_from(order + "I", data, at + 8)[0] == _MAGIC), None)
 
 
-def _interface(data: mmap, at: int, total: int, order: str) -> Interface:
+def _interface(data: mmap, at: int, total: int, order: str) -> CaptureInterface:
     if total < 20:
-        return Interface(link=-1)
+        return CaptureInterface(link=-1)
     (link,) = struct.unpack_from(order + "H", data, at + 8)
-    out = Interface(link=link)
+    out = CaptureInterface(link=link)
     for code, value in _options(data, at + 16, at + total - 4, order):
         if code == 2:
             out.name = value.decode("utf-8", "replace")[:80]
@@ -142,7 +154,7 @@ def _interface(data: mmap, at: int, total: int, order: str) -> Interface:
     return out
 
 
-def _statistics(data: mmap, at: int, total: int, section: _Section, interfaces: list[Interface]) -> None:
+def _statistics(data: mmap, at: int, total: int, section: _Section, interfaces: list[CaptureInterface]) -> None:
     """The last statistics of an interface count: they are totals."""
     if total < 24:
         return
@@ -170,7 +182,7 @@ def _options(data: mmap, at: int, end: int, order: str) -> Iterator[tuple[int, b
         at += 4 + (size + 3) // 4 * 4
 
 
-def _frames(view: Bytes, part: _Part, interfaces: list[Interface], number: int, walk: Walk) -> Frames:
+def _frames(view: Bytes, part: _Part, interfaces: list[CaptureInterface], number: int, walk: CaptureWalk) -> Frames:
     at, kinds = np.array(part.at, np.int64), np.array(part.kinds, np.int64)
     totals = np.array(part.totals, np.int64)
     words = window(view, at, 28).view(np.dtype(np.uint32).newbyteorder(part.order)).reshape(-1, 7).astype(np.int64)
@@ -202,32 +214,32 @@ def _frames(view: Bytes, part: _Part, interfaces: list[Interface], number: int, 
     return Frames(first=number, at=start, kept=kept, length=length, time_ns=time_ns, interface=index)
 
 
-def _unknown(interfaces: list[Interface]) -> int:
+def _unknown(interfaces: list[CaptureInterface]) -> int:
     """Index of the interface that stands for packets whose own was never described."""
     for index, one in enumerate(interfaces):
         if one.link == -1:
             return index
-    interfaces.append(Interface(link=-1, name="not described"))
+    interfaces.append(CaptureInterface(link=-1, name="not described"))
     return len(interfaces) - 1
 
 
-def _count_lost(view: Bytes, part: _Part, kept: Numbers, room: Numbers, kinds: Numbers, walk: Walk) -> None:
+def _count_lost(view: Bytes, part: _Part, kept: Numbers, room: Numbers, kinds: Numbers, walk: CaptureWalk) -> None:
     """Enhanced blocks may say how many frames were lost before them (epb_dropcount); few have options at all."""
     for row in np.flatnonzero((kinds == _ENHANCED) & (room - (kept + 3) // 4 * 4 >= 12)):
         at = part.at[row] + 28 + (int(kept[row]) + 3) // 4 * 4
-        held = bytes(view[at : part.at[row] + part.totals[row] - 4][:256])
+        options = bytes(view[at : part.at[row] + part.totals[row] - 4][:256])
         head = struct.Struct(part.order + "HH")
         place = 0
-        while place + 4 <= len(held):
-            code, size = head.unpack_from(held, place)
+        while place + 4 <= len(options):
+            code, size = head.unpack_from(options, place)
             if code == 0:
                 break
-            if code == 4 and size == 8 and place + 12 <= len(held):
-                walk.drops += struct.unpack_from(part.order + "Q", held, place + 4)[0]
+            if code == 4 and size == 8 and place + 12 <= len(options):
+                walk.drops += struct.unpack_from(part.order + "Q", options, place + 4)[0]
             place += 4 + (size + 3) // 4 * 4
 
 
-def _nanoseconds(units: np.ndarray[tuple[int], np.dtype[np.uint64]], interface: Interface) -> Numbers:
+def _nanoseconds(units: np.ndarray[tuple[int], np.dtype[np.uint64]], interface: CaptureInterface) -> Numbers:
     """Times of an interface in nanoseconds; what no calendar holds wraps around and is shown as it is."""
     power = interface.units & 0x7F
     if interface.units & 0x80:

@@ -26,7 +26,7 @@ HEAD_BYTES = 96
 
 
 @dataclass(slots=True, kw_only=True)
-class Interface:
+class CaptureInterface:
     """One interface of a capture."""
 
     link: int
@@ -61,7 +61,7 @@ class Frames:
 
 
 @dataclass(slots=True, kw_only=True)
-class Walk:
+class CaptureWalk:
     """How far a walk came."""
 
     at: int = 0

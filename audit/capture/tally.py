@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from audit.capture.frames import LINKS, ROW, Row, read_row, rows, sources
+from audit.capture.frames import LINKS, ROW, FrameRow, read_row, rows, sources
 from audit.capture.pcap import Capture
 from audit.capture.records import HEAD_BYTES, Bytes, Frames, Numbers, window
 
@@ -23,10 +23,10 @@ _NOBODY = 2**64 - 1
 
 
 @dataclass(slots=True, kw_only=True)
-class Group:
+class FrameGroup:
     """Frames with the same row."""
 
-    row: Row
+    row: FrameRow
     count: int = 0
     first: int = 0
     """Number of the first one, from 1."""
@@ -41,7 +41,7 @@ class Listed:
     time_ns: int
     length: int
     """Bytes on the wire."""
-    row: Row
+    row: FrameRow
 
     def plain(self, time: str) -> dict[str, str | int | None]:
         """For evidence."""
@@ -57,7 +57,7 @@ class Listed:
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class FrameTally:
     """What a capture holds, frame by frame and in sum."""
 
     high: int | None = None
@@ -78,7 +78,7 @@ class Tally:
     """Earliest and latest time in the file [ns since 1970 UTC]."""
     links: dict[int, int] = field(default_factory=dict)
     """Frames by link type."""
-    groups: dict[bytes, Group] = field(default_factory=dict)
+    groups: dict[bytes, FrameGroup] = field(default_factory=dict)
     beyond: int = 0
     """Frames that no group could take any more."""
     listed: list[Listed] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Tally:
     _salt: Numbers = field(default_factory=lambda: np.frombuffer(os.urandom(ROW), np.int64) | 1)
     """Makes the groups' sums unforeseeable; they are compared byte by byte all the same."""
 
-    def run(self, capture: Capture) -> Tally:
+    def run(self, capture: Capture) -> FrameTally:
         """Count all of an open capture."""
         marks = capture.find(self.mark) if self.mark else np.empty(0, np.int64)
         for frames in capture:
@@ -112,9 +112,9 @@ class Tally:
             self._find_marks(frames, table, marks)
 
     def _times(self, times: Numbers) -> None:
-        told = times[times != 0]
-        if told.size:
-            first, last = int(told.min()), int(told.max())
+        stamped = times[times != 0]
+        if stamped.size:
+            first, last = int(stamped.min()), int(stamped.max())
             self.first_ns = first if self.first_ns is None else min(first, self.first_ns)
             self.last_ns = last if self.last_ns is None else max(last, self.last_ns)
 
@@ -153,7 +153,7 @@ class Tally:
             if len(self.groups) >= 2 * GROUPS:
                 self.beyond += count
                 return
-            group = self.groups[row] = Group(row=read_row(row), first=number)
+            group = self.groups[row] = FrameGroup(row=read_row(row), first=number)
         group.count += count
 
     def _find_marks(self, frames: Frames, table: Bytes, marks: Numbers) -> None:

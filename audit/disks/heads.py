@@ -22,8 +22,8 @@ _SIGNER = slice(-72, -64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A verified OPEN."""
+class VerifiedOpen:
+    """What a verified OPEN says of its stream."""
 
     site: str
     boot: int
@@ -32,7 +32,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class VouchedRange:
     """Numbers that one verified HEAD vouches for."""
 
     first: int
@@ -51,10 +51,10 @@ class Stretch:
 
 
 @dataclass(slots=True, kw_only=True)
-class Chain:
+class HeadChain:
     """All heads of a stream."""
 
-    stretches: list[Stretch] = field(default_factory=list)
+    ranges: list[VouchedRange] = field(default_factory=list)
     """Verified ones, rising, none over another."""
     holes: list[tuple[int, int, bool]] = field(default_factory=list)
     """(first, after, bridged): numbers before a later HEAD that no HEAD vouches for; whether leaves bridge them."""
@@ -64,7 +64,7 @@ class Chain:
     @property
     def end(self) -> int:
         """One past the last number vouched for."""
-        return self.stretches[-1].end if self.stretches else 0
+        return self.ranges[-1].end if self.ranges else 0
 
 
 Kept: TypeAlias = tuple[str, bytes]
@@ -74,9 +74,9 @@ LeafOf: TypeAlias = Callable[[int], bytes | None]
 """The leaf of a number on either side; None where neither holds it, or they differ."""
 
 
-def read_open(blocks: Iterable[Kept], signers: Mapping[bytes, PublicKey]) -> tuple[Opened | None, list[str]]:
+def read_open(blocks: Iterable[Kept], signers: Mapping[bytes, PublicKey]) -> tuple[VerifiedOpen | None, list[str]]:
     """The OPEN of a stream among its first blocks, and what is wrong with those that do not verify."""
-    found, faults = None, []
+    opened, faults = None, []
     for side, block in blocks:
         if block[3] != Kind.OPEN:
             faults.append(f"block 0 of the {side} side is of kind {block[3]}, not OPEN")
@@ -86,17 +86,17 @@ def read_open(blocks: Iterable[Kept], signers: Mapping[bytes, PublicKey]) -> tup
             previous = body["previous"]
             if previous is not None:
                 previous = (bytes(previous[0]), int(previous[1]), bytes(previous[2]))
-            found = Opened(site=str(body["site"]), boot=int(body["boot"]), previous=previous)
+            opened = VerifiedOpen(site=str(body["site"]), boot=int(body["boot"]), previous=previous)
         except FrameError as error:
             faults.append(f"its OPEN on the {side} side does not verify: {_why(error, block)}")
         except (KeyError, TypeError, ValueError, IndexError):
             faults.append(f"its OPEN on the {side} side verifies and cannot be read")
-    return found, faults
+    return opened, faults
 
 
 def read_chain(
     blocks: Mapping[int, Iterable[Kept]], stream: bytes, site: str, signers: Mapping[bytes, PublicKey], leaf: LeafOf
-) -> Chain:
+) -> HeadChain:
     """All HEADs of a stream, verified and in a row.
 
     Args:
@@ -106,45 +106,45 @@ def read_chain(
         signers: Keys that are believed, by id.
         leaf: For bridging holes.
     """
-    chain = Chain()
-    found: list[Stretch] = []
+    chain = HeadChain()
+    ranges: list[VouchedRange] = []
     for number in sorted(blocks):
         for side, block in blocks[number]:
             if block[3] != Kind.HEAD:
                 continue
             try:
-                found.append(_stretch(block, number, origin(site, stream), signers))
+                ranges.append(_vouched(block, number, origin(site, stream), signers))
             except FrameError as error:
                 chain.faults.append(f"HEAD {number} of the {side} side does not verify: {_why(error, block)}")
-    found.sort(key=lambda one: (one.first, one.number))
-    for one in found:
+    ranges.sort(key=lambda one: (one.first, one.number))
+    for one in ranges:
         _link(chain, one, leaf)
     return chain
 
 
-def tree_head(chain: Chain, size: int, leaf: LeafOf) -> bytes | None:
+def tree_head(chain: HeadChain, size: int, leaf: LeafOf) -> bytes | None:
     """Head of the tree over the first `size` numbers, from the last HEAD before and leaves since; None: not known."""
-    behind = [one for one in chain.stretches if one.end <= size]
+    behind = [one for one in chain.ranges if one.end <= size]
     tree = _after(behind[-1]) if behind else Tree()
     return _grow(tree, size, leaf)
 
 
-def _stretch(block: bytes, number: int, name: str, signers: Mapping[bytes, PublicKey]) -> Stretch:
+def _vouched(block: bytes, number: int, name: str, signers: Mapping[bytes, PublicKey]) -> VouchedRange:
     head: Head = read_head(seal.verify(block, signers))
     before, after = check_head(head, name, signers[block[_SIGNER]])
-    return Stretch(
+    return VouchedRange(
         first=head.previous, leaves=head.leaves, before=before, after=after, number=number, frontier=head.frontier
     )
 
 
-def _link(chain: Chain, one: Stretch, leaf: LeafOf) -> None:
+def _link(chain: HeadChain, one: VouchedRange, leaf: LeafOf) -> None:
     end = chain.end
-    if chain.stretches and one.first == chain.stretches[-1].first and one.after == chain.stretches[-1].after:
+    if chain.ranges and one.first == chain.ranges[-1].first and one.after == chain.ranges[-1].after:
         return  # the same stretch, stated twice
     if one.first < end:
         chain.faults.append(f"HEAD {one.number} vouches from {one.first} on, over another head that ends at {end}")
         return
-    tree = _after(chain.stretches[-1]) if chain.stretches else Tree()
+    tree = _after(chain.ranges[-1]) if chain.ranges else Tree()
     if one.first > end:
         root = _grow(tree, one.first, leaf)
         chain.holes.append((end, one.first, root == one.before))
@@ -153,10 +153,10 @@ def _link(chain: Chain, one: Stretch, leaf: LeafOf) -> None:
     elif tree.root() != one.before:
         chain.faults.append(f"HEAD {one.number} does not follow from the one before it")
         return
-    chain.stretches.append(one)
+    chain.ranges.append(one)
 
 
-def _after(one: Stretch) -> Tree:
+def _after(one: VouchedRange) -> Tree:
     tree = Tree(one.first, one.frontier)
     for leaf in one.leaves:
         tree.add(leaf)

@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from audit import catalogue
-from audit.check import Check, Evidence, Findings, Status, stamp
-from audit.disks.heads import Chain, Kept, Opened, read_chain, read_open, tree_head
-from audit.disks.store import Leaves, Side, Stream, read_side
+from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp
+from audit.disks.heads import HeadChain, Kept, VerifiedOpen, read_chain, read_open, tree_head
+from audit.disks.store import Leaves, SideStream, StoreSide, read_side
 from audit.report.facts import facts
 from protocol.errors import ConfigError
 from protocol.keys import PublicKey, load_public
@@ -36,7 +36,7 @@ CHUNK = 65_536
 """Numbers compared at once."""
 SHOWN = 100
 """Most ranges of a list in the evidence; all are counted."""
-_NONE = Stream(leaves=np.zeros((0, 32), np.uint8), listed=False)
+_NONE = SideStream(leaves=np.zeros((0, 32), np.uint8), listed=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,8 +44,8 @@ class Compared:
     """One stream on both sides."""
 
     stream: bytes
-    opened: Opened | None
-    chain: Chain
+    opened: VerifiedOpen | None
+    chain: HeadChain
     high: int = 0
     """Numbers that the high side has a leaf of."""
     low: int = 0
@@ -65,7 +65,7 @@ class Compared:
     """Of its OPEN and its heads, in words."""
 
 
-def run(high: Path, low: Path, key_files: list[Path], *, site: str | None = None, now_ns: int) -> Findings:
+def run(high: Path, low: Path, key_files: list[Path], *, site: str | None = None, now_ns: int) -> AuditFindings:
     """Compare two stores.
 
     Args:
@@ -87,18 +87,18 @@ def run(high: Path, low: Path, key_files: list[Path], *, site: str | None = None
     names = sorted({*sides[0].streams, *sides[1].streams})
     compared = {name: compare(name, *sides, signers, site) for name in names}
     _follow(compared, sides)
-    told = _Told(sides, compared, stamp(now_ns), _command(high, low, key_files, site))
+    comparison = _Comparison(sides, compared, stamp(now_ns), _command(high, low, key_files, site))
     about = facts() | {
         "high": _side_facts(sides[0]),
         "low": _side_facts(sides[1]),
         "keys": {key.id.hex(): key.fingerprint for key in signers.values()},
     }
-    checks = (_jrn_1(told), _jrn_2(told), _jrn_3(told), _jrn_4(told))
-    return Findings(what=f"journal {high.name} {low.name}", time=told.time, facts=about, checks=checks)
+    checks = (_jrn_1(comparison), _jrn_2(comparison), _jrn_3(comparison), _jrn_4(comparison))
+    return AuditFindings(what=f"journal {high.name} {low.name}", time=comparison.time, facts=about, checks=checks)
 
 
 def compare(
-    name: bytes, high: Side, low: Side, signers: Mapping[bytes, PublicKey], site: str | None = None
+    name: bytes, high: StoreSide, low: StoreSide, signers: Mapping[bytes, PublicKey], site: str | None = None
 ) -> Compared:
     """One stream on both sides, number by number."""
     one, two = high.streams.get(name, _NONE), low.streams.get(name, _NONE)
@@ -107,13 +107,13 @@ def compare(
     if site is not None and opened is not None and opened.site != site:
         faults.append(f"its OPEN is of site {opened.site!r}")
     named = opened.site if opened is not None else site
-    chain = read_chain(signed, name, named, signers, _leaf_of(one, two)) if named is not None else Chain()
+    chain = read_chain(signed, name, named, signers, _leaf_of(one, two)) if named is not None else HeadChain()
     out = Compared(stream=name, opened=opened, chain=chain, known=name in high.streams, faults=faults + chain.faults)
     if named is None:
         out.faults.append("no OPEN tells its site: its heads cannot be verified (give --site)")
-    for side, held in (("high", one), ("low", two)):
-        if len(held.wrong):
-            out.altered[side] = Ranges(held.wrong)
+    for side, side_stream in (("high", one), ("low", two)):
+        if len(side_stream.wrong):
+            out.altered[side] = Ranges(side_stream.wrong)
     top = max(len(one.leaves), len(two.leaves), chain.end)
     for start in range(0, top, CHUNK):
         _compare_part(out, one.leaves, two.leaves, start, min(start + CHUNK, top))
@@ -123,11 +123,11 @@ def compare(
 def _compare_part(out: Compared, high: Leaves, low: Leaves, start: int, end: int) -> None:
     h, l_ = _rows(high, start, end), _rows(low, start, end)
     t = _vouched(out.chain, start, end)
-    on_high, on_low, true = _held(h), _held(l_), _held(t)
+    on_high, on_low, true = _not_zero(h), _not_zero(l_), _not_zero(t)
     out.high += int(on_high.sum())
     out.low += int(on_low.sum())
-    held = np.flatnonzero(on_high | on_low | true)
-    out.top = start + int(held[-1]) + 1 if held.size else out.top
+    present = np.flatnonzero(on_high | on_low | true)
+    out.top = start + int(present[-1]) + 1 if present.size else out.top
     _mark(out.lost, ~on_low & (on_high | true), start)
     _mark(out.lost_unknown, ~on_low & on_high & ~true, start)
     strange = on_low & ~on_high & ~true
@@ -142,7 +142,7 @@ def _compare_part(out: Compared, high: Leaves, low: Leaves, start: int, end: int
             _mark(out.altered.setdefault(side, Ranges()), mask, start)
 
 
-def _held(rows: Leaves) -> Mask:
+def _not_zero(rows: Leaves) -> Mask:
     """Which rows are not zero."""
     return np.asarray(rows.any(axis=1))
 
@@ -158,14 +158,14 @@ def _rows(leaves: Leaves, start: int, end: int) -> Leaves:
     return out
 
 
-def _vouched(chain: Chain, start: int, end: int) -> Leaves:
+def _vouched(chain: HeadChain, start: int, end: int) -> Leaves:
     """What verified heads say of these numbers; zeros where none does."""
     out = np.zeros((end - start, 32), np.uint8)
-    for one in chain.stretches:
+    for one in chain.ranges:
         first, after = max(one.first, start), min(one.end, end)
         if first < after:
-            held = b"".join(one.leaves[first - one.first : after - one.first])
-            out[first - start : after - start] = np.frombuffer(held, np.uint8).reshape(-1, 32)
+            content = b"".join(one.leaves[first - one.first : after - one.first])
+            out[first - start : after - start] = np.frombuffer(content, np.uint8).reshape(-1, 32)
     return out
 
 
@@ -175,29 +175,29 @@ def _mark(ranges: Ranges, mask: Mask, start: int) -> None:
         ranges.add(start + first, start + after)
 
 
-def _signed(one: Stream, two: Stream) -> dict[int, list[Kept]]:
+def _signed(one: SideStream, two: SideStream) -> dict[int, list[Kept]]:
     """Signed blocks of both sides by number, equal ones once."""
     out: dict[int, list[Kept]] = {}
-    for side, held in (("high", one), ("low", two)):
-        for number, blocks in held.signed.items():
+    for side, side_stream in (("high", one), ("low", two)):
+        for number, blocks in side_stream.signed.items():
             known = out.setdefault(number, [])
             known += [(side, block) for block in blocks if block not in [other for _, other in known]]
     return out
 
 
-def _leaf_of(one: Stream, two: Stream) -> Any:
+def _leaf_of(one: SideStream, two: SideStream) -> Any:
     def leaf(number: int) -> bytes | None:
-        held = {
+        leaves_there = {
             side.leaves[number].tobytes()
             for side in (one, two)
             if number < len(side.leaves) and side.leaves[number].any()
         }
-        return held.pop() if len(held) == 1 else None
+        return leaves_there.pop() if len(leaves_there) == 1 else None
 
     return leaf
 
 
-def _follow(compared: dict[bytes, Compared], sides: tuple[Side, Side]) -> None:
+def _follow(compared: dict[bytes, Compared], sides: tuple[StoreSide, StoreSide]) -> None:
     """Each OPEN states the tree head of the stream before its own, which vouches for the end of that one too."""
     for name, one in compared.items():
         if one.opened is None or one.opened.previous is None:
@@ -208,17 +208,17 @@ def _follow(compared: dict[bytes, Compared], sides: tuple[Side, Side]) -> None:
                 f"it follows stream {before.hex()} ({last + 1} blocks), of which neither side holds anything"
             )
             continue
-        held = [side.streams.get(before, _NONE) for side in sides]
-        found = tree_head(compared[before].chain, last + 1, _leaf_of(held[0], held[1]))
-        if found is not None and found != root:
+        before_streams = [side.streams.get(before, _NONE) for side in sides]
+        root_then = tree_head(compared[before].chain, last + 1, _leaf_of(before_streams[0], before_streams[1]))
+        if root_then is not None and root_then != root:
             compared[before].faults.append(f"its blocks up to {last} are not those that stream {name.hex()} followed")
 
 
 @dataclass(slots=True)
-class _Told:
+class _Comparison:
     """Both sides compared, ready to be judged."""
 
-    sides: tuple[Side, Side]
+    sides: tuple[StoreSide, StoreSide]
     compared: dict[bytes, Compared]
     time: str
     command: str
@@ -236,64 +236,75 @@ class _Told:
         return sum(getattr(one, name).count for one in self.compared.values())
 
 
-def _jrn_1(told: _Told) -> Check:
-    states = {name.hex(): _stream_state(one) for name, one in told.compared.items()}
-    faults = [f"stream {name.hex()}: {text}" for name, one in told.compared.items() for text in one.faults]
-    heads = sum(len(one.chain.stretches) for one in told.compared.values())
-    holes = sum(not bridged for one in told.compared.values() for _, _, bridged in one.chain.holes)
-    seen = [told.evidence({"streams": states}), *([told.evidence({"faults": faults[:SHOWN]})] if faults else [])]
+def _jrn_1(comparison: _Comparison) -> Check:
+    states = {name.hex(): _stream_state(one) for name, one in comparison.compared.items()}
+    faults = [f"stream {name.hex()}: {text}" for name, one in comparison.compared.items() for text in one.faults]
+    heads = sum(len(one.chain.ranges) for one in comparison.compared.values())
+    holes = sum(not bridged for one in comparison.compared.values() for _, _, bridged in one.chain.holes)
+    evidence = [
+        comparison.evidence({"streams": states}),
+        *([comparison.evidence({"faults": faults[:SHOWN]})] if faults else []),
+    ]
     if faults:
-        return catalogue.check("JRN-1", Status.FAIL, f"{len(faults)} faults; {faults[0]}", *seen)
+        return catalogue.check("JRN-1", CheckStatus.FAIL, f"{len(faults)} faults; {faults[0]}", *evidence)
     if not heads:
-        return catalogue.check("JRN-1", Status.SKIP, "no signed head yet: heads come every minute", *seen)
+        return catalogue.check("JRN-1", CheckStatus.SKIP, "no signed head yet: heads come every minute", *evidence)
     found = f"{heads} heads of {len(states)} streams verify"
     if holes:
-        return catalogue.check("JRN-1", Status.WARN, f"{found}; HEAD missing in {holes} places", *seen)
-    open_end = sum(one.top - one.chain.end for one in told.compared.values())
-    return catalogue.check("JRN-1", Status.PASS, f"{found} and chain; {open_end} blocks are younger", *seen)
+        return catalogue.check("JRN-1", CheckStatus.WARN, f"{found}; HEAD missing in {holes} places", *evidence)
+    open_end = sum(one.top - one.chain.end for one in comparison.compared.values())
+    return catalogue.check("JRN-1", CheckStatus.PASS, f"{found} and chain; {open_end} blocks are younger", *evidence)
 
 
-def _jrn_2(told: _Told) -> Check:
-    injected, unjudged = told.count("injected"), told.count("unjudged")
-    held = sum(one.low for one in told.compared.values())
-    seen = [told.evidence({"injected": told.by_stream("injected"), "not judged": told.by_stream("unjudged")})]
+def _jrn_2(comparison: _Comparison) -> Check:
+    injected, unjudged = comparison.count("injected"), comparison.count("unjudged")
+    on_low = sum(one.low for one in comparison.compared.values())
+    evidence = [
+        comparison.evidence(
+            {"injected": comparison.by_stream("injected"), "not judged": comparison.by_stream("unjudged")}
+        )
+    ]
     if injected:
-        found = f"{injected} of {held} blocks of the low side were never sent: {_first(told, 'injected')}"
-        if _only_newer(told):
+        found = f"{injected} of {on_low} blocks of the low side were never sent: {_first(comparison, 'injected')}"
+        if _only_newer(comparison):
             found += "; they follow the high side's last one: was its folder copied before the low side's?"
-        return catalogue.check("JRN-2", Status.FAIL, found, *seen)
+        return catalogue.check("JRN-2", CheckStatus.FAIL, found, *evidence)
     if unjudged:
         found = f"{unjudged} blocks cannot be judged: the high side has forgotten their stream, and no HEAD names them"
-        return catalogue.check("JRN-2", Status.WARN, found, *seen)
-    if not held:
-        return catalogue.check("JRN-2", Status.SKIP, "the low side holds nothing", *seen)
-    return catalogue.check("JRN-2", Status.PASS, f"all {held} blocks of the low side were sent", *seen)
+        return catalogue.check("JRN-2", CheckStatus.WARN, found, *evidence)
+    if not on_low:
+        return catalogue.check("JRN-2", CheckStatus.SKIP, "the low side holds nothing", *evidence)
+    return catalogue.check("JRN-2", CheckStatus.PASS, f"all {on_low} blocks of the low side were sent", *evidence)
 
 
-def _jrn_3(told: _Told) -> Check:
+def _jrn_3(comparison: _Comparison) -> Check:
     altered = {
         key.hex(): {side: ranges_text(ranges) for side, ranges in one.altered.items()}
-        for key, one in told.compared.items()
+        for key, one in comparison.compared.items()
         if one.altered
     }
-    damaged = sum(side.damaged for side in told.sides)
-    seen = [told.evidence({"altered": altered})]
+    damaged = sum(side.damaged for side in comparison.sides)
+    evidence = [comparison.evidence({"altered": altered})]
     if damaged:
-        seen.append(told.evidence({"notes": [note for side in told.sides for note in side.notes], "of": damaged}))
+        evidence.append(
+            comparison.evidence({"notes": [note for side in comparison.sides for note in side.notes], "of": damaged})
+        )
     if altered:
         stream, by_side = next(iter(altered.items()))
         side, ranges = next(iter(by_side.items()))
-        many = sum(ranges.count for one in told.compared.values() for ranges in one.altered.values())
+        many = sum(ranges.count for one in comparison.compared.values() for ranges in one.altered.values())
         found = f"{many} altered; the first: stream {stream} block {ranges[0]}, {_SIDE[side]}"
-        return catalogue.check("JRN-3", Status.FAIL, found, *seen)
+        return catalogue.check("JRN-3", CheckStatus.FAIL, found, *evidence)
     if damaged:
-        return catalogue.check("JRN-3", Status.FAIL, f"{damaged} places cannot be read; the notes name them", *seen)
-    both = sum(min(one.high, one.low) for one in told.compared.values())
-    here = sum(stream.records.count for side in told.sides for stream in side.streams.values())
+        return catalogue.check(
+            "JRN-3", CheckStatus.FAIL, f"{damaged} places cannot be read; the notes name them", *evidence
+        )
+    both = sum(min(one.high, one.low) for one in comparison.compared.values())
+    here = sum(stream.records.count for side in comparison.sides for stream in side.streams.values())
     if not both:
-        return catalogue.check("JRN-3", Status.SKIP, "no number is held by both sides", *seen)
+        return catalogue.check("JRN-3", CheckStatus.SKIP, "no number is held by both sides", *evidence)
     found = f"{both} leaves agree; {here} blocks that are still on a disk match theirs"
-    return catalogue.check("JRN-3", Status.PASS, found, *seen)
+    return catalogue.check("JRN-3", CheckStatus.PASS, found, *evidence)
 
 
 _SIDE = {
@@ -303,17 +314,17 @@ _SIDE = {
 }
 
 
-def _jrn_4(told: _Told) -> Check:
-    lost, sent = told.count("lost"), sum(one.high for one in told.compared.values())
-    nameless = told.count("lost_unknown")
-    seen = [told.evidence({"lost": told.by_stream("lost"), "hash known by a HEAD": lost - nameless})]
-    if not told.compared:
-        return catalogue.check("JRN-4", Status.SKIP, "neither side holds a stream", *seen)
+def _jrn_4(comparison: _Comparison) -> Check:
+    lost, sent = comparison.count("lost"), sum(one.high for one in comparison.compared.values())
+    nameless = comparison.count("lost_unknown")
+    evidence = [comparison.evidence({"lost": comparison.by_stream("lost"), "hash known by a HEAD": lost - nameless})]
+    if not comparison.compared:
+        return catalogue.check("JRN-4", CheckStatus.SKIP, "neither side holds a stream", *evidence)
     if not lost:
-        return catalogue.check("JRN-4", Status.PASS, f"all {sent} blocks that were sent are there", *seen)
+        return catalogue.check("JRN-4", CheckStatus.PASS, f"all {sent} blocks that were sent are there", *evidence)
     share = f" ({lost / sent:.3%})" if sent else ""
-    found = f"{lost} of {sent} blocks{share} are not on the low side, or not yet: {_first(told, 'lost')}"
-    return catalogue.check("JRN-4", Status.WARN, found, *seen)
+    found = f"{lost} of {sent} blocks{share} are not on the low side, or not yet: {_first(comparison, 'lost')}"
+    return catalogue.check("JRN-4", CheckStatus.WARN, found, *evidence)
 
 
 def _stream_state(one: Compared) -> dict[str, Any]:
@@ -321,7 +332,7 @@ def _stream_state(one: Compared) -> dict[str, Any]:
     stretches: list[dict[str, Any]] = []
     gaps = {(first, after): bridged for first, after, bridged in one.chain.holes}
     for first, after, state in sorted(
-        [(s.first, s.end, _stretch_state(one, s.first, s.end)) for s in one.chain.stretches]
+        [(s.first, s.end, _stretch_state(one, s.first, s.end)) for s in one.chain.ranges]
         + [(a, b, "HEAD missing" + (", its leaves lead to the next" if ok else "")) for (a, b), ok in gaps.items()]
     ):
         if stretches and stretches[-1]["state"] == state == "complete" and stretches[-1]["to"] + 1 == first:
@@ -351,20 +362,20 @@ def _within(ranges: Ranges, first: int, after: int) -> int:
     return ranges.below(after) - ranges.below(first)
 
 
-def _only_newer(told: _Told) -> bool:
+def _only_newer(comparison: _Comparison) -> bool:
     """Whether every injected number stands behind all that the high side has of its stream."""
-    sides = told.sides[0].streams
+    sides = comparison.sides[0].streams
     return all(
         min(first for first, _ in one.injected) >= len(sides[name].leaves)
-        for name, one in told.compared.items()
+        for name, one in comparison.compared.items()
         if len(one.injected) and name in sides
-    ) and all(name in sides for name, one in told.compared.items() if len(one.injected))
+    ) and all(name in sides for name, one in comparison.compared.items() if len(one.injected))
 
 
-def _first(told: _Told, name: str) -> str:
-    held = told.by_stream(name)
-    stream, ranges = next(iter(held.items()))
-    more = " .." if len(held) > 1 or len(ranges) > 5 else ""
+def _first(comparison: _Comparison, name: str) -> str:
+    by_stream = comparison.by_stream(name)
+    stream, ranges = next(iter(by_stream.items()))
+    more = " .." if len(by_stream) > 1 or len(ranges) > 5 else ""
     return f"stream {stream} {', '.join(ranges[:5])}{more}"
 
 
@@ -374,7 +385,7 @@ def ranges_text(ranges: Ranges) -> list[str]:
     return out if len(out) <= SHOWN else [*out[:SHOWN], f"and {len(out) - SHOWN} more ranges"]
 
 
-def _side_facts(side: Side) -> dict[str, Any]:
+def _side_facts(side: StoreSide) -> dict[str, Any]:
     return {
         "folder": str(side.folder),
         "streams": len(side.streams),

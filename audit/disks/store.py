@@ -34,7 +34,7 @@ _MOST_MADE = 1 << 26
 
 
 @dataclass(slots=True, kw_only=True)
-class Stream:
+class SideStream:
     """What one side holds of one stream."""
 
     leaves: Leaves
@@ -50,13 +50,13 @@ class Stream:
 
 
 @dataclass(slots=True, kw_only=True)
-class Side:
-    """One side's store."""
+class StoreSide:
+    """What one side's store holds, stream by stream, and what in it cannot be read."""
 
     name: str
     """`high` or `low`."""
     folder: Path
-    streams: dict[bytes, Stream] = field(default_factory=dict)
+    streams: dict[bytes, SideStream] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     """Damage, in words."""
     damaged: int = 0
@@ -71,7 +71,7 @@ class Side:
             self.notes.append(text)
 
 
-def read_side(name: str, folder: Path) -> Side:
+def read_side(name: str, folder: Path) -> StoreSide:
     """Read a store.
 
     Args:
@@ -86,18 +86,18 @@ def read_side(name: str, folder: Path) -> Side:
             f"{folder} is no store: no leaves, segments or kept in it",
             hint="the high side's is state/spool, the low side's state/journal",
         )
-    side = Side(name=name, folder=folder)
+    side = StoreSide(name=name, folder=folder)
     for path in sorted((folder / "leaves").glob("*.leaf")):
         stream = _stream_of(side, path)
         if stream is not None:
-            side.streams[stream] = Stream(leaves=_read_leaves(side, path))
+            side.streams[stream] = SideStream(leaves=_read_leaves(side, path))
     _read_segments(side)
     for path in sorted((folder / "kept").glob("*.seg")):
         _read_file(side, path, path.stat().st_size, open_end=True)
     return side
 
 
-def _read_segments(side: Side) -> None:
+def _read_segments(side: StoreSide) -> None:
     synced = _synced(side.folder)
     paths = sorted((side.folder / "segments").glob("*.seg"))
     for path in paths:
@@ -111,7 +111,7 @@ def _read_segments(side: Side) -> None:
         _read_file(side, path, size, open_end=synced is None and path == paths[-1])
 
 
-def _read_file(side: Side, path: Path, size: int, *, open_end: bool) -> None:
+def _read_file(side: StoreSide, path: Path, size: int, *, open_end: bool) -> None:
     """All records of a file; the last one may be cut where a crash, or a copy of a live folder, may have cut it."""
     if path.is_symlink() or not path.is_file():  # a FIFO would never end
         side.note(f"{side.name}: {path.parent.name}/{path.name} is no plain file")
@@ -121,7 +121,7 @@ def _read_file(side: Side, path: Path, size: int, *, open_end: bool) -> None:
     while (
         one := parse(data, at, len(data), check=False)
     ) is not None:  # unlike the store's reader: on behind a bad one
-        _take(side, path, one)
+        _add_record(side, path, one)
         at += one.length
     if at < size and not (open_end and _cut(data, at)):
         side.note(f"{side.name}: {path.parent.name}/{path.name}: {size - at} bytes from byte {at} on are no records")
@@ -135,24 +135,24 @@ def _cut(data: bytes, at: int) -> bool:
     return 0 < length + 4 - HEAD.size <= BLOCK_BYTES
 
 
-def _take(side: Side, path: Path, one: Record) -> None:
-    held = side.streams.get(one.stream)
-    if held is None:
-        held = side.streams[one.stream] = Stream(leaves=np.zeros((0, 32), np.uint8), listed=False)
-    held.records.add(one.number)
+def _add_record(side: StoreSide, path: Path, one: Record) -> None:
+    stream = side.streams.get(one.stream)
+    if stream is None:
+        stream = side.streams[one.stream] = SideStream(leaves=np.zeros((0, 32), np.uint8), listed=False)
+    stream.records.add(one.number)
     digest = hashlib.sha256(one.block).digest()
-    if not held.listed:
-        _add_leaf(side, held, one.number, digest)
-    why = _wrong(held, one, digest)
+    if not stream.listed:
+        _add_leaf(side, stream, one.number, digest)
+    why = _wrong(stream, one, digest)
     if why:
-        held.wrong.add(one.number)
+        stream.wrong.add(one.number)
         side.note(f"{side.name}: stream {one.stream.hex()} block {one.number} in {path.parent.name}/{path.name}: {why}")
         return
-    if one.block[3] in SIGNED and one.block not in (blocks := held.signed.setdefault(one.number, [])):
+    if one.block[3] in SIGNED and one.block not in (blocks := stream.signed.setdefault(one.number, [])):
         blocks.append(one.block)
 
 
-def _wrong(held: Stream, one: Record, digest: bytes) -> str:
+def _wrong(stream: SideStream, one: Record, digest: bytes) -> str:
     """Why a record is not to be believed; empty where it is."""
     if digest != one.digest:
         return "its bytes do not match its hash"
@@ -162,25 +162,25 @@ def _wrong(held: Stream, one: Record, digest: bytes) -> str:
         return f"it is no block: {error}"
     if (header.stream, header.number) != (one.stream, one.number):
         return f"its header says stream {header.stream.hex()} number {header.number}"
-    leaf = held.leaves[one.number].tobytes() if one.number < len(held.leaves) else bytes(32)
+    leaf = stream.leaves[one.number].tobytes() if one.number < len(stream.leaves) else bytes(32)
     if leaf != digest:
         return "it has no leaf" if leaf == bytes(32) else "its leaf says another hash"
     return ""
 
 
-def _add_leaf(side: Side, held: Stream, number: int, digest: bytes) -> None:
+def _add_leaf(side: StoreSide, stream: SideStream, number: int, digest: bytes) -> None:
     if number >= _MOST_MADE:
         side.note(f"{side.name}: number {number} is beyond what is read")
         return
-    if number >= len(held.leaves):
-        room = max(1024, 2 * len(held.leaves), number + 1)
+    if number >= len(stream.leaves):
+        room = max(1024, 2 * len(stream.leaves), number + 1)
         grown = np.zeros((min(room, _MOST_MADE), 32), np.uint8)
-        grown[: len(held.leaves)] = held.leaves
-        held.leaves = grown
-    held.leaves[number] = np.frombuffer(digest, np.uint8)
+        grown[: len(stream.leaves)] = stream.leaves
+        stream.leaves = grown
+    stream.leaves[number] = np.frombuffer(digest, np.uint8)
 
 
-def _read_leaves(side: Side, path: Path) -> Leaves:
+def _read_leaves(side: StoreSide, path: Path) -> Leaves:
     size = path.stat().st_size
     if size % 32:
         side.note(f"{side.name}: leaves/{path.name} has {size} bytes, no multiple of 32")
@@ -192,7 +192,7 @@ def _read_leaves(side: Side, path: Path) -> Leaves:
     return np.memmap(path, np.uint8, "r", shape=(count, 32))
 
 
-def _stream_of(side: Side, path: Path) -> bytes | None:
+def _stream_of(side: StoreSide, path: Path) -> bytes | None:
     try:
         stream = bytes.fromhex(path.stem)
     except ValueError:

@@ -1,7 +1,7 @@
 """What the kernel holds of the diode's interface: flags, addresses, routes, neighbours, firewall, counters.
 
-Pure: `State` is what was looked at, `checks` judges it. What could not be read is SKIP with its reason, never PASS. The
-state is that of one moment; the counters (CNT) are what reaches back to when the interface was made.
+Pure: `GroundState` is what was looked at, `checks` judges it. What could not be read is SKIP with its reason, never
+PASS. The state is that of one moment; the counters (CNT) are what reaches back to when the interface was made.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit import catalogue
-from audit.check import Check, Status, verdict
-from audit.machine.look import Look, Seen
-from audit.machine.netdev import Chain, chains, counters
+from audit.check import Check, CheckStatus, verdict
+from audit.machine.look import NamespaceLook, Observation
+from audit.machine.netdev import NetdevChain, chains, counters
 
 _OUT = ("OutMsgs", "OutErrors", "OutDestUnreachs", "OutTimeExcds", "OutParmProbs", "OutRedirects", "OutEchoReps")
 """ICMP counters that grow when the kernel answers, or would (RFC 2011)."""
@@ -40,28 +40,28 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What was looked at."""
+class GroundState:
+    """What the kernel said of the interface and its namespace at one moment."""
 
-    link: Seen
-    links: Seen
-    addresses: Seen
-    routes: Seen
-    neighbours: Seen
-    firewall: Seen
-    pause: Seen
-    eee: Seen
-    mode: Seen
-    six: Seen
-    forwarding: tuple[Seen, Seen]
+    link: Observation
+    links: Observation
+    addresses: Observation
+    routes: Observation
+    neighbours: Observation
+    firewall: Observation
+    pause: Observation
+    eee: Observation
+    mode: Observation
+    six: Observation
+    forwarding: tuple[Observation, Observation]
     """The interface's, and ip_forward."""
-    rp_filter: tuple[Seen, Seen]
+    rp_filter: tuple[Observation, Observation]
     """`all` and the interface's."""
-    snmp: Seen
-    netstat: Seen
+    snmp: Observation
+    netstat: Observation
 
 
-def look(at: Look, name: str) -> State:
+def look(at: NamespaceLook, name: str) -> GroundState:
     """Look at everything that `checks` judges.
 
     Args:
@@ -69,7 +69,7 @@ def look(at: Look, name: str) -> State:
         name: The interface.
     """
     four = "/proc/sys/net/ipv4"
-    return State(
+    return GroundState(
         link=at.run("ip", "-j", "-s", "-d", "link", "show", "dev", name),
         links=at.run("ip", "-j", "link", "show"),
         addresses=at.run("ip", "-j", "addr", "show", "dev", name),
@@ -87,10 +87,10 @@ def look(at: Look, name: str) -> State:
     )
 
 
-def checks(state: State, subject: Subject) -> list[Check]:
+def checks(state: GroundState, subject: Subject) -> list[Check]:
     """Judge the interface, in the catalogue's order."""
-    held = state.link.json()
-    link = held[0] if held else {}
+    links = state.link.json()
+    link = links[0] if links else {}
     out = _counters(state, subject, link)
     out += _flags(state, link)
     out += [_layer_one(state), *_addresses(state, subject), _routes(state, subject)]
@@ -98,7 +98,7 @@ def checks(state: State, subject: Subject) -> list[Check]:
     return out + _firewall(state, subject)
 
 
-def _counters(state: State, subject: Subject, link: dict[str, Any]) -> list[Check]:
+def _counters(state: GroundState, subject: Subject, link: dict[str, Any]) -> list[Check]:
     wrong = "rx" if subject.high else "tx"
     word = "received" if subject.high else "sent"
     named = counters(state.firewall.text)
@@ -106,7 +106,7 @@ def _counters(state: State, subject: Subject, link: dict[str, Any]) -> list[Chec
     shown = {"ifindex": link.get("ifindex"), f"{wrong}_packets": frames}
     evidence = state.link.evidence(shown if frames is not None else None)
     if frames is None:
-        status, found = Status.SKIP, state.link.why or "the interface tells no counters"
+        status, found = CheckStatus.SKIP, state.link.why or "the interface tells no counters"
     elif frames == 0 or subject.appliance is None or not subject.high:
         status, found = verdict(frames == 0), f"{frames} frames {word} since the interface was made"
     else:
@@ -117,102 +117,107 @@ def _counters(state: State, subject: Subject, link: dict[str, Any]) -> list[Chec
     counter = f"{wrong}_drop"
     if counter not in named:
         found = state.firewall.why or f"the firewall has no counter {counter}"
-        out.append(catalogue.check("CNT-2", Status.SKIP, found, state.firewall.evidence(named)))
+        out.append(catalogue.check("CNT-2", CheckStatus.SKIP, found, state.firewall.evidence(named)))
     else:
         # on the low side the hook stopped an attempt: worth finding, and no way back
-        bad = Status.FAIL if subject.high else Status.WARN
-        status = bad if named[counter] else Status.PASS
+        bad = CheckStatus.FAIL if subject.high else CheckStatus.WARN
+        status = bad if named[counter] else CheckStatus.PASS
         found = f"{counter} {named[counter]}"
         out.append(catalogue.check("CNT-2", status, found, state.firewall.evidence(named)))
     return out if subject.high else [*out, _wanted(state)]
 
 
-def _appliance_counted(frames: int, named: dict[str, int], subject: Subject) -> tuple[Status, str]:
+def _appliance_counted(frames: int, named: dict[str, int], subject: Subject) -> tuple[CheckStatus, str]:
     own, other = named.get("rx_appliance"), named.get("rx_drop")
     if own is None or other is None:
         return (
-            Status.FAIL,
+            CheckStatus.FAIL,
             f"{frames} frames received, and no firewall counter says that they are {subject.appliance}'s",
         )
     if other:
-        return Status.FAIL, f"{frames} frames received, {other} of them not from {subject.appliance}"
+        return CheckStatus.FAIL, f"{frames} frames received, {other} of them not from {subject.appliance}"
     if frames > own:
         found = f"{frames} frames received, {own} counted as {subject.appliance}'s; {frames - own} came before the hook"
-        return Status.WARN, found
+        return CheckStatus.WARN, found
     if not subject.by:
-        return Status.WARN, f"{frames} frames received, all from {subject.appliance}; nobody attests them (--by NAME)"
-    return Status.ATTESTED, f"{frames} frames received, all from {subject.appliance}, as {subject.by} attests"
+        return (
+            CheckStatus.WARN,
+            f"{frames} frames received, all from {subject.appliance}; nobody attests them (--by NAME)",
+        )
+    return CheckStatus.ATTESTED, f"{frames} frames received, all from {subject.appliance}, as {subject.by} attests"
 
 
-def _appliance(state: State, subject: Subject, named: dict[str, int]) -> Check:
+def _appliance(state: GroundState, subject: Subject, named: dict[str, int]) -> Check:
     count = named.get("rx_appliance")
     if count is None:
         found = state.firewall.why or "the firewall counts no frames of it: `checkvalve setup high --appliance-mac`"
-        return catalogue.check("CAP-4", Status.SKIP, found, state.firewall.evidence(named))
+        return catalogue.check("CAP-4", CheckStatus.SKIP, found, state.firewall.evidence(named))
     found = f"{count} frames of {subject.appliance}"
     if not subject.by:
         found += "; nobody attests them (--by NAME)"
-        return catalogue.check("CAP-4", Status.WARN, found, state.firewall.evidence(named))
+        return catalogue.check("CAP-4", CheckStatus.WARN, found, state.firewall.evidence(named))
     found += f"; attested by {subject.by} on {state.firewall.time[:10]}"
-    return catalogue.check("CAP-4", Status.ATTESTED, found, state.firewall.evidence(named))
+    return catalogue.check("CAP-4", CheckStatus.ATTESTED, found, state.firewall.evidence(named))
 
 
-def _wanted(state: State) -> Check:
+def _wanted(state: GroundState) -> Check:
     """CNT-3: whether the low side's kernel had a reason to answer."""
     table = _table(state.snmp.text)
     icmp, udp = table.get("Icmp", {}), table.get("Udp", {})
     if not icmp or not udp:
-        return catalogue.check("CNT-3", Status.SKIP, state.snmp.why or "no counters", state.snmp.evidence())
+        return catalogue.check("CNT-3", CheckStatus.SKIP, state.snmp.why or "no counters", state.snmp.evidence())
     shown = {key: icmp[key] for key in _OUT if key in icmp} | {"NoPorts": udp.get("NoPorts", 0)}
     grown = {key: count for key, count in shown.items() if count}
     found = ", ".join(f"{key} {count}" for key, count in grown.items()) or "all 0"
-    return catalogue.check("CNT-3", Status.WARN if grown else Status.PASS, found, state.snmp.evidence(shown))
+    return catalogue.check("CNT-3", CheckStatus.WARN if grown else CheckStatus.PASS, found, state.snmp.evidence(shown))
 
 
-def _flags(state: State, link: dict[str, Any]) -> list[Check]:
+def _flags(state: GroundState, link: dict[str, Any]) -> list[Check]:
     flags = link.get("flags")
-    seen = state.link.evidence(flags)
+    evidence = state.link.evidence(flags)
     if flags is None:
         why = state.link.why or "no such interface"
-        return [catalogue.check(one, Status.SKIP, why, state.link.evidence()) for one in ("LNK-1", "LNK-2", "LNK-3")]
+        return [
+            catalogue.check(one, CheckStatus.SKIP, why, state.link.evidence()) for one in ("LNK-1", "LNK-2", "LNK-3")
+        ]
     joined = {"master": link.get("master"), "promiscuity": link.get("promiscuity")}
     alone = not joined["master"] and not joined["promiscuity"]
     found = "alone" if alone else f"master {joined['master']}, promiscuity {joined['promiscuity']}"
     word = "flags " + " ".join(flags)
     return [
-        catalogue.check("LNK-1", verdict("NOARP" in flags), word, seen),
-        catalogue.check("LNK-2", verdict("MULTICAST" not in flags), word, seen),
+        catalogue.check("LNK-1", verdict("NOARP" in flags), word, evidence),
+        catalogue.check("LNK-2", verdict("MULTICAST" not in flags), word, evidence),
         catalogue.check("LNK-3", verdict(alone), found, state.link.evidence(joined)),
     ]
 
 
-def _layer_one(state: State) -> Check:
+def _layer_one(state: GroundState) -> Check:
     """L1-1: on anywhere fails; off everywhere passes; what a driver does not tell is skipped."""
-    told = {
+    settings = {
         "PAUSE": _switch(state.pause, r"^(?:RX|TX|Autonegotiate):\s+(on|off)"),
         "EEE": _switch(state.eee, r"EEE status:\s+(enabled|disabled)"),
         "autonegotiation": _switch(state.mode, r"Auto-negotiation:\s+(on|off)"),
     }
-    seen = (state.pause.evidence(), state.eee.evidence(), state.mode.evidence())
-    on = [name for name, value in told.items() if value]
-    unknown = [name for name, value in told.items() if value is None]
+    evidence = (state.pause.evidence(), state.eee.evidence(), state.mode.evidence())
+    on = [name for name, value in settings.items() if value]
+    unknown = [name for name, value in settings.items() if value is None]
     if on:
-        return catalogue.check("L1-1", Status.FAIL, f"on: {', '.join(on)}", *seen)
+        return catalogue.check("L1-1", CheckStatus.FAIL, f"on: {', '.join(on)}", *evidence)
     if unknown:
         why = state.pause.why or state.eee.why or state.mode.why or "the driver does not say"
-        return catalogue.check("L1-1", Status.SKIP, f"not told: {', '.join(unknown)} ({why})", *seen)
-    return catalogue.check("L1-1", Status.PASS, "off: PAUSE, EEE, autonegotiation", *seen)
+        return catalogue.check("L1-1", CheckStatus.SKIP, f"not told: {', '.join(unknown)} ({why})", *evidence)
+    return catalogue.check("L1-1", CheckStatus.PASS, "off: PAUSE, EEE, autonegotiation", *evidence)
 
 
-def _switch(seen: Seen, pattern: str) -> bool | None:
+def _switch(observation: Observation, pattern: str) -> bool | None:
     """Whether one of them is on; None where none is told."""
-    found = re.findall(pattern, seen.text, re.MULTILINE)
-    return any(one in ("on", "enabled") for one in found) if found else None
+    matches = re.findall(pattern, observation.text, re.MULTILINE)
+    return any(one in ("on", "enabled") for one in matches) if matches else None
 
 
-def _addresses(state: State, subject: Subject) -> list[Check]:
-    held = state.addresses.json()
-    infos = [one for link in held or [] for one in link.get("addr_info", [])]
+def _addresses(state: GroundState, subject: Subject) -> list[Check]:
+    links = state.addresses.json()
+    infos = [one for link in links or [] for one in link.get("addr_info", [])]
     six = [one["local"] for one in infos if one.get("family") == "inet6"]
     off = state.six.text.strip()
     gone = "No such file" in state.six.why
@@ -225,7 +230,7 @@ def _addresses(state: State, subject: Subject) -> list[Check]:
         ),
         catalogue.check(
             "IP-2",
-            verdict(None if held is None else not six),
+            verdict(None if links is None else not six),
             ", ".join(six) or state.addresses.why or "none",
             state.addresses.evidence(infos),
         ),
@@ -234,55 +239,57 @@ def _addresses(state: State, subject: Subject) -> list[Check]:
     ]
 
 
-def _forwarding(state: State) -> Check:
+def _forwarding(state: GroundState) -> Check:
     values = [one.text.strip() for one in state.forwarding]
-    seen = [one.evidence() for one in state.forwarding]
+    evidence = [one.evidence() for one in state.forwarding]
     if not all(one.read for one in state.forwarding):
-        return catalogue.check("IP-3", Status.SKIP, next(one.why for one in state.forwarding if one.why), *seen)
+        return catalogue.check(
+            "IP-3", CheckStatus.SKIP, next(one.why for one in state.forwarding if one.why), *evidence
+        )
     found = f"interface {values[0]}, ip_forward {values[1]}"
-    return catalogue.check("IP-3", verdict(values == ["0", "0"]), found, *seen)
+    return catalogue.check("IP-3", verdict(values == ["0", "0"]), found, *evidence)
 
 
-def _alone(state: State, subject: Subject) -> Check:
-    held = state.links.json()
-    if held is None:
-        return catalogue.check("IP-4", Status.SKIP, state.links.why, state.links.evidence())
-    others = {one["ifname"]: one.get("flags", []) for one in held if one["ifname"] not in ("lo", subject.interface)}
+def _alone(state: GroundState, subject: Subject) -> Check:
+    links = state.links.json()
+    if links is None:
+        return catalogue.check("IP-4", CheckStatus.SKIP, state.links.why, state.links.evidence())
+    others = {one["ifname"]: one.get("flags", []) for one in links if one["ifname"] not in ("lo", subject.interface)}
     up = [name for name, flags in others.items() if "UP" in flags]
-    status = Status.FAIL if up else Status.WARN if others else Status.PASS
+    status = CheckStatus.FAIL if up else CheckStatus.WARN if others else CheckStatus.PASS
     found = f"beside it: {', '.join(others)}" + ("" if up else " (down)") if others else "alone with lo"
-    return catalogue.check("IP-4", status, found, state.links.evidence([one["ifname"] for one in held]))
+    return catalogue.check("IP-4", status, found, state.links.evidence([one["ifname"] for one in links]))
 
 
-def _routes(state: State, subject: Subject) -> Check:
-    held = state.routes.json()
-    if held is None:
-        return catalogue.check("RT-1", Status.SKIP, state.routes.why, state.routes.evidence())
+def _routes(state: GroundState, subject: Subject) -> Check:
+    routes = state.routes.json()
+    if routes is None:
+        return catalogue.check("RT-1", CheckStatus.SKIP, state.routes.why, state.routes.evidence())
     name = subject.interface
-    ways = [one for one in held if one.get("dev") == name and one.get("type", "unicast") == "unicast"]
+    ways = [one for one in routes if one.get("dev") == name and one.get("type", "unicast") == "unicast"]
     shown = [one["dst"] for one in ways]
     hosts = [one for one in shown if "/" not in one and one != "default"]
     right = len(shown) == 1 == len(hosts) if subject.high else not shown
     return catalogue.check("RT-1", verdict(right), ", ".join(shown) or "none", state.routes.evidence(ways))
 
 
-def _filtering(state: State) -> Check:
+def _filtering(state: GroundState) -> Check:
     values = [one.text.strip() for one in state.rp_filter]
-    seen = [one.evidence() for one in state.rp_filter]
+    evidence = [one.evidence() for one in state.rp_filter]
     if not all(one.read for one in state.rp_filter):
-        return catalogue.check("RT-2", Status.SKIP, next(one.why for one in state.rp_filter if one.why), *seen)
+        return catalogue.check("RT-2", CheckStatus.SKIP, next(one.why for one in state.rp_filter if one.why), *evidence)
     dropped = _table(state.netstat.text).get("TcpExt", {}).get("IPReversePathFilter", 0)
     found = f"all {values[0]}, interface {values[1]}; {dropped} datagrams dropped by it so far"
     right = values == ["0", "0"]
-    status = Status.FAIL if not right else Status.WARN if dropped else Status.PASS
-    return catalogue.check("RT-2", status, found, *seen, state.netstat.evidence({"IPReversePathFilter": dropped}))
+    status = CheckStatus.FAIL if not right else CheckStatus.WARN if dropped else CheckStatus.PASS
+    return catalogue.check("RT-2", status, found, *evidence, state.netstat.evidence({"IPReversePathFilter": dropped}))
 
 
-def _neighbours(state: State, subject: Subject) -> Check:
-    held = state.neighbours.json()
-    if held is None:
-        return catalogue.check("NB-1", Status.SKIP, state.neighbours.why, state.neighbours.evidence())
-    four = [one for one in held if ":" not in one.get("dst", "")]
+def _neighbours(state: GroundState, subject: Subject) -> Check:
+    neighbours = state.neighbours.json()
+    if neighbours is None:
+        return catalogue.check("NB-1", CheckStatus.SKIP, state.neighbours.why, state.neighbours.evidence())
+    four = [one for one in neighbours if ":" not in one.get("dst", "")]
     right = len(four) == 1 and "PERMANENT" in four[0].get("state", [])
     found = (
         ", ".join(f"{one['dst']} {one.get('lladdr', '?')} {'/'.join(one.get('state', []))}" for one in four) or "none"
@@ -295,32 +302,32 @@ def _neighbours(state: State, subject: Subject) -> Check:
     return catalogue.check("NB-1", verdict(right), found, state.neighbours.evidence(four))
 
 
-def _firewall(state: State, subject: Subject) -> list[Check]:
+def _firewall(state: GroundState, subject: Subject) -> list[Check]:
     ids = ("NFT-1", "NFT-2") if subject.high else ("NFT-1",)
     if not state.firewall.read:
         why = f"{state.firewall.why}; run it as root to see the firewall"
-        return [catalogue.check(one, Status.SKIP, why, state.firewall.evidence()) for one in ids]
-    found = chains(state.firewall.text, subject.interface)
+        return [catalogue.check(one, CheckStatus.SKIP, why, state.firewall.evidence()) for one in ids]
+    device_chains = chains(state.firewall.text, subject.interface)
     hook = "ingress" if subject.high else "egress"
-    wrong = [one for one in found if one.hook == hook]
+    wrong = [one for one in device_chains if one.hook == hook]
     right = any(one.drops_all for one in wrong)
-    out = [catalogue.check("NFT-1", verdict(right), _told(wrong, hook), state.firewall.evidence())]
+    out = [catalogue.check("NFT-1", verdict(right), _chain_words(wrong, hook), state.firewall.evidence())]
     if subject.high:
-        out.append(_only_flow(state, [one for one in found if one.hook == "egress"]))
+        out.append(_only_flow(state, [one for one in device_chains if one.hook == "egress"]))
     return out
 
 
-def _only_flow(state: State, outward: list[Chain]) -> Check:
+def _only_flow(state: GroundState, outward: list[NetdevChain]) -> Check:
     """NFT-2: one of the chains lets one named flow pass; every chain must let a frame pass that leaves."""
     flow = ("ip saddr", "ip daddr", "udp dport")
     right = any(
         one.policy == "drop" and len(one.passing) == 1 and all(word in one.passing[0] for word in flow)
         for one in outward
     )
-    return catalogue.check("NFT-2", verdict(right), _told(outward, "egress"), state.firewall.evidence())
+    return catalogue.check("NFT-2", verdict(right), _chain_words(outward, "egress"), state.firewall.evidence())
 
 
-def _told(there: list[Chain], hook: str) -> str:
+def _chain_words(there: list[NetdevChain], hook: str) -> str:
     return " and ".join(map(str, there)) or f"no {hook} hook at this device"
 
 

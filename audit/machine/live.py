@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from audit import catalogue
-from audit.check import Check, Findings, Status, stamp
+from audit.check import AuditFindings, Check, CheckStatus, stamp
 from audit.machine import ground, process
-from audit.machine.look import Look
+from audit.machine.look import NamespaceLook
 from audit.report.facts import facts
 from protocol.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is looked at."""
+class MachineQuestion:
+    """Which interface, namespace and process are looked at."""
 
     subject: ground.Subject
     namespace: str | None = None
@@ -37,7 +37,7 @@ class Question:
     """`sender.toml` or `receiver.toml`: for the status, the process and the keys."""
 
 
-def run(question: Question, *, wall: Callable[[], int]) -> Findings:
+def run(question: MachineQuestion, *, wall: Callable[[], int]) -> AuditFindings:
     """Look and judge.
 
     Args:
@@ -49,7 +49,7 @@ def run(question: Question, *, wall: Callable[[], int]) -> Findings:
     """
     began = stamp(wall())
     subject = question.subject
-    at = Look(question.namespace, wall)
+    at = NamespaceLook(question.namespace, wall)
     state = ground.look(at, subject.interface)
     if not state.link.read and state.links.read:
         names = ", ".join(one["ifname"] for one in state.links.json() or [])
@@ -64,20 +64,20 @@ def run(question: Question, *, wall: Callable[[], int]) -> Findings:
     checks += _process(at, pid, wall)
     checks += [process.confined(folder, name, wall), process.keys(keys, subject.side, wall)]
     about = _facts(question, at, state, pid) | _switches(folder, name)
-    return Findings(what=f"live {subject.side}", time=began, facts=about, checks=tuple(checks))
+    return AuditFindings(what=f"live {subject.side}", time=began, facts=about, checks=tuple(checks))
 
 
-def _process(at: Look, pid: int | None, wall: Callable[[], int]) -> list[Check]:
+def _process(at: NamespaceLook, pid: int | None, wall: Callable[[], int]) -> list[Check]:
     if pid is not None:
         return process.checks(process.look(at, pid, wall))
     why = "no process was named (--pid) and no status names a living one (--config)"
-    return [catalogue.check(ident, Status.SKIP, why) for ident in process.IDS]
+    return [catalogue.check(ident, CheckStatus.SKIP, why) for ident in process.IDS]
 
 
-def _facts(question: Question, at: Look, state: ground.State, pid: int | None) -> dict[str, Any]:
-    held = state.link.json()
-    link = held[0] if held else {}
-    told = {
+def _facts(question: MachineQuestion, at: NamespaceLook, state: ground.GroundState, pid: int | None) -> dict[str, Any]:
+    links = state.link.json()
+    link = links[0] if links else {}
+    about = {
         "side": question.subject.side,
         "interface": question.subject.interface,
         "ifindex": link.get("ifindex"),
@@ -87,14 +87,14 @@ def _facts(question: Question, at: Look, state: ground.State, pid: int | None) -
         "root": os.geteuid() == 0,
     }
     if pid is not None:
-        told |= {"pid": pid, "pid_netns": at.run("readlink", f"/proc/{pid}/ns/net").text.strip()}
-    return facts() | told
+        about |= {"pid": pid, "pid_netns": at.run("readlink", f"/proc/{pid}/ns/net").text.strip()}
+    return facts() | about
 
 
 def _switches(folder: Path | None, name: str) -> dict[str, Any]:
     """What could have been turned down, by the process's own word."""
-    held = process.said(folder, name) if folder is not None else {}
-    return {key: str(held[key]) for key in ("confined", "preflight") if key in held}
+    status = process.said(folder, name) if folder is not None else {}
+    return {key: str(status[key]) for key in ("confined", "preflight") if key in status}
 
 
 def _folders(config: Path | None) -> tuple[Path | None, Path | None]:

@@ -64,26 +64,26 @@ def judge(maps: str, allowed: Iterable[str]) -> Loaded:
 
 def mapped(maps: str) -> set[str]:
     """Files that a map names."""
-    found = set()
+    libraries = set()
     for line in maps.splitlines():
         parts = line.split(maxsplit=5)
         if len(parts) == 6 and parts[5].startswith("/"):
-            found.add(parts[5])
-    return found
+            libraries.add(parts[5])
+    return libraries
 
 
-def allowed_for(found: Closure) -> set[str]:
+def allowed_for(closure: Closure) -> set[str]:
     """Distributions that an end may load from: those of its imports, the front door's, and all they require."""
     providers = metadata.packages_distributions()
-    names = {name for top in [*found.libraries, *FRONT_DOOR] for name in providers.get(top, ())} | BY_FILE
+    names = {name for top in [*closure.libraries, *FRONT_DOOR] for name in providers.get(top, ())} | BY_FILE
     out = set()
     for name in names:
         try:
-            held = metadata.distribution(name)
+            distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue
-        out.add(plain_name(held.name))
-        out |= {plain_name(one.name) for one in libraries_of(held)}
+        out.add(plain_name(distribution.name))
+        out |= {plain_name(one.name) for one in libraries_of(distribution)}
     return out
 
 

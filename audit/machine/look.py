@@ -22,7 +22,7 @@ PATIENCE = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Observation:
     """One thing that was looked at."""
 
     text: str
@@ -52,7 +52,7 @@ class Seen:
         return Evidence(value=shown, command=self.command, time=self.time)
 
 
-class Look:
+class NamespaceLook:
     """Looks into one network namespace."""
 
     def __init__(self, namespace: str | None, wall: Callable[[], int]) -> None:
@@ -64,31 +64,31 @@ class Look:
         self._before = () if namespace is None else ("ip", "netns", "exec", namespace)
         self._wall = wall
 
-    def run(self, *argv: str) -> Seen:
+    def run(self, *argv: str) -> Observation:
         """A command's output; errors that only say `not supported` are part of it."""
         words = (*self._before, *argv)
         command, time = shlex.join(words), stamp(self._wall())
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
         except FileNotFoundError:
-            return Seen(text="", command=command, time=time, why=f"{words[0]} is not installed")
+            return Observation(text="", command=command, time=time, why=f"{words[0]} is not installed")
         except (OSError, subprocess.SubprocessError) as error:
-            return Seen(text="", command=command, time=time, why=str(error))
+            return Observation(text="", command=command, time=time, why=str(error))
         if done.returncode:
-            told = " ".join(done.stderr.split()) or f"exit {done.returncode}"
-            return Seen(text=done.stdout, command=command, time=time, why=told)
-        return Seen(text=done.stdout, command=command, time=time)
+            error_text = " ".join(done.stderr.split()) or f"exit {done.returncode}"
+            return Observation(text=done.stdout, command=command, time=time, why=error_text)
+        return Observation(text=done.stdout, command=command, time=time)
 
-    def file(self, path: str) -> Seen:
+    def file(self, path: str) -> Observation:
         """A file as that namespace has it (`/proc/sys/net`, `/proc/net`)."""
         if self._before:
             return self.run("cat", path)
         return self.plain(path.replace("/proc/net/", "/proc/thread-self/net/"))
 
-    def plain(self, path: str) -> Seen:
+    def plain(self, path: str) -> Observation:
         """A file that is the same in every namespace."""
         command, time = f"cat {shlex.quote(path)}", stamp(self._wall())
         try:
-            return Seen(text=Path(path).read_text(errors="replace"), command=command, time=time)
+            return Observation(text=Path(path).read_text(errors="replace"), command=command, time=time)
         except OSError as error:
-            return Seen(text="", command=command, time=time, why=error.strerror or str(error))
+            return Observation(text="", command=command, time=time, why=error.strerror or str(error))

@@ -18,7 +18,7 @@ _LEAVES = ("accept", "jump ", "goto ", "vmap", "queue", "fwd ", "return")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
+class NetdevChain:
     """One chain at one device."""
 
     hook: str
@@ -33,7 +33,7 @@ class Chain:
 
     @property
     def drops_all(self) -> bool:
-        """Nothing passes."""
+        """Whether the chain drops every frame: its policy is drop and no rule lets one pass."""
         return self.policy == "drop" and not self.passing
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Chain:
         return f"{self.hook} hook, policy {self.policy}{passing}"
 
 
-def chains(listing: str, device: str) -> list[Chain]:
+def chains(listing: str, device: str) -> list[NetdevChain]:
     """The chains at a device, in the order of the listing."""
     out = []
     for start in re.finditer(r"\bchain \S+ \{", listing):
@@ -50,7 +50,7 @@ def chains(listing: str, device: str) -> list[Chain]:
         if head is None or device not in re.findall(r'[^\s"{},=]+', head["devices"]):
             continue
         rules = [line.strip() for line in body[head.end() :].splitlines() if line.strip()]
-        out.append(Chain(hook=head["hook"], policy=head["policy"] or "accept", rules=tuple(rules)))
+        out.append(NetdevChain(hook=head["hook"], policy=head["policy"] or "accept", rules=tuple(rules)))
     return out
 
 

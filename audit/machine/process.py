@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from audit import catalogue
-from audit.check import Check, Evidence, Status, stamp, verdict
-from audit.machine.look import Look, Seen
+from audit.check import Check, CheckStatus, Evidence, stamp, verdict
+from audit.machine.look import NamespaceLook, Observation
 from protocol.store import statefile
 
 LINK_FD = 99
@@ -30,22 +30,22 @@ OWN = {"high": ("sign.key", "link-sign.key"), "low": ("catch.key", "open.key")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class ProcessFacts:
     """What was looked at of the process at the link."""
 
     pid: int
-    status: Seen
-    maps: Seen
+    status: Observation
+    maps: Observation
     descriptors: Mapping[str, str] | None
     """Number -> what it stands for; None where it could not be read."""
     why: str
     """Why not."""
     time: str
-    threads: tuple[Seen, ...] = ()
+    threads: tuple[Observation, ...] = ()
     """The status of each of its threads: a filter and capabilities are a thread's own."""
 
 
-def look(at: Look, pid: int, wall: Callable[[], int]) -> Process:
+def look(at: NamespaceLook, pid: int, wall: Callable[[], int]) -> ProcessFacts:
     """Look at a process.
 
     Args:
@@ -56,8 +56,8 @@ def look(at: Look, pid: int, wall: Callable[[], int]) -> Process:
     time = stamp(wall())
     try:
         folder = f"/proc/{pid}/fd"
-        held = {one: os.readlink(f"{folder}/{one}") for one in os.listdir(folder)}
-        descriptors, why = held, ""
+        links = {one: os.readlink(f"{folder}/{one}") for one in os.listdir(folder)}
+        descriptors, why = links, ""
     except OSError as error:
         descriptors, why = None, f"{error.strerror}; run it as root or as that user"
     status, maps = at.plain(f"/proc/{pid}/status"), at.plain(f"/proc/{pid}/maps")
@@ -66,24 +66,26 @@ def look(at: Look, pid: int, wall: Callable[[], int]) -> Process:
     except OSError:
         tasks = []
     threads = tuple(at.plain(f"/proc/{pid}/task/{task}/status") for task in tasks)
-    return Process(pid=pid, status=status, maps=maps, descriptors=descriptors, why=why, time=time, threads=threads)
+    return ProcessFacts(pid=pid, status=status, maps=maps, descriptors=descriptors, why=why, time=time, threads=threads)
 
 
-def sockets(at: Look, side: str) -> list[Check]:
+def sockets(at: NamespaceLook, side: str) -> list[Check]:
     """SK-1 to SK-4: what stands in the namespace."""
     tables = [at.file(f"/proc/net/{name}") for name in OTHERS]
     unread = [one.why for one in tables if not one.read and "No such file" not in one.why]
     rows = {seen.command.rpartition("/")[2]: _rows(seen) for seen in tables if seen.read and _rows(seen)}
-    found = ", ".join(f"{len(held)} {name}" for name, held in rows.items()) or "none"
+    found = ", ".join(f"{len(open_sockets)} {name}" for name, open_sockets in rows.items()) or "none"
     seen = [one.evidence(_rows(one)[:5]) for one in tables if one.read]
-    one = catalogue.check("SK-1", Status.SKIP if unread else verdict(not rows), unread[0] if unread else found, *seen)
+    one = catalogue.check(
+        "SK-1", CheckStatus.SKIP if unread else verdict(not rows), unread[0] if unread else found, *seen
+    )
     udp, packet = at.file("/proc/net/udp"), at.file("/proc/net/packet")
     return [one, *_udp(udp, side), _packet(packet)]
 
 
-def _udp(udp: Seen, side: str) -> list[Check]:
+def _udp(udp: Observation, side: str) -> list[Check]:
     if not udp.read:
-        return [catalogue.check(one, Status.SKIP, udp.why, udp.evidence()) for one in ("SK-2", "SK-3")]
+        return [catalogue.check(one, CheckStatus.SKIP, udp.why, udp.evidence()) for one in ("SK-2", "SK-3")]
     rows = [row.split() for row in _rows(udp)]
     shown = [{"local": row[1], "tx:rx queue": row[4], "uid": row[7], "drops": row[-1]} for row in rows]
     wrong = 1 if side == "high" else 0
@@ -91,91 +93,93 @@ def _udp(udp: Seen, side: str) -> list[Check]:
     found = f"{len(rows)} UDP sockets" + ("" if rows else ": nothing runs here now")
     word = ("receive" if side == "high" else "send") + " queue"
     dropped = sum(int(row[-1]) for row in rows)
-    held = f"{word} " + (", ".join(waiting) or "0") + f"; {dropped} datagrams discarded at sockets"
+    queues = f"{word} " + (", ".join(waiting) or "0") + f"; {dropped} datagrams discarded at sockets"
     return [
         catalogue.check("SK-2", verdict(len(rows) <= 1), found, udp.evidence(shown)),
-        catalogue.check("SK-3", verdict(not waiting), held, udp.evidence(shown)),
+        catalogue.check("SK-3", verdict(not waiting), queues, udp.evidence(shown)),
     ]
 
 
-def _packet(packet: Seen) -> Check:
+def _packet(packet: Observation) -> Check:
     if not packet.read:
-        return catalogue.check("SK-4", Status.SKIP, packet.why, packet.evidence())
+        return catalogue.check("SK-4", CheckStatus.SKIP, packet.why, packet.evidence())
     rows = _rows(packet)
     return catalogue.check("SK-4", verdict(not rows), f"{len(rows)} packet sockets", packet.evidence(rows[:5]))
 
 
-def _rows(seen: Seen) -> list[str]:
-    return seen.text.splitlines()[1:]
+def _rows(observation: Observation) -> list[str]:
+    return observation.text.splitlines()[1:]
 
 
-def checks(process: Process) -> list[Check]:
+def checks(process: ProcessFacts) -> list[Check]:
     """PR-1 to PR-6 of one process."""
-    held = _fields(process.status)
+    fields = _fields(process.status)
     for thread in process.threads:
-        _weaken(held, _fields(thread))
-    if not held:
+        _weaken(fields, _fields(thread))
+    if not fields:
         why = f"pid {process.pid}: {process.status.why or 'it has no status'}"
-        return [catalogue.check(ident, Status.SKIP, why, process.status.evidence()) for ident in IDS]
+        return [catalogue.check(ident, CheckStatus.SKIP, why, process.status.evidence()) for ident in IDS]
     return [
-        _word("PR-1", process, held, ("Seccomp", "Seccomp_filters"), lambda told: told.get("Seccomp") == "2"),
-        _word("PR-2", process, held, ("NoNewPrivs",), lambda told: told.get("NoNewPrivs") == "1"),
-        _word("PR-3", process, held, ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"), _no_capability),
-        _word("PR-4", process, held, ("Uid",), lambda told: "0" not in told.get("Uid", "0").split()),
+        _word("PR-1", process, fields, ("Seccomp", "Seccomp_filters"), lambda status: status.get("Seccomp") == "2"),
+        _word("PR-2", process, fields, ("NoNewPrivs",), lambda status: status.get("NoNewPrivs") == "1"),
+        _word("PR-3", process, fields, ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"), _no_capability),
+        _word("PR-4", process, fields, ("Uid",), lambda status: "0" not in status.get("Uid", "0").split()),
         _descriptors(process),
         _memory(process),
     ]
 
 
-def _fields(status: Seen) -> dict[str, str]:
+def _fields(status: Observation) -> dict[str, str]:
     lines = (line.split(":", 1) for line in status.text.splitlines() if ":" in line)
     return {key: value.strip() for key, value in lines}
 
 
-def _weaken(held: dict[str, str], thread: Mapping[str, str]) -> None:
+def _weaken(fields: dict[str, str], thread: Mapping[str, str]) -> None:
     """What any thread has left counts for the process."""
-    for key in held.keys() & thread.keys():
+    for key in fields.keys() & thread.keys():
         if key.startswith("Cap"):
-            held[key] = f"{int(held[key], 16) | int(thread[key], 16):016x}"
+            fields[key] = f"{int(fields[key], 16) | int(thread[key], 16):016x}"
         elif key in ("Seccomp", "Seccomp_filters", "NoNewPrivs"):
-            held[key] = str(min(int(held[key]), int(thread[key])))
+            fields[key] = str(min(int(fields[key]), int(thread[key])))
 
 
-def _no_capability(told: Mapping[str, str]) -> bool:
+def _no_capability(fields: Mapping[str, str]) -> bool:
     """The bounding set gives nothing by itself, and cannot be dropped without a privilege."""
-    return all(int(value, 16) == 0 for key, value in told.items() if key != "CapBnd")
+    return all(int(value, 16) == 0 for key, value in fields.items() if key != "CapBnd")
 
 
 def _word(
     ident: str,
-    process: Process,
-    held: Mapping[str, str],
+    process: ProcessFacts,
+    fields: Mapping[str, str],
     keys: tuple[str, ...],
     right: Callable[[Mapping[str, str]], bool],
 ) -> Check:
-    told = {key: held[key] for key in keys if key in held}
-    if keys[0] not in told:
-        return catalogue.check(ident, Status.SKIP, f"this kernel does not tell {keys[0]}", process.status.evidence())
-    found = f"pid {process.pid}: " + ", ".join(f"{key} {' '.join(value.split())}" for key, value in told.items())
-    return catalogue.check(ident, verdict(right(told)), found, process.status.evidence(told))
+    shown = {key: fields[key] for key in keys if key in fields}
+    if keys[0] not in shown:
+        return catalogue.check(
+            ident, CheckStatus.SKIP, f"this kernel does not tell {keys[0]}", process.status.evidence()
+        )
+    found = f"pid {process.pid}: " + ", ".join(f"{key} {' '.join(value.split())}" for key, value in shown.items())
+    return catalogue.check(ident, verdict(right(shown)), found, process.status.evidence(shown))
 
 
-def _descriptors(process: Process) -> Check:
+def _descriptors(process: ProcessFacts) -> Check:
     command = f"ls -l /proc/{process.pid}/fd"
     if process.descriptors is None:
         return catalogue.check(
-            "PR-5", Status.SKIP, process.why, Evidence(value=process.why, command=command, time=process.time)
+            "PR-5", CheckStatus.SKIP, process.why, Evidence(value=process.why, command=command, time=process.time)
         )
-    held = sorted((int(number), what) for number, what in process.descriptors.items() if what.startswith("socket:"))
-    found = f"pid {process.pid}: " + (", ".join(f"descriptor {number}" for number, _ in held) or "no socket")
-    seen = Evidence(value=dict(process.descriptors), command=command, time=process.time)
-    return catalogue.check("PR-5", verdict([number for number, _ in held] == [LINK_FD]), found, seen)
+    sockets = sorted((int(number), what) for number, what in process.descriptors.items() if what.startswith("socket:"))
+    found = f"pid {process.pid}: " + (", ".join(f"descriptor {number}" for number, _ in sockets) or "no socket")
+    evidence = Evidence(value=dict(process.descriptors), command=command, time=process.time)
+    return catalogue.check("PR-5", verdict([number for number, _ in sockets] == [LINK_FD]), found, evidence)
 
 
-def _memory(process: Process) -> Check:
+def _memory(process: ProcessFacts) -> Check:
     if not process.maps.read or not process.maps.text:
         why = process.maps.why or "the list is empty; run it as root or as that user"
-        return catalogue.check("PR-6", Status.SKIP, why, process.maps.evidence(why))
+        return catalogue.check("PR-6", CheckStatus.SKIP, why, process.maps.evidence(why))
     both = [line for line in process.maps.text.splitlines() if re.search(r"^\S+ .wx", line)]
     found = f"pid {process.pid}: {len(both)} mappings both writable and executable"
     return catalogue.check("PR-6", verdict(not both), found, process.maps.evidence(both[:5]))
@@ -190,48 +194,48 @@ def confined(state: Path | None, name: str, wall: Callable[[], int]) -> Check:
         wall: Wall time [ns since 1970 UTC].
     """
     if state is None:
-        told = "no configuration was given (--config)"
-        return catalogue.check("PR-8", Status.SKIP, told)
+        why = "no configuration was given (--config)"
+        return catalogue.check("PR-8", CheckStatus.SKIP, why)
     path = state / f"status-{name}.json"
-    held = said(state, name)
-    seen = Evidence(value=held.get("confinement", ""), command=f"cat {path}", time=stamp(wall()))
-    if "confined" not in held:
-        return catalogue.check("PR-8", Status.SKIP, f"{path} does not say it: {name} has not run here", seen)
-    mode, override = str(held["confined"]), held.get("preflight") == "warn"
-    status = {"on": Status.PASS, "strict": Status.PASS, "none": Status.WARN}.get(mode, Status.FAIL)
-    if override and status == Status.PASS:
-        status = Status.WARN
-    found = f"{mode}: {held.get('confinement', '')}" + ("; preflight is overridden" if override else "")
-    return catalogue.check("PR-8", status, found, seen)
+    last_status = said(state, name)
+    evidence = Evidence(value=last_status.get("confinement", ""), command=f"cat {path}", time=stamp(wall()))
+    if "confined" not in last_status:
+        return catalogue.check("PR-8", CheckStatus.SKIP, f"{path} does not say it: {name} has not run here", evidence)
+    mode, override = str(last_status["confined"]), last_status.get("preflight") == "warn"
+    status = {"on": CheckStatus.PASS, "strict": CheckStatus.PASS, "none": CheckStatus.WARN}.get(mode, CheckStatus.FAIL)
+    if override and status == CheckStatus.PASS:
+        status = CheckStatus.WARN
+    found = f"{mode}: {last_status.get('confinement', '')}" + ("; preflight is overridden" if override else "")
+    return catalogue.check("PR-8", status, found, evidence)
 
 
 def said(state: Path, name: str) -> dict[str, Any]:
     """What a process said last; empty where it never did."""
     try:
-        told = json.loads(statefile.read(state / f"status-{name}.json") or b"")
+        status = json.loads(statefile.read(state / f"status-{name}.json") or b"")
     except (OSError, ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return status if isinstance(status, dict) else {}
 
 
 def keys(folder: Path | None, side: str, wall: Callable[[], int]) -> Check:
     """KEY-1: whose keys lie on this machine, and who may read them."""
     if folder is None:
-        return catalogue.check("KEY-1", Status.SKIP, "no configuration was given (--config)")
+        return catalogue.check("KEY-1", CheckStatus.SKIP, "no configuration was given (--config)")
     command, time = f"ls -l {folder}", stamp(wall())
     try:
-        held = {path.name: stat.S_IMODE(path.stat().st_mode) for path in sorted(folder.glob("*.key"))}
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in sorted(folder.glob("*.key"))}
         os.listdir(folder)
     except OSError as error:
         why = f"{error.strerror}; run it as root or as their user"
-        return catalogue.check("KEY-1", Status.SKIP, why, Evidence(value=why, command=command, time=time))
-    seen = Evidence(value={name: f"{mode:04o}" for name, mode in held.items()}, command=command, time=time)
-    foreign = [name for name in held if name not in OWN[side]]
-    missing = [name for name in OWN[side] if name not in held]
-    open_ = [name for name, mode in held.items() if mode & 0o077]
+        return catalogue.check("KEY-1", CheckStatus.SKIP, why, Evidence(value=why, command=command, time=time))
+    evidence = Evidence(value={name: f"{mode:04o}" for name, mode in modes.items()}, command=command, time=time)
+    foreign = [name for name in modes if name not in OWN[side]]
+    missing = [name for name in OWN[side] if name not in modes]
+    open_ = [name for name, mode in modes.items() if mode & 0o077]
     lines = [f"not this side's: {', '.join(foreign)}"] if foreign else []
     lines += [f"not there: {', '.join(missing)}"] if missing else []
     lines += [f"others may read: {', '.join(open_)}"] if open_ else []
-    found = "; ".join(lines) or f"{', '.join(held)}, each for its owner alone"
-    bad = Status.FAIL if foreign or open_ else Status.WARN if missing else Status.PASS
-    return catalogue.check("KEY-1", bad, found, seen)
+    found = "; ".join(lines) or f"{', '.join(modes)}, each for its owner alone"
+    bad = CheckStatus.FAIL if foreign or open_ else CheckStatus.WARN if missing else CheckStatus.PASS
+    return catalogue.check("KEY-1", bad, found, evidence)

@@ -23,7 +23,7 @@ from protocol.process.confine import CALLS, LINK_FD, Mode, Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Twin:
-    """One twin's end."""
+    """How one twin ended."""
 
     role: Role
     call: str

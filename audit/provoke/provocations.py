@@ -23,8 +23,8 @@ _ELSEWHERE = "203.0.113.9"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Who provokes whom."""
+class AddressPair:
+    """Addresses of the interface that provokes and of the machine that is provoked."""
 
     mac: str
     """Of the interface that provokes."""
@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provocation:
-    """One frame."""
+    """One frame that an unprotected machine would answer."""
 
     name: str
     frame: bytes
@@ -47,16 +47,16 @@ class Provocation:
     """What an unprotected machine answers."""
 
 
-def to_low(place: Place) -> list[Provocation]:
+def to_low(pair: AddressPair) -> list[Provocation]:
     """The twelve, from the high side's place."""
-    me, low, us = _mac(place.mac), _mac(place.peer_mac), (place.address, place.peer)
+    me, low, us = _mac(pair.mac), _mac(pair.peer_mac), (pair.address, pair.peer)
     everyone, all_hosts = b"\xff" * 6, bytes.fromhex("01005e000001")
-    link = _link_local(place.mac), _link_local(place.peer_mac)
+    link = _link_local(pair.mac), _link_local(pair.peer_mac)
     asked = socket.inet_pton(socket.AF_INET6, "ff02::1:ff00:0")[:13] + link[1][13:]
     group6, node6 = bytes.fromhex("333300000001"), b"\x33\x33" + asked[12:]
-    data = _udp(b"x" * 32, place.port)
+    data = _udp(b"x" * 32, pair.port)
     frames = [
-        ("ARP request", everyone, 0x0806, _arp(place), "ARP reply"),
+        ("ARP request", everyone, 0x0806, _arp(pair), "ARP reply"),
         ("ping", low, 0x0800, _ip4(us, _ICMP, _icmp(8, b"checkvalve")), "ICMP echo reply"),
         ("TCP SYN", low, 0x0800, _ip4(us, _TCP, _syn(us, 22)), "TCP RST"),
         ("closed UDP port", low, 0x0800, _ip4(us, _UDP, _udp(b"x", _CLOSED_PORT)), "ICMP type 3 code 3"),
@@ -73,7 +73,7 @@ def to_low(place: Place) -> list[Provocation]:
         ("IPv6 echo to all nodes", group6, 0x86DD, _echo6(link[0]), "ICMPv6 echo reply"),
         ("IPv6 neighbour solicitation", node6, 0x86DD, _solicitation(link, asked, me), "neighbour advertisement"),
         ("datagram to the link's port", low, 0x0800, _ip4(us, _UDP, data), "ICMP type 3 code 3 without a listener"),
-        ("lone first fragment", low, 0x0800, _ip4(us, _UDP, _udp(b"y" * 1392, place.port), more=True), "ICMP type 11"),
+        ("lone first fragment", low, 0x0800, _ip4(us, _UDP, _udp(b"y" * 1392, pair.port), more=True), "ICMP type 11"),
     ]
     return [
         Provocation(name=name, frame=_frame(to, me, kind, body), answer=answer)
@@ -81,15 +81,15 @@ def to_low(place: Place) -> list[Provocation]:
     ]
 
 
-def from_low(place: Place) -> list[Provocation]:
+def from_low(pair: AddressPair) -> list[Provocation]:
     """What root on the low side tries; nothing answers it, it must not arrive."""
-    me, high, us = _mac(place.mac), _mac(place.peer_mac), (place.address, place.peer)
+    me, high, us = _mac(pair.mac), _mac(pair.peer_mac), (pair.address, pair.peer)
     near = bytes.fromhex("0180c2000000")
-    datagram = _ip4(us, _UDP, _udp(b"x" * 32, place.port))
+    datagram = _ip4(us, _UDP, _udp(b"x" * 32, pair.port))
     frames = [
         ("datagram", high, me, 0x0800, datagram),
         ("datagram with the other side's own address", high, high, 0x0800, datagram),
-        ("ARP request", b"\xff" * 6, me, 0x0806, _arp(place)),
+        ("ARP request", b"\xff" * 6, me, 0x0806, _arp(pair)),
         ("frame of an unused type", b"\xff" * 6, me, 0x88B5, b"x" * 46),
         ("PAUSE", near[:5] + b"\x01", me, 0x8808, struct.pack(">HH", 1, 0xFFFF)),
         ("802.1X", near[:5] + b"\x03", me, 0x888E, b"\x02\x01\x00\x00"),
@@ -108,9 +108,9 @@ def from_low(place: Place) -> list[Provocation]:
     ]
 
 
-def marked(place: Place, mark: bytes) -> bytes:
+def marked(pair: AddressPair, mark: bytes) -> bytes:
     """A frame that only carries a mark (EtherType 88b5: local experiments, IEEE 802)."""
-    return _frame(_mac(place.peer_mac), _mac(place.mac), 0x88B5, mark)
+    return _frame(_mac(pair.peer_mac), _mac(pair.mac), 0x88B5, mark)
 
 
 def _frame(to: bytes, source: bytes, kind: int, body: bytes) -> bytes:
@@ -145,9 +145,9 @@ def _ip6(source: bytes, to: bytes, body: bytes) -> bytes:
     return struct.pack(">IHBB", 0x60000000, len(body), _ICMP6, 255) + source + to + body
 
 
-def _arp(place: Place) -> bytes:
+def _arp(pair: AddressPair) -> bytes:
     head = struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1)
-    return head + _mac(place.mac) + socket.inet_aton(place.address) + bytes(6) + socket.inet_aton(place.peer)
+    return head + _mac(pair.mac) + socket.inet_aton(pair.address) + bytes(6) + socket.inet_aton(pair.peer)
 
 
 def _icmp(kind: int, body: bytes) -> bytes:

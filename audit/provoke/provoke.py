@@ -26,8 +26,8 @@ import numpy as np
 from audit import catalogue
 from audit.capture.frames import read_row, rows
 from audit.capture.records import HEAD_BYTES
-from audit.check import Check, Evidence, Findings, Status, stamp
-from audit.provoke.provocations import Place, Provocation, from_low, to_low
+from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp
+from audit.provoke.provocations import AddressPair, Provocation, from_low, to_low
 from audit.report.facts import facts
 from protocol.errors import ConfigError
 
@@ -43,7 +43,7 @@ SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ProvokeQuestion:
     """What is provoked, and for how long."""
 
     interface: str
@@ -78,7 +78,7 @@ class Counted:
     """Each provocation: its name, and `sent` or why it was refused."""
 
 
-def run(question: Question, *, wall: Callable[[], int]) -> Findings:
+def run(question: ProvokeQuestion, *, wall: Callable[[], int]) -> AuditFindings:
     """Provoke, wait, count.
 
     Args:
@@ -91,13 +91,13 @@ def run(question: Question, *, wall: Callable[[], int]) -> Findings:
     began = stamp(wall())
     about = facts() | {"interface": question.interface, "wait_s": question.wait_s}
     if question.from_low:
-        return Findings(what="provoke from low", time=began, facts=about, checks=(_from_low(question, began),))
+        return AuditFindings(what="provoke from low", time=began, facts=about, checks=(_from_low(question, began),))
     counted = provoke(question)
     checks = (_answered(question, counted, began), _controlled(question, counted, began))
-    return Findings(what="provoke", time=began, facts=about, checks=checks)
+    return AuditFindings(what="provoke", time=began, facts=about, checks=checks)
 
 
-def provoke(question: Question) -> Counted:
+def provoke(question: ProvokeQuestion) -> Counted:
     """Send the twelve and count what comes back."""
     with _raw(question.interface, ALL) as listener, _raw(question.interface, 0) as sender:
         place = _place(question, listener)
@@ -107,14 +107,14 @@ def provoke(question: Question) -> Counted:
         sent = []
         for one in to_low(place):
             sent.append((one.name, _send(sender, one)))
-            answers += _take(listener, first, time.monotonic() + _APART)
-        answers += _take(listener, first, first + question.wait_s)
+            answers += _received(listener, first, time.monotonic() + _APART)
+        answers += _received(listener, first, first + question.wait_s)
         lost = struct.unpack("II", listener.getsockopt(_SOL_PACKET, _STATISTICS, 8))[1]
         after = counters(question.interface)["rx_packets"]
     marked = [frame for _, frame in answers if question.control and question.control in frame]
-    told = tuple((at, kind(frame)) for at, frame in answers if frame not in marked)
+    answered = tuple((at, kind(frame)) for at, frame in answers if frame not in marked)
     return Counted(
-        answers=told,
+        answers=answered,
         controls=len(marked),
         listened=len(answers),
         lost=lost,
@@ -147,7 +147,7 @@ def kind(frame: bytes) -> str:
     return " ".join(filter(None, (row.kind, row.flow, f"from {row.source}")))
 
 
-def _answered(question: Question, counted: Counted, began: str) -> Check:
+def _answered(question: ProvokeQuestion, counted: Counted, began: str) -> Check:
     refused = [f"{name}: {how}" for name, how in counted.sent if how != "sent"]
     kinds = Counter(one for _, one in counted.answers)
     shown: dict[str, Any] = {
@@ -158,30 +158,32 @@ def _answered(question: Question, counted: Counted, began: str) -> Check:
         "controls": counted.controls,
         "answers": [f"{at:.3f} s: {one}" for at, one in counted.answers[:SHOWN]],
     }
-    seen = Evidence(value=shown, command=f"AF_PACKET on {question.interface}; /proc/net/dev", time=began)
+    evidence = Evidence(value=shown, command=f"AF_PACKET on {question.interface}; /proc/net/dev", time=began)
     if refused:
         text = f"{len(refused)} provocations could not leave this machine ({refused[0]}): use one without this recipe"
-        return catalogue.check("PRV-1", Status.SKIP, text, seen)
+        return catalogue.check("PRV-1", CheckStatus.SKIP, text, evidence)
     if kinds:
         text = f"{sum(kinds.values())} answers: " + ", ".join(f"{count} x {one}" for one, count in kinds.most_common(5))
-        return catalogue.check("PRV-1", Status.FAIL, text, seen)
+        return catalogue.check("PRV-1", CheckStatus.FAIL, text, evidence)
     if counted.counter != counted.listened or counted.lost:
         text = f"listener {counted.listened} (and {counted.lost} lost), interface {counted.counter}"
-        return catalogue.check("PRV-1", Status.FAIL, f"the two counts disagree: {text}", seen)
+        return catalogue.check("PRV-1", CheckStatus.FAIL, f"the two counts disagree: {text}", evidence)
     text = f"{len(counted.sent)} sent, 0 answered in {question.wait_s:g} s, by listener and counter"
-    return catalogue.check("PRV-1", Status.PASS, text, seen)
+    return catalogue.check("PRV-1", CheckStatus.PASS, text, evidence)
 
 
-def _controlled(question: Question, counted: Counted, began: str) -> Check:
-    seen = Evidence(value={"marked frames": counted.controls}, command=f"AF_PACKET on {question.interface}", time=began)
+def _controlled(question: ProvokeQuestion, counted: Counted, began: str) -> Check:
+    evidence = Evidence(
+        value={"marked frames": counted.controls}, command=f"AF_PACKET on {question.interface}", time=began
+    )
     if not question.control:
         text = "no marked frame was asked for: --control MARK, and put one on this side of the link during the run"
-        return catalogue.check("PRV-2", Status.SKIP, text, seen)
-    status = Status.PASS if counted.controls else Status.FAIL
-    return catalogue.check("PRV-2", status, f"{counted.controls} marked frames were seen", seen)
+        return catalogue.check("PRV-2", CheckStatus.SKIP, text, evidence)
+    status = CheckStatus.PASS if counted.controls else CheckStatus.FAIL
+    return catalogue.check("PRV-2", status, f"{counted.controls} marked frames were seen", evidence)
 
 
-def _from_low(question: Question, began: str) -> Check:
+def _from_low(question: ProvokeQuestion, began: str) -> Check:
     """PRV-3 as far as the low side can tell: what left this machine."""
     sent = []
     with _raw(question.interface, 0) as plain, _raw(question.interface, 0) as past:
@@ -193,16 +195,16 @@ def _from_low(question: Question, began: str) -> Check:
         time.sleep(min(question.wait_s, 0.2))  # the counter of a real card is a moment late
         left = counters(question.interface)["tx_packets"] - before
     shown = {"attempts": [f"{name}: {how}" for name, how in sent], "tx_packets grew by": left}
-    seen = Evidence(value=shown, command=f"AF_PACKET on {question.interface}; /proc/net/dev", time=began)
+    evidence = Evidence(value=shown, command=f"AF_PACKET on {question.interface}; /proc/net/dev", time=began)
     if left:
         text = f"{left} of {len(sent)} frames left this machine: compare rx_packets on the high side"
-        return catalogue.check("PRV-3", Status.WARN, text, seen)
+        return catalogue.check("PRV-3", CheckStatus.WARN, text, evidence)
     text = f"{len(sent)} attempts, none left this machine"
-    return catalogue.check("PRV-3", Status.PASS, text, seen)
+    return catalogue.check("PRV-3", CheckStatus.PASS, text, evidence)
 
 
-def _place(question: Question, bound: socket.socket) -> Place:
-    return Place(
+def _place(question: ProvokeQuestion, bound: socket.socket) -> AddressPair:
+    return AddressPair(
         mac=bound.getsockname()[4].hex(":"),
         address=question.address,
         peer_mac=question.peer_mac,
@@ -234,7 +236,7 @@ def _send(sender: socket.socket, one: Provocation) -> str:
     return "sent"
 
 
-def _take(listener: socket.socket, first: float, until: float) -> list[tuple[float, bytes]]:
+def _received(listener: socket.socket, first: float, until: float) -> list[tuple[float, bytes]]:
     """Frames that come in until then; our own are left out."""
     out = []
     while (left := until - time.monotonic()) > 0:

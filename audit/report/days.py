@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.check import Status
+from audit.check import CheckStatus
 from audit.report.period import Day
-from audit.report.report import Report
+from audit.report.report import AuditReport
 from audit.report.show import markup as escape
 
-_LETTER = {Status.PASS: "P", Status.WARN: "W", Status.FAIL: "F", None: "s"}
+_LETTER = {CheckStatus.PASS: "P", CheckStatus.WARN: "W", CheckStatus.FAIL: "F", None: "s"}
 
 
-def days_part(report: Report) -> str:
-    """The section."""
-    months = sorted({(day.day.year, day.day.month) for held in report.days.values() for day in held})
+def days_part(report: AuditReport) -> str:
+    """The section on days: a calendar of each series, and its missing days."""
+    months = sorted({(day.day.year, day.day.month) for of_series in report.days.values() for day in of_series})
     rows = []
     for year, month in months:
-        for place, (series, held) in enumerate(report.days.items()):
+        for place, (series, of_series) in enumerate(report.days.items()):
             label = f"{year}-{month:02d}" if place == 0 else ""
-            cells = [one for one in held if (one.day.year, one.day.month) == (year, month)]
+            cells = [one for one in of_series if (one.day.year, one.day.month) == (year, month)]
             pads = '<span class="day pad"></span>' * (cells[0].day.day - 1)
             row = pads + "".join(map(_cell, cells))
             rows.append(f'<span class="mono">{label}</span><span>{escape(series)}</span><div class="days">{row}</div>')
-    lost = {series: [day for day in held if not day.runs] for series, held in report.days.items()}
-    note = "; ".join(f"{series}: {len(held)} missing" for series, held in lost.items())
+    lost = {series: [day for day in of_series if not day.runs] for series, of_series in report.days.items()}
+    note = "; ".join(f"{series}: {len(of_series)} missing" for series, of_series in lost.items())
     return (
         f'<section><h2>Every day<small>{escape(note)}</small></h2><div class="months">{"".join(rows)}</div>'
         f"{_legend()}{_missing(lost)}</section>"
@@ -35,8 +35,8 @@ def _cell(one: Day) -> str:
     if not one.runs:
         return f'<span class="day missing" title="{one.day}: no findings">x</span>'
     kind = one.worst.value if one.worst is not None else ""
-    told = f"{one.day}: {len(one.runs)} runs, {kind or 'nothing measured'}"
-    return f'<span class="day {kind}" title="{told}">{_LETTER[one.worst]}</span>'
+    words = f"{one.day}: {len(one.runs)} runs, {kind or 'nothing measured'}"
+    return f'<span class="day {kind}" title="{words}">{_LETTER[one.worst]}</span>'
 
 
 def _legend() -> str:
@@ -44,7 +44,7 @@ def _legend() -> str:
         ("", "P", "nothing failed or warned"), ("WARN", "W", "warned"), ("FAIL", "F", "failed"),
         ("", "s", "nothing could be measured"), ("missing", "x", "no findings of that day"),
     )  # fmt: skip
-    cells = "".join(f'<span><span class="day {kind}">{letter}</span>{told}</span>' for kind, letter, told in marks)
+    cells = "".join(f'<span><span class="day {kind}">{letter}</span>{words}</span>' for kind, letter, words in marks)
     return f'<div class="legend">{cells}</div>'
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit.check import Findings
+from audit.check import AuditFindings
 from audit.keeping import load_all
 from audit.report import period
 from audit.report.period import Changed
@@ -79,7 +79,7 @@ def diff(old: Path, new: Path) -> Difference:
     )
 
 
-def _newest(runs: Sequence[Findings]) -> dict[str, Findings]:
+def _newest(runs: Sequence[AuditFindings]) -> dict[str, AuditFindings]:
     return {one.what: one for one in runs}
 
 

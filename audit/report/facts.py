@@ -16,7 +16,7 @@ NAMES = ("checkvalve", "checkvalve-high", "checkvalve-low")
 
 def facts() -> dict[str, Any]:
     """Plain JSON: tool, machine, boot, person."""
-    told: dict[str, Any] = {
+    out: dict[str, Any] = {
         "tool": _tool(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -26,8 +26,8 @@ def facts() -> dict[str, Any]:
     }
     boot = Path("/proc/sys/kernel/random/boot_id")
     if boot.exists():
-        told["boot"] = boot.read_text().strip()
-    return told
+        out["boot"] = boot.read_text().strip()
+    return out
 
 
 def distribution() -> metadata.Distribution | None:
@@ -41,11 +41,11 @@ def distribution() -> metadata.Distribution | None:
 
 
 def _tool() -> str:
-    found = distribution()
-    if found is None:
+    installed = distribution()
+    if installed is None:
         return "checkvalve, not installed"
-    record = found.read_text("RECORD") or ""
-    return f"{found.name} {found.version}, RECORD sha256 {hashlib.sha256(record.encode()).hexdigest()}"
+    record = installed.read_text("RECORD") or ""
+    return f"{installed.name} {installed.version}, RECORD sha256 {hashlib.sha256(record.encode()).hexdigest()}"
 
 
 def _person() -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from audit.check import Status
-from audit.report.report import Answer, Report
+from audit.check import CheckStatus
+from audit.report.report import AuditReport, NewestAnswer
 from protocol.inert import inert
 
 
-def xml(report: Report) -> str:
+def xml(report: AuditReport) -> str:
     """The document."""
     series = list(dict.fromkeys(one.series for one in report.answers))
     suites = [_suite(name, [one for one in report.answers if one.series == name]) for name in series]
@@ -22,21 +22,21 @@ def xml(report: Report) -> str:
     return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *suites, "</testsuites>", ""])
 
 
-def _suite(name: str, answers: list[Answer]) -> str:
-    failed = sum(one.check.status == Status.FAIL for one in answers)
-    skipped = sum(one.check.status == Status.SKIP for one in answers)
+def _suite(name: str, answers: list[NewestAnswer]) -> str:
+    failed = sum(one.check.status == CheckStatus.FAIL for one in answers)
+    skipped = sum(one.check.status == CheckStatus.SKIP for one in answers)
     head = f'<testsuite name={_attribute(name)} tests="{len(answers)}" failures="{failed}" skipped="{skipped}">'
     return "\n".join([head, *map(_case, answers), "</testsuite>"])
 
 
-def _case(one: Answer) -> str:
+def _case(one: NewestAnswer) -> str:
     check = one.check
     head = f"<testcase classname={_attribute(one.series)} name={_attribute(f'{check.id} {check.title}')}"
-    if check.status == Status.PASS:
+    if check.status == CheckStatus.PASS:
         return f"{head}/>"
-    if check.status == Status.FAIL:
+    if check.status == CheckStatus.FAIL:
         inside = f"<failure message={_attribute(check.found)}>{_clean(check.remedy)}</failure>"
-    elif check.status == Status.SKIP:
+    elif check.status == CheckStatus.SKIP:
         inside = f"<skipped message={_attribute(check.found)}/>"
     else:
         inside = f"<system-out>{_clean(f'{check.status.value}: {check.found}')}</system-out>"

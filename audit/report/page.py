@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from audit.catalogue import KINDS, catalogue
-from audit.check import Check, Status, worst_first
+from audit.check import Check, CheckStatus, worst_first
 from audit.report.days import days_part
-from audit.report.report import BOUND, Answer, Report
+from audit.report.report import BOUND, AuditReport, NewestAnswer
 from audit.report.show import clause_text, short
 from audit.report.show import markup as escape
 from protocol.inert import inert
@@ -31,7 +31,7 @@ _GROUND = ("host", "by", "tool", "system", "boot", "interface", "mac", "diode", 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def html(report: Report) -> str:
+def html(report: AuditReport) -> str:
     """The page."""
     parts = [
         _tiles(report),
@@ -60,15 +60,15 @@ def html(report: Report) -> str:
     return "\n".join([head, strip, "<main>", *filter(None, parts), "</main></body></html>", ""])
 
 
-def chip(status: Status | str, to: str = "") -> str:
+def chip(status: CheckStatus | str, to: str = "") -> str:
     """An answer with its word."""
-    word = status.value if isinstance(status, Status) else status
+    word = status.value if isinstance(status, CheckStatus) else status
     if to:
         return f'<a class="chip {word}" href="#{escape(to)}">{word}</a>'
     return f'<span class="chip {word}">{word}</span>'
 
 
-def _tiles(report: Report) -> str:
+def _tiles(report: AuditReport) -> str:
     counts = report.counts
     word = (
         "checks failed"
@@ -87,19 +87,19 @@ def _tiles(report: Report) -> str:
     return f'<dl class="panel tiles">{"".join(tiles)}</dl>'
 
 
-def _weakened(report: Report) -> str:
+def _weakened(report: AuditReport) -> str:
     if not report.weakened:
         live = [one.findings for one in report.documents if one.findings.what.startswith("live ")]
         mute = sum("confined" not in one.facts for one in live)
-        told = "None was seen in any run of the period."
-        told += f" {mute} of {len(live)} live runs were not told where to look (--config)." if mute else ""
-        return _section("Weakened switches", f'<p class="text">{told}</p>')
+        words = "None was seen in any run of the period."
+        words += f" {mute} of {len(live)} live runs were not told where to look (--config)." if mute else ""
+        return _section("Weakened switches", f'<p class="text">{words}</p>')
     lines = "".join(f"<li>{escape(one)}</li>" for one in report.weakened)
     return f'<section class="alert"><h2>Weakened switches</h2><ul>{lines}</ul></section>'
 
 
-def _needs(report: Report) -> str:
-    bad = [one for one in report.answers if one.check.status in (Status.FAIL, Status.WARN)]
+def _needs(report: AuditReport) -> str:
+    bad = [one for one in report.answers if one.check.status in (CheckStatus.FAIL, CheckStatus.WARN)]
     if not bad:
         return _section("What needs a person", '<p class="text">No check failed or warned.</p>')
     order = {id(check): place for place, check in enumerate(worst_first([one.check for one in bad]))}
@@ -116,14 +116,18 @@ def _needs(report: Report) -> str:
     return _section("What needs a person", _table(["", "check", "of", "found", "next step"], rows), f"{len(bad)} lines")
 
 
-def _changes(report: Report) -> str:
+def _changes(report: AuditReport) -> str:
     if not report.changed:
         return _section("Every change", '<p class="text">No run differs from the one before it.</p>')
     rows = []
     for one in report.changed[:CHANGES]:
         named = "" if one.named is None else f"{one.named.why} ({one.named.by})"
         subject = _link(one.subject) if one.subject in catalogue() else escape(one.subject)
-        mark = chip(one.after) if one.after in Status.__members__ else f'<span class="wrap">{escape(one.after)}</span>'
+        mark = (
+            chip(one.after)
+            if one.after in CheckStatus.__members__
+            else f'<span class="wrap">{escape(one.after)}</span>'
+        )
         before = f'<span class="wrap">{escape(one.before)}</span>'
         rows.append([_when(one.time), escape(one.series), subject, before, mark, escape(one.found), escape(named)])
     more = len(report.changed) - len(rows)
@@ -135,17 +139,17 @@ def _changes(report: Report) -> str:
     )
 
 
-def _overview(report: Report) -> str:
-    held: dict[str, list[Answer]] = {}
+def _overview(report: AuditReport) -> str:
+    by_series: dict[str, list[NewestAnswer]] = {}
     for one in report.answers:
-        held.setdefault(one.check.id, []).append(one)
+        by_series.setdefault(one.check.id, []).append(one)
     sides = [f"live {side}" for side in report.sides]
     rows, kind = [], ""
     for entry in catalogue().values():
         if entry.kind != kind:
             kind = entry.kind
             rows.append(f'<tr class="group"><td colspan="{3 + len(sides)}">{kind}: {KINDS[kind]}</td></tr>')
-        given = held.get(entry.id, [])
+        given = by_series.get(entry.id, [])
         cells = [_chips([one for one in given if one.series == side]) for side in sides]
         others = _chips([one for one in given if one.series not in sides])
         if not given:
@@ -157,36 +161,36 @@ def _overview(report: Report) -> str:
     return _section("All checks", table, "the newest run of each command in the period")
 
 
-def _chips(answers: Iterable[Answer]) -> str:
+def _chips(answers: Iterable[NewestAnswer]) -> str:
     return " ".join(chip(one.check.status, one.check.id) for one in answers)
 
 
-def _checks(report: Report) -> str:
-    by_id: dict[str, list[Answer]] = {}
+def _checks(report: AuditReport) -> str:
+    by_id: dict[str, list[NewestAnswer]] = {}
     for one in report.answers:
         by_id.setdefault(one.check.id, []).append(one)
     blocks = [_check(ident, answers) for ident, answers in by_id.items()]
     return _section("Each check", "".join(blocks), "evidence, clauses, and what it does not prove")
 
 
-def _check(ident: str, answers: Sequence[Answer]) -> str:
+def _check(ident: str, answers: Sequence[NewestAnswer]) -> str:
     check = answers[0].check
     entry = catalogue().get(ident)
     results = "".join(_result(one) for one in answers)
     remedy = next((one.check.remedy for one in answers if one.check.remedy), "")
-    told = [
+    words = [
         ("how", entry.how if entry is not None else ""),
         ("next step", remedy),
         ("does not prove", check.not_proven),
         ("speaks to", "; ".join(clause_text(one) for one in check.clauses)),
     ]
-    lines = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in told if text)
+    lines = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in words if text)
     title = f'<h3><span class="id">{escape(ident)}</span><span>{escape(check.title)}</span></h3>'
     body = f'<div class="body">{results}<dl>{lines}</dl></div>'
     return f'<article class="check" id="{escape(ident)}">{title}{body}</article>'
 
 
-def _result(one: Answer) -> str:
+def _result(one: NewestAnswer) -> str:
     seen = "".join(_seen(one.check, index) for index in range(len(one.check.evidence)))
     where = f'<span class="where">{escape(one.series)}, {escape(one.time)}:</span>'
     return (
@@ -204,8 +208,8 @@ def _seen(check: Check, index: int) -> str:
     return f'<div class="seen">{command}<code>{escape(text)}{cut}</code></div>'
 
 
-def _clauses(report: Report) -> str:
-    rows: dict[str, tuple[str, list[Answer]]] = {}
+def _clauses(report: AuditReport) -> str:
+    rows: dict[str, tuple[str, list[NewestAnswer]]] = {}
     for one in report.answers:
         for clause in one.check.clauses:
             rows.setdefault(clause.id, (clause_text(clause), []))[1].append(one)
@@ -218,17 +222,17 @@ def _clauses(report: Report) -> str:
     return _section("By clause", _table(["clause", "text and edition", "checks", "worst answer"], lines), note)
 
 
-def _documents(report: Report) -> str:
+def _documents(report: AuditReport) -> str:
     grounds: dict[tuple[str, ...], str] = {}
     rows = []
     for one in report.documents:
-        found = one.findings
-        ground = tuple(str(found.facts.get(key, "")) for key in _GROUND)
+        findings = one.findings
+        ground = tuple(str(findings.facts.get(key, "")) for key in _GROUND)
         letter = grounds.setdefault(ground, f"m{len(grounds) + 1}")
-        counts = ", ".join(f"{count} {name}" for name, count in found.counts.items() if count)
+        counts = ", ".join(f"{count} {name}" for name, count in findings.counts.items() if count)
         name = f'<span class="wrap">{escape(Path(one.path).name)}</span>'
         digest = f'<code class="digest">{one.sha256}</code>'
-        rows.append([_when(found.time), escape(found.what), _solid(counts), letter, name, digest])
+        rows.append([_when(findings.time), escape(findings.what), _solid(counts), letter, name, digest])
     note = f"{len(report.documents)} documents"
     note += f"; {report.outside} are outside of the period" if report.outside else ""
     people = report.people

@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import Any
 
 from audit import catalogue
-from audit.check import Check, Evidence, Findings, Status
-from audit.questions import Change
+from audit.check import AuditFindings, Check, CheckStatus, Evidence
+from audit.questions import NamedChange
 from protocol.errors import ConfigError
 
 FACTS = (
@@ -37,7 +37,7 @@ MOST_DAYS = 3660
 """Longest period [days]."""
 SHOWN = 60
 """Most lines of a list in the evidence; the report lists all."""
-_RANK = {Status.PASS: 0, Status.ATTESTED: 0, Status.SKIP: 1, Status.WARN: 2, Status.FAIL: 3}
+_RANK = {CheckStatus.PASS: 0, CheckStatus.ATTESTED: 0, CheckStatus.SKIP: 1, CheckStatus.WARN: 2, CheckStatus.FAIL: 3}
 """How bad an answer is: what can no longer be measured is worse than a pass."""
 
 
@@ -58,16 +58,16 @@ class Changed:
     """What the later run saw."""
     worse: bool
     """A check's answer that is worse than before."""
-    named: Change | None = None
+    named: NamedChange | None = None
     """The change that a person named for it."""
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON."""
-        held: dict[str, Any] = {
+        out: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("series", "subject", "before", "after", "since", "time", "found", "worse")
         }
-        return held | {"named": None if self.named is None else self.named.plain()}
+        return out | {"named": None if self.named is None else self.named.plain()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,25 +77,25 @@ class Day:
     day: date
     runs: tuple[str, ...]
     """Times of its runs; none: the day is missing."""
-    worst: Status | None
+    worst: CheckStatus | None
     """FAIL, WARN or PASS; None: missing, or nothing could be measured."""
-    named: Change | None = None
+    named: NamedChange | None = None
     """The change that a person named for a missing day."""
 
 
-def moment(found: Findings) -> datetime:
+def moment(findings: AuditFindings) -> datetime:
     """When a run began.
 
     Raises:
         ConfigError: its time is none.
     """
     try:
-        return datetime.strptime(found.time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(findings.time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise ConfigError(f"findings {found.what!r}: {found.time!r} is no time") from None
+        raise ConfigError(f"findings {findings.what!r}: {findings.time!r} is no time") from None
 
 
-def days_of(runs: Sequence[Findings], first: date, last: date, changes: Sequence[Change]) -> list[Day]:
+def days_of(runs: Sequence[AuditFindings], first: date, last: date, changes: Sequence[NamedChange]) -> list[Day]:
     """Every day from first to last, runs or none.
 
     Raises:
@@ -104,25 +104,25 @@ def days_of(runs: Sequence[Findings], first: date, last: date, changes: Sequence
     count = (last - first).days + 1
     if not 1 <= count <= MOST_DAYS:
         raise ConfigError(f"{first} to {last} is no period", hint=f"1 to {MOST_DAYS} days")
-    by_day: dict[date, list[Findings]] = {}
+    by_day: dict[date, list[AuditFindings]] = {}
     for one in runs:
         by_day.setdefault(moment(one).date(), []).append(one)
     out = []
     for offset in range(count):
         day = first + timedelta(days=offset)
-        held = by_day.get(day, [])
-        named = None if held else _named(changes, *_bounds(day))
-        out.append(Day(day=day, runs=tuple(one.time for one in held), worst=worst(held), named=named))
+        of_day = by_day.get(day, [])
+        named = None if of_day else _named(changes, *_bounds(day))
+        out.append(Day(day=day, runs=tuple(one.time for one in of_day), worst=worst(of_day), named=named))
     return out
 
 
-def worst(runs: Sequence[Findings]) -> Status | None:
+def worst(runs: Sequence[AuditFindings]) -> CheckStatus | None:
     """The worst of what was measured, of FAIL, WARN and PASS."""
-    seen = {check.status for one in runs for check in one.checks}
-    return next((one for one in (Status.FAIL, Status.WARN, Status.PASS) if one in seen), None)
+    statuses = {check.status for one in runs for check in one.checks}
+    return next((one for one in (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.PASS) if one in statuses), None)
 
 
-def changes_of(series: str, runs: Sequence[Findings], changes: Sequence[Change] = ()) -> list[Changed]:
+def changes_of(series: str, runs: Sequence[AuditFindings], changes: Sequence[NamedChange] = ()) -> list[Changed]:
     """Every difference between runs that follow each other, in their order."""
     out: list[Changed] = []
     for before, after in pairwise(runs):
@@ -131,7 +131,9 @@ def changes_of(series: str, runs: Sequence[Findings], changes: Sequence[Change] 
     return out
 
 
-def compare(series: str, before: Findings, after: Findings, named: Change | None = None) -> list[Changed]:
+def compare(
+    series: str, before: AuditFindings, after: AuditFindings, named: NamedChange | None = None
+) -> list[Changed]:
     """Every difference between two runs: checks in the catalogue's order, then facts."""
     old, new = ({check.id: check for check in one.checks} for one in (before, after))
     order = {ident: place for place, ident in enumerate(catalogue.catalogue())}
@@ -158,11 +160,11 @@ def _changed(
     ident: str,
     was: Check | None,
     now: Check | None,
-    before: Findings,
-    after: Findings,
-    named: Change | None,
+    before: AuditFindings,
+    after: AuditFindings,
+    named: NamedChange | None,
 ) -> Changed:
-    worse = now is None or (was is not None and _RANK[now.status] > _RANK[was.status]) or now.status == Status.FAIL
+    worse = now is None or (was is not None and _RANK[now.status] > _RANK[was.status]) or now.status == CheckStatus.FAIL
     return Changed(
         series=series,
         subject=ident,
@@ -188,34 +190,38 @@ def day_1(days: Mapping[str, Sequence[Day]], time: str) -> Check:
     bare = {series: [day for day in held if day.named is None] for series, held in missing.items()}
     value = {series: [day.day.isoformat() for day in held][:SHOWN] for series, held in missing.items()}
     many = {series: f"{len(held) - len(missing[series])} of {len(held)}" for series, held in days.items()}
-    seen = Evidence(value={"days with findings": many, "missing": value}, command="checkvalve audit report", time=time)
+    evidence = Evidence(
+        value={"days with findings": many, "missing": value}, command="checkvalve audit report", time=time
+    )
     if not days or all(not day.runs for held in days.values() for day in held):
-        return catalogue.check("DAY-1", Status.SKIP, "no findings of `audit live` were given", seen)
-    told = "; ".join(f"{series}: {count} days" for series, count in many.items())
+        return catalogue.check("DAY-1", CheckStatus.SKIP, "no findings of `audit live` were given", evidence)
+    words = "; ".join(f"{series}: {count} days" for series, count in many.items())
     lost = sum(map(len, missing.values()))
     if not lost:
-        return catalogue.check("DAY-1", Status.PASS, told, seen)
+        return catalogue.check("DAY-1", CheckStatus.PASS, words, evidence)
     nameless = sum(map(len, bare.values()))
-    word = f"{told}; {lost} missing, {nameless} of them without a named reason"
-    return catalogue.check("DAY-1", Status.FAIL if nameless else Status.WARN, word, seen)
+    word = f"{words}; {lost} missing, {nameless} of them without a named reason"
+    return catalogue.check("DAY-1", CheckStatus.FAIL if nameless else CheckStatus.WARN, word, evidence)
 
 
 def day_2(changed: Sequence[Changed], runs: int, time: str) -> Check:
     """DAY-2: nothing changed for the worse."""
     bad = [one for one in changed if one.worse]
-    seen = Evidence(value=[one.plain() for one in bad[:SHOWN]], command="checkvalve audit report", time=time)
+    evidence = Evidence(value=[one.plain() for one in bad[:SHOWN]], command="checkvalve audit report", time=time)
     if runs < 2:
-        return catalogue.check("DAY-2", Status.SKIP, f"{runs} runs: nothing to compare", seen)
+        return catalogue.check("DAY-2", CheckStatus.SKIP, f"{runs} runs: nothing to compare", evidence)
     if not bad:
-        return catalogue.check("DAY-2", Status.PASS, f"{runs} runs, {len(changed)} changes, none for the worse", seen)
+        return catalogue.check(
+            "DAY-2", CheckStatus.PASS, f"{runs} runs, {len(changed)} changes, none for the worse", evidence
+        )
     bare = [one for one in bad if one.named is None]
     first = (bare or bad)[0]
-    told = f"{len(bad)} changes for the worse, {len(bare)} of them without a named reason; "
-    told += f"{first.series} {first.subject} {first.before} -> {first.after} by {first.time}"
-    return catalogue.check("DAY-2", Status.FAIL if bare else Status.WARN, told, seen)
+    words = f"{len(bad)} changes for the worse, {len(bare)} of them without a named reason; "
+    words += f"{first.series} {first.subject} {first.before} -> {first.after} by {first.time}"
+    return catalogue.check("DAY-2", CheckStatus.FAIL if bare else CheckStatus.WARN, words, evidence)
 
 
-def _named(changes: Sequence[Change], first: datetime, last: datetime) -> Change | None:
+def _named(changes: Sequence[NamedChange], first: datetime, last: datetime) -> NamedChange | None:
     return next((one for one in changes if one.covers(first, last)), None)
 
 

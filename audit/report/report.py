@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from audit import catalogue, questions
-from audit.check import Check, Findings, Status, read_findings
+from audit.check import AuditFindings, Check, CheckStatus, read_findings
 from audit.questions import Answers
 from audit.report import period
 from audit.report.period import Changed, Day
@@ -41,11 +41,11 @@ class Document:
 
     path: str
     sha256: str
-    findings: Findings
+    findings: AuditFindings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class NewestAnswer:
     """A check's newest answer of one subject."""
 
     series: str
@@ -55,7 +55,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class AuditReport:
     """Everything that the three files tell."""
 
     title: str
@@ -68,7 +68,7 @@ class Report:
     documents: tuple[Document, ...]
     outside: int
     """Documents whose time is not in the period."""
-    answers: tuple[Answer, ...]
+    answers: tuple[NewestAnswer, ...]
     """In the catalogue's order, then by subject."""
     not_run: tuple[str, ...]
     days: Mapping[str, Sequence[Day]]
@@ -81,12 +81,12 @@ class Report:
     def counts(self) -> dict[str, int]:
         """Answers by status; what was not run is apart."""
         counted = Counter(one.check.status for one in self.answers)
-        return {status.value: counted[status] for status in Status}
+        return {status.value: counted[status] for status in CheckStatus}
 
     @property
     def exit_code(self) -> int:
         """1 where anything failed."""
-        return int(any(one.check.status == Status.FAIL for one in self.answers))
+        return int(any(one.check.status == CheckStatus.FAIL for one in self.answers))
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -127,7 +127,7 @@ def make(
     last: date | None = None,
     sides: Sequence[str] = SIDES,
     title: str = "One-way link: audit report",
-) -> Report:
+) -> AuditReport:
     """Put it together.
 
     Args:
@@ -160,14 +160,18 @@ def make(
         period.day_2([one for one in changed if one.series in live], compared, made),
     ]
     answers = [
-        Answer(series=name, time=runs[-1].time, check=one) for name, runs in series.items() for one in runs[-1].checks
+        NewestAnswer(series=name, time=runs[-1].time, check=one)
+        for name, runs in series.items()
+        for one in runs[-1].checks
     ]
-    answers += [Answer(series="people", time=_said(one, made), check=one) for one in questions.checks(people, last)]
-    answers += [Answer(series="record", time=made, check=one) for one in record]
+    answers += [
+        NewestAnswer(series="people", time=_said(one, made), check=one) for one in questions.checks(people, last)
+    ]
+    answers += [NewestAnswer(series="record", time=made, check=one) for one in record]
     order = {ident: place for place, ident in enumerate(catalogue.catalogue())}
     answers.sort(key=lambda one: (order.get(one.check.id, len(order)), one.check.id, one.series))
     ran = {one.check.id for one in answers}
-    return Report(
+    return AuditReport(
         title=title,
         made=made,
         first=first,
@@ -185,12 +189,12 @@ def make(
     )
 
 
-def _series(runs: Sequence[Findings]) -> dict[str, list[Findings]]:
+def _series(runs: Sequence[AuditFindings]) -> dict[str, list[AuditFindings]]:
     """Runs by what they looked at: two captures that share a name are two, told apart by their hash."""
     hashes: dict[str, set[str]] = {}
     for one in runs:
         hashes.setdefault(one.what, set()).add(_bytes_of(one))
-    out: dict[str, list[Findings]] = {}
+    out: dict[str, list[AuditFindings]] = {}
     for one in runs:
         digest = _bytes_of(one)
         name = f"{one.what} ({digest[:8]})" if digest and len(hashes[one.what]) > 1 else one.what
@@ -198,10 +202,10 @@ def _series(runs: Sequence[Findings]) -> dict[str, list[Findings]]:
     return out
 
 
-def _bytes_of(one: Findings) -> str:
+def _bytes_of(one: AuditFindings) -> str:
     """SHA-256 of the file that a run read; empty where it read none."""
-    held = one.facts.get("file")
-    return str(held.get("sha256", "")) if isinstance(held, dict) else ""
+    file = one.facts.get("file")
+    return str(file.get("sha256", "")) if isinstance(file, dict) else ""
 
 
 def _said(one: Check, made: str) -> str:
@@ -215,19 +219,19 @@ _TURNED = {
 }
 
 
-def _weakened(series: Mapping[str, Sequence[Findings]]) -> list[str]:
+def _weakened(series: Mapping[str, Sequence[AuditFindings]]) -> list[str]:
     out = []
     for name, runs in series.items():
-        for (key, value), told in _TURNED.items():
+        for (key, value), words in _TURNED.items():
             times = [one.time for one in runs if one.facts.get(key) == value]
             if times:
-                out.append(f"{name}: {told}; {len(times)} of {len(runs)} runs, {times[0]} to {times[-1]}")
+                out.append(f"{name}: {words}; {len(times)} of {len(runs)} runs, {times[0]} to {times[-1]}")
         kinds = sorted({str(one.facts["diode"]) for one in runs if str(one.facts.get("diode", "")).startswith("appl")})
         out += [f"{name}: {kind}: its own frames towards the plant are attested, not excluded" for kind in kinds]
     return out
 
 
-def _plain(report: Report) -> dict[str, Any]:
+def _plain(report: AuditReport) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "title": report.title,
@@ -249,9 +253,9 @@ def _plain(report: Report) -> dict[str, Any]:
                     "missing": not day.runs,
                     "named": None if day.named is None else day.named.plain(),
                 }
-                for day in held
+                for day in days
             ]
-            for name, held in report.days.items()
+            for name, days in report.days.items()
         },
         "changes": [one.plain() for one in report.changed],
         "people": {

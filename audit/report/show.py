@@ -7,8 +7,8 @@ import textwrap
 from html import escape
 from typing import Any
 
-from audit.catalogue import KINDS, Entry, catalogue, entry
-from audit.check import Check, Clause, Findings, Status, worst_first
+from audit.catalogue import KINDS, CatalogueEntry, catalogue, entry
+from audit.check import AuditFindings, Check, CheckStatus, Clause, worst_first
 from protocol.inert import inert, lines
 
 WIDTH = 100
@@ -27,18 +27,18 @@ def explained(ident: str | None) -> str:
     return _entry_text(entry(ident))
 
 
-def findings_text(found: Findings, *, every: bool = False) -> str:
+def findings_text(findings: AuditFindings, *, every: bool = False) -> str:
     """A run's results, worst first; evidence for all but what passed.
 
     Args:
         found: The run.
         every: Evidence for what passed too.
     """
-    out = [inert(f"{found.what}  {found.time}")]
-    for one in worst_first(found.checks):
-        out += _check_lines(one, evidence=every or one.status not in (Status.PASS, Status.ATTESTED))
+    out = [inert(f"{findings.what}  {findings.time}")]
+    for one in worst_first(findings.checks):
+        out += _check_lines(one, evidence=every or one.status not in (CheckStatus.PASS, CheckStatus.ATTESTED))
     out.append("")
-    out.append(", ".join(f"{count} {name}" for name, count in found.counts.items() if count) or "no check was run")
+    out.append(", ".join(f"{count} {name}" for name, count in findings.counts.items() if count) or "no check was run")
     out.append("This is evidence, not a diode: see `checkvalve audit explain ID` for what each check does not prove.")
     return "\n".join(out)
 
@@ -69,14 +69,14 @@ def _check_lines(one: Check, *, evidence: bool) -> list[str]:
     out = [inert(f"{one.status.value:8} {one.id:7} {one.title}")]
     out += _wrapped(one.found, "         ")
     if evidence:
-        for seen in one.evidence:
-            out += _wrapped(f"{seen.command}: {short(seen.value)}", "         | ")
-        if one.remedy and one.status != Status.SKIP:
+        for shown in one.evidence:
+            out += _wrapped(f"{shown.command}: {short(shown.value)}", "         | ")
+        if one.remedy and one.status != CheckStatus.SKIP:
             out += _wrapped(f"-> {one.remedy}", "         ")
     return out
 
 
-def _entry_text(one: Entry) -> str:
+def _entry_text(one: CatalogueEntry) -> str:
     parts = [
         f"{one.id}  {one.title}",
         f"\n{one.kind}: {KINDS[one.kind]}",

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from audit import catalogue
-from audit.check import Check, Evidence, Findings, Status, stamp, verdict
+from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp, verdict
 from audit.machine import loaded
 from audit.report.facts import distribution, facts
 from audit.source import installed
-from audit.source.walk import ENDS, Closure, End, closure, faults, find
+from audit.source.walk import ENDS, Closure, LinkEnd, closure, faults, find
 from protocol.process.statusfile import read_status
 
 COMMAND = "checkvalve audit code"
@@ -28,8 +28,8 @@ SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is looked at."""
+class SourceQuestion:
+    """Which source, processes and libraries are looked at."""
 
     root: Path
     """Folder that the rooms stand in."""
@@ -46,7 +46,7 @@ def here() -> Path:
     return Path(__file__).resolve().parents[2]
 
 
-def run(question: Question, *, wall: Callable[[], int]) -> Findings:
+def run(question: SourceQuestion, *, wall: Callable[[], int]) -> AuditFindings:
     """Look and judge.
 
     Args:
@@ -60,58 +60,58 @@ def run(question: Question, *, wall: Callable[[], int]) -> Findings:
         _files(question.libraries, began),
         _processes(question, ends, wall),
     )
-    return Findings(what="code", time=began, facts=facts() | {"root": str(question.root)}, checks=checks)
+    return AuditFindings(what="code", time=began, facts=facts() | {"root": str(question.root)}, checks=checks)
 
 
-def source(root: Path, ends: dict[End, Closure], time: str) -> Check:
+def source(root: Path, ends: dict[LinkEnd, Closure], time: str) -> Check:
     """SRC-1 of the ends that are installed."""
     if not ends:
-        return catalogue.check("SRC-1", Status.SKIP, f"neither end is installed in {root}")
-    wrong = {end.name: faults(end, found) for end, found in ends.items()}
-    seen = [
-        Evidence(value=_closure_facts(found) | {"faults": wrong[end.name][:SHOWN]}, command=COMMAND, time=time)
-        for end, found in ends.items()
+        return catalogue.check("SRC-1", CheckStatus.SKIP, f"neither end is installed in {root}")
+    wrong = {end.name: faults(end, closure) for end, closure in ends.items()}
+    evidence = [
+        Evidence(value=_closure_facts(closure) | {"faults": wrong[end.name][:SHOWN]}, command=COMMAND, time=time)
+        for end, closure in ends.items()
     ]
     count = sum(map(len, wrong.values()))
     if count:
         first = next(f"{name}: {lines[0]}" for name, lines in wrong.items() if lines)
-        return catalogue.check("SRC-1", Status.FAIL, f"{count} faults; {first}", *seen)
-    told = "; ".join(
-        f"{end.name}: {len(found.trees)} modules of ours, none of which names one of {len(end.calls)} calls"
-        for end, found in ends.items()
+        return catalogue.check("SRC-1", CheckStatus.FAIL, f"{count} faults; {first}", *evidence)
+    words = "; ".join(
+        f"{end.name}: {len(closure.trees)} modules of ours, none of which names one of {len(end.calls)} calls"
+        for end, closure in ends.items()
     )
-    return catalogue.check("SRC-1", Status.PASS, told, *seen)
+    return catalogue.check("SRC-1", CheckStatus.PASS, words, *evidence)
 
 
-def _closure_facts(found: Closure) -> dict[str, Any]:
-    return {"modules": found.digests, "libraries": sorted(found.libraries)}
+def _closure_facts(closure: Closure) -> dict[str, Any]:
+    return {"modules": closure.digests, "libraries": sorted(closure.libraries)}
 
 
 def _files(libraries: bool, time: str) -> Check:
     own = distribution()
     if own is None:
-        return catalogue.check("SRC-2", Status.SKIP, "this program is not installed: it runs from a folder")
+        return catalogue.check("SRC-2", CheckStatus.SKIP, "this program is not installed: it runs from a folder")
     compared = [installed.compare(own, ours=True)]
     if libraries:
         compared += [installed.compare(one, ours=False) for one in installed.libraries_of(own)]
-    seen = Evidence(value=[one.plain() for one in compared], command=COMMAND, time=time)
+    evidence = Evidence(value=[one.plain() for one in compared], command=COMMAND, time=time)
     wrong = [one for one in compared if not one.right]
     if wrong:
         first = wrong[0]
         name = next(iter(first.changed or first.missing or first.strange))
         kind = "changed" if first.changed else "missing" if first.missing else "in no RECORD"
-        return catalogue.check("SRC-2", Status.FAIL, f"{first.name}: {name} is {kind}", seen)
+        return catalogue.check("SRC-2", CheckStatus.FAIL, f"{first.name}: {name} is {kind}", evidence)
     if compared[0].editable:
         found = f"an editable installation: a working copy in {compared[0].editable}, without a RECORD of its files"
-        return catalogue.check("SRC-2", Status.SKIP, found, seen)
+        return catalogue.check("SRC-2", CheckStatus.SKIP, found, evidence)
     files = sum(one.checked for one in compared)
     found = f"{files} files of {len(compared)} distributions are the recorded ones"
-    return catalogue.check("SRC-2", Status.PASS, f"{found}; RECORD sha256 {compared[0].record_sha256}", seen)
+    return catalogue.check("SRC-2", CheckStatus.PASS, f"{found}; RECORD sha256 {compared[0].record_sha256}", evidence)
 
 
-def _processes(question: Question, ends: dict[End, Closure], wall: Callable[[], int]) -> Check:
-    by_name = {end.name: found for end, found in ends.items()}
-    seen, strange, doubtful, why = [], [], [], []
+def _processes(question: SourceQuestion, ends: dict[LinkEnd, Closure], wall: Callable[[], int]) -> Check:
+    by_name = {end.name: closure for end, closure in ends.items()}
+    evidence, strange, doubtful, why = [], [], [], []
     for name, pid in [*question.pids, *_said(question.states)]:
         command, time = f"cat /proc/{pid}/maps", stamp(wall())
         if name not in by_name:
@@ -122,24 +122,29 @@ def _processes(question: Question, ends: dict[End, Closure], wall: Callable[[], 
         except OSError as error:
             why.append(f"{name} {pid}: {error.strerror}")
             continue
-        told = loaded.judge(maps, loaded.allowed_for(by_name[name]))
-        value = {"process": f"{name} {pid}", "libraries": told.libraries, "python": told.python, "system": told.system}
-        extra = {"strange": told.strange, "unknown": told.unknown, "replaced on the disk": told.replaced}
-        seen.append(
+        judged = loaded.judge(maps, loaded.allowed_for(by_name[name]))
+        value = {
+            "process": f"{name} {pid}",
+            "libraries": judged.libraries,
+            "python": judged.python,
+            "system": judged.system,
+        }
+        extra = {"strange": judged.strange, "unknown": judged.unknown, "replaced on the disk": judged.replaced}
+        evidence.append(
             Evidence(value=value | {key: held for key, held in extra.items() if held}, command=command, time=time)
         )
-        strange += [f"{name} has loaded {one}" for one in told.strange]
-        doubtful += [f"{name} has loaded {one}" for one in told.unknown]
-        doubtful += [f"{one}, which {name} runs, was replaced on the disk" for one in told.replaced]
-    if not seen:
+        strange += [f"{name} has loaded {one}" for one in judged.strange]
+        doubtful += [f"{name} has loaded {one}" for one in judged.unknown]
+        doubtful += [f"{one}, which {name} runs, was replaced on the disk" for one in judged.replaced]
+    if not evidence:
         hint = "; ".join(why) or "no running process is named (--config, --pid)"
-        return catalogue.check("SRC-3", Status.SKIP, hint)
+        return catalogue.check("SRC-3", CheckStatus.SKIP, hint)
     if strange:
-        return catalogue.check("SRC-3", Status.FAIL, f"{len(strange)}: {strange[0]}", *seen)
+        return catalogue.check("SRC-3", CheckStatus.FAIL, f"{len(strange)}: {strange[0]}", *evidence)
     if doubtful:
-        return catalogue.check("SRC-3", Status.WARN, f"{len(doubtful)}: {doubtful[0]}", *seen)
-    names = ", ".join(one.value["process"] for one in seen)
-    return catalogue.check("SRC-3", verdict(True), f"{names}: every compiled library is accounted for", *seen)
+        return catalogue.check("SRC-3", CheckStatus.WARN, f"{len(doubtful)}: {doubtful[0]}", *evidence)
+    names = ", ".join(one.value["process"] for one in evidence)
+    return catalogue.check("SRC-3", verdict(True), f"{names}: every compiled library is accounted for", *evidence)
 
 
 def _said(states: Sequence[Path]) -> list[tuple[str, int]]:

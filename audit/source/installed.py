@@ -25,7 +25,7 @@ _CODE = {".py", ".so", ".pyd", ".toml", ".pth"}
 
 
 @dataclass(slots=True, kw_only=True)
-class Files:
+class DistributionFiles:
     """One distribution's files, compared."""
 
     name: str
@@ -48,39 +48,41 @@ class Files:
 
     def plain(self) -> dict[str, Any]:
         """For evidence."""
-        told: dict[str, Any] = {"distribution": f"{self.name} {self.version}", "record_sha256": self.record_sha256}
+        out: dict[str, Any] = {"distribution": f"{self.name} {self.version}", "record_sha256": self.record_sha256}
         if self.sources_sha256:
-            told["sources_sha256"] = self.sources_sha256
+            out["sources_sha256"] = self.sources_sha256
         if self.editable:
-            return told | {"editable": self.editable}
-        told["files"] = self.checked
+            return out | {"editable": self.editable}
+        out["files"] = self.checked
         for kind in ("changed", "missing", "strange"):
             if names := getattr(self, kind):
-                told[kind] = names[:SHOWN]
-        return told
+                out[kind] = names[:SHOWN]
+        return out
 
 
-def compare(found: metadata.Distribution, *, ours: bool) -> Files:
+def compare(distribution: metadata.Distribution, *, ours: bool) -> DistributionFiles:
     """Hash every recorded file.
 
     Args:
         found: An installed distribution.
         ours: Its rooms are looked through for files that no RECORD names.
     """
-    record = found.read_text("RECORD") or ""
-    out = Files(
-        name=found.name,
-        version=found.version,
-        editable=_editable(found),
+    record = distribution.read_text("RECORD") or ""
+    out = DistributionFiles(
+        name=distribution.name,
+        version=distribution.version,
+        editable=_editable(distribution),
         record_sha256=hashlib.sha256(record.encode()).hexdigest() if record else "",
     )
     if ours:
-        out.sources_sha256 = tree_sha256(Path(out.editable) if out.editable else Path(str(found.locate_file(""))))
+        out.sources_sha256 = tree_sha256(
+            Path(out.editable) if out.editable else Path(str(distribution.locate_file("")))
+        )
     if out.editable:
         return out
     named: set[Path] = set()
-    for one in found.files or ():
-        path = Path(str(found.locate_file(one)))
+    for one in distribution.files or ():
+        path = Path(str(distribution.locate_file(one)))
         named.add(path.resolve())
         if one.hash is None or one.hash.mode != "sha256":
             continue
@@ -93,15 +95,15 @@ def compare(found: metadata.Distribution, *, ours: bool) -> Files:
         if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != one.hash.value:
             out.changed.append(str(one))
     if ours:
-        root = Path(str(found.locate_file("")))
+        root = Path(str(distribution.locate_file("")))
         out.strange = [str(path.relative_to(root)) for path in _code(root) if path.resolve() not in named]
     return out
 
 
-def libraries_of(found: metadata.Distribution) -> list[metadata.Distribution]:
+def libraries_of(distribution: metadata.Distribution) -> list[metadata.Distribution]:
     """Everything that a distribution requires, and what that requires, as far as it is installed."""
     out: dict[str, metadata.Distribution] = {}
-    todo = list(_required(found))
+    todo = list(_required(distribution))
     while todo:
         name = todo.pop()
         if name in out:
@@ -128,8 +130,8 @@ def plain_name(text: str) -> str:
     return text.lower().replace("_", "-").replace(".", "-")
 
 
-def _required(found: metadata.Distribution) -> Iterator[str]:
-    for line in found.requires or ():
+def _required(distribution: metadata.Distribution) -> Iterator[str]:
+    for line in distribution.requires or ():
         requirement, _, marker = line.partition(";")
         if "extra ==" in marker:
             continue
@@ -141,12 +143,12 @@ def _required(found: metadata.Distribution) -> Iterator[str]:
         yield plain_name(name)
 
 
-def _editable(found: metadata.Distribution) -> str:
+def _editable(distribution: metadata.Distribution) -> str:
     """Folder of an editable installation (PEP 610), else empty."""
     try:
-        told = json.loads(found.read_text("direct_url.json") or "{}")
-        if told.get("dir_info", {}).get("editable"):
-            return str(told["url"]).removeprefix("file://")
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        if origin.get("dir_info", {}).get("editable"):
+            return str(origin["url"]).removeprefix("file://")
     except (ValueError, KeyError, AttributeError):
         return ""
     return ""

@@ -51,7 +51,7 @@ LOOPS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class LinkEnd:
     """One end of the link, and what it may not contain."""
 
     name: str
@@ -67,7 +67,7 @@ class End:
     """Libraries that it may not load."""
 
 
-EMIT = End(
+EMIT = LinkEnd(
     name="emit",
     start="sender.emit.process",
     rooms=("sender", "protocol"),
@@ -81,7 +81,7 @@ EMIT = End(
     ),
     libraries=LOOPS | {"pymodbus", "asyncua", "pycomm3", "zstandard"},
 )
-CATCH = End(
+CATCH = LinkEnd(
     name="catch",
     start="receiver.catch.process",
     rooms=("receiver", "protocol"),
@@ -146,17 +146,17 @@ def find(root: Path, module: str) -> Path | None:
 
 def imported(tree: ast.AST, module: str = "", *, package: bool = False) -> set[str]:
     """Every name that an import statement of a module could mean, `from a import b` as `a` and `a.b`."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 here = module.split(".") if package else module.split(".")[:-1]
                 base = ".".join([*here[: len(here) - node.level + 1], *filter(None, [base])])
-            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return found - {""}
+            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return names - {""}
 
 
 def used(tree: ast.AST, names: frozenset[str]) -> Iterator[tuple[int, str]]:
@@ -186,29 +186,29 @@ def code_lines(text: str) -> int:
     A text that stands alone as a statement is a docstring, also under a field or a constant.
     """
     apart = (token.COMMENT, token.NL, token.NEWLINE, token.INDENT, token.DEDENT, token.ENDMARKER)
-    held: set[int] = set()
+    lines: set[int] = set()
     for one in tokenize.generate_tokens(io.StringIO(text).readline):
         if one.type not in apart:
-            held |= set(range(one.start[0], one.end[0] + 1))
+            lines |= set(range(one.start[0], one.end[0] + 1))
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            held -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return len(held)
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
 
 
-def faults(end: End, found: Closure) -> list[str]:
+def faults(end: LinkEnd, closure: Closure) -> list[str]:
     """What an end loads or names that it may not, in words, with module and line."""
     out = [
         f"{module} is loaded, which belongs to another part"
-        for module in sorted(found.trees)
+        for module in sorted(closure.trees)
         if module.split(".")[0] not in end.rooms
         or any(module == one or module.startswith(f"{one}.") for one in end.apart)
     ]
     out += [
-        f"{library} is loaded by {', '.join(found.libraries[library])}"
-        for library in sorted(end.libraries & set(found.libraries))
+        f"{library} is loaded by {', '.join(closure.libraries[library])}"
+        for library in sorted(end.libraries & set(closure.libraries))
     ]
-    for module, tree in sorted(found.trees.items()):
+    for module, tree in sorted(closure.trees.items()):
         out += [f"{module}:{line} uses {what}" for line, what in sorted(used(tree, end.calls))]
     return out
 

@@ -31,11 +31,11 @@ from capture_files import (
 )
 
 from audit.capture import capture
-from audit.capture.capture import Question
+from audit.capture.capture import CaptureQuestion
 from audit.capture.pcap import Capture
 from audit.capture.records import CHUNK
-from audit.capture.tally import GROUPS, LISTED, Tally
-from audit.check import Check, Status, stamp
+from audit.capture.tally import GROUPS, LISTED, FrameTally
+from audit.check import Check, CheckStatus, stamp
 from protocol.errors import ConfigError
 
 PCAP, NG = FORMS[0], FORMS[4]
@@ -46,7 +46,7 @@ ANSWER = ethernet(LOW, 0x0800, ip4(1, b"\3\3\0\0" + bytes(32), "192.0.2.2", "192
 def _judge(folder: Path, held: bytes, **more: object) -> dict[str, Check]:
     path = folder / "link.pcap"
     path.write_bytes(held)
-    question = Question(path=path, **({"high": HIGH, "low": LOW, "port": 5005} | more))  # type: ignore[arg-type]
+    question = CaptureQuestion(path=path, **({"high": HIGH, "low": LOW, "port": 5005} | more))  # type: ignore[arg-type]
     found = capture.run(question, now_ns=T0)
     return {check.id: check for check in found.checks}
 
@@ -59,8 +59,8 @@ def _name(form: Form) -> str:
 def test_capture_of_the_one_flow_passes(tmp_path: Path, form: Form) -> None:
     """Frames of the high side alone pass, with first and last time and the file's hash beside them."""
     found = _judge(tmp_path, write(form, [data()] * 50, step_ns=10**9))
-    assert found["CAP-1"].status == Status.PASS
-    assert found["CAP-3"].status == Status.PASS
+    assert found["CAP-1"].status == CheckStatus.PASS
+    assert found["CAP-3"].status == CheckStatus.PASS
     told = found["CAP-1"].evidence[0].value
     assert (told["frames"], told["first"], told["last"]) == (50, stamp(T0), stamp(T0 + 49 * 10**9))
     assert told["times_in_order"] is True
@@ -73,18 +73,18 @@ def test_one_foreign_frame_anywhere_fails(tmp_path: Path, form: Form, place: int
     frames = [data()] * 50
     frames[place] = ANSWER
     found = _judge(tmp_path, write(form, frames))
-    assert found["CAP-1"].status == Status.FAIL
+    assert found["CAP-1"].status == CheckStatus.FAIL
     assert f"frame {place + 1}, ICMP type 3 code 3 from {LOW} (low)" in found["CAP-1"].found
     (listed,) = found["CAP-1"].evidence[2].value["frames"]
     assert listed["flow"] == "192.0.2.2 > 192.0.2.1"
-    assert found["CAP-3"].status == Status.FAIL
+    assert found["CAP-3"].status == CheckStatus.FAIL
 
 
 @pytest.mark.parametrize("link", [0, 101])
 def test_link_types_without_addresses_decide_nothing(tmp_path: Path, link: int) -> None:
     """They are never a pass; kinds are told all the same."""
     found = _judge(tmp_path, write(Form("pcap", link=link), [data(), ANSWER]))
-    assert found["CAP-1"].status == Status.SKIP
+    assert found["CAP-1"].status == CheckStatus.SKIP
     kinds = {one["kind"] for one in found["CAP-3"].evidence[0].value["kinds"]}
     assert kinds == {"UDP", "ICMP type 3 code 3"}
 
@@ -130,33 +130,33 @@ def test_each_kind_is_named(tmp_path: Path, kind: str) -> None:
 def test_other_frames_of_the_high_side_fail_the_kinds_alone(tmp_path: Path) -> None:
     """A service that nobody needs is no way back; it is told."""
     found = _judge(tmp_path, write(PCAP, [data(), ethernet(HIGH, 0x0806, bytes(28))]))
-    assert (found["CAP-1"].status, found["CAP-3"].status) == (Status.PASS, Status.FAIL)
+    assert (found["CAP-1"].status, found["CAP-3"].status) == (CheckStatus.PASS, CheckStatus.FAIL)
 
 
 def test_a_second_flow_or_another_port_fails_the_kinds(tmp_path: Path) -> None:
     """One address to one address and port; another source port is another start of the sender."""
     started = ethernet(HIGH, 0x0800, ip4(17, udp(source=50123)))
-    assert _judge(tmp_path, write(PCAP, [data(), started]))["CAP-3"].status == Status.PASS
+    assert _judge(tmp_path, write(PCAP, [data(), started]))["CAP-3"].status == CheckStatus.PASS
     elsewhere = ethernet(HIGH, 0x0800, ip4(17, udp(), target="192.0.2.9"))
-    assert _judge(tmp_path, write(PCAP, [data(), elsewhere]))["CAP-3"].status == Status.FAIL
-    assert _judge(tmp_path, write(PCAP, [data()]), port=5006)["CAP-3"].status == Status.FAIL
+    assert _judge(tmp_path, write(PCAP, [data(), elsewhere]))["CAP-3"].status == CheckStatus.FAIL
+    assert _judge(tmp_path, write(PCAP, [data()]), port=5006)["CAP-3"].status == CheckStatus.FAIL
 
 
 def test_nothing_of_the_high_side_is_no_pass(tmp_path: Path) -> None:
     """An empty capture, or one of another link, shows nothing; nor does one whose owner is not told."""
-    assert _judge(tmp_path, write(PCAP, []))["CAP-1"].status == Status.SKIP
-    assert _judge(tmp_path, write(NG, []))["CAP-3"].status == Status.SKIP
-    assert _judge(tmp_path, write(PCAP, [data(OTHER)]), high=OTHER)["CAP-1"].status == Status.PASS
-    assert _judge(tmp_path, write(PCAP, [data(OTHER)]))["CAP-1"].status == Status.FAIL
-    assert _judge(tmp_path, write(PCAP, [data()]), high=None)["CAP-1"].status == Status.SKIP
+    assert _judge(tmp_path, write(PCAP, []))["CAP-1"].status == CheckStatus.SKIP
+    assert _judge(tmp_path, write(NG, []))["CAP-3"].status == CheckStatus.SKIP
+    assert _judge(tmp_path, write(PCAP, [data(OTHER)]), high=OTHER)["CAP-1"].status == CheckStatus.PASS
+    assert _judge(tmp_path, write(PCAP, [data(OTHER)]))["CAP-1"].status == CheckStatus.FAIL
+    assert _judge(tmp_path, write(PCAP, [data()]), high=None)["CAP-1"].status == CheckStatus.SKIP
 
 
 def test_a_frame_without_a_readable_source_is_not_passed_over(tmp_path: Path) -> None:
     """Too short for an address, or of a link type that is not read, beside good ones: it fails."""
-    assert _judge(tmp_path, write(PCAP, [data(), bytes(11)]))["CAP-1"].status == Status.FAIL
+    assert _judge(tmp_path, write(PCAP, [data(), bytes(11)]))["CAP-1"].status == CheckStatus.FAIL
     other = interface(Form("pcapng", link=195)) + packet(NG, data(), T0 // 1000, number=1)
     found = _judge(tmp_path, write(NG, [data()]) + other)
-    assert found["CAP-1"].status == Status.FAIL
+    assert found["CAP-1"].status == CheckStatus.FAIL
     assert "no source" in found["CAP-1"].found
 
 
@@ -165,10 +165,10 @@ def test_a_cut_tail_is_said(tmp_path: Path, form: Form) -> None:
     """What was whole is judged; the bytes behind it make a pass a warning, and never hide a failure."""
     held = write(form, [data()] * 5)
     found = _judge(tmp_path, held[:-9])
-    assert found["CAP-1"].status == Status.WARN
+    assert found["CAP-1"].status == CheckStatus.WARN
     assert "no whole frame" in found["CAP-1"].found
     assert found["CAP-1"].evidence[0].value["frames"] == 4
-    assert _judge(tmp_path, write(form, [data(), ANSWER, data()])[:-9])["CAP-1"].status == Status.FAIL
+    assert _judge(tmp_path, write(form, [data(), ANSWER, data()])[:-9])["CAP-1"].status == CheckStatus.FAIL
 
 
 @pytest.mark.parametrize("form", [PCAP, NG], ids=_name)
@@ -177,7 +177,7 @@ def test_a_length_that_cannot_be_true_fails(tmp_path: Path, form: Form) -> None:
     held = write(form, [data()] * 5)
     damage = b"\xff" * 40
     found = _judge(tmp_path, held + damage + held)
-    assert found["CAP-1"].status == Status.FAIL
+    assert found["CAP-1"].status == CheckStatus.FAIL
     assert "cannot be read as frames" in found["CAP-1"].found
     assert found["CAP-1"].evidence[0].value["frames"] == 5
 
@@ -186,13 +186,13 @@ def test_what_the_capture_lost_or_left_out_is_said(tmp_path: Path) -> None:
     """Drops of the interface's statistics, of single packets, and a filter make a pass a warning."""
     held = write(NG, [data()] * 5)
     assert "lost 3 frames" in _judge(tmp_path, held + statistics(NG, 3))["CAP-1"].found
-    assert _judge(tmp_path, held + statistics(NG, 0))["CAP-1"].status == Status.PASS
+    assert _judge(tmp_path, held + statistics(NG, 0))["CAP-1"].status == CheckStatus.PASS
     lost = packet(NG, data(), T0 // 1000, options=option(NG, 4, (7).to_bytes(8, "little")))
     assert "lost 7 frames" in _judge(tmp_path, held + lost)["CAP-1"].found
     assert "lost 2 frames" in _judge(tmp_path, held + old_packet(NG, data(), T0 // 1000, 2))["CAP-1"].found
     filtered = section(NG) + interface(NG, option(NG, 11, b"\0udp port 5005")) + packet(NG, data(), T0 // 1000)
     found = _judge(tmp_path, filtered)
-    assert found["CAP-1"].status == Status.WARN
+    assert found["CAP-1"].status == CheckStatus.WARN
     assert "udp port 5005" in found["CAP-1"].found
 
 
@@ -229,12 +229,12 @@ def test_the_positive_control_must_be_seen(tmp_path: Path) -> None:
     mark = b"tester 2026-11-23 #1"
     marked = ethernet(LOW, 0x88B5, mark + bytes(20), HIGH)
     found = _judge(tmp_path, write(PCAP, [data(), marked, data()]), control=mark)
-    assert (found["CAP-2"].status, found["CAP-1"].status) == (Status.PASS, Status.FAIL)
+    assert (found["CAP-2"].status, found["CAP-1"].status) == (CheckStatus.PASS, CheckStatus.FAIL)
     assert "frame 2" in found["CAP-2"].found
-    assert _judge(tmp_path, write(PCAP, [data()]), control=mark)["CAP-2"].status == Status.FAIL
+    assert _judge(tmp_path, write(PCAP, [data()]), control=mark)["CAP-2"].status == CheckStatus.FAIL
     own = ethernet(HIGH, 0x88B5, mark + bytes(20))
-    assert _judge(tmp_path, write(PCAP, [data(), own]), control=mark)["CAP-2"].status == Status.FAIL
-    assert _judge(tmp_path, write(PCAP, [data(), marked]))["CAP-2"].status == Status.SKIP
+    assert _judge(tmp_path, write(PCAP, [data(), own]), control=mark)["CAP-2"].status == CheckStatus.FAIL
+    assert _judge(tmp_path, write(PCAP, [data(), marked]))["CAP-2"].status == CheckStatus.SKIP
 
 
 def test_a_mark_across_two_frames_is_none(tmp_path: Path) -> None:
@@ -245,10 +245,10 @@ def test_a_mark_across_two_frames_is_none(tmp_path: Path) -> None:
     place = held.index(mark[:4])
     held = held[: place + 4] + mark[4:] + held[place + 8 :]
     assert mark in held
-    question = Question(path=tmp_path / "x.pcap", high=HIGH, control=mark)
+    question = CaptureQuestion(path=tmp_path / "x.pcap", high=HIGH, control=mark)
     (tmp_path / "x.pcap").write_bytes(held)
     checks = {check.id: check for check in capture.run(question, now_ns=T0).checks}
-    assert checks["CAP-2"].status == Status.FAIL
+    assert checks["CAP-2"].status == CheckStatus.FAIL
 
 
 def test_an_appliance_is_attested_and_nobody_else(tmp_path: Path) -> None:
@@ -256,11 +256,11 @@ def test_an_appliance_is_attested_and_nobody_else(tmp_path: Path) -> None:
     own = ethernet(OTHER, 0x88CC, bytes(40))
     held = write(PCAP, [data(), own])
     found = _judge(tmp_path, held, appliance=OTHER, by="J. Doe")
-    assert (found["CAP-1"].status, found["CAP-4"].status) == (Status.PASS, Status.ATTESTED)
+    assert (found["CAP-1"].status, found["CAP-4"].status) == (CheckStatus.PASS, CheckStatus.ATTESTED)
     assert "J. Doe" in found["CAP-4"].found
     assert "LLDP" in found["CAP-4"].found
-    assert _judge(tmp_path, held, appliance=OTHER)["CAP-4"].status == Status.WARN
-    assert _judge(tmp_path, write(PCAP, [data(), own, ANSWER]), appliance=OTHER)["CAP-1"].status == Status.FAIL
+    assert _judge(tmp_path, held, appliance=OTHER)["CAP-4"].status == CheckStatus.WARN
+    assert _judge(tmp_path, write(PCAP, [data(), own, ANSWER]), appliance=OTHER)["CAP-1"].status == CheckStatus.FAIL
 
 
 @pytest.mark.parametrize("form", [PCAP, NG], ids=_name)
@@ -282,7 +282,7 @@ def test_what_is_kept_is_bounded_and_nothing_is_uncounted(tmp_path: Path) -> Non
     frames = [dice.randbytes(40) for _ in range(3 * GROUPS)]
     (tmp_path / "wild.pcap").write_bytes(write(PCAP, frames))
     with Capture(tmp_path / "wild.pcap") as opened:
-        tally = Tally(high=1).run(opened)
+        tally = FrameTally(high=1).run(opened)
     assert len(tally.groups) <= 2 * GROUPS
     assert sum(group.count for group in tally.groups.values()) + tally.beyond == len(frames)
     assert tally.foreign == len(frames)
@@ -294,7 +294,7 @@ def test_rows_with_one_sum_are_still_told_apart(tmp_path: Path) -> None:
     (tmp_path / "x.pcap").write_bytes(write(PCAP, frames))
     counts = []
     for salt in (None, np.zeros(4, np.int64)):
-        tally = Tally(high=2)
+        tally = FrameTally(high=2)
         if salt is not None:
             tally._salt = salt
         with Capture(tmp_path / "x.pcap") as opened:

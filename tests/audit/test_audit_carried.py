@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from audit import carried, catalogue, keeping
-from audit.check import Findings, Status
+from audit.check import AuditFindings, CheckStatus
 from audit.cli import app
 from protocol import keymaking, keys
 from protocol.content.parts import LARGEST, PART_BYTES
@@ -76,10 +76,13 @@ def plant(tmp_path: Path) -> Plant:
     return Plant(tmp_path)
 
 
-def findings(time: str = "2026-11-23T06:00:00Z", *, filler: int = 0) -> Findings:
+def findings(time: str = "2026-11-23T06:00:00Z", *, filler: int = 0) -> AuditFindings:
     """A run on the high side."""
-    checks = (catalogue.check("CNT-1", Status.PASS, "0 frames"), catalogue.check("L1-1", Status.SKIP, "x" * filler))
-    return Findings(what="live high", time=time, facts={"host": "hi"}, checks=checks)
+    checks = (
+        catalogue.check("CNT-1", CheckStatus.PASS, "0 frames"),
+        catalogue.check("L1-1", CheckStatus.SKIP, "x" * filler),
+    )
+    return AuditFindings(what="live high", time=time, facts={"host": "hi"}, checks=checks)
 
 
 @pytest.mark.parametrize("filler", [0, 3 * PART_BYTES])
@@ -198,8 +201,8 @@ def test_the_daily_command_carries_by_itself(plant: Plant, monkeypatch: pytest.M
     """High: kept and left for poll; low: kept, with what came. What hinders it is said and stops nothing."""
     from audit.machine import live
 
-    def found(question: live.Question, **_: object) -> Findings:
-        return Findings(what=f"live {question.subject.side}", time="2026-11-23T06:00:00Z")
+    def found(question: live.MachineQuestion, **_: object) -> AuditFindings:
+        return AuditFindings(what=f"live {question.subject.side}", time="2026-11-23T06:00:00Z")
 
     monkeypatch.setattr(live, "run", found)
 

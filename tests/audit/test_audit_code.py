@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.check import Status
+from audit.check import CheckStatus
 from audit.machine import loaded
 from audit.source import code, installed
 from audit.source.walk import CATCH, EMIT, closure, faults
@@ -60,7 +60,7 @@ def test_each_planted_fault_is_found(tmp_path: Path, fault: str, how: str) -> No
     found = closure(root, EMIT.start)
     assert any(expected in line for line in faults(EMIT, found)), faults(EMIT, found)
     check = code.source(root, {EMIT: found}, "now")
-    assert check.status == Status.FAIL
+    assert check.status == CheckStatus.FAIL
 
 
 def test_a_package_is_followed_through_its_beginning(tmp_path: Path) -> None:
@@ -72,12 +72,12 @@ def test_a_package_is_followed_through_its_beginning(tmp_path: Path) -> None:
 
 def test_our_own_ends_pass(tmp_path: Path) -> None:
     """And are skipped where they are not installed."""
-    found = code.run(code.Question(root=ROOT), wall=lambda: NOW)
+    found = code.run(code.SourceQuestion(root=ROOT), wall=lambda: NOW)
     checks = {check.id: check for check in found.checks}
-    assert checks["SRC-1"].status == Status.PASS
-    assert checks["SRC-3"].status == Status.SKIP
-    alone = code.run(code.Question(root=tmp_path), wall=lambda: NOW)
-    assert alone.checks[0].status == Status.SKIP
+    assert checks["SRC-1"].status == CheckStatus.PASS
+    assert checks["SRC-3"].status == CheckStatus.SKIP
+    alone = code.run(code.SourceQuestion(root=tmp_path), wall=lambda: NOW)
+    assert alone.checks[0].status == CheckStatus.SKIP
 
 
 def _install(
@@ -162,8 +162,10 @@ def test_strange_libraries_in_a_process_are_named() -> None:
     assert set(told.libraries) == {"msgpack", "numpy", "cffi"}
 
 
-@pytest.mark.parametrize(("more", "status"), [("", Status.PASS), ("import _ssl, pymodbus, orjson;", Status.FAIL)])
-def test_a_running_end_is_judged_by_what_it_has_mapped(more: str, status: Status) -> None:
+@pytest.mark.parametrize(
+    ("more", "status"), [("", CheckStatus.PASS), ("import _ssl, pymodbus, orjson;", CheckStatus.FAIL)]
+)
+def test_a_running_end_is_judged_by_what_it_has_mapped(more: str, status: CheckStatus) -> None:
     """A process that loaded the emitter's modules passes; with something else beside them it fails."""
     line = f"import {EMIT.start};{more} print('up', flush=True); input()"
     with subprocess.Popen(
@@ -171,7 +173,7 @@ def test_a_running_end_is_judged_by_what_it_has_mapped(more: str, status: Status
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
-        found = code.run(code.Question(root=ROOT, pids=[("emit", process.pid)]), wall=lambda: NOW)
+        found = code.run(code.SourceQuestion(root=ROOT, pids=[("emit", process.pid)]), wall=lambda: NOW)
         process.communicate("\n")
     check = next(one for one in found.checks if one.id == "SRC-3")
     assert check.status == status, check.found
@@ -183,9 +185,9 @@ def test_a_process_that_is_gone_is_skipped(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     (tmp_path / "status-emit.json").write_text(json.dumps({"pid": process.pid}))
-    asked = code.Question(root=ROOT, pids=[("emit", process.pid)], states=[tmp_path])
+    asked = code.SourceQuestion(root=ROOT, pids=[("emit", process.pid)], states=[tmp_path])
     found = code.run(asked, wall=lambda: NOW)
-    assert found.checks[2].status == Status.SKIP
+    assert found.checks[2].status == CheckStatus.SKIP
     (tmp_path / "status-emit.json").write_text(json.dumps({"pid": os.getpid()}))
-    found = code.run(code.Question(root=ROOT, states=[tmp_path]), wall=lambda: NOW)
+    found = code.run(code.SourceQuestion(root=ROOT, states=[tmp_path]), wall=lambda: NOW)
     assert f"emit {os.getpid()}" in found.checks[2].evidence[0].value["process"]

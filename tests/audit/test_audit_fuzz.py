@@ -31,8 +31,8 @@ from capture_files import (
 )
 
 from audit.capture import capture
-from audit.capture.capture import Question
-from audit.check import Status
+from audit.capture.capture import CaptureQuestion
+from audit.check import CheckStatus
 from protocol.errors import ConfigError
 
 FRAMES = [
@@ -117,7 +117,9 @@ def _judge(path: Path, seed: int) -> str:
     held = fuzzed(seed)
     path.write_bytes(held)
     try:
-        found = capture.run(Question(path=path, high=HIGH, low=LOW, control=b"sealed bytes", port=5005), now_ns=T0)
+        found = capture.run(
+            CaptureQuestion(path=path, high=HIGH, low=LOW, control=b"sealed bytes", port=5005), now_ns=T0
+        )
     except ConfigError:
         return "refused"
     assert found.text()
@@ -128,7 +130,7 @@ def _judge(path: Path, seed: int) -> str:
     if expected is not None:
         strange = checks["CAP-1"].evidence[2].value["of"] if len(checks["CAP-1"].evidence) > 2 else 0
         assert (told["frames"], strange) == (expected[0], expected[1] + expected[2]), f"seed {seed}"
-    if checks["CAP-1"].status == Status.PASS:
+    if checks["CAP-1"].status == CheckStatus.PASS:
         assert told["unread_bytes"] == 0
         assert len(checks["CAP-1"].evidence) == 2
     return checks["CAP-1"].status.value

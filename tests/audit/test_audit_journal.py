@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.check import Check, Status
+from audit.check import Check, CheckStatus
 from audit.disks import journal
 from audit.samples import SITE, Stores, make_stores, opaque, write_store
 from protocol import keymaking
@@ -136,7 +136,7 @@ def test_a_lost_head_is_bridged_by_leaves(tmp_path: Path) -> None:
     for folder in (stores.high, stores.low):
         _rewrite(folder, lambda records: [one for one in records if one.number != 40])
     checks = _judge(stores)
-    assert checks["JRN-1"].status == Status.PASS
+    assert checks["JRN-1"].status == CheckStatus.PASS
     state = checks["JRN-1"].evidence[0].value["streams"][stores.streams[0].hex()]["stretches"][1]
     assert state == {"from": 20, "to": 39, "heads": 1, "state": "HEAD missing, its leaves lead to the next"}
     false = opaque(stores.streams[0], 25, b"false value " * 6)
@@ -146,7 +146,7 @@ def test_a_lost_head_is_bridged_by_leaves(tmp_path: Path) -> None:
             lambda records: [false if one.stream == false.stream and one.number == 25 else one for one in records],
         )
     checks = _judge(stores)
-    assert checks["JRN-1"].status == Status.FAIL
+    assert checks["JRN-1"].status == CheckStatus.FAIL
     assert "do not lead to HEAD 60" in checks["JRN-1"].found
 
 
@@ -156,7 +156,7 @@ def test_a_lost_head_that_nothing_bridges_is_said(tmp_path: Path) -> None:
     for folder in (stores.high, stores.low):
         _rewrite(folder, lambda records: [one for one in records if one.number not in (25, 40)])
     checks = _judge(stores)
-    assert checks["JRN-1"].status == Status.WARN
+    assert checks["JRN-1"].status == CheckStatus.WARN
     assert "HEAD missing in 2 places" in checks["JRN-1"].found
 
 
@@ -165,9 +165,9 @@ def test_injected_blocks_are_named(stores: Stores) -> None:
     stream, other = stores.streams[1], b"stranger"
     _rewrite(stores.low, lambda records: [*records, opaque(stream, 77, bytes(50)), opaque(other, 3, bytes(50))])
     checks = _judge(stores)
-    assert checks["JRN-2"].status == Status.FAIL
+    assert checks["JRN-2"].status == CheckStatus.FAIL
     assert checks["JRN-2"].evidence[0].value["injected"] == {stream.hex(): ["77"], other.hex(): ["3"]}
-    assert checks["JRN-3"].status == Status.PASS
+    assert checks["JRN-3"].status == CheckStatus.PASS
 
 
 def test_a_high_side_copied_too_early_is_suspected(stores: Stores) -> None:
@@ -175,7 +175,7 @@ def test_a_high_side_copied_too_early_is_suspected(stores: Stores) -> None:
     last = stores.streams[1]
     _rewrite(stores.high, lambda records: [one for one in records if one.stream != last or one.number < 50])
     checks = _judge(stores)
-    assert checks["JRN-2"].status == Status.FAIL
+    assert checks["JRN-2"].status == CheckStatus.FAIL
     assert "copied before" in checks["JRN-2"].found
 
 
@@ -185,7 +185,7 @@ def test_an_altered_leaf_is_named_with_its_side(stores: Stores, side: str) -> No
     folder = stores.high if side == "high" else stores.low
     _leaf(folder, stores.streams[0], 13, bytes(range(32)))
     checks = _judge(stores)
-    assert checks["JRN-3"].status == Status.FAIL
+    assert checks["JRN-3"].status == CheckStatus.FAIL
     assert checks["JRN-3"].evidence[0].value["altered"] == {stores.streams[0].hex(): {side: ["13"]}}
 
 
@@ -204,7 +204,7 @@ def test_a_block_exchanged_with_all_its_hashes_is_named(stores: Stores, side: st
     _rewrite(folder, change)
     checks = _judge(stores)
     assert checks["JRN-3"].evidence[0].value["altered"] == {stream.hex(): {blamed: [str(number)]}}
-    assert checks["JRN-3"].status == Status.FAIL
+    assert checks["JRN-3"].status == CheckStatus.FAIL
 
 
 def test_an_end_changed_on_both_sides_is_seen_by_the_next_stream(stores: Stores) -> None:
@@ -216,7 +216,7 @@ def test_an_end_changed_on_both_sides_is_seen_by_the_next_stream(stores: Stores)
             folder, lambda records: [false if (one.stream, one.number) == (stream, 50) else one for one in records]
         )
     checks = _judge(stores)
-    assert checks["JRN-1"].status == Status.FAIL
+    assert checks["JRN-1"].status == CheckStatus.FAIL
     assert "not those that stream" in checks["JRN-1"].found
 
 
@@ -228,7 +228,7 @@ def test_a_stream_gone_from_both_sides_is_missed(stores: Stores) -> None:
     assert checks["JRN-4"].evidence[0].value["lost"] == {gone.hex(): ["0-59"]}
     _rewrite(stores.high, lambda records: [one for one in records if one.stream != gone])
     checks = _judge(stores)
-    assert checks["JRN-1"].status == Status.FAIL
+    assert checks["JRN-1"].status == CheckStatus.FAIL
     assert gone.hex() in checks["JRN-1"].found
 
 
@@ -253,7 +253,7 @@ def test_a_stream_that_the_high_side_has_forgotten_is_judged_by_its_heads(stores
     gone = stores.streams[0]
     _rewrite(stores.high, lambda records: [one for one in records if one.stream != gone])
     checks = _judge(stores)
-    assert checks["JRN-2"].status == Status.WARN
+    assert checks["JRN-2"].status == CheckStatus.WARN
     assert checks["JRN-2"].evidence[0].value["not judged"] == {gone.hex(): ["40-59"]}
 
 
@@ -265,7 +265,7 @@ def test_leaves_are_made_from_blocks_where_their_files_are_not_there(stores: Sto
     with (stores.low / "segments" / "0000000001.seg").open("ab") as file:
         file.write(to_bytes(huge))
     (stores.low / "synced").unlink()
-    assert _judge(stores)["JRN-3"].status == Status.FAIL
+    assert _judge(stores)["JRN-3"].status == CheckStatus.FAIL
 
 
 def test_another_key_verifies_nothing(stores: Stores, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_another_key_verifies_nothing(stores: Stores, tmp_path: Path) -> None:
     keymaking.make("high", tmp_path / "other")
     keymaking.make("low", tmp_path / "low")
     found = journal.run(stores.high, stores.low, [tmp_path / "other.pub"], site=SITE, now_ns=NOW)
-    assert found.checks[0].status == Status.FAIL
+    assert found.checks[0].status == CheckStatus.FAIL
     assert "not among those given" in found.checks[0].found
     with pytest.raises(ConfigError):
         journal.run(stores.high, stores.low, [tmp_path / "low.pub"], now_ns=NOW)
@@ -285,7 +285,7 @@ def test_another_key_verifies_nothing(stores: Stores, tmp_path: Path) -> None:
 
 def test_another_site_fails(stores: Stores) -> None:
     """Two plants' journals are not mixed up."""
-    assert _judge(stores, site="south-plant")["JRN-1"].status == Status.FAIL
+    assert _judge(stores, site="south-plant")["JRN-1"].status == CheckStatus.FAIL
 
 
 def test_what_is_not_stated_as_synced_is_not_judged(stores: Stores) -> None:
@@ -298,7 +298,7 @@ def test_what_is_not_stated_as_synced_is_not_judged(stores: Stores) -> None:
     (stores.low / "synced").unlink()
     assert set(_states(_judge(stores)).values()) == {"PASS"}
     (stores.low / "synced").write_bytes(SYNCED.pack(1, whole + 3))
-    assert _judge(stores)["JRN-3"].status == Status.FAIL
+    assert _judge(stores)["JRN-3"].status == CheckStatus.FAIL
 
 
 @pytest.mark.parametrize("seed", range(12))

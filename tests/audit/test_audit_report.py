@@ -14,32 +14,32 @@ import pytest
 from typer.testing import CliRunner
 
 from audit import catalogue, keeping, questions
-from audit.check import Check, Evidence, Findings, Status
+from audit.check import AuditFindings, Check, CheckStatus, Evidence
 from audit.cli import app
 from audit.report import differ, junit, page, period, report
-from audit.report.report import Document, Report
+from audit.report.report import AuditReport, Document
 from protocol.errors import ConfigError
 
 MADE = "2026-11-30T12:00:00Z"
 
 
-def run(what: str, day: int, answers: dict[str, Status], *, hour: int = 6, **facts: Any) -> Findings:
+def run(what: str, day: int, answers: dict[str, CheckStatus], *, hour: int = 6, **facts: Any) -> AuditFindings:
     """A run of one command at one day of the month."""
     time = f"2026-11-{day:02d}T{hour:02d}:00:00Z"
     seen = Evidence(value={"packets": 0}, command="ip -s link", time=time)
     checks = tuple(catalogue.check(ident, status, f"saw {status}", seen) for ident, status in answers.items())
-    return Findings(what=what, time=time, facts={"host": "here", **facts}, checks=checks)
+    return AuditFindings(what=what, time=time, facts={"host": "here", **facts}, checks=checks)
 
 
-GOOD = {"CNT-1": Status.PASS, "NFT-1": Status.PASS, "L1-1": Status.SKIP}
+GOOD = {"CNT-1": CheckStatus.PASS, "NFT-1": CheckStatus.PASS, "L1-1": CheckStatus.SKIP}
 
 
-def both(days: Sequence[int]) -> list[Findings]:
+def both(days: Sequence[int]) -> list[AuditFindings]:
     """Both sides on these days."""
     return [run(f"live {side}", day, GOOD) for day in days for side in ("high", "low")]
 
 
-def made(runs: Sequence[Findings], *, people: questions.Answers | None = None, **more: Any) -> Report:
+def made(runs: Sequence[AuditFindings], *, people: questions.Answers | None = None, **more: Any) -> AuditReport:
     """A report of these runs."""
     documents = [
         Document(path=f"{place}.json", sha256=f"{place:064x}", findings=one)
@@ -49,7 +49,7 @@ def made(runs: Sequence[Findings], *, people: questions.Answers | None = None, *
     return report.make(documents, answers, made=MADE, facts={"by": "me"}, **more)
 
 
-def one(found: Report, ident: str, of: str | None = None) -> Check:
+def one(found: AuditReport, ident: str, of: str | None = None) -> Check:
     """One check of a report."""
     return next(one.check for one in found.answers if one.check.id == ident and of in (None, one.series))
 
@@ -57,7 +57,7 @@ def one(found: Report, ident: str, of: str | None = None) -> Check:
 def test_every_day_on_both_sides_passes() -> None:
     """No gap, no change: DAY-1 and DAY-2 pass, and the exit code is 0."""
     found = made(both(range(1, 8)))
-    assert (one(found, "DAY-1").status, one(found, "DAY-2").status) == (Status.PASS, Status.PASS)
+    assert (one(found, "DAY-1").status, one(found, "DAY-2").status) == (CheckStatus.PASS, CheckStatus.PASS)
     assert (found.changed, found.exit_code) == ((), 0)
     assert "CAP-1" in found.not_run
     assert "CNT-1" not in found.not_run
@@ -67,56 +67,56 @@ def test_a_missing_day_fails_until_somebody_names_the_reason(tmp_path: Path) -> 
     """It is listed by side; a named change makes it a warning, and stays in the report."""
     runs = [one for one in both(range(1, 8)) if (one.what, one.time[8:10]) != ("live high", "04")]
     found = made(runs)
-    assert one(found, "DAY-1").status == Status.FAIL
+    assert one(found, "DAY-1").status == CheckStatus.FAIL
     assert one(found, "DAY-1").evidence[0].value["missing"] == {"live high": ["2026-11-04"], "live low": []}
     assert found.exit_code == 1
     form = tmp_path / "a.toml"
     form.write_text('[[change]]\nfrom = 2026-11-04\nto = 2026-11-04\nby = "S. Lind"\nwhy = "no power"\n')
     named = made(runs, people=questions.read(form))
-    assert one(named, "DAY-1").status == Status.WARN
+    assert one(named, "DAY-1").status == CheckStatus.WARN
     assert "no power (S. Lind)" in page.html(named)
     elsewhere = made(runs, people=questions.read(form), first=date(2026, 11, 1), last=date(2026, 11, 9))
-    assert one(elsewhere, "DAY-1").status == Status.FAIL  # the 8th and 9th are named by nobody
+    assert one(elsewhere, "DAY-1").status == CheckStatus.FAIL  # the 8th and 9th are named by nobody
 
 
 def test_a_side_that_never_came_is_missing_and_one_side_alone_is_said() -> None:
     """The high side's silence is no pass; `--only low` does not ask for it."""
     low = [one for one in both([1, 2]) if one.what == "live low"]
-    assert one(made(low), "DAY-1").status == Status.FAIL
-    assert one(made(low, sides=("low",)), "DAY-1").status == Status.PASS
-    other = run("selftest", 1, {"SELF-1": Status.PASS})
-    assert one(made([other]), "DAY-1").status == Status.SKIP
-    assert one(made([other]), "DAY-2").status == Status.SKIP
+    assert one(made(low), "DAY-1").status == CheckStatus.FAIL
+    assert one(made(low, sides=("low",)), "DAY-1").status == CheckStatus.PASS
+    other = run("selftest", 1, {"SELF-1": CheckStatus.PASS})
+    assert one(made([other]), "DAY-1").status == CheckStatus.SKIP
+    assert one(made([other]), "DAY-2").status == CheckStatus.SKIP
 
 
 def test_a_change_that_was_taken_back_is_two_changes_and_fails() -> None:
     """The newest answers are all well; the day and both changes are there all the same."""
-    runs = [*both(range(1, 8)), run("live low", 4, GOOD | {"NFT-1": Status.FAIL}, hour=7)]
+    runs = [*both(range(1, 8)), run("live low", 4, GOOD | {"NFT-1": CheckStatus.FAIL}, hour=7)]
     found = made(runs)
     assert [(c.subject, c.before, c.after, c.worse) for c in found.changed] == [
         ("NFT-1", "PASS", "FAIL", True),
         ("NFT-1", "FAIL", "PASS", False),
     ]
-    assert one(found, "NFT-1", "live low").status == Status.PASS
-    assert one(found, "DAY-2").status == Status.FAIL
-    assert found.days["live low"][3].worst == Status.FAIL
+    assert one(found, "NFT-1", "live low").status == CheckStatus.PASS
+    assert one(found, "DAY-2").status == CheckStatus.FAIL
+    assert found.days["live low"][3].worst == CheckStatus.FAIL
     assert found.exit_code == 1
 
 
 @pytest.mark.parametrize(
     ("before", "after", "worse"),
     [
-        (Status.PASS, Status.FAIL, True),
-        (Status.PASS, Status.WARN, True),
-        (Status.PASS, Status.SKIP, True),
-        (Status.PASS, None, True),
-        (Status.ATTESTED, Status.PASS, False),
-        (Status.FAIL, Status.PASS, False),
-        (None, Status.PASS, False),
-        (None, Status.FAIL, True),
+        (CheckStatus.PASS, CheckStatus.FAIL, True),
+        (CheckStatus.PASS, CheckStatus.WARN, True),
+        (CheckStatus.PASS, CheckStatus.SKIP, True),
+        (CheckStatus.PASS, None, True),
+        (CheckStatus.ATTESTED, CheckStatus.PASS, False),
+        (CheckStatus.FAIL, CheckStatus.PASS, False),
+        (None, CheckStatus.PASS, False),
+        (None, CheckStatus.FAIL, True),
     ],
 )
-def test_what_is_worse_is_told(before: Status | None, after: Status | None, worse: bool) -> None:
+def test_what_is_worse_is_told(before: CheckStatus | None, after: CheckStatus | None, worse: bool) -> None:
     """An answer that got lost, or can no longer be measured, is worse than a pass."""
     old, new = ({} if status is None else {"NFT-1": status} for status in (before, after))
     (found,) = period.compare("live low", run("live low", 1, old), run("live low", 2, new))
@@ -132,7 +132,7 @@ def test_a_fact_that_changed_is_a_change() -> None:
     ]
     found = made(runs, sides=("high",))
     assert [(c.subject, c.worse) for c in found.changed] == [("boot", False), ("tool", False), ("confined", True)]
-    assert one(found, "DAY-2").status == Status.FAIL
+    assert one(found, "DAY-2").status == CheckStatus.FAIL
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_a_persons_answer_is_attested_and_never_passed(tmp_path: Path) -> None:
     text += _answer("HW-4", on="2027-01-01")
     found = {one.id: one for one in questions.checks(_form(tmp_path, text), date(2026, 11, 30))}
     assert {ident: one.status for ident, one in found.items()} == {
-        "HW-1": Status.ATTESTED, "HW-2": Status.FAIL, "HW-3": Status.WARN, "HW-4": Status.WARN,
-        "HW-5": Status.SKIP, "HW-6": Status.SKIP,
+        "HW-1": CheckStatus.ATTESTED, "HW-2": CheckStatus.FAIL, "HW-3": CheckStatus.WARN, "HW-4": CheckStatus.WARN,
+        "HW-5": CheckStatus.SKIP, "HW-6": CheckStatus.SKIP,
     }  # fmt: skip
     assert "M. Okafor on 2026-11-20" in found["HW-1"].found
     assert len(found["HW-1"].evidence[0].value["photo_sha256"]) == 64
@@ -206,7 +206,7 @@ def test_the_blank_form_is_read_and_answers_nothing(tmp_path: Path) -> None:
     """As `audit questions` prints it."""
     printed = CliRunner().invoke(app, ["audit", "questions"]).output
     checks = questions.checks(_form(tmp_path, printed), date(2026, 11, 30))
-    assert {one.status for one in checks} == {Status.SKIP}
+    assert {one.status for one in checks} == {CheckStatus.SKIP}
     assert len(checks) == 6
 
 
@@ -232,7 +232,7 @@ class _Page(HTMLParser):
 
 def test_the_page_stands_alone_and_every_link_leads_somewhere() -> None:
     """No script, nothing loaded; each answered check has its place, its evidence and what it does not prove."""
-    found = made([*both([1, 2]), run("capture <x>.pcap", 2, {"CAP-1": Status.FAIL})])
+    found = made([*both([1, 2]), run("capture <x>.pcap", 2, {"CAP-1": CheckStatus.FAIL})])
     text = page.html(found)
     told = _Page(text)
     assert "script" not in told.tags
@@ -252,8 +252,8 @@ HOSTILE = "<script>alert(1)</script>\"'&\x00\x1b\ud83d"
 def test_nothing_hostile_reaches_the_page_or_the_xml() -> None:
     """A host name, a file name, an evidence made to be run is shown as text."""
     seen = Evidence(value={HOSTILE: HOSTILE}, command=HOSTILE, time=HOSTILE)
-    checks = (catalogue.check("CNT-1", Status.FAIL, HOSTILE, seen),)
-    found = made([Findings(what=HOSTILE, time="2026-11-01T06:00:00Z", facts={"host": HOSTILE}, checks=checks)])
+    checks = (catalogue.check("CNT-1", CheckStatus.FAIL, HOSTILE, seen),)
+    found = made([AuditFindings(what=HOSTILE, time="2026-11-01T06:00:00Z", facts={"host": HOSTILE}, checks=checks)])
     text = page.html(found)
     assert "<script" not in text
     assert "alert(1)" in text
@@ -262,7 +262,7 @@ def test_nothing_hostile_reaches_the_page_or_the_xml() -> None:
 
 def test_junit_counts_as_the_report_does() -> None:
     """A case a check, failures and skips as they are."""
-    found = made([*both([1, 2]), run("capture x", 2, {"CAP-1": Status.FAIL, "CAP-4": Status.ATTESTED})])
+    found = made([*both([1, 2]), run("capture x", 2, {"CAP-1": CheckStatus.FAIL, "CAP-4": CheckStatus.ATTESTED})])
     tree = ET.fromstring(junit.xml(found))
     assert len(tree.findall(".//testcase")) == len(found.answers)
     assert len(tree.findall(".//failure")) == found.counts["FAIL"]
@@ -289,15 +289,15 @@ def test_the_commands_write_three_files_and_end_with_the_right_code(tmp_path: Pa
 
 def test_two_captures_of_one_name_are_two() -> None:
     """A capture that failed is not covered by a later one that passes and bears its name."""
-    first = run("capture link.pcap", 1, {"CAP-1": Status.FAIL}, file={"sha256": "a" * 64})
-    second = run("capture link.pcap", 2, {"CAP-1": Status.PASS}, file={"sha256": "b" * 64})
+    first = run("capture link.pcap", 1, {"CAP-1": CheckStatus.FAIL}, file={"sha256": "a" * 64})
+    second = run("capture link.pcap", 2, {"CAP-1": CheckStatus.PASS}, file={"sha256": "b" * 64})
     found = made([first, second])
     assert [(one.series, one.check.status) for one in found.answers if one.check.id == "CAP-1"] == [
-        ("capture link.pcap (aaaaaaaa)", Status.FAIL),
-        ("capture link.pcap (bbbbbbbb)", Status.PASS),
+        ("capture link.pcap (aaaaaaaa)", CheckStatus.FAIL),
+        ("capture link.pcap (bbbbbbbb)", CheckStatus.PASS),
     ]
     assert (found.exit_code, found.changed) == (1, ())
-    again = run("capture link.pcap", 2, {"CAP-1": Status.PASS}, file={"sha256": "a" * 64})
+    again = run("capture link.pcap", 2, {"CAP-1": CheckStatus.PASS}, file={"sha256": "a" * 64})
     assert [(one.subject, one.before, one.after) for one in made([first, again]).changed] == [("CAP-1", "FAIL", "PASS")]
 
 
@@ -313,15 +313,15 @@ def test_a_difference_is_worse_first_and_ends_with_one(tmp_path: Path) -> None:
     """Two documents, two folders; a command that is no longer run is worse too."""
     old, new = tmp_path / "old", tmp_path / "new"
     first = keeping.keep(run("live low", 1, GOOD), old)
-    second = keeping.keep(run("live low", 2, GOOD | {"NFT-1": Status.FAIL, "L1-1": Status.PASS}), new)
+    second = keeping.keep(run("live low", 2, GOOD | {"NFT-1": CheckStatus.FAIL, "L1-1": CheckStatus.PASS}), new)
     found = differ.diff(first, second)
     assert found.exit_code == 1
     assert found.text().splitlines()[0].startswith("worse")
     assert (differ.diff(first, first).changed, differ.diff(first, first).exit_code) == ((), 0)
-    keeping.keep(run("selftest", 1, {"SELF-1": Status.PASS}), old)
+    keeping.keep(run("selftest", 1, {"SELF-1": CheckStatus.PASS}), old)
     assert differ.diff(old, old).exit_code == 0
     assert differ.diff(old, new).only_old == ("selftest",)
-    other = keeping.keep(run("code", 2, {"SRC-1": Status.PASS}), tmp_path / "other")
+    other = keeping.keep(run("code", 2, {"SRC-1": CheckStatus.PASS}), tmp_path / "other")
     with pytest.raises(ConfigError):
         differ.diff(first, other)
     done = CliRunner().invoke(app, ["audit", "diff", str(first), str(second), "--json"])
@@ -331,6 +331,6 @@ def test_a_difference_is_worse_first_and_ends_with_one(tmp_path: Path) -> None:
 def test_a_time_that_is_none_and_a_period_without_end_are_mistakes() -> None:
     """They are said, not guessed."""
     with pytest.raises(ConfigError):
-        made([Findings(what="live high", time="yesterday")])
+        made([AuditFindings(what="live high", time="yesterday")])
     with pytest.raises(ConfigError):
         made(both([1]), first=date(1990, 1, 1))

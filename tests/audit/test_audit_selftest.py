@@ -11,7 +11,7 @@ from capture_files import FORMS, HIGH, LOW, Form, data, ethernet, write
 
 from audit import catalogue, selftest
 from audit.capture import capture
-from audit.check import Check, Status
+from audit.check import Check, CheckStatus
 from audit.disks import journal
 from audit.selftest import Twins
 from protocol.errors import ConfigError
@@ -47,7 +47,7 @@ def test_the_kit_finds_all_that_is_planted(tmp_path: Path) -> None:
         pytest.skip(f"not confined here: {why}")
     checks = _run(tmp_path)
     assert list(checks) == ["PR-7", "SELF-1", "SELF-2", "SELF-3", "SELF-4"]
-    assert {check.status for check in checks.values()} == {Status.PASS}
+    assert {check.status for check in checks.values()} == {CheckStatus.PASS}
     assert "emitter" in str(checks["PR-7"].evidence[0].value)
 
 
@@ -57,7 +57,7 @@ def _blind(ident: str, real: Callable[..., Any]) -> Callable[..., Any]:
     def run(*given: Any, **more: Any) -> Any:
         found = real(*given, **more)
         checks = [
-            catalogue.check(ident, Status.PASS, "all is well", *one.evidence) if one.id == ident else one
+            catalogue.check(ident, CheckStatus.PASS, "all is well", *one.evidence) if one.id == ident else one
             for one in found.checks
         ]
         return type(found)(what=found.what, time=found.time, checks=tuple(checks))
@@ -76,7 +76,7 @@ def test_a_blind_check_fails_the_selftest(
     monkeypatch.setattr(selftest, "run_twins", _twins)
     monkeypatch.setattr(module, "run", _blind(ident, module.run))
     checks = _run(tmp_path)
-    assert [name for name, check in checks.items() if check.status == Status.FAIL] == [fails]
+    assert [name for name, check in checks.items() if check.status == CheckStatus.FAIL] == [fails]
 
 
 def test_twins_that_live_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,16 +84,16 @@ def test_twins_that_live_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     if confine.possible() is not None:
         pytest.skip("nothing is confined here")
     monkeypatch.setattr(selftest, "run_twins", lambda role, mode: _twins(role, Mode.OFF))
-    assert _run(tmp_path / "a")["PR-7"].status == Status.FAIL
+    assert _run(tmp_path / "a")["PR-7"].status == CheckStatus.FAIL
     monkeypatch.setattr(selftest, "run_twins", lambda role, mode: _twins(role, Mode.ON))
-    assert _run(tmp_path / "b")["SELF-4"].status == Status.FAIL
+    assert _run(tmp_path / "b")["SELF-4"].status == CheckStatus.FAIL
 
 
 def test_where_nothing_can_be_confined_it_is_skipped_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never a pass."""
     monkeypatch.setattr(confine, "possible", lambda: "no seccomp on this machine")
     checks = _run(tmp_path)
-    assert {checks[ident].status for ident in ("PR-7", "SELF-4")} == {Status.SKIP}
+    assert {checks[ident].status for ident in ("PR-7", "SELF-4")} == {CheckStatus.SKIP}
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.link == 1], ids=lambda f: f"{f.name}{f.order}{f.nano}")
@@ -107,11 +107,11 @@ def test_a_frame_is_planted_in_a_copy_of_ones_own_capture(
     held = write(form, [data()] * 20)
     own.write_bytes(held + b"cut"[: 3 * (form.order == "<")])
     checks = _run(folder, own=own, high=HIGH)
-    assert checks["SELF-1"].status == Status.PASS
+    assert checks["SELF-1"].status == CheckStatus.PASS
     assert "1 of 21 frames" in checks["SELF-1"].found
     assert own.read_bytes().startswith(held)
     own.write_bytes(write(form, [ethernet(LOW, 0x0806, bytes(40))] * 400))
-    assert _run(tmp_path / "again", own=own, high=HIGH)["SELF-1"].status == Status.PASS
+    assert _run(tmp_path / "again", own=own, high=HIGH)["SELF-1"].status == CheckStatus.PASS
 
 
 def test_a_capture_that_takes_no_frame_is_refused(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from audit.capture.capture import Question, run
+from audit.capture.capture import CaptureQuestion, run
 from audit.capture.pcap import Capture
-from audit.check import Status
+from audit.check import CheckStatus
 from bench import audit as bench
 
 
@@ -27,7 +27,9 @@ def test_the_file_is_a_capture_of_a_mixed_link(tmp_path: Path) -> None:
     with Capture(tmp_path / "one.pcap") as capture:
         assert sum(len(part.at) for part in capture) == 3_000
         assert (capture.rest, capture.walk.damage) == (0, "")
-    found = {check.id: check for check in run(Question(path=tmp_path / "one.pcap", high=bench.HIGH), now_ns=0).checks}
-    assert found["CAP-1"].status == Status.FAIL
+    found = {
+        check.id: check for check in run(CaptureQuestion(path=tmp_path / "one.pcap", high=bench.HIGH), now_ns=0).checks
+    }
+    assert found["CAP-1"].status == CheckStatus.FAIL
     kinds = Counter(one["kind"] for one in found["CAP-3"].evidence[0].value["kinds"])
     assert len(kinds) >= 7

@@ -35,7 +35,7 @@ from lab import (
 )
 
 from audit.capture import capture
-from audit.check import Status
+from audit.check import CheckStatus
 from audit.machine import live
 from audit.machine.ground import Subject
 from audit.provoke import provoke
@@ -253,14 +253,16 @@ def test_the_real_ends_are_provoked_and_nothing_comes_back(sides: Path, tmp_path
         if listening:
             until(lambda: caught(sides) >= BLOCKS, "blocks", processes)
         make_capture(tmp_path / "link.pcap", frames)
-        question = capture.Question(path=tmp_path / "link.pcap", high=HIGH_MAC, low=LOW_MAC, port=PORT)
+        question = capture.CaptureQuestion(path=tmp_path / "link.pcap", high=HIGH_MAC, low=LOW_MAC, port=PORT)
         checks = {check.id: check.status for check in capture.run(question, now_ns=time.time_ns()).checks}
-        assert checks["CAP-1"] == checks["CAP-3"] == Status.PASS
+        assert checks["CAP-1"] == checks["CAP-3"] == CheckStatus.PASS
         processes.append(held.enter_context(running(sides, "high", one.high)))
         until(lambda: told(sides, "high", "emit").get("pid") == processes[-1].pid, "emit again", processes)
-        asked = provoke.Question(interface="to-low0", address=HIGH, peer=LOW, peer_mac=LOW_MAC, port=PORT, wait_s=1.5)
+        asked = provoke.ProvokeQuestion(
+            interface="to-low0", address=HIGH, peer=LOW, peer_mac=LOW_MAC, port=PORT, wait_s=1.5
+        )
         (answered, _) = within(one.cable, lambda: provoke.run(asked, wall=time.time_ns)).checks
-        assert answered.status == Status.PASS, answered.found
+        assert answered.status == CheckStatus.PASS, answered.found
         assert answered.evidence[0].value["listener"] == answered.evidence[0].value["rx_packets grew by"] == 0
         assert counter(one.low, "lo0", "rx_packets") >= len(frames) + 12
         assert all(process.poll() is None for process in processes)
@@ -272,11 +274,11 @@ def check_live(sides: Path, side: str, namespace: str, *, root: bool) -> None:
     high = side == "high"
     subject = Subject(side=side, interface="hi0" if high else "lo0", peer_mac=LOW_MAC if high else None)
     config = sides / side / ("sender.toml" if high else "receiver.toml")
-    found = live.run(live.Question(subject=subject, namespace=namespace, config=config), wall=time.time_ns)
+    found = live.run(live.MachineQuestion(subject=subject, namespace=namespace, config=config), wall=time.time_ns)
     answers = {one.id: one.status for one in found.checks}
-    wrong = {ident for ident, status in answers.items() if status in (Status.FAIL, Status.WARN)}
+    wrong = {ident for ident, status in answers.items() if status in (CheckStatus.FAIL, CheckStatus.WARN)}
     assert wrong == ({"PR-4"} if root else set()), [one.found for one in found.checks if one.id in wrong]
-    assert {ident for ident, status in answers.items() if status == Status.SKIP} == {"L1-1"}
+    assert {ident for ident, status in answers.items() if status == CheckStatus.SKIP} == {"L1-1"}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from lab import HIGH, HIGH_MAC, LOW, LOW_MAC, PORT, Lab, configure, lab, missing, run, udp, within
 
-from audit.check import Check, Findings, Status
+from audit.check import AuditFindings, Check, CheckStatus
 from audit.machine import live
 from audit.machine.ground import Subject
 
@@ -20,7 +20,9 @@ pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no lab: {missing
 Tamper = Callable[[Lab], None]
 
 
-def looked(one: Lab, side: str, *, appliance: str | None = None, by: str = "", peer_mac: str = LOW_MAC) -> Findings:
+def looked(
+    one: Lab, side: str, *, appliance: str | None = None, by: str = "", peer_mac: str = LOW_MAC
+) -> AuditFindings:
     """`audit live` on one side."""
     high = side == "high"
     subject = Subject(
@@ -30,15 +32,15 @@ def looked(one: Lab, side: str, *, appliance: str | None = None, by: str = "", p
         appliance=appliance,
         by=by,
     )
-    return live.run(live.Question(subject=subject, namespace=one.high if high else one.low), wall=time.time_ns)
+    return live.run(live.MachineQuestion(subject=subject, namespace=one.high if high else one.low), wall=time.time_ns)
 
 
-def bad(found: Findings) -> dict[str, Status]:
+def bad(found: AuditFindings) -> dict[str, CheckStatus]:
     """What did not pass, but for what this machine cannot tell (SKIP)."""
-    return {one.id: one.status for one in found.checks if one.status in (Status.FAIL, Status.WARN)}
+    return {one.id: one.status for one in found.checks if one.status in (CheckStatus.FAIL, CheckStatus.WARN)}
 
 
-def one_of(found: Findings, ident: str) -> Check:
+def one_of(found: AuditFindings, ident: str) -> Check:
     """One check of a run."""
     return next(one for one in found.checks if one.id == ident)
 
@@ -175,7 +177,7 @@ def test_a_protection_taken_away_fails_its_check(hard: Lab, name: str) -> None:
     assert bad(looked(hard, side)) == {}
     take(hard)
     try:
-        assert {ident for ident, status in bad(looked(hard, side)).items() if status == Status.FAIL} == expected
+        assert {ident for ident, status in bad(looked(hard, side)).items() if status == CheckStatus.FAIL} == expected
     finally:
         put(hard)
 
@@ -186,8 +188,8 @@ def test_what_a_live_link_needs_is_all_there(hard: Lab) -> None:
         found = looked(hard, side)
         assert bad(found) == {}
         assert found.exit_code == 0
-        assert sum(one.status == Status.PASS for one in found.checks) >= least
-        assert {one.id for one in found.checks if one.status == Status.SKIP} == {
+        assert sum(one.status == CheckStatus.PASS for one in found.checks) >= least
+        assert {one.id for one in found.checks if one.status == CheckStatus.SKIP} == {
             "L1-1", "PR-1", "PR-2", "PR-3", "PR-4", "PR-5", "PR-6", "PR-8", "KEY-1",
         }  # fmt: skip
         assert all(one.found for one in found.checks)
@@ -208,7 +210,7 @@ def test_a_strange_socket_is_found(hard: Lab, ident: str, make: Callable[[], soc
         held.enter_context(udp(hard.low, LOW))  # the link's own
         assert bad(looked(hard, "low")) == {}
         held.enter_context(within(hard.low, make))
-        assert bad(looked(hard, "low")) == {ident: Status.FAIL}
+        assert bad(looked(hard, "low")) == {ident: CheckStatus.FAIL}
 
 
 def _listening(family: int, kind: int) -> socket.socket:
@@ -248,8 +250,8 @@ def test_one_frame_back_fails_for_ever() -> None:
         configure(one.high_ground())
         configure(one.low_ground())
         _speak(one, LOW_MAC)
-        assert bad(looked(one, "high")) == {"CNT-1": Status.FAIL, "CNT-2": Status.FAIL}
-        assert bad(looked(one, "low")) == {"CNT-1": Status.FAIL}
+        assert bad(looked(one, "high")) == {"CNT-1": CheckStatus.FAIL, "CNT-2": CheckStatus.FAIL}
+        assert bad(looked(one, "low")) == {"CNT-1": CheckStatus.FAIL}
 
 
 def test_an_appliances_own_frames_are_attested_and_no_others() -> None:
@@ -261,14 +263,14 @@ def test_an_appliances_own_frames_are_attested_and_no_others() -> None:
         _speak(one, mine)
         found = looked(one, "high", appliance=mine, by="A. Person")
         assert bad(found) == {}
-        assert one_of(found, "CNT-1").status == one_of(found, "CAP-4").status == Status.ATTESTED
+        assert one_of(found, "CNT-1").status == one_of(found, "CAP-4").status == CheckStatus.ATTESTED
         assert "A. Person" in one_of(found, "CAP-4").found
         nobody = bad(looked(one, "high", appliance=mine))
-        assert nobody == {"CNT-1": Status.WARN, "CAP-4": Status.WARN}
-        assert bad(looked(one, "high"))["CNT-1"] == Status.FAIL
+        assert nobody == {"CNT-1": CheckStatus.WARN, "CAP-4": CheckStatus.WARN}
+        assert bad(looked(one, "high"))["CNT-1"] == CheckStatus.FAIL
         _speak(one, LOW_MAC)
         found = looked(one, "high", appliance=mine, by="A. Person")
-        assert bad(found) == {"CNT-1": Status.FAIL, "CNT-2": Status.FAIL}
+        assert bad(found) == {"CNT-1": CheckStatus.FAIL, "CNT-2": CheckStatus.FAIL}
 
 
 def test_frames_that_came_before_the_hook_are_no_appliances(hard: Lab) -> None:
@@ -278,7 +280,7 @@ def test_frames_that_came_before_the_hook_are_no_appliances(hard: Lab) -> None:
         configure(one.low_ground())
         _speak(one, "02:dd:00:00:0a:01")
         found = looked(one, "high", appliance="02:dd:00:00:0a:01", by="A. Person")
-        assert one_of(found, "CNT-1").status == Status.FAIL
+        assert one_of(found, "CNT-1").status == CheckStatus.FAIL
 
 
 def test_the_low_kernels_wishes_are_told() -> None:
@@ -289,6 +291,6 @@ def test_the_low_kernels_wishes_are_told() -> None:
         with udp(one.high) as sender:
             sender.sendto(b"x", (LOW, PORT))
         ends = time.monotonic() + 5
-        while bad(looked(one, "low")) != {"CNT-3": Status.WARN}:
+        while bad(looked(one, "low")) != {"CNT-3": CheckStatus.WARN}:
             assert time.monotonic() < ends
         assert (one.rx(), one.tx()) == (0, 0)

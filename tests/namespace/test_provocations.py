@@ -28,9 +28,9 @@ from lab import (
     within,
 )
 
-from audit.check import Check, Status
+from audit.check import Check, CheckStatus
 from audit.provoke import provoke
-from audit.provoke.provocations import Place, marked, to_low
+from audit.provoke.provocations import AddressPair, marked, to_low
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no lab: {missing()}")
 
@@ -58,7 +58,7 @@ def settled(low: str) -> None:
 
 def asked(one: Lab, control: bytes = b"", wait_s: float = WAIT) -> dict[str, Check]:
     """`audit provoke` from the high side's place."""
-    question = provoke.Question(
+    question = provoke.ProvokeQuestion(
         interface="hi0", address=HIGH, peer=LOW, peer_mac=LOW_MAC, port=PORT, wait_s=wait_s, control=control
     )
     found = within(one.high, lambda: provoke.run(question, wall=time.time_ns))
@@ -116,7 +116,7 @@ def test_an_unprotected_machine_answers(listening: bool) -> None:
         if listener:
             listener.close()
         value = check.evidence[0].value
-        assert check.status == Status.FAIL
+        assert check.status == CheckStatus.FAIL
         assert value["listener"] == value["rx_packets grew by"] >= 10, value["answers"]
         assert len(value["sent"]) == 12
         kinds = " ".join(value["answers"])
@@ -138,7 +138,7 @@ def test_the_recipe_answers_nothing(listening: bool, hook: bool) -> None:
         sender.start()
         check = asked(one)["PRV-1"]
         sender.join()
-        assert check.status == Status.PASS, check.found
+        assert check.status == CheckStatus.PASS, check.found
         assert check.evidence[0].value["listener"] == check.evidence[0].value["rx_packets grew by"] == 0
         assert (one.rx(), one.tx()) == (0, 0)
         assert counter(one.low, "lo0", "rx_packets") - before >= DATA + 12
@@ -154,7 +154,7 @@ def test_the_hook_alone_answers_nothing() -> None:
         as_tester(one)
         quick_fragments(one.low)
         check = asked(one)["PRV-1"]
-        assert check.status == Status.PASS, check.found
+        assert check.status == CheckStatus.PASS, check.found
         assert (one.rx(), one.tx()) == (0, 0)
 
 
@@ -164,7 +164,7 @@ def test_a_marked_frame_from_the_cable_is_seen() -> None:
         configure(one.low_ground())
         as_tester(one)
         assert one.cable
-        place = Place(mac="02:dd:00:00:00:77", address=LOW, peer_mac=HIGH_MAC, peer=HIGH, port=PORT)
+        place = AddressPair(mac="02:dd:00:00:00:77", address=LOW, peer_mac=HIGH_MAC, peer=HIGH, port=PORT)
 
         def put() -> None:
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
@@ -175,8 +175,8 @@ def test_a_marked_frame_from_the_cable_is_seen() -> None:
         timer.start()
         checks = asked(one, MARK)
         timer.join()
-        assert checks["PRV-1"].status == Status.PASS, checks["PRV-1"].found
-        assert checks["PRV-2"].status == Status.PASS
+        assert checks["PRV-1"].status == CheckStatus.PASS, checks["PRV-1"].found
+        assert checks["PRV-2"].status == CheckStatus.PASS
         assert checks["PRV-1"].evidence[0].value["rx_packets grew by"] == 1
 
 
@@ -185,13 +185,13 @@ def test_without_the_marked_frame_the_control_fails() -> None:
     with lab() as one:
         configure(one.low_ground())
         as_tester(one)
-        assert asked(one, MARK, 0.1)["PRV-2"].status == Status.FAIL
-        assert asked(one, wait_s=0.1)["PRV-2"].status == Status.SKIP
+        assert asked(one, MARK, 0.1)["PRV-2"].status == CheckStatus.FAIL
+        assert asked(one, wait_s=0.1)["PRV-2"].status == CheckStatus.SKIP
 
 
 def from_low(one: Lab) -> Check:
     """Root on the low side tries."""
-    question = provoke.Question(
+    question = provoke.ProvokeQuestion(
         interface="lo0", address=LOW, peer=HIGH, peer_mac=HIGH_MAC, port=PORT, wait_s=0.1, from_low=True
     )
     return within(one.low, lambda: provoke.run(question, wall=time.time_ns)).checks[0]
@@ -203,7 +203,7 @@ def test_roots_raw_frames_stop_at_the_hook() -> None:
         configure(one.high_ground())
         configure(one.low_ground())
         check = from_low(one)
-        assert check.status == Status.PASS, check.found
+        assert check.status == CheckStatus.PASS, check.found
         assert (one.rx(), one.tx()) == (0, 0)
         listing = run("ip", "netns", "exec", one.low, "nft", "list", "counters").stdout
         assert f"packets {len(check.evidence[0].value['attempts'])} " in listing
@@ -215,7 +215,7 @@ def test_without_the_hook_roots_raw_frames_arrive() -> None:
         configure(one.high_ground())
         configure(one.low_ground(), without=lambda step: "nft" in step.argv)
         check = from_low(one)
-        assert check.status == Status.WARN, check.found
+        assert check.status == CheckStatus.WARN, check.found
         assert one.rx() == one.tx() >= 10
 
 
@@ -257,7 +257,7 @@ def test_the_command_line_provokes() -> None:
 
 def test_the_twelve_differ() -> None:
     """Twelve names, twelve frames, none shorter than Ethernet's least (60 bytes without its checksum)."""
-    place = Place(mac=HIGH_MAC, address=HIGH, peer_mac=LOW_MAC, peer=LOW, port=PORT)
+    place = AddressPair(mac=HIGH_MAC, address=HIGH, peer_mac=LOW_MAC, peer=LOW, port=PORT)
     twelve = to_low(place)
     assert len({one.name for one in twelve}) == len({one.frame for one in twelve}) == 12
     assert all(60 <= len(one.frame) <= 1514 for one in twelve)

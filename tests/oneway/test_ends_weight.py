@@ -11,14 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from audit.source.walk import ENDS, ROOMS, End, code_lines
+from audit.source.walk import ENDS, ROOMS, LinkEnd, code_lines
 
 ROOT = Path(__file__).parent.parent.parent
 MOST = 6520
 """Lines of code that both ends load together. It is lowered with the code, and never raised for convenience."""
 
 
-def _loaded(end: End) -> dict[str, Path]:
+def _loaded(end: LinkEnd) -> dict[str, Path]:
     """Modules of ours that a fresh interpreter holds once it has imported this end, and their files."""
     line = f"import json, sys, {end.start}; print(json.dumps({{name: getattr(one, '__file__', None) "
     line += "for name, one in sys.modules.items()}))"

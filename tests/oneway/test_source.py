@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.source.walk import CATCH, EMIT, ENDS, End, closure, code_lines, faults, imported
+from audit.source.walk import CATCH, EMIT, ENDS, LinkEnd, closure, code_lines, faults, imported
 from protocol.wire.frame import Kind
 
 ROOT = Path(__file__).parent.parent.parent
@@ -44,7 +44,7 @@ def test_catch_loads_nothing_that_speaks() -> None:
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
-def test_the_ends_cannot_open_data(end: End) -> None:
+def test_the_ends_cannot_open_data(end: LinkEnd) -> None:
     """They load neither the module that opens blocks nor the one that inflates bodies."""
     found = closure(ROOT, end.start)
     assert not {"protocol.seal", "protocol.content.body", "protocol.content.batch", "receiver.publish.opener"} & set(
@@ -54,13 +54,13 @@ def test_the_ends_cannot_open_data(end: End) -> None:
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
-def test_the_ends_load_nothing_by_name(end: End) -> None:
+def test_the_ends_load_nothing_by_name(end: LinkEnd) -> None:
     """What they import stands in the source, so that this walk sees it; and no group is joined."""
     assert {"__import__", "import_module", "exec", "eval", "IP_ADD_MEMBERSHIP", "IPV6_JOIN_GROUP"} <= end.calls
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
-def test_what_is_loaded_at_run_time_was_seen_in_the_source(end: End) -> None:
+def test_what_is_loaded_at_run_time_was_seen_in_the_source(end: LinkEnd) -> None:
     """Imported for real, an end holds no module of ours that the walk has missed."""
     line = f"import json, sys, {end.start}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -77,7 +77,7 @@ STARTED = {
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
-def test_an_end_as_it_is_started_loads_nothing_that_opens_data(end: End) -> None:
+def test_an_end_as_it_is_started_loads_nothing_that_opens_data(end: LinkEnd) -> None:
     """What its command loads on the way opens and inflates no block, and is no page, output or collector."""
     line = f"import json, sys, {', '.join(STARTED[end.name])}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
