@@ -24,7 +24,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.report import Row
+from bench.figures import BenchRow
 
 FRAMES = 1_000_000
 HIGH = "02:dd:00:00:00:01"
@@ -34,7 +34,7 @@ NOTE = "processor time of the whole command, start-up and sha256 of the file inc
 _HIGH, _OTHER = bytes.fromhex("02dd00000001"), bytes.fromhex("02dd00000002")
 
 
-def measure(runs: int = 7, frames: int = FRAMES) -> list[Row]:
+def measure(runs: int = 7, frames: int = FRAMES) -> list[BenchRow]:
     """`audit.capture.capture`, `audit.capture.capture.rss`.
 
     Args:
@@ -48,8 +48,8 @@ def measure(runs: int = 7, frames: int = FRAMES) -> list[Row]:
         taken = [_read(path, frames) for _ in range(runs)]
     note = f"{frames:,} frames, {size / 1e6:.0f} MB; {NOTE}"
     return [
-        Row(row="audit.capture.capture", unit="packets/s", runs=tuple(rate for rate, _ in taken), note=note),
-        Row(
+        BenchRow(row="audit.capture.capture", unit="packets/s", runs=tuple(rate for rate, _ in taken), note=note),
+        BenchRow(
             row="audit.capture.capture.rss",
             unit="MB",
             runs=tuple(peak for _, peak in taken if peak is not None),

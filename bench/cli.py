@@ -1,7 +1,7 @@
 """`checkvalve bench WHAT [--json FILE]`: the figures of the README, measured again on this machine.
 
-A bench is a module with `measure(runs) -> list[Row]`, and a line in BENCHES. It is imported when it is asked for, so
-that measuring the codec does not need what the portal needs.
+A bench is a module with `measure(runs) -> list[BenchRow]`, and a line in BENCHES. It is imported when it is asked for,
+so that measuring the codec does not need what the portal needs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from bench.report import Row, document, machine, show, write_section
+from bench.figures import BenchRow, document, machine, show, write_section
 from protocol import terminal
 
 BENCHES = {
@@ -46,7 +46,9 @@ def _command(name: str, module: str) -> Callable[[int, Path | None, Path | None]
     return run
 
 
-def _measured(name: str, what: str, measure: Callable[[], Sequence[Row]], json: Path | None, page: Path | None) -> None:
+def _measured(
+    name: str, what: str, measure: Callable[[], Sequence[BenchRow]], json: Path | None, page: Path | None
+) -> None:
     console = terminal.console()
     facts = machine()
     with console.status(f"measuring {name}, {what}"):

@@ -16,8 +16,8 @@ import msgpack
 import numpy as np
 import zstandard
 
-from bench.report import Row, rate, undisturbed
-from bench.signals import signals
+from bench.figures import BenchRow, rate, undisturbed
+from bench.mix import signals
 from protocol.content import body
 from protocol.content.batch import from_wire, to_wire
 from protocol.content.sample import Columns
@@ -25,7 +25,7 @@ from protocol.content.sample import Columns
 NOTE = "500 tags x 20 polls; processor time of one core, garbage collector off as in the sender"
 
 
-def measure(runs: int = 7, least_s: float = 0.1) -> list[Row]:
+def measure(runs: int = 7, least_s: float = 0.1) -> list[BenchRow]:
     """`codec.size`, `codec.encode`, `codec.decode`.
 
     Args:
@@ -46,21 +46,21 @@ def measure(runs: int = 7, least_s: float = 0.1) -> list[Row]:
             taken["decode"].append(rate(lambda: from_wire(body.unpack(packed)), count, least_s))
             taken["decode_rows"].append(rate(lambda: msgpack.unpackb(unpacker.decompress(packed_rows)), count, least_s))
     return [
-        Row(
+        BenchRow(
             row="codec.size",
             unit="bytes/sample",
             runs=(len(packed) / count,),
             baseline=len(packed_rows) / count,
             note="the same samples each time, so one run; baseline: rows as msgpack, zstd level 1",
         ),
-        Row(
+        BenchRow(
             row="codec.encode",
             unit="samples/s",
             runs=tuple(taken["encode"]),
             baseline=median(taken["encode_rows"]),
             note=f"from columns to packed bytes, sorting included; {NOTE}",
         ),
-        Row(
+        BenchRow(
             row="codec.decode",
             unit="samples/s",
             runs=tuple(taken["decode"]),

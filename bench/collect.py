@@ -24,7 +24,7 @@ from typing import Any
 
 from bench import fleet, sim
 from bench.field import ARRAY, ARRAYS, HOST, ModbusDevice, field
-from bench.report import Row, undisturbed
+from bench.figures import BenchRow, undisturbed
 from collectors.base import Collector, Device, numbered
 
 DEVICES, REGISTERS = 16, 1000
@@ -41,7 +41,7 @@ SETTLE_S = 3
 Turn = Callable[[], Awaitable[float]]
 
 
-def measure(runs: int = 7) -> list[Row]:
+def measure(runs: int = 7) -> list[BenchRow]:
     """Every `collect.*` row, and those of the simulated devices.
 
     Args:
@@ -65,13 +65,13 @@ SIMULATOR = {
 """Rows of `bench.sim`, and their units."""
 
 
-def _simulator(runs: int) -> list[Row]:
+def _simulator(runs: int) -> list[BenchRow]:
     """Its own rows; what could not be measured (a port that somebody else has) is said, and costs no other row."""
     try:
         return list(sim.measure(runs))
     except (RuntimeError, OSError) as error:
         why = f"could not be measured: {str(error).strip().splitlines()[-1]}"
-        return [Row(row=name, unit=unit, note=why) for name, unit in SIMULATOR.items()]
+        return [BenchRow(row=name, unit=unit, note=why) for name, unit in SIMULATOR.items()]
 
 
 def device(url: str, tags: Sequence[Mapping[str, Any]], **settings: Any) -> Device:
@@ -112,7 +112,7 @@ async def rate(once: Callable[[], Awaitable[Any]], units: float) -> float:
     return done * units / spent
 
 
-def _modbus(runs: int) -> Row:
+def _modbus(runs: int) -> BenchRow:
     """All devices at once, each as fast as it answers."""
     from pymodbus.client import AsyncModbusTcpClient
 
@@ -144,10 +144,10 @@ def _modbus(runs: int) -> Row:
     with field("modbus", DEVICES) as ports:
         taken, baseline = asyncio.run(main(ports))
     note = f"{DEVICES} devices x {REGISTERS} registers in reads of 125, decoded to float32; bare: pymodbus, not decoded"
-    return Row(row="collect.modbus", unit="registers/s", runs=taken, baseline=baseline, note=note)
+    return BenchRow(row="collect.modbus", unit="registers/s", runs=taken, baseline=baseline, note=note)
 
 
-def _scattered(runs: int) -> Row:
+def _scattered(runs: int) -> BenchRow:
     """Requests that a server counts; each run scatters anew, from its number."""
 
     async def asked(seed: int, gap: int) -> float:
@@ -166,10 +166,10 @@ def _scattered(runs: int) -> Row:
     taken = tuple(asyncio.run(asked(seed, 32)) for seed in range(runs))
     without = median(asyncio.run(asked(seed, 0)) for seed in range(runs))
     note = f"seeds 0 to {runs - 1}; counted by the server; baseline: max_gap 0, where only neighbours share a request"
-    return Row(row="collect.modbus.scattered", unit="requests", runs=taken, baseline=without, note=note)
+    return BenchRow(row="collect.modbus.scattered", unit="requests", runs=taken, baseline=without, note=note)
 
 
-def _subscribe(runs: int) -> Row:
+def _subscribe(runs: int) -> BenchRow:
     """Processor time of this process while every node changes once a second."""
 
     async def main(port: int) -> tuple[list[float], int]:
@@ -178,7 +178,7 @@ def _subscribe(runs: int) -> Row:
         plc = opened("opcua", made)
         await plc.open()
         cores: list[float] = []
-        seen: list[list[int]] = [[] for _ in range(NODES)]
+        renewed: list[list[int]] = [[] for _ in range(NODES)]
 
         async def hear(seconds: float) -> None:
             until = time.perf_counter() + seconds
@@ -186,26 +186,26 @@ def _subscribe(runs: int) -> Row:
                 await asyncio.sleep(1.0)
                 got = await plc.read(made.scans[0])
                 for tag, value in zip(got.tag.tolist(), got.ints.tolist(), strict=True):
-                    seen[tag].append(value)
+                    renewed[tag].append(value)
 
         await hear(SETTLE_S)  # what changed while the items were being made was never promised
-        seen = [values[-1:] for values in seen]
+        renewed = [values[-1:] for values in renewed]
         for _ in range(runs):
             spent, begun = time.process_time(), time.perf_counter()
             await hear(LISTEN_S)
             cores.append((time.process_time() - spent) / (time.perf_counter() - begun))
         await plc.close()
-        return cores, sum(values[-1] - values[0] + 1 - len(set(values)) for values in seen)
+        return cores, sum(values[-1] - values[0] + 1 - len(set(values)) for values in renewed)
 
     with field("opcua", 1, NODES) as ports:
         cores, lost = asyncio.run(main(ports[0]))
     note = (
         f"{NODES} nodes at 1 Hz for {runs} x {LISTEN_S} s; each node counts its changes, lost: numbers that never came"
     )
-    return Row(row="collect.opcua.subscribe", unit="cores", runs=tuple(cores), lost=lost, note=note)
+    return BenchRow(row="collect.opcua.subscribe", unit="cores", runs=tuple(cores), lost=lost, note=note)
 
 
-def _poll(runs: int) -> Row:
+def _poll(runs: int) -> BenchRow:
     """The same nodes, asked for."""
     from asyncua import Client, ua
 
@@ -229,10 +229,10 @@ def _poll(runs: int) -> Row:
     with field("opcua", 1, NODES) as ports:
         taken, baseline = asyncio.run(main(ports[0]))
     note = f"{NODES} nodes that change at 1 Hz; bare: asyncua read_attributes, all in one request"
-    return Row(row="collect.opcua.poll", unit="values/s", runs=taken, baseline=baseline, note=note)
+    return BenchRow(row="collect.opcua.poll", unit="values/s", runs=taken, baseline=baseline, note=note)
 
 
-def _enip(runs: int) -> list[Row]:
+def _enip(runs: int) -> list[BenchRow]:
     """Named tags, and arrays."""
     names = [f"Tag_{number:05}" for number in range(TAGS)]
     arrays = [f"Array_{number}" for number in range(ARRAYS)]
@@ -242,14 +242,14 @@ def _enip(runs: int) -> list[Row]:
         bare = [f"{one}{{{ARRAY}}}" for one in arrays]
         whole = asyncio.run(_logix(ports[0], many, bare, ARRAYS * ARRAY, runs))
     return [
-        Row(
+        BenchRow(
             row="collect.enip.tags",
             unit="tags/s",
             runs=tags[0],
             baseline=tags[1],
             note=f"{TAGS} DINT tags of one controller; bare: pycomm3 LogixDriver.read of all names",
         ),
-        Row(
+        BenchRow(
             row="collect.enip.array",
             unit="values/s",
             runs=whole[0],

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from bench import link_ends
-from bench.lab import Lab, lab
-from bench.report import Row
+from bench.figures import BenchRow
+from bench.lab import BenchLink, lab
 from protocol import keymaking
 from protocol.process import confine
 from protocol.process.confine import Mode, Role
@@ -38,11 +38,11 @@ PATIENCE = 120.0
 """Longest time for one run [s]."""
 
 
-def measure(runs: int) -> list[Row]:
+def measure(runs: int) -> list[BenchRow]:
     """The row `confine.cost`."""
     why = confine.possible()
     if why is not None:
-        return [Row(row="confine.cost", unit="Mb/s confined", note=f"not confined here: {why}")]
+        return [BenchRow(row="confine.cost", unit="Mb/s confined", note=f"not confined here: {why}")]
     with tempfile.TemporaryDirectory(prefix="checkvalve-bench-") as name, lab() as link:
         folder = Path(name)
         for side in ("high", "low"):
@@ -50,7 +50,7 @@ def measure(runs: int) -> list[Row]:
         return [cost(link, folder, runs, BLOCKS)]
 
 
-def cost(link: Lab, folder: Path, runs: int, blocks: int) -> Row:
+def cost(link: BenchLink, folder: Path, runs: int, blocks: int) -> BenchRow:
     """Measure in pairs.
 
     Args:
@@ -59,22 +59,22 @@ def cost(link: Lab, folder: Path, runs: int, blocks: int) -> Row:
         runs: Pairs.
         blocks: A run's.
     """
-    found: dict[Mode, list[_Ends]] = {Mode.ON: [], Mode.OFF: []}
+    by_mode: dict[Mode, list[_Ends]] = {Mode.ON: [], Mode.OFF: []}
     for turn in range(runs):
         order = (Mode.ON, Mode.OFF) if turn % 2 else (Mode.OFF, Mode.ON)
         for mode in order:
-            found[mode].append(_ends(link, folder, 2 * turn + (mode == Mode.ON), mode, blocks))
+            by_mode[mode].append(_ends(link, folder, 2 * turn + (mode == Mode.ON), mode, blocks))
     both = {
-        mode: {end: median(getattr(one, end) for one in held) for end in ("tx", "rx")} for mode, held in found.items()
+        mode: {end: median(getattr(one, end) for one in ends) for end in ("tx", "rx")} for mode, ends in by_mode.items()
     }
     slower = min(both[Mode.OFF], key=lambda end: both[Mode.OFF][end])
     share = {end: both[Mode.ON][end] / both[Mode.OFF][end] for end in ("tx", "rx")}
-    return Row(
+    return BenchRow(
         row="confine.cost",
         unit="Mb/s confined",
-        runs=tuple(getattr(one, slower) for one in found[Mode.ON]),
+        runs=tuple(getattr(one, slower) for one in by_mode[Mode.ON]),
         baseline=both[Mode.OFF][slower],
-        lost=max(one.lost for one in found[Mode.ON]),
+        lost=max(one.lost for one in by_mode[Mode.ON]),
         note=f"by processor time of one core, {NEED}+{SPARE}, {link.kind}, pairs in turn; the slower end is {slower}; "
         f"confined / unconfined: sender {share['tx']:.3f}, receiver {share['rx']:.3f}; lost: worst run at "
         f"{GENTLE:g} Mb/s, of {blocks} blocks",
@@ -89,7 +89,7 @@ class _Ends(NamedTuple):
     lost: int
 
 
-def _ends(link: Lab, folder: Path, turn: int, mode: Mode, blocks: int) -> _Ends:
+def _ends(link: BenchLink, folder: Path, turn: int, mode: Mode, blocks: int) -> _Ends:
     many = blocks * FAST
     high, _ = _pair(link, folder, 2 * turn, mode, many, 0)
     _, low = _pair(link, folder, 2 * turn + 1, mode, blocks, GENTLE)
@@ -102,7 +102,7 @@ def _ends(link: Lab, folder: Path, turn: int, mode: Mode, blocks: int) -> _Ends:
 
 
 def _pair(
-    link: Lab, folder: Path, turn: int, mode: Mode, blocks: int, rate: float
+    link: BenchLink, folder: Path, turn: int, mode: Mode, blocks: int, rate: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What both ends said."""
     given = {"to": link.address, "listen": link.address, "keys": str(folder), "turn": turn, "mode": mode.value}
@@ -113,7 +113,7 @@ def _pair(
         low.stdout.readline()  # it listens
         high = _start(link.high, "tx", given)
         try:
-            told = [json.loads(one.communicate(timeout=PATIENCE)[0].splitlines()[-1]) for one in (high, low)]
+            said_by = [json.loads(one.communicate(timeout=PATIENCE)[0].splitlines()[-1]) for one in (high, low)]
         finally:
             high.kill()
             high.wait()
@@ -122,7 +122,7 @@ def _pair(
         low.wait()
     if high.returncode or low.returncode:
         raise OSError(f"an end of the bench ended with {high.returncode}, {low.returncode}")
-    return told[0], told[1]
+    return said_by[0], said_by[1]
 
 
 def _start(prefix: tuple[str, ...], kind: str, given: dict[str, Any]) -> subprocess.Popen[str]:
@@ -134,26 +134,26 @@ def _end(kind: str, given: dict[str, Any]) -> None:
     """One end of `bench link`, which gives up what the product's end gives up, as its last step before it is ready."""
     role, mode = Role.EMITTER if kind == "tx" else Role.CATCHER, Mode(given["mode"])
     ready, say = link_ends._ready, link_ends._say
-    held: list[Outlet | Inlet] = []
+    sockets: list[Outlet | Inlet] = []
     began: list[float] = []
 
     def outlet(host: str, port: int) -> Outlet:
         made = Outlet(host, port)
         made.pin()
-        held.append(made)
+        sockets.append(made)
         return made
 
     def inlet(host: str, port: int, buffer_bytes: int) -> Inlet:
-        held.append(made := Inlet(host, port, buffer_bytes, pinned=True))
+        sockets.append(made := Inlet(host, port, buffer_bytes, pinned=True))
         return made
 
-    def confined(told: dict[str, Any], core: int) -> None:
+    def confined(figures: dict[str, Any], core: int) -> None:
         confine.confine(role, mode)
-        ready(told, core)
+        ready(figures, core)
         began.append(time.process_time())
 
-    def said(told: dict[str, Any]) -> None:
-        say(told | {"cpu_s": time.process_time() - began[0], "seccomp": _seccomp()})
+    def said(figures: dict[str, Any]) -> None:
+        say(figures | {"cpu_s": time.process_time() - began[0], "seccomp": _seccomp()})
 
     with (
         patch.object(link_ends, "Outlet", outlet),
@@ -162,7 +162,7 @@ def _end(kind: str, given: dict[str, Any]) -> None:
         patch.object(link_ends, "_say", said),
     ):
         (link_ends.tx_bulk if kind == "tx" else link_ends.rx_bulk)(given)
-    for one in held:
+    for one in sockets:
         one.close()  # Python asks an open socket for its peer when it drops it, and the emitter would end by that
 
 

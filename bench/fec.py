@@ -15,7 +15,7 @@ from statistics import median
 
 import numpy as np
 
-from bench.report import Row, rate, undisturbed
+from bench.figures import BenchRow, rate, undisturbed
 from protocol.content.array import Array
 from protocol.errors import ConfigError
 from protocol.wire import engines
@@ -34,7 +34,7 @@ PATTERNS = 6000
 Work = Callable[[], object]
 
 
-def measure(runs: int = 7, least_s: float = 0.1) -> list[Row]:
+def measure(runs: int = 7, least_s: float = 0.1) -> list[BenchRow]:
     """`fec.ENGINE.encode` and `.decode` for reedsolo, numpy, isal.
 
     Args:
@@ -59,7 +59,7 @@ def measure(runs: int = 7, least_s: float = 0.1) -> list[Row]:
                 if fresh is not None:
                     taken.setdefault(f"{name}.fresh", []).append(rate(fresh, MEGABYTES, least_s))
     return [
-        Row(
+        BenchRow(
             row=f"fec.{name}.{way}",
             unit="MB/s of source",
             runs=tuple(taken.get(f"{name}.{way}", ())),
@@ -82,10 +82,10 @@ def _note(name: str, way: str, taken: dict[str, list[float]]) -> str:
 
 def _reedsolo(data: Array, spares: Array) -> tuple[Work, Work, None]:
     reference = Reference()
-    held = {index: row.tobytes() for index, row in enumerate([*data, *spares]) if index not in LOST}
-    if not np.array_equal(reference.repair(held, NEED, SPARE), data):
+    shards = {index: row.tobytes() for index, row in enumerate([*data, *spares]) if index not in LOST}
+    if not np.array_equal(reference.repair(shards, NEED, SPARE), data):
         raise RuntimeError("reedsolo does not repair its own spares")
-    return lambda: reference.spares(data, SPARE), lambda: reference.repair(held, NEED, SPARE), None
+    return lambda: reference.spares(data, SPARE), lambda: reference.repair(shards, NEED, SPARE), None
 
 
 def _engine(name: str, data: Array, spares: Array) -> tuple[Work, Work, Work]:
@@ -94,16 +94,16 @@ def _engine(name: str, data: Array, spares: Array) -> tuple[Work, Work, Work]:
     if not np.array_equal(spares_of(code, data, SPARE), spares):
         raise RuntimeError(f"{name} does not make reedsolo's spares")
     rows = np.concatenate([data, spares])
-    seen = (1 << NEED + SPARE) - 1 - _mask(LOST)
+    present = (1 << NEED + SPARE) - 1 - _mask(LOST)
     rows[list(LOST)] = 0
-    code.restore(rows, seen, NEED)
+    code.restore(rows, present, NEED)
     if not np.array_equal(rows[:NEED], data):
         raise RuntimeError(f"{name} does not repair")
     dice = random.Random(2)
     patterns = cycle([(1 << NEED + SPARE) - 1 - _mask(dice.sample(range(NEED), SPARE)) for _ in range(PATTERNS)])
     return (
         lambda: spares_of(code, data, SPARE),
-        lambda: code.restore(rows, seen, NEED),
+        lambda: code.restore(rows, present, NEED),
         lambda: code.restore(rows, next(patterns), NEED),
     )
 

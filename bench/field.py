@@ -86,12 +86,12 @@ async def logix(count: int, tags: int) -> list[int]:
 
     ports = []
     for seed in range(count):
-        held = Controller(seed=seed)
+        controller = Controller(seed=seed)
         for number in range(tags):
-            held.tag(f"Tag_{number:05}", "DINT", value=number)
+            controller.tag(f"Tag_{number:05}", "DINT", value=number)
         for number in range(ARRAYS):
-            held.tag(f"Array_{number}", "INT", (ARRAY,), list(range(ARRAY)))
-        ports.append((await start(held)).port)
+            controller.tag(f"Array_{number}", "INT", (ARRAY,), list(range(ARRAY)))
+        ports.append((await start(controller)).port)
     return ports
 
 

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.field import HOST, field
-from bench.report import Row
+from bench.figures import BenchRow
 from protocol import keymaking
 from protocol.process.statusfile import read_status
 
@@ -47,7 +47,7 @@ max_gb = 1
 """
 
 
-def measure(seconds: float = SECONDS) -> list[Row]:
+def measure(seconds: float = SECONDS) -> list[BenchRow]:
     """`collect.fleet.cpu`, `.rss` and `.overruns`."""
     with (
         TemporaryDirectory(prefix="checkvalve-fleet-") as folder,
@@ -80,7 +80,7 @@ def _asset(name: str, kind: str, url: str, tags: list[str]) -> str:
     return head + '[[asset.scan]]\nevery = "1s"\ntags = [\n' + ",\n".join(tags) + "\n]\n"
 
 
-def _watched(place: Path, seconds: float) -> list[Row]:
+def _watched(place: Path, seconds: float) -> list[BenchRow]:
     words = [sys.executable, "-m", "checkvalve", "send", str(place / "sender.toml"), "--only", "poll"]
     with (place / "said").open("w") as said, subprocess.Popen(words, stdout=said, stderr=said) as process:
         try:
@@ -100,9 +100,9 @@ def _watched(place: Path, seconds: float) -> list[Row]:
     note = f"{TAGS} tags of {3 * EACH} devices, {took:.0f} s of `send --only poll`: {read:,.0f} samples/s"
     late = after["overruns"] + after["skipped"] - before["overruns"] - before["skipped"]
     return [
-        Row(row="collect.fleet.cpu", unit="cores", runs=(cores,), note=note),
-        Row(row="collect.fleet.rss", unit="MB", runs=(memory,), note="the most it ever held (VmHWM)"),
-        Row(
+        BenchRow(row="collect.fleet.cpu", unit="cores", runs=(cores,), note=note),
+        BenchRow(row="collect.fleet.rss", unit="MB", runs=(memory,), note="the most it ever held (VmHWM)"),
+        BenchRow(
             row="collect.fleet.overruns",
             unit="count",
             runs=(float(late),),
@@ -121,9 +121,9 @@ def _until_up(place: Path, process: subprocess.Popen[bytes]) -> None:
 
 def _counts(place: Path) -> dict[str, int]:
     """Sums over all devices."""
-    told: dict[str, Any] = (read_status(place / "state", "poll") or {}).get("assets", {})
-    sums = {key: sum(one[key] for one in told.values()) for key in ("read", "overruns", "skipped", "failures")}
-    return sums | {"up": sum(one["state"] == "up" for one in told.values())}
+    assets: dict[str, Any] = (read_status(place / "state", "poll") or {}).get("assets", {})
+    sums = {key: sum(one[key] for one in assets.values()) for key in ("read", "overruns", "skipped", "failures")}
+    return sums | {"up": sum(one["state"] == "up" for one in assets.values())}
 
 
 def _processor_s(pid: int) -> float:

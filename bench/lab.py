@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lab:
-    """One link."""
+class BenchLink:
+    """One link to measure on, and how a command is run at either end of it."""
 
     kind: str
     """`veth` or `loopback`."""
@@ -50,7 +50,7 @@ class Lab:
 
 
 @contextmanager
-def lab() -> Iterator[Lab]:
+def lab() -> Iterator[BenchLink]:
     """A link to measure on; a veth pair where this user may make one."""
     names = [f"cvbench{side}{os.getpid()}" for side in ("h", "l")]
     high, low = ([*("ip", "netns", "exec"), name] for name in names)
@@ -72,7 +72,7 @@ def lab() -> Iterator[Lab]:
     made = all(_quiet(step) for step in steps)
     try:
         if made:
-            yield Lab(
+            yield BenchLink(
                 kind="veth",
                 high=tuple(high),
                 low=tuple(low),
@@ -81,7 +81,7 @@ def lab() -> Iterator[Lab]:
                 interfaces=("link0", "link1"),
             )
         else:
-            yield Lab(kind="loopback", high=(), low=(), source="127.0.0.1", address="127.0.0.1", interfaces=None)
+            yield BenchLink(kind="loopback", high=(), low=(), source="127.0.0.1", address="127.0.0.1", interfaces=None)
     finally:
         for name in names:
             _quiet(["ip", "netns", "del", name])

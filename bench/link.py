@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.lab import Lab, lab
+from bench.figures import BenchRow
+from bench.lab import BenchLink, lab
 from bench.peers import Peers
 from bench.quiet import bytes_per_sample, idle_kbit
-from bench.report import Row
 from protocol import keymaking
 from protocol.limits import WIRE_OVERHEAD
 from protocol.wire.erasure import spares_for
@@ -30,7 +30,7 @@ LOSSY, LOSSY_BLOCKS = 300.0, 2000
 SAMPLES = 12_000_000
 
 
-def measure(runs: int) -> list[Row]:
+def measure(runs: int) -> list[BenchRow]:
     """All rows of `link.*`."""
     with lab() as link, tempfile.TemporaryDirectory(prefix="checkvalve-bench-") as name:
         folder = Path(name)
@@ -44,23 +44,23 @@ def measure(runs: int) -> list[Row]:
 
 
 class _Bench:
-    def __init__(self, link: Lab, folder: Path) -> None:
+    def __init__(self, link: BenchLink, folder: Path) -> None:
         self.link, self.folder, self.turn = link, folder, 0
 
     def pair(self, kind: str, **given: Any) -> dict[str, Any]:
         """Run a receiver and a sender; what the receiver said."""
         self.turn += 1
-        told = {"to": self.link.address, "listen": self.link.address, "keys": str(self.folder), "turn": self.turn}
-        told |= given
-        with _end(self.link.low, f"rx_{kind}", told) as low, _end(self.link.high, f"tx_{kind}", told) as high:
+        settings = {"to": self.link.address, "listen": self.link.address, "keys": str(self.folder), "turn": self.turn}
+        settings |= given
+        with _end(self.link.low, f"rx_{kind}", settings) as low, _end(self.link.high, f"tx_{kind}", settings) as high:
             assert high.stdout is not None
             assert low.stdout is not None
             high.stdout.readline()
             line = low.stdout.readline()
         if not line:
             raise OSError(f"the receiving end of {kind} ended early")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        figures: dict[str, Any] = json.loads(line)
+        return figures
 
 
 @contextmanager
@@ -76,13 +76,13 @@ def _end(prefix: tuple[str, ...], kind: str, given: dict[str, Any]) -> Iterator[
             process.wait(60)
 
 
-def _unpaced(bench: _Bench, runs: int) -> Iterator[Row]:
+def _unpaced(bench: _Bench, runs: int) -> Iterator[BenchRow]:
     raw: list[float] = []
     bulk: list[dict[str, Any]] = []
     for _ in range(runs):  # turn by turn: the machine's mood is the same for both
         raw.append(max(bench.pair("raw", seconds=1.5, gro=gro)["mbit"] for gro in (False, True)))
         bulk.append(bench.pair("bulk", need=NEED, spare=SPARE, blocks=BLOCKS, rate=0, journal=""))
-    yield Row(
+    yield BenchRow(
         row="link.bulk.unpaced",
         unit="Mb/s of intact data",
         runs=tuple(one["mbit"] for one in bulk),
@@ -93,96 +93,98 @@ def _unpaced(bench: _Bench, runs: int) -> Iterator[Row]:
     )
 
 
-def _paced(bench: _Bench, runs: int) -> Row:
-    found = []
+def _paced(bench: _Bench, runs: int) -> BenchRow:
+    pairs = []
     for turn in range(runs):
         journal = bench.folder / f"journal{turn}"
-        found.append(bench.pair("bulk", need=NEED, spare=SPARE, blocks=PACED_BLOCKS, rate=PACED, journal=str(journal)))
+        pairs.append(bench.pair("bulk", need=NEED, spare=SPARE, blocks=PACED_BLOCKS, rate=PACED, journal=str(journal)))
         shutil.rmtree(journal)
     share = NEED / (NEED + SPARE) * WIDTH / (WIDTH + SHARD_OVERHEAD + WIRE_OVERHEAD)
-    return Row(
+    return BenchRow(
         row="link.bulk.paced900",
         unit="Mb/s of intact data",
-        runs=tuple(one["mbit"] for one in found),
+        runs=tuple(one["mbit"] for one in pairs),
         baseline=PACED * share,
-        lost=max(one["lost"] for one in found),
+        lost=max(one["lost"] for one in pairs),
         note=f"into the durable journal; baseline: rate x need/(need+spare) x shard/wire; lost: worst of {runs} runs",
     )
 
 
-def _lossy(bench: _Bench, runs: int) -> Iterator[Row]:
+def _lossy(bench: _Bench, runs: int) -> Iterator[BenchRow]:
     peers = Peers(bench.link, bench.folder, LOSSY)
     for percent in (1, 5):
         spare = spares_for(NEED, percent / 100)
         note = f"{LOSSY:g} Mb/s on the wire, {NEED}+{spare}; lost: worst of {runs} runs"
-        found: list[dict[str, Any]] = []
+        pairs: list[dict[str, Any]] = []
         beside: tuple[float, ...] = ()
         try:
             bench.link.drop(percent / 100)
             given = {"need": NEED, "spare": spare, "blocks": LOSSY_BLOCKS, "rate": LOSSY, "journal": ""}
-            found += [bench.pair("bulk", **given) for _ in range(runs)]
+            pairs += [bench.pair("bulk", **given) for _ in range(runs)]
             beside, said = peers.pydiode(runs)
             note += f"; baseline: {said}"
             other = peers.udpcast(percent, runs)
             bench.link.drop(0)
         except OSError as error:
             note = str(error)
-            other = Row(row=f"link.udpcast.loss{percent}", unit="Mb/s", note=note)
-        yield Row(
+            other = BenchRow(row=f"link.udpcast.loss{percent}", unit="Mb/s", note=note)
+        yield BenchRow(
             row=f"link.loss{percent}",
             unit="Mb/s of data",
-            runs=tuple(one["mbit"] for one in found),
+            runs=tuple(one["mbit"] for one in pairs),
             baseline=sorted(beside)[len(beside) // 2] if beside else None,
-            lost=max((one["lost"] for one in found), default=None),
+            lost=max((one["lost"] for one in pairs), default=None),
             note=note,
         )
-        yield Row(row=f"link.spares{percent}", unit="spare / data shards", runs=(spare / NEED,), note="of full blocks")
+        yield BenchRow(
+            row=f"link.spares{percent}", unit="spare / data shards", runs=(spare / NEED,), note="of full blocks"
+        )
         yield other
 
 
-def _samples(bench: _Bench, runs: int) -> Iterator[Row]:
+def _samples(bench: _Bench, runs: int) -> Iterator[BenchRow]:
     for row, loss in (("link.samples", 0.0), ("link.samples.drop10", 0.1)):
-        found: list[dict[str, Any]] = []
+        pairs: list[dict[str, Any]] = []
         note = f"columns in, spool, link, journal, columns out; {SAMPLES // 10**6} M a run; one core a side"
         try:
             if loss:
                 bench.link.drop(loss)
             given = {"samples": SAMPLES, "samples_per_s": 0, "polls": 40, "rate": 400, "loss": loss, "delays": False}
-            found += [bench.pair("samples", **given) for _ in range(runs)]
+            pairs += [bench.pair("samples", **given) for _ in range(runs)]
             if loss:
                 bench.link.drop(0)
         except OSError as error:
             note = str(error)
-        yield Row(
+        yield BenchRow(
             row=row,
             unit="samples/s",
-            runs=tuple(one["rate"] for one in found),
-            lost=max((SAMPLES - one["samples"] for one in found), default=None),
+            runs=tuple(one["rate"] for one in pairs),
+            lost=max((SAMPLES - one["samples"] for one in pairs), default=None),
             note=note,
         )
 
 
-def _delays(bench: _Bench) -> Iterator[Row]:
-    found = bench.pair("samples", samples=100_000, samples_per_s=10_000, polls=1, rate=20, loss=0.01, delays=True)
+def _delays(bench: _Bench) -> Iterator[BenchRow]:
+    pair = bench.pair("samples", samples=100_000, samples_per_s=10_000, polls=1, rate=20, loss=0.01, delays=True)
     for name in ("p50", "p99"):
-        yield Row(
+        yield BenchRow(
             row=f"link.latency.{name}",
             unit="ms",
-            runs=(found[name],),
-            lost=100_000 - found["samples"],
+            runs=(pair[name],),
+            lost=100_000 - pair["samples"],
             note="read to journaled and readable, oldest sample of each block; 10,000 samples/s, 20 Mb/s",
         )
 
 
-def _quiet() -> Iterator[Row]:
-    yield Row(
+def _quiet() -> Iterator[BenchRow]:
+    yield BenchRow(
         row="link.idle",
         unit="kb/s",
         runs=(idle_kbit(),),
         note="LINK, BEAT, TALLY, HEAD, carousel of 1,000 tags, repeats; headers counted; ten minutes of virtual time",
     )
     for thousands in (1, 10):
-        yield Row(
+        yield BenchRow(
             row=f"link.bytes_per_sample.{thousands}k",
             unit="wire bytes/sample",
             runs=(bytes_per_sample(thousands * 1000),),

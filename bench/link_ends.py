@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.signals import signals
+from bench.mix import signals
 from protocol import keys
 from protocol.block import HEADER, Kind
 from protocol.content.catalog import Asset, Tag

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from bench.report import Row
+from bench.figures import BenchRow
 from protocol import keymaking, keys
 from protocol.block import HEADER, Kind
 from protocol.limits import BLOCK_AGE
@@ -39,8 +39,8 @@ STREAM = b"losslab1"
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """One bad link."""
+class LinkTrace:
+    """One bad link, made anew from each seed."""
 
     name: str
     model: Callable[[int], LinkModel]
@@ -58,7 +58,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class LossCell:
     """What one trace did to one setting at one load."""
 
     trace: str
@@ -80,16 +80,16 @@ class Cell:
 UNIFORM = (0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.2, 0.4)
 BURSTS_MS = (1, 5, 20, 50, 100, 200)
 TRACES = [
-    *(Trace(f"uniform {share:.1%}", lambda seed, share=share: LinkModel(seed, loss=share)) for share in UNIFORM),  # type: ignore[misc]
+    *(LinkTrace(f"uniform {share:.1%}", lambda seed, share=share: LinkModel(seed, loss=share)) for share in UNIFORM),  # type: ignore[misc]
     *(
-        Trace(f"burst {ms} ms", lambda seed, ms=ms: LinkModel(seed, burst=Burst(ms / 1000, 2.0)))  # type: ignore[misc]
+        LinkTrace(f"burst {ms} ms", lambda seed, ms=ms: LinkModel(seed, burst=Burst(ms / 1000, 2.0)))  # type: ignore[misc]
         for ms in BURSTS_MS
     ),
-    Trace("doubled 5%", lambda seed: LinkModel(seed, loss=0.01, duplicate=0.05)),
-    Trace("reordered 5%", lambda seed: LinkModel(seed, loss=0.01, reorder=0.05)),
-    Trace("start of transfer 0.2 s", lambda seed: LinkModel(seed, cuts=(Cut(0.0, 0.2),)), 0.0),
-    Trace("cable out 1 s", lambda seed: LinkModel(seed, cuts=(Cut(WARM + 5, WARM + 6),))),
-    Trace("cable out 60 s", lambda seed: LinkModel(seed, cuts=(Cut(WARM + 5, WARM + 65),))),
+    LinkTrace("doubled 5%", lambda seed: LinkModel(seed, loss=0.01, duplicate=0.05)),
+    LinkTrace("reordered 5%", lambda seed: LinkModel(seed, loss=0.01, reorder=0.05)),
+    LinkTrace("start of transfer 0.2 s", lambda seed: LinkModel(seed, cuts=(Cut(0.0, 0.2),)), 0.0),
+    LinkTrace("cable out 1 s", lambda seed: LinkModel(seed, cuts=(Cut(WARM + 5, WARM + 6),))),
+    LinkTrace("cable out 60 s", lambda seed: LinkModel(seed, cuts=(Cut(WARM + 5, WARM + 65),))),
 ]
 SETTINGS = [
     Setting("no loss_target", None, 0.05),
@@ -101,44 +101,44 @@ LOADS = {"light": 1_200, "full": 91_000}
 """Bytes of each block, ten a second: a small plant, and 0.4 of a 20 Mb/s link without spares."""
 
 
-def measure(runs: int) -> list[Row]:
+def measure(runs: int) -> list[BenchRow]:
     """One row a cell: the share of blocks lost before repeats; the note has the rest.
 
     Args:
         runs: Seeds of each cell, at most 3.
     """
     rows = []
-    cells: list[Cell] = []
+    cells: list[LossCell] = []
     for trace in TRACES:
         for setting in SETTINGS:
             for load, size in LOADS.items():
-                found = [run(trace, setting, load, size, seed) for seed in range(min(runs, 3))]
-                cells += found
-                rows.append(_row(found))
+                seeded = [run(trace, setting, load, size, seed) for seed in range(min(runs, 3))]
+                cells += seeded
+                rows.append(_row(seeded))
     draw(cells, Path("loss.png"))
     return rows
 
 
-def _row(found: list[Cell]) -> Row:
-    one = found[0]
-    return Row(
+def _row(cells: list[LossCell]) -> BenchRow:
+    one = cells[0]
+    return BenchRow(
         row=f"loss.{one.trace}.{one.setting}.{one.load}".replace(" ", "-"),
         unit="blocks lost before repeats",
-        runs=tuple(cell.loss_out for cell in found),
+        runs=tuple(cell.loss_out for cell in cells),
         lost=None,
-        note=f"in {one.loss_in:.2%}, after repeats {max(cell.loss_after for cell in found):.2%}, overhead "
+        note=f"in {one.loss_in:.2%}, after repeats {max(cell.loss_after for cell in cells):.2%}, overhead "
         f"{one.overhead:.0%}, p50 {one.p50_ms:.0f} ms, p99 {one.p99_ms:.0f} ms",
     )
 
 
-def run(trace: Trace, setting: Setting, load: str, size: int, seed: int) -> Cell:
+def run(trace: LinkTrace, setting: Setting, load: str, size: int, seed: int) -> LossCell:
     """One cell with one seed."""
     with tempfile.TemporaryDirectory(prefix="checkvalve-loss-") as name:
         return _Lab(Path(name), trace, setting, size, seed).cell(load)
 
 
 class _Lab:
-    def __init__(self, folder: Path, trace: Trace, setting: Setting, size: int, seed: int) -> None:
+    def __init__(self, folder: Path, trace: LinkTrace, setting: Setting, size: int, seed: int) -> None:
         for side in ("high", "low"):
             keymaking.make(side, folder / side)
         self.trace, self.setting, self.size, self.now = trace, setting, size, 0.0
@@ -160,7 +160,7 @@ class _Lab:
         self.frames = self.lost = self.first_bytes = 0
         self.load = Load()
 
-    def cell(self, load: str) -> Cell:
+    def cell(self, load: str) -> LossCell:
         number, next_block, ends = 0, 0.0, SECONDS
         finish = SECONDS + max(REPEAT) + 5
         if "60 s" in self.trace.name:
@@ -177,7 +177,7 @@ class _Lab:
         counted = {n for n, at in self.sealed.items() if at >= self.trace.warm_s}
         first = {n: at for n, at in self.done.items() if n in counted and at - self.sealed[n] < min(REPEAT) - 1}
         delays = sorted((at - self.sealed[n]) * 1000 for n, at in first.items()) or [float("nan")]
-        return Cell(
+        return LossCell(
             trace=self.trace.name, setting=self.setting.name, load=load,
             loss_in=self.lost / max(self.frames, 1),
             loss_out=1 - len(first) / len(counted),
@@ -232,7 +232,7 @@ COLOURS = ("#b23a2e", "#c98a1b", "#1f6f8b", "#7a7a7a")
 """Of the settings, in their order."""
 
 
-def draw(cells: list[Cell], path: Path) -> bool:
+def draw(cells: list[LossCell], path: Path) -> bool:
     """The curve: loss in against blocks lost, and burst length against blocks lost; False without matplotlib."""
     try:
         import matplotlib
@@ -269,9 +269,9 @@ def draw(cells: list[Cell], path: Path) -> bool:
     return True
 
 
-def _points(cells: list[Cell], setting: str, load: str, kind: str) -> Iterator[tuple[float, float]]:
+def _points(cells: list[LossCell], setting: str, load: str, kind: str) -> Iterator[tuple[float, float]]:
     names = dict.fromkeys(cell.trace for cell in cells if cell.trace.startswith(kind))
     for name in names:
-        held = [cell for cell in cells if (cell.trace, cell.setting, cell.load) == (name, setting, load)]
+        matching = [cell for cell in cells if (cell.trace, cell.setting, cell.load) == (name, setting, load)]
         value = float(name.split(" ")[1].rstrip("%")) / (100 if kind == "uniform" else 1)
-        yield value, statistics.mean(cell.loss_out for cell in held)
+        yield value, statistics.mean(cell.loss_out for cell in matching)

@@ -18,8 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.lab import Lab
-from bench.report import Row
+from bench.figures import BenchRow
+from bench.lab import BenchLink
 
 SIZE = 30_000_000
 """Bytes of the file."""
@@ -40,7 +40,7 @@ class Peers:
         rate: Wire rate [Mb/s].
     """
 
-    def __init__(self, link: Lab, folder: Path, rate: float) -> None:
+    def __init__(self, link: BenchLink, folder: Path, rate: float) -> None:
         self._link, self._rate = link, rate
         self._file = folder / "file"
         self._file.write_bytes(os.urandom(SIZE))
@@ -54,30 +54,30 @@ class Peers:
         rate = round(self._rate * 1e6)
         send = [str(tool), "send", "--max-bitrate", str(rate), "--redundancy", str(COPIES)]
         receive = [str(tool), "receive", self._link.address]
-        found = self._all(runs, [*send, self._link.address, self._link.source], receive)
-        return found, f"pydiode --redundancy {COPIES}: {len(found)} of {runs} files whole"
+        rates = self._all(runs, [*send, self._link.address, self._link.source], receive)
+        return rates, f"pydiode --redundancy {COPIES}: {len(rates)} of {runs} files whole"
 
-    def udpcast(self, percent: int, runs: int) -> Row:
+    def udpcast(self, percent: int, runs: int) -> BenchRow:
         """The row of udpcast at this loss."""
         row = f"link.udpcast.loss{percent}"
         if not (shutil.which("udp-sender") and shutil.which("udp-receiver")):
-            return Row(row=row, unit="Mb/s", note="udpcast is not installed here (Debian package udpcast)")
+            return BenchRow(row=row, unit="Mb/s", note="udpcast is not installed here (Debian package udpcast)")
         if not self._link.interfaces:
-            return Row(row=row, unit="Mb/s", note="udpcast is driven over a veth pair only")
+            return BenchRow(row=row, unit="Mb/s", note="udpcast is driven over a veth pair only")
         stripes = STRIPES[percent]
         high, low = self._link.interfaces
         send = ["udp-sender", "--async", "--fec", stripes, "--max-bitrate", f"{self._rate:g}m", "--nokbd"]
         send += ["--autostart", "1", "--rexmit-hello-interval", "200", "--interface", high, "--no-progress"]
         receive = ["udp-receiver", "--nokbd", "--nosync", "--interface", low, "--no-progress"]
-        found = self._all(runs, send, receive)
-        note = f"--async --fec {stripes} --max-bitrate {self._rate:g}m: {len(found)} of {runs} files whole"
-        return Row(row=row, unit="Mb/s", runs=found, lost=runs - len(found), note=f"{note}; lost: files")
+        rates = self._all(runs, send, receive)
+        note = f"--async --fec {stripes} --max-bitrate {self._rate:g}m: {len(rates)} of {runs} files whole"
+        return BenchRow(row=row, unit="Mb/s", runs=rates, lost=runs - len(rates), note=f"{note}; lost: files")
 
     def _all(self, runs: int, send: Sequence[str], receive: Sequence[str]) -> tuple[float, ...]:
-        found = (self._one(send, receive) for _ in range(runs))
-        return tuple(rate for rate in found if rate is not None)
+        rates = (self._file_rate(send, receive) for _ in range(runs))
+        return tuple(rate for rate in rates if rate is not None)
 
-    def _one(self, send: Sequence[str], receive: Sequence[str]) -> float | None:
+    def _file_rate(self, send: Sequence[str], receive: Sequence[str]) -> float | None:
         """Mb/s of one file, None where it is not whole."""
         words = [*self._link.low, *receive]
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as low:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.signals import signals
+from bench.mix import signals
 from protocol import keymaking, keys
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns
@@ -39,7 +39,7 @@ def bytes_per_sample(per_second: int) -> float:
 def _wire(*, tags: int, per_second: int, seconds: float) -> tuple[int, int]:
     """(bytes on the wire, samples) of a sender that samples for so long; repeats are sent out at the end."""
     with tempfile.TemporaryDirectory(prefix="checkvalve-bench-") as name:
-        plant = _Plant(Path(name), tags)
+        plant = _QuietPlant(Path(name), tags)
         size = samples = 0
         rows = signals(tags, max(1, round(seconds))) if per_second else None
         for tick in range(round(seconds * 100)):
@@ -58,7 +58,7 @@ def _poll(rows: Columns, poll: int, tags: int, wall: int) -> Columns:
     return dataclasses.replace(part, time_ns=np.full(len(part), wall))
 
 
-class _Plant:
+class _QuietPlant:
     def __init__(self, folder: Path, tags: int) -> None:
         for side in ("high", "low"):
             keymaking.make(side, folder / side)

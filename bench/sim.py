@@ -31,7 +31,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bench.report import Row
+from bench.figures import BenchRow
 
 CONNECTIONS = 16
 TAGS, CLIENTS = 1000, 2
@@ -134,7 +134,7 @@ def scene(text: str) -> Iterator[Running]:
             process.wait(30)
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = 5) -> list[BenchRow]:
     """All rows.
 
     Args:
@@ -160,19 +160,23 @@ def measure(runs: int = 5) -> list[Row]:
             cpu.append(used[0])
             rss.append(used[1])
     return [
-        Row(
+        BenchRow(
             row="sim.modbus", unit="requests/s", runs=tuple(requests), note=f"{CONNECTIONS} connections, one at a time"
         ),
-        Row(
+        BenchRow(
             row="sim.enip",
             unit="tags/s",
             runs=tuple(tags),
             note=f"{TAGS} named tags a poll, {CLIENTS} times pycomm3",
         ),
-        Row(row="sim.opcua.ready", unit="s", runs=tuple(ready), note=f"{NODES} nodes with unit and range"),
-        Row(row="sim.opcua.changes", unit="changes/s", runs=tuple(changes), note="asyncua's client, one subscription"),
-        Row(row="sim.large.cpu", unit="cores", runs=tuple(cpu), note="30 devices, 10,000 tags, all read each second"),
-        Row(row="sim.large.rss", unit="MB", runs=tuple(rss), note="same"),
+        BenchRow(row="sim.opcua.ready", unit="s", runs=tuple(ready), note=f"{NODES} nodes with unit and range"),
+        BenchRow(
+            row="sim.opcua.changes", unit="changes/s", runs=tuple(changes), note="asyncua's client, one subscription"
+        ),
+        BenchRow(
+            row="sim.large.cpu", unit="cores", runs=tuple(cpu), note="30 devices, 10,000 tags, all read each second"
+        ),
+        BenchRow(row="sim.large.rss", unit="MB", runs=tuple(rss), note="same"),
     ]
 
 
@@ -189,18 +193,18 @@ def modbus_rate(port: int, seconds: float) -> float:
     done, began = 0, time.monotonic()
     while time.monotonic() < began + seconds:
         for key, _ in selector.select(1.0):
-            held = key.fileobj
-            assert isinstance(held, socket.socket)
-            reply = held.recv(size)
+            connection = key.fileobj
+            assert isinstance(connection, socket.socket)
+            reply = connection.recv(size)
             while len(reply) < size:
-                more = held.recv(size - len(reply))
+                more = connection.recv(size - len(reply))
                 if not more:
                     raise ConnectionError("the simulator closed a connection")
                 reply += more
             if reply[:9] != head:
                 raise RuntimeError(f"not the reply: {reply.hex()}")
             done += 1
-            held.sendall(request)
+            connection.sendall(request)
     took = time.monotonic() - began
     for key in list(selector.get_map().values()):
         key.fileobj.close()  # type: ignore[union-attr]
@@ -257,8 +261,8 @@ async def change_rate(port: int, seconds: float) -> float:
 
 def large(one: Running, seconds: float) -> tuple[float, float]:
     """Cores and memory of the large scene while a client reads each device of it once a second."""
-    with ExitStack() as held:
-        readers = [_reader(place, held) for place in one.places.values()]
+    with ExitStack() as stack:
+        readers = [_reader(place, stack) for place in one.places.values()]
         for read in readers:
             read()
         began, before, turn = time.monotonic(), one.cpu_s(), 0
@@ -270,11 +274,11 @@ def large(one: Running, seconds: float) -> tuple[float, float]:
         return (one.cpu_s() - before) / (time.monotonic() - began), one.rss_mb()
 
 
-def _reader(place: dict[str, Any], held: ExitStack) -> Callable[[], object]:
+def _reader(place: dict[str, Any], stack: ExitStack) -> Callable[[], object]:
     """What reads most of a device once; its connection ends with `held`."""
     port = int(place["port"])
     if place["protocol"] == "modbus":
-        made = held.enter_context(socket.create_connection(("127.0.0.1", port)))
+        made = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         reads = [(3, 0, 120), (3, 120, 100), (4, 0, 120), (2, 0, 30)]
         requests = b"".join(struct.pack(">HHHBBHH", at, 0, 6, place["unit"], *one) for at, one in enumerate(reads))
         size = sum(9 + (2 * count if function > 2 else (count + 7) // 8) for function, _, count in reads)
@@ -292,12 +296,12 @@ def _reader(place: dict[str, Any], held: ExitStack) -> Callable[[], object]:
     if place["protocol"] == "enip":
         from pycomm3 import LogixDriver
 
-        driver = held.enter_context(LogixDriver(f"127.0.0.1:{port}"))
+        driver = stack.enter_context(LogixDriver(f"127.0.0.1:{port}"))
         names = ["Drive{30}", "Seal_Temp{64}", "Lane_Count{20}", "Line_Speed", "Line_State", "Recipe"]
         return lambda: driver.read(*names)
     from asyncua.sync import Client
 
-    client = held.enter_context(Client(f"opc.tcp://127.0.0.1:{port}/", timeout=30))
+    client = stack.enter_context(Client(f"opc.tcp://127.0.0.1:{port}/", timeout=30))
     nodes = [client.get_node(f"ns=2;s=Exhaust.T{at:03}") for at in range(1, 116)]
     nodes += [client.get_node(f"ns=2;s=Casing.T{at:02}") for at in range(1, 81)]
     return lambda: client.read_values(nodes)
@@ -305,7 +309,7 @@ def _reader(place: dict[str, Any], held: ExitStack) -> Callable[[], object]:
 
 def main() -> None:
     """`python -m bench.sim [RUNS]`: the table on the console."""
-    from bench.report import machine, show
+    from bench.figures import machine, show
     from protocol import terminal
 
     show(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 3), machine(), terminal.console())

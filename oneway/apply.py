@@ -8,14 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 
-from oneway.recipe import Ground, Side, Step, inside
+from oneway.recipe import Ground, SetupStep, Side, inside
 from protocol.errors import ConfigError
 
 PATIENCE = 60.0
 """Longest time for one command [s]."""
 
 
-def apply(plan: Iterable[Step], say: Callable[[str], None]) -> None:
+def apply(plan: Iterable[SetupStep], say: Callable[[str], None]) -> None:
     """Run the steps.
 
     Args:
@@ -36,8 +36,8 @@ def apply(plan: Iterable[Step], say: Callable[[str], None]) -> None:
             continue
         done = _run(step.argv, step.stdin)
         if done.returncode:
-            told = (done.stderr or done.stdout).strip() or "no message"
-            text = f"{words}: exit {done.returncode}: {told}"
+            message = (done.stderr or done.stdout).strip() or "no message"
+            text = f"{words}: exit {done.returncode}: {message}"
             raise ConfigError(text, hint="nothing after it was done; the interface may be down")
         say(f"  {words}")
 

@@ -23,8 +23,8 @@ EXAMPLE = "192.0.2.2:5005"
 """The link's address as the documents write it."""
 
 
-def _option(name: str, told: str) -> Any:
-    return typer.Option(f"--{name}", envvar=f"CHECKVALVE_{name.upper().replace('-', '_')}", help=told)
+def _option(name: str, help_text: str) -> Any:
+    return typer.Option(f"--{name}", envvar=f"CHECKVALVE_{name.upper().replace('-', '_')}", help=help_text)
 
 
 @app.command()
@@ -84,14 +84,14 @@ def _look(side: Side, host: str) -> int:
     """Print what is wrong here; 0, or 2 with a fault, or where the firewall could not be seen though root looks."""
     from oneway.gate import findings
 
-    found = findings(side, host)
-    for one in found:
+    here = findings(side, host)
+    for one in here:
         terminal.say(f"{one.level.value}: {one.text}")
         if one.fix:
             terminal.say(f"  {one.fix}")
-    if not found:
+    if not here:
         terminal.say(f"the {side} side's interface is as the recipe makes it")
-    bad = any(one.level == Level.FAULT or (one.level == Level.UNREAD and os.geteuid() == 0) for one in found)
+    bad = any(one.level == Level.FAULT or (one.level == Level.UNREAD and os.geteuid() == 0) for one in here)
     return 2 if bad else 0
 
 
@@ -99,22 +99,22 @@ def _given(side: Side, config: Path | None, option: str) -> tuple[str, int, int]
     """The link's address, port and receive buffer [bytes] from the option, else from the configuration."""
     name, key = ("outlet", "to") if side == Side.HIGH else ("inlet", "listen")
     table: dict[str, Any] = {}
-    told = ""
+    given = ""
     if config is not None:
         try:
             table = tomllib.loads(config.read_text())[name]
-            told = str(table[key])
+            given = str(table[key])
         except OSError as error:
             raise ConfigError(f"{config} cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             hint = f'write [{name}] {key} = "{EXAMPLE}"'
             raise ConfigError(f"{config}: {name}.{key} cannot be read: {error}", hint=hint) from None
-    told = option or told
-    if not told:
+    given = option or given
+    if not given:
         raise ConfigError(f"--{key} is missing", hint=f"--{key} {EXAMPLE}, or --config FILE")
     buffer = table.get("buffer_mib")
     try:
-        host, port = text.address(told)
+        host, port = text.address(given)
     except ValueError as error:
         raise ConfigError(f"{key}: {error}", hint=f"such as {EXAMPLE}") from None
     return host, port, (buffer << 20) if isinstance(buffer, int) else BUFFER_BYTES

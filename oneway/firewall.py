@@ -67,13 +67,13 @@ def low_rules(interface: str, address: str, port: int, sender: str | None) -> st
 
 def hooks(listing: str) -> Hooks:
     """The netdev chains of `nft list ruleset`; of two on one device and hook the one that drops is told."""
-    found: Hooks = {}
+    listed: Hooks = {}
     for chain in _CHAIN.finditer(listing):
         for device in re.findall(r'"?([^",\s]+)"?', chain["devices"]):
             key = (device, chain["hook"])
-            if found.get(key) != "drop":
-                found[key] = chain["policy"] or "accept"
-    return found
+            if listed.get(key) != "drop":
+                listed[key] = chain["policy"] or "accept"
+    return listed
 
 
 def _table(counters: tuple[str, ...], *chains: str) -> str:

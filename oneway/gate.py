@@ -5,12 +5,12 @@ Called before anything is opened and before confinement; the two processes at th
 
 from __future__ import annotations
 
-from oneway.preflight import Finding, Outcome, Policy, decide, high, loopback, low
+from oneway.preflight import Finding, Policy, PreflightOutcome, decide, high, loopback, low
 from oneway.readings import read
 from oneway.recipe import Side
 
 
-def enter(side: Side, host: str, policy: Policy, mtu: int | None = None) -> Outcome:
+def enter(side: Side, host: str, policy: Policy, mtu: int | None = None) -> PreflightOutcome:
     """Look at the interface that carries the link.
 
     Args:
@@ -23,7 +23,7 @@ def enter(side: Side, host: str, policy: Policy, mtu: int | None = None) -> Outc
         ConfigError: a fault, and the policy is to refuse.
     """
     if loopback(host):
-        return Outcome(policy="loopback")
+        return PreflightOutcome(policy="loopback")
     return decide(findings(side, host, mtu), policy, side)
 
 

@@ -55,7 +55,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class PreflightOutcome:
     """What a start goes on with; for status and reports."""
 
     policy: str
@@ -117,10 +117,10 @@ def low(readings: Readings | None, listen: str) -> list[Finding]:
     if listen == "0.0.0.0":  # noqa: S104  it is what is warned about
         text = "listens on every interface, so that none could be looked at; name the address on the diode's"
         return [Finding(level=Level.ODD, text=text)]
-    held = [one for one in readings.interfaces if listen in (*one.addresses, *one.broadcasts)]
-    if not held:
+    here = [one for one in readings.interfaces if listen in (*one.addresses, *one.broadcasts)]
+    if not here:
         return []  # binding to it says so
-    interface = held[0]
+    interface = here[0]
     name = interface.name
     out = _filtering(readings, interface) + _spoken(interface)
     out += _hook(readings, name, "egress", "what this machine answers leaves by the link")
@@ -142,13 +142,13 @@ def loopback(host: str) -> bool:
     return ipaddress.IPv4Address(host).is_loopback
 
 
-def decide(found: list[Finding], policy: Policy, side: Side) -> Outcome:
+def decide(findings: list[Finding], policy: Policy, side: Side) -> PreflightOutcome:
     """Refuse the start, or go on with what is known.
 
     Raises:
         ConfigError: a fault, and the policy is to refuse; every fault is named with what mends it.
     """
-    faults = [one for one in found if one.level == Level.FAULT]
+    faults = [one for one in findings if one.level == Level.FAULT]
     if faults and policy == Policy.REFUSE:
         lines = "".join(f"\n  {_line(one)}" for one in faults)
         raise ConfigError(
@@ -156,12 +156,12 @@ def decide(found: list[Finding], policy: Policy, side: Side) -> Outcome:
             hint=f"`checkvalve setup {side}` prints every step and does it with --apply; "
             "--preflight=warn starts all the same, and every status says so",
         )
-    told = [f"preflight overridden: {_line(one)}" for one in faults]
-    told += [_line(one) for one in found if one.level == Level.ODD]
-    return Outcome(
+    warnings = [f"preflight overridden: {_line(one)}" for one in faults]
+    warnings += [_line(one) for one in findings if one.level == Level.ODD]
+    return PreflightOutcome(
         policy=policy.value,
-        warnings=tuple(told),
-        unread=tuple(one.text for one in found if one.level == Level.UNREAD),
+        warnings=tuple(warnings),
+        unread=tuple(one.text for one in findings if one.level == Level.UNREAD),
     )
 
 

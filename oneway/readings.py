@@ -148,22 +148,22 @@ def _interface(
 
 def _broadcasts(asked: socket.socket, name: str) -> tuple[str, ...]:
     try:
-        held = socket.inet_ntoa(_ask(asked, _BROADCAST, name)[20:24])
+        address = socket.inet_ntoa(_ask(asked, _BROADCAST, name)[20:24])
     except OSError:
         return ()
-    return () if held == "0.0.0.0" else (held,)  # noqa: S104  no address to bind to: none was set
+    return () if address == "0.0.0.0" else (address,)  # noqa: S104  no address to bind to: none was set
 
 
 def _addresses(asked: socket.socket) -> dict[str, list[str]]:
     """Interface -> its IPv4 addresses (SIOCGIFCONF)."""
-    held = array.array("B", bytes(_REQUEST.size * 1024))
-    where, _ = held.buffer_info()
-    told = fcntl.ioctl(asked, _CONF, struct.pack("iP", len(held), where))
-    (size,) = struct.unpack_from("i", told)
+    buffer = array.array("B", bytes(_REQUEST.size * 1024))
+    where, _ = buffer.buffer_info()
+    answer = fcntl.ioctl(asked, _CONF, struct.pack("iP", len(buffer), where))
+    (size,) = struct.unpack_from("i", answer)
     out: dict[str, list[str]] = {}
     for at in range(0, size, _REQUEST.size):
-        label = held[at : at + 16].tobytes().split(b"\0")[0].decode()
-        out.setdefault(label.split(":")[0], []).append(socket.inet_ntoa(held[at + 20 : at + 24].tobytes()))
+        label = buffer[at : at + 16].tobytes().split(b"\0")[0].decode()
+        out.setdefault(label.split(":")[0], []).append(socket.inet_ntoa(buffer[at + 20 : at + 24].tobytes()))
     return out
 
 

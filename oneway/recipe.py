@@ -99,8 +99,8 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One command."""
+class SetupStep:
+    """One command of a recipe, and what it is for."""
 
     argv: tuple[str, ...]
     why: str
@@ -111,7 +111,7 @@ class Step:
     """A command; where it succeeds, the step is done already and left out."""
 
 
-def steps(ground: Ground) -> tuple[Step, ...]:
+def steps(ground: Ground) -> tuple[SetupStep, ...]:
     """The commands that make the interface this end of the link, in order, all as root."""
     one, name = _Inside(ground.namespace), ground.interface
     rules = _rules(ground)
@@ -135,7 +135,7 @@ def steps(ground: Ground) -> tuple[Step, ...]:
     return tuple(out)
 
 
-def script(plan: tuple[Step, ...]) -> str:
+def script(plan: tuple[SetupStep, ...]) -> str:
     """The commands as a shell script that can be read, kept, and run by `sh`."""
     lines = ["#!/bin/sh", "set -eu"]
     for step in plan:
@@ -159,24 +159,24 @@ class _Inside:
 
     namespace: str | None
 
-    def ip(self, *words: str, why: str) -> Step:
-        return Step(argv=("ip", *(() if self.namespace is None else ("-n", self.namespace)), *words), why=why)
+    def ip(self, *words: str, why: str) -> SetupStep:
+        return SetupStep(argv=("ip", *(() if self.namespace is None else ("-n", self.namespace)), *words), why=why)
 
-    def run(self, *argv: str, why: str, stdin: str = "", unless: tuple[str, ...] = ()) -> Step:
+    def run(self, *argv: str, why: str, stdin: str = "", unless: tuple[str, ...] = ()) -> SetupStep:
         before = inside(self.namespace, *unless) if unless else ()
-        return Step(argv=inside(self.namespace, *argv), why=why, stdin=stdin, unless=before)
+        return SetupStep(argv=inside(self.namespace, *argv), why=why, stdin=stdin, unless=before)
 
 
-def _moved(ground: Ground, one: _Inside) -> list[Step]:
+def _moved(ground: Ground, one: _Inside) -> list[SetupStep]:
     name = ground.namespace
     if name is None:
         return []
-    made = Step(
+    made = SetupStep(
         argv=("ip", "netns", "add", name),
         why="the interface's own namespace: nothing else lives there",
         unless=inside(name, "true"),
     )
-    moved = Step(
+    moved = SetupStep(
         argv=("ip", "link", "set", "dev", ground.interface, "netns", name),
         why="the interface moves in",
         unless=one.ip("link", "show", "dev", ground.interface, why="").argv,
@@ -184,7 +184,7 @@ def _moved(ground: Ground, one: _Inside) -> list[Step]:
     return [made, moved]
 
 
-def _sysctls(ground: Ground, one: _Inside) -> list[Step]:
+def _sysctls(ground: Ground, one: _Inside) -> list[SetupStep]:
     """Keys with slashes: an interface's name may have dots."""
     name = ground.interface
     six = [f"net/ipv6/conf/{name}/disable_ipv6=1"]
@@ -198,7 +198,7 @@ def _sysctls(ground: Ground, one: _Inside) -> list[Step]:
         keys = ("net/ipv4/conf/all/rp_filter=0", f"net/ipv4/conf/{name}/rp_filter=0")
         why = "the larger of the two counts; 1 or 2 would drop every datagram silently, there being no way back"
         out.append(one.run("sysctl", "-qw", *keys, why=why))
-        most = Step(
+        most = SetupStep(
             argv=("sysctl", "-qw", f"net/core/rmem_max={ground.buffer_bytes}"),
             why="a receive buffer that outlasts a pause; the machine's, not the namespace's",
             unless=("sh", "-c", f"test $(cat /proc/sys/net/core/rmem_max) -ge {ground.buffer_bytes}"),

@@ -8,7 +8,7 @@ passes on that it moved. What the process prints comes through a pipe, since the
 more in it. A process that hangs stops moving, the manager hears nothing, and ends both (WatchdogSec=).
 Nothing here is used unless the manager asks for it (NOTIFY_SOCKET).
 
-`Watch` is pure: a status in, words out. `keep` is the only clock and the only wait.
+`Watchdog` is pure: a status in, words out. `keep` is the only clock and the only wait.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ def wanted() -> bool:
     return bool(os.environ.get("NOTIFY_SOCKET"))
 
 
-class Watch:
+class Watchdog:
     """What to say of a process, from its status as it is read again and again."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._last: int | None = None
 
-    def look(self, told: Mapping[str, Any] | None) -> str | None:
+    def look(self, status: Mapping[str, Any] | None) -> str | None:
         """Words for the manager, or None.
 
         Args:
-            told: The status file; one that another process left behind says nothing of this one.
+            status: The status file; one that another process left behind says nothing of this one.
         """
-        if told is None or told.get("pid") != self._pid or told.get("time_ns") == self._last:
+        if status is None or status.get("pid") != self._pid or status.get("time_ns") == self._last:
             return None
-        first, self._last = self._last is None, told["time_ns"]
+        first, self._last = self._last is None, status["time_ns"]
         return "READY=1\nWATCHDOG=1" if first else "WATCHDOG=1"
 
 
@@ -76,7 +76,7 @@ def keep(name: str, argv: list[str], state: Path, say: Callable[[str], None]) ->
         signal.signal(number, lambda got, _: stop.append(got))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, _Output() as output:
         process = supervise.start(argv, output.writer)
-        watch = Watch(process.pid)
+        watch = Watchdog(process.pid)
         stopping = False
         while (code := process.poll()) is None:
             if stop and not stopping:

@@ -385,9 +385,9 @@ def _bench(name: str) -> Case:
         from importlib import import_module
 
         from bench.cli import BENCHES
-        from bench.report import Row
+        from bench.figures import BenchRow
 
-        row = Row(row=f"{name}.{EVIL}", unit=EVIL, note=EVIL)
+        row = BenchRow(row=f"{name}.{EVIL}", unit=EVIL, note=EVIL)
         patch.setattr(import_module(BENCHES[name][0]), "measure", lambda runs: [row])
         return [["bench", name], ["bench", name, EVIL]]
 
@@ -400,10 +400,10 @@ for _name in ("codec", "fec", "collect", "loss", "confine", "audit", "link"):
 
 @case("bench soak")
 def _soak(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
-    from bench.report import Row
+    from bench.figures import BenchRow
     from bench.soak import soak
 
-    row = Row(row=f"soak.{EVIL}", unit=EVIL, note=EVIL)
+    row = BenchRow(row=f"soak.{EVIL}", unit=EVIL, note=EVIL)
     patch.setattr(soak, "measure", lambda minutes, **given: [row])
     return [["bench", "soak"], ["bench", "soak", EVIL]]
 

@@ -34,7 +34,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import supervise
-from bench.report import Row
+from bench.figures import BenchRow
 from protocol import keymaking
 from protocol.process.statusfile import read_status
 
@@ -73,8 +73,8 @@ listen = "{host}:{page}"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A process at one moment."""
+class ProcessUse:
+    """What a process uses, at one moment."""
 
     pid: int
     cpu_s: float
@@ -87,10 +87,10 @@ class Course:
 
     began: float
     """Running time [s]; also `ended`."""
-    first: dict[str, Held]
+    first: dict[str, ProcessUse]
     sent: int
     published: int
-    last: dict[str, Held] = field(default_factory=dict)
+    last: dict[str, ProcessUse] = field(default_factory=dict)
     ended: float = 0.0
     sent_after: int = 0
     published_after: int = 0
@@ -103,11 +103,11 @@ class Course:
 
     @property
     def seconds(self) -> float:
-        """How long it was."""
+        """How long the time that counts was [s]."""
         return self.ended - self.began
 
 
-def measure(minutes: float = 10.0, *, tags: int = 20_000, rate: int = 20_000, pages: int = 40) -> list[Row]:
+def measure(minutes: float = 10.0, *, tags: int = 20_000, rate: int = 20_000, pages: int = 40) -> list[BenchRow]:
     """Every `soak.*` row.
 
     Args:
@@ -119,9 +119,9 @@ def measure(minutes: float = 10.0, *, tags: int = 20_000, rate: int = 20_000, pa
     Raises:
         RuntimeError: a process did not start, or ended.
     """
-    with _tidy_end(), TemporaryDirectory(prefix="checkvalve-soak-") as folder, ExitStack() as held:
+    with _tidy_end(), TemporaryDirectory(prefix="checkvalve-soak-") as folder, ExitStack() as stack:
         site = Site(Path(folder), tags, rate)
-        held.callback(site.end)
+        stack.callback(site.end)
         site.start()
         course = site.watch(minutes * 60.0, pages)
         return rows(course, site.settle(), site.low)
@@ -161,7 +161,7 @@ class Site:
         self._run("receive", supervise.command("receive", str(self.folder / "low/receiver.toml")))
         self._until(lambda: (self.low / "portal.json").exists(), "the pages")
         self._run("emit", supervise.command("send", sender, "--only", "emit"))
-        self._run("poll", _python("bench.soak.plant", str(self.folder / "high"), str(self.tags), str(self.rate)))
+        self._run("poll", _python("bench.soak.polls", str(self.folder / "high"), str(self.tags), str(self.rate)))
         where = json.loads((self.low / "portal.json").read_text())["url"]
         self._address = (HOST, int(where.rstrip("/").rpartition(":")[2]))
         self._until(lambda: sum(map(len, self._assets().values())) == self.tags, "every tag on the pages")
@@ -182,7 +182,7 @@ class Site:
         )
         self._parts["viewers"] = viewers
         time.sleep(warm)
-        course = Course(time.monotonic(), self._held(), self._sent(), self._published())
+        course = Course(time.monotonic(), self._processes(), self._sent(), self._published())
         course.last = dict(course.first)
         end = course.began + seconds - warm
         while (left := end - time.monotonic()) > 0:
@@ -245,30 +245,30 @@ class Site:
         """Series numbers of each asset, as the pages know them."""
         try:
             with urllib.request.urlopen(f"http://{HOST}:{self._address[1]}/api/assets", timeout=10) as answer:
-                told = json.load(answer)
+                document = json.load(answer)
         except OSError:
             return {}
-        return {one["name"]: [tag["series"] for tag in one["series"]] for one in told["assets"]}
+        return {one["name"]: [tag["series"] for tag in one["series"]] for one in document["assets"]}
 
     def _pids(self) -> dict[str, int]:
-        told = {name: read_status(self.low, name) for name in ("catch", "publish", "historian")}
-        told |= {name: read_status(self.high, name) for name in ("poll", "emit")}
+        statuses = {name: read_status(self.low, name) for name in ("catch", "publish", "historian")}
+        statuses |= {name: read_status(self.high, name) for name in ("poll", "emit")}
         with contextlib.suppress(OSError, ValueError):
-            told["portal"] = json.loads((self.low / "portal.json").read_text())
-        pids = {name: int(one["pid"]) for name, one in told.items() if one}
+            statuses["portal"] = json.loads((self.low / "portal.json").read_text())
+        pids = {name: int(one["pid"]) for name, one in statuses.items() if one}
         return pids | {"receive": self._parts["receive"].pid}
 
-    def _held(self) -> dict[str, Held]:
-        held = {}
+    def _processes(self) -> dict[str, ProcessUse]:
+        processes = {}
         for name, pid in self._pids().items():
             with contextlib.suppress(OSError, StopIteration):
-                held[name] = Held(pid, _cpu_s(pid), _rss_mb(pid))
-        return held
+                processes[name] = ProcessUse(pid, _cpu_s(pid), _rss_mb(pid))
+        return processes
 
     def _look(self, course: Course) -> None:
-        held = self._held()
-        course.restarts += sum(one.pid != held[name].pid for name, one in course.last.items() if name in held)
-        course.last |= held
+        processes = self._processes()
+        course.restarts += sum(one.pid != processes[name].pid for name, one in course.last.items() if name in processes)
+        course.last |= processes
         course.wal_bytes = max(course.wal_bytes, sizes(self.low / "history", "*-wal"))
         course.hot_rows = (read_status(self.low, "historian") or {}).get("hot_rows", 0)
 
@@ -280,7 +280,7 @@ class Site:
         return int((read_status(self.low, "historian") or {}).get("rows", 0))
 
 
-def rows(course: Course, settled: tuple[int, int], low: Path) -> list[Row]:
+def rows(course: Course, settled: tuple[int, int], low: Path) -> list[BenchRow]:
     """The figures.
 
     Args:
@@ -297,8 +297,10 @@ def rows(course: Course, settled: tuple[int, int], low: Path) -> list[Row]:
     parts = {name: sizes(low / "history", name) for name in ("current.db", "*-wal", "20*.db")}
     what = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in parts.items())
     return [
-        Row(row="soak.offered", unit="samples/s", runs=(offered,), note=f"counted for {seconds:.0f} s"),
-        Row(row="soak.published", unit="samples/s", runs=(done,), lost=sent - published, note=f"of {sent:,} in all"),
+        BenchRow(row="soak.offered", unit="samples/s", runs=(offered,), note=f"counted for {seconds:.0f} s"),
+        BenchRow(
+            row="soak.published", unit="samples/s", runs=(done,), lost=sent - published, note=f"of {sent:,} in all"
+        ),
         *_quantiles("soak.queryable", {name: latency.get(name) for name in ("p50", "p99")}, "the historian's figure"),
         *[row for kind in KINDS for row in _times(f"soak.{kind}", course.told["times"][kind])],
         *_times("soak.live", course.told["live"]),
@@ -309,7 +311,7 @@ def rows(course: Course, settled: tuple[int, int], low: Path) -> list[Row]:
         *[_rss(course, name) for name in PROCESSES],
         _each("soak.journal", journal, published),
         _each("soak.history", history, published, f"{what}; {course.hot_rows:,} hot rows"),
-        Row(row="soak.wal", unit="MB", runs=(course.wal_bytes / 1e6,), note="the most at any look"),
+        BenchRow(row="soak.wal", unit="MB", runs=(course.wal_bytes / 1e6,), note="the most at any look"),
     ]
 
 
@@ -322,20 +324,20 @@ def sizes(folder: Path, pattern: str = "*") -> int:
     return total
 
 
-def _times(name: str, taken: Sequence[float]) -> Iterator[Row]:
+def _times(name: str, taken: Sequence[float]) -> Iterator[BenchRow]:
     ordered = sorted(taken)
-    found: dict[str, float | None] = {"p50": None, "p99": None, "max": None}
+    quantiles: dict[str, float | None] = {"p50": None, "p99": None, "max": None}
     if ordered:
-        found = {"p50": _at(ordered, 0.5), "p99": _at(ordered, 0.99), "max": ordered[-1]}
-    yield from _quantiles(name, found, f"{len(ordered)} of them")
+        quantiles = {"p50": _at(ordered, 0.5), "p99": _at(ordered, 0.99), "max": ordered[-1]}
+    yield from _quantiles(name, quantiles, f"{len(ordered)} of them")
 
 
-def _quantiles(name: str, found: dict[str, float | None], note: str) -> Iterator[Row]:
-    for which, value in found.items():
+def _quantiles(name: str, quantiles: dict[str, float | None], note: str) -> Iterator[BenchRow]:
+    for which, value in quantiles.items():
         if value is None:
-            yield Row(row=f"{name}.{which}", unit="ms", note="none came in the time that counts")
+            yield BenchRow(row=f"{name}.{which}", unit="ms", note="none came in the time that counts")
         else:
-            yield Row(row=f"{name}.{which}", unit="ms", runs=(value,), note=note)
+            yield BenchRow(row=f"{name}.{which}", unit="ms", runs=(value,), note=note)
 
 
 def _at(ordered: Sequence[float], share: float) -> float:
@@ -343,30 +345,30 @@ def _at(ordered: Sequence[float], share: float) -> float:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-def _count(name: str, value: int, note: str = "") -> Row:
-    return Row(row=name, unit="count", runs=(float(value),), note=note)
+def _count(name: str, value: int, note: str = "") -> BenchRow:
+    return BenchRow(row=name, unit="count", runs=(float(value),), note=note)
 
 
-def _cpu(course: Course, name: str) -> Row:
+def _cpu(course: Course, name: str) -> BenchRow:
     first, last = course.first.get(name), course.last.get(name)
     if first is None or last is None or first.pid != last.pid:
-        return Row(row=f"soak.cpu.{name}", unit="cores", note="it was started again, or never said its number")
-    return Row(row=f"soak.cpu.{name}", unit="cores", runs=((last.cpu_s - first.cpu_s) / course.seconds,))
+        return BenchRow(row=f"soak.cpu.{name}", unit="cores", note="it was started again, or never said its number")
+    return BenchRow(row=f"soak.cpu.{name}", unit="cores", runs=((last.cpu_s - first.cpu_s) / course.seconds,))
 
 
-def _rss(course: Course, name: str) -> Row:
+def _rss(course: Course, name: str) -> BenchRow:
     first, last = course.first.get(name), course.last.get(name)
     if first is None or last is None or first.pid != last.pid:
-        return Row(row=f"soak.rss.{name}", unit="MB grown", note="it was started again, or never said its number")
+        return BenchRow(row=f"soak.rss.{name}", unit="MB grown", note="it was started again, or never said its number")
     grown = last.rss_mb - first.rss_mb
-    return Row(row=f"soak.rss.{name}", unit="MB grown", runs=(grown,), note=f"to {last.rss_mb:.0f} MB")
+    return BenchRow(row=f"soak.rss.{name}", unit="MB grown", runs=(grown,), note=f"to {last.rss_mb:.0f} MB")
 
 
-def _each(name: str, size: int, samples: int, note: str = "") -> Row:
+def _each(name: str, size: int, samples: int, note: str = "") -> BenchRow:
     if not samples:
-        return Row(row=name, unit="bytes/sample", note="nothing was published")
-    told = "; ".join(part for part in (f"{size / 1e6:.0f} MB", note) if part)
-    return Row(row=name, unit="bytes/sample", runs=(size / samples,), note=told)
+        return BenchRow(row=name, unit="bytes/sample", note="nothing was published")
+    words = "; ".join(part for part in (f"{size / 1e6:.0f} MB", note) if part)
+    return BenchRow(row=name, unit="bytes/sample", runs=(size / samples,), note=words)
 
 
 def _python(*words: str) -> list[str]:

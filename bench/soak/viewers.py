@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from bench.soak.plant import HALL
+from bench.soak.polls import HALL
 
 EVERY_S = {"trend": 0.5, "asset": 1.5, "overview": 2.5, "tag": 5.0}
 """Between two requests of a kind, for 40 pages [s]: each open tag page asks for its trend each 10 s (`tag.js`), and
@@ -40,8 +40,8 @@ SEEN_EVERY = 5
 
 
 @dataclass(slots=True)
-class Told:
-    """What was found."""
+class ViewerFigures:
+    """What the viewers saw over the time that counts."""
 
     times: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in EVERY_S})
     live: list[float] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Viewers:
         self._host, self._port, self._pages = host, port, pages
         self._assets = assets
         self._random = random.Random(7)
-        self.told = Told()
+        self.figures = ViewerFigures()
         self._counting = False
 
     async def run(self, warm_s: float, seconds: float) -> None:
@@ -124,9 +124,9 @@ class Viewers:
             if status != 200:
                 raise OSError(f"status {status}")
         except (OSError, TimeoutError, ValueError) as error:
-            self.told.failed.append(f"{path}: {error or 'too slow'}")
+            self.figures.failed.append(f"{path}: {error or 'too slow'}")
         if counting:
-            self.told.times[name].append((asyncio.get_running_loop().time() - due) * 1e3)
+            self.figures.times[name].append((asyncio.get_running_loop().time() - due) * 1e3)
 
     async def _get(self, path: str) -> int:
         reader, writer = await asyncio.open_connection(self._host, self._port, limit=1 << 22)
@@ -151,23 +151,23 @@ class Viewers:
                 finally:
                     writer.close()
             except OSError as error:
-                self.told.failed.append(f"/live{topic}: {error}")
-            self.told.broken += 1
+                self.figures.failed.append(f"/live{topic}: {error}")
+            self.figures.broken += 1
             await asyncio.sleep(1.0)
 
     async def _read_away(self, reader: asyncio.StreamReader) -> None:
         while part := await reader.read(1 << 18):
-            self.told.received += len(part)
+            self.figures.received += len(part)
 
     async def _read_closely(self, reader: asyncio.StreamReader) -> None:
         snapshot = True
         while line := await reader.readline():
-            self.told.received += len(line)
+            self.figures.received += len(line)
             if not line.startswith(b"data: [["):
                 continue
             delay = time.time() * 1e3 - max(row[1] for row in json.loads(line[6:]))
             if self._counting and not snapshot:
-                self.told.live.append(delay)
+                self.figures.live.append(delay)
             snapshot = False
 
 
@@ -176,19 +176,19 @@ def _request(host: str, path: str, more: str) -> bytes:
 
 
 def main(given: dict[str, Any]) -> None:
-    """Look, then tell."""
+    """Be the viewers for the given time, then print the figures as one line of JSON."""
     viewers = Viewers(given["host"], given["port"], given["assets"], given["pages"])
     asyncio.run(viewers.run(given["warm_s"], given["seconds"]))
-    told = viewers.told
+    figures = viewers.figures
     print(  # noqa: T201  the parent reads it
         json.dumps(
             {
-                "times": told.times,
-                "live": told.live,
-                "failed": len(told.failed),
-                "first_failure": next(iter(told.failed), ""),
-                "broken": told.broken,
-                "received": told.received,
+                "times": figures.times,
+                "live": figures.live,
+                "failed": len(figures.failed),
+                "first_failure": next(iter(figures.failed), ""),
+                "broken": figures.broken,
+                "received": figures.received,
             }
         ),
         flush=True,

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from bench import codec, fec
 from bench.cli import BENCHES, app, benches
-from bench.report import Row, document, machine, rate, show, undisturbed, write_section
-from bench.signals import signals
+from bench.figures import BenchRow, document, machine, rate, show, undisturbed, write_section
+from bench.mix import signals
 from protocol.content.sample import Kind
 from protocol.errors import ConfigError
 from protocol.wire import erasure
@@ -25,7 +25,7 @@ FEC_ROWS = [f"fec.{engine}.{way}" for engine in ("reedsolo", "numpy", "isal") fo
 KEYS = ["row", "value", "unit", "baseline", "ratio", "runs", "lost", "note"]
 
 
-def plain(rows: list[Row]) -> list[dict[str, Any]]:
+def plain(rows: list[BenchRow]) -> list[dict[str, Any]]:
     """The rows as the JSON file has them."""
     held: list[dict[str, Any]] = json.loads(document(rows, machine()))["rows"]
     return held
@@ -33,9 +33,9 @@ def plain(rows: list[Row]) -> list[dict[str, Any]]:
 
 def test_value_is_the_median_of_the_runs_and_ratio_is_to_the_baseline() -> None:
     """Also where there is no baseline, and where nothing could be measured."""
-    measured = Row(row="a.b", unit="MB/s", runs=(1.0, 9.0, 4.0), baseline=2.0, lost=0)
-    alone = Row(row="a.c", unit="ms", runs=(3.0,))
-    absent = Row(row="a.d", unit="ms", baseline=2.0, note="pydiode is not installed")
+    measured = BenchRow(row="a.b", unit="MB/s", runs=(1.0, 9.0, 4.0), baseline=2.0, lost=0)
+    alone = BenchRow(row="a.c", unit="ms", runs=(3.0,))
+    absent = BenchRow(row="a.d", unit="ms", baseline=2.0, note="pydiode is not installed")
     assert plain([measured, alone, absent]) == [
         dict(zip(KEYS, ["a.b", 4.0, "MB/s", 2.0, 2.0, [1.0, 9.0, 4.0], 0, ""], strict=True)),
         dict(zip(KEYS, ["a.c", 3.0, "ms", None, None, [3.0], None, ""], strict=True)),
@@ -54,10 +54,10 @@ def test_machine_says_what_figures_depend_on() -> None:
 def test_page_keeps_other_sections_and_replaces_its_own(tmp_path: Path) -> None:
     """Measuring one bench again changes its section and nothing else of the page."""
     page, facts = tmp_path / "bench.md", machine()
-    write_section(page, "codec", [Row(row="codec.size", unit="B", runs=(1.0,))], facts)
-    write_section(page, "fec", [Row(row="fec.x", unit="MB/s", runs=(2.0,), note="why")], facts)
+    write_section(page, "codec", [BenchRow(row="codec.size", unit="B", runs=(1.0,))], facts)
+    write_section(page, "fec", [BenchRow(row="fec.x", unit="MB/s", runs=(2.0,), note="why")], facts)
     first = page.read_text()
-    write_section(page, "codec", [Row(row="codec.size", unit="B", runs=(0.5,))], facts)
+    write_section(page, "codec", [BenchRow(row="codec.size", unit="B", runs=(0.5,))], facts)
     second = page.read_text()
     assert [line for line in second.splitlines() if line.startswith("#")] == ["# Measured", "## codec", "## fec"]
     assert "| `codec.size` | 1 |" in first
@@ -71,7 +71,7 @@ def test_table_shows_every_row_and_note() -> None:
     """On a terminal too a missing figure is a row."""
     console = Console(record=True, width=160)
     show(
-        [Row(row="a.b", unit="ms", runs=(1234567.0, 3.0)), Row(row="a.c", unit="ms", note="not here")],
+        [BenchRow(row="a.b", unit="ms", runs=(1234567.0, 3.0)), BenchRow(row="a.c", unit="ms", note="not here")],
         machine(),
         console,
     )

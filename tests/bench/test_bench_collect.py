@@ -6,7 +6,7 @@ import pytest
 
 from bench import collect, fleet, sim
 from bench.cli import BENCHES
-from bench.report import Row
+from bench.figures import BenchRow
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_the_fleet_is_the_product_itself() -> None:
 def test_a_simulator_that_cannot_start_costs_no_other_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows are there, without a value and with the reason."""
 
-    def taken(runs: int) -> list[Row]:
+    def taken(runs: int) -> list[BenchRow]:
         raise RuntimeError("a\naddress already in use")
 
     monkeypatch.setattr(sim, "measure", taken)

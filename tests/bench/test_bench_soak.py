@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import Row
+from bench.figures import BenchRow
 from bench.soak import soak
-from bench.soak.plant import HALL, plant, shares
+from bench.soak.polls import HALL, plant, shares
 from bench.soak.viewers import EVERY_S
 
 DELAYS = ("p50", "p99", "max")
@@ -34,12 +34,12 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, Row]:
+def measured() -> dict[str, BenchRow]:
     """A few seconds of a small plant, whose people are as quick as many."""
     return {row.row: row for row in soak.measure(0.15, tags=400, rate=2000, pages=8)}
 
 
-def test_every_figure_of_the_soak_is_a_row(measured: dict[str, Row]) -> None:
+def test_every_figure_of_the_soak_is_a_row(measured: dict[str, BenchRow]) -> None:
     """In one order; one that could not be measured says why."""
     assert list(measured) == ROWS
     assert all(row.value is not None or row.note for row in measured.values())
@@ -48,7 +48,7 @@ def test_every_figure_of_the_soak_is_a_row(measured: dict[str, Row]) -> None:
     assert all(measured[f"soak.cpu.{name}"].value is not None for name in soak.PROCESSES)
 
 
-def test_nothing_is_lost_and_nobody_is_turned_away(measured: dict[str, Row]) -> None:
+def test_nothing_is_lost_and_nobody_is_turned_away(measured: dict[str, BenchRow]) -> None:
     """Every sample that was read is published, every request answered, every stream held, no process started again."""
     published = measured["soak.published"]
     assert published.lost == 0, published
@@ -59,7 +59,7 @@ def test_nothing_is_lost_and_nobody_is_turned_away(measured: dict[str, Row]) -> 
 
 def test_a_figure_that_was_not_taken_is_a_row_with_a_reason(tmp_path: Path) -> None:
     """No request, no status, a process that was started again: null and a note, never a missing row and never 0."""
-    one, other = soak.Held(1, 0.0, 10.0), soak.Held(2, 1.0, 11.0)
+    one, other = soak.ProcessUse(1, 0.0, 10.0), soak.ProcessUse(2, 1.0, 11.0)
     course = soak.Course(0.0, {"catch": one, "portal": one}, 0, 0, last={"catch": one, "portal": other}, ended=1.0)
     course.told = {"times": {name: [] for name in EVERY_S}, "live": [], "failed": 0, "broken": 0, "first_failure": ""}
     rows = {row.row: row for row in soak.rows(course, (0, 0), tmp_path)}

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from oneway.recipe import Ground, Side, Step, steps
+from oneway.recipe import Ground, SetupStep, Side, steps
 
 HIGH_MAC, LOW_MAC = "02:dd:00:00:00:01", "02:dd:00:00:00:02"
 HIGH, LOW, PORT = "192.0.2.1", "192.0.2.2", 5005
@@ -171,7 +171,7 @@ def _bridged(one: Lab, cable: str) -> None:
     run("ip", "-n", cable, "link", "set", "dev", "br0", "up")
 
 
-def configure(ground: Ground, *, without: Callable[[Step], bool] = lambda step: False) -> None:
+def configure(ground: Ground, *, without: Callable[[SetupStep], bool] = lambda step: False) -> None:
     """Do the recipe, all of it or all but some steps."""
     for step in steps(ground):
         if without(step) or (step.unless and run(*step.unless, check=False).returncode == 0):

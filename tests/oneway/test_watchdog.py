@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 import supervise
-from oneway.watchdog import Watch
+from oneway.watchdog import Watchdog
 from protocol import keymaking
 
 
 def test_ready_once_and_alive_only_when_the_status_moves() -> None:
     """A status that another process left is nothing; the first of ours is ready; the same one twice is no life sign."""
-    watch = Watch(7)
+    watch = Watchdog(7)
     assert watch.look(None) is None
     assert watch.look({"pid": 6, "time_ns": 1}) is None
     assert watch.look({"pid": 7, "time_ns": 2}) == "READY=1\nWATCHDOG=1"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.signals import signals
+from bench.mix import signals
 from protocol.content import body
 from protocol.content.array import Array
 from protocol.content.batch import from_wire, to_wire

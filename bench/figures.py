@@ -43,8 +43,8 @@ the same run, turn by turn, so ratios hold where absolute figures move with the 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One figure."""
+class BenchRow:
+    """One figure of one run of a bench, as it stands in its table."""
 
     row: str
     """Its stable name, `codec.size`."""
@@ -89,12 +89,12 @@ def machine() -> dict[str, Any]:
     }
 
 
-def document(rows: Sequence[Row], facts: dict[str, Any]) -> str:
-    """The JSON text."""
+def document(rows: Sequence[BenchRow], facts: dict[str, Any]) -> str:
+    """The figures as a JSON document, for other programs."""
     return json.dumps({"machine": facts, "rows": [row.plain() for row in rows]}, indent=1) + "\n"
 
 
-def show(rows: Sequence[Row], facts: dict[str, Any], console: Console) -> None:
+def show(rows: Sequence[BenchRow], facts: dict[str, Any], console: Console) -> None:
     """The table on a terminal, or as plain text elsewhere; figures are never cut, the spread needs a wide one."""
     table = Table(title=inert(_headline(facts)), title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
     wide = console.width >= WIDE
@@ -110,7 +110,7 @@ def show(rows: Sequence[Row], facts: dict[str, Any], console: Console) -> None:
             console.print(inert(f"{row.row}: {row.note}"), soft_wrap=True)
 
 
-def write_section(path: Path, name: str, rows: Sequence[Row], facts: dict[str, Any]) -> None:
+def write_section(path: Path, name: str, rows: Sequence[BenchRow], facts: dict[str, Any]) -> None:
     """Put this bench's section into the page, in place of its last one.
 
     Args:
@@ -122,8 +122,8 @@ def write_section(path: Path, name: str, rows: Sequence[Row], facts: dict[str, A
     text = path.read_text() if path.exists() else _PAGE
     head = f"## {name}\n"
     section = head + "\n" + _markdown(name, rows, facts)
-    before, found, after = text.partition(head)
-    if not found:
+    before, heading, after = text.partition(head)
+    if not heading:
         path.write_text(text.rstrip("\n") + "\n\n" + section)
         return
     _, next_head, rest = after.partition("\n## ")
@@ -169,7 +169,7 @@ def _headline(facts: dict[str, Any]) -> str:
     )
 
 
-def _markdown(name: str, rows: Sequence[Row], facts: dict[str, Any]) -> str:
+def _markdown(name: str, rows: Sequence[BenchRow], facts: dict[str, Any]) -> str:
     runs = max(len(row.runs) for row in rows)
     how = f"median of {runs} runs" if runs > 1 else "one run"
     lines = [_headline(facts) + ".", "", f"`checkvalve bench {name}`, {how}."]
@@ -179,7 +179,7 @@ def _markdown(name: str, rows: Sequence[Row], facts: dict[str, Any]) -> str:
     return "\n".join(lines + ([""] if notes else []) + notes) + "\n"
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: BenchRow) -> list[str]:
     spread = f"{_short(min(row.runs))} .. {_short(max(row.runs))}" if len(row.runs) > 1 else ""
     return [
         _short(row.value),
@@ -212,7 +212,7 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    name = told.get("model name", platform.machine())
-    family = f" (family {told['cpu family']}, model {told['model']})" if "cpu family" in told else ""
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = fields.get("model name", platform.machine())
+    family = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
     return name + family

@@ -1,8 +1,8 @@
-"""The plant of `bench soak`, in place of devices: `python -m bench.soak.plant FOLDER TAGS RATE`.
+"""The plant of `bench soak`, in place of devices: `python -m bench.soak.polls FOLDER TAGS RATE`.
 
     one asset of 200 tags ("hall"), the others share the rest: 20 of them, more where they would pass 200 tags each
 
-It drives the sender's own packer and spool as `send --only poll` does, with the mix of `bench.signals`, until SIGTERM;
+It drives the sender's own packer and spool as `send --only poll` does, with the mix of `bench.mix`, until SIGTERM;
 `send --only emit` does the rest. Every tag is read at the same period, each asset at its own moment within it, and a
 sample carries the wall time of its poll, so that delays can be told from it.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.signals import signals
+from bench.mix import signals
 from protocol import keys
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Kind, Quality
@@ -46,7 +46,7 @@ BAD = np.uint32(Quality.BAD_SENSOR_FAILURE)
 _TYPES = {Kind.FLOAT: "float64", Kind.INT: "int64", Kind.BOOL: "bool", Kind.TEXT: "string"}
 
 
-class Machine:
+class SoakAsset:
     """One asset: its tags, and its polls one after another, never the same again."""
 
     def __init__(self, name: str, tags: tuple[Tag, ...], first: Columns) -> None:
@@ -89,14 +89,14 @@ def shares(tags: int) -> dict[str, int]:
     return {HALL: hall} | {f"unit-{at:03}": rest * (at + 1) // assets - rest * at // assets for at in range(assets)}
 
 
-def plant(tags: int, period_s: float) -> list[Machine]:
+def plant(tags: int, period_s: float) -> list[SoakAsset]:
     """Every asset, read every `period_s`; ids from `FIRST` up."""
     sizes = shares(tags)
     rows = signals(tags, 1)
     machines, at = [], 0
     for name, size in sizes.items():
         named = tuple(_tag(name, number, Kind(int(rows.kind[number])), period_s) for number in range(at, at + size))
-        machines.append(Machine(name, named, rows.take(np.arange(at, at + size))))
+        machines.append(SoakAsset(name, named, rows.take(np.arange(at, at + size))))
         at += size
     return machines
 
@@ -120,7 +120,7 @@ def _tag(asset: str, number: int, kind: Kind, period_s: float) -> Tag:
     )
 
 
-class _Plant:
+class _SoakPlant:
     def __init__(self, folder: Path, tags: int, rate: int) -> None:
         link = load_link(folder / "sender.toml")
         publics = [key for path in link.keys.receivers for key in keys.load_public(path)]
@@ -177,7 +177,7 @@ class _Plant:
         self.spool.close(time.monotonic())
         self._say()
 
-    def _turns(self) -> Iterator[tuple[float, Machine]]:
+    def _turns(self) -> Iterator[tuple[float, SoakAsset]]:
         """When which asset is read."""
         start, step = time.monotonic(), self.period_s / len(self.machines)
         at = 0
@@ -187,14 +187,14 @@ class _Plant:
 
     def _say(self) -> None:
         counts = self.packer.counts()
-        told = {
+        status = {
             "counts": {asset: {"read": read, "sent": sent} for asset, (read, sent) in counts.items()},
             "spool": self.spool.status(),
             "late": self.late,
             "not_kept": self.packer.refused,
         }
-        write_status(self.state, "poll", told, time_ns=time.time_ns())
+        write_status(self.state, "poll", status, time_ns=time.time_ns())
 
 
 if __name__ == "__main__":
-    _Plant(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])).run()
+    _SoakPlant(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])).run()
