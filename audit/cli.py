@@ -36,11 +36,11 @@ Every = Annotated[bool, typer.Option("--all", help="Show the evidence of what pa
 
 def finish(findings: AuditFindings, *, as_json: bool, keep: Path | None = None, every: bool = False) -> None:
     """Print a run, keep it where asked, and end with its exit code: every command of the group does so."""
-    from audit import keeping
+    from audit import findings_folder
     from audit.report import show
 
     if keep is not None:
-        terminal.complain(f"kept {keeping.keep(findings, keep)}")
+        terminal.complain(f"kept {findings_folder.keep(findings, keep)}")
     if as_json:
         terminal.data(findings.plain(), indent=1)
     else:
@@ -111,7 +111,7 @@ def live(
 ) -> None:
     """This machine's end of the link as it stands now; read-only, most of it without root."""
     from audit.capture.capture import read_mac
-    from audit.machine import live as lives
+    from audit.machine import live_checks as lives
     from audit.machine.ground import Subject
     from protocol.errors import ConfigError
 
@@ -138,10 +138,10 @@ def live(
 
 def _carry(findings: AuditFindings, side: str, keep: Path, config: Path, *, must: bool) -> None:
     """High: keep the findings and leave them for poll. Low: keep what came. What hinders it is said."""
-    from audit import carried, keeping
+    from audit import carried, findings_folder
     from protocol.errors import ConfigError
 
-    path = keeping.keep(findings, keep) if side == "high" else None
+    path = findings_folder.keep(findings, keep) if side == "high" else None
     try:
         if path is not None:
             terminal.complain(f"kept {path}")
@@ -224,7 +224,7 @@ def journal(
     as_json: AsJson = False,
 ) -> None:
     """Two disks compared block by block: lost, injected, altered; with public keys alone."""
-    from audit.disks import journal as journals
+    from audit.disks import compare as journals
 
     findings = journals.run(high, low, key, site=site, now_ns=time.time_ns())
     finish(findings, as_json=as_json, keep=keep, every=every)
@@ -308,7 +308,7 @@ def report(
     from audit import questions as asked
     from audit.check import stamp
     from audit.report import report as reports
-    from audit.report.facts import facts
+    from audit.report.machine_facts import facts
 
     made = reports.make(
         reports.load(findings),

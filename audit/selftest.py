@@ -26,9 +26,9 @@ from audit.capture import capture
 from audit.capture.pcap import Capture
 from audit.capture.tally import LISTED
 from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp, verdict
-from audit.disks import journal
+from audit.disks import compare
 from audit.machine.netdev import chains
-from audit.report.facts import facts
+from audit.report.machine_facts import facts
 from audit.samples import HIGH_MAC, LOW_MAC, PORT, Stores, frame, make_capture, make_stores, opaque, write_store
 from protocol.errors import ConfigError
 from protocol.process import confine
@@ -257,7 +257,7 @@ def _before_and_after(ident: str, before: Check, after: Check, named: bool, wall
 
 
 def _compare(stores: Stores, wall: Callable[[], int]) -> dict[str, Check]:
-    findings = journal.run(stores.high, stores.low, [stores.key], now_ns=wall())
+    findings = compare.run(stores.high, stores.low, [stores.key], now_ns=wall())
     return {check.id: check for check in findings.checks}
 
 

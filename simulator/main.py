@@ -22,7 +22,7 @@ from typing import Any
 from protocol.errors import ConfigError
 from simulator import status
 from simulator.control import open_control
-from simulator.faults import DeviceFaults
+from simulator.device_faults import DeviceFaults
 from simulator.plant.plant import Plant
 from simulator.scene.fault_schedule import FaultSchedule
 from simulator.scene.scene import DeviceSection, Scene

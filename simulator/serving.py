@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from protocol.errors import ConfigError
-from simulator.faults import DeviceFaults
+from simulator.device_faults import DeviceFaults
 
 TRIES = 200
 """Ports tried upwards before giving up."""

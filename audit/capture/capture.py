@@ -21,7 +21,7 @@ from audit import catalogue
 from audit.capture.pcap import Capture
 from audit.capture.tally import FrameGroup, FrameTally, Listed, link_name
 from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp, verdict
-from audit.report.facts import facts
+from audit.report.machine_facts import facts
 from protocol.errors import ConfigError
 
 SHOWN = 40

@@ -28,7 +28,7 @@ from audit.capture.frames import read_row, rows
 from audit.capture.records import HEAD_BYTES
 from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp
 from audit.provoke.provocations import AddressPair, Provocation, from_low, to_low
-from audit.report.facts import facts
+from audit.report.machine_facts import facts
 from protocol.errors import ConfigError
 
 ALL = 0x0003

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.check import AuditFindings
-from audit.keeping import load_all
+from audit.findings_folder import load_all
 from audit.report import period
 from audit.report.period import Changed
 from protocol.errors import ConfigError

@@ -17,7 +17,7 @@ from typing import Any
 from audit import catalogue
 from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp, verdict
 from audit.machine import loaded
-from audit.report.facts import distribution, facts
+from audit.report.machine_facts import distribution, facts
 from audit.source import installed
 from audit.source.walk import ENDS, Closure, LinkEnd, closure, faults, find
 from protocol.process.statusfile import read_status

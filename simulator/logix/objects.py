@@ -24,7 +24,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 
-from simulator.faults import Act, Fault
+from simulator.device_faults import Act, Fault
 from simulator.logix import attributes
 from simulator.logix.attributes import IdentityObject
 from simulator.logix.cip import (

@@ -29,7 +29,7 @@ from functools import partial
 from typing import cast
 
 from protocol.errors import ConfigError
-from simulator.faults import Act, DeviceFaults, Fault
+from simulator.device_faults import Act, DeviceFaults, Fault
 from simulator.logix.attributes import IdentityObject
 from simulator.logix.connections import LARGEST, Chassis, chassis
 from simulator.logix.controller import Controller

@@ -1,4 +1,4 @@
-"""What a false Logix controller does wrong, done to a reply that was right (`simulator.faults` names the words).
+"""What a false Logix controller does wrong, done to a reply that was right (`simulator.device_faults` names the words).
 
     refuse               the request's service with the fault's code as general status
     busy                 status 0x02, resource unavailable
@@ -18,7 +18,7 @@ from __future__ import annotations
 import random
 import struct
 
-from simulator.faults import Act, Fault
+from simulator.device_faults import Act, Fault
 
 SEND_RR_DATA, SEND_UNIT_DATA = 0x6F, 0x70
 

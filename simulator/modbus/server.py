@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from protocol.errors import ConfigError
-from simulator.faults import Act, DeviceFaults, Fault
+from simulator.device_faults import Act, DeviceFaults, Fault
 from simulator.modbus.framing import Broken, Framing, Mbap, ModbusRequest, Rtu
 from simulator.modbus.readout import EventWindow, FileWindow, ReadoutWindow
 from simulator.modbus.registers import TABLES, Image

@@ -22,7 +22,7 @@ from typing import Any
 from asyncua import ua
 
 from protocol.errors import ConfigError
-from simulator.faults import DeviceFaults
+from simulator.device_faults import DeviceFaults
 from simulator.opcua.events import AlarmConditions, Teller
 from simulator.opcua.gone import Gone
 from simulator.opcua.history_storage import History

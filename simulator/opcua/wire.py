@@ -34,7 +34,7 @@ from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
 from asyncua.server.uaprocessor import UaProcessor
 from asyncua.ua.ua_binary import header_from_binary, nodeid_from_binary
 
-from simulator.faults import Act, DeviceFaults, Fault
+from simulator.device_faults import Act, DeviceFaults, Fault
 
 CHUNK_BYTES = 65535
 """Longest chunk taken."""

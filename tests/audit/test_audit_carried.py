@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from audit import carried, catalogue, keeping
+from audit import carried, catalogue, findings_folder
 from audit.check import AuditFindings, CheckStatus
 from audit.cli import app
 from protocol import keymaking, keys
@@ -88,7 +88,7 @@ def findings(time: str = "2026-11-23T06:00:00Z", *, filler: int = 0) -> AuditFin
 @pytest.mark.parametrize("filler", [0, 3 * PART_BYTES])
 def test_findings_arrive_as_they_were_kept(plant: Plant, filler: int) -> None:
     """Left, packed, journaled, opened: the same bytes; a second look finds nothing new."""
-    kept = keeping.keep(findings(filler=filler), plant.high / "audit")
+    kept = findings_folder.keep(findings(filler=filler), plant.high / "audit")
     carried.leave(kept, plant.high / "sender.toml")
     plant.outbox.look(NOW)
     assert plant.waiting == []
@@ -101,7 +101,7 @@ def test_findings_arrive_as_they_were_kept(plant: Plant, filler: int) -> None:
 
 def test_a_file_is_taken_away_only_when_its_blocks_are_on_the_disk(plant: Plant) -> None:
     """On a full disk it stays, and is not packed again every second; sent twice it is still one."""
-    kept = keeping.keep(findings(), plant.high / "audit")
+    kept = findings_folder.keep(findings(), plant.high / "audit")
     carried.leave(kept, plant.high / "sender.toml")
     plant.settled = False
     for _ in range(3):
@@ -132,7 +132,7 @@ def test_what_cannot_be_sent_is_said_once_and_put_aside(plant: Plant) -> None:
 
 def test_an_epochs_forgery_opens_nothing(plant: Plant) -> None:
     """Where the EPOCH is of another signer the file stays shut, and that is counted."""
-    carried.leave(keeping.keep(findings(), plant.high / "audit"), plant.high / "sender.toml")
+    carried.leave(findings_folder.keep(findings(), plant.high / "audit"), plant.high / "sender.toml")
     plant.outbox.look(NOW)
     keymaking.make("high", plant.high / "other")
     (plant.low / "receiver.toml").write_text('[keys]\nown = "keys/low"\nsenders = ["../high/other.pub"]\n')
@@ -172,7 +172,7 @@ def test_what_a_taken_high_side_could_send_is_not_kept(plant: Plant, name: str) 
 
 def test_commands_say_what_is_missing(plant: Plant, tmp_path: Path) -> None:
     """No outbox, no journal, no configuration: a mistake with a hint."""
-    kept = keeping.keep(findings(), tmp_path / "audit")
+    kept = findings_folder.keep(findings(), tmp_path / "audit")
     (tmp_path / "sender.toml").write_text("")
     with pytest.raises(ConfigError):
         carried.leave(kept, tmp_path / "sender.toml")
@@ -199,12 +199,12 @@ def test_what_is_no_findings_document_has_no_line(held: bytes) -> None:
 
 def test_the_daily_command_carries_by_itself(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     """High: kept and left for poll; low: kept, with what came. What hinders it is said and stops nothing."""
-    from audit.machine import live
+    from audit.machine import live_checks
 
-    def found(question: live.MachineQuestion, **_: object) -> AuditFindings:
+    def found(question: live_checks.MachineQuestion, **_: object) -> AuditFindings:
         return AuditFindings(what=f"live {question.subject.side}", time="2026-11-23T06:00:00Z")
 
-    monkeypatch.setattr(live, "run", found)
+    monkeypatch.setattr(live_checks, "run", found)
 
     def daily(side: str, config: Path, keep: Path, *more: str) -> tuple[int, str]:
         words = ["audit", "live", "--side", side, "--interface", "x", "--config", str(config), "--keep", str(keep)]
@@ -247,7 +247,7 @@ every = "1s"
 tags = [{ name = "speed", at = "holding:0", type = "uint16" }]
 """
     )
-    kept = keeping.keep(findings(), plant.high / "audit")
+    kept = findings_folder.keep(findings(), plant.high / "audit")
     carried.leave(kept, plant.high / "sender.toml")
     with subprocess.Popen(command("send", str(plant.high / "sender.toml"), "--only", "poll")) as poll:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from audit.check import Check, CheckStatus
-from audit.disks import journal
+from audit.disks import compare
 from audit.samples import SITE, Stores, make_stores, opaque, write_store
 from protocol import keymaking
 from protocol.block import Kind
@@ -39,7 +39,7 @@ def stores(sample: Stores, tmp_path: Path) -> Stores:
 
 
 def _judge(stores: Stores, **more: str) -> dict[str, Check]:
-    found = journal.run(stores.high, stores.low, [stores.key], now_ns=NOW, **more)
+    found = compare.run(stores.high, stores.low, [stores.key], now_ns=NOW, **more)
     return {check.id: check for check in found.checks}
 
 
@@ -112,7 +112,7 @@ def test_what_the_product_itself_writes_passes(tmp_path: Path) -> None:
         previous = _describe(tmp_path / "spool", packer.stream, high.segments)
     high.close()
     low.close()
-    found = journal.run(tmp_path / "spool", tmp_path / "journal", [tmp_path / "high.pub"], now_ns=NOW)
+    found = compare.run(tmp_path / "spool", tmp_path / "journal", [tmp_path / "high.pub"], now_ns=NOW)
     states = {check.id: check.status.value for check in found.checks}
     assert states == {"JRN-1": "PASS", "JRN-2": "PASS", "JRN-3": "PASS", "JRN-4": "WARN"}
     assert found.checks[3].found.startswith("3 of ")
@@ -272,15 +272,15 @@ def test_another_key_verifies_nothing(stores: Stores, tmp_path: Path) -> None:
     """Heads of a key that was not given fail; a bundle without a sign key is a mistake."""
     keymaking.make("high", tmp_path / "other")
     keymaking.make("low", tmp_path / "low")
-    found = journal.run(stores.high, stores.low, [tmp_path / "other.pub"], site=SITE, now_ns=NOW)
+    found = compare.run(stores.high, stores.low, [tmp_path / "other.pub"], site=SITE, now_ns=NOW)
     assert found.checks[0].status == CheckStatus.FAIL
     assert "not among those given" in found.checks[0].found
     with pytest.raises(ConfigError):
-        journal.run(stores.high, stores.low, [tmp_path / "low.pub"], now_ns=NOW)
+        compare.run(stores.high, stores.low, [tmp_path / "low.pub"], now_ns=NOW)
     with pytest.raises(ConfigError):
-        journal.run(stores.high, stores.high, [stores.key], now_ns=NOW)
+        compare.run(stores.high, stores.high, [stores.key], now_ns=NOW)
     with pytest.raises(ConfigError):
-        journal.run(stores.high, tmp_path, [stores.key], now_ns=NOW)
+        compare.run(stores.high, tmp_path, [stores.key], now_ns=NOW)
 
 
 def test_another_site_fails(stores: Stores) -> None:
@@ -378,7 +378,7 @@ def test_no_hurt_store_escapes(sample: Stores, tmp_path: Path, part: int) -> Non
             high=folder / "spool", low=folder / "journal", key=sample.key, streams=sample.streams, size=sample.size
         )
         try:
-            journal.run(stores.high, stores.low, [stores.key], now_ns=NOW).text()
+            compare.run(stores.high, stores.low, [stores.key], now_ns=NOW).text()
         except ConfigError:
             continue
         except BaseException:

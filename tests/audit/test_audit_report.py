@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from audit import catalogue, keeping, questions
+from audit import catalogue, findings_folder, questions
 from audit.check import AuditFindings, Check, CheckStatus, Evidence
 from audit.cli import app
 from audit.report import differ, junit, page, period, report
@@ -273,7 +273,7 @@ def test_junit_counts_as_the_report_does() -> None:
 def test_the_commands_write_three_files_and_end_with_the_right_code(tmp_path: Path) -> None:
     """From kept findings; the JSON holds all that the page shows."""
     for found in both([1, 2]):
-        keeping.keep(found, tmp_path / "kept")
+        findings_folder.keep(found, tmp_path / "kept")
     words = ["audit", "report", str(tmp_path / "kept"), "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
@@ -303,7 +303,7 @@ def test_two_captures_of_one_name_are_two() -> None:
 
 def test_the_same_document_twice_counts_once(tmp_path: Path) -> None:
     """One copy in the folder and one that is named."""
-    path = keeping.keep(run("live high", 1, GOOD), tmp_path)
+    path = findings_folder.keep(run("live high", 1, GOOD), tmp_path)
     assert len(report.load([tmp_path, path])) == 1
     with pytest.raises(ConfigError):
         report.load([tmp_path / "none"])
@@ -312,16 +312,16 @@ def test_the_same_document_twice_counts_once(tmp_path: Path) -> None:
 def test_a_difference_is_worse_first_and_ends_with_one(tmp_path: Path) -> None:
     """Two documents, two folders; a command that is no longer run is worse too."""
     old, new = tmp_path / "old", tmp_path / "new"
-    first = keeping.keep(run("live low", 1, GOOD), old)
-    second = keeping.keep(run("live low", 2, GOOD | {"NFT-1": CheckStatus.FAIL, "L1-1": CheckStatus.PASS}), new)
+    first = findings_folder.keep(run("live low", 1, GOOD), old)
+    second = findings_folder.keep(run("live low", 2, GOOD | {"NFT-1": CheckStatus.FAIL, "L1-1": CheckStatus.PASS}), new)
     found = differ.diff(first, second)
     assert found.exit_code == 1
     assert found.text().splitlines()[0].startswith("worse")
     assert (differ.diff(first, first).changed, differ.diff(first, first).exit_code) == ((), 0)
-    keeping.keep(run("selftest", 1, {"SELF-1": CheckStatus.PASS}), old)
+    findings_folder.keep(run("selftest", 1, {"SELF-1": CheckStatus.PASS}), old)
     assert differ.diff(old, old).exit_code == 0
     assert differ.diff(old, new).only_old == ("selftest",)
-    other = keeping.keep(run("code", 2, {"SRC-1": CheckStatus.PASS}), tmp_path / "other")
+    other = findings_folder.keep(run("code", 2, {"SRC-1": CheckStatus.PASS}), tmp_path / "other")
     with pytest.raises(ConfigError):
         differ.diff(first, other)
     done = CliRunner().invoke(app, ["audit", "diff", str(first), str(second), "--json"])

@@ -12,7 +12,7 @@ from capture_files import FORMS, HIGH, LOW, Form, data, ethernet, write
 from audit import catalogue, selftest
 from audit.capture import capture
 from audit.check import Check, CheckStatus
-from audit.disks import journal
+from audit.disks import compare
 from audit.selftest import Twins
 from protocol.errors import ConfigError
 from protocol.process import confine
@@ -67,7 +67,7 @@ def _blind(ident: str, real: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize(
     ("module", "ident", "fails"),
-    [(capture, "CAP-1", "SELF-1"), (journal, "JRN-2", "SELF-2"), (journal, "JRN-3", "SELF-3")],
+    [(capture, "CAP-1", "SELF-1"), (compare, "JRN-2", "SELF-2"), (compare, "JRN-3", "SELF-3")],
 )
 def test_a_blind_check_fails_the_selftest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, ident: str, fails: str

@@ -36,7 +36,7 @@ from lab import (
 
 from audit.capture import capture
 from audit.check import CheckStatus
-from audit.machine import live
+from audit.machine import live_checks
 from audit.machine.ground import Subject
 from audit.provoke import provoke
 from audit.samples import make_capture
@@ -274,7 +274,9 @@ def check_live(sides: Path, side: str, namespace: str, *, root: bool) -> None:
     high = side == "high"
     subject = Subject(side=side, interface="hi0" if high else "lo0", peer_mac=LOW_MAC if high else None)
     config = sides / side / ("sender.toml" if high else "receiver.toml")
-    found = live.run(live.MachineQuestion(subject=subject, namespace=namespace, config=config), wall=time.time_ns)
+    found = live_checks.run(
+        live_checks.MachineQuestion(subject=subject, namespace=namespace, config=config), wall=time.time_ns
+    )
     answers = {one.id: one.status for one in found.checks}
     wrong = {ident for ident, status in answers.items() if status in (CheckStatus.FAIL, CheckStatus.WARN)}
     assert wrong == ({"PR-4"} if root else set()), [one.found for one in found.checks if one.id in wrong]

@@ -12,7 +12,7 @@ import pytest
 from lab import HIGH, HIGH_MAC, LOW, LOW_MAC, PORT, Lab, configure, lab, missing, run, udp, within
 
 from audit.check import AuditFindings, Check, CheckStatus
-from audit.machine import live
+from audit.machine import live_checks
 from audit.machine.ground import Subject
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no lab: {missing()}")
@@ -32,7 +32,9 @@ def looked(
         appliance=appliance,
         by=by,
     )
-    return live.run(live.MachineQuestion(subject=subject, namespace=one.high if high else one.low), wall=time.time_ns)
+    return live_checks.run(
+        live_checks.MachineQuestion(subject=subject, namespace=one.high if high else one.low), wall=time.time_ns
+    )
 
 
 def bad(found: AuditFindings) -> dict[str, CheckStatus]:

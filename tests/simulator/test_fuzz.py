@@ -21,8 +21,8 @@ from asyncua import Client, ua
 from asyncua.ua.ua_binary import nodeid_to_binary
 from logix_line import request as cip
 from logix_line import symbol
+from modbus_client import read, request
 from small_plant import on_free_ports
-from test_modbus_unit import read, request
 
 from simulator.main import Room
 from simulator.scene.file import parse

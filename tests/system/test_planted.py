@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import checkvalve
 import sender.commands.cli
 from audit import carried
-from audit.machine import process
+from audit.machine import process_facts
 from protocol import keymaking
 from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status, read_statuses, write_status
@@ -267,7 +267,7 @@ def test_root_reads_nothing_that_is_planted(plant: Plant, planted: str) -> None:
         else:
             os.mknod(plant.state / name, 0o20666, os.makedev(1, 5))  # /dev/zero
     assert read_statuses(plant.state) == {}
-    assert process.said(plant.state, "emit") == {}
+    assert process_facts.said(plant.state, "emit") == {}
     assert not reports.read(plant.state, "catch", time.time_ns()).running
     assert reload.asked(plant.state) == ""
     assert reload.result(plant.state, "") is None

@@ -10,12 +10,12 @@ import subprocess
 from typing import Any
 
 import pytest
+from modbus_client import ask, frame, read, request
 from pymodbus.client import AsyncModbusTcpClient
 from pyModbusTCP.client import ModbusClient
 from pyModbusTCP.utils import decode_ieee, word_list_to_long
 from small_plant import NOW, fixed, modbus_device, one_device, small
 
-from simulator.modbus.server import ModbusServer
 from simulator.plant.plant import Plant
 
 TICK = 100_000_000
@@ -30,34 +30,6 @@ def plant_now() -> Plant:
 
 def value(plant: Plant, name: str) -> Any:
     return plant.moment.values[plant.point("pump-7", name).number]
-
-
-def request(transaction: int, pdu: bytes, unit: int = 1) -> bytes:
-    return struct.pack(">HHHB", transaction, 0, len(pdu) + 1, unit) + pdu
-
-
-def read(function: int, start: int, count: int) -> bytes:
-    return struct.pack(">BHH", function, start, count)
-
-
-async def frame(reader: asyncio.StreamReader) -> tuple[int, int, bytes]:
-    """The next reply: transaction, unit, PDU."""
-    transaction, protocol, length, unit = struct.unpack(">HHHB", await reader.readexactly(7))
-    assert protocol == 0
-    return transaction, unit, await reader.readexactly(length - 1)
-
-
-async def ask(server: ModbusServer, pdu: bytes, unit: int = 1) -> bytes:
-    """One request on a connection of its own."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    try:
-        writer.write(request(9, pdu, unit))
-        transaction, answered, reply = await asyncio.wait_for(frame(reader), 5)
-        assert (transaction, answered) == (9, unit)
-        return reply
-    finally:
-        writer.close()
-        await writer.wait_closed()
 
 
 def test_pymodbus_reads_every_type() -> None:

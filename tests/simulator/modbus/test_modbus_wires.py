@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from modbus_client import ask, frame, read, request
 from pymodbus import FramerType
 from pymodbus.client import AsyncModbusTcpClient, AsyncModbusTlsClient
 from small_plant import NOW, fixed, modbus_device, one_device
-from test_modbus_unit import ask, frame, read, request
 
 from protocol.errors import ConfigError
 from simulator.certificates import made

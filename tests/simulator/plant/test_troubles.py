@@ -10,7 +10,7 @@ from small_plant import NOW, fixed, one_device
 
 from protocol.content.sample import Quality
 from protocol.errors import ConfigError
-from simulator.faults import DeviceFaults
+from simulator.device_faults import DeviceFaults
 from simulator.plant.plant import Plant
 from simulator.plant.troubles import FAR_NS, Troubles, View
 from simulator.scene.fault_schedule import FaultSchedule

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from asyncua import Client
+from modbus_client import read, request
 from pycomm3 import LogixDriver
-from test_modbus_unit import read, request
 
-from simulator.faults import Act
+from simulator.device_faults import Act
 from simulator.main import Room
 from simulator.modbus.framing import crc
 from simulator.plant.plant import Plant

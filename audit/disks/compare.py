@@ -25,7 +25,7 @@ from audit import catalogue
 from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp
 from audit.disks.heads import HeadChain, Kept, VerifiedOpen, read_chain, read_open, tree_head
 from audit.disks.store import Leaves, SideStream, StoreSide, read_side
-from audit.report.facts import facts
+from audit.report.machine_facts import facts
 from protocol.errors import ConfigError
 from protocol.keys import PublicKey, load_public
 from protocol.ranges import Ranges

@@ -1,7 +1,7 @@
 """`audit live`: this machine's end of the link as it stands now, looked at and not touched.
 
     the interface   counters, flags, addresses, routes, neighbours, firewall     ground.py
-    the process     sockets, privileges, memory, keys, its own word              process.py
+    the process     sockets, privileges, memory, keys, its own word              process_facts.py
 
 Most of it needs no privilege; what does (the firewall, another user's descriptors) is SKIP with its reason, and is told
 by root. A namespace is entered by `ip netns exec`, which takes root too.
@@ -18,9 +18,9 @@ from typing import Any
 
 from audit import catalogue
 from audit.check import AuditFindings, Check, CheckStatus, stamp
-from audit.machine import ground, process
+from audit.machine import ground, process_facts
 from audit.machine.look import NamespaceLook
-from audit.report.facts import facts
+from audit.report.machine_facts import facts
 from protocol.errors import ConfigError
 
 
@@ -59,19 +59,19 @@ def run(question: MachineQuestion, *, wall: Callable[[], int]) -> AuditFindings:
         raise ConfigError(f"namespace {question.namespace!r}: {state.links.why}", hint="ip netns list; it takes root")
     folder, keys = _folders(question.config)
     name = "emit" if subject.high else "catch"
-    pid = question.pid or (_living(process.said(folder, name).get("pid")) if folder else None)
-    checks = ground.checks(state, subject) + process.sockets(at, subject.side)
+    pid = question.pid or (_living(process_facts.said(folder, name).get("pid")) if folder else None)
+    checks = ground.checks(state, subject) + process_facts.sockets(at, subject.side)
     checks += _process(at, pid, wall)
-    checks += [process.confined(folder, name, wall), process.keys(keys, subject.side, wall)]
+    checks += [process_facts.confined(folder, name, wall), process_facts.keys(keys, subject.side, wall)]
     about = _facts(question, at, state, pid) | _switches(folder, name)
     return AuditFindings(what=f"live {subject.side}", time=began, facts=about, checks=tuple(checks))
 
 
 def _process(at: NamespaceLook, pid: int | None, wall: Callable[[], int]) -> list[Check]:
     if pid is not None:
-        return process.checks(process.look(at, pid, wall))
+        return process_facts.checks(process_facts.look(at, pid, wall))
     why = "no process was named (--pid) and no status names a living one (--config)"
-    return [catalogue.check(ident, CheckStatus.SKIP, why) for ident in process.IDS]
+    return [catalogue.check(ident, CheckStatus.SKIP, why) for ident in process_facts.IDS]
 
 
 def _facts(question: MachineQuestion, at: NamespaceLook, state: ground.GroundState, pid: int | None) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _facts(question: MachineQuestion, at: NamespaceLook, state: ground.GroundSta
 
 def _switches(folder: Path | None, name: str) -> dict[str, Any]:
     """What could have been turned down, by the process's own word."""
-    status = process.said(folder, name) if folder is not None else {}
+    status = process_facts.said(folder, name) if folder is not None else {}
     return {key: str(status[key]) for key in ("confined", "preflight") if key in status}
 
 

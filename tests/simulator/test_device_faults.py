@@ -6,13 +6,13 @@ import asyncio
 import struct
 
 import pytest
+from modbus_client import ask, frame, read, request
 from pymodbus.client import AsyncModbusTcpClient
 from small_plant import fixed, modbus_device, one_device
-from test_modbus_unit import ask, frame, read, request
 
 from protocol.errors import ConfigError
 from simulator.control import Breakable, open_control
-from simulator.faults import Act, DeviceFaults, Fault
+from simulator.device_faults import Act, DeviceFaults, Fault
 from simulator.modbus.server import ModbusServer
 from simulator.plant.plant import Plant
 

@@ -1,6 +1,6 @@
 """How a device answers wrongly, as objects: a test, or a person, adds one and the next fitting request meets it.
 
-    word               what the other side sees (Modbus; `logix/faults` and `opcua/wire` say what is done there)
+    word               what the other side sees (Modbus; `logix/spoil` and `opcua/wire` say what is done there)
     refuse             an exception reply (code 4 unless given)
     busy               exception 6, server device busy
     hang               no reply; the connection stays
