@@ -6,9 +6,11 @@ is counted, and what is there must be named.
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,44 @@ PLACES = (*ROOMS, "tests", "docs", "deploy", "examples", "findings")
 """Folders at the top whose files a page may name."""
 FLAT = 20
 """Most modules that stand side by side in one folder: what a person takes in without a second look."""
+
+PARALLEL = (
+    ("collectors/modbus", "collectors/opcua", "collectors/enip"),
+    ("simulator/modbus", "simulator/opcua", "simulator/logix"),
+    ("receiver/outputs/historian", "receiver/outputs/influx"),
+    ("sender/commands", "receiver/commands"),
+)
+"""Rooms of one shape: a name that stands in several rooms of one row plays the same part in each."""
+COMMON_MODULES = {
+    "cli": "every room that has commands has its command line under this name",
+    "process": "the shell of one process: it reads the clock, opens files and sockets, and waits",
+    "main": "what `checkvalve send`, `receive` and `simulate` begin with",
+    "base": "what the collectors share, and what the outputs share",
+    "settings": "the reading of a room's own table of settings",
+    "config": "the whole configuration of a program, and that of a collector in it",
+    "guard": "what lets only harmless requests through, towards devices and towards pages",
+    "confine": "a bench is named after what it measures",
+    "link": "a bench is named after what it measures",
+}
+"""Module names beyond parallel rooms that may stand in several, and why; each must still do so."""
+COMMON_CLASSES = {
+    "_Process": "the one object of a `process.py`, which nothing else sees",
+}
+"""Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
+UNPARTED_MODULES = frozenset(
+    (
+        *("alarms", "batch", "browse", "damage", "index", "journal", "picture", "ranges", "server", "session"),
+        *("spool", "units", "waiting", "watch"),
+    )
+)
+UNPARTED_CLASSES = frozenset(
+    (
+        *("Answer", "Batch", "Counts", "Event", "Gap", "Guard", "Head", "Inlet", "Keys", "Kind", "Line", "Link"),
+        *("Outlet", "Output", "Part", "Place", "Progress", "Scope", "Section", "Server", "Session", "Spool", "Step"),
+        *("Stream", "Watch", "Watched", "Writer"),
+    )
+)
+"""Names that still mean several things: these two lists only ever get shorter."""
 
 _NAMED = re.compile(rf"\b((?:{'|'.join(PLACES)})/[\w./-]*\w|(?:supervise|checkvalve)\.py)")
 _ROW = re.compile(r"^\| (\d+) \| `(\S+)` \| ([\d,]+) \|", re.MULTILINE)
@@ -42,6 +82,47 @@ def _route() -> list[tuple[int, str, int]]:
     """The route's table: place, file, lines."""
     part = _text(ARCHITECTURE).split("## The auditor's route", 1)[1]
     return [(int(place), name, int(lines.replace(",", ""))) for place, name, lines in _ROW.findall(part)]
+
+
+def _modules() -> dict[str, ast.Module]:
+    """Every module of the product by its path from the top, as its tree."""
+    paths = [ROOT / "supervise.py", ROOT / "checkvalve.py"]
+    paths += [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+    return {path.relative_to(ROOT).as_posix(): ast.parse(_text(path)) for path in paths}
+
+
+def _ambiguous(names: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Of names and the files that have them: those in several files that do not all lie in parallel rooms."""
+    out = {}
+    for name, files in names.items():
+        several = sorted(set(files))
+        rows = [{room for room in row for file in several if file.startswith(f"{room}/")} for row in PARALLEL]
+        alike = any(len(row) == len(several) for row in rows)
+        if len(several) > 1 and not alike:
+            out[name] = several
+    return out
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """Whoever reads a class name knows the thing; in parallel rooms it plays the same part."""
+    names = defaultdict(list)
+    for file, tree in _modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                names[node.name].append(file)
+    found, allowed = _ambiguous(names), UNPARTED_CLASSES | COMMON_CLASSES.keys()
+    assert {name: files for name, files in found.items() if name not in allowed} == {}
+    assert sorted(allowed - found.keys()) == [], "means one thing now: strike it off the list"
+
+
+def test_a_module_name_means_one_thing() -> None:
+    """Whoever reads the name of a file knows which; in parallel rooms it plays the same part."""
+    names = defaultdict(list)
+    for file in _modules():
+        names[Path(file).stem].append(file)
+    found, allowed = _ambiguous(names), UNPARTED_MODULES | COMMON_MODULES.keys() | {"__init__", "__main__"}
+    assert {name: files for name, files in found.items() if name not in allowed} == {}
+    assert sorted(allowed - found.keys() - {"__main__"}) == [], "means one thing now: strike it off the list"
 
 
 def test_every_folder_of_the_product_is_on_the_map() -> None:
