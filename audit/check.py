@@ -126,7 +126,7 @@ class AuditFindings:
         return int(any(check.status == CheckStatus.FAIL for check in self.checks))
 
     def plain(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The findings document, with the keys that `read_findings` reads."""
         return {
             "format": FORMAT,
             "what": self.what,

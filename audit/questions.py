@@ -50,13 +50,13 @@ class NamedChange:
         return self.start <= last and first <= self.end
 
     def plain(self) -> dict[str, str]:
-        """As plain JSON."""
+        """The change as the report's JSON tells it."""
         return {"from": _text(self.start), "to": _text(self.end), "by": self.by, "why": self.why}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What people said."""
+    """What people answered to the questions on cables, rooms and changes."""
 
     path: Path | None = None
     sha256: str = ""

@@ -80,7 +80,7 @@ def device(url: str, tags: Sequence[Mapping[str, Any]], **settings: Any) -> Devi
 
 
 def load(name: str) -> type[Collector]:
-    """The installed collector."""
+    """The collector of this kind, as `checkvalve send` loads it."""
     from collectors import registry
 
     return registry.load(name)
@@ -233,7 +233,7 @@ def _poll(runs: int) -> BenchRow:
 
 
 def _enip(runs: int) -> list[BenchRow]:
-    """Named tags, and arrays."""
+    """Rows of a Logix controller: tags read by name, and arrays."""
     names = [f"Tag_{number:05}" for number in range(TAGS)]
     arrays = [f"Array_{number}" for number in range(ARRAYS)]
     with field("logix", 1, TAGS) as ports:

@@ -104,7 +104,7 @@ def _ends(link: BenchLink, folder: Path, turn: int, mode: Mode, blocks: int) -> 
 def _pair(
     link: BenchLink, folder: Path, turn: int, mode: Mode, blocks: int, rate: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What both ends said."""
+    """What both ends measured in one run under this mode."""
     given = {"to": link.address, "listen": link.address, "keys": str(folder), "turn": turn, "mode": mode.value}
     given |= {"need": NEED, "spare": SPARE, "blocks": blocks, "rate": rate, "journal": ""}
     low = _start(link.low, "rx", given)

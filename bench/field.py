@@ -41,13 +41,13 @@ class ModbusDevice(asyncio.Protocol):
         """See asyncio."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._held = b""
+        self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        self._held += data
-        while len(self._held) >= 8 and len(self._held) >= (end := 6 + int.from_bytes(self._held[4:6], "big")):
-            request, self._held = self._held[:end], self._held[end:]
+        self._buffer += data
+        while len(self._buffer) >= 8 and len(self._buffer) >= (end := 6 + int.from_bytes(self._buffer[4:6], "big")):
+            request, self._buffer = self._buffer[:end], self._buffer[end:]
             if request[7] != 3:
                 self._transport.write(request[:4] + struct.pack(">HBBB", 3, request[6], request[7] | 0x80, 1))
                 continue
@@ -73,14 +73,14 @@ def field(kind: str, count: int, tags: int = 0) -> Iterator[list[int]]:
 
 
 async def modbus(count: int) -> list[int]:
-    """So many servers."""
+    """Start so many Modbus servers on ports of their own."""
     loop = asyncio.get_running_loop()
     servers = [await loop.create_server(ModbusDevice, HOST, 0) for _ in range(count)]
     return [server.sockets[0].getsockname()[1] for server in servers]
 
 
 async def logix(count: int, tags: int) -> list[int]:
-    """So many controllers."""
+    """Start so many Logix controllers on ports of their own."""
     from simulator.logix.controller import Controller
     from simulator.logix.server import start
 

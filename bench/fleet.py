@@ -120,7 +120,7 @@ def _until_up(place: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 def _counts(place: Path) -> dict[str, int]:
-    """Sums over all devices."""
+    """What the poller counted, summed over all its devices."""
     assets: dict[str, Any] = (read_status(place / "state", "poll") or {}).get("assets", {})
     sums = {key: sum(one[key] for one in assets.values()) for key in ("read", "overruns", "skipped", "failures")}
     return sums | {"up": sum(one["state"] == "up" for one in assets.values())}

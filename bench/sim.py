@@ -96,7 +96,7 @@ class Running:
 
     @property
     def port(self) -> int:
-        """Of the asset `one`."""
+        """The TCP port of the asset named `one`."""
         return int(self.places["one"]["port"])
 
     def cpu_s(self) -> float:
@@ -105,7 +105,7 @@ class Running:
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def rss_mb(self) -> float:
-        """Its memory now [MB]."""
+        """Memory of the simulator now [MB]."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024 / 1e6
 
@@ -235,7 +235,7 @@ class _Heard:
         self.count = 0
 
     def datachange_notification(self, *_: Any) -> None:
-        """One change."""
+        """Count a change that the server reports."""
         self.count += 1
 
     def status_change_notification(self, status: Any) -> None:

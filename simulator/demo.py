@@ -58,7 +58,7 @@ class Wish:
 
 @dataclass(slots=True)
 class Demo:
-    """The running parts."""
+    """The parts of a demonstration as they run, and what their status files say."""
 
     wish: Wish
     folder: Path

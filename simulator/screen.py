@@ -45,7 +45,7 @@ class Screen:
         self._console.print(inert(line), soft_wrap=True)
 
     def show(self, summary: PathSummary, seconds: float, page: str | None) -> None:
-        """The present counts."""
+        """Show the present counts in place of those before."""
         if self._live is not None:
             if not self._live.is_started:
                 self._live.start()
@@ -59,7 +59,7 @@ class Screen:
             )
 
     def print(self, summary: PathSummary) -> None:
-        """The last counts."""
+        """Print the last counts, so that they stay on the screen."""
         self._console.print(picture(summary, None, None))
 
 

@@ -59,7 +59,7 @@ class QuestionCounts:
         self.counts: dict[str, int] = {}
 
     def add(self, words: str) -> None:
-        """One more of these."""
+        """Count one more question of these words."""
         if words not in self.counts and len(self.counts) >= ASKED:
             words = "others"
         self.counts[words] = self.counts.get(words, 0) + 1

@@ -47,7 +47,7 @@ _BIG = 16 << 20
 
 @dataclass(slots=True)
 class _Section:
-    """Where the walk is."""
+    """The section that is read: its byte order, and which interfaces are its own."""
 
     order: Order = "<"
     base: int = 0

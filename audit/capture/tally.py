@@ -44,7 +44,7 @@ class Listed:
     row: FrameRow
 
     def plain(self, time: str) -> dict[str, str | int | None]:
-        """For evidence."""
+        """The frame as a line of evidence."""
         row = self.row
         return {
             "frame": self.number,

@@ -36,7 +36,7 @@ class Difference:
         return int(bool(self.only_old) or any(one.worse for one in self.changed))
 
     def plain(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The difference as JSON: for other programs."""
         return {
             "format": FORMAT,
             "compared": list(self.compared),

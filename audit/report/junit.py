@@ -14,7 +14,7 @@ from protocol.inert import inert
 
 
 def xml(report: AuditReport) -> str:
-    """The document."""
+    """The report as a JUnit XML document."""
     series = list(dict.fromkeys(one.series for one in report.answers))
     suites = [_suite(name, [one for one in report.answers if one.series == name]) for name in series]
     counts = report.counts

@@ -32,7 +32,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def html(report: AuditReport) -> str:
-    """The page."""
+    """The report as one HTML page that needs nothing beside it."""
     parts = [
         _tiles(report),
         f'<p class="panel bound">{escape(BOUND)}</p>',

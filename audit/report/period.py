@@ -62,7 +62,7 @@ class Changed:
     """The change that a person named for it."""
 
     def plain(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The change as the report's JSON tells it."""
         out: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("series", "subject", "before", "after", "since", "time", "found", "worse")

@@ -89,7 +89,7 @@ class AuditReport:
         return int(any(one.check.status == CheckStatus.FAIL for one in self.answers))
 
     def plain(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The report as JSON: for other programs."""
         return _plain(self)
 
     def text(self) -> str:

@@ -47,7 +47,7 @@ class DistributionFiles:
         return not (self.changed or self.missing or self.strange)
 
     def plain(self) -> dict[str, Any]:
-        """For evidence."""
+        """The comparison as evidence; of many names the first ones."""
         out: dict[str, Any] = {"distribution": f"{self.name} {self.version}", "record_sha256": self.record_sha256}
         if self.sources_sha256:
             out["sources_sha256"] = self.sources_sha256

@@ -145,7 +145,7 @@ class _SoakPlant:
         """Polls that were left out because this process could not keep up."""
 
     def run(self) -> None:
-        """Until SIGTERM."""
+        """Poll every asset when it is due, until SIGTERM or SIGINT."""
         stop: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda got, _: stop.append(got))

@@ -81,7 +81,7 @@ class Relay:
         self._start = clock()
         self._tell = tell
         self._trace = FateTrace()
-        self._held: list[tuple[float, int, bytes]] = []
+        self._waiting: list[tuple[float, int, bytes]] = []
         self._order = 0
         self._inlet = _bound(listen)
         self._outlet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -112,7 +112,7 @@ class Relay:
             "back_errors": self.back_errors,
             "unsent": self.unsent,
             "overflow": self._overflow(),
-            "waiting": len(self._held),
+            "waiting": len(self._waiting),
             "uptime_s": round(self._clock() - self._start, 3),
             "listen": f"{self.listening[0]}:{self.listening[1]}",
             "to": f"{self.to[0]}:{self.to[1]}",
@@ -137,8 +137,8 @@ class Relay:
 
     def step(self, wait_s: float) -> None:
         """One turn: wait for something to come or to be due, at most `wait_s`; take it in, send what is due."""
-        if self._held:
-            wait_s = min(wait_s, max(0.0, self._held[0][0] - (self._clock() - self._start)))
+        if self._waiting:
+            wait_s = min(wait_s, max(0.0, self._waiting[0][0] - (self._clock() - self._start)))
         for descriptor, _ in self._poll.poll(int(wait_s * 1000 + 0.999)):
             if descriptor == self._inlet.fileno():
                 self._receive()
@@ -168,15 +168,15 @@ class Relay:
             if self._tell is not None and (line := self._trace.add(now, self.model.fate)):
                 self._tell(line)
             for at, datagram in arrivals:
-                if at <= now and not self._held:
+                if at <= now and not self._waiting:
                     self._send(datagram)
                 else:
-                    heapq.heappush(self._held, (at, self._order, datagram))
+                    heapq.heappush(self._waiting, (at, self._order, datagram))
                     self._order += 1
 
     def _send_due(self, now: float) -> None:
-        while self._held and self._held[0][0] <= now:
-            self._send(heapq.heappop(self._held)[2])
+        while self._waiting and self._waiting[0][0] <= now:
+            self._send(heapq.heappop(self._waiting)[2])
 
     def _send(self, datagram: bytes) -> None:
         for _ in range(TRIES):

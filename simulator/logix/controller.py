@@ -214,7 +214,7 @@ class Controller:
     def hide(self, gone: Callable[[str], bool]) -> None:
         """Let the tags whose title `gone` says yes to not be there, and all others be there again."""
         back = [(scope, tag) for scope, tag in self._hidden if not gone(tag.title)]
-        self._hidden = [held for held in self._hidden if gone(held[1].title)]
+        self._hidden = [hidden for hidden in self._hidden if gone(hidden[1].title)]
         for scope, tag in back:
             self._enter(scope, tag)
         for scope in self.scopes.values():

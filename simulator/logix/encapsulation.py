@@ -174,9 +174,9 @@ class EncapsulationSession:
         if command == EncapsulationCommand.UNREGISTER:
             self.ended = True
             return None
-        told = self.lists.answer(command)
-        if told is not None:
-            return frame(command, session, context, told)
+        listed = self.lists.answer(command)
+        if listed is not None:
+            return frame(command, session, context, listed)
         if command not in (EncapsulationCommand.SEND_RR_DATA, EncapsulationCommand.SEND_UNIT_DATA):
             raise Refused(EncapsulationStatus.INVALID_COMMAND)
         if not self.registered or session != self.number:

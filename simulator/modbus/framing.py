@@ -117,7 +117,7 @@ class Rtu:
         return requests
 
     def frame(self, transaction: int, unit: int, pdu: bytes) -> bytes:
-        """Unit, PDU and check."""
+        """Unit, PDU and CRC-16 as they stand on a serial line."""
         body = bytes((unit,)) + pdu
         return body + struct.pack("<H", crc(body))
 

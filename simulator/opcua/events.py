@@ -52,7 +52,7 @@ class AlarmConditions:
 
     def __init__(self, points: Sequence[ScenePoint]) -> None:
         self._points = [point for point in points if point.entry.alarm is not None]
-        self._held: dict[int, ConditionChange] = {}
+        self._conditions: dict[int, ConditionChange] = {}
         self._came_ns: dict[int, int] = {}
 
     def changes(self, moment: PlantMoment) -> Iterator[ConditionChange]:
@@ -60,21 +60,21 @@ class AlarmConditions:
         for point in self._points:
             number = point.number
             active = bool(moment.values[number])
-            before = self._held.get(number)
+            before = self._conditions.get(number)
             if before is None:
                 before = ConditionChange(point, False, True, moment.times_ns[number], 0)
-                self._held[number] = before
+                self._conditions[number] = before
             if active != before.active:
                 self._came_ns[number] = moment.times_ns[number] if active else self._came_ns.get(number, 0)
                 before = ConditionChange(
                     point, active, before.acked and not active, moment.times_ns[number], before.count + 1
                 )
-                self._held[number] = before
+                self._conditions[number] = before
                 yield before
             due_ns = self._came_ns.get(number, 0) + ACK_S * SECOND
             if not before.acked and moment.time_ns >= due_ns:
-                self._held[number] = replace(before, acked=True, time_ns=due_ns, count=before.count + 1)
-                yield self._held[number]
+                self._conditions[number] = replace(before, acked=True, time_ns=due_ns, count=before.count + 1)
+                yield self._conditions[number]
 
 
 class Teller:
@@ -82,7 +82,7 @@ class Teller:
 
     def __init__(self, server: Any, namespace: int, asset: str) -> None:
         self._server, self._namespace, self._asset = server, namespace, asset
-        self.told = 0
+        self.sent = 0
         """Events so far."""
         self._conditions: dict[int, Any] = {}
 
@@ -128,7 +128,7 @@ class Teller:
         event.Message = ua.LocalizedText(words)
         event.add_property("Time", moment_of(time_ns), ua.VariantType.DateTime)
         event.add_property("ReceiveTime", moment_of(time_ns), ua.VariantType.DateTime)
-        self.told += 1
+        self.sent += 1
         await self._server.iserver.subscription_service.trigger_event(event)
 
 

@@ -46,8 +46,8 @@ class Guests:
     ) -> Any:
         """A user who may read (the library's own manager makes whoever is called `admin` an administrator), or None."""
         if self._users:
-            held = self._users.get(username or "")
-            if held is None or not hmac.compare_digest(held.encode(), (password or "").encode()):
+            known = self._users.get(username or "")
+            if known is None or not hmac.compare_digest(known.encode(), (password or "").encode()):
                 self.refused += 1
                 return None
         self.count += 1

@@ -108,7 +108,7 @@ class OpcUaServer:
             **self._server.watch.counts,
             "users_refused": self._guests.refused,
             "pushed": self._pushed,
-            "events": self._teller.told,
+            "events": self._teller.sent,
             "open": len(clients),
             "faults": self.faults.met,
         }

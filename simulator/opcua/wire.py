@@ -195,7 +195,7 @@ class _WireProtocol(OPCUAProtocol):  # type: ignore[misc]
         self._watch = wire
 
     def connection_made(self, transport: Any) -> None:
-        """A client came."""
+        """Give a client that came a processor of its own."""
         super().connection_made(transport)
         if self.transport is not None:
             self.processor = _Processor(self.iserver, transport, self.limits, self._watch)

@@ -129,7 +129,7 @@ def _counter(bank: Bank, seconds: Floats) -> Floats:
 def _step(bank: Bank, seconds: Floats) -> Floats:
     picked = _picked(bank, seconds, [len(signal.levels) for signal in bank.signals if isinstance(signal, StepSignal)])
     levels = [signal.levels for signal in bank.signals if isinstance(signal, StepSignal)]
-    return np.array([held[at] for held, at in zip(levels, picked.tolist(), strict=True)], np.float64)
+    return np.array([own[at] for own, at in zip(levels, picked.tolist(), strict=True)], np.float64)
 
 
 def _text(bank: Bank, seconds: Floats) -> Floats:

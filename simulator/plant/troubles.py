@@ -150,8 +150,8 @@ class Troubles:
 
     def gone(self, points: Iterable[ScenePoint]) -> frozenset[int]:
         """Numbers of the points that are not there."""
-        held = self.of_word("gone")
-        return frozenset(point.number for point in points if held and _last(held, point.name) is not None)
+        active = self.of_word("gone")
+        return frozenset(point.number for point in points if active and _last(active, point.name) is not None)
 
     def _put(self, one: _ActiveTrouble) -> None:
         same = (one.word, one.pattern)
@@ -226,8 +226,8 @@ def fits(pattern: str, name: str) -> bool:
     return pattern == name or fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
-def _last(held: Sequence[_ActiveTrouble], name: str) -> _ActiveTrouble | None:
-    return next((one for one in reversed(held) if fits(one.pattern, name)), None)
+def _last(troubles: Sequence[_ActiveTrouble], name: str) -> _ActiveTrouble | None:
+    return next((one for one in reversed(troubles) if fits(one.pattern, name)), None)
 
 
 def _status(name: str) -> int | None:

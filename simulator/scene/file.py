@@ -120,8 +120,10 @@ class _Reader:
         where = f"{where} ({asset})"
         settings = given.pop(protocol, {})
         structs: dict[str, Struct] = {}
-        for name, held in given.pop("struct", {}).items():
-            members = [self.entry(one, f"{where}, struct {name}", structs) for one in _copies(held, "i", self.wrong)]
+        for name, declared in given.pop("struct", {}).items():
+            members = [
+                self.entry(one, f"{where}, struct {name}", structs) for one in _copies(declared, "i", self.wrong)
+            ]
             structs[name] = Struct(name=name, members=tuple(members))
         tags = _copies(given.pop("tag", []), "i", self.wrong)
         entries = tuple(self.entry(one, where, structs) for one in tags)
@@ -292,7 +294,7 @@ def _copies(tables: Iterable[Mapping[str, Any]], letter: str, wrong: list[str]) 
 def _numbered(value: Any, letter: str, number: int) -> Any:
     """`{n}` and `{n:02}` in every text of a table replaced by the number."""
     if isinstance(value, str):
-        return re.sub(r"\{" + letter + r"(?::0(\d))?\}", lambda found: f"{number:0{found[1] or 1}}", value)
+        return re.sub(r"\{" + letter + r"(?::0(\d))?\}", lambda match: f"{number:0{match[1] or 1}}", value)
     if isinstance(value, dict):
         return {_numbered(key, letter, number): _numbered(one, letter, number) for key, one in value.items()}
     return [_numbered(one, letter, number) for one in value] if isinstance(value, list) else value

@@ -59,9 +59,9 @@ class AssetAccounts:
             self._sums[stream][asset] = Sum(published, healed, top, read, sent, covered)
         for stream, body in connection.execute("SELECT stream, body FROM tail"):
             for number, asset, rows in np.frombuffer(body, "<i8").reshape(-1, 3).tolist():
-                held = self._sums[stream].setdefault(asset, Sum())
-                if number > held.top:
-                    held.tail[number] = held.tail.get(number, 0) + rows
+                account = self._sums[stream].setdefault(asset, Sum())
+                if number > account.top:
+                    account.tail[number] = account.tail.get(number, 0) + rows
 
     def stored(self, stream: int, number: int, asset: int, rows: int, *, minute_ns: int, healed: bool) -> None:
         """Count the rows of one asset stored from block `number`.
@@ -70,13 +70,13 @@ class AssetAccounts:
             minute_ns: Begin of the minute the block belongs to.
             healed: The block was completed after having been missing.
         """
-        held = self._sums[stream].setdefault(asset, Sum())
-        held.published += rows
-        held.healed += rows if healed else 0
-        if number <= held.top:
-            held.covered += rows
+        account = self._sums[stream].setdefault(asset, Sum())
+        account.published += rows
+        account.healed += rows if healed else 0
+        if number <= account.top:
+            account.covered += rows
         else:
-            held.tail[number] = held.tail.get(number, 0) + rows
+            account.tail[number] = account.tail.get(number, 0) + rows
             self._fresh[stream].append((number, asset, rows))
         minute = self._minutes[minute_ns, asset]
         minute[0] += rows
@@ -89,11 +89,11 @@ class AssetAccounts:
         Args:
             assets: Asset numbers by the tally's names.
         """
-        held = self._sums[stream]
+        accounts = self._sums[stream]
         for name, (read, sent) in body.assets.items():
             asset = assets[name]
             writes.add(_TALLY, [(stream, asset, body.number, body.time_ns, read, sent)])
-            one = held.setdefault(asset, Sum())
+            one = accounts.setdefault(asset, Sum())
             if body.number <= one.top:
                 continue
             below = [number for number in one.tail if number <= body.number]
@@ -101,8 +101,8 @@ class AssetAccounts:
             one.top, one.read, one.sent = body.number, read, sent
             one.covered += covered
             self._touched.add((stream, asset))
-        if held:
-            writes.add(_CUT, [(stream, min(one.top for one in held.values()))])
+        if accounts:
+            writes.add(_CUT, [(stream, min(one.top for one in accounts.values()))])
 
     def finish(self, writes: Writes) -> None:
         """Write down what this hand-over changed; call once at its end."""

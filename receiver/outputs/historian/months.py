@@ -235,16 +235,16 @@ def _looked_at(month: Connection) -> None:
 
 
 def _delete(month: Connection, which: str, number: int, limit: int) -> int:
-    held = month.execute(
+    bodies = month.execute(
         f"SELECT series, t1, id FROM body WHERE {which} ORDER BY id LIMIT ?",  # noqa: S608  a fixed text
         (number, limit),
     ).fetchall()
-    if held:
+    if bodies:
         writes = Writes()
-        writes.add("DELETE FROM chunk WHERE series = ? AND t1 = ? AND id = ?", held)
-        writes.add("DELETE FROM body WHERE id = ?", [(one,) for _, _, one in held])
+        writes.add("DELETE FROM chunk WHERE series = ? AND t1 = ? AND id = ?", bodies)
+        writes.add("DELETE FROM body WHERE id = ?", [(one,) for _, _, one in bodies])
         writes.run(month)
-    return len(held)
+    return len(bodies)
 
 
 def _named(month: Connection) -> dict[str, set[int]]:

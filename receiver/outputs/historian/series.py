@@ -32,7 +32,7 @@ _SERIES = "REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Key(NamedTuple):
-    """What makes a series."""
+    """What tells one series from another: change any of it, and a new series begins."""
 
     asset: int
     name: str

@@ -153,7 +153,7 @@ def _tables(gathered: Gathered, names: tuple[str, ...]) -> Tables:
 
 
 def _make(path: Path, gathered: Gathered, months: Months) -> None:
-    """Step 3."""
+    """Step 3: the new file from the copies, in one transaction."""
     connection = disk.open_writer(path, schema.CURRENT, "meta")
     try:
         top = months.top()

@@ -90,9 +90,9 @@ class Copies:
             rows = self._current.execute(f"SELECT * FROM {table} WHERE id > ? ORDER BY id", (top,)).fetchall()  # noqa: S608
             if rows:
                 writes.add(REPLACE, [(table, rows[-1][0], pack({table: rows}))])
-        held = [row for key in sorted(minutes) for row in self._current.execute(_MINUTE, key)]
-        if held:
-            writes.add(REPLACE, [("minute", mark, pack({"minute": held}))])
+        minute_rows = [row for key in sorted(minutes) for row in self._current.execute(_MINUTE, key)]
+        if minute_rows:
+            writes.add(REPLACE, [("minute", mark, pack({"minute": minute_rows}))])
         return writes
 
     def names(self) -> Writes:
@@ -108,15 +108,15 @@ class Copies:
         """What `writes` gave last is in the file."""
         self._names_top = max(self._names_top, self._meta("mark"))
         for table in self._tops:
-            held = self._current.execute(f"SELECT max(id) FROM {table}").fetchone()  # noqa: S608  names from above
-            self._tops[table] = max(self._tops[table], held[0] or 0)
+            row = self._current.execute(f"SELECT max(id) FROM {table}").fetchone()  # noqa: S608  names from above
+            self._tops[table] = max(self._tops[table], row[0] or 0)
 
     def _tables(self, names: Sequence[str]) -> Tables:
         return {name: self._current.execute(f"SELECT * FROM {name}").fetchall() for name in names}  # noqa: S608
 
     def _meta(self, key: str) -> int:
-        held = self._current.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return int(held[0]) if held else 0
+        row = self._current.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return int(row[0]) if row else 0
 
 
 _MINUTE = "SELECT minute_ns, asset, published, healed FROM minute WHERE minute_ns = ? AND asset = ?"
@@ -143,12 +143,12 @@ class Gathered:
     def add(self, tables: Mapping[str, Sequence[Row]]) -> None:
         """Take in rows that are newer than those held."""
         for table, rows in tables.items():
-            held = self.tables.setdefault(table, {})
+            rows_of = self.tables.setdefault(table, {})
             for row in rows:
                 key = row[:2] if table in ("span", "account", "minute") else row[0]
-                if table in ("asset", "series") and key in held and _rank(table, row) < _rank(table, held[key]):
+                if table in ("asset", "series") and key in rows_of and _rank(table, row) < _rank(table, rows_of[key]):
                     continue
-                held[key] = row
+                rows_of[key] = row
 
 
 def gather(months: Iterable[Connection]) -> Gathered:

@@ -97,9 +97,9 @@ class Duplicates:
         first = at[np.flatnonzero(mask)[0]]
         there: Counter[Any] = Counter()
         for month, number, _ in chunks:
-            held = self._decoded(month, series, number)
-            same = (held.stream == rows.stream[first]) & (held.number == rows.number[first])
-            there.update(_contents(held.pick(np.flatnonzero(same))))
+            decoded = self._decoded(month, series, number)
+            same = (decoded.stream == rows.stream[first]) & (decoded.number == rows.number[first])
+            there.update(_contents(decoded.pick(np.flatnonzero(same))))
         new = np.zeros(len(at), bool)
         for place, content in zip(np.flatnonzero(mask).tolist(), _contents(rows.pick(at[mask])), strict=True):
             if there[content]:

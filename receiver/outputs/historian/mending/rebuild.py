@@ -105,19 +105,19 @@ def _sound_chunks(path: Path, top: int) -> Iterator[Rows]:
 
 def _end(connection: Connection, which: str, unread: int) -> int:
     try:
-        held = connection.execute(f"SELECT {which}(id) FROM body").fetchone()[0]  # noqa: S608  min or max
+        end = connection.execute(f"SELECT {which}(id) FROM body").fetchone()[0]  # noqa: S608  min or max
     except (sqlite3.Error, *UNBELIEVED):
         return unread
-    return unread if held is None else int(held)
+    return unread if end is None else int(end)
 
 
 def _chunk(connection: Connection, number: int) -> Rows | None:
     """A chunk's rows by its body, whose series and last time have a second witness: the index, or what is inside."""
     try:
-        held = connection.execute("SELECT series, t1, body FROM body WHERE id = ?", (number,)).fetchone()
-        if held is None:
+        row = connection.execute("SELECT series, t1, body FROM body WHERE id = ?", (number,)).fetchone()
+        if row is None:
             return None
-        series, t1, body = held
+        series, t1, body = row
         rows = chunk.decode(body, series)
         if int(rows.time_ns.max()) != t1:
             return None

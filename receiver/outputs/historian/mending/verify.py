@@ -42,7 +42,7 @@ class MonthReport:
         return not self.damaged and not self.trouble
 
     def line(self) -> str:
-        """In words."""
+        """What is to be said of the file, in one line."""
         parts = [f"{self.name}: {self.chunks} chunks, {self.samples} samples"]
         if self.damaged:
             parts.append(f"{self.damaged} chunks with {self.damaged_samples} samples are DAMAGED")
@@ -135,10 +135,10 @@ def sound(connection: Connection, row: Row, *, unsigned: bool) -> Rows | None:
     """
     number, series, t1, t0, n, *summed = row
     try:
-        held = connection.execute("SELECT series, t1, body FROM body WHERE id = ?", (number,)).fetchone()
-        if held is None or tuple(held[:2]) != (series, t1):
+        stored = connection.execute("SELECT series, t1, body FROM body WHERE id = ?", (number,)).fetchone()
+        if stored is None or tuple(stored[:2]) != (series, t1):
             return None
-        rows = chunk.decode(held[2], series)
+        rows = chunk.decode(stored[2], series)
         if (len(rows), int(rows.time_ns.min()), int(rows.time_ns.max())) != (n, t0, t1):
             return None
     except (sqlite3.Error, StoreError, *UNBELIEVED):
