@@ -19,30 +19,29 @@ from the segments.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from protocol.block import KEPT
 from protocol.errors import HeldError, StoreError
 from protocol.limits import SEGMENT_BYTES
+from protocol.process.full_disk import attempt
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import Segment, join, less, read_index
 from protocol.store.keeping import LOOKED, KeptFiles, write_all
-from protocol.store.layout import index_path, kept_path, leaf_path, segment_path, sync_folder
+from protocol.store.layout import WRITE, index_path, kept_path, leaf_path, opened, segment_path, sync_folder
 from protocol.store.opening import look_through, whole_list
-from protocol.store.record import Record, to_bytes
+from protocol.store.record import Record, by_stream, to_bytes
 from protocol.store.resync import Damage, Place, scan_kinds
 from protocol.store.segments import read_synced, synced_bytes
 
 __all__ = ["Segment", "Store", "StoreFull"]
 
 _UNKNOWN = -1.0
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StoreFull(Exception):
@@ -79,7 +78,7 @@ class Store:
         try:
             for name in ("segments", "kept", "leaves"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+            self._lock = os.open(folder / "lock", WRITE, 0o640)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._open_last()
         except BlockingIOError:
@@ -125,16 +124,8 @@ class Store:
         """
         if not self._waiting:
             return
-        if self.current.size >= self._limit:
-            self._next_segment(running_s)
-        try:
-            self._kept.write(self._waiting)
-            write_all(self._file, self.current.size, b"".join(map(to_bytes, self._waiting)))
-            os.fdatasync(self._file)
-            self._write_leaves()
-            self._publish(Place(self.current.number, self.current.size + self.waiting_bytes))
-        except OSError as error:
-            raise self._failed(error) from error
+        if not attempt(self.folder, lambda: self._write(running_s)):
+            raise StoreFull(f"{self.folder}: no room")
         for one in self._waiting:
             self.current.note(one)
         self._waiting.clear()
@@ -183,11 +174,7 @@ class Store:
         Raises:
             StoreError: the disk fails.
         """
-        try:
-            self._publish(self.place)
-        except OSError as error:
-            if not isinstance(failed := self._failed(error), StoreFull):
-                raise failed from error
+        attempt(self.folder, lambda: self._publish(self.place))
 
     def begin_anew(self, running_s: float) -> Segment | None:
         """Leave the current segment for an empty one and unlink it, for a disk on which nothing else is left to drop.
@@ -199,16 +186,12 @@ class Store:
             StoreError: the disk fails.
         """
         gone = self.current
-        try:
-            self._next_segment(running_s, index=False)
+
+        def begin() -> None:
+            self._next_segment(running_s)
             self._publish(self.place)  # readers must not look for the end of a file that is gone
-        except StoreFull:
-            return None
-        except OSError as error:
-            if isinstance(self._failed(error), StoreFull):
-                return None
-            raise self._failed(error) from error
-        return self.drop(gone)
+
+        return self.drop(gone) if attempt(self.folder, begin) else None
 
     def forget(self, stream: bytes, *, leaves: bool) -> None:
         """Drop the kept blocks of a stream that is in no segment any more, and its leaves where asked."""
@@ -232,9 +215,7 @@ class Store:
         born = [0.0, *(segment.born_s for segment in self.segments), 0.0 if index is None else index.born_s]
         self.current = Segment(number, born_s=max(born))
         self.segments.append(self.current)
-        self._file = os.open(
-            segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
-        )
+        self._file = os.open(segment_path(self.folder, number), WRITE, 0o640)
         said = 0 if index is None else index.size
         if synced is not None and synced.segment == number:
             said = max(said, synced.offset)
@@ -260,12 +241,9 @@ class Store:
         if index is not None and index.size == path.stat().st_size:
             return index
         segment = Segment(number, born_s=_UNKNOWN if index is None else index.born_s)
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
+        with opened(path, os.O_RDWR) as file:
             said = os.fstat(file).st_size if index is None else index.size
             self._look_through(segment, file, said, index)
-        finally:
-            os.close(file)
         if segment.born_s != _UNKNOWN:
             self._say_index(segment)
         return segment
@@ -278,14 +256,7 @@ class Store:
                 self._say_index(one)
 
     def _say_index(self, segment: Segment) -> bool:
-        try:
-            self._write_index(segment)
-        except OSError as error:
-            failed = self._failed(error)
-            if isinstance(failed, StoreFull):
-                return False
-            raise failed from error
-        return True
+        return attempt(self.folder, lambda: self._write_index(segment))
 
     def _write_index(self, segment: Segment) -> None:
         statefile.write(index_path(self.folder, segment.number), segment.to_bytes())
@@ -293,16 +264,13 @@ class Store:
     def _mend(self, tail: list[Record]) -> None:
         """What kept files and leaves lack, after a crash or damaged, is written again from the segments; on a full disk
         at a later start."""
-        self._waiting = tail
-        try:
-            self._write_leaves()
+
+        def mend() -> None:
+            self._write_leaves(tail)
             self._mend_kept()
             self._kept.write(tail)
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-        finally:
-            self._waiting = []
+
+        attempt(self.folder, mend)
 
     def take_back(self) -> None:
         """What the segments lost and kept files still have is appended again: it leaves, and is read, as new.
@@ -328,56 +296,43 @@ class Store:
             if not self._kept.mend(stream, (one.number for one in self.segments if stream in one.streams)):
                 self.unkept.append(stream)
 
-    def _next_segment(self, running_s: float, *, index: bool = True) -> None:
-        try:
-            if index:
-                self._write_index(self.current)
-            number = self.current.number + 1
-            file = os.open(
-                segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
-            )
-            sync_folder(self.folder / "segments")
-        except OSError as error:
-            raise self._failed(error) from error
+    def _write(self, running_s: float) -> None:
+        """What waits: first to the kept files, so that they never have less, and last into `synced`."""
+        if self.current.size >= self._limit:
+            self._write_index(self.current)
+            self._next_segment(running_s)
+        self._kept.write(self._waiting)
+        write_all(self._file, self.current.size, b"".join(map(to_bytes, self._waiting)))
+        os.fdatasync(self._file)
+        self._write_leaves(self._waiting)
+        self._publish(Place(self.current.number, self.current.size + self.waiting_bytes))
+
+    def _next_segment(self, running_s: float) -> None:
+        number = self.current.number + 1
+        file = os.open(segment_path(self.folder, number), WRITE, 0o640)
+        sync_folder(self.folder / "segments")
         os.close(self._file)
         self._file = file
         self.current = Segment(number, born_s=running_s)
         self.segments.append(self.current)
 
-    def _write_leaves(self) -> None:
+    def _write_leaves(self, records: Iterable[Record]) -> None:
         """Leaves need no sync of their own: until a segment is dropped they can be made from it."""
-        parts: dict[bytes, list[Record]] = {}
-        for one in self._waiting:
-            parts.setdefault(one.stream, []).append(one)
-        for stream, records in parts.items():
-            file = os.open(leaf_path(self.folder, stream), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-            try:
-                first = 0
-                while first < len(records):  # neighbours in one write
-                    after = first + 1
-                    while after < len(records) and records[after].number == records[after - 1].number + 1:
-                        after += 1
-                    digests = b"".join(one.digest for one in records[first:after])
-                    os.pwrite(file, digests, 32 * records[first].number)
-                    first = after
-            finally:
-                os.close(file)
+        for stream, those in by_stream(records).items():
+            with opened(leaf_path(self.folder, stream), WRITE) as file:
+                for _, run in itertools.groupby(enumerate(those), lambda one: one[1].number - one[0]):
+                    (_, first), *more = run  # neighbours in one write
+                    digests = b"".join([first.digest, *(one.digest for _, one in more)])
+                    os.pwrite(file, digests, 32 * first.number)
 
     def _sync_leaves(self, streams: dict[bytes, Ranges]) -> None:
         for stream in streams:
             path = leaf_path(self.folder, stream)
             if path.exists():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-
-    def _failed(self, error: OSError) -> StoreFull | StoreError:
-        return StoreFull(str(error)) if error.errno in _FULL else StoreError(f"{self.folder}: {error}")
+                with opened(path) as file:
+                    os.fsync(file)
 
     def _publish(self, place: Place) -> None:
         """Move `synced`; a few bytes in place, so a reader sees the old or the new value."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(self.folder / "synced", flags, 0o640)
-        try:
+        with opened(self.folder / "synced", WRITE) as file:
             os.pwrite(file, synced_bytes(place), 0)
-        finally:
-            os.close(file)

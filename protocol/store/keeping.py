@@ -14,8 +14,8 @@ from pathlib import Path
 
 from protocol.block import KEPT
 from protocol.store import statefile
-from protocol.store.layout import kept_path, segment_path, sync_folder
-from protocol.store.record import Record, to_bytes
+from protocol.store.layout import WRITE, kept_path, opened, segment_path, sync_folder
+from protocol.store.record import Record, by_stream, to_bytes
 from protocol.store.resync import scan_kinds, scan_pieces
 
 LOOKED = 256 << 20
@@ -52,11 +52,7 @@ class KeptFiles:
         Raises:
             OSError: the disk is full or fails.
         """
-        parts: dict[bytes, list[Record]] = {}
-        for one in records:
-            if one.block[3] in KEPT:
-                parts.setdefault(one.stream, []).append(one)
-        for stream, those in parts.items():
+        for stream, those in by_stream(one for one in records if one.block[3] in KEPT).items():
             held = self._held(stream)
             lacking = {one.number: one for one in those if one.number not in held.numbers}
             if lacking:
@@ -104,13 +100,10 @@ class KeptFiles:
     def _append(self, stream: bytes, held: _File, records: list[Record]) -> None:
         path = kept_path(self._folder, stream)
         fresh = not path.exists()
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-        try:
+        with opened(path, WRITE) as file:
             os.ftruncate(file, held.size)
             write_all(file, held.size, b"".join(map(to_bytes, records)))
             os.fdatasync(file)
-        finally:
-            os.close(file)
         held.size += sum(one.length for one in records)
         held.numbers |= {one.number for one in records}
         if fresh:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+WRITE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How the writer opens its files: made where missing, and never through a link."""
 
 _NUMBER = re.compile(r"[0-9]{10,19}")
 _STREAM = re.compile(r"[0-9a-f]{16}")
@@ -54,9 +59,24 @@ def index_path(folder: Path, number: int) -> Path:
     return segment_path(folder, number, ".idx")
 
 
-def sync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+@contextlib.contextmanager
+def opened(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
+    """A file or folder of the store, as a descriptor that is closed in the end.
+
+    Args:
+        flags: As open(2) takes them: `WRITE` for the writer.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    file = os.open(path, flags | os.O_CLOEXEC, 0o640)
     try:
-        os.fsync(opened)
+        yield file
     finally:
-        os.close(opened)
+        os.close(file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Names in it outlive a power cut from here on."""
+    with opened(folder, os.O_DIRECTORY) as file:
+        os.fsync(file)

@@ -17,7 +17,7 @@ from protocol.block import HEADER, MAGIC
 from protocol.limits import WIRE_VERSION
 from protocol.ranges import Ranges
 from protocol.store.index import join, less, read_index
-from protocol.store.layout import index_path, leaf_path, leaf_streams, segment_numbers, segment_path
+from protocol.store.layout import index_path, leaf_path, leaf_streams, opened, segment_numbers, segment_path
 from protocol.store.record import HEAD
 from protocol.store.resync import Damage, scan
 
@@ -59,8 +59,7 @@ def _numbers_in(folder: Path, number: int, damaged: list[Damage]) -> dict[bytes,
 def _read_off(folder: Path, number: int, damaged: list[Damage], out: dict[bytes, Ranges]) -> None:
     """What is still written in damaged stretches themselves, where the leaf files agree."""
     leaves = _Leaves(folder)
-    file = os.open(segment_path(folder, number), os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with opened(segment_path(folder, number)) as file:
         for one in damaged:
             at, end = one.start.offset, min(one.end.offset, os.fstat(file).st_size)
             while at + HEAD.size <= end:  # heads, as far as their lengths lead from one to the next
@@ -75,8 +74,6 @@ def _read_off(folder: Path, number: int, damaged: list[Damage], out: dict[bytes,
                 for stream, held in leaves.named(data):
                     out.setdefault(stream, Ranges()).add(held)
                 at += max(len(data) - HEADER.size + 1, 1) if len(data) == 1 << 20 else end - at
-    finally:
-        os.close(file)
 
 
 class _Leaves:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.store.index import Segment, join, less
-from protocol.store.layout import segment_numbers, segment_path
+from protocol.store.layout import WRITE, segment_numbers, segment_path
 from protocol.store.lost import numbers_at
 from protocol.store.record import Record
 from protocol.store.resync import Damage, Place, pieces
@@ -42,7 +42,7 @@ def whole_list(folder: Path, synced: Place | None) -> list[int]:
     if synced is not None and synced.segment > max(there, default=0):
         ought.add(synced.segment)
     for number in ought - set(there):
-        os.close(os.open(segment_path(folder, number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+        os.close(os.open(segment_path(folder, number), WRITE, 0o640))
     return sorted(ought.union(there))
 
 

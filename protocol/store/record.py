@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -93,6 +94,14 @@ def to_bytes(one: Record) -> bytes:
         one.digest,
     )
     return head + one.block
+
+
+def by_stream(records: Iterable[Record]) -> dict[bytes, list[Record]]:
+    """The same records, those of a stream together, in the order they came."""
+    out: dict[bytes, list[Record]] = {}
+    for one in records:
+        out.setdefault(one.stream, []).append(one)
+    return out
 
 
 def parse(data: bytes | memoryview, at: int, end: int, *, check: bool = True) -> Record | None:

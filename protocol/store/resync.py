@@ -12,6 +12,7 @@ that the disk does not give counts as zeros.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from protocol.block import HEADER
+from protocol.store.layout import opened
 from protocol.store.record import HEAD, Record, parse
 
 _WINDOW = 1 << 20
@@ -149,23 +151,13 @@ def scan(path: Path) -> Iterator[Record]:
 
 def scan_pieces(path: Path) -> Iterator[Piece]:
     """Records of a file, and what is damaged between them; nothing where there is no file."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
+    with contextlib.suppress(FileNotFoundError), opened(path) as file:
         yield from pieces(file, 0, os.fstat(file).st_size)
-    finally:
-        os.close(file)
 
 
 def scan_kinds(path: Path, kinds: Collection[int]) -> Iterator[Record]:
     """As `scan`, but only records of these kinds are read and compared with their hash."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
+    with contextlib.suppress(FileNotFoundError), opened(path) as file:
         at, end = 0, os.fstat(file).st_size
         while at < end:
             head = _read(file, HEAD.size + HEADER.size, at)
@@ -180,8 +172,6 @@ def scan_kinds(path: Path, kinds: Collection[int]) -> Iterator[Record]:
             if one.block[3] in kinds:
                 yield one
             at += one.length
-    finally:
-        os.close(file)
 
 
 def _follows(file: int, at: int, end: int) -> bool:

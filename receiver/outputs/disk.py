@@ -16,7 +16,6 @@ service's group and for nobody else.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import re
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from protocol.errors import HeldError, StoreError
+from protocol.process.full_disk import no_room
 from protocol.store import statefile
 
 Connection: TypeAlias = sqlite3.Connection
@@ -348,7 +348,7 @@ def _make(path: Path) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if no_room(error):
             full = sqlite3.OperationalError(f"{path.name} cannot be made: {error.strerror}")
             full.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise full from error

@@ -13,14 +13,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import os
-import select
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from protocol import keys
+from protocol.process.doorbell import Doorbell
 from protocol.process.statusfile import PERIOD, write_status
 from protocol.store import statefile
 from protocol.store.segments import Damage
@@ -77,7 +76,7 @@ class OutputProcess:
         self._damage = DamageFile(config.state / f"damaged-{name}.json", wall_ns=time.time_ns())
         self._patience = patience or Patience(self._say)
         self._patience.say = self._say
-        self._bell = _open_bell(config.state / f"doorbell-{name}")
+        self._bell = Doorbell(config.state / f"doorbell-{name}", wall_ns=time.time_ns())
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT; returns the exit code.
@@ -107,7 +106,7 @@ class OutputProcess:
                 tidied = now
                 self._tidy()
             if not moved:
-                self._pause(min(wait, LOOK))
+                self._bell.wait(min(wait, LOOK))
         ends = time.monotonic() + STOP_S
         while time.monotonic() < ends and self._output.wants() and self._hand_over():
             pass  # what was journaled before the stop
@@ -177,14 +176,6 @@ class OutputProcess:
             out.append(f"blocks that are journaled and will never open, by reason: {told}")
         return out
 
-    def _pause(self, seconds: float) -> None:
-        if self._bell is None:
-            time.sleep(max(0.0, seconds))
-            return
-        ready, _, _ = select.select([self._bell], [], [], max(0.0, seconds))
-        if ready:
-            os.read(self._bell, 4096)
-
 
 class DamageFile:
     """`damaged-OUTPUT.json`, across restarts: catch may not have read it yet."""
@@ -210,14 +201,3 @@ def _places(held: Mapping[str, Any]) -> list[list[int]]:
     if not all(len(one) == 3 and all(type(part) is int for part in one) for one in places):
         raise ValueError("no places")
     return places
-
-
-def _open_bell(path: Path) -> int | None:
-    try:
-        if not path.exists():
-            os.mkfifo(path, 0o660)
-        return os.open(
-            path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        )  # also a writer: it never reads as closed
-    except OSError:
-        return None

@@ -11,17 +11,16 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import select
 import signal
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from protocol import keys
 from protocol.errors import ConfigError
 from protocol.limits import WIRE_OVERHEAD
 from protocol.process.confine import Mode, Role, confine, give_up
+from protocol.process.doorbell import Doorbell
 from protocol.process.statusfile import PERIOD, read_status, write_status
 from protocol.wire.frame import SHARD_OVERHEAD, Kind, width_for
 from sender.emit.emitter import Emitter
@@ -95,7 +94,7 @@ class _Process:
             begun=self._progress.errand(),
         )
         self._turn = False
-        self._bell = _open_bell(config.state / "doorbell")
+        self._bell = Doorbell(config.state / "doorbell", wall_ns=time.time_ns())
         self._outlet = Outlet(*outlet.to)
         self._stopping: float | None = None
         self._said = now
@@ -118,7 +117,8 @@ class _Process:
                 elif self._stopping is not None and (self._emitter.idle() or now > self._stopping + DRAIN):
                     break
                 else:
-                    self._wait(min(self._emitter.deadline(now), self._errands.deadline(now), self._said + PERIOD) - now)
+                    due = min(self._emitter.deadline(now), self._errands.deadline(now), self._said + PERIOD)
+                    self._bell.wait(min(due - now, LOOK))
             self._say(time.monotonic())
             return 0
         finally:
@@ -158,14 +158,6 @@ class _Process:
         while (parcel := self._emitter.control(now)) is not None:
             if self._outlet.send(parcel.frames, parcel.length):
                 self._emitter.left(parcel)
-
-    def _wait(self, seconds: float) -> None:
-        if self._bell is None:
-            time.sleep(max(0.0, min(seconds, LOOK)))
-            return
-        ready, _, _ = select.select([self._bell], [], [], max(0.0, min(seconds, LOOK)))
-        if ready:
-            os.read(self._bell, 4096)
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = time.monotonic()
@@ -215,18 +207,6 @@ def _plain(told: object) -> dict[str, Any]:
     """Figures of the poller's, as a beat can carry them; its file may be damaged, or of another version."""
     pairs = told.items() if isinstance(told, dict) else ()
     return {str(key)[:32]: value for key, value in pairs if isinstance(value, int | float) and abs(value) < 2**63}
-
-
-def _open_bell(path: Path) -> int | None:
-    try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.mkfifo(path, 0o660)
-        return os.open(
-            path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        )  # also a writer: the bell never reads as closed
-    except OSError:
-        return None
 
 
 def _clock_synced() -> int:

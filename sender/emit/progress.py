@@ -15,7 +15,6 @@ receiver knows each number. A full disk leaves the file as it was: a restart the
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import HeldError, StoreError
+from protocol.process.full_disk import attempt
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.layout import segment_path
@@ -129,14 +129,8 @@ class Progress:
         os.close(self._lock)
 
     def _write(self) -> None:
-        try:
-            statefile.write(self._path, statefile.pack(self._noted.to_json()))
-            self.full = False
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreError(f"{self._path}: {error}") from error
-            self.full = True
-            self._path.with_name(self._path.name + ".new").unlink(missing_ok=True)
+        noted = statefile.pack(self._noted.to_json())
+        self.full = not attempt(self._path, lambda: statefile.write(self._path, noted))
 
 
 def _holds(spool: Path, mark: Mark | None) -> bool:

@@ -16,10 +16,8 @@ the stream for the low side, in the status for people. `pop_notes` says all this
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +25,11 @@ from typing import Any
 
 from protocol import evidence
 from protocol.block import Kind, signed_body
-from protocol.errors import FrameError, StoreError
+from protocol.errors import FrameError
 from protocol.evidence import Tree
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
+from protocol.process.doorbell import Doorbell
+from protocol.process.full_disk import attempt
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import Segment, join
@@ -97,7 +97,7 @@ class Spool:
         """What was found damaged at the start, in words."""
         self._indexed = self.store.current.size
         self._said_dropped, self._said_at, self._said_full = dict(self.dropped), now - NOTE_PERIOD, False
-        self._bell = _make_bell(state / "doorbell")
+        self._bell = Doorbell(state / "doorbell", wall_ns=wall_ns)
 
     def next_boot(self, wall_ns: int) -> int:
         """A start counter above all before it: max(stored + 1, unix microseconds); stored before it is used."""
@@ -170,7 +170,7 @@ class Spool:
             self.full_since = None
             self._said_full = False
             self._notes.append(f"the spool's disk was full and has room again; {self._dropped_words()}")
-        self._ring()
+        self._bell.ring()
 
     def pop_notes(self, now: float) -> list[str]:
         """What is to be said of the spool, each once; nothing most of the time."""
@@ -203,8 +203,7 @@ class Spool:
         self._write_note(now)
         self.store.note_index()
         self.store.close()
-        if self._bell is not None:
-            os.close(self._bell)
+        self._bell.close()
 
     def _newest(self) -> bytes:
         """The stream that the spool ends with; empty where there is none."""
@@ -294,21 +293,7 @@ class Spool:
         """False where the disk is full; a start after a crash then counts a little less running time."""
         path = self.folder / "note.json"
         note = _Note(self._boot, self.running(now), self.dropped)
-        try:
-            statefile.write(path, statefile.pack(note.to_json()))
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreError(f"{path}: {error}") from error
-            path.with_name(path.name + ".new").unlink(missing_ok=True)
-            return False
-        return True
-
-    def _ring(self) -> None:
-        if self._bell is not None:
-            try:
-                os.write(self._bell, b"!")
-            except OSError:
-                return  # nobody listens, or it rings already: the reader looks every 20 ms anyway
+        return attempt(path, lambda: statefile.write(path, statefile.pack(note.to_json())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,16 +325,6 @@ def _newest_boot(folder: Path) -> int:
             with contextlib.suppress(FrameError, *statefile.UNBELIEVED):
                 boots.append(int(signed_body(one.block)["boot"]))
     return max(boots)
-
-
-def _make_bell(path: Path) -> int | None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            os.mkfifo(path, 0o660)
-        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
 
 
 def _describe(folder: Path, stream: bytes, segments: Sequence[Segment]) -> Previous:

@@ -15,18 +15,16 @@ by it are in `damaged`, for the receiving thread: it counts them as missing from
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import stat
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from protocol.errors import StoreError
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
+from protocol.process.doorbell import Doorbells
+from protocol.process.full_disk import attempt
 from protocol.store.index import Segment
 from protocol.store.journal import Store, StoreFull
 from protocol.store.record import Record
@@ -44,8 +42,6 @@ FULL_PERIOD = 0.5
 
 FOUND_MOST = 64
 """Most lines about what was found damaged; beyond it the oldest go."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Journal:
@@ -176,12 +172,11 @@ class Journal:
         """
         self._save_at = now + SAVE_PERIOD
         segment = (self.store.current.number, self.store.current.born_s)
-        with _disk(self.state) as room:
-            self.store.note_index()
-            self.ledger.save(self.store.place, self.running(now), segment, self.floors.lowered)
-            room.append(True)
+        place, running = self.store.place, self.running(now)
+        self.store.note_index()
+        saved = attempt(self.state, lambda: self.ledger.save(place, running, segment, self.floors.lowered))
         self._write_floors()
-        return bool(room)
+        return saved
 
     def remember(self, outlooks: Mapping[bytes, dict[str, Any]]) -> None:
         """What gaps.py wants back after a restart; written with the next save."""
@@ -195,8 +190,7 @@ class Journal:
     def _write_floors(self) -> None:
         if self.floors != self._written_floors:
             floors: Floors = self.floors
-            with _disk(self.state):
-                floors_file.save(self.state, floors)
+            if attempt(self.state, lambda: floors_file.save(self.state, floors)):
                 self._written_floors = floors
 
     def _look(self) -> None:
@@ -213,55 +207,9 @@ class Journal:
             self.ledger.take(segments[0])
             if not self.save(now):
                 return
-            with _disk(self.state):
-                self.store.drop_oldest()
+            attempt(self.state, self.store.drop_oldest)
 
 
 def _closed_s(segments: Sequence[Segment]) -> float:
     """When the oldest was closed: when the next was born [s]. Where that index was lost, the first birth after it."""
     return next((one.born_s for one in segments[1:] if one.born_s > 0), segments[-1].born_s)
-
-
-class Doorbells:
-    """The FIFOs `state/doorbell-*` by which readers of the journal wait; silence costs them 20 ms at most."""
-
-    def __init__(self, state: Path) -> None:
-        self._state = state
-        self._files: dict[str, int] = {}
-
-    def look(self) -> None:
-        """Find the readers that are there now; call it once a second."""
-        for path in self._state.glob("doorbell-*"):
-            if path.name not in self._files:
-                with contextlib.suppress(OSError):  # nobody has it open
-                    file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-                    if stat.S_ISFIFO(os.fstat(file).st_mode):
-                        self._files[path.name] = file
-                    else:
-                        os.close(file)
-
-    def ring(self) -> None:
-        """Ring all; a full FIFO rings already, a reader that went is forgotten."""
-        for name, file in list(self._files.items()):
-            try:
-                os.write(file, b"!")
-            except BlockingIOError:
-                continue
-            except OSError:
-                os.close(self._files.pop(name))
-
-    def close(self) -> None:
-        """Let go of them."""
-        while self._files:
-            os.close(self._files.popitem()[1])
-
-
-@contextlib.contextmanager
-def _disk(state: Path) -> Iterator[list[bool]]:
-    """A full disk ends the block quietly, a failing one is a StoreError."""
-    done: list[bool] = []
-    try:
-        yield done
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise StoreError(f"{state}: {error}") from error
