@@ -6,7 +6,7 @@ Level 1, because delta columns leave little for a higher one (1 to 3 %, measured
 
 Unpacking is where a few bytes may become many, so every step has its bound before it is taken:
 
-    stated size   more than PLAIN_BYTES is refused unread
+    stated size   none, or more than PLAIN_BYTES, is refused unread
     window        a frame cannot ask for more memory than PLAIN_BYTES
     inflating     by a streaming reader that stops at the limit; the one-shot call would believe the frame
     msgpack       lengths of lists and maps, their number, their depth, no extension types, text keys only
@@ -53,8 +53,8 @@ def unpack(data: bytes) -> dict[str, Any]:
     """The body's map, within every bound above.
 
     Raises:
-        FrameError: (SIZE) it is, or says it is, more than PLAIN_BYTES; (BODY) it is damaged, longer or shorter than
-            it says, no map, or past a bound of msgpack.
+        FrameError: (SIZE) it says that it is more than PLAIN_BYTES; (BODY) it does not say how long it is, is longer
+            or shorter than it says, damaged, no map, or past a bound of msgpack.
     """
     return plain(_inflate(data))
 
@@ -66,17 +66,16 @@ def _inflate(data: bytes) -> bytes:
         raise FrameError(Reason.BODY, size=len(data)) from error
     if stated > PLAIN_BYTES:
         raise FrameError(Reason.SIZE, size=stated)
-    most = PLAIN_BYTES if stated < 0 else stated
+    if stated < 0:
+        raise FrameError(Reason.BODY, size=len(data))
     decompressor = _DECOMPRESSORS.pop() if _DECOMPRESSORS else zstandard.ZstdDecompressor(max_window_size=PLAIN_BYTES)
     try:
         # One byte more than may come shows whether it ends there; reading on across frames finds bytes behind it.
         with decompressor.stream_reader(data, read_across_frames=True) as reader:
-            inflated: bytes = reader.read(most + 1)
+            inflated: bytes = reader.read(stated + 1)
     except zstandard.ZstdError as error:
         raise FrameError(Reason.BODY, size=len(data)) from error
     _DECOMPRESSORS.append(decompressor)
-    if len(inflated) > PLAIN_BYTES:
-        raise FrameError(Reason.SIZE, size=len(inflated))
-    if 0 <= stated != len(inflated):
+    if len(inflated) != stated:
         raise FrameError(Reason.BODY, size=len(inflated))
     return inflated
