@@ -170,13 +170,23 @@ def _version() -> str:
 
 
 def _room_of(name: str, words: list[str]) -> str:
-    """`status` and `linktest` belong to the side whose configuration they are given."""
+    """`status` and `linktest` belong to the side whose configuration they are given.
+
+    Raises:
+        ConfigError: they are given a folder.
+    """
     if COMMANDS[name].room:
         return COMMANDS[name].room
-    for word in words[1:]:
-        path = Path(word)
+    paths = [Path(word) for word in words[1:] if not word.startswith("-")]
+    for path in paths:
         if path.is_file():
             return "receiver.commands.cli" if "[inlet]" in path.read_text(errors="replace") else "sender.commands.cli"
+    for path in paths:
+        if path.is_dir():
+            raise ConfigError(
+                f"{path} is a folder, and no configuration",
+                hint="name the sender.toml or receiver.toml that the side was started with",
+            )
     return "sender.commands.cli" if _installed("sender.commands.cli") else "receiver.commands.cli"
 
 

@@ -96,6 +96,24 @@ def test_missing_room_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert "flies" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["status", "linktest"])
+def test_a_command_of_both_sides_is_helped_to_either_file(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its help names both configurations, and so does what it says where it is given none, or a folder."""
+    assert checkvalve.main([name, "--help"]) == 0
+    texts = [capsys.readouterr().out]
+    assert checkvalve.main([name, str(tmp_path)]) == 2
+    texts.append(capsys.readouterr().err)
+    assert texts[-1].startswith(f"error: {tmp_path} is a folder, and no configuration\nhint: ")
+    if name == "status":
+        assert checkvalve.main([name, str(tmp_path / "sender.toml")]) == 2
+        texts.append(capsys.readouterr().err)
+    for text in texts:
+        assert "sender.toml" in text
+        assert "receiver.toml" in text
+
+
 def test_help_imports_no_room() -> None:
     """`--help` and `--version` of the real command answer without loading a room or a vendor's library."""
     script = (

@@ -29,6 +29,8 @@ FUTURE_S = 2.0
 """What lies further in the future than this was said before the clock was set back [s]."""
 
 File = Annotated[Path, typer.Argument(help="The low side's configuration, receiver.toml.")]
+EitherFile = Annotated[Path, typer.Argument(help="A side's configuration: its sender.toml, or its receiver.toml.")]
+"""Of commands that both sides have: the front door picks the side by the file."""
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
 
 
@@ -106,7 +108,7 @@ def gaps(file: File, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def linktest(file: File, as_json: AsJson = False) -> None:
+def linktest(file: EitherFile, as_json: AsJson = False) -> None:
     """What came of the last `linktest` of the high side: loss a step, where, and the lines for sender.toml."""
     from protocol.process.statusfile import believed
     from receiver.commands.link_test import advice, lines
@@ -121,16 +123,18 @@ def linktest(file: File, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def status(file: File, as_json: AsJson = False) -> None:
+def status(file: EitherFile, as_json: AsJson = False) -> None:
     """What the running processes of this side say of themselves."""
-    from protocol.process.statusfile import believed
+    from protocol.process.statusfile import believed, read_statuses
+    from receiver.config import load
 
-    told = _told(file)
+    state = load(file).state
+    told = read_statuses(state)
     if as_json:
         terminal.data(told)
         return
     if not told:
-        terminal.say("nothing has run here yet")
+        terminal.say(f"nothing has run here yet: no process has left its status in {state}")
     for process, said in told.items():
         for line in believed(process, _status_lines(process, said)):
             terminal.say(line)

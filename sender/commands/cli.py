@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 File = Annotated[Path, typer.Argument(help="The high side's configuration, sender.toml.")]
+EitherFile = Annotated[Path, typer.Argument(help="A side's configuration: its sender.toml, or its receiver.toml.")]
+"""Of commands that both sides have: the front door picks the side by the file."""
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A key of [asset.<collector>], such as unit=3. May be repeated.")
 ]
@@ -242,7 +244,7 @@ def replay(
 
 @app.command()
 def linktest(
-    file: File,
+    file: EitherFile,
     rates: Annotated[str, typer.Option(help="Rates in turn [Mbit/s], such as 5,20,80; by default in steps.")] = "",
     up_to: Annotated[float, typer.Option(help="Highest of the default rates [Mbit/s].")] = 100.0,
     sizes: Annotated[str, typer.Option(help="IP packets in turn at the set rate [bytes]; by default some.")] = "",
@@ -250,7 +252,7 @@ def linktest(
     seconds: Annotated[float, typer.Option(help="Length of a step [s].")] = 2.0,
     as_json: AsJson = False,
 ) -> None:
-    """Stepped rates, sizes and bursts through the real link; the low side says what came of them."""
+    """Stepped rates, sizes and bursts through the real link; given receiver.toml, the low side says what came of it."""
     from sender import link_file
     from sender.commands import link_test
 
@@ -266,7 +268,7 @@ def linktest(
 
 
 @app.command()
-def status(file: File, as_json: AsJson = False) -> None:
+def status(file: EitherFile, as_json: AsJson = False) -> None:
     """What the running processes of this side say of themselves."""
     import time
 
@@ -274,13 +276,15 @@ def status(file: File, as_json: AsJson = False) -> None:
     from protocol.process.statusfile import believed, read_statuses
 
     if not file.exists():
-        raise ConfigError(f"{file} does not exist", hint="name the sender.toml that `checkvalve send` was given")
-    told = read_statuses(file.absolute().parent / "state")
+        hint = "name the sender.toml or receiver.toml that `checkvalve send` or `checkvalve receive` was given"
+        raise ConfigError(f"{file} does not exist", hint=hint)
+    state = file.absolute().parent / "state"
+    told = read_statuses(state)
     if as_json:
         terminal.data(told)
         return
     if not told:
-        terminal.say("nothing has run here yet")
+        terminal.say(f"nothing has run here yet: no process has left its status in {state}")
     for process, said in told.items():
         for line in believed(process, _status_lines(process, said, time.time_ns())):
             terminal.say(line)

@@ -207,7 +207,8 @@ def test_status_shows_what_processes_said(tmp_path: Path, capsys: pytest.Capture
     assert code == 2
     assert "does not exist" in err
     file.write_text(sender_toml(""))
-    assert printed(capsys, "status", str(file))[1] == "nothing has run here yet\n"
+    said = printed(capsys, "status", str(file))[1]
+    assert said == f"nothing has run here yet: no process has left its status in {tmp_path / 'state'}\n"
     (tmp_path / "state").mkdir()
     told = {"assets": {"pump": {"state": "up", "read": 5, "bad": 0}}}
     write_status(tmp_path / "state", "poll", told, time_ns=1_700_000_000_000_000_000)
