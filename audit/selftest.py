@@ -33,7 +33,7 @@ from audit.samples import HIGH_MAC, LOW_MAC, PORT, Stores, frame, make_capture, 
 from protocol.errors import ConfigError
 from protocol.process import confine
 from protocol.process.confine import Mode, Role
-from protocol.store.segments import scan
+from protocol.store.resync import scan
 
 COMMAND = "checkvalve audit selftest"
 FRAMES, PLACE = 200, 100

@@ -39,8 +39,6 @@ from protocol.store.record import Record, by_stream, to_bytes
 from protocol.store.resync import Damage, Place, scan_kinds
 from protocol.store.segments import read_synced, synced_bytes
 
-__all__ = ["Segment", "Store", "StoreFull"]
-
 _UNKNOWN = -1.0
 
 

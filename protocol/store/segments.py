@@ -1,10 +1,10 @@
-"""Reading a segment store that another process writes: the layout's names, and a reader that keeps its own place.
+"""Reading a segment store that another process writes: a reader that keeps its own place.
 
 The layout is told in `journal.py`. A reader opens files read-only, takes no lock and never looks past `synced`.
 
 Damage at rest stops no reader. What holds no whole and true record is stepped over (resync.py) and noted as `Damage`;
-`numbers_at` tells which block numbers stood there, as far as anything on the disk still knows. `synced` carries a check
-of its own: where it does not hold, a reader stays at the last place that did, and says so.
+lost.py tells which block numbers stood there, as far as anything on the disk still knows. `synced` carries a check of
+its own: where it does not hold, a reader stays at the last place that did, and says so.
 """
 
 from __future__ import annotations
@@ -17,40 +17,9 @@ from pathlib import Path
 
 from protocol.errors import StoreError
 from protocol.store.index import read_index
-from protocol.store.layout import (
-    index_path,
-    kept_path,
-    kept_streams,
-    read_leaves,
-    segment_numbers,
-    segment_path,
-    sync_folder,
-)
-from protocol.store.lost import numbers_at
+from protocol.store.layout import index_path, kept_path, segment_numbers, segment_path
 from protocol.store.record import Record
 from protocol.store.resync import START, Damage, Place, next_true, record_at, run, scan, scan_kinds
-
-__all__ = [
-    "CHECK_BYTES",
-    "START",
-    "SYNCED",
-    "Damage",
-    "Place",
-    "Reader",
-    "kept_path",
-    "kept_streams",
-    "numbers_at",
-    "read_kept",
-    "read_leaves",
-    "read_synced",
-    "scan",
-    "scan_kinds",
-    "segment_numbers",
-    "segment_path",
-    "sync_folder",
-    "synced_bytes",
-    "walk",
-]
 
 SYNCED = struct.Struct(">QQ")
 """Segment and offset; the first `CHECK_BYTES` of their SHA-256 follow."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from protocol.store.segments import START, Place
+from protocol.store.resync import START, Place
 from receiver.publish.known import Lack
 from receiver.publish.waiting import WaitingBlocks
 

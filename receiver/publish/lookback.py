@@ -14,7 +14,8 @@ from protocol.ranges import Ranges
 from protocol.store.index import read_index
 from protocol.store.layout import index_path
 from protocol.store.record import Record
-from protocol.store.segments import Place, Reader
+from protocol.store.resync import Place
+from protocol.store.segments import Reader
 from receiver.publish.waiting import WaitingBlocks
 
 

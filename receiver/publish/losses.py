@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from protocol.ranges import Ranges
-from protocol.store.segments import Damage, Reader, numbers_at
+from protocol.store.lost import numbers_at
+from protocol.store.resync import Damage
+from protocol.store.segments import Reader
 
 PLACES_KEPT = 1000
 """Most damaged places told: a disk that fails everywhere is not mended by a list."""

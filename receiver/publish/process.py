@@ -22,7 +22,7 @@ from protocol import keys
 from protocol.process.doorbell import Doorbell
 from protocol.process.statusfile import PERIOD, write_status
 from protocol.store import statefile
-from protocol.store.segments import Damage
+from protocol.store.resync import Damage
 from receiver.config import ReceiverConfig
 from receiver.outputs.base import Output
 from receiver.outputs.scope import Scope

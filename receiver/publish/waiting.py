@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from protocol.ranges import Ranges
-from protocol.store.segments import Place
+from protocol.store.resync import Place
 from receiver.publish.known import Lack
 
 

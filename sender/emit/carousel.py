@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from protocol.block import Kind, read_header, signed_body
+from protocol.store.layout import kept_streams
 from protocol.store.record import Record
-from protocol.store.segments import kept_streams, read_kept
+from protocol.store.segments import read_kept
 from sender.geometry import Geometry
 
 ROUND = 30.0

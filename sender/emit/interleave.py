@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from protocol.store.segments import Place
+from protocol.store.resync import Place
 from sender.store.spans import Mark
 
 LATENCY_MOST = 0.5

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 from protocol.block import KEPT
 from protocol.errors import StoreError
 from protocol.ranges import Ranges
+from protocol.store.layout import kept_path
 from protocol.store.record import Record
-from protocol.store.resync import Damage, Place
-from protocol.store.segments import Reader, kept_path, scan_kinds
+from protocol.store.resync import Damage, Place, scan_kinds
+from protocol.store.segments import Reader
 
 COPY = 254
 """What resent frames say of themselves (SPEC.md, 3.1)."""

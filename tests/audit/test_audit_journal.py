@@ -17,7 +17,8 @@ from protocol.block import Kind
 from protocol.errors import ConfigError
 from protocol.store.journal import Store
 from protocol.store.record import HEAD, Record, record, to_bytes
-from protocol.store.segments import SYNCED, scan
+from protocol.store.resync import scan
+from protocol.store.segments import SYNCED
 
 NOW = 1_700_000_000 * 10**9
 

@@ -28,9 +28,10 @@ from protocol.block import Kind, read_header
 from protocol.content.catalog import Page
 from protocol.content.sample import Flag
 from protocol.process.statusfile import read_status
-from protocol.store import segments
+from protocol.store.layout import kept_streams
 from protocol.store.record import Record
-from protocol.store.segments import kept_streams, read_kept
+from protocol.store.resync import Place
+from protocol.store.segments import read_kept, walk
 from protocol.wire.frame import Kind as FrameKind
 from receiver.outputs.base import Batch
 from receiver.outputs.historian.read import Door
@@ -268,10 +269,10 @@ def spooled(spool: Path, own: keys.PrivateKey, sign: keys.PublicKey) -> Blocks:
     """
     records: dict[tuple[bytes, int], Record] = {}
 
-    def visit(place: segments.Place, one: Record) -> None:
+    def visit(place: Place, one: Record) -> None:
         records.setdefault((one.stream, one.number), one)
 
-    segments.walk(spool, visit)
+    walk(spool, visit)
     for stream in kept_streams(spool):
         for one in read_kept(spool, stream):
             records.setdefault((stream, one.number), one)

@@ -14,10 +14,12 @@ from pipe import Pipe
 from protocol import gapcode
 from protocol.block import KEPT
 from protocol.ranges import Ranges
-from protocol.store import segments, statefile
+from protocol.store import statefile
 from protocol.store.index import Segment
+from protocol.store.layout import segment_path
 from protocol.store.record import HEAD, Record
-from protocol.store.segments import Place, segment_path
+from protocol.store.resync import Place
+from protocol.store.segments import walk
 from protocol.wire.beat import Beat
 from receiver.outputs.base import State
 from sender.commands import replay_plan
@@ -31,7 +33,7 @@ def _spool(pipe: Pipe) -> Path:
 
 def _places(pipe: Pipe) -> dict[tuple[bytes, int], tuple[Place, Record]]:
     found: dict[tuple[bytes, int], tuple[Place, Record]] = {}
-    segments.walk(_spool(pipe), lambda place, one: found.update({(one.stream, one.number): (place, one)}))
+    walk(_spool(pipe), lambda place, one: found.update({(one.stream, one.number): (place, one)}))
     return found
 
 

@@ -12,9 +12,10 @@ import pytest
 from pipe import Pipe
 
 from protocol.content.sample import Row, from_rows
-from protocol.store import segments, statefile
-from protocol.store.journal import Segment
-from protocol.store.segments import Place
+from protocol.store import statefile
+from protocol.store.index import Segment
+from protocol.store.layout import kept_path
+from protocol.store.resync import Place, scan
 from receiver.outputs.base import State
 from sender.store import spool
 from sender.store.retain import Fate, Progress
@@ -215,5 +216,5 @@ def test_a_full_disk_at_any_write_loses_and_doubles_nothing(
     pipe.finish()
     pipe.run(3)
     assert _all_came(pipe)
-    kept = [one.number for one in segments.scan(segments.kept_path(pipe.high / "spool", pipe.packer.stream))]
+    kept = [one.number for one in scan(kept_path(pipe.high / "spool", pipe.packer.stream))]
     assert kept == sorted(set(kept)), "each kept block once"

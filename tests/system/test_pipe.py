@@ -13,8 +13,9 @@ from pipe import Pipe, lossy
 from protocol import seal
 from protocol.block import Kind, read_header
 from protocol.content.sample import Row
-from protocol.store import segments
 from protocol.store.record import Record
+from protocol.store.resync import Place
+from protocol.store.segments import walk
 from receiver.catch.gather import Datagram
 from receiver.outputs.base import Batch
 from receiver.publish.blocks import content
@@ -168,7 +169,7 @@ def test_a_low_side_that_joins_late_and_a_restart_leave_nothing_unpublished(tmp_
 def _nothing_unpublished(pipe: Pipe) -> None:
     """Every block in the journal was handed on, once."""
     held: dict[bytes, list[int]] = {}
-    segments.walk(pipe.low / "journal", lambda place, one: held.setdefault(one.stream, []).append(one.number))
+    walk(pipe.low / "journal", lambda place, one: held.setdefault(one.stream, []).append(one.number))
     for stream, numbers in held.items():
         assert sorted(pipe.numbers(stream)) == sorted(numbers)
     assert not pipe.opener.waiting
@@ -181,7 +182,7 @@ def _durable(pipe: Pipe) -> list[Row]:
     rows: list[Row] = []
     box: dict[int, seal.Seal] = {}
 
-    def visit(place: segments.Place, one: Record) -> None:
+    def visit(place: Place, one: Record) -> None:
         if one.stream != stream:
             return
         header = read_header(one.block)
@@ -194,7 +195,7 @@ def _durable(pipe: Pipe) -> list[Row]:
             assert isinstance(batch, Batch)
             rows.extend(batch.columns.rows())
 
-    segments.walk(pipe.high / "spool", visit)
+    walk(pipe.high / "spool", visit)
     return rows
 
 

@@ -31,7 +31,7 @@ from plant import Plant, Sample, command, plant, until
 
 from protocol.errors import StoreError
 from protocol.process.statusfile import read_status
-from protocol.store.segments import read_leaves
+from protocol.store.layout import read_leaves
 from receiver.outputs.disk import open_reader
 
 MINUTES = float(os.environ.get("CHECKVALVE_SOAK_MINUTES", "30"))

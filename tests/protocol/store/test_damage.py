@@ -13,12 +13,14 @@ import pytest
 
 from protocol.block import HEADER, KEPT, Kind
 from protocol.ranges import Ranges
-from protocol.store import segments, statefile
+from protocol.store import statefile
 from protocol.store.index import join
 from protocol.store.journal import Store
+from protocol.store.layout import kept_path, segment_numbers, segment_path
+from protocol.store.lost import numbers_at
 from protocol.store.record import Record, record, to_bytes
-from protocol.store.resync import next_true
-from protocol.store.segments import SYNCED, Damage, Place, Reader, numbers_at, segment_path
+from protocol.store.resync import Damage, Place, next_true, scan
+from protocol.store.segments import SYNCED, Reader, read_kept, walk
 
 STREAMS = (b"streamAA", b"streamBB")
 
@@ -49,7 +51,7 @@ def _make(folder: Path, *, counts: tuple[int, int] = (24, 17), index: int | None
 
 def _read(folder: Path) -> tuple[list[tuple[Place, Record]], list[Damage]]:
     found: list[tuple[Place, Record]] = []
-    damaged = segments.walk(folder, lambda place, one: found.append((place, one)))
+    damaged = walk(folder, lambda place, one: found.append((place, one)))
     return found, damaged
 
 
@@ -161,7 +163,7 @@ def test_numbers_of_a_closed_segment_are_told_by_its_index(tmp_path: Path) -> No
     """Its records may be zeros altogether: every number is stated."""
     _make(tmp_path)
     path = segment_path(tmp_path, 2)
-    held = {one.number for one in segments.scan(path)}
+    held = {one.number for one in scan(path)}
     path.write_bytes(bytes(path.stat().st_size))
     _, damaged = _read(tmp_path)
     assert damaged == [Damage(Place(2, 0), Place(2, path.stat().st_size))]
@@ -196,7 +198,7 @@ def test_what_a_segment_lost_stays_known_over_starts(tmp_path: Path) -> None:
 def test_a_segment_that_was_cut_short_keeps_every_place(tmp_path: Path) -> None:
     """It is made as long again: a reader that stood at its end reads on with what is new, and states what it lost."""
     _make(tmp_path, counts=(4, 0))
-    last = segments.segment_numbers(tmp_path)[-1]
+    last = segment_numbers(tmp_path)[-1]
     reader = Reader(tmp_path, Reader(tmp_path).end())
     size = segment_path(tmp_path, last).stat().st_size
     os.truncate(segment_path(tmp_path, last), size - 10)
@@ -264,17 +266,15 @@ def test_a_store_of_the_version_before_is_read(tmp_path: Path) -> None:
 def test_a_damaged_kept_file_is_made_again_from_the_segments(tmp_path: Path, how: str) -> None:
     """Of each stream that the segments still have; what only the kept file had and is damaged is told."""
     _make(tmp_path)
-    whole = {stream: segments.read_kept(tmp_path, stream) for stream in STREAMS}
+    whole = {stream: read_kept(tmp_path, stream) for stream in STREAMS}
     for seed in range(20):
         print("seed", seed)  # noqa: T201  shown when the test fails
-        _hurt(segments.kept_path(tmp_path, STREAMS[0]), how, random.Random(seed))
+        _hurt(kept_path(tmp_path, STREAMS[0]), how, random.Random(seed))
         store = Store(tmp_path)
         assert store.unkept == []
         store.close()
-        assert [one.block for one in segments.read_kept(tmp_path, STREAMS[0])] == [
-            one.block for one in whole[STREAMS[0]]
-        ]
-        assert segments.read_kept(tmp_path, STREAMS[1]) == whole[STREAMS[1]]
+        assert [one.block for one in read_kept(tmp_path, STREAMS[0])] == [one.block for one in whole[STREAMS[0]]]
+        assert read_kept(tmp_path, STREAMS[1]) == whole[STREAMS[1]]
 
 
 def test_a_damaged_block_that_was_kept_apart_is_appended_again(tmp_path: Path) -> None:
@@ -300,14 +300,14 @@ def test_a_kept_block_that_is_nowhere_else_is_missed_and_told(tmp_path: Path) ->
     while store.drop_oldest():
         pass
     store.close()
-    path = segments.kept_path(tmp_path, STREAMS[1])
+    path = kept_path(tmp_path, STREAMS[1])
     data = bytearray(path.read_bytes())
     data[100] ^= 1
     path.write_bytes(data)
     store = Store(tmp_path)
     assert store.unkept == [STREAMS[1]]
     store.close()
-    assert [one.number for one in segments.read_kept(tmp_path, STREAMS[1])] == [1, 2]
+    assert [one.number for one in read_kept(tmp_path, STREAMS[1])] == [1, 2]
 
 
 def test_a_full_disk_keeps_no_damaged_store_shut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +327,7 @@ def test_a_full_disk_keeps_no_damaged_store_shut(tmp_path: Path, monkeypatch: py
         store.close()
     assert [one for _, one in _read(tmp_path)[0]] == wrote
     Store(tmp_path).close()
-    assert [one.number for one in segments.read_kept(tmp_path, STREAMS[0])] == [0, 1, 2]
+    assert [one.number for one in read_kept(tmp_path, STREAMS[0])] == [0, 1, 2]
 
 
 def test_a_lost_index_ages_no_segment(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_a_lost_index_ages_no_segment(tmp_path: Path) -> None:
 def test_an_old_end_that_no_writer_could_have_written_is_not_believed(tmp_path: Path) -> None:
     """16 bytes that point behind the file, or at no segment, are a trouble and no end."""
     _make(tmp_path)
-    last = segments.segment_numbers(tmp_path)[-1]
+    last = segment_numbers(tmp_path)[-1]
     for place in (Place(last, 1 << 40), Place(last + 3, 0), Place(0, 0), Place(2**63, 5)):
         (tmp_path / "synced").write_bytes(SYNCED.pack(*place))
         reader = Reader(tmp_path)

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from protocol.block import HEADER, Kind
 from protocol.errors import HeldError
 from protocol.ranges import Ranges
-from protocol.store import segments
 from protocol.store.journal import Store, StoreFull
+from protocol.store.layout import read_leaves, segment_numbers, segment_path
+from protocol.store.lost import numbers_at
 from protocol.store.record import HEAD, Record, parse, record, to_bytes
-from protocol.store.segments import START, Damage, Place, Reader, numbers_at
+from protocol.store.resync import START, Damage, Place
+from protocol.store.segments import Reader, read_kept, walk
 
 STREAM = b"streamAA"
 
@@ -32,7 +34,7 @@ def _block(number: int, size: int = 60, kind: int = Kind.BATCH, stream: bytes = 
 
 def _all(folder: Path) -> list[Record]:
     found: list[Record] = []
-    segments.walk(folder, lambda place, one: found.append(one))
+    walk(folder, lambda place, one: found.append(one))
     return found
 
 
@@ -53,7 +55,7 @@ def test_what_was_synced_is_read_in_order(tmp_path: Path) -> None:
             store.sync()
         store.close()
     assert _all(tmp_path) == [_block(number) for number in range(60)]
-    assert len(segments.segment_numbers(tmp_path)) > 5
+    assert len(segment_numbers(tmp_path)) > 5
 
 
 def test_readers_never_see_what_is_not_synced(tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_journal_keeps_whole_records_when_power_fails_mid_write(
     """Whatever is left of the tail, the next start keeps exactly the whole records before it and goes on."""
     folder = tmp_path_factory.mktemp("torn")
     _store(folder, 0, 1, 2, 3)
-    path = segments.segment_path(folder, 1)
+    path = segment_path(folder, 1)
     whole = path.read_bytes()
     path.write_bytes(whole[:cut] + junk)
     kept = [number for number in range(4) if (number + 1) * _block(0).length <= min(cut, len(whole))]
@@ -90,7 +92,7 @@ def test_journal_keeps_whole_records_when_power_fails_mid_write(
 def test_a_damaged_record_is_stepped_over_and_stated(tmp_path: Path) -> None:
     """One flipped bit in a synced record costs that record, said with its place and number; its neighbours are read."""
     _store(tmp_path, 0, 1, 2)
-    path = segments.segment_path(tmp_path, 1)
+    path = segment_path(tmp_path, 1)
     data = bytearray(path.read_bytes())
     data[_block(0).length + HEAD.size + 50] ^= 1
     path.write_bytes(data)
@@ -117,7 +119,7 @@ def test_a_full_disk_loses_nothing_and_tears_nothing(tmp_path: Path, monkeypatch
     store = Store(tmp_path)
     store.append(_block(0))
     store.sync()
-    size = segments.segment_path(tmp_path, 1).stat().st_size
+    size = segment_path(tmp_path, 1).stat().st_size
     real = os.pwrite
 
     def half(file: int, data: bytes, at: int) -> int:
@@ -131,7 +133,7 @@ def test_a_full_disk_loses_nothing_and_tears_nothing(tmp_path: Path, monkeypatch
     with pytest.raises(StoreFull):
         store.sync()
     monkeypatch.undo()
-    assert segments.segment_path(tmp_path, 1).stat().st_size == size
+    assert segment_path(tmp_path, 1).stat().st_size == size
     assert [one.number for one in _all(tmp_path)] == [0]
     store.sync()
     store.close()
@@ -150,8 +152,8 @@ def test_retention_takes_whole_segments_and_leaves_leaves_and_kept_blocks(tmp_pa
     gone = store.drop_oldest()
     assert gone is not None
     assert store.drop_oldest() is not None
-    assert [one.number for one in segments.read_kept(tmp_path, STREAM)] == [0]
-    leaves = segments.read_leaves(tmp_path, STREAM)
+    assert [one.number for one in read_kept(tmp_path, STREAM)] == [0]
+    leaves = read_leaves(tmp_path, STREAM)
     written = [_block(0, kind=Kind.OPEN), *(_block(number) for number in range(1, 20))]
     assert leaves == b"".join(one.digest for one in written)
     rest = []
@@ -175,7 +177,7 @@ def test_kept_blocks_are_each_there_once(tmp_path: Path) -> None:
     kept = tmp_path / "kept" / f"{STREAM.hex()}.seg"
     kept.write_bytes(kept.read_bytes()[:-30])
     Store(tmp_path).close()
-    assert [one.number for one in segments.read_kept(tmp_path, STREAM)] == [0, 1, 3]
+    assert [one.number for one in read_kept(tmp_path, STREAM)] == [0, 1, 3]
 
 
 def test_a_place_is_where_its_record_stands(tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_a_place_is_where_its_record_stands(tmp_path: Path) -> None:
     _store(tmp_path, *range(10), segment_bytes=300)
     _store(tmp_path, *range(10, 20), segment_bytes=300)
     places: list[tuple[Place, int]] = []
-    segments.walk(tmp_path, lambda place, one: places.append((place, one.number)), START)
+    walk(tmp_path, lambda place, one: places.append((place, one.number)), START)
     reader = Reader(tmp_path)
     assert [reader.at(place).number for place, _ in places] == list(range(20))
 

@@ -15,7 +15,7 @@ from portal_plant import Clock, ask, served
 from protocol import keymaking
 from protocol.process.statusfile import read_status, write_status
 from protocol.store.record import Record
-from protocol.store.segments import Place
+from protocol.store.resync import Place
 from receiver import config as configuration
 from receiver.outputs.base import Opened, Output
 from receiver.outputs.historian.views import Scope as Seen

@@ -14,7 +14,7 @@ from journal_blocks import OPEN, OTHER_OPEN, OTHER_SIGN, SIGN, Journal, Reading,
 from protocol.block import Kind
 from protocol.ranges import Ranges
 from protocol.store.record import Record
-from protocol.store.segments import Place
+from protocol.store.resync import Place
 from receiver.outputs.scope import Scope
 from receiver.publish.place import StoredPlace
 from receiver.publish.waiting import WaitingBlocks

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.store.segments import START
+from protocol.store.resync import START
 from protocol.wire.erasure import spares_for
 from sender.emit.interleave import HELD_BYTES, LATENCY_MOST, Done, Group, Interleave, Parcel, Portions, portions
 from sender.emit.pace import Pace, wire_bytes

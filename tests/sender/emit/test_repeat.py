@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.store.segments import Place
+from protocol.store.resync import Place
 from sender.emit.repeat import LATE, Repeats, SentRun
 
 
