@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from protocol.errors import ConfigError
-from protocol.keys import HYBRID_BYTES, LABEL, SIDES, PublicKey, from_bytes, load_public
+from protocol.hybrid import PRIVATE_BYTES
+from protocol.keys import LABEL, SIDES, PublicKey, from_bytes, load_public
 
 
 def make(side: str, folder: Path) -> list[Path]:
@@ -52,7 +53,7 @@ def show(path: Path) -> list[PublicKey]:
 
 
 def _generate(kind: str) -> tuple[bytes, bytes]:
-    raw = os.urandom(HYBRID_BYTES if kind in ("open", "recovery") else 32)
+    raw = os.urandom(PRIVATE_BYTES if kind in ("open", "recovery") else 32)
     return raw, from_bytes(kind, raw).public.raw
 
 

@@ -10,6 +10,9 @@
 A key file is one line, `checkvalve-key-v1 KIND BASE64`, mode 0600; its public half stands beside it as `KIND.pub`
 (`checkvalve-key-v1 KIND.pub BASE64`). `DIR.pub` gathers the public lines of a side: that file is carried across.
 A key's id is the first 8 bytes of the SHA-256 of its public bytes, its fingerprint the whole, in groups of four.
+
+What `open` and `recovery` are made of stands in `hybrid.py`. It is loaded when such a key is met: the two ends of the
+link take theirs out of a bundle by its kind, and never load it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
+from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey, Suite
@@ -35,12 +38,6 @@ SIDES = {"high": ("sign", "link-sign"), "low": ("catch", "open"), "recovery": ("
 
 LINK_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 """Seals link keys (RFC 9180, 7.1: DHKEM(X25519, HKDF-SHA256)); 80 bytes for a 32-byte key."""
-EPOCH_SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-"""Seals epoch keys, hybrid, so that data recorded today stay closed to a quantum computer; 1,168 bytes."""
-
-_MLKEM_SEED, _MLKEM_PUBLIC, _X25519 = 64, 1184, 32
-HYBRID_BYTES = _MLKEM_SEED + _X25519
-"""Private bytes of `open` and `recovery`; all others have 32."""
 
 Private: TypeAlias = Ed25519PrivateKey | x25519.X25519PrivateKey | MLKEM768X25519PrivateKey
 Public: TypeAlias = Ed25519PublicKey | x25519.X25519PublicKey | MLKEM768X25519PublicKey
@@ -101,28 +98,32 @@ def load(folder: Path, kind: str) -> PrivateKey:
         raise ConfigError(f"{path}: the key's bytes are not a {kind} key", hint="make new keys") from None
 
 
-def load_public(path: Path) -> list[PublicKey]:
-    """Read every public line of a `.pub` file.
+def load_public(path: Path, kind: str | None = None) -> list[PublicKey]:
+    """Read the public lines of a `.pub` file.
+
+    Args:
+        kind: Only these; of the others nothing but their kind is read, which may be one of a later version.
 
     Raises:
-        ConfigError: missing, or a line that is no public key.
+        ConfigError: missing, without any line, or a line that is no public key.
     """
     try:
-        lines = path.read_text("ascii").split("\n")
+        lines = [line.strip() for line in path.read_text("ascii").split("\n") if line.strip()]
     except FileNotFoundError:
         raise ConfigError(f"no public key file {path}", hint="carry it over from the other side") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
-    out = []
-    for line in filter(None, map(str.strip, lines)):
-        kind = line.split(" ")[1].removesuffix(".pub") if line.count(" ") == 2 else "?"
-        raw = _parse(path, line, f"{kind}.pub")
-        try:
-            out.append(public_from_bytes(kind, raw))
-        except (ValueError, KeyError):
-            raise ConfigError(f"{path}: not a public key: {line[:40]}..") from None
-    if not out:
+    if not lines:
         raise ConfigError(f"{path} holds no key")
+    out = []
+    for line in lines:
+        said = line.split(" ")[1].removesuffix(".pub") if line.count(" ") == 2 else "?"
+        raw = _parse(path, line, f"{said}.pub")
+        if kind in (None, said):
+            try:
+                out.append(public_from_bytes(said, raw))
+            except ValueError:
+                raise ConfigError(f"{path}: not a public key: {line[:40]}..") from None
     return out
 
 
@@ -144,12 +145,10 @@ def from_bytes(kind: str, raw: bytes) -> PrivateKey:
     if kind == "catch":
         dh = x25519.X25519PrivateKey.from_private_bytes(raw)
         return PrivateKey(kind, dh, PublicKey(kind, dh.public_key().public_bytes_raw(), dh.public_key()))
-    if len(raw) != HYBRID_BYTES:
-        raise ValueError(kind)
-    lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(raw[:_MLKEM_SEED])
-    curve = x25519.X25519PrivateKey.from_private_bytes(raw[_MLKEM_SEED:])
-    public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
-    return PrivateKey(kind, MLKEM768X25519PrivateKey(lattice, curve), PublicKey(kind, public, _public(kind, public)))
+    from protocol import hybrid
+
+    key, public = hybrid.private(raw)
+    return PrivateKey(kind, key, public_from_bytes(kind, public))
 
 
 def public_from_bytes(kind: str, raw: bytes) -> PublicKey:
@@ -158,7 +157,15 @@ def public_from_bytes(kind: str, raw: bytes) -> PublicKey:
     Raises:
         ValueError: not a key of that kind.
     """
-    return PublicKey(kind, raw, _public(kind, raw))
+    if kind in ("sign", "link-sign"):
+        return PublicKey(kind, raw, Ed25519PublicKey.from_public_bytes(raw))
+    if kind == "catch":
+        return PublicKey(kind, raw, x25519.X25519PublicKey.from_public_bytes(raw))
+    if kind not in ("open", "recovery"):
+        raise ValueError(kind)
+    from protocol import hybrid
+
+    return PublicKey(kind, raw, hybrid.public(raw))
 
 
 def _side_of(kind: str) -> str:
@@ -175,14 +182,3 @@ def _parse(path: Path, line: str, kind: str) -> bytes:
         return base64.b64decode(parts[2], validate=True)
     except ValueError:
         raise ConfigError(f"{path}: the key is not base64") from None
-
-
-def _public(kind: str, raw: bytes) -> Public:
-    if kind in ("sign", "link-sign"):
-        return Ed25519PublicKey.from_public_bytes(raw)
-    if kind == "catch":
-        return x25519.X25519PublicKey.from_public_bytes(raw)
-    if kind not in ("open", "recovery") or len(raw) != _MLKEM_PUBLIC + _X25519:
-        raise ValueError(kind)
-    lattice = mlkem.MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC])
-    return MLKEM768X25519PublicKey(lattice, x25519.X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC:]))

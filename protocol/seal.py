@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM7
 from protocol.block import HEADER, MAGIC, SIGNED_TAIL, Kind, read_header, signed_body
 from protocol.content import body as bodies
 from protocol.errors import FrameError, Reason
-from protocol.keys import EPOCH_SUITE, PrivateKey, PublicKey, derive
+from protocol.hybrid import EPOCH_SUITE
+from protocol.keys import PrivateKey, PublicKey, derive
 from protocol.limits import WIRE_VERSION
 
 _ASSOCIATED = 24

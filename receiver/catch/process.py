@@ -69,8 +69,7 @@ def load_keys(config: CatchConfig) -> tuple[PrivateKey, list[PublicKey]]:
     Raises:
         ConfigError: one that is missing or wrong.
     """
-    publics = [key for path in config.keys.senders for key in keys.load_public(path)]
-    signers = [key for key in publics if key.kind == "link-sign"]
+    signers = [key for path in config.keys.senders for key in keys.load_public(path, "link-sign")]
     if not signers:
         raise ConfigError(
             "keys.senders: no link-sign key in them", hint="carry DIR.pub of `checkvalve keys new high DIR` over"

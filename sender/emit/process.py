@@ -62,8 +62,7 @@ class _Process:
         self._found, self._until = found, until
         outlet = config.outlet
         signer = keys.load(config.keys.own, "link-sign")
-        publics = [key for path in config.keys.receivers for key in keys.load_public(path)]
-        receivers = [key for key in publics if key.kind == "catch"]
+        receivers = [key for path in config.keys.receivers for key in keys.load_public(path, "catch")]
         if not receivers:
             raise ConfigError("[keys] receivers hold no catch key", hint="carry DIR.pub of `keys new low DIR` over")
         give_up(config.state, mode)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,31 @@ def test_secrets_are_not_in_what_is_printed(tmp_path: Path) -> None:
     keymaking.make("high", tmp_path / "high")
     key = keys.load(tmp_path / "high", "sign")
     assert repr(key) == f"PrivateKey(sign, {key.public.id.hex()})"
+
+
+@pytest.mark.parametrize(("side", "kind"), [("low", "catch"), ("high", "link-sign")])
+def test_an_end_of_the_link_takes_its_keys_out_of_a_bundle_and_no_others(side: str, kind: str, tmp_path: Path) -> None:
+    """Asked for one kind, a bundle gives that one, and what it holds of others is not read as a key."""
+    keymaking.make(side, tmp_path / side)
+    bundle = tmp_path / f"{side}.pub"
+    (wanted,) = [key for key in keys.load_public(bundle) if key.kind == kind]
+    later = bundle.read_text() + f"{keys.LABEL} later.pub AAAA\n"
+    bundle.write_text(later)
+    assert [key.raw for key in keys.load_public(bundle, kind)] == [wanted.raw]
+    with pytest.raises(ConfigError, match="not a public key"):
+        keys.load_public(bundle)
+
+
+def test_an_end_of_the_link_loads_nothing_of_the_hybrid_keys(tmp_path: Path) -> None:
+    """What opens data is no part of emit and catch, also once they have read their keys."""
+    for side in ("low", "high"):
+        keymaking.make(side, tmp_path / side)
+    script = (
+        "import sys; from pathlib import Path; from protocol import keys; at = Path(sys.argv[1])\n"
+        "keys.load(at / 'low', 'catch'), keys.load_public(at / 'high.pub', 'link-sign')\n"
+        "keys.load(at / 'high', 'link-sign'), keys.load_public(at / 'low.pub', 'catch')\n"
+        "assert 'protocol.hybrid' not in sys.modules\n"
+        "keys.load(at / 'low', 'open')\n"
+        "assert 'protocol.hybrid' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
