@@ -22,7 +22,7 @@ from pathlib import Path
 from audit.check import read_findings
 from audit.report.period import moment
 from protocol import seal
-from protocol.block import Kind, read_header
+from protocol.block import BlockKind, read_header
 from protocol.content.parts import OUTBOX, Parts, Whole
 from protocol.errors import ConfigError, FrameError, Reason
 from protocol.keys import PrivateKey, PublicKey, load, load_public
@@ -121,7 +121,7 @@ def arrived(journal: Path, own: PrivateKey, signers: Mapping[bytes, PublicKey]) 
     out, parts = Arrived(), Parts()
     seals = {stream: _seals(journal, stream, own, signers) for stream in kept_streams(journal)}
     for number in segment_numbers(journal):
-        for one in scan_kinds(segment_path(journal, number), (Kind.FILE,)):
+        for one in scan_kinds(segment_path(journal, number), (BlockKind.FILE,)):
             try:
                 whole = parts.add(_opened(one, seals.get(one.stream, {})))
             except FrameError as error:
@@ -136,7 +136,7 @@ def arrived(journal: Path, own: PrivateKey, signers: Mapping[bytes, PublicKey]) 
 def _seals(journal: Path, stream: bytes, own: PrivateKey, signers: Mapping[bytes, PublicKey]) -> dict[int, Seal]:
     """A stream's data keys by epoch; an EPOCH that does not verify or open gives none."""
     out = {}
-    for one in read_kept(journal, stream, (Kind.EPOCH,)):
+    for one in read_kept(journal, stream, (BlockKind.EPOCH,)):
         try:
             epoch, key = seal.open_epoch(seal.verify(one.block, signers), stream, own)
         except FrameError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protocol import evidence, keymaking, keys, seal
-from protocol.block import HEADER, KEPT, MAGIC, Kind
+from protocol.block import HEADER, KEPT, MAGIC, BlockKind
 from protocol.evidence import Head, Tree
 from protocol.keys import PrivateKey
 from protocol.limits import WIRE_VERSION
@@ -94,7 +94,7 @@ def write_store(folder: Path, records: list[Record]) -> None:
 
 def opaque(stream: bytes, number: int, content: bytes) -> Record:
     """A sealed block that nobody can open, as the stores see all of them."""
-    header = HEADER.pack(MAGIC, WIRE_VERSION, Kind.BATCH, stream, number, 1, content[:12].ljust(12, b"\0"))
+    header = HEADER.pack(MAGIC, WIRE_VERSION, BlockKind.BATCH, stream, number, 1, content[:12].ljust(12, b"\0"))
     return record(stream, number, 1, 4, header + content, time_ns=_START_NS)
 
 
@@ -109,7 +109,7 @@ def _stream(
 ) -> tuple[list[Record], bytes]:
     """Its records, and the head of its tree."""
     body = {"site": SITE, "boot": boot, "time": _START_NS, "previous": None if before is None else list(before)}
-    out = [_signed(Kind.OPEN, stream, 0, body, signer)]
+    out = [_signed(BlockKind.OPEN, stream, 0, body, signer)]
     closed, name = Tree(), evidence.origin(SITE, stream)
     while len(out) < blocks:
         number = len(out)
@@ -122,13 +122,13 @@ def _stream(
             closed.add(leaf)
         note = evidence.sign_note(evidence.checkpoint(name, closed), name, signer)
         head = Head(previous=previous, frontier=frontier, leaves=fresh, note=note)
-        out.append(_signed(Kind.HEAD, stream, number, evidence.head_body(head), signer))
+        out.append(_signed(BlockKind.HEAD, stream, number, evidence.head_body(head), signer))
     for one in out[closed.size :]:
         closed.add(one.digest)
     return out, closed.root()
 
 
-def _signed(kind: Kind, stream: bytes, number: int, body: dict[str, object], signer: PrivateKey) -> Record:
+def _signed(kind: BlockKind, stream: bytes, number: int, body: dict[str, object], signer: PrivateKey) -> Record:
     return record(stream, number, 1, 4, seal.sign(kind, stream, number, body, signer), time_ns=_START_NS)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from bench.mix import signals
 from protocol import keys
-from protocol.block import HEADER, Kind
+from protocol.block import HEADER, BlockKind
 from protocol.content.catalog import Asset, Tag
 from protocol.limits import WIRE_OVERHEAD
 from protocol.store.record import Record, record
@@ -62,7 +62,7 @@ def blocks(need: int) -> list[bytes]:
 
 def numbered(content: bytes, number: int) -> bytes:
     """A block of the bench's stream."""
-    return HEADER.pack(b"CB", 1, Kind.BATCH, STREAM, number, 1, bytes(12)) + content
+    return HEADER.pack(b"CB", 1, BlockKind.BATCH, STREAM, number, 1, bytes(12)) + content
 
 
 def _ready(told: dict[str, Any], core: int) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.figures import BenchRow
 from protocol import keymaking, keys
-from protocol.block import HEADER, Kind
+from protocol.block import HEADER, BlockKind
 from protocol.limits import BLOCK_AGE
 from protocol.store.record import record
 from protocol.wire.erasure import Code
@@ -188,7 +188,7 @@ class _Lab:
         )  # fmt: skip
 
     def _seal(self, number: int) -> None:
-        block = HEADER.pack(b"CB", 1, Kind.BATCH, STREAM, number, 1, bytes(12))
+        block = HEADER.pack(b"CB", 1, BlockKind.BATCH, STREAM, number, 1, bytes(12))
         block += self.random.randbytes(self.size - len(block))
         need, spare = self.geometry.cut(len(block), self.load.rate(self.now))
         self.load.note(self.geometry.on_wire(len(block)), self.now)

@@ -2,7 +2,7 @@
 
      0   2   magic    b"CB"
      2   1   version  1
-     3   1   kind     Kind
+     3   1   kind     BlockKind
      4   8   stream   8 random bytes, drawn at each start of the packer
     12   8   number   big-endian, from 0, up by one, never reused in a stream
     20   4   epoch    which epoch key seals it; 0 in signed kinds
@@ -30,7 +30,7 @@ SIGNED_TAIL = 8 + 64
 """Behind the body of a signed block: the signer's key id and the signature [bytes]."""
 
 
-class Kind(IntEnum):
+class BlockKind(IntEnum):
     """What a block carries (SPEC.md, section 6)."""
 
     OPEN = 1
@@ -44,9 +44,9 @@ class Kind(IntEnum):
     HEAD = 9
 
 
-SIGNED = frozenset({Kind.OPEN, Kind.EPOCH, Kind.HEAD})
+SIGNED = frozenset({BlockKind.OPEN, BlockKind.EPOCH, BlockKind.HEAD})
 """Readable by anyone who holds the block, and by nobody alterable."""
-KEPT = frozenset({Kind.OPEN, Kind.EPOCH, Kind.CATALOG, Kind.HEAD})
+KEPT = frozenset({BlockKind.OPEN, BlockKind.EPOCH, BlockKind.CATALOG, BlockKind.HEAD})
 """Kept apart from the segments, as long as anything of their stream is."""
 
 
@@ -55,7 +55,7 @@ class Header:
     """The first 36 bytes of a block, read and not yet believed."""
 
     kind: int
-    """A `Kind`, or a number that a later version gave a meaning."""
+    """A `BlockKind`, or a number that a later version gave a meaning."""
     stream: bytes
     number: int
     epoch: int

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
 
-from protocol.block import HEADER, MAGIC, SIGNED_TAIL, Kind, read_header, signed_body
+from protocol.block import HEADER, MAGIC, SIGNED_TAIL, BlockKind, read_header, signed_body
 from protocol.content import body as bodies
 from protocol.errors import FrameError, Reason
 from protocol.hybrid import EPOCH_SUITE
@@ -44,7 +44,7 @@ class Seal:
         self.epoch = epoch
         self._aead = AESGCM(derive(epoch_key, "seal", stream + struct.pack(">I", epoch)))
 
-    def close(self, kind: Kind, number: int, body: Mapping[str, Any], nonce: bytes) -> bytes:
+    def close(self, kind: BlockKind, number: int, body: Mapping[str, Any], nonce: bytes) -> bytes:
         """The sealed block.
 
         Args:
@@ -67,7 +67,7 @@ class Seal:
         return bodies.unpack(packed)
 
 
-def sign(kind: Kind, stream: bytes, number: int, body: Mapping[str, Any], key: PrivateKey) -> bytes:
+def sign(kind: BlockKind, stream: bytes, number: int, body: Mapping[str, Any], key: PrivateKey) -> bytes:
     """A signed block: OPEN, EPOCH or HEAD."""
     assert isinstance(key.key, Ed25519PrivateKey)
     header = HEADER.pack(MAGIC, WIRE_VERSION, kind, stream, number, 0, bytes(12))

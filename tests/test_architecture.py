@@ -57,7 +57,7 @@ UNPARTED_MODULES = frozenset(
 )
 UNPARTED_CLASSES = frozenset(
     (
-        *("Answer", "Batch", "Counts", "Event", "Gap", "Guard", "Head", "Inlet", "Keys", "Kind", "Line", "Link"),
+        *("Answer", "Batch", "Counts", "Event", "Gap", "Guard", "Head", "Inlet", "Keys", "Line", "Link"),
         *("Outlet", "Output", "Part", "Place", "Progress", "Scope", "Section", "Server", "Session", "Spool", "Step"),
         *("Stream", "Watch", "Watched", "Writer"),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from protocol import seal
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.errors import FrameError
 from protocol.evidence import Head, Tree, check_head, origin, read_head
 from protocol.keys import PublicKey
@@ -78,7 +78,7 @@ def read_open(blocks: Iterable[Kept], signers: Mapping[bytes, PublicKey]) -> tup
     """The OPEN of a stream among its first blocks, and what is wrong with those that do not verify."""
     opened, faults = None, []
     for side, block in blocks:
-        if block[3] != Kind.OPEN:
+        if block[3] != BlockKind.OPEN:
             faults.append(f"block 0 of the {side} side is of kind {block[3]}, not OPEN")
             continue
         try:
@@ -110,7 +110,7 @@ def read_chain(
     ranges: list[VouchedRange] = []
     for number in sorted(blocks):
         for side, block in blocks[number]:
-            if block[3] != Kind.HEAD:
+            if block[3] != BlockKind.HEAD:
                 continue
             try:
                 ranges.append(_vouched(block, number, origin(site, stream), signers))

@@ -23,7 +23,7 @@ import numpy as np
 from bench.mix import signals
 from protocol import keys
 from protocol.content.catalog import Asset, Tag
-from protocol.content.sample import Columns, Kind, Quality
+from protocol.content.sample import Columns, Quality, ValueKind
 from protocol.process.statusfile import PERIOD, write_status
 from sender.link_file import geometry
 from sender.link_file import load as load_link
@@ -43,7 +43,7 @@ FIRST = 1000
 STATES = ("RUNNING", "STOPPED", "FAULT 17")
 BAD = np.uint32(Quality.BAD_SENSOR_FAILURE)
 
-_TYPES = {Kind.FLOAT: "float64", Kind.INT: "int64", Kind.BOOL: "bool", Kind.TEXT: "string"}
+_TYPES = {ValueKind.FLOAT: "float64", ValueKind.INT: "int64", ValueKind.BOOL: "bool", ValueKind.TEXT: "string"}
 
 
 class SoakAsset:
@@ -95,14 +95,16 @@ def plant(tags: int, period_s: float) -> list[SoakAsset]:
     rows = signals(tags, 1)
     machines, at = [], 0
     for name, size in sizes.items():
-        named = tuple(_tag(name, number, Kind(int(rows.kind[number])), period_s) for number in range(at, at + size))
+        named = tuple(
+            _tag(name, number, ValueKind(int(rows.kind[number])), period_s) for number in range(at, at + size)
+        )
         machines.append(SoakAsset(name, named, rows.take(np.arange(at, at + size))))
         at += size
     return machines
 
 
-def _tag(asset: str, number: int, kind: Kind, period_s: float) -> Tag:
-    number_like = kind == Kind.FLOAT
+def _tag(asset: str, number: int, kind: ValueKind, period_s: float) -> Tag:
+    number_like = kind == ValueKind.FLOAT
     return Tag(
         id=FIRST + number,
         asset=asset,

@@ -23,7 +23,7 @@ import numpy as np
 from collectors.modbus.config import Item
 from collectors.modbus.plan import Read
 from protocol.content.array import Array
-from protocol.content.sample import NO_TIME, Columns, Kind, Quality, columns, concat, severity
+from protocol.content.sample import NO_TIME, Columns, Quality, ValueKind, columns, concat, severity
 
 _NUMPY = {
     "int16": ">i2",
@@ -58,7 +58,7 @@ class Outcome:
 class _Group:
     """Values that one gather reads."""
 
-    kind: Kind
+    kind: ValueKind
     type: str
     index: Array
     """[n, bytes]: where each value's bytes lie, most significant first."""
@@ -123,16 +123,16 @@ class Decoder:
 
     def _values(self, raw: Array) -> tuple[Array, Array, Array, tuple[str, ...], Array]:
         """Ints, floats, bools, texts in row order, and which rows have a value at all."""
-        parts: dict[Kind, list[Array]] = {Kind.INT: [], Kind.FLOAT: [], Kind.BOOL: []}
+        parts: dict[ValueKind, list[Array]] = {ValueKind.INT: [], ValueKind.FLOAT: [], ValueKind.BOOL: []}
         texts: tuple[str, ...] = ()
         valid = []
         for group in self._groups:
             gathered = raw[group.index]
             fine = np.ones(len(gathered), bool)
-            if group.kind is Kind.TEXT:
+            if group.kind is ValueKind.TEXT:
                 texts += tuple(text_of(row.tobytes()) for row in gathered)
             elif group.type == "bool":
-                parts[Kind.BOOL].append(((gathered[:, 0] >> group.shift) & 1).astype(bool))
+                parts[ValueKind.BOOL].append(((gathered[:, 0] >> group.shift) & 1).astype(bool))
             else:
                 values = gathered.view(_NUMPY[group.type]).ravel()
                 if group.bcd:
@@ -142,9 +142,9 @@ class Decoder:
                 parts[group.kind].append(values)
             valid.append(fine)
         return (
-            _join(parts[Kind.INT], np.int64),
-            _join(parts[Kind.FLOAT], np.float64),
-            _join(parts[Kind.BOOL], np.bool_),
+            _join(parts[ValueKind.INT], np.int64),
+            _join(parts[ValueKind.FLOAT], np.float64),
+            _join(parts[ValueKind.BOOL], np.bool_),
             texts,
             np.concatenate(valid) if valid else np.zeros(0, bool),
         )
@@ -173,12 +173,12 @@ def _group_key(item: Item) -> tuple[int, str, bool, bool, int]:
     return _kind(item).value, item.type, item.bcd, item.scale is not None, item.width if item.type == "string" else 0
 
 
-def _kind(item: Item) -> Kind:
+def _kind(item: Item) -> ValueKind:
     if item.type == "string":
-        return Kind.TEXT
+        return ValueKind.TEXT
     if item.type == "bool":
-        return Kind.BOOL
-    return Kind.FLOAT if item.scale is not None or item.type.startswith("float") else Kind.INT
+        return ValueKind.BOOL
+    return ValueKind.FLOAT if item.scale is not None or item.type.startswith("float") else ValueKind.INT
 
 
 def _group(placed: Sequence[tuple[Item, int, int]]) -> _Group:

@@ -51,7 +51,7 @@ from protocol.content.column import (
     runs_of,
 )
 from protocol.content.floats import pack_floats, read_floats
-from protocol.content.sample import NO_TIME, Columns, Kind
+from protocol.content.sample import NO_TIME, Columns, ValueKind
 from protocol.limits import BATCH_ROWS
 
 _VALUED = (1, 2, 3, 4)
@@ -72,7 +72,7 @@ def to_wire(columns: Columns) -> dict[str, Any]:
         raise ValueError(f"{count} rows; {BATCH_ROWS} is the most of a batch")
     if not count:
         return {"n": 0}
-    if int(columns.kind.max()) > max(Kind):
+    if int(columns.kind.max()) > max(ValueKind):
         raise ValueError(f"a row of kind {int(columns.kind.max())}")
     order = _order(columns.tag)
     tag = _placed(columns.tag, order)
@@ -155,13 +155,13 @@ def _read_tags(wire: Any, count: int) -> tuple[Array, Runs]:
 
 def _read_kind(wire: Any, tag: Array, runs: Runs) -> tuple[Array, _Subsets]:
     """Each row's kind, and how many rows the kinds have; for two of them also where their runs lie."""
-    each = read_each(wire, runs, np.uint8, max(Kind))
+    each = read_each(wire, runs, np.uint8, max(ValueKind))
     if each is not None:
-        rows = [int(held) for held in np.bincount(each, runs.lengths, len(Kind)).tolist()[1:]]
+        rows = [int(held) for held in np.bincount(each, runs.lengths, len(ValueKind)).tolist()[1:]]
         lengths = [runs.lengths[each == which] for which in _VALUED[:2]]
         within = [Runs(np.add.accumulate(one) - one, one) for one in lengths]
         return each.repeat(runs.lengths), ((rows[0], within[0]), (rows[1], within[1]), rows[2], rows[3])
-    kind = read_runs(wire, runs, len(tag), np.uint8, max(Kind))
+    kind = read_runs(wire, runs, len(tag), np.uint8, max(ValueKind))
     masks = [kind == which for which in _VALUED]
     rows = [int(np.count_nonzero(mask)) for mask in masks]
     within = [runs_of(tag[mask]) for mask in masks[:2]]
@@ -188,10 +188,10 @@ def _pack_values(columns: Columns, tag: Array, order: Array | None) -> dict[str,
     kind = _placed(columns.kind, order)
     wire: dict[str, Any] = {}
     for which, size in (
-        (Kind.FLOAT, len(columns.floats)),
-        (Kind.INT, len(columns.ints)),
-        (Kind.BOOL, len(columns.bools)),
-        (Kind.TEXT, len(columns.texts)),
+        (ValueKind.FLOAT, len(columns.floats)),
+        (ValueKind.INT, len(columns.ints)),
+        (ValueKind.BOOL, len(columns.bools)),
+        (ValueKind.TEXT, len(columns.texts)),
     ):
         here = kind == int(which)
         if int(np.count_nonzero(here)) != size:
@@ -199,11 +199,11 @@ def _pack_values(columns: Columns, tag: Array, order: Array | None) -> dict[str,
         if not size:
             continue
         place = None if order is None else _place(columns.kind == int(which), order[here])
-        if which is Kind.FLOAT:
+        if which is ValueKind.FLOAT:
             wire["f"] = pack_floats(_placed(columns.floats, place), runs_of(tag[here]))
-        elif which is Kind.INT:
+        elif which is ValueKind.INT:
             wire["i"] = pack_steps(_placed(columns.ints, place), runs_of(tag[here]))
-        elif which is Kind.BOOL:
+        elif which is ValueKind.BOOL:
             wire["b"] = np.packbits(_placed(columns.bools, place)).tobytes()
         else:
             wire["s"] = pack_texts(columns.texts, place)

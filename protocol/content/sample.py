@@ -26,7 +26,7 @@ NO_TIME = -(2**63)
 """`other_ns` of a row that has no second time."""
 
 
-class Kind(IntEnum):
+class ValueKind(IntEnum):
     """Which array holds the value."""
 
     NONE = 0
@@ -100,7 +100,7 @@ class Columns:
     native: Array
     """The protocol's own code (Modbus exception, CIP status), uint32; 0 where it has none."""
     kind: Array
-    """`Kind`, uint8: the array that holds the row's value."""
+    """`ValueKind`, uint8: the array that holds the row's value."""
     floats: Array
     """float64 values of the FLOAT rows, in row order."""
     ints: Array
@@ -118,7 +118,7 @@ class Columns:
         index = np.flatnonzero(rows) if rows.dtype == bool else rows
         kind = self.kind[index]
         picked = {}
-        for which in (Kind.FLOAT, Kind.INT, Kind.BOOL, Kind.TEXT):
+        for which in (ValueKind.FLOAT, ValueKind.INT, ValueKind.BOOL, ValueKind.TEXT):
             rank = np.cumsum(self.kind == which) - 1
             picked[which] = rank[index[kind == which]]
         return Columns(
@@ -129,20 +129,20 @@ class Columns:
             quality=self.quality[index],
             native=self.native[index],
             kind=kind,
-            floats=self.floats[picked[Kind.FLOAT]],
-            ints=self.ints[picked[Kind.INT]],
-            bools=self.bools[picked[Kind.BOOL]],
-            texts=tuple(self.texts[rank] for rank in picked[Kind.TEXT].tolist()),
+            floats=self.floats[picked[ValueKind.FLOAT]],
+            ints=self.ints[picked[ValueKind.INT]],
+            bools=self.bools[picked[ValueKind.BOOL]],
+            texts=tuple(self.texts[rank] for rank in picked[ValueKind.TEXT].tolist()),
         )
 
     def values(self) -> list[Value]:
         """The values in row order (a Python object each: cold paths only)."""
         out: list[Value] = [None] * len(self)
         for which, held in (
-            (Kind.FLOAT, self.floats.tolist()),
-            (Kind.INT, self.ints.tolist()),
-            (Kind.BOOL, self.bools.tolist()),
-            (Kind.TEXT, self.texts),
+            (ValueKind.FLOAT, self.floats.tolist()),
+            (ValueKind.INT, self.ints.tolist()),
+            (ValueKind.BOOL, self.bools.tolist()),
+            (ValueKind.TEXT, self.texts),
         ):
             for at, value in zip(np.flatnonzero(self.kind == which).tolist(), held, strict=True):
                 out[at] = value
@@ -236,21 +236,27 @@ def _from_array(values: Array) -> tuple[Array, Array, Array, Array, tuple[str, .
     none = np.zeros(0)
     n = len(values)
     if values.dtype.kind == "f":
-        return np.full(n, Kind.FLOAT, np.uint8), values.astype(np.float64), none.astype(np.int64), none.astype(bool), ()
+        return (
+            np.full(n, ValueKind.FLOAT, np.uint8),
+            values.astype(np.float64),
+            none.astype(np.int64),
+            none.astype(bool),
+            (),
+        )
     if values.dtype.kind == "b":
-        return np.full(n, Kind.BOOL, np.uint8), none, none.astype(np.int64), values, ()
+        return np.full(n, ValueKind.BOOL, np.uint8), none, none.astype(np.int64), values, ()
     if values.dtype.kind in "iu":
         whole = values.view(np.int64) if values.dtype == np.uint64 else values.astype(np.int64)
-        return np.full(n, Kind.INT, np.uint8), none, whole, none.astype(bool), ()
+        return np.full(n, ValueKind.INT, np.uint8), none, whole, none.astype(bool), ()
     raise ValueError(f"no column kind for numpy {values.dtype}")
 
 
-_KIND_OF: dict[type, Kind] = {
-    float: Kind.FLOAT,
-    int: Kind.INT,
-    bool: Kind.BOOL,
-    str: Kind.TEXT,
-    type(None): Kind.NONE,
+_KIND_OF: dict[type, ValueKind] = {
+    float: ValueKind.FLOAT,
+    int: ValueKind.INT,
+    bool: ValueKind.BOOL,
+    str: ValueKind.TEXT,
+    type(None): ValueKind.NONE,
 }
 
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from protocol.errors import FrameError, Reason
 from protocol.keys import LINK_SUITE, PrivateKey, PublicKey
 from protocol.limits import WIRE_VERSION
-from protocol.wire.frame import MAGIC, Kind
+from protocol.wire.frame import MAGIC, FrameKind
 
 LINK = struct.Struct(">2sBBIQQ8s8s80s64s")
 _SIGNED = 120
@@ -60,7 +60,7 @@ def make_link(session: int, boot: int, counter: int, link_key: bytes, receiver: 
     assert isinstance(signer.key, Ed25519PrivateKey)
     assert isinstance(receiver.key, X25519PublicKey)
     head = struct.pack(
-        ">2sBBIQQ8s8s", MAGIC, WIRE_VERSION, Kind.LINK, session, boot, counter, receiver.id, signer.public.id
+        ">2sBBIQQ8s8s", MAGIC, WIRE_VERSION, FrameKind.LINK, session, boot, counter, receiver.id, signer.public.id
     )
     signed = head + LINK_SUITE.encrypt(link_key, receiver.key, info=_CONTEXT + head)
     return signed + signer.key.sign(_CONTEXT + signed)

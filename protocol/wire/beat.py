@@ -23,7 +23,7 @@ from protocol.errors import FrameError, Reason
 from protocol.keys import derive
 from protocol.limits import WIRE_VERSION
 from protocol.plain import plain
-from protocol.wire.frame import MAGIC, TAG_BYTES, Kind
+from protocol.wire.frame import MAGIC, TAG_BYTES, FrameKind
 
 _HEAD = struct.Struct(">2sBBIQQqB")
 WAITING_RANGES = 4
@@ -84,7 +84,7 @@ class BeatTag:
     def frame(self, beat: Beat) -> bytes:
         """The datagram."""
         head = _HEAD.pack(
-            MAGIC, WIRE_VERSION, Kind.BEAT, self.session, beat.boot, beat.counter, beat.wall_ns, beat.synced
+            MAGIC, WIRE_VERSION, FrameKind.BEAT, self.session, beat.boot, beat.counter, beat.wall_ns, beat.synced
         )
         rest = {
             "s": [[s.stream, s.oldest, s.sealed, s.finished, [list(r) for r in s.waiting]] for s in beat.streams],

@@ -2,7 +2,7 @@
 
      0   2   magic    b"CV"
      2   1   version  1; any other is counted by number and refused, never guessed
-     3   1   kind     Kind; no kind asks for an answer
+     3   1   kind     FrameKind; no kind asks for an answer
      4   4   session  names the link key that the tag is made with
 
 and a SHARD goes on
@@ -51,7 +51,7 @@ PROBE_LEAST = PROBE_HEADER.size + TAG_BYTES
 """Bytes of the smallest PROBE."""
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """Frame kinds. Each is a statement; none asks for an answer."""
 
     SHARD = 1
@@ -84,7 +84,7 @@ def width_for(mtu: int) -> int:
     return mtu - UDP_HEADERS - SHARD_OVERHEAD
 
 
-def kind_of(datagram: bytes | memoryview) -> Kind:
+def kind_of(datagram: bytes | memoryview) -> FrameKind:
     """The frame's kind.
 
     Raises:
@@ -96,9 +96,9 @@ def kind_of(datagram: bytes | memoryview) -> Kind:
         raise FrameError(Reason.MAGIC, size=len(datagram))
     if datagram[2] != WIRE_VERSION:
         raise FrameError(Reason.VERSION, size=len(datagram))
-    if not Kind.SHARD <= datagram[3] <= Kind.PROBE:
+    if not FrameKind.SHARD <= datagram[3] <= FrameKind.PROBE:
         raise FrameError(Reason.KIND, size=len(datagram))
-    return Kind(datagram[3])
+    return FrameKind(datagram[3])
 
 
 def shard_fields(datagram: bytes | memoryview) -> tuple[int, bytes, int, int, int, int, int, int]:
@@ -153,7 +153,7 @@ class ShardTag:
         total, width = rows.shape
         length = SHARD_OVERHEAD + width
         header = SHARD_HEADER.pack(
-            MAGIC, WIRE_VERSION, Kind.SHARD, self.session, self.stream, number, size, need, spare, 0, copy
+            MAGIC, WIRE_VERSION, FrameKind.SHARD, self.session, self.stream, number, size, need, spare, 0, copy
         )
         frames = np.empty((total, length), np.uint8)
         frames[:, : SHARD_HEADER.size] = np.frombuffer(header, np.uint8)
@@ -231,7 +231,7 @@ class ProbeTag:
     ) -> bytes:
         """A PROBE of `length` bytes in all, at least `PROBE_LEAST`; the other arguments are the fields of `Probe`."""
         head = PROBE_HEADER.pack(
-            MAGIC, WIRE_VERSION, Kind.PROBE, self.session, step, rate, index, of, burst, first, last
+            MAGIC, WIRE_VERSION, FrameKind.PROBE, self.session, step, rate, index, of, burst, first, last
         )
         bare = head + bytes(max(0, length - len(head) - TAG_BYTES))
         return bare + self._aead.encrypt(_probe_nonce(step, rate, index), b"", bare)

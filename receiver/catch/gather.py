@@ -27,7 +27,7 @@ from protocol.errors import FrameError, Reason
 from protocol.ranges import Ranges
 from protocol.wire.beat import Beat
 from protocol.wire.erasure import Code
-from protocol.wire.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, Kind, kind_of, shard_fields
+from protocol.wire.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, FrameKind, kind_of, shard_fields
 from receiver.catch.assembly import Assemblies, Assembly
 from receiver.catch.link.session import Session
 from receiver.catch.link.sessions import Links
@@ -229,13 +229,13 @@ class Gather:
     def _other(self, datagram: Datagram, now: float, wall_ns: int) -> Iterable[Event]:
         kind = kind_of(datagram)
         frame = bytes(datagram)
-        if kind is Kind.LINK:
+        if kind is FrameKind.LINK:
             return self._link(frame, now, wall_ns)
         session = self.links.sessions.get(int.from_bytes(frame[4:8], "big"))
         if session is None:
             self.waiting.keep(int.from_bytes(frame[4:8], "big"), frame, now)
             return ()
-        if kind is Kind.BEAT:
+        if kind is FrameKind.BEAT:
             return (BeatHeard(self.links.take_beat(frame, session, wall_ns)),)
         probe = session.probe.read(frame)
         if not session.current:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.content import batch, catalog
 from protocol.errors import FrameError, Reason
 from protocol.limits import NAME_BYTES, TEXT_BYTES
@@ -18,28 +18,28 @@ def content(kind: int, body: Mapping[str, Any]) -> Body:
     """The content of a block.
 
     Args:
-        kind: `Kind` of `protocol/block.py`, or a number of a later version: then its body is passed on as it is.
+        kind: `BlockKind` of `protocol/block.py`, or a number of a later version: then its body is passed on as it is.
 
     Raises:
         FrameError: (BODY) it is not what the kind promises.
     """
     try:
-        if kind == Kind.BATCH:
+        if kind == BlockKind.BATCH:
             return Batch(
                 columns=batch.from_wire(body["columns"]), first_ns=_int(body["first"]), last_ns=_int(body["last"])
             )
-        if kind == Kind.CATALOG:
+        if kind == BlockKind.CATALOG:
             return catalog.from_wire(body)
-        if kind == Kind.STATE:
+        if kind == BlockKind.STATE:
             return State(
                 asset=_text(body["asset"]),
                 time_ns=_int(body["time"]),
                 what=_text(body["what"]),
                 text=_text(body["text"]),
             )
-        if kind == Kind.EVENT:
+        if kind == BlockKind.EVENT:
             return _event(body)
-        if kind == Kind.TALLY:
+        if kind == BlockKind.TALLY:
             return _tally(body)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FrameError(Reason.BODY, size=0) from error

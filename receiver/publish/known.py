@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from protocol import seal
-from protocol.block import SIGNED, Kind, read_header
+from protocol.block import SIGNED, BlockKind, read_header
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.errors import FrameError, Reason
 from protocol.keys import PrivateKey, PublicKey
@@ -30,7 +30,7 @@ from protocol.store.record import Record
 from receiver.outputs.base import BOOTS, Batch, Other, Stream
 from receiver.publish.blocks import Body, content, opening
 
-KEPT_KINDS = frozenset({Kind.OPEN, Kind.EPOCH, Kind.CATALOG})
+KEPT_KINDS = frozenset({BlockKind.OPEN, BlockKind.EPOCH, BlockKind.CATALOG})
 """Kinds that teach."""
 
 
@@ -100,7 +100,7 @@ class KnownStream:
         if (header.stream, header.number) != (one.stream, one.number):
             raise FrameError(Reason.BODY, size=len(one.block))
         if header.kind in SIGNED:
-            return self._read_signed(Kind(header.kind), one, ring)
+            return self._read_signed(BlockKind(header.kind), one, ring)
         opener = self.seals.get(header.epoch)
         if self.boot is None:
             raise Lacking(Lack.OPEN)
@@ -131,19 +131,19 @@ class KnownStream:
         """As an output is told it."""
         return Stream(key=self.key, boot=self.boot or 0, site=self.site, assets=self.assets, tags=self.tags)
 
-    def _read_signed(self, kind: Kind, one: Record, ring: Ring) -> Other:
+    def _read_signed(self, kind: BlockKind, one: Record, ring: Ring) -> Other:
         try:
             body = seal.verify(one.block, ring.signers)
         except FrameError as error:
             if error.reason != Reason.KEY:
                 raise
             raise Lacking(Lack.SIGNER, _grouped(seal.signer_id(one.block))) from None
-        if kind == Kind.OPEN:
+        if kind == BlockKind.OPEN:
             boot, site = opening(body)
             if self.boot is None:
                 self.boot, self.site = one.order * BOOTS + boot, site
                 self.news.add(Lack.OPEN)
-        elif kind == Kind.EPOCH:
+        elif kind == BlockKind.EPOCH:
             self._read_epoch(body, ring.own)
         if self.boot is None:
             raise Lacking(Lack.OPEN)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.errors import FrameError
 from protocol.keys import PrivateKey, PublicKey
 from protocol.store.record import How, Record
@@ -209,7 +209,7 @@ class Opener:
     def _opened(self, one: Record, known: KnownStream) -> Opened | None:
         body = known.open_block(one, self._ring)
         if isinstance(body, Other):
-            if body.kind not in Kind._value2member_map_:
+            if body.kind not in BlockKind._value2member_map_:
                 self.later[body.kind] += 1
             inside: Body | None = body
         else:

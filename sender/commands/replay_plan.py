@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import gapread
-from protocol.block import KEPT, Kind, read_header, signed_body
+from protocol.block import KEPT, BlockKind, read_header, signed_body
 from protocol.errors import ConfigError
 from protocol.ranges import Ranges
 from protocol.store.index import join, read_index
@@ -172,13 +172,13 @@ def _look(spool: Path, one: StreamPlan, geometry: Geometry) -> None:
         if _useful(held.block[3], one, held.number)
     }
     asked = {number for number in kept if number in one.asked and number not in one.here}
-    pages = {number for number, held in kept.items() if held.block[3] == Kind.CATALOG}
+    pages = {number for number, held in kept.items() if held.block[3] == BlockKind.CATALOG}
     epochs |= {read_header(kept[number].block).epoch for number in pages}
-    opens = {number for number, held in kept.items() if held.block[3] == Kind.OPEN}
+    opens = {number for number, held in kept.items() if held.block[3] == BlockKind.OPEN}
     keys = {
         number
         for number, held in kept.items()
-        if held.block[3] == Kind.EPOCH and int(signed_body(held.block)["epoch"]) in epochs
+        if held.block[3] == BlockKind.EPOCH and int(signed_body(held.block)["epoch"]) in epochs
     }
     if one.here.count or asked:
         one.kept = frozenset(asked | pages | opens | keys)
@@ -193,7 +193,7 @@ def _useful(kind: int, one: StreamPlan, number: int) -> bool:
     """Of the kept blocks: those that were asked for, and what may be needed to open what was."""
     if number in one.asked:
         return True
-    return kind in (Kind.OPEN, Kind.EPOCH) or (kind == Kind.CATALOG and number < one.asked.top)
+    return kind in (BlockKind.OPEN, BlockKind.EPOCH) or (kind == BlockKind.CATALOG and number < one.asked.top)
 
 
 def _asked(spool: Path, one: StreamPlan) -> Iterator[Head]:

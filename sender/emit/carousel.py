@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from protocol.block import Kind, read_header, signed_body
+from protocol.block import BlockKind, read_header, signed_body
 from protocol.store.layout import kept_streams
 from protocol.store.record import Record
 from protocol.store.segments import read_kept
@@ -16,7 +16,7 @@ from sender.geometry import Geometry
 
 ROUND = 30.0
 """One round [s]: a receiver that starts cold has seen two of them after a minute."""
-ROUND_KINDS = frozenset({Kind.OPEN, Kind.EPOCH, Kind.CATALOG})
+ROUND_KINDS = frozenset({BlockKind.OPEN, BlockKind.EPOCH, BlockKind.CATALOG})
 SHARE = 0.1
 """Most of the link that it takes, spares and headers counted; 20 Mb/s carry 65,000 described tags in 30 s."""
 
@@ -37,7 +37,7 @@ class Carousel:
     def resume(self, now: float) -> None:
         """Take up the newest stream of the spool, whose beginning may have been sent before this process started."""
         for stream in kept_streams(self._folder):
-            for one in read_kept(self._folder, stream, frozenset({Kind.OPEN})):
+            for one in read_kept(self._folder, stream, frozenset({BlockKind.OPEN})):
                 self.note(one, now)
 
     def note(self, one: Record, now: float) -> None:
@@ -46,7 +46,7 @@ class Carousel:
         Backlog is sent newest first, so an OPEN may come after what follows it: then those are read from the spool.
         """
         kind = one.block[3]
-        if kind == Kind.OPEN and (boot := int(signed_body(one.block)["boot"])) > self._boot:
+        if kind == BlockKind.OPEN and (boot := int(signed_body(one.block)["boot"])) > self._boot:
             self._stream, self._boot, self._blocks, self._numbers, self._at = one.stream, boot, [], set(), 0
             for held in read_kept(self._folder, one.stream, ROUND_KINDS):
                 self._add(held)
@@ -90,8 +90,8 @@ def round_time(size: float, rate: float) -> float:
 
 def _wanted(blocks: list[Record]) -> list[Record]:
     """Without the EPOCHs that nothing in the round was sealed under, but the newest two."""
-    epochs = {one.number: int(signed_body(one.block)["epoch"]) for one in blocks if one.block[3] == Kind.EPOCH}
-    used = {read_header(one.block).epoch for one in blocks if one.block[3] == Kind.CATALOG}
+    epochs = {one.number: int(signed_body(one.block)["epoch"]) for one in blocks if one.block[3] == BlockKind.EPOCH}
+    used = {read_header(one.block).epoch for one in blocks if one.block[3] == BlockKind.CATALOG}
     newest = sorted(epochs.values())[-2:]
     return [
         one for one in blocks if one.number not in epochs or epochs[one.number] in used or epochs[one.number] in newest

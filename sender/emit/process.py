@@ -22,7 +22,7 @@ from protocol.limits import WIRE_OVERHEAD
 from protocol.process.confine import Mode, Role, confine, give_up
 from protocol.process.doorbell import Doorbell
 from protocol.process.statusfile import PERIOD, read_status, write_status
-from protocol.wire.frame import SHARD_OVERHEAD, Kind, width_for
+from protocol.wire.frame import SHARD_OVERHEAD, FrameKind, width_for
 from sender.emit.emitter import Emitter
 from sender.emit.errand_runner import ErrandRunner
 from sender.emit.interleave import Parcel
@@ -142,7 +142,7 @@ class _Process:
             while (wait := pace.wait(size, time.monotonic())) > 0:
                 time.sleep(wait)
             while not self._outlet.send(part, parcel.length):
-                if parcel.frames[3] != Kind.SHARD or self._stopping is not None:
+                if parcel.frames[3] != FrameKind.SHARD or self._stopping is not None:
                     return False
                 self._hold()
             pace.spend(size, time.monotonic())  # after it: a pause of this process never crowds two sends

@@ -26,7 +26,7 @@ import numpy as np
 from pydantic import Field
 
 from collectors.base import Event
-from protocol.content.sample import Columns, Kind, Row
+from protocol.content.sample import Columns, Row, ValueKind
 from sender.poll.findings import Findings, section, tables, under
 from sender.poll.tables import Name, Words
 from sender.settings import Section
@@ -108,7 +108,7 @@ class Alarms:
         """
         if not len(self._points):
             return []
-        picked = np.isin(rows.tag, self._points) & np.isin(rows.kind, (Kind.INT, Kind.BOOL))
+        picked = np.isin(rows.tag, self._points) & np.isin(rows.kind, (ValueKind.INT, ValueKind.BOOL))
         if not picked.any():
             return []
         events = []

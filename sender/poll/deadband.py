@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.sample import Columns, Flag, Kind
+from protocol.content.sample import Columns, Flag, ValueKind
 
 EVERY = -1.0
 """In `deadband`: every row leaves (a poll without deadband, or a notification)."""
@@ -104,7 +104,7 @@ class Deadband:
         self._left_at[known] = now
         kind = self._kind[known].astype(np.uint8)
         bits = self._bits[known]
-        floats, whole = bits[kind == Kind.FLOAT].view(np.float64), bits[kind == Kind.INT].view(np.int64)
+        floats, whole = bits[kind == ValueKind.FLOAT].view(np.float64), bits[kind == ValueKind.INT].view(np.int64)
         return Columns(
             tag=known.astype(np.uint32),
             time_ns=np.full(len(known), time_ns, np.int64),
@@ -115,8 +115,8 @@ class Deadband:
             kind=kind,
             floats=floats,
             ints=whole,
-            bools=bits[kind == Kind.BOOL].astype(bool),
-            texts=tuple(self._text[known[kind == Kind.TEXT]].tolist()),
+            bools=bits[kind == ValueKind.BOOL].astype(bool),
+            texts=tuple(self._text[known[kind == ValueKind.TEXT]].tolist()),
         )
 
     def _judge(
@@ -132,11 +132,11 @@ class Deadband:
         same = (bits[rows] == self._bits[point]) & (text[rows] == self._text[point])
         with np.errstate(invalid="ignore"):  # inf - inf: no distance, so it counts as moved unless it is the same
             distance = np.abs(number[rows] - self._number[point])
-        ints = kind == Kind.INT
+        ints = kind == ValueKind.INT
         distance[ints] = _apart(bits[rows[ints]], self._bits[point[ints]])
-        near = (distance <= self._deadband[point]) & ((kind == Kind.FLOAT) | ints)
-        near |= np.isnan(number[rows]) & np.isnan(self._number[point]) & (kind == Kind.FLOAT)
-        every = (self._deadband[point] < 0) & (kind != Kind.NONE)
+        near = (distance <= self._deadband[point]) & ((kind == ValueKind.FLOAT) | ints)
+        near |= np.isnan(number[rows]) & np.isnan(self._number[point]) & (kind == ValueKind.FLOAT)
+        every = (self._deadband[point] < 0) & (kind != ValueKind.NONE)
         changed = status | every | ~(same | near)
         overdue = now - self._left_at[point] >= self._patience[point]
         return changed | overdue, overdue & ~changed & same
@@ -158,12 +158,12 @@ def _values(columns: Columns) -> tuple[Array, Array, Array]:
     number = np.zeros(len(columns), np.float64)
     bits = np.zeros(len(columns), np.uint64)
     text = np.full(len(columns), "", object)
-    floats = columns.kind == Kind.FLOAT
+    floats = columns.kind == ValueKind.FLOAT
     number[floats] = columns.floats
     bits[floats] = columns.floats.view(np.uint64)
-    bits[columns.kind == Kind.INT] = columns.ints.view(np.uint64)
-    bits[columns.kind == Kind.BOOL] = columns.bools
-    text[columns.kind == Kind.TEXT] = columns.texts
+    bits[columns.kind == ValueKind.INT] = columns.ints.view(np.uint64)
+    bits[columns.kind == ValueKind.BOOL] = columns.bools
+    text[columns.kind == ValueKind.TEXT] = columns.texts
     return number, bits, text
 
 

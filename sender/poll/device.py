@@ -26,7 +26,7 @@ import numpy as np
 
 from collectors.base import Collector, Device, Event, Facts, Identity, Point, Scan
 from protocol.content.array import Array
-from protocol.content.sample import Columns, Kind, Quality, columns, concat
+from protocol.content.sample import Columns, Quality, ValueKind, columns, concat
 from protocol.errors import AssetError
 from protocol.written import duration
 from sender.poll.schedule import BACKOFF_S, Backoff, Schedule, Seldom, Slot
@@ -279,7 +279,7 @@ class DeviceLoop:
     def _bad(self, points: Array, trouble: Trouble) -> Columns:
         rows = columns(points, self._clock(), np.zeros(len(points), bool), quality=trouble.quality)
         native = np.full(len(points), trouble.native, np.uint32)
-        kind = np.full(len(points), Kind.NONE, np.uint8)
+        kind = np.full(len(points), ValueKind.NONE, np.uint8)
         return replace(rows, native=native, kind=kind, bools=np.zeros(0, bool))
 
     def _rise(self) -> None:

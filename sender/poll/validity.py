@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.sample import Columns, Kind, Quality, Row, concat, from_rows, severity
+from protocol.content.sample import Columns, Quality, Row, ValueKind, concat, from_rows, severity
 
 FAILED_LOW, SATURATED_LOW = -0.4 / 16, -0.2 / 16
 """3.6 and 3.8 mA as parts of the range below its lower end (NAMUR NE 43, 4 to 20 mA)."""
@@ -134,7 +134,7 @@ class Validity:
         self._vouched(rows, quality)
         if self._clamps:
             rows = self._cut(rows, number, quality)
-        empty = (quality >> 31).astype(bool) & (rows.kind != Kind.NONE)
+        empty = (quality >> 31).astype(bool) & (rows.kind != ValueKind.NONE)
         return _emptied(replace(rows, quality=quality), empty)
 
     def _measured(self, tag: Array, number: Array, quality: Array) -> None:
@@ -194,7 +194,7 @@ class Validity:
         if not (under | over).any():
             return rows
         cut = np.clip(number, low, high)
-        floats, ints = rows.kind == Kind.FLOAT, rows.kind == Kind.INT
+        floats, ints = rows.kind == ValueKind.FLOAT, rows.kind == ValueKind.INT
         whole = rows.ints.copy()
         touched = (under | over)[ints]
         whole[touched] = cut[ints][touched].astype(np.int64)
@@ -236,8 +236,8 @@ def _judged(quality: int, says: bool | None) -> int:
 def _numbers(rows: Columns) -> Array:
     """Each row's value as float64, NaN where it is no number."""
     number = np.full(len(rows), np.nan)
-    number[rows.kind == Kind.FLOAT] = rows.floats
-    number[rows.kind == Kind.INT] = rows.ints
+    number[rows.kind == ValueKind.FLOAT] = rows.floats
+    number[rows.kind == ValueKind.INT] = rows.ints
     return number
 
 
@@ -245,14 +245,16 @@ def _emptied(rows: Columns, empty: Array) -> Columns:
     """The rows in their order, those of the mask without a value."""
     if not empty.any():
         return rows
-    kept = {which: ~empty[rows.kind == which] for which in (Kind.FLOAT, Kind.INT, Kind.BOOL, Kind.TEXT)}
+    kept = {
+        which: ~empty[rows.kind == which] for which in (ValueKind.FLOAT, ValueKind.INT, ValueKind.BOOL, ValueKind.TEXT)
+    }
     kind = rows.kind.copy()
-    kind[empty] = Kind.NONE
+    kind[empty] = ValueKind.NONE
     return replace(
         rows,
         kind=kind,
-        floats=rows.floats[kept[Kind.FLOAT]],
-        ints=rows.ints[kept[Kind.INT]],
-        bools=rows.bools[kept[Kind.BOOL]],
-        texts=tuple(text for text, keep in zip(rows.texts, kept[Kind.TEXT].tolist(), strict=True) if keep),
+        floats=rows.floats[kept[ValueKind.FLOAT]],
+        ints=rows.ints[kept[ValueKind.INT]],
+        bools=rows.bools[kept[ValueKind.BOOL]],
+        texts=tuple(text for text, keep in zip(rows.texts, kept[ValueKind.TEXT].tolist(), strict=True) if keep),
     )

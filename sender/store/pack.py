@@ -23,7 +23,7 @@ from collectors.base import Event
 from protocol import block, evidence, seal
 from protocol.content import batch, catalog
 from protocol.content.catalog import Asset, Tag
-from protocol.content.sample import Columns, Flag, Kind, Quality, columns, concat
+from protocol.content.sample import Columns, Flag, Quality, ValueKind, columns, concat
 from protocol.evidence import HEAD_BLOCKS, Tree
 from protocol.keys import PrivateKey, PublicKey
 from protocol.limits import BATCH_ROWS, BLOCK_AGE, TEXT_BYTES
@@ -122,7 +122,7 @@ class Packer:
         at = now()
         self._minute_at, self._epoch_at = at + FIRST_MINUTE, at + EPOCH_PERIOD
         self._next_seal: Seal | None = None
-        self._signed(block.Kind.OPEN, _open_body(site, boot, wall(), previous))
+        self._signed(block.BlockKind.OPEN, _open_body(site, boot, wall(), previous))
         self._seal = self._new_epoch()
         self._tally()
 
@@ -146,13 +146,13 @@ class Packer:
     def catalog(self, assets: Mapping[str, Asset], tags: Sequence[Tag]) -> None:
         """See `poll/sink.py`."""
         for page in catalog.pages(assets, tags, first=self._pages):
-            self._sealed(block.Kind.CATALOG, catalog.to_wire(page))
+            self._sealed(block.BlockKind.CATALOG, catalog.to_wire(page))
             self._pages = page.index + 1
 
     def state(self, asset: str, time_ns: int, what: str, text: str) -> None:
         """See `poll/sink.py`. What was sampled before is closed first: numbers tell the order."""
         self.close()
-        self._sealed(block.Kind.STATE, {"asset": asset, "time": time_ns, "what": what, "text": text[:1000]})
+        self._sealed(block.BlockKind.STATE, {"asset": asset, "time": time_ns, "what": what, "text": text[:1000]})
 
     def event(self, asset: str, event: Event, sequence: int) -> None:
         """See `poll/sink.py`. What was sampled before is closed first, as with `state`."""
@@ -167,12 +167,12 @@ class Packer:
             "state": event.state,
             "sequence": sequence,
         }
-        self._sealed(block.Kind.EVENT, body)
+        self._sealed(block.BlockKind.EVENT, body)
 
     def file(self, part: Mapping[str, Any]) -> None:
         """One part of a file, as `protocol.content.parts.cut` makes it."""
         self.close()
-        self._sealed(block.Kind.FILE, part)
+        self._sealed(block.BlockKind.FILE, part)
 
     def close(self) -> None:
         """Close the open batch, if there is one."""
@@ -227,7 +227,7 @@ class Packer:
 
     def _batch(self, rows: Columns, first_ns: int) -> None:
         body = {"first": first_ns, "last": self._wall(), "columns": batch.to_wire(rows)}
-        sealed = self._seal.close(block.Kind.BATCH, self.number, body, self._entropy(12))
+        sealed = self._seal.close(block.BlockKind.BATCH, self.number, body, self._entropy(12))
         if len(sealed) > self._geometry.largest and len(rows) > 1:
             middle = len(rows) // 2
             self._batch(rows.take(np.arange(0, middle)), first_ns)
@@ -236,10 +236,10 @@ class Packer:
         self._row_bytes += 0.3 * (max(len(sealed) / len(rows), 0.1) - self._row_bytes)
         self._emit(sealed)
 
-    def _sealed(self, kind: block.Kind, body: Mapping[str, Any]) -> None:
+    def _sealed(self, kind: block.BlockKind, body: Mapping[str, Any]) -> None:
         self._emit(self._seal.close(kind, self.number, body, self._entropy(12)))
 
-    def _signed(self, kind: block.Kind, body: Mapping[str, Any]) -> None:
+    def _signed(self, kind: block.BlockKind, body: Mapping[str, Any]) -> None:
         self._emit(seal.sign(kind, self.stream, self.number, body, self._signer))
 
     def _emit(self, closed: bytes) -> None:
@@ -256,12 +256,12 @@ class Packer:
     def _new_epoch(self) -> Seal:
         self._epoch += 1
         key = self._entropy(32)
-        self._signed(block.Kind.EPOCH, seal.epoch_body(self._epoch, self.stream, key, self._receivers))
+        self._signed(block.BlockKind.EPOCH, seal.epoch_body(self._epoch, self.stream, key, self._receivers))
         return Seal(key, self.stream, self._epoch)  # the key itself is forgotten here
 
     def _tally(self) -> None:
         counts = {asset: [count.read, count.sent] for asset, count in self._counts.items()}
-        self._sealed(block.Kind.TALLY, {"time": self._wall(), "number": self.number, "assets": counts})
+        self._sealed(block.BlockKind.TALLY, {"time": self._wall(), "number": self.number, "assets": counts})
 
     def _head(self) -> None:
         entries, self._entries = self._entries[:HEAD_BLOCKS], self._entries[HEAD_BLOCKS:]
@@ -270,7 +270,7 @@ class Packer:
             self._closed.add(entry)
         note = evidence.sign_note(evidence.checkpoint(self._origin, self._closed), self._origin, self._signer)
         head = evidence.Head(previous=previous, frontier=tuple(frontier), leaves=tuple(entries), note=note)
-        self._signed(block.Kind.HEAD, evidence.head_body(head))
+        self._signed(block.BlockKind.HEAD, evidence.head_body(head))
 
 
 def _open_body(site: str, boot: int, wall_ns: int, previous: Previous | None) -> dict[str, Any]:
@@ -285,7 +285,11 @@ def _cut_texts(rows: Columns) -> Columns:
     quality = rows.quality.copy()
     values = rows.values()
     for at, value in enumerate(values):
-        if rows.kind[at] == Kind.TEXT and isinstance(value, str) and len(value.encode(errors="replace")) > TEXT_BYTES:
+        if (
+            rows.kind[at] == ValueKind.TEXT
+            and isinstance(value, str)
+            and len(value.encode(errors="replace")) > TEXT_BYTES
+        ):
             values[at] = value.encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore")
             quality[at] = max(int(quality[at]), Quality.UNCERTAIN)
     return columns(

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import evidence
-from protocol.block import Kind, signed_body
+from protocol.block import BlockKind, signed_body
 from protocol.errors import FrameError
 from protocol.evidence import Tree
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
@@ -321,7 +321,7 @@ def _newest_boot(folder: Path) -> int:
     """The highest start counter of the streams that are here, 0 where none tells it."""
     boots = [0]
     for stream in kept_streams(folder):
-        for one in itertools.islice(scan_kinds(kept_path(folder, stream), (Kind.OPEN,)), 1):
+        for one in itertools.islice(scan_kinds(kept_path(folder, stream), (BlockKind.OPEN,)), 1):
             with contextlib.suppress(FrameError, *statefile.UNBELIEVED):
                 boots.append(int(signed_body(one.block)["boot"]))
     return max(boots)
@@ -331,7 +331,7 @@ def _describe(folder: Path, stream: bytes, segments: Sequence[Segment]) -> Previ
     """Last number and tree head of a stream: from its last HEAD on, so that old streams cost little."""
     tree, leaves = Tree(), read_leaves(folder, stream)
     for one in reversed(read_kept(folder, stream)):
-        if one.block[3] == Kind.HEAD:
+        if one.block[3] == BlockKind.HEAD:
             head = evidence.read_head(signed_body(one.block))
             tree = Tree(head.previous, head.frontier)
             break

@@ -13,7 +13,7 @@ from audit.check import Check, CheckStatus
 from audit.disks import compare
 from audit.samples import SITE, Stores, make_stores, opaque, write_store
 from protocol import keymaking
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.errors import ConfigError
 from protocol.store.journal import Store
 from protocol.store.record import HEAD, Record, record, to_bytes
@@ -414,5 +414,5 @@ def _hurt(folder: Path, dice: random.Random) -> None:
 def test_a_record_is_its_own_kind(sample: Stores) -> None:
     """The sample holds what a real stream does: OPEN first, heads between, opaque blocks."""
     kinds = [one.block[3] for one in _records(sample.high) if one.stream == sample.streams[0]]
-    assert (kinds[0], kinds[20], kinds[40]) == (Kind.OPEN, Kind.HEAD, Kind.HEAD)
+    assert (kinds[0], kinds[20], kinds[40]) == (BlockKind.OPEN, BlockKind.HEAD, BlockKind.HEAD)
     assert record(b"x" * 8, 1, 1, 1, b"block").digest != _records(sample.high)[0].digest

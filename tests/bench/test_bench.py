@@ -16,7 +16,7 @@ from bench import codec, fec
 from bench.cli import BENCHES, app, benches
 from bench.figures import BenchRow, document, machine, rate, show, undisturbed, write_section
 from bench.mix import signals
-from protocol.content.sample import Kind
+from protocol.content.sample import ValueKind
 from protocol.errors import ConfigError
 from protocol.wire import erasure
 
@@ -103,8 +103,14 @@ def test_rate_fills_the_time_it_is_given() -> None:
 def test_signals_are_the_stated_mix_and_repeat_to_the_bit() -> None:
     """500 tags x 20 polls: 60 % floats, 26 % integers, 9 % bools, 5 % texts; another seed gives others."""
     first, again, other = signals(), signals(), signals(seed=4)
-    shares = {kind: int((first.kind == kind).sum()) for kind in Kind}
-    assert shares == {Kind.NONE: 0, Kind.FLOAT: 6000, Kind.INT: 2600, Kind.BOOL: 900, Kind.TEXT: 500}
+    shares = {kind: int((first.kind == kind).sum()) for kind in ValueKind}
+    assert shares == {
+        ValueKind.NONE: 0,
+        ValueKind.FLOAT: 6000,
+        ValueKind.INT: 2600,
+        ValueKind.BOOL: 900,
+        ValueKind.TEXT: 500,
+    }
     assert first.floats.tobytes() == again.floats.tobytes()
     assert first.floats.tobytes() != other.floats.tobytes()
     by_register = (first.floats.astype(np.float32).astype(np.float64) == first.floats) & (

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from audit.source.walk import CATCH, EMIT, ENDS, LinkEnd, closure, code_lines, faults, imported
-from protocol.wire.frame import Kind
+from protocol.wire.frame import FrameKind
 
 ROOT = Path(__file__).parent.parent.parent
 ANSWERS = ("ack", "nack", "reply", "request")
@@ -116,7 +116,7 @@ def test_each_end_is_read_in_a_minute(path: str) -> None:
 
 def test_no_frame_asks_for_an_answer() -> None:
     """No kind, no module of the two ends and no setting of the link is named after one."""
-    names = [kind.name.lower() for kind in Kind]
+    names = [kind.name.lower() for kind in FrameKind]
     for end in ENDS:
         names += [module.split(".")[-1] for module in closure(ROOT, end.start).trees]
     for example in ("sender.toml", "receiver.toml"):

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import keymaking, keys, seal
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.errors import FrameError, Reason
 from protocol.seal import Seal
 
 STREAM = bytes(range(8))
 BODY = {"asset": "pump-7", "time": 1, "what": "up", "text": "connected"}
-ONE = Seal(b"k" * 32, STREAM, 3).close(Kind.STATE, 41, BODY, bytes(12))
+ONE = Seal(b"k" * 32, STREAM, 3).close(BlockKind.STATE, 41, BODY, bytes(12))
 
 
 def test_a_sealed_block_opens_with_its_key_alone() -> None:
@@ -49,7 +49,7 @@ def test_a_signed_block_is_believed_by_signer_and_bytes(tmp_path: Path) -> None:
     """Any changed byte, and any other signer, is refused."""
     keymaking.make("high", tmp_path / "high")
     signer = keys.load(tmp_path / "high", "sign")
-    block = seal.sign(Kind.OPEN, STREAM, 0, {"site": "north", "boot": 7}, signer)
+    block = seal.sign(BlockKind.OPEN, STREAM, 0, {"site": "north", "boot": 7}, signer)
     known = {signer.public.id: signer.public}
     assert seal.verify(block, known) == {"site": "north", "boot": 7}
     with pytest.raises(FrameError) as caught:
@@ -83,5 +83,5 @@ def test_an_epoch_block_fits_two_shards_of_an_ethernet_frame(tmp_path: Path) -> 
     keymaking.make("low", tmp_path / "low")
     keymaking.make("high", tmp_path / "high")
     own, signer = keys.load(tmp_path / "low", "open"), keys.load(tmp_path / "high", "sign")
-    block = seal.sign(Kind.EPOCH, STREAM, 1, seal.epoch_body(1, STREAM, b"e" * 32, [own.public]), signer)
+    block = seal.sign(BlockKind.EPOCH, STREAM, 1, seal.epoch_body(1, STREAM, b"e" * 32, [own.public]), signer)
     assert len(block) <= 2 * 1424

@@ -23,7 +23,7 @@ from protocol.store.segments import CHECK_BYTES, SYNCED, walk
 from protocol.wire import announce, frame
 from protocol.wire.beat import BeatTag
 from protocol.wire.erasure import Code
-from protocol.wire.frame import Kind, ProbeTag, ShardTag
+from protocol.wire.frame import FrameKind, ProbeTag, ShardTag
 from protocol.wire.reference import spares
 
 FOLDER = Path(__file__).parent.parent / "vectors"
@@ -56,7 +56,7 @@ def _datagram(given: dict[str, Any]) -> Outcome:
 
 def _beat(given: dict[str, Any]) -> Outcome:
     data = _hex(given, "frame")
-    assert frame.kind_of(data) == Kind.BEAT
+    assert frame.kind_of(data) == FrameKind.BEAT
     beat = BeatTag(_hex(given, "link_key"), given["session"]).read(data)
     streams = [[s.stream.hex(), s.oldest, s.sealed, s.finished, [list(w) for w in s.waiting]] for s in beat.streams]
     told = {name: getattr(beat, name) for name in ("boot", "counter", "wall_ns", "synced", "frames", "bytes")}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from protocol import seal
-from protocol.block import KEPT, Kind
+from protocol.block import KEPT, BlockKind
 from protocol.content import batch, catalog
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Row, from_rows
@@ -46,30 +46,30 @@ class Source:
         for epoch, key in EPOCH_KEYS.items():
             self.seals[epoch] = seal.Seal(key, self.key, epoch)
 
-    def signed(self, kind: Kind, number: int, body: Mapping[str, Any], signer: PrivateKey = SIGN) -> Record:
+    def signed(self, kind: BlockKind, number: int, body: Mapping[str, Any], signer: PrivateKey = SIGN) -> Record:
         """A signed block with any body."""
         return self._record(number, seal.sign(kind, self.key, number, body, signer))
 
-    def sealed(self, kind: Kind, number: int, epoch: int, body: Mapping[str, Any]) -> Record:
+    def sealed(self, kind: BlockKind, number: int, epoch: int, body: Mapping[str, Any]) -> Record:
         """A sealed block with any body."""
         return self._record(number, self.seals[epoch].close(kind, number, body, bytes(12)))
 
     def open(self, number: int = 0) -> Record:
-        return self.signed(Kind.OPEN, number, {"site": "north", "boot": self.boot, "time": T0, "previous": None})
+        return self.signed(BlockKind.OPEN, number, {"site": "north", "boot": self.boot, "time": T0, "previous": None})
 
     def epoch(self, number: int, epoch: int = 1, receiver: PublicKey = OPEN.public) -> Record:
-        return self.signed(Kind.EPOCH, number, seal.epoch_body(epoch, self.key, EPOCH_KEYS[epoch], [receiver]))
+        return self.signed(BlockKind.EPOCH, number, seal.epoch_body(epoch, self.key, EPOCH_KEYS[epoch], [receiver]))
 
     def page(self, number: int, tags: Sequence[int], epoch: int = 1) -> Record:
         """A CATALOG page that describes these ids."""
         described = tuple(Tag(id=tag, asset="pump", name=f"t{tag}") for tag in tags)
         page = Page(index=number, assets=(Asset(name="pump", vendors=("Acme",)),), tags=described)
-        return self.sealed(Kind.CATALOG, number, epoch, catalog.to_wire(page))
+        return self.sealed(BlockKind.CATALOG, number, epoch, catalog.to_wire(page))
 
     def batch(self, number: int, tags: Sequence[int], epoch: int = 1) -> Record:
         """A BATCH with one sample of each id; its value tells the block."""
         columns = from_rows([Row(tag, T0 + number, float(number)) for tag in tags])
-        return self.sealed(Kind.BATCH, number, epoch, {"first": T0, "last": T0, "columns": batch.to_wire(columns)})
+        return self.sealed(BlockKind.BATCH, number, epoch, {"first": T0, "last": T0, "columns": batch.to_wire(columns)})
 
     def _record(self, number: int, block: bytes) -> Record:
         return record(self.key, number, 1, 0, block, time_ns=T0 + number, order=self.order)

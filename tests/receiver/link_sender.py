@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import keymaking, keys
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.keys import PrivateKey, PublicKey
 from protocol.seal import Seal
 from protocol.wire.announce import make_link
@@ -96,7 +96,7 @@ class Sender:
         if key not in self.sealed:
             body = {"x": self.random.randbytes(max(1, size - 80))}
             seal = Seal(b"e" * 32, stream, 1)
-            self.sealed[key] = seal.close(Kind.BATCH, number, body, self.random.randbytes(12))
+            self.sealed[key] = seal.close(BlockKind.BATCH, number, body, self.random.randbytes(12))
         return self.sealed[key]
 
     def shards(

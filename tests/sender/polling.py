@@ -14,7 +14,7 @@ import numpy as np
 
 from collectors.base import Collector, Device, Event, Facts, Identity, Request, Scan
 from protocol.content.catalog import Asset, Tag
-from protocol.content.sample import Columns, Flag, Kind, Row, columns
+from protocol.content.sample import Columns, Flag, Row, ValueKind, columns
 from protocol.errors import ConfigError
 from sender.poll.config import SenderConfig, load
 from sender.poll.ids import meaning_of
@@ -258,6 +258,6 @@ def bad_rows(rows: Sequence[tuple[float, str, Row]]) -> list[tuple[float, str, R
     return out
 
 
-def kinds_of(rows: Columns) -> set[Kind]:
+def kinds_of(rows: Columns) -> set[ValueKind]:
     """Which kinds of value are there."""
-    return {Kind(one) for one in rows.kind.tolist()}
+    return {ValueKind(one) for one in rows.kind.tolist()}

@@ -24,7 +24,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 from protocol import keymaking, keys, seal
-from protocol.block import Kind, read_header
+from protocol.block import BlockKind, read_header
 from protocol.content.catalog import Page
 from protocol.content.sample import Flag
 from protocol.process.statusfile import read_status
@@ -32,7 +32,7 @@ from protocol.store.layout import kept_streams
 from protocol.store.record import Record
 from protocol.store.resync import Place
 from protocol.store.segments import read_kept, walk
-from protocol.wire.frame import Kind as FrameKind
+from protocol.wire.frame import FrameKind
 from receiver.outputs.base import Batch
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
@@ -279,12 +279,12 @@ def spooled(spool: Path, own: keys.PrivateKey, sign: keys.PublicKey) -> Blocks:
     seals: dict[tuple[bytes, int], seal.Seal] = {}
     names: dict[tuple[bytes, int], str] = {}
     out: dict[tuple[bytes, int], list[Sample]] = {}
-    for kind in (Kind.EPOCH, Kind.CATALOG, Kind.BATCH):
+    for kind in (BlockKind.EPOCH, BlockKind.CATALOG, BlockKind.BATCH):
         for (stream, number), one in sorted(records.items()):
             header = read_header(one.block)
             if header.kind != kind:
                 continue
-            if kind == Kind.EPOCH:
+            if kind == BlockKind.EPOCH:
                 epoch, key = seal.open_epoch(seal.verify(one.block, {sign.id: sign}), stream, own)
                 seals[stream, epoch] = seal.Seal(key, stream, epoch)
                 continue

@@ -11,7 +11,7 @@ import pytest
 from pipe import Pipe, lossy
 
 from protocol import seal
-from protocol.block import Kind, read_header
+from protocol.block import BlockKind, read_header
 from protocol.content.sample import Row
 from protocol.store.record import Record
 from protocol.store.resync import Place
@@ -186,11 +186,11 @@ def _durable(pipe: Pipe) -> list[Row]:
         if one.stream != stream:
             return
         header = read_header(one.block)
-        if header.kind == Kind.EPOCH:
+        if header.kind == BlockKind.EPOCH:
             body = seal.verify(one.block, {pipe.sign.public.id: pipe.sign.public})
             epoch, key = seal.open_epoch(body, stream, pipe.open_key)
             box[epoch] = seal.Seal(key, stream, epoch)
-        if header.kind == Kind.BATCH:
+        if header.kind == BlockKind.BATCH:
             batch = content(header.kind, box[header.epoch].open(one.block))
             assert isinstance(batch, Batch)
             rows.extend(batch.columns.rows())

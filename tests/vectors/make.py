@@ -18,7 +18,7 @@ import msgpack
 import numpy as np
 
 from protocol import evidence, gapcode, keys, seal
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.content import batch
 from protocol.content.catalog import Asset, Page, Tag, to_wire
 from protocol.content.sample import Row, from_rows
@@ -127,9 +127,9 @@ def _links() -> None:
 def _blocks() -> None:
     signer, own = keys.from_bytes("sign", SIGN), keys.from_bytes("open", OPEN)
     public = {"sign_public": signer.public.raw.hex()}
-    bodies: dict[str, tuple[Kind, dict[str, Any]]] = {
-        "open": (Kind.OPEN, {"site": "north-plant", "boot": 9, "time": 1, "previous": None}),
-        "head": (Kind.HEAD, _head(signer)),
+    bodies: dict[str, tuple[BlockKind, dict[str, Any]]] = {
+        "open": (BlockKind.OPEN, {"site": "north-plant", "boot": 9, "time": 1, "previous": None}),
+        "head": (BlockKind.HEAD, _head(signer)),
     }
     for name, (kind, body) in bodies.items():
         block = seal.sign(kind, STREAM, 5, body, signer)
@@ -137,14 +137,14 @@ def _blocks() -> None:
         write(
             f"block_{name}_changed", "signed", {**public, "block": (block[:60] + b"\0" + block[61:]).hex()}, "signature"
         )
-    sealed: dict[str, tuple[Kind, dict[str, Any]]] = {
-        "state": (Kind.STATE, {"asset": "pump-7", "time": 2, "what": "down", "text": "no reply"}),
-        "event": (Kind.EVENT, {"asset": "pump-7", "source": "trip", "time": 3, "severity": 900, "code": "T1",
+    sealed: dict[str, tuple[BlockKind, dict[str, Any]]] = {
+        "state": (BlockKind.STATE, {"asset": "pump-7", "time": 2, "what": "down", "text": "no reply"}),
+        "event": (BlockKind.EVENT, {"asset": "pump-7", "source": "trip", "time": 3, "severity": 900, "code": "T1",
                                     "text": "overspeed", "state": "active", "sequence": 4}),
-        "file": (Kind.FILE, {"asset": "pump-7", "name": "trip.dat", "time": 5, "size": 3,
+        "file": (BlockKind.FILE, {"asset": "pump-7", "name": "trip.dat", "time": 5, "size": 3,
                                   "sha256": hashlib.sha256(b"abc").digest(), "part": 0, "of": 1, "bytes": b"abc"}),
-        "tally": (Kind.TALLY, {"time": 6, "number": 5, "assets": {"pump-7": [10, 9]}}),
-        "catalog": (Kind.CATALOG, to_wire(_page())),
+        "tally": (BlockKind.TALLY, {"time": 6, "number": 5, "assets": {"pump-7": [10, 9]}}),
+        "catalog": (BlockKind.CATALOG, to_wire(_page())),
     }  # fmt: skip
     box = seal.Seal(EPOCH_KEY, STREAM, 1)
     given = {"epoch_key": EPOCH_KEY.hex(), "stream": STREAM.hex(), "epoch": 1}
@@ -158,7 +158,7 @@ def _blocks() -> None:
         "content": block[:-20] + b"\0" + block[-19:],
     }.items():
         write(f"block_{name}_changed", "sealed", {**given, "block": changed.hex()}, "seal")
-    epoch = seal.sign(Kind.EPOCH, STREAM, 1, seal.epoch_body(1, STREAM, EPOCH_KEY, [own.public]), signer)
+    epoch = seal.sign(BlockKind.EPOCH, STREAM, 1, seal.epoch_body(1, STREAM, EPOCH_KEY, [own.public]), signer)
     write("block_epoch", "epoch", {**public, "open": OPEN.hex(), "block": epoch.hex()}, [1, EPOCH_KEY.hex()], EPOCH_KEY,
           keep=True)  # fmt: skip
 
@@ -214,7 +214,7 @@ def _batches() -> None:
 
 
 def _store() -> None:
-    block = seal.Seal(EPOCH_KEY, STREAM, 1).close(Kind.STATE, 5, {"asset": ""}, NONCE)
+    block = seal.Seal(EPOCH_KEY, STREAM, 1).close(BlockKind.STATE, 5, {"asset": ""}, NONCE)
     one = record(STREAM, 5, 1, 6, block, how=1, time_ns=1_700_000_000_000_000_000)
     write("record", "record", {"bytes": to_bytes(one).hex()}, [STREAM.hex(), 5, 1, 6, 1, one.time_ns, 0], block)
     torn = to_bytes(one)[:-1]

@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import Segment, join
@@ -258,7 +258,7 @@ class Ledger:
 
     def _order_of(self, stream: bytes) -> int:
         """What the journal's records of a stream are marked with, as far as one is kept."""
-        kept = read_kept(self._store.folder, stream, (Kind.OPEN, Kind.EPOCH))
+        kept = read_kept(self._store.folder, stream, (BlockKind.OPEN, BlockKind.EPOCH))
         return kept[0].order if kept else self.lowered
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import zlib
 from enum import Enum
 
-from protocol.block import Kind
+from protocol.block import BlockKind
 from receiver.outputs.base import Batch, Event, Opened, Other, State, Tally
 from receiver.outputs.disk import Connection, DamageError, Writes
 from receiver.outputs.historian.missing import Span, Spans, StreamEnd
@@ -85,7 +85,7 @@ class Arrivals:
         first_ns, last_ns = _times(block)
         spans.add(block.number, first_ns, last_ns, block.received_ns)
         self._touched.add(stream)
-        if isinstance(block.body, Other) and block.body.kind == Kind.OPEN:
+        if isinstance(block.body, Other) and block.body.kind == BlockKind.OPEN:
             self._note_end(block.body, block.received_ns, writes)
         return Novelty.NEW
 
@@ -137,6 +137,6 @@ def _times(block: Opened) -> tuple[int | None, int | None]:
         return body.first_ns, body.last_ns
     if isinstance(body, State | Event | Tally):
         return body.time_ns, body.time_ns
-    if isinstance(body, Other) and body.kind == Kind.OPEN and isinstance(body.body.get("time"), int):
+    if isinstance(body, Other) and body.kind == BlockKind.OPEN and isinstance(body.body.get("time"), int):
         return body.body["time"], body.body["time"]
     return None, None

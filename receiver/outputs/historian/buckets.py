@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.sample import Kind, Quality
+from protocol.content.sample import Quality, ValueKind
 from receiver.outputs.historian.rows import Rows
 
 
@@ -62,11 +62,11 @@ class ChunkSummaries:
 def numbers(rows: Rows, *, unsigned: bool) -> tuple[Array, Array]:
     """Which rows are usable, and their values as float64 (nan for texts; booleans are 0 and 1)."""
     value = np.full(len(rows), np.nan)
-    is_float, is_int, is_bool = rows.kind == Kind.FLOAT, rows.kind == Kind.INT, rows.kind == Kind.BOOL
+    is_float, is_int, is_bool = rows.kind == ValueKind.FLOAT, rows.kind == ValueKind.INT, rows.kind == ValueKind.BOOL
     value[is_float] = rows.value[is_float].view(np.float64)
     value[is_int] = rows.value[is_int].view(np.uint64) if unsigned else rows.value[is_int]
     value[is_bool] = rows.value[is_bool]
-    usable = (rows.quality < Quality.BAD) & ((rows.kind == Kind.TEXT) | np.isfinite(value))
+    usable = (rows.quality < Quality.BAD) & ((rows.kind == ValueKind.TEXT) | np.isfinite(value))
     return usable, value
 
 

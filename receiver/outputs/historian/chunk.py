@@ -25,7 +25,7 @@ import numpy as np
 import zstandard
 
 from protocol.content.array import Array
-from protocol.content.sample import NO_TIME, Kind
+from protocol.content.sample import NO_TIME, ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.disk import UNBELIEVED
 from receiver.outputs.historian.rows import Rows
@@ -46,7 +46,7 @@ def encode(rows: Rows) -> bytes:
     scale = next((step for step in _SCALES if not (since % step).any()), 1)
     present = rows.other_ns != NO_TIME
     lag = (rows.other_ns - rows.time_ns)[present]
-    text_at = rows.value[rows.kind == Kind.TEXT]
+    text_at = rows.value[rows.kind == ValueKind.TEXT]
     used, places = np.unique(text_at, return_inverse=True)
     parts = [
         bytes([_VERSION]),
@@ -61,9 +61,9 @@ def encode(rows: Rows) -> bytes:
         _ints(rows.kind.astype(np.int64)),
         _ints(rows.stream.astype(np.int64)),
         _ints(rows.number),
-        _floats(rows.value[rows.kind == Kind.FLOAT]),
-        _ints(rows.value[rows.kind == Kind.INT]),
-        _ints(rows.value[rows.kind == Kind.BOOL]),
+        _floats(rows.value[rows.kind == ValueKind.FLOAT]),
+        _ints(rows.value[rows.kind == ValueKind.INT]),
+        _ints(rows.value[rows.kind == ValueKind.BOOL]),
         _ints(places.astype(np.int64)),
         msgpack.packb([rows.texts[one] for one in used.tolist()]),
     ]
@@ -97,10 +97,10 @@ def _decoded(raw: _Cursor, series: int) -> Rows:
     quality, native, kind, stream = (raw.ints(n) for _ in range(4))
     number = raw.ints(n)
     value = np.zeros(n, np.int64)
-    for which in (Kind.FLOAT, Kind.INT, Kind.BOOL, Kind.TEXT):
+    for which in (ValueKind.FLOAT, ValueKind.INT, ValueKind.BOOL, ValueKind.TEXT):
         mask = kind == which
         rows = int(np.count_nonzero(mask))
-        value[mask] = raw.floats(rows) if which is Kind.FLOAT else raw.ints(rows)
+        value[mask] = raw.floats(rows) if which is ValueKind.FLOAT else raw.ints(rows)
     return Rows(
         series=np.full(n, series, np.uint32),
         time_ns=time_ns,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.sample import NO_TIME, Kind
+from protocol.content.sample import NO_TIME, ValueKind
 from receiver.outputs.disk import Connection, Writes
 from receiver.outputs.historian.rows import Rows
 
@@ -72,7 +72,7 @@ class Newest:
             )
         ]
         texts: list[object] = [None] * len(last)
-        for one in np.flatnonzero(last.kind == Kind.TEXT).tolist():
+        for one in np.flatnonzero(last.kind == ValueKind.TEXT).tolist():
             texts[one] = last.texts[int(last.value[one])]
         columns.insert(5, texts)
         writes.add(_WRITE, list(zip(*columns, [mark] * len(last), strict=True)))
@@ -96,7 +96,7 @@ class Newest:
 
 def _comparable(rows: Rows) -> Array:
     """64 bits a row that differ where values differ (a text by its hash)."""
-    at = np.flatnonzero(rows.kind == Kind.TEXT)
+    at = np.flatnonzero(rows.kind == ValueKind.TEXT)
     if not len(at):
         return rows.value
     bits = rows.value.copy()

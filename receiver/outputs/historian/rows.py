@@ -19,7 +19,7 @@ import numpy as np
 import zstandard
 
 from protocol.content.array import Array
-from protocol.content.sample import Columns, Kind, Value
+from protocol.content.sample import Columns, Value, ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.disk import UNBELIEVED
 
@@ -64,7 +64,7 @@ class Rows:
 
     def trimmed(self) -> Rows:
         """The same rows with only the texts they use, each once."""
-        at = np.flatnonzero(self.kind == Kind.TEXT)
+        at = np.flatnonzero(self.kind == ValueKind.TEXT)
         if not len(at):
             return self if not self.texts else _replaced(self, self.value, ())
         used, rank = np.unique(self.value[at], return_inverse=True)
@@ -79,7 +79,7 @@ class Rows:
             unsigned: INT rows are unsigned 64-bit in two's complement (catalog type `uint64`).
         """
         texts: list[str | None] = [None] * len(self)
-        for at in np.flatnonzero(self.kind == Kind.TEXT).tolist():
+        for at in np.flatnonzero(self.kind == ValueKind.TEXT).tolist():
             texts[at] = self.texts[int(self.value[at])]
         return python_values(self.kind.tolist(), self.value.tolist(), texts, [unsigned] * len(self))
 
@@ -93,22 +93,22 @@ def python_values(
         unsigned: Which INT values are unsigned 64-bit in two's complement.
     """
     out: list[Value] = np.array(value, np.int64).view(np.float64).tolist()
-    for at in np.flatnonzero(np.array(kind, np.uint8) != Kind.FLOAT).tolist():
+    for at in np.flatnonzero(np.array(kind, np.uint8) != ValueKind.FLOAT).tolist():
         bits = value[at]
-        if kind[at] == Kind.INT:
+        if kind[at] == ValueKind.INT:
             out[at] = bits + 2**64 if unsigned[at] and bits < 0 else bits
         else:
-            out[at] = bool(bits) if kind[at] == Kind.BOOL else texts[at]
+            out[at] = bool(bits) if kind[at] == ValueKind.BOOL else texts[at]
     return out
 
 
 def from_columns(columns: Columns, series: Array, stream: Array, number: Array) -> Rows:
     """Rows of opened columns, with the series, stream and block number of each row."""
     value = np.zeros(len(columns), np.int64)
-    value[columns.kind == Kind.FLOAT] = columns.floats.view(np.int64)
-    value[columns.kind == Kind.INT] = columns.ints
-    value[columns.kind == Kind.BOOL] = columns.bools
-    value[columns.kind == Kind.TEXT] = np.arange(len(columns.texts))
+    value[columns.kind == ValueKind.FLOAT] = columns.floats.view(np.int64)
+    value[columns.kind == ValueKind.INT] = columns.ints
+    value[columns.kind == ValueKind.BOOL] = columns.bools
+    value[columns.kind == ValueKind.TEXT] = np.arange(len(columns.texts))
     return Rows(
         series=series.astype(np.uint32),
         time_ns=columns.time_ns,
@@ -135,7 +135,7 @@ def join(parts: Sequence[Rows]) -> Rows:
     for part in parts:
         if part.texts:
             span = slice(at, at + len(part))
-            joined["value"][span][part.kind == Kind.TEXT] += len(texts)
+            joined["value"][span][part.kind == ValueKind.TEXT] += len(texts)
             texts.extend(part.texts)
         at += len(part)
     return Rows(**joined, texts=tuple(texts))

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.sample import Kind
+from protocol.content.sample import ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection, DamageError, Writes, is_full
 from receiver.outputs.historian import chunk
@@ -379,7 +379,7 @@ def _runs(sorted_keys: Array) -> Iterator[slice]:
 
 def _cuts(rows: Rows) -> Iterator[Rows]:
     """Equal cuts of a series' rows, none over the limits."""
-    at = rows.value[rows.kind == Kind.TEXT]
+    at = rows.value[rows.kind == ValueKind.TEXT]
     text_bytes = sum(len(rows.texts[one]) for one in at.tolist())
     count = max(-(-len(rows) // CHUNK_ROWS), -(-text_bytes // CHUNK_BYTES), 1)
     edges = [len(rows) * cut // count for cut in range(count + 1)]

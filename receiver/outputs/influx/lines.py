@@ -28,7 +28,7 @@ import orjson
 
 from protocol.content.array import Array
 from protocol.content.catalog import Asset, Page, Tag
-from protocol.content.sample import Columns, Flag, Kind
+from protocol.content.sample import Columns, Flag, ValueKind
 from receiver.outputs.base import Batch, Event, Opened, State, Stream
 
 _SPECIAL = re.compile(r"([,= ])")
@@ -135,20 +135,20 @@ def without_texts(lines: bytes) -> bytes:
 def _parts(columns: Columns, heads: Array, unsigned: Array, tails: Array) -> Iterator[list[str]]:
     """By kind of value: head, fields, tail, one after another."""
     kind = columns.kind
-    at = np.flatnonzero(kind == Kind.FLOAT)
+    at = np.flatnonzero(kind == ValueKind.FLOAT)
     finite = np.isfinite(columns.floats)
     yield _joined(heads[at[finite]], "v=", _dumped(columns.floats[finite]), tails[at[finite]])
-    none = np.concatenate([at[~finite], np.flatnonzero(kind == Kind.NONE)])
+    none = np.concatenate([at[~finite], np.flatnonzero(kind == ValueKind.NONE)])
     yield _joined(heads[none], "", [""] * len(none), np.array([tail[1:] for tail in tails[none].tolist()], object))
-    at = np.flatnonzero(kind == Kind.INT)
+    at = np.flatnonzero(kind == ValueKind.INT)
     if len(at):
         high = unsigned[at] & (columns.ints < 0)
         reals = np.where(high, columns.ints.view(np.uint64).astype(np.float64), columns.ints.astype(np.float64))
         yield _joined(heads[at], "v=", _dumped(reals), _exact(columns.ints, ~high, tails[at]))
-    at = np.flatnonzero(kind == Kind.BOOL)
+    at = np.flatnonzero(kind == ValueKind.BOOL)
     if len(at):
         yield _joined(heads[at], "vb=", ["true" if one else "false" for one in columns.bools.tolist()], tails[at])
-    at = np.flatnonzero(kind == Kind.TEXT)
+    at = np.flatnonzero(kind == ValueKind.TEXT)
     if len(at):
         yield _joined(heads[at], "vs=", [quoted(text) for text in columns.texts], tails[at])
 

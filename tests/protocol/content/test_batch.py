@@ -16,7 +16,7 @@ from bench.mix import signals
 from protocol.content import body
 from protocol.content.array import Array
 from protocol.content.batch import from_wire, to_wire
-from protocol.content.sample import NO_TIME, Columns, Kind, Quality, Row, columns, concat, from_rows
+from protocol.content.sample import NO_TIME, Columns, Quality, Row, ValueKind, columns, concat, from_rows
 from protocol.errors import FrameError, Reason
 from protocol.limits import BATCH_ROWS, TEXT_BYTES
 from protocol.plain import plain as plain_map
@@ -107,10 +107,10 @@ def some(random: np.random.Generator) -> Columns:
         quality=random.choice(np.array([0, Quality.BAD_TIMEOUT], np.uint32), rows),
         native=np.zeros(rows, np.uint32) if quiet else random.integers(0, 2**32, rows).astype(np.uint32),
         kind=kind,
-        floats=floats[kind == Kind.FLOAT],
-        ints=ints[kind == Kind.INT],
-        bools=random.random(int((kind == Kind.BOOL).sum())) < 0.5,
-        texts=tuple(f"zustand ü{at}" for at in random.integers(0, 9, int((kind == Kind.TEXT).sum())).tolist()),
+        floats=floats[kind == ValueKind.FLOAT],
+        ints=ints[kind == ValueKind.INT],
+        bools=random.random(int((kind == ValueKind.BOOL).sum())) < 0.5,
+        texts=tuple(f"zustand ü{at}" for at in random.integers(0, 9, int((kind == ValueKind.TEXT).sum())).tolist()),
     )
 
 
@@ -145,12 +145,16 @@ def test_what_was_read_is_written_with_the_same_rows(seed: int) -> None:
     assert_same(again(once), once)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_one_row_of_each_kind_comes_back(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(ValueKind))
+def test_one_row_of_each_kind_comes_back(kind: ValueKind) -> None:
     """A batch of one row."""
-    value = {Kind.NONE: None, Kind.FLOAT: 3.25, Kind.INT: -(2**63), Kind.BOOL: True, Kind.TEXT: "läuft \U0001f600"}[
-        kind
-    ]
+    value = {
+        ValueKind.NONE: None,
+        ValueKind.FLOAT: 3.25,
+        ValueKind.INT: -(2**63),
+        ValueKind.BOOL: True,
+        ValueKind.TEXT: "läuft \U0001f600",
+    }[kind]
     row = Row(2**32 - 1, -(2**63) + 1, value, 2**32 - 1, 2**32 - 1, 2**63 - 1, 255)
     assert list(again(from_rows([row])).rows()) == [row]
 

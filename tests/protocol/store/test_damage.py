@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.block import HEADER, KEPT, Kind
+from protocol.block import HEADER, KEPT, BlockKind
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import join
@@ -25,7 +25,7 @@ from protocol.store.segments import SYNCED, Reader, read_kept, walk
 STREAMS = (b"streamAA", b"streamBB")
 
 
-def _one(stream: bytes, number: int, size: int = 90, kind: int = Kind.BATCH) -> Record:
+def _one(stream: bytes, number: int, size: int = 90, kind: int = BlockKind.BATCH) -> Record:
     body = random.Random(number).randbytes(size)
     block = HEADER.pack(b"CB", 1, kind, stream, number, 1, bytes(12)) + body
     return record(stream, number, 3, 4, block, time_ns=number)
@@ -37,7 +37,7 @@ def _make(folder: Path, *, counts: tuple[int, int] = (24, 17), index: int | None
     out = []
     for stream, count in zip(STREAMS, counts, strict=True):
         for number in range(count):
-            kind = {0: Kind.OPEN, 1: Kind.EPOCH, 2: Kind.CATALOG}.get(number, Kind.BATCH)
+            kind = {0: BlockKind.OPEN, 1: BlockKind.EPOCH, 2: BlockKind.CATALOG}.get(number, BlockKind.BATCH)
             out.append(_one(stream, number, 60 + 7 * number % 50, kind))
             store.append(out[-1])
             if number % 2:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.block import HEADER, Kind
+from protocol.block import HEADER, BlockKind
 from protocol.errors import HeldError
 from protocol.ranges import Ranges
 from protocol.store.journal import Store, StoreFull
@@ -26,7 +26,7 @@ from protocol.store.segments import Reader, read_kept, walk
 STREAM = b"streamAA"
 
 
-def _block(number: int, size: int = 60, kind: int = Kind.BATCH, stream: bytes = STREAM) -> Record:
+def _block(number: int, size: int = 60, kind: int = BlockKind.BATCH, stream: bytes = STREAM) -> Record:
     body = random.Random(number).randbytes(size)
     block = HEADER.pack(b"CB", 1, kind, stream, number, 1, bytes(12)) + body
     return record(stream, number, 1, 4, block, time_ns=number)
@@ -143,7 +143,7 @@ def test_a_full_disk_loses_nothing_and_tears_nothing(tmp_path: Path, monkeypatch
 def test_retention_takes_whole_segments_and_leaves_leaves_and_kept_blocks(tmp_path: Path) -> None:
     """After the oldest segments are gone a reader goes on with what is there and counts what it missed."""
     store = Store(tmp_path, segment_bytes=500)
-    store.append(_block(0, kind=Kind.OPEN))
+    store.append(_block(0, kind=BlockKind.OPEN))
     for number in range(1, 20):
         store.append(_block(number))
         store.sync()
@@ -154,7 +154,7 @@ def test_retention_takes_whole_segments_and_leaves_leaves_and_kept_blocks(tmp_pa
     assert store.drop_oldest() is not None
     assert [one.number for one in read_kept(tmp_path, STREAM)] == [0]
     leaves = read_leaves(tmp_path, STREAM)
-    written = [_block(0, kind=Kind.OPEN), *(_block(number) for number in range(1, 20))]
+    written = [_block(0, kind=BlockKind.OPEN), *(_block(number) for number in range(1, 20))]
     assert leaves == b"".join(one.digest for one in written)
     rest = []
     while found := reader.read():
@@ -170,7 +170,7 @@ def test_retention_takes_whole_segments_and_leaves_leaves_and_kept_blocks(tmp_pa
 def test_kept_blocks_are_each_there_once(tmp_path: Path) -> None:
     """A crash between the kept file and the segment is mended on the next start, doubles are read once."""
     store = Store(tmp_path)
-    for number, kind in enumerate((Kind.OPEN, Kind.EPOCH, Kind.BATCH, Kind.CATALOG)):
+    for number, kind in enumerate((BlockKind.OPEN, BlockKind.EPOCH, BlockKind.BATCH, BlockKind.CATALOG)):
         store.append(_block(number, kind=kind))
     store.sync()
     store.close()

@@ -13,7 +13,7 @@ from protocol import keymaking, keys
 from protocol.errors import FrameError, Reason
 from protocol.wire import announce, frame
 from protocol.wire.beat import Beat, BeatTag, StreamTotals
-from protocol.wire.frame import PROBE_LEAST, Kind, Probe, ProbeTag, ShardTag
+from protocol.wire.frame import PROBE_LEAST, FrameKind, Probe, ProbeTag, ShardTag
 
 STREAM = bytes(range(8))
 TAG = ShardTag(b"l" * 32, 0x01020304, STREAM)
@@ -29,7 +29,7 @@ def _frames() -> list[bytes]:
 def test_a_shard_says_what_it_is() -> None:
     """Header, content and order of all frames of a block."""
     for index, one in enumerate(_frames()):
-        assert frame.kind_of(one) == Kind.SHARD
+        assert frame.kind_of(one) == FrameKind.SHARD
         assert frame.shard_fields(one) == (0x01020304, STREAM, 77, 119, 3, 2, index, 1)
         assert one[32:-16] == ROWS[index].tobytes()
         assert TAG.fits(memoryview(one))
@@ -41,7 +41,7 @@ def test_each_byte_of_a_shard_is_under_its_tag(at: int) -> None:
     changed = bytearray(_frames()[1])
     changed[at] ^= 1
     try:
-        if frame.kind_of(bytes(changed)) != Kind.SHARD:
+        if frame.kind_of(bytes(changed)) != FrameKind.SHARD:
             return
         session, stream, *_ = frame.shard_fields(bytes(changed))
     except FrameError:
@@ -64,14 +64,14 @@ def test_no_nonce_serves_two_contents() -> None:
 def _believe(datagram: bytes) -> None:
     """What a receiver does with a datagram, one kind after another."""
     kind = frame.kind_of(datagram)
-    if kind == Kind.SHARD:
+    if kind == FrameKind.SHARD:
         session, stream, *_ = frame.shard_fields(datagram)
         if not ShardTag(b"l" * 32, session, stream).fits(memoryview(datagram)):
             raise FrameError(Reason.TAG, size=len(datagram))
-    elif kind == Kind.LINK:
+    elif kind == FrameKind.LINK:
         announce.read_link(datagram)
         raise FrameError(Reason.KEY, size=len(datagram))
-    elif kind == Kind.BEAT:
+    elif kind == FrameKind.BEAT:
         BeatTag(b"l" * 32, 1).read(datagram)
     else:
         ProbeTag(b"l" * 32, 1).read(datagram)

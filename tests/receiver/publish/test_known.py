@@ -11,7 +11,7 @@ import pytest
 from journal_blocks import OPEN, SIGN, T0, Journal, Reading, Source
 
 from protocol import plain, seal
-from protocol.block import SIGNED, Kind
+from protocol.block import SIGNED, BlockKind
 from protocol.content import body as bodies
 from protocol.errors import FrameError, Reason
 from receiver.outputs.base import BOOTS
@@ -26,19 +26,21 @@ HOSTILE: tuple[Any, ...] = (
     "", "7", "x" * 70_000, b"", b"\xff" * 9, [], [None], [[]], [[1, 2]], [[2**40, 2**40]], [[b"", b""]], {}, {"a": 1},
     [b"x" * 8, 2**64 - 1, b""], [b"x" * 8, -1, b""], [[[[[[[[[[]]]]]]]]]],
 )  # fmt: skip
-GOOD: dict[Kind, dict[str, Any]] = {
-    Kind.OPEN: {"site": "north", "boot": 7, "time": T0, "previous": None},
-    Kind.EPOCH: seal.epoch_body(1, b"stream-a", bytes(32), [OPEN.public]),
-    Kind.HEAD: {"previous": 0, "frontier": [], "leaves": b"", "note": ""},
-    Kind.BATCH: {"first": T0, "last": T0, "columns": {"n": 1}},
-    Kind.CATALOG: {"page": 0, "assets": [{"name": "pump"}], "tags": [{"id": 0, "asset": "pump", "name": "t0"}]},
-    Kind.STATE: {"asset": "pump", "time": T0, "what": "up", "text": ""},
-    Kind.EVENT: {
+GOOD: dict[BlockKind, dict[str, Any]] = {
+    BlockKind.OPEN: {"site": "north", "boot": 7, "time": T0, "previous": None},
+    BlockKind.EPOCH: seal.epoch_body(1, b"stream-a", bytes(32), [OPEN.public]),
+    BlockKind.HEAD: {"previous": 0, "frontier": [], "leaves": b"", "note": ""},
+    BlockKind.BATCH: {"first": T0, "last": T0, "columns": {"n": 1}},
+    BlockKind.CATALOG: {"page": 0, "assets": [{"name": "pump"}], "tags": [{"id": 0, "asset": "pump", "name": "t0"}]},
+    BlockKind.STATE: {"asset": "pump", "time": T0, "what": "up", "text": ""},
+    BlockKind.EVENT: {
         "asset": "pump", "source": "", "time": T0, "severity": 1, "code": "", "text": "", "state": "active",
         "sequence": 1,
     },
-    Kind.FILE: {"asset": "pump", "name": "", "time": T0, "size": 0, "sha256": b"", "part": 0, "of": 1, "bytes": b""},
-    Kind.TALLY: {"time": T0, "number": 3, "assets": {"pump": [1, 1]}},
+    BlockKind.FILE: {
+        "asset": "pump", "name": "", "time": T0, "size": 0, "sha256": b"", "part": 0, "of": 1, "bytes": b"",
+    },
+    BlockKind.TALLY: {"time": T0, "number": 3, "assets": {"pump": [1, 1]}},
 }  # fmt: skip
 
 
@@ -49,7 +51,7 @@ def _known_stream() -> KnownStream:
     return known
 
 
-def _read(kind: Kind, body: Mapping[str, Any]) -> None:
+def _read(kind: BlockKind, body: Mapping[str, Any]) -> None:
     """Read it by a stream that knows all, and by one that knows nothing."""
     source = Source()
     one = source.signed(kind, 9, body) if kind in SIGNED else source.sealed(kind, 9, 1, body)
@@ -60,8 +62,8 @@ def _read(kind: Kind, body: Mapping[str, Any]) -> None:
             continue
 
 
-@pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.name)
-def test_hostile_types_in_any_field_are_a_refusal_and_nothing_else(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(BlockKind), ids=lambda kind: kind.name)
+def test_hostile_types_in_any_field_are_a_refusal_and_nothing_else(kind: BlockKind) -> None:
     """Every field of every kind is missing, or of every other type and size."""
     for name in GOOD[kind]:
         _read(kind, {key: value for key, value in GOOD[kind].items() if key != name})
@@ -76,14 +78,16 @@ def test_hostile_types_in_any_part_of_a_page_are_a_refusal_and_nothing_else(part
     fields = ("id", "asset", "name", "type", "low", "scan_s", "states", "site", "vendors", "simulated")
     for name in fields:
         for value in HOSTILE:
-            _read(Kind.CATALOG, {**GOOD[Kind.CATALOG], part: [{**good, name: value}]})
+            _read(BlockKind.CATALOG, {**GOOD[BlockKind.CATALOG], part: [{**good, name: value}]})
 
 
 @pytest.mark.parametrize("boot", [-1, BOOTS, 2**63, 1.0, None])
 def test_an_open_whose_boot_is_no_start_counter_is_refused(boot: object) -> None:
     """Beyond 2**54 it would be taken for an order that a person accepted."""
     with pytest.raises(FrameError, match="body"):
-        KnownStream(b"stream-a").open_block(Source().signed(Kind.OPEN, 0, {**GOOD[Kind.OPEN], "boot": boot}), RING)
+        KnownStream(b"stream-a").open_block(
+            Source().signed(BlockKind.OPEN, 0, {**GOOD[BlockKind.OPEN], "boot": boot}), RING
+        )
 
 
 def test_a_body_nested_without_end_is_refused() -> None:

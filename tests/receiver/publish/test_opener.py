@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from journal_blocks import OPEN, OTHER_OPEN, OTHER_SIGN, SIGN, Journal, Reading, Source, journal
 
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.ranges import Ranges
 from protocol.store.record import Record
 from protocol.store.resync import Place
@@ -379,7 +379,7 @@ def test_an_end_that_cannot_be_believed_is_waited_for_and_said(journal: Journal)
 def test_a_malformed_block_is_refused_once_and_counted(journal: Journal) -> None:
     """No key mends it: it waits for nothing, also after a restart, and what comes after it is published."""
     a = Source()
-    bad = [a.sealed(Kind.STATE, 3, 1, {"asset": 5}), a.signed(Kind.OPEN, 4, {"site": "x"})]
+    bad = [a.sealed(BlockKind.STATE, 3, 1, {"asset": 5}), a.signed(BlockKind.OPEN, 4, {"site": "x"})]
     journal.append([a.epoch(1), a.page(2, [0]), *bad, a.open(), a.batch(5, [0])])
     reading = Reading(journal.folder)
     reading.read()
@@ -394,9 +394,9 @@ def test_a_malformed_block_is_refused_once_and_counted(journal: Journal) -> None
 def test_a_state_waits_for_the_page_that_says_who_may_see_it(journal: Journal) -> None:
     """An output of one vendor is not denied what came before its asset was described."""
     a = Source()
-    state = a.sealed(Kind.STATE, 2, 1, {"asset": "pump", "time": 1, "what": "up", "text": ""})
-    tally = a.sealed(Kind.TALLY, 3, 1, {"time": 1, "number": 3, "assets": {"pump": [1, 1]}})
-    other = a.sealed(Kind.STATE, 4, 1, {"asset": "", "time": 1, "what": "note", "text": "of the sender"})
+    state = a.sealed(BlockKind.STATE, 2, 1, {"asset": "pump", "time": 1, "what": "up", "text": ""})
+    tally = a.sealed(BlockKind.TALLY, 3, 1, {"time": 1, "number": 3, "assets": {"pump": [1, 1]}})
+    other = a.sealed(BlockKind.STATE, 4, 1, {"asset": "", "time": 1, "what": "note", "text": "of the sender"})
     journal.append([a.open(), a.epoch(1), state, tally, other])
     reading = Reading(journal.folder, scope=Scope(vendors=frozenset({"Acme"})))
     reading.read()

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.content.sample import Columns, Flag, Kind, Quality, Row, Value, columns, from_rows
+from protocol.content.sample import Columns, Flag, Quality, Row, Value, ValueKind, columns, from_rows
 from sender.poll.deadband import EVERY, Deadband
 
 POINTS = 4
@@ -135,4 +135,4 @@ def test_point_that_never_came_is_not_repeated() -> None:
     deadband = _deadband([EVERY] * POINTS, subscribes=True)
     empty: Columns = deadband.silent(np.arange(POINTS, dtype=np.uint32), 0, 1e6)
     assert len(empty) == 0
-    assert not (empty.kind == Kind.NONE).any()
+    assert not (empty.kind == ValueKind.NONE).any()

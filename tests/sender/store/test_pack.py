@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from protocol import evidence, keymaking, keys, seal
-from protocol.block import Kind, read_header
+from protocol.block import BlockKind, read_header
 from protocol.content.batch import from_wire
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Quality, columns, concat
@@ -50,18 +50,18 @@ class Bench:
             self.now += 0.05
             self.packer.tick()
 
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[BlockKind]:
         """Kinds of all blocks, in number order."""
-        return [Kind(read_header(one.block).kind) for one in self.made]
+        return [BlockKind(read_header(one.block).kind) for one in self.made]
 
-    def bodies(self, kind: Kind) -> list[dict[str, object]]:
+    def bodies(self, kind: BlockKind) -> list[dict[str, object]]:
         """Opened bodies of a kind."""
         known, seals, out = {self.sign.public.id: self.sign.public}, dict[int, Seal](), []
         for one in self.made:
             header = read_header(one.block)
-            if header.kind in (Kind.OPEN, Kind.EPOCH, Kind.HEAD):
+            if header.kind in (BlockKind.OPEN, BlockKind.EPOCH, BlockKind.HEAD):
                 body = seal.verify(one.block, known)
-                if header.kind == Kind.EPOCH:
+                if header.kind == BlockKind.EPOCH:
                     epoch, key = seal.open_epoch(body, one.stream, self.own)
                     seals[epoch] = Seal(key, one.stream, epoch)
             else:
@@ -72,7 +72,7 @@ class Bench:
 
     def rows(self) -> Columns:
         """All samples, in block and row order."""
-        return concat([from_wire(body["columns"]) for body in self.bodies(Kind.BATCH)])  # type: ignore[arg-type]
+        return concat([from_wire(body["columns"]) for body in self.bodies(BlockKind.BATCH)])  # type: ignore[arg-type]
 
 
 def _many(count: int) -> Columns:
@@ -92,7 +92,7 @@ def test_a_flood_of_samples_stays_within_every_limit(tmp_path: Path, chunk: int)
     bench.packer.samples("pump", _many(5000), 5000)
     bench.packer.finish()
     assert max(len(one.block) for one in bench.made) <= min(BLOCK_BYTES, bench.geometry.largest)
-    assert max((int(body["columns"]["n"]) for body in bench.bodies(Kind.BATCH)), default=0) <= BATCH_ROWS  # type: ignore[index]
+    assert max((int(body["columns"]["n"]) for body in bench.bodies(BlockKind.BATCH)), default=0) <= BATCH_ROWS  # type: ignore[index]
     assert len(bench.rows()) == total + 5000
     assert bench.packer.counts() == {"pump": (total + 5000, total + 5000)}
 
@@ -101,7 +101,7 @@ def test_a_stream_begins_with_who_and_which_key(tmp_path: Path) -> None:
     """OPEN, EPOCH, TALLY; numbers without a gap; each record hashed as sealed."""
     bench = Bench(tmp_path)
     bench.packer.catalog({"pump": Asset(name="pump")}, [Tag(id=0, asset="pump", name="p")])
-    assert bench.kinds() == [Kind.OPEN, Kind.EPOCH, Kind.TALLY, Kind.CATALOG]
+    assert bench.kinds() == [BlockKind.OPEN, BlockKind.EPOCH, BlockKind.TALLY, BlockKind.CATALOG]
     assert [one.number for one in bench.made] == [0, 1, 2, 3]
     assert {one.stream for one in bench.made} == {bench.packer.stream}
 
@@ -112,10 +112,10 @@ def test_a_batch_closes_when_it_is_old(tmp_path: Path) -> None:
     bench.packer.samples("pump", _many(3), 3)
     bench.now += 0.09
     bench.packer.tick()
-    assert Kind.BATCH not in bench.kinds()
+    assert BlockKind.BATCH not in bench.kinds()
     bench.now += 0.011
     bench.packer.tick()
-    assert bench.kinds()[-1] == Kind.BATCH
+    assert bench.kinds()[-1] == BlockKind.BATCH
     assert bench.rows().floats.tolist() == _many(3).floats.tolist()
 
 
@@ -128,14 +128,14 @@ def test_tallies_and_heads_tell_of_all_before_them(tmp_path: Path) -> None:
     bench.packer.finish()
     name = evidence.origin("north", bench.packer.stream)
     size, root = 0, evidence.Tree().root()
-    for body in bench.bodies(Kind.HEAD):
+    for body in bench.bodies(BlockKind.HEAD):
         head = evidence.read_head(body)
         before, after = evidence.check_head(head, name, bench.sign.public)
         assert (head.previous, before) == (size, root)
         assert head.leaves == tuple(one.digest for one in bench.made[size : size + len(head.leaves)])
         size, root = size + len(head.leaves), after
     assert size == len(bench.made) - 1
-    last = bench.bodies(Kind.TALLY)[-1]
+    last = bench.bodies(BlockKind.TALLY)[-1]
     assert last["assets"] == {"pump": [30, 30]}
 
 
@@ -146,7 +146,7 @@ def test_a_new_key_is_announced_before_it_is_used(tmp_path: Path) -> None:
         bench.packer.samples("pump", _many(1), 1)
         bench.now += 5
         bench.packer.tick()
-    epochs = [at for at, kind in enumerate(bench.kinds()) if kind == Kind.EPOCH]
+    epochs = [at for at, kind in enumerate(bench.kinds()) if kind == BlockKind.EPOCH]
     assert len(epochs) == 2
     first_use = next(at for at, one in enumerate(bench.made) if read_header(one.block).epoch == 2)
     assert bench.made[first_use].time_ns - bench.made[epochs[1]].time_ns >= 55e9

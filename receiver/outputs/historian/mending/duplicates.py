@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.sample import Kind
+from protocol.content.sample import ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.disk import UNBELIEVED, Connection, is_full
 from receiver.outputs.historian import chunk
@@ -177,7 +177,7 @@ def _keys(rows: Rows, at: Array | slice) -> Array:
 def _contents(rows: Rows) -> list[tuple[Any, ...]]:
     """What each row says, to be compared."""
     value: list[Any] = rows.value.tolist()
-    for one in np.flatnonzero(rows.kind == Kind.TEXT).tolist():
+    for one in np.flatnonzero(rows.kind == ValueKind.TEXT).tolist():
         value[one] = rows.texts[value[one]]
     columns = (rows.time_ns, rows.other_ns, rows.quality, rows.native, rows.kind)
     return list(zip(*(column.tolist() for column in columns), value, strict=True))

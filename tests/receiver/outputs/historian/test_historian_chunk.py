@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.content.sample import NO_TIME, Kind, Row, Value, from_rows
+from protocol.content.sample import NO_TIME, Row, Value, ValueKind, from_rows
 from protocol.errors import StoreError
 from receiver.outputs.historian import chunk
 from receiver.outputs.historian.rows import Rows, from_columns, join, pack, unpack
@@ -56,7 +56,7 @@ def some_rows(draw: st.DrawFn) -> Rows:
 def same(a: Rows, b: Rows) -> bool:
     """Equal in every bit; texts by what they say."""
     columns = all(np.array_equal(getattr(a, name), getattr(b, name)) for name in FIELDS)
-    plain = a.kind != Kind.TEXT
+    plain = a.kind != ValueKind.TEXT
     bits = np.array_equal(a.value[plain], b.value[plain])
     texts = [a.texts[at] for at in a.value[~plain].tolist()] == [b.texts[at] for at in b.value[~plain].tolist()]
     return columns and bits and texts
