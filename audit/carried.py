@@ -23,7 +23,7 @@ from audit.check import read_findings
 from audit.report.period import moment
 from protocol import seal
 from protocol.block import BlockKind, read_header
-from protocol.content.parts import OUTBOX, Parts, Whole
+from protocol.content.parts import OUTBOX, FileParts, WholeFile
 from protocol.errors import ConfigError, FrameError, Reason
 from protocol.keys import PrivateKey, PublicKey, load, load_public
 from protocol.seal import Seal
@@ -41,7 +41,7 @@ CARRIED = "live high"
 class Arrived:
     """What FILE blocks of a journal held."""
 
-    files: list[Whole] = field(default_factory=list)
+    files: list[WholeFile] = field(default_factory=list)
     unopened: Counter[str] = field(default_factory=Counter)
     """FILE blocks that could not be read, by reason."""
     incomplete: int = 0
@@ -118,7 +118,7 @@ def arrived(journal: Path, own: PrivateKey, signers: Mapping[bytes, PublicKey]) 
         own: The low side's `open` key, or a recovery key.
         signers: The senders' `sign` keys, by id.
     """
-    out, parts = Arrived(), Parts()
+    out, parts = Arrived(), FileParts()
     seals = {stream: _seals(journal, stream, own, signers) for stream in kept_streams(journal)}
     for number in segment_numbers(journal):
         for one in scan_kinds(segment_path(journal, number), (BlockKind.FILE,)):
@@ -154,7 +154,7 @@ def _opened(one: Record, seals: Mapping[int, Seal]) -> dict[str, object]:
     return seals[header.epoch].open(one.block)
 
 
-def _is_findings(one: Whole) -> bool:
+def _is_findings(one: WholeFile) -> bool:
     """Whether it is what the high side's daily run writes: a taken high side must not speak for the low side."""
     try:
         findings = read_findings(one.data.decode(), one.name)
@@ -164,7 +164,7 @@ def _is_findings(one: Whole) -> bool:
     return findings.what == CARRIED
 
 
-def _write(folder: Path, one: Whole) -> Path:
+def _write(folder: Path, one: WholeFile) -> Path:
     """Under its own name, which is not believed: only its last part, and never over another file."""
     stem = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in Path(one.name).stem)[:150]
     path = folder / f"{stem.lstrip('.') or 'findings'}.json"

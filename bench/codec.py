@@ -72,7 +72,7 @@ def measure(runs: int = 7, least_s: float = 0.1) -> list[BenchRow]:
 
 def _check(got: Columns, samples: Columns) -> None:
     """No figure for a codec that loses a bit."""
-    expected = samples.take(np.argsort(samples.tag, kind="stable"))
+    expected = samples.select(np.argsort(samples.tag, kind="stable"))
     arrays = ("tag", "time_ns", "other_ns", "flags", "quality", "native", "kind", "floats", "ints", "bools")
     same = all(getattr(got, name).tobytes() == getattr(expected, name).tobytes() for name in arrays)
     if not same or got.texts != expected.texts:

@@ -54,7 +54,7 @@ def _wire(*, tags: int, per_second: int, seconds: float) -> tuple[int, int]:
 
 
 def _poll(rows: Columns, poll: int, tags: int, wall: int) -> Columns:
-    part = rows.take(np.arange(poll * tags, (poll + 1) * tags))
+    part = rows.select(np.arange(poll * tags, (poll + 1) * tags))
     return dataclasses.replace(part, time_ns=np.full(len(part), wall))
 
 

@@ -98,7 +98,7 @@ def plant(tags: int, period_s: float) -> list[SoakAsset]:
         named = tuple(
             _tag(name, number, ValueKind(int(rows.kind[number])), period_s) for number in range(at, at + size)
         )
-        machines.append(SoakAsset(name, named, rows.take(np.arange(at, at + size))))
+        machines.append(SoakAsset(name, named, rows.select(np.arange(at, at + size))))
         at += size
     return machines
 

@@ -230,4 +230,4 @@ def _without_values(whole: Columns, usable: Array) -> Columns:
     quality = whole.quality[rest].copy()
     quality[quality >> 30 < 2] = Quality.BAD_DECODING
     bad = columns(whole.tag[rest], whole.time_ns[rest], [None] * len(rest), quality=quality, native=whole.native[rest])
-    return concat([whole.take(usable), bad])
+    return concat([whole.select(usable), bad])

@@ -1,7 +1,7 @@
 """A file in parts, as FILE blocks carry it (SPEC.md, section 6.2), and the folder in which it waits to be sent.
 
     cut    bytes -> bodies of FILE blocks
-    Parts  bodies, in any order and any number of times -> whole files, each once, each compared with its hash
+    FileParts  bodies, in any order and any number of times -> whole files, each once, each compared with its hash
 
 A file is named by its name and its hash together: two that share a name are two files. What is gathered is bounded, and
 nothing a body says is believed before the hash of all its parts is that of the whole.
@@ -28,7 +28,7 @@ OPEN_FILES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class WholeFile:
     """A file that came whole."""
 
     asset: str
@@ -79,7 +79,7 @@ def cut(asset: str, name: str, time_ns: int, data: bytes) -> Iterator[dict[str, 
         }
 
 
-class Parts:
+class FileParts:
     """Gathers parts into files."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Parts:
         """Files of which parts are missing."""
         return len(self._open)
 
-    def add(self, body: Mapping[str, Any]) -> Whole | None:
+    def add(self, body: Mapping[str, Any]) -> WholeFile | None:
         """Take one part; the file, when this part made it whole.
 
         Raises:
@@ -114,7 +114,7 @@ class Parts:
         if len(whole) != held.size or hashlib.sha256(whole).digest() != digest:
             raise FrameError(Reason.BODY, size=len(whole))
         self._done.add(key)
-        return Whole(asset=held.asset, name=name, time_ns=held.time_ns, data=whole, sha256=digest)
+        return WholeFile(asset=held.asset, name=name, time_ns=held.time_ns, data=whole, sha256=digest)
 
 
 def _checked(body: Mapping[str, Any]) -> tuple[str, bytes, int, bytes, _Gathered]:

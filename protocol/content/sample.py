@@ -113,7 +113,7 @@ class Columns:
     def __len__(self) -> int:
         return len(self.tag)
 
-    def take(self, rows: Array) -> Columns:
+    def select(self, rows: Array) -> Columns:
         """The rows named by a boolean mask or by row numbers, in that order."""
         index = np.flatnonzero(rows) if rows.dtype == bool else rows
         kind = self.kind[index]

@@ -10,7 +10,7 @@ process gives up by itself what it has no use for:
 
 Without CAP_DAC_OVERRIDE root writes where root may write, and nowhere else: a state folder of another user is then a
 fault that `must_write` names. Capabilities are a thread's own, so they are given up before there is a second
-one; `held` looks at all of them. Numbers: linux/capability.h, linux/prctl.h.
+one; `in_words` looks at all of them. Numbers: linux/capability.h, linux/prctl.h.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def shed(*keep: int) -> None:
         raise OSError(ctypes.get_errno(), "no new privileges")
 
 
-def held() -> str:
+def in_words() -> str:
     """What all threads of this process hold together, for its status: `none`, or a mask that capsh(1) reads."""
     try:
         threads = os.listdir("/proc/self/task")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from protocol.process.capabilities import held
+from protocol.process import capabilities
 from protocol.store import statefile
 
 LARGEST = 16 * 1024 * 1024
@@ -31,7 +31,7 @@ def write_status(state: Path, name: str, told: Mapping[str, Any], *, time_ns: in
         time_ns: Wall time [ns since 1970 UTC].
     """
     path = state / f"status-{name}.json"
-    whole = {"process": name, "time_ns": time_ns, "pid": os.getpid(), "capabilities": held(), **told}
+    whole = {"process": name, "time_ns": time_ns, "pid": os.getpid(), "capabilities": capabilities.in_words(), **told}
     data = json.dumps(whole).encode()
     try:
         statefile.write(path, data, 0o644, synced=False)

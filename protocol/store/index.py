@@ -53,10 +53,10 @@ class Segment:
             "bytes": self.size,
             "records": self.records,
             "born_s": self.born_s,
-            "streams": listed(self.streams),
+            "streams": numbers_to_json(self.streams),
         }
         if self.lost:
-            told["lost"] = listed(self.lost)
+            told["lost"] = numbers_to_json(self.lost)
         return statefile.pack(told)
 
     @classmethod
@@ -70,7 +70,9 @@ class Segment:
         size, records, born_s = int(told["bytes"]), int(told["records"]), float(told["born_s"])
         if not 0 <= size <= LARGEST or not 0 <= records <= size or not 0 <= born_s < float("inf"):
             raise ValueError("no figures of a segment")
-        return cls(number, size, records, born_s, numbers(told["streams"]), numbers(told.get("lost", {})))
+        return cls(
+            number, size, records, born_s, numbers_from_json(told["streams"]), numbers_from_json(told.get("lost", {}))
+        )
 
 
 def read_index(path: Path, number: int) -> Segment | None:
@@ -82,7 +84,7 @@ def read_index(path: Path, number: int) -> Segment | None:
         return None
 
 
-def numbers(told: Mapping[str, Any]) -> dict[bytes, Ranges]:
+def numbers_from_json(told: Mapping[str, Any]) -> dict[bytes, Ranges]:
     """Ranges a stream, as JSON has them.
 
     Raises:
@@ -97,8 +99,8 @@ def numbers(told: Mapping[str, Any]) -> dict[bytes, Ranges]:
     return out
 
 
-def listed(streams: Mapping[bytes, Ranges]) -> dict[str, list[tuple[int, int]]]:
-    """The same for JSON."""
+def numbers_to_json(streams: Mapping[bytes, Ranges]) -> dict[str, list[tuple[int, int]]]:
+    """Ranges a stream, for JSON."""
     return {key.hex(): list(held) for key, held in streams.items()}
 
 

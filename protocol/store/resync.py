@@ -81,7 +81,7 @@ def record_at(file: int, at: int, end: int) -> Record | None:
     return parse(data, 0, len(data))
 
 
-def run(file: int, at: int, until: int, end: int, *, most: int, size: int) -> list[Record]:
+def records_from(file: int, at: int, until: int, end: int, *, most: int, size: int) -> list[Record]:
     """Records of an open file that follow each other from `at` on, none where there is damage.
 
     Args:
@@ -129,7 +129,7 @@ def pieces(file: int, start: int, end: int) -> Iterator[Piece]:
     """Everything in an open file between two bytes, in order and without a gap: records, and damage between them."""
     at = start
     while at < end:
-        records = run(file, at, end, end, most=256, size=_WINDOW)
+        records = records_from(file, at, end, end, most=256, size=_WINDOW)
         for one in records:
             yield Piece(at, at + one.length, one)
             at += one.length

@@ -19,7 +19,7 @@ from protocol.errors import StoreError
 from protocol.store.index import read_index
 from protocol.store.layout import index_path, kept_path, segment_numbers, segment_path
 from protocol.store.record import Record
-from protocol.store.resync import START, Damage, Place, next_true, record_at, run, scan, scan_kinds
+from protocol.store.resync import START, Damage, Place, next_true, record_at, records_from, scan, scan_kinds
 
 SYNCED = struct.Struct(">QQ")
 """Segment and offset; the first `CHECK_BYTES` of their SHA-256 follow."""
@@ -77,7 +77,7 @@ class Reader:
         while self.place < stop and (part := self._enter(stop, limit)) is not None:
             self.began = self.place
             assert self._file is not None
-            found = run(self._file, self.place.offset, *part, most=most, size=most_bytes)
+            found = records_from(self._file, self.place.offset, *part, most=most, size=most_bytes)
             if found:
                 self.place = Place(self._number, self.place.offset + sum(one.length for one in found))
                 return found

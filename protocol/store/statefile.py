@@ -157,13 +157,13 @@ def unpack(data: bytes) -> dict[str, Any]:
 
 
 def load(
-    path: Path, take: Callable[[Mapping[str, Any]], _Content], say: Callable[[str], None], *, wall_ns: int
+    path: Path, parse: Callable[[Mapping[str, Any]], _Content], say: Callable[[str], None], *, wall_ns: int
 ) -> _Content | None:
-    """What `take` makes of the JSON object in a file; None where there is no file, or nothing in it to believe.
+    """What `parse` makes of the JSON object in a file; None where there is no file, or nothing in it to believe.
 
     Args:
         path: The file.
-        take: May raise ValueError, KeyError, TypeError and their kin for content of another shape.
+        parse: May raise ValueError, KeyError, TypeError and their kin for content of another shape.
         say: Told, in one line, of a file that was set aside.
         wall_ns: Wall time, for its name then [ns since 1970 UTC].
 
@@ -174,7 +174,7 @@ def load(
         data = read(path)
         if data is None:
             return None
-        return take(unpack(data))
+        return parse(unpack(data))
     except UNBELIEVED as error:
         why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         say(f"{path.name} cannot be believed ({why[:120]}): {_told(path, wall_ns)}")

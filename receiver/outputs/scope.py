@@ -50,4 +50,4 @@ class Scope:
 
 def _rows_of(rows: Columns, idents: set[int]) -> Columns:
     kept = np.isin(rows.tag, np.fromiter(idents, np.uint32, len(idents)))
-    return rows if kept.all() else rows.take(kept)
+    return rows if kept.all() else rows.select(kept)

@@ -112,7 +112,7 @@ class Alarms:
         if not picked.any():
             return []
         events = []
-        for row in sorted(rows.take(picked).rows(), key=lambda row: row.time_ns):
+        for row in sorted(rows.select(picked).rows(), key=lambda row: row.time_ns):
             for alarm in self._by_point[row.tag]:
                 now = alarm.active(row)
                 if now is not None and now != self._active.get(alarm, False):

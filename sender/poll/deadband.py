@@ -90,7 +90,7 @@ class Deadband:
             self._remember(columns, rows[keep], number, bits, text, now)
         held = int(len(passes) - np.count_nonzero(passes))
         flagged = replace(columns, flags=flags)
-        return Passed(columns=flagged.take(passes) if held else flagged, held=held)
+        return Passed(columns=flagged.select(passes) if held else flagged, held=held)
 
     def silent(self, points: Array, time_ns: int, now: float) -> Columns:
         """Rows from memory for the `points` of a subscription of which nothing left for their `max_silence`.

@@ -256,7 +256,7 @@ class _Line:
         """See `device.Hand`."""
         now = self._monotonic()
         if self._patterns:
-            rows = rows.take(self._ids.there(self.asset.table.name)[rows.tag])
+            rows = rows.select(self._ids.there(self.asset.table.name)[rows.tag])
         rows = self._validity.apply(rows)
         passed = self._deadband.filter(rows, now)
         columns = passed.columns

@@ -149,7 +149,7 @@ class Validity:
 
     def _vouched(self, rows: Columns, quality: Array) -> None:
         for voucher, rules in self._gates.items():
-            told = list(rows.take(rows.tag == voucher).rows())
+            told = list(rows.select(rows.tag == voucher).rows())
             for rule in rules:
                 assert rule.gate is not None
                 before = self._state.get(rule.gate)
@@ -170,11 +170,11 @@ class Validity:
         came = set(rows.tag.tolist())
         more = []
         for voucher, rules in self._gates.items():
-            told = list(rows.take(rows.tag == voucher).rows()) if voucher in came else []
+            told = list(rows.select(rows.tag == voucher).rows()) if voucher in came else []
             for rule in rules:
                 for number in rule.numbers:
                     if number in came:
-                        mine = list(rows.take(rows.tag == number).rows())
+                        mine = list(rows.select(rows.tag == number).rows())
                         self._last[number] = mine[-1]
                     held = self._last.get(number)
                     if not told or held is None or rule.gate is None:

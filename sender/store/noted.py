@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocol.ranges import Ranges
-from protocol.store.index import listed, numbers
+from protocol.store.index import numbers_from_json, numbers_to_json
 from protocol.store.resync import START, Place
 from sender.store.spans import Mark
 
@@ -50,7 +50,7 @@ class Noted:
             mark=_mark(*told["mark"]) if told.get("mark") else None,
             backlog=[_stretch(*one) for one in told["backlog"]],
             repeats=[_repeat(*one) for one in told["repeats"]],
-            finished=numbers(told["finished"]),
+            finished=numbers_from_json(told["finished"]),
             errand=_errand(errand) if errand else {},
         )
 
@@ -64,7 +64,7 @@ class Noted:
             "mark": None if self.mark is None else [*self.mark.place, self.mark.digest.hex()],
             "backlog": [[*start, *end] for start, end in self.backlog],
             "repeats": self.repeats,
-            "finished": listed(self.finished),
+            "finished": numbers_to_json(self.finished),
             "errand": self.errand,
         }
 

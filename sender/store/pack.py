@@ -138,7 +138,7 @@ class Packer:
         while first < len(columns):
             after = min(first + max(most - self._open.rows, 1), len(columns))
             whole = after - first == len(columns)
-            self._gather(asset, columns if whole else columns.take(np.arange(first, after)))
+            self._gather(asset, columns if whole else columns.select(np.arange(first, after)))
             first = after
             if self._open.rows >= most:
                 self.close()
@@ -230,8 +230,8 @@ class Packer:
         sealed = self._seal.close(block.BlockKind.BATCH, self.number, body, self._entropy(12))
         if len(sealed) > self._geometry.largest and len(rows) > 1:
             middle = len(rows) // 2
-            self._batch(rows.take(np.arange(0, middle)), first_ns)
-            self._batch(rows.take(np.arange(middle, len(rows))), first_ns)
+            self._batch(rows.select(np.arange(0, middle)), first_ns)
+            self._batch(rows.select(np.arange(middle, len(rows))), first_ns)
             return
         self._row_bytes += 0.3 * (max(len(sealed) / len(rows), 0.1) - self._row_bytes)
         self._emit(sealed)

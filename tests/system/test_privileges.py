@@ -207,7 +207,7 @@ def test_where_nothing_is_held_nothing_is_asked_of_the_kernel() -> None:
     script = (
         "import ctypes; from protocol.process import capabilities as c; c.shed();"
         "library = ctypes.CDLL(None); ctypes.CDLL = lambda *_, **__: type('Library', (), {'prctl': library.prctl});"
-        "c.shed(); print(c.held())"
+        "c.shed(); print(c.in_words())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout == "none\n", done.stderr
@@ -218,11 +218,11 @@ def test_what_is_held_is_told_of_all_threads() -> None:
     script = (
         "import threading, time; from protocol.process import capabilities as c;"
         "threading.Thread(target=time.sleep, args=(9,), daemon=True).start();"
-        "before = c.held(); c.shed(); print(before.split()[0]); print(c.held().split()[0])"
+        "before = c.in_words(); c.shed(); print(before.split()[0]); print(c.in_words().split()[0])"
     )
-    alone = "from protocol.process import capabilities as c; c.shed(); print(c.held())"
+    alone = "from protocol.process import capabilities as c; c.shed(); print(c.in_words())"
     words = [sys.executable, "-c"]
     first, second = subprocess.run([*words, script], capture_output=True, text=True, check=True).stdout.split()
     assert int(first, 16) == int(second, 16) > 0
     assert subprocess.run([*words, alone], capture_output=True, text=True, check=True).stdout == "none\n"
-    assert capabilities.held() != "none"
+    assert capabilities.in_words() != "none"

@@ -79,7 +79,7 @@ class Writer:
     def _samples(self, stream: Stream, columns: Columns) -> bytes:
         kept = (columns.flags & Flag.REFRESH) == 0
         if not kept.all():
-            columns = columns.take(kept)
+            columns = columns.select(kept)
         if not len(columns):
             return b""
         known = self._learned(stream, columns.tag)

@@ -59,7 +59,7 @@ def again(columns: Columns) -> Columns:
 
 def in_order(columns: Columns) -> Columns:
     """The rows as a batch holds them."""
-    return columns.take(np.argsort(columns.tag, kind="stable"))
+    return columns.select(np.argsort(columns.tag, kind="stable"))
 
 
 def assert_same(got: Columns, expected: Columns) -> None:

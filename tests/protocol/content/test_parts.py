@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from protocol.content.parts import LARGEST, OPEN_FILES, PART_BYTES, Parts, cut
+from protocol.content.parts import LARGEST, OPEN_FILES, PART_BYTES, FileParts, cut
 from protocol.errors import FrameError
 
 
@@ -17,7 +17,7 @@ def test_a_file_is_whole_from_parts_in_any_order_and_twice(size: int) -> None:
     data = dice.randbytes(size)
     bodies = list(cut("pump", "trip.log", 7, data)) * 2
     dice.shuffle(bodies)
-    parts = Parts()
+    parts = FileParts()
     got = [whole for body in bodies if (whole := parts.add(body)) is not None]
     assert [(one.asset, one.name, one.time_ns, one.data) for one in got] == [("pump", "trip.log", 7, data)]
     assert parts.waiting == 0
@@ -25,7 +25,7 @@ def test_a_file_is_whole_from_parts_in_any_order_and_twice(size: int) -> None:
 
 def test_two_files_of_one_name_are_two_files() -> None:
     """Their hashes name them."""
-    parts = Parts()
+    parts = FileParts()
     bodies = [body for data in (b"one", b"two") for body in cut("", "x.json", 1, data)]
     assert {whole.data for body in bodies if (whole := parts.add(body)) is not None} == {b"one", b"two"}
 
@@ -48,7 +48,7 @@ def test_a_wrong_part_never_makes_a_file(name: str) -> None:
     """It is refused, at once or when the whole does not match its hash; another hash is another file."""
     bodies = list(cut("", "x", 1, bytes(range(256)) * 200))
     assert len(bodies) == 2
-    parts, refused = Parts(), 0
+    parts, refused = FileParts(), 0
     for body in (bodies[1], bodies[0] | WRONG[name]):
         try:
             assert parts.add(body) is None
@@ -59,7 +59,7 @@ def test_a_wrong_part_never_makes_a_file(name: str) -> None:
 
 def test_what_is_gathered_is_bounded() -> None:
     """Files that never become whole push each other out, the oldest first."""
-    parts = Parts()
+    parts = FileParts()
     for number in range(3 * OPEN_FILES):
         parts.add(next(cut("", f"{number}", 1, number.to_bytes(2, "big") * PART_BYTES)))
     assert parts.waiting == OPEN_FILES

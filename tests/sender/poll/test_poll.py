@@ -210,7 +210,7 @@ def test_point_that_a_poll_left_out_has_a_bad_row(tmp_path: Path) -> None:
     """A collector that forgets a point cannot make it vanish."""
 
     async def forgets(fake: Fake, scan: Scan) -> Columns:
-        return (await steady(fake, scan)).take(np.array([0]))
+        return (await steady(fake, scan)).select(np.array([0]))
 
     sink = poll_for(loaded(tmp_path, sender_toml(asset_toml("pump", *TWO)), {"pump": scripted(forgets)}), 9.9)
     quality = {name: {row.quality for _, who, row in sink.rows("pump") if who == name} for name in "ab"}
