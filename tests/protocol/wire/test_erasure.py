@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from protocol.content.array import Array
 from protocol.errors import ConfigError
 from protocol.wire import engines, galois
-from protocol.wire.engines import Engine, PackedTables, Product
+from protocol.wire.engines import PackedTables, Product
 from protocol.wire.erasure import BLOCK_FAILURE, KEPT_BYTES, Code, spares_for
 from protocol.wire.reference import Reference, repair, spares
 
@@ -245,7 +245,7 @@ def test_engine_that_errs_in_one_place_fails_its_test(row: int, column: int) -> 
 
 def test_code_falls_back_to_numpy_where_isal_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that multiplies in another field is not used, nor one that is not there."""
-    monkeypatch.setattr(engines.Isal, "same_field", lambda self: False)
+    monkeypatch.setattr(engines, "works", lambda candidate: candidate.name != "isal")
     forget()
     try:
         assert Code().name == "numpy"
@@ -265,21 +265,36 @@ def test_fastest_engine_is_taken_and_unknown_ones_are_refused() -> None:
     assert "isal, numpy" in refused.value.hint
 
 
-def test_isal_is_of_the_right_field() -> None:
-    """All 65,536 products, of the library that is in use; and a table of another field is told apart."""
-    used: Engine = engines.engine("isal")
-    assert isinstance(used, engines.Isal)
-    assert used.same_field()
+class WrongOnce(PackedTables):
+    """An engine that multiplies one pair of bytes as no field does, where it stands at its place alone."""
+
+    def __init__(self, left: int, right: int) -> None:
+        self.pair = left, right
+
+    def prepare(self, matrix: Array, sources: Array, targets: Array) -> Product:
+        """Its tables have one byte changed."""
+        changed = galois.PRODUCT.copy()
+        changed[self.pair] ^= 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(galois, "PRODUCT", changed)
+            return super().prepare(matrix, sources, targets)
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (0, 255), (1, 1), (200, 17), (17, 200), (128, 2), (255, 255)])
+def test_engine_that_errs_for_one_pair_of_bytes_fails_its_test(pair: tuple[int, int]) -> None:
+    """All 65,536 products are compared, by the call that is used afterwards: any one that is changed is noticed."""
+    assert not engines.works(WrongOnce(*pair))
 
 
 def test_isal_of_another_field_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison of all products can fail: one changed product is noticed."""
+    """The library in use passes; a table that differs from it in one product is noticed."""
     used = engines.engine("isal")
     assert isinstance(used, engines.Isal)
+    assert engines.works(used)
     changed = galois.PRODUCT.copy()
     changed[200, 17] ^= 1
     monkeypatch.setattr(galois, "PRODUCT", changed)
-    assert not used.same_field()
+    assert not engines.works(used)
 
 
 # ---- how many spares
