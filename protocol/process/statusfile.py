@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,22 +58,3 @@ def read_status(state: Path, name: str) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) else None
-
-
-def read_statuses(state: Path) -> dict[str, dict[str, Any]]:
-    """Every process's last word, by name."""
-    names = sorted(path.stem.removeprefix("status-") for path in state.glob("status-*.json"))
-    return {name: told for name in names if (told := read_status(state, name)) is not None}
-
-
-def believed(name: str, lines: Iterable[str]) -> Iterator[str]:
-    """Lines made of what a process said, as far as they can be made: its file may be damaged, or planted.
-
-    Args:
-        name: The process.
-    """
-    try:
-        yield from lines
-    except (OSError, *statefile.UNBELIEVED) as error:
-        why = f"{type(error).__name__}: {error}"[:120]
-        yield f"{name}: what it said last cannot be believed ({why}); while it runs it says it anew each second"

@@ -100,7 +100,7 @@ def gaps(file: File, as_json: AsJson = False) -> None:
     if catch is None:
         terminal.say("catch has not run here yet")
         return
-    from protocol.process.statusfile import believed
+    from protocol.process.last_words import believed
     from receiver.commands.gap_list import lines
 
     for line in believed("catch", chain(_age(catch), lines(catch, _moment))):
@@ -110,7 +110,7 @@ def gaps(file: File, as_json: AsJson = False) -> None:
 @app.command()
 def linktest(file: EitherFile, as_json: AsJson = False) -> None:
     """What came of the last `linktest` of the high side: loss a step, where, and the lines for sender.toml."""
-    from protocol.process.statusfile import believed
+    from protocol.process.last_words import believed
     from receiver.commands.link_test import advice, lines
 
     catch = _told(file).get("catch")
@@ -125,7 +125,7 @@ def linktest(file: EitherFile, as_json: AsJson = False) -> None:
 @app.command()
 def status(file: EitherFile, as_json: AsJson = False) -> None:
     """What the running processes of this side say of themselves."""
-    from protocol.process.statusfile import believed, read_statuses
+    from protocol.process.last_words import believed, read_statuses
     from receiver.config import load
 
     state = load(file).state
@@ -196,7 +196,7 @@ def _moment(time_ns: int) -> str:
 
 
 def _told(file: Path) -> dict[str, dict[str, Any]]:
-    from protocol.process.statusfile import read_statuses
+    from protocol.process.last_words import read_statuses
     from receiver.config import load
 
     return read_statuses(load(file).state)

@@ -273,7 +273,7 @@ def status(file: EitherFile, as_json: AsJson = False) -> None:
     import time
 
     from protocol.errors import ConfigError
-    from protocol.process.statusfile import believed, read_statuses
+    from protocol.process.last_words import believed, read_statuses
 
     if not file.exists():
         hint = "name the sender.toml or receiver.toml that `checkvalve send` or `checkvalve receive` was given"

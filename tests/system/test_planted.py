@@ -22,7 +22,8 @@ from audit import carried
 from audit.machine import process_facts
 from protocol import keymaking
 from protocol.errors import ConfigError
-from protocol.process.statusfile import read_status, read_statuses, write_status
+from protocol.process.last_words import read_statuses
+from protocol.process.statusfile import read_status, write_status
 from protocol.store import statefile
 from receiver.catch.store import floors
 from receiver.commands.cli import app
