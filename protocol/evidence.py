@@ -116,7 +116,7 @@ class Head:
 
 
 def head_body(head: Head) -> dict[str, Any]:
-    """As it travels."""
+    """Content of a HEAD block as the map that is signed (SPEC.md, section 6.2)."""
     return {
         "previous": head.previous,
         "frontier": list(head.frontier),

@@ -119,7 +119,7 @@ def _escape(letter: str) -> str:
 
 
 def _fitting(letters: list[str], room: int) -> list[str]:
-    """As many as fit, from the first on."""
+    """As many of these letters, from the first on, as take no more than `room` characters."""
     taken = 0
     for count, letter in enumerate(letters):
         taken += len(letter)

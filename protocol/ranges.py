@@ -27,7 +27,7 @@ class Ranges:
         return iter(zip(self._first, self._after, strict=True))
 
     def __len__(self) -> int:
-        """How many ranges."""
+        """How many ranges the numbers form; `count` tells how many numbers there are."""
         return len(self._first)
 
     def __eq__(self, other: object) -> bool:

@@ -28,7 +28,7 @@ from protocol.limits import PLAIN_BYTES
 from protocol.plain import plain
 
 LEVEL = 1
-"""Of zstd."""
+"""How hard zstd tries, 1 to 22: see above for why so little."""
 
 _COMPRESSORS: list[Any] = []
 _DECOMPRESSORS: list[Any] = []

@@ -42,7 +42,7 @@ class WholeFile:
 
 @dataclass(slots=True)
 class _Gathered:
-    """Parts of one file."""
+    """The parts that came of one file, and what all of them must say of it."""
 
     asset: str
     time_ns: int

@@ -37,7 +37,7 @@ class ValueKind(IntEnum):
 
 
 class Flag(IntFlag):
-    """Bits of `flags`."""
+    """Bits of a row's `flags`, for what is neither value nor quality."""
 
     REFRESH = 1
     """Renews freshness (an unchanged value, sent again for late joiners); it is no new history and counts nowhere."""

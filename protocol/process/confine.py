@@ -35,14 +35,14 @@ LINK_FD = 99
 
 
 class Role(StrEnum):
-    """Which end of the link."""
+    """Which end of the link is confined, and so which verb of the two it keeps."""
 
     EMITTER = "emitter"
     CATCHER = "catcher"
 
 
 class Mode(StrEnum):
-    """How much is given up."""
+    """How much a process gives up: `on` by a deny list, `strict` by an allow list, `off` nothing."""
 
     ON = "on"
     STRICT = "strict"

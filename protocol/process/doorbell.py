@@ -84,7 +84,7 @@ class Doorbells:
                 os.close(self._files.pop(name))
 
     def close(self) -> None:
-        """Let go of them."""
+        """Close all; the FIFOs stay, and are their readers' to keep."""
         while self._files:
             os.close(self._files.popitem()[1])
 

@@ -28,7 +28,7 @@ LARGEST = 4 << 30
 
 @dataclass(slots=True)
 class Segment:
-    """One segment file."""
+    """What one segment file holds, of which its index file is the copy on the disk."""
 
     number: int
     size: int = 0
@@ -48,7 +48,7 @@ class Segment:
         self.streams.setdefault(one.stream, Ranges()).add(one.number)
 
     def to_bytes(self) -> bytes:
-        """Content of its file."""
+        """Content of the index file: JSON with a check at its end."""
         told: dict[str, Any] = {
             "bytes": self.size,
             "records": self.records,

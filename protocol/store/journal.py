@@ -47,7 +47,7 @@ class StoreFull(Exception):
 
 
 class Store:
-    """The writer; one at a time, by a lock."""
+    """A segment store open for writing: takes records, syncs them in groups, drops segments; its lock lets one in."""
 
     def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         """

@@ -36,7 +36,7 @@ class _File:
 
 
 class KeptFiles:
-    """The writer's."""
+    """The kept files of a store as its one writer holds them: what each has, and where its next record goes."""
 
     def __init__(self, folder: Path) -> None:
         """
@@ -86,7 +86,7 @@ class KeptFiles:
         return len(found) > before or not held.damaged
 
     def size(self, stream: bytes) -> int:
-        """Of a stream's file [bytes]."""
+        """Size of a stream's kept file, 0 where there is none [bytes]."""
         try:
             return kept_path(self._folder, stream).stat().st_size
         except FileNotFoundError:

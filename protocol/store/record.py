@@ -61,7 +61,7 @@ class Record:
 
     @property
     def length(self) -> int:
-        """Bytes on disk."""
+        """Size of the record on the disk, its head and the block [bytes]."""
         return HEAD.size + len(self.block)
 
 
@@ -81,7 +81,7 @@ def record(
 
 
 def to_bytes(one: Record) -> bytes:
-    """As it stands in a segment."""
+    """The bytes of a record, as a segment or a kept file has them."""
     head = HEAD.pack(
         HEAD.size - 4 + len(one.block),
         one.stream,

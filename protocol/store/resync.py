@@ -36,7 +36,7 @@ kind, and the same stream and number again."""
 
 
 class Place(NamedTuple):
-    """Where a reader stands."""
+    """A byte of a store: the segment, and where in it; places compare as the store was written."""
 
     segment: int
     """Number of the segment file, from 1."""
@@ -57,7 +57,7 @@ class Damage(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many [bytes]."""
+        """Bytes from the first that is damaged to the last [bytes]."""
         return self.end.offset - self.start.offset
 
 

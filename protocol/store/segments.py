@@ -193,7 +193,7 @@ def read_synced(folder: Path) -> Place | None:
 
 
 def synced_bytes(place: Place) -> bytes:
-    """Content of `synced`."""
+    """What the file `synced` holds of a place: segment, offset, and the check of both."""
     data = SYNCED.pack(*place)
     return data + hashlib.sha256(data).digest()[:CHECK_BYTES]
 

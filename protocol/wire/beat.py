@@ -49,7 +49,7 @@ class StreamTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """One statement."""
+    """One statement of the sender: where its clock, its streams, its frames and its spool stand."""
 
     session: int
     boot: int
@@ -82,7 +82,7 @@ class BeatTag:
         self._key = derive(link_key, "beat", struct.pack(">I", session))
 
     def frame(self, beat: Beat) -> bytes:
-        """The datagram."""
+        """The datagram that states this beat, its tag at the end."""
         head = _HEAD.pack(
             MAGIC, WIRE_VERSION, FrameKind.BEAT, self.session, beat.boot, beat.counter, beat.wall_ns, beat.synced
         )

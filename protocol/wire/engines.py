@@ -25,7 +25,7 @@ from protocol.errors import ConfigError
 from protocol.wire import galois
 
 NAMES = ("isal", "numpy")
-"""Fastest first."""
+"""Names of the engines, fastest first: the order in which they are tried."""
 
 
 class Product(ABC):
@@ -48,7 +48,7 @@ class Product(ABC):
 
 
 class Engine(ABC):
-    """Makes products."""
+    """Makes a matrix ready for one way of multiplying; see the table above."""
 
     name: str
 

@@ -47,7 +47,7 @@ class Code:
         """
         self._engine = engine(name)
         self.name = self._engine.name
-        """The engine's."""
+        """Name of the engine that it works with, one of `engines.NAMES`."""
         self._kept: OrderedDict[tuple[int, int, int, int], Product] = OrderedDict()
         self._kept_bytes = 0
 
