@@ -29,9 +29,9 @@ from protocol.keys import PrivateKey, PublicKey, load, load_public
 from protocol.seal import Seal
 from protocol.store import statefile
 from protocol.store.layout import kept_streams, segment_numbers, segment_path
+from protocol.store.reader import read_kept
 from protocol.store.record import Record
 from protocol.store.resync import scan_kinds
-from protocol.store.segments import read_kept
 
 CARRIED = "live high"
 """The one command whose findings are taken from the link."""

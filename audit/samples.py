@@ -17,8 +17,8 @@ from protocol.block import HEADER, KEPT, MAGIC, BlockKind
 from protocol.evidence import Head, Tree
 from protocol.keys import PrivateKey
 from protocol.limits import WIRE_VERSION
+from protocol.store.reader import SYNCED
 from protocol.store.record import Record, record, to_bytes
-from protocol.store.segments import SYNCED
 
 SITE = "sample-plant"
 HIGH_MAC, LOW_MAC = "02:dd:00:00:00:01", "02:dd:00:00:00:02"

@@ -51,7 +51,7 @@ COMMON_CLASSES = {
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
 UNPARTED_MODULES = frozenset(
     (
-        *("alarms", "batch", "browse", "damage", "index", "journal", "picture", "ranges", "server", "session"),
+        *("alarms", "batch", "browse", "damage", "index", "picture", "ranges", "server", "session"),
         *("spool", "units", "waiting", "watch"),
     )
 )
@@ -172,7 +172,7 @@ def test_the_route_leads_from_the_outlet_over_the_inlet_to_the_journal() -> None
     names = [name for _, name, _ in _route()]
     assert names[:2] == ["sender/emit/outlet.py", "receiver/catch/inlet.py"]
     assert {"receiver/catch/gather.py", "receiver/catch/store/writer.py", "receiver/catch/store/journal.py"} <= {*names}
-    assert "protocol/store/journal.py" in names
+    assert "protocol/store/segment_store.py" in names
 
 
 def test_no_folder_holds_more_modules_than_a_person_takes_in() -> None:

@@ -1,8 +1,8 @@
 """One side's store as an auditor reads it: leaves, kept blocks, and what of the segments is still there.
 
-The folder is a spool or a journal (protocol/store/journal.py tells the layout), or a copy of one; it is only read,
-needs no key, and may be damaged in any way: what cannot be read is noted and the rest is read all the same. A record is
-believed when its block matches its hash, its header repeats stream and number, and its leaf says the same.
+The folder is a spool or a journal, or a copy of one (protocol/store/segment_store.py tells the layout). It is only
+read, needs no key, and may be damaged in any way: what cannot be read is noted and the rest is read all the same. A
+record is believed when its block matches its hash, its header repeats stream and number, and its leaf says the same.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from protocol.block import SIGNED, read_header
 from protocol.errors import ConfigError, FrameError
 from protocol.limits import BLOCK_BYTES
 from protocol.ranges import Ranges
+from protocol.store.reader import SYNCED
 from protocol.store.record import HEAD, Record, parse
-from protocol.store.segments import SYNCED
 
 Leaves: TypeAlias = npt.NDArray[np.uint8]
 

@@ -1,4 +1,4 @@
-"""Where the files of a segment store stand; `journal.py` tells what is in them. Files of other names are not ours."""
+"""Where the files of a segment store stand; what is in them is told in `segment_store.py`. Other names are not ours."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from protocol.ranges import Ranges
 from protocol.store.index import read_index
 from protocol.store.layout import index_path
+from protocol.store.reader import Reader
 from protocol.store.record import Record
 from protocol.store.resync import Place
-from protocol.store.segments import Reader
 from receiver.publish.waiting import WaitingBlocks
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from protocol.ranges import Ranges
 from protocol.store.lost import numbers_at
+from protocol.store.reader import Reader
 from protocol.store.resync import Damage
-from protocol.store.segments import Reader
 
 PLACES_KEPT = 1000
 """Most damaged places told: a disk that fails everywhere is not mended by a list."""

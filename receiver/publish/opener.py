@@ -21,9 +21,9 @@ from pathlib import Path
 from protocol.block import BlockKind
 from protocol.errors import FrameError
 from protocol.keys import PrivateKey, PublicKey
+from protocol.store.reader import Reader, read_kept
 from protocol.store.record import How, Record
 from protocol.store.resync import START, Place
-from protocol.store.segments import Reader, read_kept
 from receiver.outputs.base import Event, Opened, Other, State, Tally
 from receiver.outputs.scope import Scope
 from receiver.publish.blocks import Body

@@ -20,8 +20,8 @@ from typing import Any
 from protocol.errors import StoreError
 from protocol.ranges import Ranges
 from protocol.store.layout import segment_path
+from protocol.store.reader import Reader
 from protocol.store.resync import START, Place
-from protocol.store.segments import Reader
 from receiver.publish.waiting import WaitingBlocks
 
 STREAMS_TOLD = 32

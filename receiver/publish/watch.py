@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from protocol.process.statusfile import read_status
-from protocol.store.segments import Reader
+from protocol.store.reader import Reader
 from receiver.config import ReceiverConfig
 from receiver.publish.alarm import Behind, behind, place_of
 

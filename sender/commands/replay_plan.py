@@ -23,8 +23,8 @@ from protocol.errors import ConfigError
 from protocol.ranges import Ranges
 from protocol.store.index import join, read_index
 from protocol.store.layout import index_path, kept_path, leaf_path, leaf_streams, segment_numbers
+from protocol.store.reader import Reader
 from protocol.store.resync import Damage, scan_kinds
-from protocol.store.segments import Reader
 from sender.emit.resend import BlockRange, StreamBlocks
 from sender.geometry import Geometry
 from sender.store import damage

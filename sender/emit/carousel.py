@@ -10,8 +10,8 @@ from pathlib import Path
 
 from protocol.block import BlockKind, read_header, signed_body
 from protocol.store.layout import kept_streams
+from protocol.store.reader import read_kept
 from protocol.store.record import Record
-from protocol.store.segments import read_kept
 from sender.geometry import Geometry
 
 ROUND = 30.0

@@ -27,9 +27,9 @@ from typing import Any
 from protocol.keys import PrivateKey, PublicKey
 from protocol.ranges import Ranges
 from protocol.store.layout import segment_path
+from protocol.store.reader import Reader
 from protocol.store.record import Record
 from protocol.store.resync import START, Damage, Place
-from protocol.store.segments import Reader
 from protocol.wire.beat import Beat
 from protocol.wire.erasure import Code
 from protocol.wire.frame import SHARD_OVERHEAD, width_for

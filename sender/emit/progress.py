@@ -27,8 +27,8 @@ from protocol.process.full_disk import attempt
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.layout import segment_path
+from protocol.store.reader import Reader
 from protocol.store.resync import START, scan_pieces
-from protocol.store.segments import Reader
 from sender.emit.emitter import Emitter
 from sender.store.noted import Noted
 from sender.store.spans import Mark

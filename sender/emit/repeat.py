@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from protocol.store.reader import Reader
 from protocol.store.record import Record
 from protocol.store.resync import START, Damage, Place
-from protocol.store.segments import Reader
 
 RUN_TIME = 0.1
 """Sendings closer together than this are one run [s]: keeps the list short at any load."""

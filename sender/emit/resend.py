@@ -17,9 +17,9 @@ from protocol.block import KEPT
 from protocol.errors import StoreError
 from protocol.ranges import Ranges
 from protocol.store.layout import kept_path
+from protocol.store.reader import Reader
 from protocol.store.record import Record
 from protocol.store.resync import Damage, Place, scan_kinds
-from protocol.store.segments import Reader
 
 COPY = 254
 """What resent frames say of themselves (SPEC.md, 3.1)."""

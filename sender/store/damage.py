@@ -17,9 +17,9 @@ from protocol.ranges import Ranges
 from protocol.store.index import Segment, join, read_index
 from protocol.store.layout import index_path, kept_path, leaf_path, leaf_streams, segment_path
 from protocol.store.lost import numbers_at
+from protocol.store.reader import read_kept
 from protocol.store.record import HEAD, Record
 from protocol.store.resync import Damage, scan, scan_pieces
-from protocol.store.segments import read_kept
 
 SMALLEST = HEAD.size + HEADER.size
 """No record is smaller [bytes]."""

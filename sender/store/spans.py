@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from protocol.block import read_header
 from protocol.store.layout import segment_numbers, segment_path
+from protocol.store.reader import Reader
 from protocol.store.resync import Damage, Place, pieces
-from protocol.store.segments import Reader
 
 
 class Mark(NamedTuple):

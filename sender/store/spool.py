@@ -33,11 +33,11 @@ from protocol.process.full_disk import attempt
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import Segment, join
-from protocol.store.journal import Store, StoreFull
 from protocol.store.layout import kept_path, kept_streams, read_leaves
+from protocol.store.reader import read_kept
 from protocol.store.record import Record
 from protocol.store.resync import scan_kinds
-from protocol.store.segments import read_kept
+from protocol.store.segment_store import Store, StoreFull
 from sender.store import damage
 from sender.store.pack import Previous
 from sender.store.retain import ORDER, Fate, Progress

@@ -18,7 +18,7 @@ from audit.cli import app
 from protocol import keymaking, keys
 from protocol.content.parts import LARGEST, PART_BYTES
 from protocol.errors import ConfigError
-from protocol.store.journal import Store
+from protocol.store.segment_store import Store
 from sender.geometry import Geometry
 from sender.store.outbox import Outbox, audit_line
 from sender.store.pack import Packer

@@ -15,10 +15,10 @@ from audit.samples import SITE, Stores, make_stores, opaque, write_store
 from protocol import keymaking
 from protocol.block import BlockKind
 from protocol.errors import ConfigError
-from protocol.store.journal import Store
+from protocol.store.reader import SYNCED
 from protocol.store.record import HEAD, Record, record, to_bytes
 from protocol.store.resync import scan
-from protocol.store.segments import SYNCED
+from protocol.store.segment_store import Store
 
 NOW = 1_700_000_000 * 10**9
 

@@ -17,9 +17,9 @@ from protocol import gapcode, gapread, keys, seal
 from protocol.content import batch
 from protocol.errors import ConfigError, FrameError, Reason
 from protocol.plain import plain
-from protocol.store.journal import Store
+from protocol.store.reader import CHECK_BYTES, SYNCED, walk
 from protocol.store.record import Record, parse
-from protocol.store.segments import CHECK_BYTES, SYNCED, walk
+from protocol.store.segment_store import Store
 from protocol.wire import announce, frame
 from protocol.wire.beat import BeatTag
 from protocol.wire.erasure import Code

@@ -16,9 +16,9 @@ from protocol.content import batch, catalog
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Row, from_rows
 from protocol.keys import PrivateKey, PublicKey, from_bytes
+from protocol.store.reader import synced_bytes
 from protocol.store.record import HEAD, Record, parse, record, to_bytes
 from protocol.store.resync import Place
-from protocol.store.segments import synced_bytes
 from receiver.outputs.base import Batch, Opened
 from receiver.outputs.scope import Scope
 from receiver.publish.opener import Opener

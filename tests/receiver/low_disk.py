@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from protocol.store.reader import walk
 from protocol.store.record import How, Record, record
-from protocol.store.segments import walk
 from receiver.catch.store.journal import Journal
 
 S, T = b"stream-1", b"stream-2"

@@ -29,9 +29,9 @@ from protocol.content.catalog import Page
 from protocol.content.sample import Flag
 from protocol.process.statusfile import read_status
 from protocol.store.layout import kept_streams
+from protocol.store.reader import read_kept, walk
 from protocol.store.record import Record
 from protocol.store.resync import Place
-from protocol.store.segments import read_kept, walk
 from protocol.wire.frame import FrameKind
 from receiver.outputs.base import Batch
 from receiver.outputs.historian.read import Door

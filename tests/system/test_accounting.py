@@ -15,8 +15,8 @@ import pytest
 from pipe import Fate, Pipe, lossy
 
 import sender.emit.emitter
+from protocol.store.reader import walk
 from protocol.store.record import Record
-from protocol.store.segments import walk
 from receiver.catch.intake import Arrival
 from receiver.catch.status import gap_codes as outlook
 from receiver.catch.status.picture import picture

@@ -17,9 +17,9 @@ from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import Segment
 from protocol.store.layout import segment_path
+from protocol.store.reader import walk
 from protocol.store.record import HEAD, Record
 from protocol.store.resync import Place
-from protocol.store.segments import walk
 from protocol.wire.beat import Beat
 from receiver.outputs.base import State
 from sender.commands import replay_plan

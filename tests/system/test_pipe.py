@@ -13,9 +13,9 @@ from pipe import Pipe, lossy
 from protocol import seal
 from protocol.block import BlockKind, read_header
 from protocol.content.sample import Row
+from protocol.store.reader import walk
 from protocol.store.record import Record
 from protocol.store.resync import Place
-from protocol.store.segments import walk
 from receiver.catch.gather import Datagram
 from receiver.outputs.base import Batch
 from receiver.publish.blocks import content

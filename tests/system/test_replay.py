@@ -20,8 +20,8 @@ from protocol import gapcode
 from protocol.content.sample import Row
 from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status
+from protocol.store.reader import read_kept, walk
 from protocol.store.record import Record
-from protocol.store.segments import read_kept, walk
 from receiver.catch.status import gap_codes as outlook
 from sender import link_file
 from sender.commands import errand, replay, replay_plan

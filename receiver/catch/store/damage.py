@@ -20,10 +20,10 @@ from typing import Any
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import Segment, join, less
-from protocol.store.journal import Store
 from protocol.store.layout import index_path
 from protocol.store.lost import numbers_at
 from protocol.store.resync import Damage, Place
+from protocol.store.segment_store import Store
 
 PLACES = 1000
 """Most places of a report that are taken."""

@@ -26,8 +26,8 @@ from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
 from protocol.process.doorbell import Doorbells
 from protocol.process.full_disk import attempt
 from protocol.store.index import Segment
-from protocol.store.journal import Store, StoreFull
 from protocol.store.record import Record
+from protocol.store.segment_store import Store, StoreFull
 from receiver.catch.store import floors as floors_file
 from receiver.catch.store.damage import Reports, told
 from receiver.catch.store.floors import Floors

@@ -38,11 +38,11 @@ from protocol.block import BlockKind
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import Segment, join
-from protocol.store.journal import Store
 from protocol.store.layout import leaf_streams, read_leaves
+from protocol.store.reader import read_kept, walk
 from protocol.store.record import Record
 from protocol.store.resync import Damage, Place
-from protocol.store.segments import read_kept, walk
+from protocol.store.segment_store import Store
 from receiver.catch.store.damage import learn
 from receiver.catch.store.floors import LOWERED_MOST
 from receiver.catch.store.ledger_file import PLACES_END, StreamLedger, read_count, read_place

@@ -15,12 +15,12 @@ from protocol.block import HEADER, KEPT, BlockKind
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import join
-from protocol.store.journal import Store
 from protocol.store.layout import kept_path, segment_numbers, segment_path
 from protocol.store.lost import numbers_at
+from protocol.store.reader import SYNCED, Reader, read_kept, walk
 from protocol.store.record import Record, record, to_bytes
 from protocol.store.resync import Damage, Place, next_true, scan
-from protocol.store.segments import SYNCED, Reader, read_kept, walk
+from protocol.store.segment_store import Store
 
 STREAMS = (b"streamAA", b"streamBB")
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from link_sender import Pair, Sender, key_files, totals
 
+from protocol.store.reader import walk
 from protocol.store.record import How, Record
-from protocol.store.segments import walk
 
 COMMAND = [sys.executable, "-P", "-m", "checkvalve", "receive"]
 

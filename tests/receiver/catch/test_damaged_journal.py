@@ -13,8 +13,8 @@ import pytest
 from low_disk import S, T, block, journaled, killed, open_journal
 
 from protocol.limits import MISSING_AFTER
+from protocol.store.reader import walk
 from protocol.store.record import HEAD
-from protocol.store.segments import walk
 from protocol.wire.beat import Beat, StreamTotals
 from receiver.catch.gaps import Gaps
 from receiver.catch.store.floors import Floors

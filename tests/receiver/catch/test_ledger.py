@@ -14,8 +14,8 @@ import pytest
 from low_disk import S, T, block, journaled, killed, open_journal
 
 from protocol.errors import HeldError, StoreError
-from protocol.store.journal import Store
 from protocol.store.record import How
+from protocol.store.segment_store import Store
 from receiver.catch.store.floors import Floors
 from receiver.catch.store.journal import SAVE_PERIOD, TIDY_PERIOD
 from receiver.catch.store.ledger import Ledger

@@ -15,8 +15,8 @@ import pytest
 from protocol.errors import StoreError
 from protocol.limits import QUEUE_BLOCKS
 from protocol.process.statusfile import write_status
+from protocol.store.reader import walk
 from protocol.store.record import How
-from protocol.store.segments import walk
 from receiver.catch.intake import Arrival
 from receiver.catch.store import floors
 from receiver.catch.store import writer as module

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from protocol.block import HEADER, BlockKind
 from protocol.errors import HeldError
 from protocol.ranges import Ranges
-from protocol.store.journal import Store, StoreFull
 from protocol.store.layout import read_leaves, segment_numbers, segment_path
 from protocol.store.lost import numbers_at
+from protocol.store.reader import Reader, read_kept, walk
 from protocol.store.record import HEAD, Record, parse, record, to_bytes
 from protocol.store.resync import START, Damage, Place
-from protocol.store.segments import Reader, read_kept, walk
+from protocol.store.segment_store import Store, StoreFull
 
 STREAM = b"streamAA"
 
@@ -209,8 +209,8 @@ WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_journal import _block
-from protocol.store.journal import Store
+from test_segment_store import _block
+from protocol.store.segment_store import Store
 store = Store(Path(sys.argv[1]), segment_bytes=4000)
 number = 0
 while True:

@@ -1,6 +1,6 @@
 """Reading a segment store that another process writes: a reader that keeps its own place.
 
-The layout is told in `journal.py`. A reader opens files read-only, takes no lock and never looks past `synced`.
+The layout is told in `segment_store.py`. A reader opens files read-only, takes no lock and never looks past `synced`.
 
 Damage at rest stops no reader. What holds no whole and true record is stepped over (resync.py) and noted as `Damage`;
 lost.py tells which block numbers stood there, as far as anything on the disk still knows. `synced` carries a check of

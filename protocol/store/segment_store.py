@@ -35,9 +35,9 @@ from protocol.store.index import Segment, join, less, read_index
 from protocol.store.keeping import LOOKED, KeptFiles, write_all
 from protocol.store.layout import WRITE, index_path, kept_path, leaf_path, opened, segment_path, sync_folder
 from protocol.store.opening import look_through, whole_list
+from protocol.store.reader import read_synced, synced_bytes
 from protocol.store.record import Record, by_stream, to_bytes
 from protocol.store.resync import Damage, Place, scan_kinds
-from protocol.store.segments import read_synced, synced_bytes
 
 _UNKNOWN = -1.0
 
