@@ -30,7 +30,7 @@ from protocol.wire.erasure import Code
 from protocol.wire.frame import SHARD_OVERHEAD, ShardTag
 from receiver.catch.inlet import Inlet
 from receiver.catch.intake import Arrival, Intake
-from receiver.catch.link.sessions import Links
+from receiver.catch.link.sessions import Sessions
 from receiver.catch.store.floors import Floors
 from receiver.catch.store.journal import Journal
 from receiver.outputs.base import Batch
@@ -167,7 +167,7 @@ def rx_bulk(given: dict[str, Any]) -> None:
         seen["last"] = time.perf_counter()
         return True
 
-    intake = Intake(Links(own, [signer], Floors(), random.Random(1)), Code(), {}, put=put, say=lambda line: None)
+    intake = Intake(Sessions(own, [signer], Floors(), random.Random(1)), Code(), {}, put=put, say=lambda line: None)
     _ready({"ready": True}, 1)
     heard, waits = 0.0, time.monotonic() + 20
     while seen["intact"] < count and time.monotonic() < waits:
@@ -280,8 +280,8 @@ def rx_samples(given: dict[str, Any]) -> None:
         return True
 
     signer = keys.load(folder / "high", "link-sign").public
-    links = Links(keys.load(folder / "low", "catch"), [signer], Floors(), random.Random(1))
-    intake = Intake(links, Code(), {}, put=put, say=lambda line: None)
+    sessions = Sessions(keys.load(folder / "low", "catch"), [signer], Floors(), random.Random(1))
+    intake = Intake(sessions, Code(), {}, put=put, say=lambda line: None)
     sign = keys.load(folder / "high", "sign").public
     opener = Opener(
         journal.store.folder,

@@ -23,7 +23,7 @@ from protocol.limits import BLOCK_AGE
 from protocol.store.record import record
 from protocol.wire.erasure import Code
 from receiver.catch.gather import BlockDone, Gather
-from receiver.catch.link.sessions import Links
+from receiver.catch.link.sessions import Sessions
 from receiver.catch.store.floors import Floors
 from sender.emit.emitter import Emitter
 from sender.emit.pace import Pace, wire_bytes
@@ -153,7 +153,7 @@ class _Lab:
             wall=lambda: int(self.now * 1e9), synced=lambda: 1, now=0.0,
         )  # fmt: skip
         self.pace = Pace(self.geometry.rate, None, largest_frame=1514)
-        self.gather = Gather(Links(own, [signer.public], Floors(), random.Random(seed)), Code(), {})
+        self.gather = Gather(Sessions(own, [signer.public], Floors(), random.Random(seed)), Code(), {})
         self.on_way: list[tuple[float, int, bytes]] = []
         self.sealed: dict[int, float] = {}
         self.done: dict[int, float] = {}

@@ -29,8 +29,8 @@ from protocol.wire.beat import Beat
 from protocol.wire.erasure import Code
 from protocol.wire.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, FrameKind, kind_of, shard_fields
 from receiver.catch.assembly import Assemblies, Assembly
-from receiver.catch.link.session import Session
-from receiver.catch.link.sessions import Links
+from receiver.catch.link.session import HeardSession
+from receiver.catch.link.sessions import Sessions
 from receiver.catch.link.waiting import Waiting
 from receiver.catch.run import Run
 from receiver.catch.runs import Stretch, cut
@@ -67,7 +67,7 @@ class BeatHeard:
 class LinkOpened:
     """A new session is the current one."""
 
-    session: Session
+    session: HeardSession
 
 
 Event: TypeAlias = BlockDone | BeatHeard | LinkOpened
@@ -76,15 +76,15 @@ Event: TypeAlias = BlockDone | BeatHeard | LinkOpened
 class Gather:
     """The receiving thread's core."""
 
-    def __init__(self, links: Links, code: Code, held: Mapping[bytes, Ranges]) -> None:
+    def __init__(self, sessions: Sessions, code: Code, held: Mapping[bytes, Ranges]) -> None:
         """
         Args:
-            links: Sessions and floors.
+            sessions: Sessions and floors.
             code: Repairs blocks.
             held: Block numbers that need not come again, by stream; looked into at every frame, so it must know a
                 block before the event after its `BlockDone` is asked for.
         """
-        self.links = links
+        self.sessions = sessions
         self.refused: Counter[Reason] = Counter()
         """Frames refused, by reason."""
         self.versions: Counter[int] = Counter()
@@ -137,17 +137,17 @@ class Gather:
     def tick(self, now: float, wall_ns: int) -> Iterator[Event]:
         """Let time pass; events as `receive` gives them."""
         self.waiting.tick(now)
-        for frame in self.links.draw.due(now):
+        for frame in self.sessions.draw.due(now):
             yield from self._link(frame, now, wall_ns, drawn=True)
 
     def deadline(self) -> float | None:
         """When to call `tick` next [s, monotonic]."""
-        times = [at for at in (self.waiting.deadline(), self.links.draw.deadline()) if at is not None]
+        times = [at for at in (self.waiting.deadline(), self.sessions.draw.deadline()) if at is not None]
         return min(times, default=None)
 
     def _shard(self, datagram: Datagram, now: float) -> Iterable[Event]:
         number_of_session, stream, number, size, need, spare, index, copy = shard_fields(datagram)
-        session = self.links.sessions.get(number_of_session)
+        session = self.sessions.known.get(number_of_session)
         if session is None:
             self.waiting.keep(number_of_session, datagram, now)
             return ()
@@ -182,7 +182,7 @@ class Gather:
     def _stretch(self, one: Stretch) -> Iterable[Event] | None:
         """Take a stretch whole; None where it must be looked at frame by frame."""
         session_number, stream, number, size, need, spare, _, copy = one.fields
-        session = self.links.sessions.get(session_number)
+        session = self.sessions.known.get(session_number)
         tag = session.tags.get(stream) if session is not None else None
         if (
             session is None
@@ -231,12 +231,12 @@ class Gather:
         frame = bytes(datagram)
         if kind is FrameKind.LINK:
             return self._link(frame, now, wall_ns)
-        session = self.links.sessions.get(int.from_bytes(frame[4:8], "big"))
+        session = self.sessions.known.get(int.from_bytes(frame[4:8], "big"))
         if session is None:
             self.waiting.keep(int.from_bytes(frame[4:8], "big"), frame, now)
             return ()
-        if kind is FrameKind.BEAT:
-            return (BeatHeard(self.links.take_beat(frame, session, wall_ns)),)
+        if kind is Kind.BEAT:
+            return (BeatHeard(self.sessions.judge_beat(frame, session, wall_ns)),)
         probe = session.probe.read(frame)
         if not session.current:
             raise FrameError(Reason.FLOOR, size=len(frame))
@@ -247,13 +247,13 @@ class Gather:
 
     def _link(self, frame: bytes, now: float, wall_ns: int, *, drawn: bool = False) -> Iterable[Event]:
         try:
-            opened = self.links.take_link(frame, now, drawn=drawn)
+            opened = self.sessions.judge_link(frame, now, drawn=drawn)
         except FrameError as error:
             self._refuse(error.reason, frame)
             return ()
         return () if opened is None else self._open(opened, now, wall_ns)
 
-    def _open(self, session: Session, now: float, wall_ns: int) -> Iterator[Event]:
+    def _open(self, session: HeardSession, now: float, wall_ns: int) -> Iterator[Event]:
         yield LinkOpened(session)
         for frame in self.waiting.take(session.number):
             yield from self.receive(frame, now, wall_ns)

@@ -18,7 +18,7 @@ from protocol.wire.beat import Beat
 from protocol.wire.erasure import Code
 from receiver.catch.gaps import Gaps
 from receiver.catch.gather import BeatHeard, BlockDone, Datagram, Event, Gather, LinkOpened
-from receiver.catch.link.sessions import Links
+from receiver.catch.link.sessions import Sessions
 from receiver.catch.numbers import Stream
 from receiver.catch.run import Run
 from receiver.catch.status.rates import Rates
@@ -47,7 +47,7 @@ class Intake:
 
     def __init__(
         self,
-        links: Links,
+        sessions: Sessions,
         code: Code,
         streams: Mapping[bytes, Stream],
         *,
@@ -56,15 +56,15 @@ class Intake:
     ) -> None:
         """
         Args:
-            links: Sessions and floors.
+            sessions: Sessions and floors.
             code: Repairs blocks.
             streams: What was kept over a restart.
             put: Hands a block to the writing thread; False where its queue is full.
             say: Takes a line for people.
         """
-        self.links = links
+        self.sessions = sessions
         self.gaps = Gaps(streams)
-        self.gather = Gather(links, code, self.gaps.held)
+        self.gather = Gather(sessions, code, self.gaps.held)
         self.overflow = 0
         """Blocks that the writing thread's queue had no room for."""
         self.beat: Beat | None = None
@@ -124,10 +124,10 @@ class Intake:
     def grant(self, request: AcceptRequest) -> None:
         """Do what a person asked for."""
         if request.lower:
-            lowered = self.links.lower()
+            lowered = self.sessions.lower()
             self._say("accept floors are forgotten; the next LINK is taken" if lowered else _LOWERED_OUT)
         if request.session is not None:
-            taken = self.links.accept(request.session)
+            taken = self.sessions.accept(request.session)
             self._say(f"accept session={request.session:08x} {'confirmed' if taken else 'is not the current one'}")
 
     def damage(self, stream: bytes, first: int, after: int, wall_ns: int) -> None:
@@ -143,7 +143,7 @@ class Intake:
         counts = {reason.value: count for reason, count in self.gather.refused.items()}
         probes = self.gather.probes
         return counts | {
-            "kernel_drops": probes.kernel_drops, "queue_overflow": self.overflow, "again": self.links.again()
+            "kernel_drops": probes.kernel_drops, "queue_overflow": self.overflow, "again": self.sessions.again()
         }  # fmt: skip
 
     def _count(self, size: int, now: float) -> None:

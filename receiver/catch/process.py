@@ -27,7 +27,7 @@ from protocol.process.statusfile import PERIOD
 from protocol.wire.erasure import Code
 from receiver.catch.inlet import Inlet
 from receiver.catch.intake import Intake
-from receiver.catch.link.sessions import Links
+from receiver.catch.link.sessions import Sessions
 from receiver.catch.status.picture import picture
 from receiver.catch.store.journal import Journal
 from receiver.catch.store.writer import Writer
@@ -105,7 +105,7 @@ class _Process:
         self._confinement = confinement
         streams = {key: held.stream(time.time_ns()) for key, held in journal.ledger.streams.items()}
         self._intake = Intake(
-            Links(own, signers, journal.floors, random.Random(os.urandom(16))),
+            Sessions(own, signers, journal.floors, random.Random(os.urandom(16))),
             code,
             streams,
             put=self._writer.put,
@@ -162,7 +162,7 @@ class _Process:
             self._intake.grant(self._writer.requests.popleft())
         while self._writer.damaged:
             self._intake.damage(*self._writer.damaged.popleft(), time.time_ns())
-        self._writer.floors = self._intake.links.floors
+        self._writer.floors = self._intake.sessions.floors
         drops = self._inlet.kernel_drops
         told = picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns())
         told["confined"], told["confinement"] = self._confinement.mode, self._confinement.text

@@ -18,7 +18,7 @@ from protocol.wire.beat import Beat, BeatTag, StreamTotals
 from protocol.wire.erasure import Code
 from protocol.wire.frame import SHARD_OVERHEAD, ProbeTag, ShardTag
 from receiver.catch.intake import Arrival, Intake
-from receiver.catch.link.sessions import Links
+from receiver.catch.link.sessions import Sessions
 from receiver.catch.numbers import Stream
 from receiver.catch.status.picture import picture
 from receiver.catch.store.floors import Floors
@@ -176,8 +176,8 @@ class Low:
         """Whether the writing thread's queue has room."""
         self.now = 100.0
         self.wall_ns = WALL_NS
-        self.links = Links(pair.own, pair.believed, floors or Floors(), random.Random(1))
-        self.intake = Intake(self.links, CODE, streams or {}, put=self._put, say=self.lines.append)
+        self.sessions = Sessions(pair.own, pair.believed, floors or Floors(), random.Random(1))
+        self.intake = Intake(self.sessions, CODE, streams or {}, put=self._put, say=self.lines.append)
 
     def take(self, *datagrams: bytes) -> None:
         """Datagrams come, each in a buffer that is used again."""

@@ -17,7 +17,7 @@ from protocol.content.sample import Row, from_rows
 from protocol.store.record import record
 from protocol.wire.erasure import Code
 from receiver.catch.intake import Arrival, Intake
-from receiver.catch.link.sessions import Links
+from receiver.catch.link.sessions import Sessions
 from receiver.catch.store.journal import Journal
 from receiver.outputs.base import Batch, Opened
 from receiver.outputs.scope import Scope
@@ -130,8 +130,8 @@ class Pipe:
         """From what the disk says."""
         self.journal = Journal(self.low, keep_s=1e9, most_bytes=1e12, now=self.now, segment_bytes=1 << 20)
         streams = {key: held.stream(self.low_wall) for key, held in self.journal.ledger.streams.items()}
-        links = Links(self.catch_key, [self.link_sign.public], self.journal.floors, random.Random(1))
-        self.intake = Intake(links, Code("numpy"), streams, put=self._put, say=lambda line: None)
+        sessions = Sessions(self.catch_key, [self.link_sign.public], self.journal.floors, random.Random(1))
+        self.intake = Intake(sessions, Code("numpy"), streams, put=self._put, say=lambda line: None)
 
     def kill_catch(self) -> None:
         """As kill -9: what was not synced is gone."""
@@ -174,7 +174,7 @@ class Pipe:
                 self._emit(fate, catch)
             if catch:
                 self.intake.tick(self.now, self.low_wall)
-                self.journal.floors = self.intake.links.floors
+                self.journal.floors = self.intake.sessions.floors
                 self.journal.tick(self.now)
                 while self.journal.damaged:
                     self.intake.damage(*self.journal.damaged.popleft(), self.low_wall)

@@ -184,7 +184,7 @@ def test_the_links_loss_is_the_wires_and_the_queues_is_apart(
     pipe.start_catch()
     trace.calm(1.5)
     start = trace.dropped
-    sent, received, _ = pipe.intake.links.totals()
+    sent, received, _ = pipe.intake.sessions.totals()
     for weather in ("loss", "full", "storm", "full"):
         trace.weather = weather
         for _ in range(10):
@@ -192,7 +192,7 @@ def test_the_links_loss_is_the_wires_and_the_queues_is_apart(
             pipe.run(0.1, _once(trace))
     trace.calm(0)
     pipe.run(1.5)
-    after_sent, after_received, _ = pipe.intake.links.totals()
+    after_sent, after_received, _ = pipe.intake.sessions.totals()
     assert trace.refused > 0
     assert pipe.intake.overflow == trace.refused
     assert trace.dropped > start

@@ -61,16 +61,16 @@ def test_a_recording_renews_no_beat_no_session_and_no_count(
         _busy(pipe, 1.5)
     old = list(taken)
     pipe.run(0.3, emit=False)
-    session, beat_at, opened = pipe.intake.links.current, pipe.intake.beat_at, len(pipe.opened)
-    counts, order = pipe.intake.gaps.counts(), pipe.intake.links.floors
+    session, beat_at, opened = pipe.intake.sessions.current, pipe.intake.beat_at, len(pipe.opened)
+    counts, order = pipe.intake.gaps.counts(), pipe.intake.sessions.floors
     pipe.now += gap
     pipe.low_wall += int(gap * 1e9)
     for frame in old:
         pipe.intake.take([frame], pipe.now, pipe.low_wall)
     pipe.run(0.5, emit=False)
-    assert pipe.intake.links.current is session
+    assert pipe.intake.sessions.current is session
     assert pipe.intake.beat_at == beat_at
-    assert pipe.intake.links.floors == order
+    assert pipe.intake.sessions.floors == order
     assert pipe.intake.gaps.counts() == counts
     assert len(pipe.opened) == opened
     assert _said(pipe)["link"]["beat_age_s"] == pytest.approx(pipe.now - beat_at, abs=0.01)

@@ -114,7 +114,7 @@ def test_a_linktest_leaves_beside_the_data_and_costs_none_of_it(tmp_path: Path, 
     pipe.run(4, lossy(share))
     pipe.run(3)
     assert pipe.intake.gaps.counts().missing == 0
-    assert pipe.intake.links.totals()[2] == pytest.approx(share, abs=0.03)
+    assert pipe.intake.sessions.totals()[2] == pytest.approx(share, abs=0.03)
 
 
 def test_a_linktest_that_was_broken_off_by_a_restart_says_so(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ FALSE_KEPT = 4096
 """False LINKs that are remembered; 1.2 MB."""
 
 
-class Window:
+class RateLimit:
     """So many in any second, as they come."""
 
     def __init__(self, most: int) -> None:
@@ -36,7 +36,7 @@ class Window:
         """
         self._times: deque[float] = deque(maxlen=most)
 
-    def takes(self, now: float) -> bool:
+    def spend(self, now: float) -> bool:
         """Whether one more has room at this time [s, monotonic]; then it has taken it."""
         if len(self._times) == self._times.maxlen and now - self._times[0] < 1.0:
             return False
@@ -52,7 +52,7 @@ class Draw:
         Args:
             chance: Must not be known to whoever sends.
         """
-        self.at_once = Window(LINK_CHECKS)
+        self.at_once = RateLimit(LINK_CHECKS)
         self._chance = chance
         self._hat: list[bytes] = []
         self._came = 0

@@ -30,7 +30,7 @@ LINKS_AT_ONCE = 4.0
 """LINKs that may come together: three begin a session, and one may be early; then it is one a second."""
 
 
-class Session:
+class HeardSession:
     """One session."""
 
     def __init__(self, number: int, key: bytes) -> None:

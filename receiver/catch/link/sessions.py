@@ -33,8 +33,8 @@ from protocol.keys import PrivateKey, PublicKey
 from protocol.limits import UNCONFIRMED_S
 from protocol.wire.announce import Link, check_link, open_link, read_link
 from protocol.wire.beat import Beat
-from receiver.catch.link.draw import Draw, Window
-from receiver.catch.link.session import Session, loss
+from receiver.catch.link.draw import Draw, RateLimit
+from receiver.catch.link.session import HeardSession, loss
 from receiver.catch.store.floors import LOWERED_MOST, Floors
 
 SESSIONS_KEPT = 2
@@ -47,7 +47,7 @@ OTHERS_CHECKS, OLD_CHECKS = 4, 1
 """LINKs for other receivers, and below the floor, that are verified in a second: they open nothing."""
 
 
-class Old(NamedTuple):
+class OldLink(NamedTuple):
     """A LINK that the sender made, below the floor."""
 
     session: int
@@ -55,7 +55,7 @@ class Old(NamedTuple):
     """When it came last [s, monotonic]."""
 
 
-class Links:
+class Sessions:
     """The sessions that are known, and the floors."""
 
     def __init__(self, own: PrivateKey, signers: Iterable[PublicKey], floors: Floors, chance: Random) -> None:
@@ -66,13 +66,13 @@ class Links:
             floors: Of the last run.
             chance: Draws among LINKs in a flood; seeded so that nobody outside knows.
         """
-        self.sessions: dict[int, Session] = {}
+        self.known: dict[int, HeardSession] = {}
         """By number, oldest first, at most two."""
-        self.current: Session | None = None
+        self.current: HeardSession | None = None
         """The newest."""
         self.floors = floors
         """As of now; replaced as a whole, so that another thread may read it."""
-        self.old: Old | None = None
+        self.old: OldLink | None = None
         """The last one that was verified since the current one was opened."""
         self.draw = Draw(chance)
         """LINKs whose turn to be verified may come."""
@@ -81,10 +81,10 @@ class Links:
         self._last = b""
         self._last_old = b""
         self._others: dict[bytes, bytes] = {}
-        self._others_window, self._old_window = Window(OTHERS_CHECKS), Window(OLD_CHECKS)
+        self._others_limit, self._old_limit = RateLimit(OTHERS_CHECKS), RateLimit(OLD_CHECKS)
         self._retired = [0, 0, 0, 0, 0]  # sent, received, compared sent, compared received, again
 
-    def take_link(self, datagram: bytes, now: float, *, drawn: bool = False) -> Session | None:
+    def judge_link(self, datagram: bytes, now: float, *, drawn: bool = False) -> HeardSession | None:
         """Judge a LINK.
 
         Args:
@@ -110,13 +110,13 @@ class Links:
             raise FrameError(Reason.KEY, size=len(datagram))
         if self.floors.link is not None and link.order < self.floors.link:
             self._below(datagram, link, now)
-        if not drawn and not self.draw.at_once.takes(now):
+        if not drawn and not self.draw.at_once.spend(now):
             if not self.draw.put(datagram, now):
                 raise FrameError(Reason.RATE, size=len(datagram))
             return None
         return self._believe(datagram, link, now)
 
-    def take_beat(self, datagram: bytes, session: Session, wall_ns: int) -> Beat:
+    def judge_beat(self, datagram: bytes, session: HeardSession, wall_ns: int) -> Beat:
         """Judge a BEAT of a known session.
 
         Args:
@@ -168,7 +168,7 @@ class Links:
         """Authentic frames that came more often than they were sent, over all sessions seen."""
         return self._sums()[4]
 
-    def _believe(self, datagram: bytes, link: Link, now: float) -> Session | None:
+    def _believe(self, datagram: bytes, link: Link, now: float) -> HeardSession | None:
         """Look at the signature, and open the session that it says."""
         try:
             key = open_link(datagram, self._signers, self._own)
@@ -179,32 +179,29 @@ class Links:
         self._others.clear()
         self.old = None
         self.floors = replace(self.floors, link=link.order)
-        known = self.sessions.get(link.session)
-        if known is None or not known.same_key(key):
-            known = self._open(Session(link.session, key))
-            opened = known
-        else:
-            opened = None
-        known.count_link(link.receiver, now)
+        session, opened = self.known.get(link.session), None
+        if session is None or not session.same_key(key):
+            session = opened = self._open(HeardSession(link.session, key))
+        session.count_link(link.receiver, now)
         return opened
 
-    def _open(self, session: Session) -> Session:
-        for one in self.sessions.values():
+    def _open(self, session: HeardSession) -> HeardSession:
+        for one in self.known.values():
             one.retire()
-        self._retire(self.sessions.pop(session.number, None))
-        while len(self.sessions) >= SESSIONS_KEPT:
-            self._retire(self.sessions.pop(next(iter(self.sessions))))
-        self.sessions[session.number] = session
+        self._retire(self.known.pop(session.number, None))
+        while len(self.known) >= SESSIONS_KEPT:
+            self._retire(self.known.pop(next(iter(self.known))))
+        self.known[session.number] = session
         self.current = session
         return session
 
-    def _retire(self, gone: Session | None) -> None:
+    def _retire(self, gone: HeardSession | None) -> None:
         if gone is not None:
             self._retired = _plus(self._retired, gone)
 
     def _sums(self) -> list[int]:
         sums = self._retired
-        for one in self.sessions.values():
+        for one in self.known.values():
             sums = _plus(sums, one)
         return sums
 
@@ -212,7 +209,7 @@ class Links:
         if self._others.get(link.receiver) != datagram:
             if self.current is None or self.current.number != link.session or len(self._others) >= OTHERS_KEPT:
                 raise FrameError(Reason.KEY, size=len(datagram))
-            if not self._others_window.takes(now):
+            if not self._others_limit.spend(now):
                 raise FrameError(Reason.RATE, size=len(datagram))
             self._check(datagram)
             self._others[link.receiver] = datagram
@@ -220,11 +217,11 @@ class Links:
 
     def _below(self, datagram: bytes, link: Link, now: float) -> None:
         """Refuse it as FLOOR, and now and then look whether the sender made it."""
-        if datagram != self._last_old and self._old_window.takes(now):
+        if datagram != self._last_old and self._old_limit.spend(now):
             self._check(datagram)
             self._last_old = datagram
         if datagram == self._last_old:
-            self.old = Old(link.session, now)
+            self.old = OldLink(link.session, now)
         raise FrameError(Reason.FLOOR, size=len(datagram))
 
     def _check(self, datagram: bytes) -> None:
@@ -239,6 +236,6 @@ class Links:
             raise FrameError(Reason.DOUBLE, size=size)
 
 
-def _plus(sums: list[int], one: Session) -> list[int]:
+def _plus(sums: list[int], one: HeardSession) -> list[int]:
     values = (one.sent, one.received, *one.compared, one.again)
     return [have + more for have, more in zip(sums, values, strict=True)]

@@ -66,16 +66,16 @@ def _drops(intake: Intake) -> list[str]:
 def _present(intake: Intake, now: float, wall_ns: int) -> list[str]:
     """Which session, and whether it is the present one."""
     out = []
-    links, beat = intake.links, intake.beat
+    sessions, beat = intake.sessions, intake.beat
     waits = intake.gather.waiting.oldest()
-    told = links.old is not None and waits is not None and links.old.session == waits[1]  # and below
+    told = sessions.old is not None and waits is not None and sessions.old.session == waits[1]  # and below
     if waits is not None and now - waits[0] > LINK_DUE_S and not live(intake, now) and not told:
         out.append(
             f"frames of session {waits[1]:08x} come, but no LINK that opens for this receiver. Compare "
             "`checkvalve keys show` of both sides; where they are the same, these frames are not the sender's"
         )
-    if links.old is not None and now - links.old.heard <= LIVE_S:
-        what = f"session {links.old.session:08x} is refused: its order is below the floor"
+    if sessions.old is not None and now - sessions.old.heard <= LIVE_S:
+        what = f"session {sessions.old.session:08x} is refused: its order is below the floor"
         if live(intake, now):
             out.append(f"{what}, and a newer one is live: a recording of the link is played. {WHO}")
         else:
@@ -84,7 +84,7 @@ def _present(intake: Intake, now: float, wall_ns: int) -> list[str]:
                 "`checkvalve status` there names this session was its disk or clock put back; then lower the floor "
                 "with `checkvalve accept`"
             )
-    if beat is not None and not links.floors.confirmed:
+    if beat is not None and not sessions.floors.confirmed:
         apart_h = (beat.wall_ns - wall_ns) / 3.6e12
         out.append(
             f"session {beat.session:08x} is not confirmed: the sender's clock is {apart_h:+.0f} h from ours "

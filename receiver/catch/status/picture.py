@@ -56,11 +56,11 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
 
 
 def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
-    links, beat, session = intake.links, intake.beat, intake.links.current
-    sent, received, loss_total = links.totals()
+    sessions, beat, session = intake.sessions, intake.beat, intake.sessions.current
+    sent, received, loss_total = sessions.totals()
     return {
         "session": None if session is None else f"{session.number:08x}",
-        "confirmed": links.floors.confirmed,
+        "confirmed": sessions.floors.confirmed,
         "beat_age_s": None if beat is None else round(now - intake.beat_at, 3),
         "beat_wall_ns": None if beat is None else beat.wall_ns,
         "frames_sent": sent,
@@ -69,7 +69,7 @@ def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
         "loss_total": round(loss_total, 6),
         "kernel_drops": kernel_drops,
         "queue_overflow": intake.overflow,
-        "again": links.again(),
+        "again": sessions.again(),
         "refused": {reason.value: count for reason, count in intake.gather.refused.items()},
         "versions": {str(number): count for number, count in sorted(intake.gather.versions.items())},
     }

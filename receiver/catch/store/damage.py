@@ -74,7 +74,7 @@ def told(damaged: Iterable[Damage]) -> list[str]:
     ]
 
 
-class Reports:
+class DamageReports:
     """The files `state/damaged-*.json`."""
 
     def __init__(self, state: Path, store: Store, say: Callable[[str], None]) -> None:

@@ -29,7 +29,7 @@ from protocol.store.index import Segment
 from protocol.store.record import Record
 from protocol.store.segment_store import Store, StoreFull
 from receiver.catch.store import floors as floors_file
-from receiver.catch.store.damage import Reports, told
+from receiver.catch.store.damage import DamageReports, told
 from receiver.catch.store.floors import Floors
 from receiver.catch.store.ledger import Ledger
 
@@ -98,7 +98,7 @@ class Journal:
         self._save_at = now + SAVE_PERIOD
         self._tidy_at = now + TIDY_PERIOD
         self._retry_at = now
-        self._reports = Reports(state, self.store, self.found.append)
+        self._reports = DamageReports(state, self.store, self.found.append)
         self._bells = Doorbells(state)
         self._bells.look()
 

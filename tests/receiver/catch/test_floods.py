@@ -96,7 +96,7 @@ def test_frames_that_are_not_remembered_hide_no_more_than_the_seconds_they_come_
     for _ in range(5):
         lossy.second()
     assert lossy.told()["loss"] > 0.5
-    assert lossy.low.links.again() > 1000
+    assert lossy.low.sessions.again() > 1000
 
 
 def test_frames_that_overtake_their_beat_are_no_loss(pair: Pair) -> None:
@@ -123,14 +123,14 @@ def test_probes_of_a_test_before_are_not_the_last_test(pair: Pair) -> None:
     low.take(*old)
     tag = ProbeTag(sender.key, sender.session)
     low.take(*(tag.frame(2, 1000, index, 4, 100, first=2, last=2) for index in range(4)))
-    received = low.links.totals()[1]
+    received = low.sessions.totals()[1]
     probes.steps.pop((sender.session, 0))  # as if 64 steps lay between
     low.take(*old)
     assert [one["step"] for one in probes.test()] == [2]
     sender.renew()
     low.take(sender.link(), *old)
     assert [one["step"] for one in probes.test()] == [2]
-    assert low.links.totals()[1] == received + 1
+    assert low.sessions.totals()[1] == received + 1
     assert low.refused == {"floor": 8}
 
 
@@ -158,10 +158,10 @@ def test_false_links_hold_a_new_session_off_for_seconds(
     took = []
     for seed in range(seeds):
         sender, low = Sender(pair, seed=seed), Low(pair)
-        low.links.draw._chance.seed(seed)
+        low.sessions.draw._chance.seed(seed)
         false = false_links(pair, sender.session, seed=seed)
         at, checked[0] = 0, 0
-        while low.links.current is None:
+        while low.sessions.current is None:
             second, step = divmod(at, 100)
             count = (rate if step == 50 else 0) if burst else rate // 100
             flood = list(itertools.islice(false, count))
@@ -187,7 +187,7 @@ def test_the_same_false_link_is_looked_at_once(pair: Pair, monkeypatch: pytest.M
     monkeypatch.undo()
     low.wait(1.0)
     low.take(*false, sender.link())
-    assert low.links.current is not None
+    assert low.sessions.current is not None
 
 
 def test_links_for_others_and_below_the_floor_take_no_true_ones_turn(pair: Pair) -> None:
@@ -200,8 +200,8 @@ def test_links_for_others_and_below_the_floor_take_no_true_ones_turn(pair: Pair)
     low.take(*below, *others)
     present.renew()
     low.take(present.link())
-    assert low.links.current is not None
-    assert low.links.current.number == present.session
+    assert low.sessions.current is not None
+    assert low.sessions.current.number == present.session
 
 
 def test_frames_of_invented_sessions_cost_a_new_session_nothing(pair: Pair) -> None:

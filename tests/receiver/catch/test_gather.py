@@ -78,8 +78,8 @@ def test_any_mixture_of_loss_doubling_and_order_gives_each_block_once(pair: Pair
         chance.shuffle(sent)
     low.take(*sent)
     assert low.blocks() == {key: sender.sealed[key] for key in expected}, f"seed {seed}"
-    assert low.links.totals()[1] == len(set(sent)) + 1, f"seed {seed}"
-    assert low.links.again() == len(sent) - len(set(sent)), f"seed {seed}"
+    assert low.sessions.totals()[1] == len(set(sent)) + 1, f"seed {seed}"
+    assert low.sessions.again() == len(sent) - len(set(sent)), f"seed {seed}"
     assert set(low.refused) <= {"double"}, f"seed {seed}"
     waiting = sum(one.seen.bit_count() for held in low.intake.gather.assemblies._blocks.values() for one in held)
     used = len(sent) - waiting - low.refused.get("double", 0)
@@ -137,7 +137,7 @@ def test_frames_before_their_link_wait_for_it(pair: Pair) -> None:
     assert low.refused == {"double": 4}
     low.wait(0.2)
     assert low.status()["blocks"]["missing"] == 1
-    assert low.links.totals()[:2] == (7, 8)
+    assert low.sessions.totals()[:2] == (7, 8)
     assert len(low.intake.gather.waiting) == 0
 
 
@@ -332,9 +332,9 @@ def attack(pair: Pair, seed: int, count: int) -> None:
     mutated.session, mutated.key = sender.session, chance.randbytes(32)
     handled = 0
     for index in range(count):
-        before = low.links.totals()[1] + sum(low.refused.values()) + len(low.intake.gather.waiting)
+        before = low.sessions.totals()[1] + sum(low.refused.values()) + len(low.intake.gather.waiting)
         low.take(hostile(chance, mutated, stream, replayed))
-        after = low.links.totals()[1] + sum(low.refused.values()) + len(low.intake.gather.waiting)
+        after = low.sessions.totals()[1] + sum(low.refused.values()) + len(low.intake.gather.waiting)
         assert after > before, f"seed {seed}, datagram {index} was not counted"
         handled += 1
         if index % max(1, count // 10) == 0:
@@ -343,7 +343,7 @@ def attack(pair: Pair, seed: int, count: int) -> None:
     assert handled == count
     assert low.blocks() == {key: sealed[key] for key in low.blocks()}, f"seed {seed}"
     assert {number for _, number in low.blocks()} == set(range(20)), f"seed {seed}"
-    assert low.links.sessions.keys() == {sender.session}, f"seed {seed}"
+    assert low.sessions.known.keys() == {sender.session}, f"seed {seed}"
     assert {"short", "long", "magic", "kind", "geometry", "tag", "double", "version"} <= set(low.refused), (
         f"seed {seed}"
     )
@@ -369,9 +369,9 @@ def test_no_bytes_make_it_raise(pair: Pair, data: bytes, start: bytes) -> None:
     sender, low, _ = _opened(pair)
     whole = start + data
     for one in (whole, whole[:4] + struct.pack(">I", sender.session) + whole[8:]):
-        before = sum(low.refused.values()) + len(low.intake.gather.waiting) + low.links.totals()[1]
+        before = sum(low.refused.values()) + len(low.intake.gather.waiting) + low.sessions.totals()[1]
         low.take(one)
-        after = sum(low.refused.values()) + len(low.intake.gather.waiting) + low.links.totals()[1]
+        after = sum(low.refused.values()) + len(low.intake.gather.waiting) + low.sessions.totals()[1]
         assert after == before + 1
     assert low.arrivals == []
 

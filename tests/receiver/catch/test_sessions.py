@@ -39,7 +39,7 @@ def test_a_link_said_again_is_compared_and_counted(pair: Pair, monkeypatch: pyte
         low.wait(1.0)
         low.take(sender.link())
     assert len(checked) == 1
-    assert low.links.totals()[1] == 50
+    assert low.sessions.totals()[1] == 50
     assert low.refused == {}
 
 
@@ -57,7 +57,7 @@ def test_the_keys_of_the_last_two_sessions_are_kept(pair: Pair) -> None:
     low.take(*old[0])
     assert {number for _, number in low.blocks()} == {1, 2}
     assert len(low.intake.gather.waiting) == 5
-    assert len(low.links.sessions) == 2
+    assert len(low.sessions.known) == 2
 
 
 def test_totals_go_on_over_sessions(pair: Pair) -> None:
@@ -68,7 +68,7 @@ def test_totals_go_on_over_sessions(pair: Pair) -> None:
         low.take(sender.link(), sender.beat())
         sent += sender.frames
         sender.renew()
-    assert low.links.totals()[:2] == (sent, sent)
+    assert low.sessions.totals()[:2] == (sent, sent)
 
 
 def test_a_link_below_the_floor_is_an_old_one(pair: Pair) -> None:
@@ -78,14 +78,14 @@ def test_a_link_below_the_floor_is_an_old_one(pair: Pair) -> None:
     low = Low(pair)
     low.take(recorded.link(), present.link(), recorded.link())
     assert low.refused == {"floor": 1}
-    assert low.links.current is not None
-    assert low.links.current.number == present.session
-    again = Low(pair, floors=low.links.floors)
+    assert low.sessions.current is not None
+    assert low.sessions.current.number == present.session
+    again = Low(pair, floors=low.sessions.floors)
     again.take(recorded.link())
     assert again.refused == {"floor": 1}
     assert "below the floor" in again.status()["warnings"][0]
     again.take(present.link())
-    assert again.links.current is not None
+    assert again.sessions.current is not None
     assert again.status()["warnings"] == []
 
 
@@ -100,7 +100,7 @@ def test_a_beat_must_stand_above_its_floor(pair: Pair) -> None:
     assert low.refused == {"floor": 2}
     low.wait(0.2)
     assert low.status()["blocks"]["missing"] == 5
-    again = Low(pair, floors=low.links.floors)
+    again = Low(pair, floors=low.sessions.floors)
     again.take(sender.link(), second)
     assert again.refused == {"floor": 1}
     again.take(sender.beat())
@@ -118,8 +118,8 @@ def test_links_for_others_and_from_strangers_are_refused(pair: Pair, tmp_path: P
     assert low.refused == {"key": 2}
     low.take(link[:130] + bytes([link[130] ^ 1]) + link[131:], link[:50] + bytes([link[50] ^ 1]) + link[51:])
     assert low.refused == {"key": 2, "signature": 2}
-    assert low.links.sessions == {}
-    assert low.links.floors == Floors()
+    assert low.sessions.known == {}
+    assert low.sessions.floors == Floors()
 
 
 def test_a_link_for_the_twin_counts_as_received(pair: Pair, tmp_path: Path) -> None:
@@ -131,11 +131,11 @@ def test_a_link_for_the_twin_counts_as_received(pair: Pair, tmp_path: Path) -> N
     for _ in range(27):
         low.wait(1.0)
         low.take(for_twin)
-    assert low.links.totals()[1] == 31
+    assert low.sessions.totals()[1] == 31
     assert low.refused == {}
     forged = for_twin[:-1] + bytes([for_twin[-1] ^ 1])
     low.take(forged)
-    assert low.links.totals()[1] == 31
+    assert low.sessions.totals()[1] == 31
     assert low.refused == {"signature": 1}
 
 
@@ -169,7 +169,7 @@ def test_a_person_confirms_the_current_session_only(pair: Pair) -> None:
     assert low.status()["link"]["confirmed"] is False
     low.intake.grant(AcceptRequest(session=sender.session))
     assert low.status()["link"]["confirmed"] is True
-    assert low.links.floors.confirmed is True
+    assert low.sessions.floors.confirmed is True
 
 
 def test_a_person_lowers_a_floor_that_a_restored_sender_cannot_reach(pair: Pair) -> None:
@@ -182,8 +182,8 @@ def test_a_person_lowers_a_floor_that_a_restored_sender_cannot_reach(pair: Pair)
     low.take(sender.link(), sender.beat(wall_ns=WALL_NS - 3 * DAY_NS))
     assert low.status()["link"]["session"] == f"{sender.session:08x}"
     assert low.status()["link"]["confirmed"] is False
-    assert low.links.floors.link == (1000, 0)
-    assert low.links.floors.beat == (1000, 1)
+    assert low.sessions.floors.link == (1000, 0)
+    assert low.sessions.floors.beat == (1000, 1)
 
 
 def test_floors_are_kept_in_their_file(tmp_path: Path) -> None:
@@ -252,15 +252,15 @@ def test_a_lowered_floor_is_counted_and_not_forgotten(tmp_path: Path) -> None:
     low = Low(pair, floors=Floors(link=(9000, 0), beat=(9000, 50), confirmed=True, lowered=3))
     sender = Sender(pair, boot=1000)
     low.intake.grant(AcceptRequest(lower=True))
-    assert low.links.floors == Floors(lowered=4)
+    assert low.sessions.floors == Floors(lowered=4)
     low.take(sender.link(), sender.beat(wall_ns=0))
     low.intake.grant(AcceptRequest(session=sender.session))
     low.intake.grant(AcceptRequest(session=sender.session))
-    assert (low.links.floors.confirmed, low.links.floors.lowered) == (True, 5)
+    assert (low.sessions.floors.confirmed, low.sessions.floors.lowered) == (True, 5)
     full = Floors(link=(9000, 0), beat=(9000, 50), confirmed=True, lowered=255)
     low = Low(pair, floors=full)
     low.intake.grant(AcceptRequest(lower=True))
-    assert low.links.floors == full
+    assert low.sessions.floors == full
     assert "255 times" in low.lines[-1]
     floors.save(tmp_path, full)
     with pytest.raises(ConfigError, match="255 times"):
