@@ -171,13 +171,13 @@ def rx_bulk(given: dict[str, Any]) -> None:
     _ready({"ready": True}, 1)
     heard, waits = 0.0, time.monotonic() + 20
     while seen["intact"] < count and time.monotonic() < waits:
-        run = inlet.receive(time.monotonic() + 0.2)
-        if run is not None:
+        datagrams = inlet.receive(time.monotonic() + 0.2)
+        if datagrams is not None:
             heard = heard or time.perf_counter()
             waits = time.monotonic() + QUIET
-            if not seen["first"] and len(run.view) > 1000:
+            if not seen["first"] and len(datagrams.view) > 1000:
                 seen["first"] = time.perf_counter()
-            intake.take_run(run, time.monotonic(), time.time_ns())
+            intake.receive(datagrams, time.monotonic(), time.time_ns())
     if writer is not None:
         writer.stop()
         seen["last"] = time.perf_counter()  # everything is on the disk now
@@ -298,12 +298,12 @@ def rx_samples(given: dict[str, Any]) -> None:
     waits = time.monotonic() + 30
     while got < given["samples"] and time.monotonic() < waits:
         now = time.monotonic()
-        run = inlet.receive(min(now + 0.005, journal.deadline()))
+        datagrams = inlet.receive(min(now + 0.005, journal.deadline()))
         now = time.monotonic()
-        if run is not None:
+        if datagrams is not None:
             first = first or now
             waits = now + 4
-            intake.take_run(run, now, time.time_ns())
+            intake.receive(datagrams, now, time.time_ns())
         intake.tick(now, time.time_ns())
         journal.tick(now)
         while True:

@@ -29,11 +29,10 @@ from protocol.wire.beat import Beat
 from protocol.wire.erasure import Code
 from protocol.wire.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, FrameKind, kind_of, shard_fields
 from receiver.catch.assembly import Assemblies, Assembly
+from receiver.catch.datagrams import BlockFrames, Datagrams, by_block
 from receiver.catch.link.session import HeardSession
 from receiver.catch.link.sessions import Sessions
 from receiver.catch.link.waiting import Waiting
-from receiver.catch.run import Run
-from receiver.catch.runs import Stretch, cut
 from receiver.catch.status.probes import Probes
 
 TAGS_KEPT = 256
@@ -115,23 +114,18 @@ class Gather:
             self._refuse(error.reason, datagram)
             return ()
 
-    def receive_run(self, run: Run, now: float, wall_ns: int) -> Iterator[Event]:
+    def receive_all(self, datagrams: Datagrams, now: float, wall_ns: int) -> Iterator[Event]:
         """Take datagrams as the kernel handed them over.
 
-        Those of one block that stand side by side are checked and copied together (runs.py); whatever is not as
+        Those of one block that stand side by side are checked and copied together (datagrams.py); whatever is not as
         plain as that goes one by one, so that nothing is decided in two places.
         """
-        stretches = cut(run)
-        if stretches is None:
-            for datagram in run.datagrams():
-                yield from self.receive(datagram, now, wall_ns)
-            return
-        for one in stretches:
-            done = self._stretch(one)
-            if done is not None:
-                yield from done
+        for frames in by_block(datagrams) or (None,):
+            events = None if frames is None else self._block(frames)
+            if events is not None:
+                yield from events
                 continue
-            for datagram in one.datagrams():
+            for datagram in (datagrams if frames is None else frames.datagrams).split():
                 yield from self.receive(datagram, now, wall_ns)
 
     def tick(self, now: float, wall_ns: int) -> Iterator[Event]:
@@ -179,36 +173,36 @@ class Gather:
         one.left -= 1
         return () if one.left else self._complete(stream, number, one)
 
-    def _stretch(self, one: Stretch) -> Iterable[Event] | None:
-        """Take a stretch whole; None where it must be looked at frame by frame."""
-        session_number, stream, number, size, need, spare, _, copy = one.fields
+    def _block(self, frames: BlockFrames) -> Iterable[Event] | None:
+        """Frames of one block, all together; None where it must be looked at frame by frame."""
+        session_number, stream, number, size, need, spare, _, copy = frames.fields
         session = self.sessions.known.get(session_number)
         tag = session.tags.get(stream) if session is not None else None
         if (
             session is None
             or tag is None
-            or not tag.all_fit(one.view, one.each, one.indexes, (number, need, spare, copy))
+            or not tag.all_fit(*frames.datagrams, frames.indexes, (number, need, spare, copy))
         ):
             return None
         held = self._held.get(stream)
         if held is not None and number in held:
-            session.count(stream, number, copy, one.bits)
-            self.refused[Reason.DOUBLE] += len(one.indexes)
+            session.count(stream, number, copy, frames.bits)
+            self.refused[Reason.DOUBLE] += len(frames.indexes)
             return ()
         assembly = self.assemblies.find(stream, number, size, need, spare)
-        if assembly.seen & one.bits:
+        if assembly.seen & frames.bits:
             return None
-        session.count(stream, number, copy, one.bits)
-        enough = min(assembly.left, len(one.indexes))
-        indexes = one.indexes[:enough]
-        assembly.rows[indexes] = one.shards[:enough]
+        session.count(stream, number, copy, frames.bits)
+        enough = min(assembly.left, len(frames.indexes))
+        indexes = frames.indexes[:enough]
+        assembly.rows[indexes] = frames.shards[:enough]
         assembly.left -= enough
         if assembly.left:
-            assembly.seen |= one.bits
+            assembly.seen |= frames.bits
             return ()
         for index in indexes:
             assembly.seen |= 1 << index
-        self.refused[Reason.DOUBLE] += len(one.indexes) - enough
+        self.refused[Reason.DOUBLE] += len(frames.indexes) - enough
         return self._complete(stream, number, assembly)
 
     def _complete(self, stream: bytes, number: int, one: Assembly) -> Iterable[Event]:
@@ -255,7 +249,7 @@ class Gather:
 
     def _open(self, session: HeardSession, now: float, wall_ns: int) -> Iterator[Event]:
         yield LinkOpened(session)
-        for frame in self.waiting.take(session.number):
+        for frame in self.waiting.pop(session.number):
             yield from self.receive(frame, now, wall_ns)
 
     def _refuse(self, reason: Reason, datagram: Datagram) -> None:

@@ -2,9 +2,9 @@
 
 It is bound and nothing else: never connected, never a member of a group (joining one speaks to the network), and no
 call here could put a datagram on the wire. The kernel may hand over up to 64 equally long datagrams of one sender as
-one buffer (UDP_GRO); where it does not, those that wait are laid side by side here, so that both come to the same: a
-run of equally long ones. What the kernel dropped because nobody took it in time is told by the kernel itself
-(SO_RXQ_OVFL), so that it is never taken for loss on the link.
+one buffer (UDP_GRO); where it does not, those that wait are laid side by side here, so that both come to the same. What
+the kernel dropped because nobody took it in time is told by the kernel itself (SO_RXQ_OVFL), so that it is never taken
+for loss on the link.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 
 from protocol.errors import ConfigError, HeldError
 from protocol.process.confine import pin
-from receiver.catch.run import Run
+from receiver.catch.datagrams import Datagrams
 
 _RCVBUFFORCE, _RXQ_OVFL = 33, 40  # asm-generic/socket.h
 _UDP_GRO = 104  # linux/udp.h
@@ -60,49 +60,49 @@ class Inlet:
         if pinned:
             self._socket = socket.socket(fileno=pin(self._socket.detach()))
         self._view = memoryview(bytearray(2 * _LARGEST))
-        self._odd: Run | None = None
+        self._odd: Datagrams | None = None
         """Read already, and not of the length of those before it."""
         self._receive = self._socket.recvmsg_into
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
 
-    def receive(self, until: float) -> Run | None:
+    def receive(self, until: float) -> Datagrams | None:
         """The next datagrams; they lie in one buffer and are true until the next call.
 
         Args:
             until: Wait no longer than this [s, monotonic]; None where none came in time.
         """
         try:
-            return self._take()
+            return self._select()
         except BlockingIOError:
             wait_s = until - time.monotonic()
         if wait_s > 0 and self._poll.poll(wait_s * 1000):
             with contextlib.suppress(BlockingIOError):  # a datagram whose checksum was wrong wakes and is not there
-                return self._take()
+                return self._select()
         return None
 
     def close(self) -> None:
         """Let go of the socket."""
         self._socket.close()
 
-    def _take(self) -> Run:
-        """What waits: the kernel's own run, or as many equally long datagrams as there are and fit."""
+    def _select(self) -> Datagrams:
+        """What waits: the kernel's own buffer, or as many equally long datagrams as there are and fit."""
         if self._odd is not None:
-            run, self._odd = self._odd, None
-            return run
+            odd, self._odd = self._odd, None
+            return odd
         each, end = self._read(0)
         if not 0 < each == end:
-            return Run(self._view[:end], each)
+            return Datagrams(self._view[:end], each)
         while end <= _LARGEST:
             try:
                 each_next, end_next = self._read(end)
             except BlockingIOError:
                 break
             if not each_next == each == end_next - end:
-                self._odd = Run(memoryview(bytes(self._view[end:end_next])), each_next)
+                self._odd = Datagrams(memoryview(bytes(self._view[end:end_next])), each_next)
                 break
             end = end_next
-        return Run(self._view[:end], each)
+        return Datagrams(self._view[:end], each)
 
     def _read(self, at: int) -> tuple[int, int]:
         """Read one buffer to a place in the view: (length of a datagram, end of the buffer).

@@ -10,17 +10,17 @@ queue to the writing thread does not take is not accepted: it stays missing and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from protocol.store.record import How
 from protocol.wire.beat import Beat
 from protocol.wire.erasure import Code
+from receiver.catch.datagrams import Datagrams
 from receiver.catch.gaps import Gaps
-from receiver.catch.gather import BeatHeard, BlockDone, Datagram, Event, Gather, LinkOpened
+from receiver.catch.gather import BeatHeard, BlockDone, Event, Gather, LinkOpened
 from receiver.catch.link.sessions import Sessions
 from receiver.catch.numbers import Stream
-from receiver.catch.run import Run
 from receiver.catch.status.rates import Rates
 from receiver.catch.store.floors import LOWERED_MOST, AcceptRequest
 
@@ -79,22 +79,15 @@ class Intake:
         """Of everything that was refused or lost here."""
         self._put, self._say = put, say
 
-    def take(self, datagrams: Iterable[Datagram], now: float, wall_ns: int) -> None:
-        """Take datagrams.
+    def receive(self, datagrams: Datagrams, now: float, wall_ns: int) -> None:
+        """Datagrams came.
 
         Args:
-            datagrams: Not kept.
+            datagrams: As the kernel handed them over; not kept.
             now: Monotonic time [s].
             wall_ns: Our wall clock [ns since 1970 UTC].
         """
-        receive = self.gather.receive
-        for datagram in datagrams:
-            for event in receive(datagram, now, wall_ns):
-                self._on(event, now, wall_ns)
-
-    def take_run(self, run: Run, now: float, wall_ns: int) -> None:
-        """Take datagrams as the kernel handed them over; frames of one block are looked at together."""
-        for event in self.gather.receive_run(run, now, wall_ns):
+        for event in self.gather.receive_all(datagrams, now, wall_ns):
             self._on(event, now, wall_ns)
 
     def tick(self, now: float, wall_ns: int) -> None:

@@ -141,11 +141,11 @@ class _Process:
         said = kept = collected = now
         while not self._stopped and self._writer.failure is None:
             until = intake.deadline()
-            run = inlet.receive(now + LOOK if until is None else min(until, now + LOOK))
+            datagrams = inlet.receive(now + LOOK if until is None else min(until, now + LOOK))
             now = time.monotonic()
-            if run is not None:
+            if datagrams is not None:
                 intake.gather.probes.kernel_drops = inlet.kernel_drops
-                intake.take_run(run, now, time.time_ns())
+                intake.receive(datagrams, now, time.time_ns())
             intake.tick(now, time.time_ns())
             if now >= said + PERIOD:
                 said = now
@@ -153,7 +153,7 @@ class _Process:
             if now >= kept + OUTLOOK_PERIOD:
                 kept = now
                 self._writer.remember(intake.gaps.outlooks())
-            if now >= collected + (COLLECT_IDLE if run is None else COLLECT_BUSY):
+            if now >= collected + (COLLECT_IDLE if datagrams is None else COLLECT_BUSY):
                 collected = now
                 gc.collect()
 

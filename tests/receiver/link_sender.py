@@ -17,6 +17,7 @@ from protocol.wire.announce import make_link
 from protocol.wire.beat import Beat, BeatTag, StreamTotals
 from protocol.wire.erasure import Code
 from protocol.wire.frame import SHARD_OVERHEAD, ProbeTag, ShardTag
+from receiver.catch.datagrams import Datagrams
 from receiver.catch.intake import Arrival, Intake
 from receiver.catch.link.sessions import Sessions
 from receiver.catch.numbers import Stream
@@ -164,6 +165,11 @@ def fate(frames: Sequence[bytes], faults: str) -> list[bytes]:
     return now + late
 
 
+def alone(frame: bytes | bytearray) -> Datagrams:
+    """A datagram as the kernel hands it over where none stands beside it."""
+    return Datagrams(memoryview(frame), len(frame))
+
+
 class Low:
     """The receiving thread without thread, socket or clock: what was put, what was said."""
 
@@ -179,11 +185,11 @@ class Low:
         self.sessions = Sessions(pair.own, pair.believed, floors or Floors(), random.Random(1))
         self.intake = Intake(self.sessions, CODE, streams or {}, put=self._put, say=self.lines.append)
 
-    def take(self, *datagrams: bytes) -> None:
+    def receive(self, *datagrams: bytes) -> None:
         """Datagrams come, each in a buffer that is used again."""
         for one in datagrams:
             buffer = bytearray(one)
-            self.intake.take([memoryview(buffer)], self.now, self.wall_ns)
+            self.intake.receive(alone(buffer), self.now, self.wall_ns)
             buffer[:] = bytes(len(buffer))
         self.intake.tick(self.now, self.wall_ns)
 

@@ -16,6 +16,7 @@ from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, from_rows
 from protocol.store.record import record
 from protocol.wire.erasure import Code
+from receiver.catch.datagrams import Datagrams
 from receiver.catch.intake import Arrival, Intake
 from receiver.catch.link.sessions import Sessions
 from receiver.catch.store.journal import Journal
@@ -212,7 +213,7 @@ class Pipe:
                 frame = bytes(parcel.frames[at : at + parcel.length])
                 for _ in range(fate(self.random)):
                     if catch:
-                        self.intake.take([frame], self.now, self.low_wall)
+                        self.intake.receive(Datagrams(memoryview(frame), len(frame)), self.now, self.low_wall)
             self.emitter.left(parcel)
         if self.now >= self.saved_at + 1:
             self.saved_at = self.now

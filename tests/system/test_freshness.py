@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from pipe import Pipe, lossy
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, from_rows
-from receiver.catch.gather import Datagram
+from receiver.catch.datagrams import Datagrams
 from receiver.catch.status.picture import picture
 from receiver.outputs.base import Batch
 from receiver.outputs.historian.output import HistorianOutput
@@ -26,14 +25,13 @@ DAY_NS = 86_400 * 10**9
 def _recorded(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Everything that is on the link from now on."""
     taken: list[bytes] = []
-    real = pipe.intake.take
+    real = pipe.intake.receive
 
-    def tapped(frames: Iterable[Datagram], now: float, wall_ns: int) -> None:
-        held = [bytes(frame) for frame in frames]
-        taken.extend(held)
-        real(held, now, wall_ns)
+    def tapped(datagrams: Datagrams, now: float, wall_ns: int) -> None:
+        taken.extend(map(bytes, datagrams.split()))
+        real(datagrams, now, wall_ns)
 
-    monkeypatch.setattr(pipe.intake, "take", tapped)
+    monkeypatch.setattr(pipe.intake, "receive", tapped)
     return taken
 
 
@@ -66,7 +64,7 @@ def test_a_recording_renews_no_beat_no_session_and_no_count(
     pipe.now += gap
     pipe.low_wall += int(gap * 1e9)
     for frame in old:
-        pipe.intake.take([frame], pipe.now, pipe.low_wall)
+        pipe.intake.receive(Datagrams(memoryview(frame), len(frame)), pipe.now, pipe.low_wall)
     pipe.run(0.5, emit=False)
     assert pipe.intake.sessions.current is session
     assert pipe.intake.beat_at == beat_at
@@ -93,7 +91,7 @@ def test_without_a_floor_a_recording_of_another_day_is_unconfirmed(
     pipe.start_publish()
     pipe.low_wall += later_ns
     for frame in old:
-        pipe.intake.take([frame], pipe.now, pipe.low_wall)
+        pipe.intake.receive(Datagrams(memoryview(frame), len(frame)), pipe.now, pipe.low_wall)
     pipe.run(0.5, emit=False)
     told = _said(pipe)
     assert told["link"]["confirmed"] is confirmed

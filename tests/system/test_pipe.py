@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,7 @@ from protocol.block import BlockKind, read_header
 from protocol.content.sample import Row
 from protocol.store.reader import walk
 from protocol.store.record import Record
-from protocol.store.resync import Place
-from receiver.catch.gather import Datagram
+from receiver.catch.datagrams import Datagrams
 from receiver.outputs.base import Batch
 from receiver.publish.blocks import content
 
@@ -297,14 +295,13 @@ def test_old_frames_sent_again_change_nothing(tmp_path: Path, monkeypatch: pytes
     """All that was on the link is replayed after a restart of the emitter: refused or double, the counts stay."""
     pipe = Pipe(tmp_path)
     taken: list[bytes] = []
-    real = pipe.intake.take
+    real = pipe.intake.receive
 
-    def tapped(frames: Iterable[Datagram], now: float, wall_ns: int) -> None:
-        held = [bytes(frame) for frame in frames]
-        taken.extend(held)
-        real(held, now, wall_ns)
+    def tapped(datagrams: Datagrams, now: float, wall_ns: int) -> None:
+        taken.extend(map(bytes, datagrams.split()))
+        real(datagrams, now, wall_ns)
 
-    monkeypatch.setattr(pipe.intake, "take", tapped)
+    monkeypatch.setattr(pipe.intake, "receive", tapped)
     _busy(pipe, 1)
     pipe.run(1)
     old = list(taken)
@@ -314,7 +311,7 @@ def test_old_frames_sent_again_change_nothing(tmp_path: Path, monkeypatch: pytes
     pipe.run(1)
     before, opened = pipe.intake.gaps.counts(), len(pipe.opened)
     for frame in old:
-        real([frame], pipe.now, pipe.low_wall)
+        real(Datagrams(memoryview(frame), len(frame)), pipe.now, pipe.low_wall)
     pipe.run(0.3, emit=False)
     assert pipe.intake.gaps.counts() == before
     assert len(pipe.opened) == opened

@@ -49,7 +49,7 @@ class Waiting:
         while self._size > self._most:
             self._drop(Reason.FULL)
 
-    def take(self, session: int) -> Iterator[bytes]:
+    def pop(self, session: int) -> Iterator[bytes]:
         """The frames of a session whose LINK came, oldest first; each is gone when the next is asked for."""
         frames = deque(one[2] for one in self._frames if one[1] == session)
         self._frames = deque(one for one in self._frames if one[1] != session)

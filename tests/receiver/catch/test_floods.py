@@ -7,7 +7,7 @@ import itertools
 import random
 
 import pytest
-from link_sender import Low, Pair, Sender, key_files, totals
+from link_sender import Low, Pair, Sender, alone, key_files, totals
 
 from protocol.limits import LINK_CHECKS, LINK_DRAWS
 from protocol.wire import announce
@@ -31,7 +31,7 @@ class Lossy:
         self.sender, self.low, self.chance = Sender(pair, seed=seed), Low(pair), random.Random(seed)
         self.stream, self.number = self.sender.stream(), 0
         self.record: list[bytes] = []
-        self.low.take(self.sender.link(), self.sender.beat())
+        self.low.receive(self.sender.link(), self.sender.beat())
 
     def second(self, *played: bytes) -> None:
         """A LINK, ten blocks, what is played beside them, a beat."""
@@ -43,7 +43,7 @@ class Lossy:
         came.append(self.sender.beat([totals(self.stream, self.number)]))
         self.record += came
         self.low.wait(1.0)
-        self.low.take(*came[:-1], *played, came[-1])
+        self.low.receive(*came[:-1], *played, came[-1])
 
     def told(self) -> dict[str, float]:
         """The link's figures."""
@@ -72,10 +72,10 @@ def test_a_recording_of_the_session_before_moves_no_figure(pair: Pair) -> None:
     for _ in range(20):
         lossy.second()
     lossy.sender.renew()
-    lossy.low.take(lossy.sender.link(), lossy.sender.beat())
+    lossy.low.receive(lossy.sender.link(), lossy.sender.beat())
     before, record = lossy.told(), list(lossy.record)
-    lossy.low.take(*record * 3)
-    lossy.low.take(lossy.sender.beat())
+    lossy.low.receive(*record * 3)
+    lossy.low.receive(lossy.sender.beat())
     after = lossy.told()
     assert after["frames_received"] == before["frames_received"] + 1
     assert after["loss_total"] == pytest.approx(before["loss_total"], abs=0.001)
@@ -103,32 +103,32 @@ def test_frames_that_overtake_their_beat_are_no_loss(pair: Pair) -> None:
     """What comes late for one beat is taken with the next, so that a way that changes the order loses nothing."""
     sender, low = Sender(pair), Low(pair)
     stream = sender.stream()
-    low.take(sender.link(), sender.beat())
+    low.receive(sender.link(), sender.beat())
     late: list[bytes] = []
     for number in range(20):
         frames = sender.shards(stream, number)
         beat = sender.beat()
-        low.take(*late, *frames[:2], beat)
+        low.receive(*late, *frames[:2], beat)
         late = frames[2:]
-    low.take(*late, sender.beat())
+    low.receive(*late, sender.beat())
     assert low.status()["link"]["loss_total"] == 0.0
 
 
 def test_probes_of_a_test_before_are_not_the_last_test(pair: Pair) -> None:
     """Played again they change neither the table nor the counts; those of the session before do not either."""
     sender, low = Sender(pair), Low(pair)
-    low.take(sender.link())
+    low.receive(sender.link())
     old = [sender.probe(0, index, 4) for index in range(4)]
     probes = low.intake.gather.probes
-    low.take(*old)
+    low.receive(*old)
     tag = ProbeTag(sender.key, sender.session)
-    low.take(*(tag.frame(2, 1000, index, 4, 100, first=2, last=2) for index in range(4)))
+    low.receive(*(tag.frame(2, 1000, index, 4, 100, first=2, last=2) for index in range(4)))
     received = low.sessions.totals()[1]
     probes.steps.pop((sender.session, 0))  # as if 64 steps lay between
-    low.take(*old)
+    low.receive(*old)
     assert [one["step"] for one in probes.test()] == [2]
     sender.renew()
-    low.take(sender.link(), *old)
+    low.receive(sender.link(), *old)
     assert [one["step"] for one in probes.test()] == [2]
     assert low.sessions.totals()[1] == received + 1
     assert low.refused == {"floor": 8}
@@ -167,7 +167,8 @@ def test_false_links_hold_a_new_session_off_for_seconds(
             flood = list(itertools.islice(false, count))
             if step == 50:
                 flood += [sender.link()] * (1 if second else 3)
-            low.intake.take(flood, low.now, low.wall_ns)
+            for datagram in flood:
+                low.intake.receive(alone(datagram), low.now, low.wall_ns)
             low.wait(0.01)
             at += 1
             assert at < 60 * 100, f"seed {seed}: not opened in a minute"
@@ -180,26 +181,26 @@ def test_the_same_false_link_is_looked_at_once(pair: Pair, monkeypatch: pytest.M
     """Repeated as fast as one likes it costs a comparison, and takes no true one's place."""
     sender, low = Sender(pair), Low(pair)
     false = list(itertools.islice(false_links(pair, sender.session), LINK_CHECKS))
-    low.take(*false)
+    low.receive(*false)
     monkeypatch.setattr(announce, "check_link", None)
-    low.take(*false * 100)
+    low.receive(*false * 100)
     assert low.refused == {"signature": 101 * LINK_CHECKS}
     monkeypatch.undo()
     low.wait(1.0)
-    low.take(*false, sender.link())
+    low.receive(*false, sender.link())
     assert low.sessions.current is not None
 
 
 def test_links_for_others_and_below_the_floor_take_no_true_ones_turn(pair: Pair) -> None:
     """They have few turns of their own: a flood of either leaves a new session's first LINK to be heard at once."""
     present, low = Sender(pair, boot=5000), Low(pair, floors=Floors(link=(4000, 0)))
-    low.take(present.link())
+    low.receive(present.link())
     low.wait(1.0)
     below = itertools.islice(false_links(pair, present.session, boot=3000), 500)
     others = (one[:24] + b"another!" + one[32:] for one in itertools.islice(false_links(pair, present.session), 500))
-    low.take(*below, *others)
+    low.receive(*below, *others)
     present.renew()
-    low.take(present.link())
+    low.receive(present.link())
     assert low.sessions.current is not None
     assert low.sessions.current.number == present.session
 
@@ -215,9 +216,9 @@ def test_frames_of_invented_sessions_cost_a_new_session_nothing(pair: Pair) -> N
         return [frame[:4] + chance.randbytes(4) + frame[8:] for _ in range(count)]
 
     for number in range(1, 30):
-        low.take(*invented(200), *sender.shards(stream, number), *invented(200))
+        low.receive(*invented(200), *sender.shards(stream, number), *invented(200))
         low.wait(0.2)
-    low.take(sender.link())
+    low.receive(sender.link())
     assert {number for _, number in low.blocks()} == set(range(1, 30))
 
 
@@ -234,10 +235,10 @@ def test_unsigned_bytes_ask_nobody_to_change_anything(pair: Pair, live: bool) ->
     stream = sender.stream()
     frame = sender.shards(stream, 0)[0]
     for _ in range(20):
-        low.take(*itertools.islice(false, 20), *(chance.randbytes(60) for _ in range(20)))
-        low.take(*(frame[:4] + chance.randbytes(4) + frame[8:] for _ in range(20)))
+        low.receive(*itertools.islice(false, 20), *(chance.randbytes(60) for _ in range(20)))
+        low.receive(*(frame[:4] + chance.randbytes(4) + frame[8:] for _ in range(20)))
         if live:
-            low.take(sender.link(), sender.beat())
+            low.receive(sender.link(), sender.beat())
         low.wait(1.0)
     told = low.status()["warnings"]
     assert told
@@ -251,7 +252,7 @@ def test_frames_below_the_floor_are_not_called_a_strangers(pair: Pair) -> None:
     low = Low(pair, floors=Floors(link=(2000, 0), confirmed=True))
     stream = old.stream()
     for number in range(6):
-        low.take(old.link(), *old.shards(stream, number))
+        low.receive(old.link(), *old.shards(stream, number))
         low.wait(1.0)
     told = low.status()["warnings"]
     assert any("below the floor" in line for line in told)
@@ -264,16 +265,16 @@ def test_an_old_link_of_the_senders_own_is_told_and_judged_by_a_person(pair: Pai
     low = Low(pair, floors=Floors(link=(2000, 0), confirmed=True))
     false = false_links(pair, 0xBAD, boot=1500)
     for _ in range(3):
-        low.take(*itertools.islice(false, 3), old.link())  # the false ones take the turn first
+        low.receive(*itertools.islice(false, 3), old.link())  # the false ones take the turn first
         low.wait(1.0)
     for _ in range(3):
-        low.take(old.link())
+        low.receive(old.link())
         low.wait(1.0)
     (line,) = [line for line in low.status()["warnings"] if "below the floor" in line]
     assert f"{old.session:08x}" in line
     assert "high side" in line
     assert "accept" in line
-    low.take(present.link(), present.beat(), old.link())
+    low.receive(present.link(), present.beat(), old.link())
     (line,) = [line for line in low.status()["warnings"] if "below the floor" in line]
     assert "accept" not in line
     assert "recording" in line
@@ -301,9 +302,9 @@ def test_a_flood_is_told_with_its_rate_and_only_while_it_lasts(pair: Pair, reaso
     frame = sender.shards(stream, 0)[0]
     chance = random.Random(1)
     false = false_links(pair, sender.session, boot=6000)
-    low.take(sender.link(), sender.beat())
+    low.receive(sender.link(), sender.beat())
     beat = sender.beat()
-    low.take(beat)
+    low.receive(beat)
     kinds = {
         "magic": lambda: chance.randbytes(50),
         "version": lambda: frame[:2] + b"\x09" + frame[3:],
@@ -315,14 +316,14 @@ def test_a_flood_is_told_with_its_rate_and_only_while_it_lasts(pair: Pair, reaso
         "again": lambda: frame,
     }
     for _ in range(200):
-        low.take(sender.link(), sender.beat(), *(kinds[reason]() for _ in range(5)))
+        low.receive(sender.link(), sender.beat(), *(kinds[reason]() for _ in range(5)))
         low.wait(0.1)
     lines = [line for line in low.status()["warnings"] if says in line]
     assert len(lines) == 1, low.status()["warnings"]
     assert 45 <= float(lines[0].split()[0]) <= 60, lines
     assert "tcpdump" in lines[0]
     for _ in range(180):
-        low.take(sender.beat())
+        low.receive(sender.beat())
         low.wait(0.1)
     assert low.status()["warnings"] == []
 

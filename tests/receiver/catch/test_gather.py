@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from link_sender import Low, Pair, Sender, fate, key_files, totals
+from link_sender import Low, Pair, Sender, alone, fate, key_files, totals
 
 from protocol.block import HEADER
 from protocol.content.array import Array
@@ -31,7 +31,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 def open_link(pair: Pair, *, seed: int = 1) -> tuple[Sender, Low, bytes]:
     """A sender whose LINK was heard, and a stream."""
     sender, low = Sender(pair, seed=seed), Low(pair)
-    low.take(sender.link())
+    low.receive(sender.link())
     return sender, low, sender.stream()
 
 
@@ -56,7 +56,7 @@ def open_link(pair: Pair, *, seed: int = 1) -> tuple[Sender, Low, bytes]:
 def test_block_survives_the_loss_of_as_many_shards_as_it_has_spares(pair: Pair, faults: str, how: How | None) -> None:
     """Three data and two spare shards: any three bring the very bytes that were sealed, once; fewer bring nothing."""
     sender, low, stream = open_link(pair)
-    low.take(*fate(sender.shards(stream, 4), faults))
+    low.receive(*fate(sender.shards(stream, 4), faults))
     assert [one.how for one in low.arrivals] == ([] if how is None else [how]), faults
     assert low.blocks() == ({} if how is None else {(stream, 4): sender.block(stream, 4)})
 
@@ -76,7 +76,7 @@ def test_any_mixture_of_loss_doubling_and_order_gives_each_block_once(pair: Pair
         sent += arriving
     if chance.random() < 0.5:
         chance.shuffle(sent)
-    low.take(*sent)
+    low.receive(*sent)
     assert low.blocks() == {key: sender.sealed[key] for key in expected}, f"seed {seed}"
     assert low.sessions.totals()[1] == len(set(sent)) + 1, f"seed {seed}"
     assert low.sessions.again() == len(sent) - len(set(sent)), f"seed {seed}"
@@ -89,11 +89,11 @@ def test_any_mixture_of_loss_doubling_and_order_gives_each_block_once(pair: Pair
 def test_a_repeat_completes_what_the_first_sending_began(pair: Pair) -> None:
     """Shards of two sendings are shards of one block, however late; after it they are doubles."""
     sender, low, stream = open_link(pair)
-    low.take(*fate(sender.shards(stream, 0), "..xxx"))
+    low.receive(*fate(sender.shards(stream, 0), "..xxx"))
     low.wait(3600)
-    low.take(*fate(sender.shards(stream, 0, copy=1), "xx..."))
+    low.receive(*fate(sender.shards(stream, 0, copy=1), "xx..."))
     assert low.blocks() == {(stream, 0): sender.block(stream, 0)}
-    low.take(*sender.shards(stream, 0, copy=2))
+    low.receive(*sender.shards(stream, 0, copy=2))
     assert len(low.arrivals) == 1
     assert low.refused == {"double": 2 + 5}
 
@@ -101,10 +101,10 @@ def test_a_repeat_completes_what_the_first_sending_began(pair: Pair) -> None:
 def test_a_block_cut_anew_is_assembled_apart(pair: Pair) -> None:
     """Shards of different geometry never mix; the one that completes first ends both."""
     sender, low, stream = open_link(pair)
-    low.take(*fate(sender.shards(stream, 0, need=3, spare=2), "..xxx"))
-    low.take(*fate(sender.shards(stream, 0, need=4, spare=2), "...xxx"))
+    low.receive(*fate(sender.shards(stream, 0, need=3, spare=2), "..xxx"))
+    low.receive(*fate(sender.shards(stream, 0, need=4, spare=2), "...xxx"))
     assert low.arrivals == []
-    low.take(*fate(sender.shards(stream, 0, need=4, spare=2, copy=1), "xxx.xx"))
+    low.receive(*fate(sender.shards(stream, 0, need=4, spare=2, copy=1), "xxx.xx"))
     assert low.blocks() == {(stream, 0): sender.block(stream, 0)}
     assert len(low.intake.gather.assemblies) == 0 == low.intake.gather.assemblies.bytes
 
@@ -113,13 +113,13 @@ def test_a_full_queue_loses_the_block_to_the_next_repeat_only(pair: Pair) -> Non
     """What the writing thread does not take is not accepted: it is missing after the beat, and healed by a repeat."""
     sender, low, stream = open_link(pair)
     low.room = False
-    low.take(*sender.shards(stream, 0))
+    low.receive(*sender.shards(stream, 0))
     assert low.intake.overflow == 1
     low.room = True
-    low.take(sender.beat([totals(stream, 1)]))
+    low.receive(sender.beat([totals(stream, 1)]))
     low.wait(0.2)
     assert low.lines[-1] == f"gap stream={stream.hex()} from=0 to=1"
-    low.take(*sender.shards(stream, 0, copy=1))
+    low.receive(*sender.shards(stream, 0, copy=1))
     assert [(one.number, one.how) for one in low.arrivals] == [(0, How.HEALED)]
     assert low.status()["blocks"] | {"healed": 1, "missing": 0, "expected": 1} == low.status()["blocks"]
 
@@ -129,10 +129,10 @@ def test_frames_before_their_link_wait_for_it(pair: Pair) -> None:
     sender, low = Sender(pair), Low(pair)
     stream = sender.stream()
     link = sender.link()
-    low.take(*sender.shards(stream, 0, need=1, spare=4), sender.beat([totals(stream, 2)]), sender.probe(0, 0, 1))
+    low.receive(*sender.shards(stream, 0, need=1, spare=4), sender.beat([totals(stream, 2)]), sender.probe(0, 0, 1))
     assert low.arrivals == []
     assert low.refused == {}
-    low.take(link)
+    low.receive(link)
     assert low.blocks() == {(stream, 0): sender.block(stream, 0)}
     assert low.refused == {"double": 4}
     low.wait(0.2)
@@ -146,16 +146,16 @@ def test_no_session_holds_the_ring_and_no_frame_waits_for_ever(pair: Pair) -> No
     low = Low(pair)
     first, second = Sender(pair, seed=1), Sender(pair, seed=2)
     stream = first.stream()
-    low.take(*first.shards(stream, 0), *second.shards(stream, 1))
+    low.receive(*first.shards(stream, 0), *second.shards(stream, 1))
     assert low.refused == {}
     low.wait(WAIT_S - 0.1)
-    low.take(second.link(), *second.shards(stream, 2))
+    low.receive(second.link(), *second.shards(stream, 2))
     assert set(low.blocks()) == {(stream, 1), (stream, 2)}
     assert low.intake.deadline() is not None
     low.wait(0.2)
     assert low.intake.deadline() is None
     assert low.refused["session"] == 5
-    low.take(first.link())  # its order is that of the second: taken, and nothing is left to replay
+    low.receive(first.link())  # its order is that of the second: taken, and nothing is left to replay
     assert set(low.blocks()) == {(stream, 1), (stream, 2)}
 
 
@@ -168,8 +168,8 @@ def test_the_ring_forgets_the_oldest_frames_first() -> None:
     assert len(ring) == 10
     assert refused == {Reason.FULL: 10}
     assert ring.oldest() == (10.0, 7)
-    assert [frame[0] for frame in ring.take(7)] == [10, 12, 14, 16, 18]
-    assert [frame[0] for frame in ring.take(8)] == [11, 13, 15, 17, 19]
+    assert [frame[0] for frame in ring.pop(7)] == [10, 12, 14, 16, 18]
+    assert [frame[0] for frame in ring.pop(8)] == [11, 13, 15, 17, 19]
     assert ring.oldest() is None
 
 
@@ -195,7 +195,7 @@ def test_authentic_claims_cannot_take_more_memory_than_the_limit(pair: Pair) -> 
     sender, low, stream = open_link(pair)
     extra = 200
     for number in range(ASSEMBLY_BLOCKS + extra):
-        low.intake.take(sender.shards(stream, number, need=2, spare=0, size=100)[:1], low.now, low.wall_ns)
+        low.intake.receive(alone(sender.shards(stream, number, need=2, spare=0, size=100)[0]), low.now, low.wall_ns)
         sender.sealed.clear()
     assert len(low.intake.gather.assemblies) == ASSEMBLY_BLOCKS
     assert low.refused == {"full": extra}
@@ -214,12 +214,12 @@ def test_a_block_whose_header_names_another_number_is_refused(pair: Pair) -> Non
     for blocks in wrong.values():
         for block in blocks:
             sender.sealed[(stream, 3)] = block
-            low.take(*sender.shards(stream, 3, need=2, spare=0))
+            low.receive(*sender.shards(stream, 3, need=2, spare=0))
     assert low.arrivals == []
     assert low.refused == {"body": 2, "magic": 1, "version": 1, "short": 1}
     assert low.status()["link"]["versions"] == {"9": 1}
     sender.sealed[(stream, 3)] = good
-    low.take(*sender.shards(stream, 3))
+    low.receive(*sender.shards(stream, 3))
     assert low.blocks() == {(stream, 3): good}
 
 
@@ -228,7 +228,7 @@ def test_a_block_of_a_kind_nobody_knows_is_kept(pair: Pair) -> None:
     sender, low, stream = open_link(pair)
     block = sender.block(stream, 0)
     sender.sealed[(stream, 0)] = block[:3] + b"\xc8" + block[4:]
-    low.take(*sender.shards(stream, 0))
+    low.receive(*sender.shards(stream, 0))
     assert low.blocks()[(stream, 0)][3] == 200
 
 
@@ -236,8 +236,8 @@ def test_frames_of_other_versions_and_kinds_are_counted_by_number(pair: Pair) ->
     """Version 7 and 2 are told apart; a kind of this version that is not known is KIND."""
     sender, low, stream = open_link(pair)
     frame = sender.shards(stream, 0)[0]
-    low.take(frame[:2] + b"\x07" + frame[3:], frame[:2] + b"\x02" + frame[3:], frame[:2] + b"\x07" + frame[3:])
-    low.take(frame[:3] + b"\x00" + frame[4:], frame[:3] + b"\x05" + frame[4:])
+    low.receive(frame[:2] + b"\x07" + frame[3:], frame[:2] + b"\x02" + frame[3:], frame[:2] + b"\x07" + frame[3:])
+    low.receive(frame[:3] + b"\x00" + frame[4:], frame[:3] + b"\x05" + frame[4:])
     assert low.refused == {"version": 3, "kind": 2}
     assert low.status()["link"]["versions"] == {"2": 1, "7": 2}
 
@@ -245,8 +245,8 @@ def test_frames_of_other_versions_and_kinds_are_counted_by_number(pair: Pair) ->
 def test_probes_are_counted_by_step_and_journaled_never(pair: Pair) -> None:
     """What a linktest needs to know: how many of how many came, a step."""
     sender, low, _ = open_link(pair)
-    low.take(*(sender.probe(0, index, 10) for index in range(10) if index % 5))
-    low.take(*(sender.probe(1, index, 4) for index in range(4)))
+    low.receive(*(sender.probe(0, index, 10) for index in range(10) if index % 5))
+    low.receive(*(sender.probe(1, index, 4) for index in range(4)))
     assert [(one["step"], one["of"], one["received"]) for one in low.status()["probes"]] == [(0, 10, 8), (1, 4, 4)]
     assert low.arrivals == []
 
@@ -254,15 +254,15 @@ def test_probes_are_counted_by_step_and_journaled_never(pair: Pair) -> None:
 def test_link_loss_is_what_was_sent_between_two_beats_less_what_came(pair: Pair) -> None:
     """Beats count as received; the time before the first beat does not count."""
     sender, low, stream = open_link(pair)
-    low.take(*fate(sender.shards(stream, 0), ".x..."))
-    low.take(sender.beat())
+    low.receive(*fate(sender.shards(stream, 0), ".x..."))
+    low.receive(sender.beat())
     assert low.status()["link"]["loss"] == 0.0
-    low.take(*fate(sender.shards(stream, 1, need=15, spare=4), "." * 14 + "x" * 5))
-    low.take(sender.beat())
+    low.receive(*fate(sender.shards(stream, 1, need=15, spare=4), "." * 14 + "x" * 5))
+    low.receive(sender.beat())
     told = low.status()["link"]
     assert told["loss"] == pytest.approx(5 / 20)
     assert (told["frames_sent"], told["frames_received"]) == (1 + 5 + 1 + 19 + 1, 1 + 4 + 1 + 14 + 1)
-    low.take(*sender.shards(stream, 2, need=15, spare=4), sender.beat())
+    low.receive(*sender.shards(stream, 2, need=15, spare=4), sender.beat())
     assert low.status()["link"]["loss"] == 0.0
     assert low.status()["link"]["loss_total"] == pytest.approx(5 / 40)
 
@@ -327,19 +327,19 @@ def attack(pair: Pair, seed: int, count: int) -> None:
     sealed = dict(sender.sealed)
     replayed = [frame for frames in real[:10] for frame in frames]
     for frames in real[:10]:
-        low.take(*frames)
+        low.receive(*frames)
     mutated = Sender(pair, seed=seed + 10_000)
     mutated.session, mutated.key = sender.session, chance.randbytes(32)
     handled = 0
     for index in range(count):
         before = low.sessions.totals()[1] + sum(low.refused.values()) + len(low.intake.gather.waiting)
-        low.take(hostile(chance, mutated, stream, replayed))
+        low.receive(hostile(chance, mutated, stream, replayed))
         after = low.sessions.totals()[1] + sum(low.refused.values()) + len(low.intake.gather.waiting)
         assert after > before, f"seed {seed}, datagram {index} was not counted"
         handled += 1
         if index % max(1, count // 10) == 0:
             low.now += 1.5
-            low.take(*real[10 + index * 10 // count])
+            low.receive(*real[10 + index * 10 // count])
     assert handled == count
     assert low.blocks() == {key: sealed[key] for key in low.blocks()}, f"seed {seed}"
     assert {number for _, number in low.blocks()} == set(range(20)), f"seed {seed}"
@@ -370,7 +370,7 @@ def test_no_bytes_make_it_raise(pair: Pair, data: bytes, start: bytes) -> None:
     whole = start + data
     for one in (whole, whole[:4] + struct.pack(">I", sender.session) + whole[8:]):
         before = sum(low.refused.values()) + len(low.intake.gather.waiting) + low.sessions.totals()[1]
-        low.take(one)
+        low.receive(one)
         after = sum(low.refused.values()) + len(low.intake.gather.waiting) + low.sessions.totals()[1]
         assert after == before + 1
     assert low.arrivals == []
@@ -390,5 +390,5 @@ def test_a_frame_one_byte_short_or_long_is_refused_by_its_length(pair: Pair) -> 
     """Before its tag is looked at."""
     sender, low, stream = open_link(pair)
     frame = sender.shards(stream, 0)[0]
-    low.take(frame[:-1], frame + b"\0")
+    low.receive(frame[:-1], frame + b"\0")
     assert low.refused == {"short": 1, "long": 1}

@@ -52,7 +52,7 @@ def _send(
             complete.add(number)
     if chance.random() < 0.5:
         chance.shuffle(arriving)
-    low.take(*arriving)
+    low.receive(*arriving)
     return complete
 
 
@@ -62,10 +62,10 @@ def test_each_block_is_itself_or_a_stated_gap(pair: Pair, blocks: list[tuple[int
     """Random sizes, parities and faults; then the beat says what was sent, and each number is here or missing."""
     chance = random.Random(seed)
     sender, low = Sender(pair, seed=seed % 997 + 1), Low(pair)
-    low.take(sender.link())
+    low.receive(sender.link())
     stream = sender.stream()
     complete = _send(sender, low, stream, blocks, chance)
-    low.take(sender.beat([totals(stream, len(blocks))]))
+    low.receive(sender.beat([totals(stream, len(blocks))]))
     low.wait(0.3)
     here = {number for _, number in low.blocks()}
     assert here == complete

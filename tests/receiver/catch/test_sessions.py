@@ -34,10 +34,10 @@ def test_a_link_said_again_is_compared_and_counted(pair: Pair, monkeypatch: pyte
 
     monkeypatch.setattr(announce, "check_link", counting)
     sender, low = Sender(pair), Low(pair)
-    low.take(*[sender.link()] * 3)
+    low.receive(*[sender.link()] * 3)
     for _ in range(47):
         low.wait(1.0)
-        low.take(sender.link())
+        low.receive(sender.link())
     assert len(checked) == 1
     assert low.sessions.totals()[1] == 50
     assert low.refused == {}
@@ -49,12 +49,12 @@ def test_the_keys_of_the_last_two_sessions_are_kept(pair: Pair) -> None:
     stream = sender.stream()
     old = []
     for number in range(3):
-        low.take(sender.link())
+        low.receive(sender.link())
         old.append(sender.shards(stream, number))
         sender.renew()
-    low.take(*old[1], *old[2])
+    low.receive(*old[1], *old[2])
     assert {number for _, number in low.blocks()} == {1, 2}
-    low.take(*old[0])
+    low.receive(*old[0])
     assert {number for _, number in low.blocks()} == {1, 2}
     assert len(low.intake.gather.waiting) == 5
     assert len(low.sessions.known) == 2
@@ -65,7 +65,7 @@ def test_totals_go_on_over_sessions(pair: Pair) -> None:
     sender, low = Sender(pair), Low(pair)
     sent = 0
     for _ in range(4):
-        low.take(sender.link(), sender.beat())
+        low.receive(sender.link(), sender.beat())
         sent += sender.frames
         sender.renew()
     assert low.sessions.totals()[:2] == (sent, sent)
@@ -76,15 +76,15 @@ def test_a_link_below_the_floor_is_an_old_one(pair: Pair) -> None:
     recorded = Sender(pair, seed=1, boot=1000)
     present = Sender(pair, seed=2, boot=2000)
     low = Low(pair)
-    low.take(recorded.link(), present.link(), recorded.link())
+    low.receive(recorded.link(), present.link(), recorded.link())
     assert low.refused == {"floor": 1}
     assert low.sessions.current is not None
     assert low.sessions.current.number == present.session
     again = Low(pair, floors=low.sessions.floors)
-    again.take(recorded.link())
+    again.receive(recorded.link())
     assert again.refused == {"floor": 1}
     assert "below the floor" in again.status()["warnings"][0]
-    again.take(present.link())
+    again.receive(present.link())
     assert again.sessions.current is not None
     assert again.status()["warnings"] == []
 
@@ -93,17 +93,17 @@ def test_a_beat_must_stand_above_its_floor(pair: Pair) -> None:
     """The very beat again, or one from before, says nothing; the floor outlives sessions and restarts."""
     sender, low = Sender(pair), Low(pair)
     stream = sender.stream()
-    low.take(sender.link())
+    low.receive(sender.link())
     first = sender.beat([totals(stream, 3)])
     second = sender.beat([totals(stream, 5)])
-    low.take(second, first, second)
+    low.receive(second, first, second)
     assert low.refused == {"floor": 2}
     low.wait(0.2)
     assert low.status()["blocks"]["missing"] == 5
     again = Low(pair, floors=low.sessions.floors)
-    again.take(sender.link(), second)
+    again.receive(sender.link(), second)
     assert again.refused == {"floor": 1}
-    again.take(sender.beat())
+    again.receive(sender.beat())
     assert again.refused == {"floor": 1}
 
 
@@ -114,9 +114,9 @@ def test_links_for_others_and_from_strangers_are_refused(pair: Pair, tmp_path: P
     stranger = announce.make_link(5, 2000, 0, bytes(32), pair.own.public, other.signer)
     for_other = announce.make_link(5, 2000, 0, bytes(32), other.own.public, pair.signer)
     link = sender.link()
-    low.take(stranger, for_other)
+    low.receive(stranger, for_other)
     assert low.refused == {"key": 2}
-    low.take(link[:130] + bytes([link[130] ^ 1]) + link[131:], link[:50] + bytes([link[50] ^ 1]) + link[51:])
+    low.receive(link[:130] + bytes([link[130] ^ 1]) + link[131:], link[:50] + bytes([link[50] ^ 1]) + link[51:])
     assert low.refused == {"key": 2, "signature": 2}
     assert low.sessions.known == {}
     assert low.sessions.floors == Floors()
@@ -127,14 +127,14 @@ def test_a_link_for_the_twin_counts_as_received(pair: Pair, tmp_path: Path) -> N
     twin = key_files(tmp_path).own.public
     sender, low = Sender(pair), Low(pair)
     for_twin = announce.make_link(sender.session, 1000, 0, sender.key, twin, sender.signer)
-    low.take(sender.link(), *[for_twin] * 3)
+    low.receive(sender.link(), *[for_twin] * 3)
     for _ in range(27):
         low.wait(1.0)
-        low.take(for_twin)
+        low.receive(for_twin)
     assert low.sessions.totals()[1] == 31
     assert low.refused == {}
     forged = for_twin[:-1] + bytes([for_twin[-1] ^ 1])
-    low.take(forged)
+    low.receive(forged)
     assert low.sessions.totals()[1] == 31
     assert low.refused == {"signature": 1}
 
@@ -144,9 +144,9 @@ def test_without_a_floor_a_day_of_difference_is_unconfirmed(pair: Pair, apart: f
     """Beats within 24 hours of our clock confirm the session; others do not, and the data are taken all the same."""
     sender, low = Sender(pair), Low(pair)
     stream = sender.stream()
-    low.take(sender.link())
+    low.receive(sender.link())
     assert low.status()["link"]["confirmed"] is False
-    low.take(sender.beat([totals(stream, 0)], wall_ns=WALL_NS + int(apart * DAY_NS)), *sender.shards(stream, 0))
+    low.receive(sender.beat([totals(stream, 0)], wall_ns=WALL_NS + int(apart * DAY_NS)), *sender.shards(stream, 0))
     assert low.status()["link"]["confirmed"] is confirmed
     assert len(low.arrivals) == 1
     assert len(low.status()["warnings"]) == (not confirmed)
@@ -156,7 +156,7 @@ def test_with_a_confirmed_floor_the_wall_clock_says_nothing(pair: Pair) -> None:
     """1970 or 2040 on either side lose nothing and ask for nobody."""
     sender = Sender(pair, boot=3000)
     low = Low(pair, floors=Floors(link=(2000, 4), beat=(2000, 99), confirmed=True))
-    low.take(sender.link(), sender.beat(wall_ns=0), sender.beat(wall_ns=2_208_988_800 * 10**9))
+    low.receive(sender.link(), sender.beat(wall_ns=0), sender.beat(wall_ns=2_208_988_800 * 10**9))
     assert low.status()["link"]["confirmed"] is True
     assert low.refused == {}
 
@@ -164,7 +164,7 @@ def test_with_a_confirmed_floor_the_wall_clock_says_nothing(pair: Pair) -> None:
 def test_a_person_confirms_the_current_session_only(pair: Pair) -> None:
     """The named session must be the one that is heard."""
     sender, low = Sender(pair), Low(pair)
-    low.take(sender.link(), sender.beat(wall_ns=0))
+    low.receive(sender.link(), sender.beat(wall_ns=0))
     low.intake.grant(AcceptRequest(session=sender.session ^ 1))
     assert low.status()["link"]["confirmed"] is False
     low.intake.grant(AcceptRequest(session=sender.session))
@@ -176,10 +176,10 @@ def test_a_person_lowers_a_floor_that_a_restored_sender_cannot_reach(pair: Pair)
     """Afterwards the lower session is taken, its beats too, and judged as by a receiver without a floor."""
     low = Low(pair, floors=Floors(link=(9000, 0), beat=(9000, 50), confirmed=True))
     sender = Sender(pair, boot=1000)
-    low.take(sender.link(), sender.link())
+    low.receive(sender.link(), sender.link())
     assert low.refused == {"floor": 2}
     low.intake.grant(AcceptRequest(lower=True))
-    low.take(sender.link(), sender.beat(wall_ns=WALL_NS - 3 * DAY_NS))
+    low.receive(sender.link(), sender.beat(wall_ns=WALL_NS - 3 * DAY_NS))
     assert low.status()["link"]["session"] == f"{sender.session:08x}"
     assert low.status()["link"]["confirmed"] is False
     assert low.sessions.floors.link == (1000, 0)
@@ -253,7 +253,7 @@ def test_a_lowered_floor_is_counted_and_not_forgotten(tmp_path: Path) -> None:
     sender = Sender(pair, boot=1000)
     low.intake.grant(AcceptRequest(lower=True))
     assert low.sessions.floors == Floors(lowered=4)
-    low.take(sender.link(), sender.beat(wall_ns=0))
+    low.receive(sender.link(), sender.beat(wall_ns=0))
     low.intake.grant(AcceptRequest(session=sender.session))
     low.intake.grant(AcceptRequest(session=sender.session))
     assert (low.sessions.floors.confirmed, low.sessions.floors.lowered) == (True, 5)
@@ -301,11 +301,11 @@ def test_frames_without_a_link_that_opens_are_told(pair: Pair) -> None:
     sender, low = Sender(pair), Low(pair)
     stream = sender.stream()
     for number in range(5):
-        low.take(*sender.shards(stream, number))
+        low.receive(*sender.shards(stream, number))
         assert bool(low.status()["warnings"]) is (number > 3), number
         low.wait(1.0)
     assert f"{sender.session:08x}" in low.status()["warnings"][0]
-    low.take(sender.link())
+    low.receive(sender.link())
     assert low.status()["warnings"] == []
     assert len(low.arrivals) == 5
 
@@ -314,5 +314,5 @@ def test_another_kind_of_key_signs_no_link(pair: Pair) -> None:
     """The high side's `sign` key is in the same bundle and is not believed here."""
     link = announce.make_link(7, 1000, 0, bytes(32), pair.own.public, keys.load(pair.high, "sign"))
     low = Low(pair)
-    low.take(link)
+    low.receive(link)
     assert low.refused == {"key": 1}

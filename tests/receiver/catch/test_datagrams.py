@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from link_sender import Low, Sender, key_files
 
-from receiver.catch.run import Run
-from receiver.catch.runs import cut
+from receiver.catch.datagrams import Datagrams, by_block
 
 
 def _runs(sender: Sender, chance: random.Random) -> list[list[bytes]]:
@@ -46,11 +45,11 @@ def test_together_is_as_one_by_one(tmp_path: Path, seed: int) -> None:
     together, single = Low(pair), Low(pair)
     link = sender.link()
     for low in (together, single):
-        low.take(link)
+        low.receive(link)
     for frames in _runs(sender, random.Random(seed)):
         buffer = memoryview(bytearray(b"".join(frames)))
-        together.intake.take_run(Run(buffer, len(frames[0])), together.now, together.wall_ns)
-        single.take(*frames)
+        together.intake.receive(Datagrams(buffer, len(frames[0])), together.now, together.wall_ns)
+        single.receive(*frames)
         for low in (together, single):
             low.wait(0.001)
     assert together.blocks() == single.blocks()
@@ -59,16 +58,16 @@ def test_together_is_as_one_by_one(tmp_path: Path, seed: int) -> None:
     assert len(together.blocks()) > 20
 
 
-def test_a_whole_block_is_one_stretch(tmp_path: Path) -> None:
+def test_a_whole_block_is_looked_at_together(tmp_path: Path) -> None:
     """The common case is not left to the slow path; a shorter last datagram, or a lone one, is."""
     sender = Sender(key_files(tmp_path))
     frames = sender.shards(sender.stream(), 7, need=8, spare=3, size=900)
     view = memoryview(b"".join(frames))
-    found = cut(Run(view, len(frames[0])))
+    found = by_block(Datagrams(view, len(frames[0])))
     assert found is not None
     (one,) = found
     assert one.indexes == list(range(11))
     assert one.bits == 2**11 - 1
-    assert cut(Run(view[:-1], len(frames[0]))) is None
-    assert cut(Run(view[: len(frames[0])], len(frames[0]))) is None
-    assert cut(Run(memoryview(b""), 0)) is None
+    assert by_block(Datagrams(view[:-1], len(frames[0]))) is None
+    assert by_block(Datagrams(view[: len(frames[0])], len(frames[0]))) is None
+    assert by_block(Datagrams(memoryview(b""), 0)) is None
