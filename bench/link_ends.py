@@ -145,7 +145,7 @@ def tx_bulk(given: dict[str, Any]) -> None:
 
 def rx_bulk(given: dict[str, Any]) -> None:
     """Blocks in memory, or into the journal by the writing thread as in `catch`."""
-    from receiver.catch.store.writer import Writer
+    from receiver.catch.store.writer import WritingThread
 
     need, count = given["need"], given["blocks"]
     own = keys.load(Path(given["keys"]) / "low", "catch")
@@ -156,7 +156,7 @@ def rx_bulk(given: dict[str, Any]) -> None:
     writer = None
     if given["journal"]:
         journal = Journal(Path(given["journal"]), keep_s=1e9, most_bytes=1e12, now=time.monotonic())
-        writer = Writer(journal, clock=time.monotonic, wall=time.time_ns)
+        writer = WritingThread(journal, clock=time.monotonic, wall=time.time_ns)
         writer.start()
 
     def put(arrival: Arrival) -> bool:

@@ -22,7 +22,7 @@ from protocol.limits import MISSING_AFTER
 from protocol.ranges import Ranges
 from protocol.store.record import How
 from protocol.wire.beat import Beat, StreamTotals
-from receiver.catch.numbers import Counts, Stream
+from receiver.catch.numbers import BlockCounts, StreamNumbers
 
 GONE_BEATS = 900
 """Beats without a word of a stream after which it is given up (a quarter of an hour: 900 older streams had a turn)."""
@@ -51,7 +51,7 @@ _Span: TypeAlias = tuple[bytes, int, int]
 class Gaps:
     """All streams."""
 
-    def __init__(self, streams: Mapping[bytes, Stream] | None = None) -> None:
+    def __init__(self, streams: Mapping[bytes, StreamNumbers] | None = None) -> None:
         """
         Args:
             streams: As they were kept over a restart.
@@ -116,13 +116,13 @@ class Gaps:
         """
         self._stream(stream).damage(first, after, wall_ns)
 
-    def named(self, one: Stream) -> bool:
+    def named(self, one: StreamNumbers) -> bool:
         """Whether beats still name a stream."""
         return 0 < one.named_at >= self._beats - GONE_BEATS
 
-    def counts(self) -> Counts:
+    def counts(self) -> BlockCounts:
         """The figures of all streams together."""
-        return sum((one.counts() for one in self.streams.values()), Counts())
+        return sum((one.counts() for one in self.streams.values()), BlockCounts())
 
     def gaps(self, wall_ns: int) -> list[Gap]:
         """What is missing, longest missing first.
@@ -155,10 +155,10 @@ class Gaps:
             one.changed = False
         return {key: one.to_json() for key, one in changed.items()}
 
-    def _stream(self, key: bytes) -> Stream:
+    def _stream(self, key: bytes) -> StreamNumbers:
         one = self.streams.get(key)
         if one is None:
-            one = self.streams[key] = Stream()
+            one = self.streams[key] = StreamNumbers()
             one.named_at = self._beats
             self.held[key] = one.held
         return one

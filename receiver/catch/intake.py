@@ -20,7 +20,7 @@ from receiver.catch.datagrams import Datagrams
 from receiver.catch.gaps import Gaps
 from receiver.catch.gather import BeatHeard, BlockDone, Event, Gather, LinkOpened
 from receiver.catch.link.sessions import Sessions
-from receiver.catch.numbers import Stream
+from receiver.catch.numbers import StreamNumbers
 from receiver.catch.status.rates import Rates
 from receiver.catch.store.floors import LOWERED_MOST, AcceptRequest
 
@@ -49,7 +49,7 @@ class Intake:
         self,
         sessions: Sessions,
         code: Code,
-        streams: Mapping[bytes, Stream],
+        streams: Mapping[bytes, StreamNumbers],
         *,
         put: Callable[[Arrival], bool],
         say: Callable[[str], None],

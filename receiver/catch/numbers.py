@@ -31,7 +31,7 @@ NUMBERS_END = 2**64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class BlockCounts:
     """Blocks, each expected one in exactly one of the five after it."""
 
     expected: int = 0
@@ -45,8 +45,8 @@ class Counts:
     lost: int = 0
     """Of the expired: these the sender cannot send though it keeps older ones."""
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
+    def __add__(self, other: BlockCounts) -> BlockCounts:
+        return BlockCounts(
             expected=self.expected + other.expected,
             whole=self.whole + other.whole,
             repaired=self.repaired + other.repaired,
@@ -67,7 +67,7 @@ class Open(NamedTuple):
     """When the beat came that said it was sent, or the damage was found, our wall clock [ns since 1970 UTC]."""
 
 
-class Stream:
+class StreamNumbers:
     """One stream's sets and counts."""
 
     def __init__(
@@ -100,7 +100,7 @@ class Stream:
         """Since `Gaps.outlooks` was called last."""
         self._found: list[Open] = []
         """Since when what of it is damaged is so; of no number twice."""
-        self._counts: Counts | None = None
+        self._counts: BlockCounts | None = None
 
     def accept(self, number: int, how: How) -> None:
         """A block is on its way to the journal."""
@@ -136,7 +136,7 @@ class Stream:
                 self.damaged.remove(a, b)
                 self.changed, self._counts = True, None
 
-    def counts(self) -> Counts:
+    def counts(self) -> BlockCounts:
         """The figures; their sum is right by construction."""
         if self._counts is None:
             self._counts = self._count()
@@ -186,7 +186,7 @@ class Stream:
         }
 
     @classmethod
-    def kept(
+    def restored(
         cls,
         held: Iterable[tuple[int, int]],
         classes: Mapping[How, int],
@@ -194,7 +194,7 @@ class Stream:
         *,
         damaged: Iterable[tuple[int, int]] = (),
         wall_ns: int = 0,
-    ) -> Stream:
+    ) -> StreamNumbers:
         """As a restart finds it.
 
         Args:
@@ -221,10 +221,10 @@ class Stream:
         one._found += [Open(first, after, wall_ns) for first, after in one.damaged.less(known)]
         return one
 
-    def _count(self) -> Counts:
+    def _count(self) -> BlockCounts:
         lost = self.lost.count - self.lost.below(self.oldest)
         expired = self.expected.below(self.oldest) - self.held.below(self.oldest) + lost
-        return Counts(
+        return BlockCounts(
             expected=self.expected.count,
             whole=self.classes[How.WHOLE],
             repaired=self.classes[How.REPAIRED],

@@ -30,7 +30,7 @@ from receiver.catch.intake import Intake
 from receiver.catch.link.sessions import Sessions
 from receiver.catch.status.picture import picture
 from receiver.catch.store.journal import Journal
-from receiver.catch.store.writer import Writer
+from receiver.catch.store.writer import WritingThread
 from receiver.settings import CatchConfig
 
 LOOK = 0.2
@@ -99,7 +99,7 @@ class _Process:
             wall_ns=time.time_ns(),
         )
         confinement = confine(Role.CATCHER, mode)
-        self._writer = Writer(journal, clock=time.monotonic, wall=time.time_ns)
+        self._writer = WritingThread(journal, clock=time.monotonic, wall=time.time_ns)
         self._writer.warnings = (*_found(self._inlet, asked, journal, confinement), *found.get("warnings", ()))
         self._ground = {key: value for key, value in found.items() if key != "warnings"}
         self._confinement = confinement

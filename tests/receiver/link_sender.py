@@ -20,7 +20,7 @@ from protocol.wire.frame import SHARD_OVERHEAD, ProbeTag, ShardTag
 from receiver.catch.datagrams import Datagrams
 from receiver.catch.intake import Arrival, Intake
 from receiver.catch.link.sessions import Sessions
-from receiver.catch.numbers import Stream
+from receiver.catch.numbers import StreamNumbers
 from receiver.catch.status.picture import picture
 from receiver.catch.store.floors import Floors
 
@@ -174,7 +174,7 @@ class Low:
     """The receiving thread without thread, socket or clock: what was put, what was said."""
 
     def __init__(
-        self, pair: Pair, *, floors: Floors | None = None, streams: Mapping[bytes, Stream] | None = None
+        self, pair: Pair, *, floors: Floors | None = None, streams: Mapping[bytes, StreamNumbers] | None = None
     ) -> None:
         self.arrivals: list[Arrival] = []
         self.lines: list[str] = []

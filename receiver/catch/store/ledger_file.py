@@ -18,7 +18,7 @@ from typing import Any
 from protocol.ranges import Ranges
 from protocol.store.record import How, Record
 from protocol.store.resync import START, Place
-from receiver.catch.numbers import Stream, read_ranges, take_from
+from receiver.catch.numbers import StreamNumbers, read_ranges, take_from
 from receiver.catch.store.floors import LOWERED_MOST
 
 PLACES_END = 2**63
@@ -78,13 +78,13 @@ class StreamLedger:
             self.damaged.add(first, after)
             self.changed = True
 
-    def stream(self, wall_ns: int) -> Stream:
+    def stream(self, wall_ns: int) -> StreamNumbers:
         """For gaps.py.
 
         Args:
             wall_ns: Our wall clock, for what is damaged since now [ns since 1970 UTC].
         """
-        return Stream.kept(self.ranges, self.classes, self.outlook, damaged=self.damaged, wall_ns=wall_ns)
+        return StreamNumbers.restored(self.ranges, self.classes, self.outlook, damaged=self.damaged, wall_ns=wall_ns)
 
     @property
     def oldest(self) -> int:

@@ -47,7 +47,7 @@ class _Word(Enum):
     END = "end"
 
 
-class Writer:
+class WritingThread:
     """One thread, one journal."""
 
     def __init__(self, journal: Journal, *, clock: Callable[[], float], wall: Callable[[], int]) -> None:

@@ -12,7 +12,7 @@ from protocol.limits import MISSING_AFTER
 from protocol.store.record import How
 from protocol.wire.beat import Beat, StreamTotals
 from receiver.catch.gaps import GONE_BEATS, Gaps
-from receiver.catch.numbers import Counts, Stream
+from receiver.catch.numbers import BlockCounts, StreamNumbers
 
 S = b"stream-1"
 SECOND = 10**9
@@ -66,7 +66,7 @@ def restarted(gaps: Gaps) -> Gaps:
     """What a restart makes of it, through JSON."""
     return Gaps(
         {
-            key: Stream.kept(
+            key: StreamNumbers.restored(
                 list(one.held), dict(one.classes), json.loads(json.dumps(one.to_json())), damaged=list(one.damaged)
             )
             for key, one in gaps.streams.items()
@@ -85,7 +85,7 @@ def test_a_number_is_missing_only_after_its_first_sending_and_200_ms() -> None:
     assert gaps.tick(100.0 + MISSING_AFTER - 0.001) == []
     assert gaps.counts().missing == 0
     assert gaps.tick(100.0 + MISSING_AFTER) == [(S, 1, 2), (S, 3, 4)]
-    assert gaps.counts() == Counts(expected=4, whole=2, missing=2)
+    assert gaps.counts() == BlockCounts(expected=4, whole=2, missing=2)
     assert gaps.deadline() is None
 
 
@@ -107,18 +107,18 @@ def test_a_block_completed_after_it_was_missing_is_healed_not_repaired() -> None
     assert arrive(gaps, 0, repaired=True) is How.HEALED
     assert arrive(gaps, 5, repaired=True) is How.REPAIRED
     assert arrive(gaps, 6) is How.WHOLE
-    assert gaps.counts() == Counts(expected=4, whole=1, repaired=1, healed=1, missing=1)
+    assert gaps.counts() == BlockCounts(expected=4, whole=1, repaired=1, healed=1, missing=1)
 
 
 def test_what_the_sender_keeps_no_more_is_expired_and_still_welcome() -> None:
     """Below `oldest` a missing number is expired; if it comes all the same (carousel, replay) it is healed."""
     gaps = Gaps()
     after_beat(gaps, told(10, oldest=4))
-    assert gaps.counts() == Counts(expected=10, missing=6, expired=4)
+    assert gaps.counts() == BlockCounts(expected=10, missing=6, expired=4)
     assert [(gap.first, gap.after) for gap in gaps.gaps(WALL)] == [(4, 10)]
     assert arrive(gaps, 0) is How.HEALED
     after_beat(gaps, told(10, oldest=10), at=1.0)
-    assert gaps.counts() == Counts(expected=10, healed=1, expired=9)
+    assert gaps.counts() == BlockCounts(expected=10, healed=1, expired=9)
     assert gaps.gaps(WALL) == []
 
 
@@ -126,7 +126,7 @@ def test_a_receiver_that_comes_late_knows_what_it_can_never_have() -> None:
     """All below `oldest` are expired at once, also where the first sending of what is kept is not finished."""
     gaps = Gaps()
     after_beat(gaps, told(3, oldest=7, sealed=9))
-    assert gaps.counts() == Counts(expected=7, expired=7)
+    assert gaps.counts() == BlockCounts(expected=7, expired=7)
 
 
 def test_a_gap_tells_when_the_next_repeat_is_due() -> None:
@@ -148,7 +148,7 @@ def test_a_stream_that_no_beat_names_any_more_is_given_up() -> None:
     for count in range(GONE_BEATS + 1):
         assert gaps.counts().missing == 2, count
         after_beat(gaps, told(0, stream=b"another1"), at=1.0 + count)
-    assert gaps.counts() == Counts(expected=5, whole=1, expired=4)
+    assert gaps.counts() == BlockCounts(expected=5, whole=1, expired=4)
     assert restarted(gaps).counts() == gaps.counts()
 
 
@@ -175,13 +175,13 @@ def test_what_can_no_longer_be_read_is_missing_since_then_and_taken_again() -> N
     after_beat(gaps, told(6))
     gaps.damage(S, 2, 4, WALL + 9 * SECOND)
     for one in (gaps, restarted(gaps)):
-        assert one.counts() == Counts(expected=6, whole=3, repaired=1, missing=2, damaged=2)
+        assert one.counts() == BlockCounts(expected=6, whole=3, repaired=1, missing=2, damaged=2)
         (gap,) = one.gaps(WALL)
         assert (gap.first, gap.after, gap.since_ns, gap.heals_ns, gap.damaged) == (2, 4, WALL + 9 * SECOND, None, True)
         after_beat(one, told(6), at=20.0)
         assert len(one.gaps(WALL)) == 1
         assert arrive(one, 2) is How.HEALED
-        assert one.counts() == Counts(expected=6, whole=3, repaired=1, healed=1, missing=1, damaged=1)
+        assert one.counts() == BlockCounts(expected=6, whole=3, repaired=1, healed=1, missing=1, damaged=1)
         one.damage(S, 2, 3, WALL + 30 * SECOND)
         assert [(gap.first, gap.since_ns) for gap in one.gaps(WALL)] == [
             (3, WALL + 9 * SECOND),
@@ -196,7 +196,7 @@ def test_what_can_no_longer_be_read_expires_as_other_gaps_do() -> None:
     arrive(gaps, 1)
     gaps.damage(S, 0, 2, WALL)
     after_beat(gaps, told(2, oldest=1))
-    assert gaps.counts() == Counts(expected=2, missing=1, expired=1, damaged=1)
+    assert gaps.counts() == BlockCounts(expected=2, missing=1, expired=1, damaged=1)
     assert [(gap.first, gap.after) for gap in gaps.gaps(WALL)] == [(1, 2)]
 
 
@@ -209,12 +209,12 @@ def test_what_the_sender_lost_is_expired_at_once_and_remembered() -> None:
     after_beat(gaps, told(8), at=1.0, gone=[[S, 3, 6]])
     for one in (gaps, restarted(gaps)):
         after_beat(one, told(8), at=2.0)
-        assert one.counts() == Counts(expected=8, whole=1, missing=5, expired=2, lost=2)
+        assert one.counts() == BlockCounts(expected=8, whole=1, missing=5, expired=2, lost=2)
         assert [(gap.first, gap.after) for gap in one.gaps(WALL)] == [(0, 3), (6, 8)]
         assert arrive(one, 3) is How.HEALED
-        assert one.counts() == Counts(expected=8, whole=1, healed=1, missing=5, expired=1, lost=1)
+        assert one.counts() == BlockCounts(expected=8, whole=1, healed=1, missing=5, expired=1, lost=1)
         after_beat(one, told(8, oldest=6), at=3.0)
-        assert one.counts() == Counts(expected=8, whole=1, healed=1, missing=2, expired=4, lost=1)
+        assert one.counts() == BlockCounts(expected=8, whole=1, healed=1, missing=2, expired=4, lost=1)
 
 
 def test_what_both_sides_lost_is_not_asked_for() -> None:
@@ -223,7 +223,7 @@ def test_what_both_sides_lost_is_not_asked_for() -> None:
     arrive(gaps, 0)
     gaps.damage(S, 0, 1, WALL)
     after_beat(gaps, told(1), gone=[[S, 0, 1]])
-    assert gaps.counts() == Counts(expected=1, expired=1, lost=1)
+    assert gaps.counts() == BlockCounts(expected=1, expired=1, lost=1)
     assert gaps.gaps(WALL) == [] == restarted(gaps).gaps(WALL)
 
 
@@ -251,7 +251,7 @@ def test_a_gone_that_cannot_be_true_is_no_word(gone: object) -> None:
     """Of another shape, of an unknown stream, beyond what was sealed: nothing is lost by it and nothing raised."""
     gaps = Gaps()
     after_beat(gaps, told(9), gone=gone)
-    assert gaps.counts() == Counts(expected=9, missing=9)
+    assert gaps.counts() == BlockCounts(expected=9, missing=9)
     assert set(gaps.streams) == {S}
 
 
@@ -267,7 +267,7 @@ def test_what_was_kept_is_not_believed_in_another_shape(key: str, wrong: object)
     after_beat(gaps, told(6))
     kept = json.loads(json.dumps(gaps.streams[S].to_json()))
     with pytest.raises((ValueError, KeyError, TypeError)):
-        Stream.kept([(3, 4)], {How.WHOLE: 1}, kept | {key: wrong})
+        StreamNumbers.restored([(3, 4)], {How.WHOLE: 1}, kept | {key: wrong})
 
 
 class Model:
@@ -311,12 +311,12 @@ class Model:
             self.lost.add(number)
             self.damaged.discard(number)
 
-    def counts(self) -> Counts:
+    def counts(self) -> BlockCounts:
         """Each number looked at by itself."""
         expected = self.expected | set(self.held)
         missing = {number for number in expected if number not in self.held}
         classes = list(self.held.values())
-        return Counts(
+        return BlockCounts(
             expected=len(expected),
             whole=classes.count(How.WHOLE),
             repaired=classes.count(How.REPAIRED),

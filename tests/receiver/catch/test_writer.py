@@ -22,7 +22,7 @@ from receiver.catch.store import floors
 from receiver.catch.store import writer as module
 from receiver.catch.store.floors import AcceptRequest, Floors
 from receiver.catch.store.journal import Journal
-from receiver.catch.store.writer import Writer
+from receiver.catch.store.writer import WritingThread
 from receiver.commands import accept
 
 S = b"stream-1"
@@ -42,10 +42,10 @@ def arrival(number: int, *, size: int = 100, how: How = How.WHOLE, stream: bytes
     return Arrival(stream, number, 3, 2, how, 1_000 + number, block)
 
 
-def new(state: Path) -> Writer:
+def new(state: Path) -> WritingThread:
     """A writer that was not started."""
     journal = Journal(state, keep_s=1e9, most_bytes=1e12, now=time.monotonic())
-    return Writer(journal, clock=time.monotonic, wall=time.time_ns)
+    return WritingThread(journal, clock=time.monotonic, wall=time.time_ns)
 
 
 def journaled(state: Path) -> list[tuple[int, int, int]]:
@@ -62,7 +62,7 @@ def told(state: Path) -> dict[str, Any]:
     return found
 
 
-def shown(writer: Writer, state: Path) -> list[str]:
+def shown(writer: WritingThread, state: Path) -> list[str]:
     """The warnings of a status that was written now."""
     before = told(state).get("time_ns")
     writer.show({"warnings": []})
