@@ -23,6 +23,7 @@ from protocol.ranges import Ranges
 from protocol.store.record import How
 from protocol.wire.beat import Beat, StreamTotals
 from receiver.catch.numbers import BlockCounts, StreamNumbers
+from receiver.catch.outlook import outlook_of
 
 GONE_BEATS = 900
 """Beats without a word of a stream after which it is given up (a quarter of an hour: 900 older streams had a turn)."""
@@ -114,7 +115,7 @@ class Gaps:
         Args:
             wall_ns: Our wall clock, for what people are told [ns since 1970 UTC].
         """
-        self._stream(stream).damage(first, after, wall_ns)
+        self._stream(stream).find_damage(first, after, wall_ns)
 
     def named(self, one: StreamNumbers) -> bool:
         """Whether beats still name a stream."""
@@ -130,22 +131,15 @@ class Gaps:
         Args:
             wall_ns: Our wall clock, for when it will heal [ns since 1970 UTC].
         """
-        found = [
-            Gap(
-                stream=stream,
-                first=first,
-                after=after,
-                since_ns=finished_ns + int(MISSING_AFTER * 1e9),
-                heals_ns=self._heals(finished_ns, wall_ns),
-            )
-            for stream, one in self.streams.items()
-            for first, after, finished_ns in one.missing()
-        ]
-        found += [
-            Gap(stream=stream, first=first, after=after, since_ns=at_ns, heals_ns=None, damaged=True)
-            for stream, one in self.streams.items()
-            for first, after, at_ns in one.absent()
-        ]
+        found = []
+        for stream, numbers in self.streams.items():
+            for first, after, sent_ns in numbers.missing():
+                heals_ns = next((ns for ns in (sent_ns + int(s * 1e9) for s in self._repeats) if ns > wall_ns), None)
+                since_ns = sent_ns + int(MISSING_AFTER * 1e9)
+                found.append(Gap(stream=stream, first=first, after=after, since_ns=since_ns, heals_ns=heals_ns))
+            for first, after, since_ns in numbers.absent():
+                gap = Gap(stream=stream, first=first, after=after, since_ns=since_ns, heals_ns=None, damaged=True)
+                found.append(gap)
         return sorted(found, key=lambda gap: (gap.since_ns, gap.stream, gap.first))
 
     def outlooks(self) -> dict[bytes, dict[str, Any]]:
@@ -153,7 +147,7 @@ class Gaps:
         changed = {key: one for key, one in self.streams.items() if one.changed}
         for one in changed.values():
             one.changed = False
-        return {key: one.to_json() for key, one in changed.items()}
+        return {key: outlook_of(one) for key, one in changed.items()}
 
     def _stream(self, key: bytes) -> StreamNumbers:
         one = self.streams.get(key)
@@ -162,10 +156,6 @@ class Gaps:
             one.named_at = self._beats
             self.held[key] = one.held
         return one
-
-    def _heals(self, finished_ns: int, wall_ns: int) -> int | None:
-        times = (finished_ns + int(after * 1e9) for after in self._repeats)
-        return next((time_ns for time_ns in times if time_ns > wall_ns), None)
 
     def _gone(self) -> Iterable[StreamTotals]:
         """Streams that beats do not name any more, as a last beat would have told them."""

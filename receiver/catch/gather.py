@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from protocol.block import read_header
 from protocol.errors import FrameError, Reason
@@ -41,8 +40,7 @@ TAGS_KEPT = 256
 Datagram: TypeAlias = bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class BlockDone:
+class BlockDone(NamedTuple):
     """A block is complete."""
 
     stream: bytes
@@ -55,21 +53,8 @@ class BlockDone:
     """As sealed."""
 
 
-@dataclass(frozen=True, slots=True)
-class BeatHeard:
-    """A beat above its floor."""
-
-    beat: Beat
-
-
-@dataclass(frozen=True, slots=True)
-class LinkOpened:
-    """A new session is the current one."""
-
-    session: HeardSession
-
-
-Event: TypeAlias = BlockDone | BeatHeard | LinkOpened
+Event: TypeAlias = BlockDone | Beat | HeardSession
+"""A complete block, a beat above its floor, or the session that is the current one from now on."""
 
 
 class Gather:
@@ -230,7 +215,7 @@ class Gather:
             self.waiting.keep(int.from_bytes(frame[4:8], "big"), frame, now)
             return ()
         if kind is Kind.BEAT:
-            return (BeatHeard(self.sessions.judge_beat(frame, session, wall_ns)),)
+            return (self.sessions.judge_beat(frame, session, wall_ns),)
         probe = session.probe.read(frame)
         if not session.current:
             raise FrameError(Reason.FLOOR, size=len(frame))
@@ -248,7 +233,7 @@ class Gather:
         return () if opened is None else self._open(opened, now, wall_ns)
 
     def _open(self, session: HeardSession, now: float, wall_ns: int) -> Iterator[Event]:
-        yield LinkOpened(session)
+        yield session
         for frame in self.waiting.pop(session.number):
             yield from self.receive(frame, now, wall_ns)
 

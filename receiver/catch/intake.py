@@ -1,8 +1,8 @@
 """The receiving thread's parts joined: datagrams to blocks, and both to counts. Pure; time is handed in.
 
-    datagram -> gather -> BlockDone   -> gaps say how it counts -> put: taken, it is here; refused, it stays missing
-                       -> BeatHeard   -> gaps
-                       -> LinkOpened  -> a line for people
+    datagram -> gather -> BlockDone     -> gaps say how it counts -> put: taken, it is here; refused, it stays missing
+                       -> Beat          -> gaps
+                       -> HeardSession  -> a line for people
 
 The block is accepted before the next event is asked for, so that its further shards are seen as doubles. One that the
 queue to the writing thread does not take is not accepted: it stays missing and is healed by a repeat.
@@ -18,7 +18,7 @@ from protocol.wire.beat import Beat
 from protocol.wire.erasure import Code
 from receiver.catch.datagrams import Datagrams
 from receiver.catch.gaps import Gaps
-from receiver.catch.gather import BeatHeard, BlockDone, Event, Gather, LinkOpened
+from receiver.catch.gather import BlockDone, Event, Gather
 from receiver.catch.link.sessions import Sessions
 from receiver.catch.numbers import StreamNumbers
 from receiver.catch.status.rates import Rates
@@ -155,8 +155,8 @@ class Intake:
             else:
                 self.overflow += 1
                 self.gather.probes.overflow = self.overflow
-        elif isinstance(event, BeatHeard):
-            self.beat, self.beat_at = event.beat, now
-            self.gaps.hear(event.beat, now, wall_ns)
-        elif isinstance(event, LinkOpened):
-            self._say(f"link session={event.session.number:08x}")
+        elif isinstance(event, Beat):
+            self.beat, self.beat_at = event, now
+            self.gaps.hear(event, now, wall_ns)
+        else:
+            self._say(f"link session={event.number:08x}")

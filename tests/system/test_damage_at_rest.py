@@ -384,7 +384,7 @@ def test_any_damage_of_the_spool_loses_what_it_hit_and_states_it(tmp_path: Path,
     there = {
         (stream, number)
         for stream, held in pipe.journal.ledger.streams.items()
-        for span in held.ranges
+        for span in held.held
         for number in range(*span)
     }
     oldest = {one.stream: one.oldest for one in _heard(pipe).streams}

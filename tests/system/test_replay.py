@@ -105,7 +105,7 @@ def test_codes_work_for_old_streams_and_over_restarts_of_both_sides(tmp_path: Pa
     _busy(pipe, 1)
     pipe.run(1.5)
     pipe.journal.sync(pipe.now)
-    pipe.journal.remember(pipe.intake.gaps.outlooks())
+    pipe.journal.ledger.remember(pipe.intake.gaps.outlooks())
     pipe.journal.save(pipe.now)
     for side in ("emit", "catch"):
         getattr(pipe, f"kill_{side}")()

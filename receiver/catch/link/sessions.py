@@ -23,7 +23,7 @@ clock is within 24 hours of ours, or a person confirms it; its data are journale
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
 from typing import NamedTuple
@@ -82,7 +82,7 @@ class Sessions:
         self._last_old = b""
         self._others: dict[bytes, bytes] = {}
         self._others_limit, self._old_limit = RateLimit(OTHERS_CHECKS), RateLimit(OLD_CHECKS)
-        self._retired = [0, 0, 0, 0, 0]  # sent, received, compared sent, compared received, again
+        self._retired = [0] * 5
 
     def judge_link(self, datagram: bytes, now: float, *, drawn: bool = False) -> HeardSession | None:
         """Judge a LINK.
@@ -161,12 +161,12 @@ class Sessions:
 
     def totals(self) -> tuple[int, int, float]:
         """(frames sent, as beats said, frames received, part lost between beats) over all sessions seen."""
-        sums = self._sums()
+        sums = _sums(self._retired, self.known.values())
         return sums[0], sums[1], loss(sums[2], sums[3])
 
     def again(self) -> int:
         """Authentic frames that came more often than they were sent, over all sessions seen."""
-        return self._sums()[4]
+        return _sums(self._retired, self.known.values())[4]
 
     def _believe(self, datagram: bytes, link: Link, now: float) -> HeardSession | None:
         """Look at the signature, and open the session that it says."""
@@ -186,24 +186,18 @@ class Sessions:
         return opened
 
     def _open(self, session: HeardSession) -> HeardSession:
-        for one in self.known.values():
-            one.retire()
-        self._retire(self.known.pop(session.number, None))
-        while len(self.known) >= SESSIONS_KEPT:
-            self._retire(self.known.pop(next(iter(self.known))))
-        self.known[session.number] = session
-        self.current = session
+        for older in self.known.values():
+            older.retire()
+        self._forget(session.number)
+        if len(self.known) >= SESSIONS_KEPT:
+            self._forget(next(iter(self.known)))
+        self.known[session.number] = self.current = session
         return session
 
-    def _retire(self, gone: HeardSession | None) -> None:
-        if gone is not None:
-            self._retired = _plus(self._retired, gone)
-
-    def _sums(self) -> list[int]:
-        sums = self._retired
-        for one in self.known.values():
-            sums = _plus(sums, one)
-        return sums
+    def _forget(self, number: int) -> None:
+        """A session goes, and its counts stay."""
+        if number in self.known:
+            self._retired = _sums(self._retired, [self.known.pop(number)])
 
     def _for_another(self, datagram: bytes, link: Link, now: float) -> None:
         if self._others.get(link.receiver) != datagram:
@@ -236,6 +230,7 @@ class Sessions:
             raise FrameError(Reason.DOUBLE, size=size)
 
 
-def _plus(sums: list[int], one: HeardSession) -> list[int]:
-    values = (one.sent, one.received, *one.compared, one.again)
-    return [have + more for have, more in zip(sums, values, strict=True)]
+def _sums(sums: Sequence[int], sessions: Iterable[HeardSession]) -> list[int]:
+    """Frames sent, received, compared as sent, compared as received, and again."""
+    rows = [(one.sent, one.received, *one.compared, one.again) for one in sessions]
+    return [sum(column) for column in zip(sums, *rows, strict=True)]

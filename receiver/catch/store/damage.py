@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from protocol.errors import StoreError
 from protocol.ranges import Ranges
 from protocol.store import statefile
-from protocol.store.index import Segment, join, less
-from protocol.store.layout import index_path
+from protocol.store.index import join, less
+from protocol.store.journal import Store
 from protocol.store.lost import numbers_at
 from protocol.store.resync import Damage, Place
 from protocol.store.segment_store import Store
@@ -36,41 +37,34 @@ SEEN_MOST = 100_000
 def learn(store: Store, damaged: Sequence[Damage]) -> dict[bytes, Ranges]:
     """Look at damaged stretches of a store; from then on its segments and their indexes know what is gone.
 
+    An index that cannot be written stays as it was, and the damage is found again after a restart.
+
     Returns:
         Numbers that stood there and are in no segment now.
     """
     gone: dict[bytes, Ranges] = {}
     for segment in store.segments:
         places = [one for one in damaged if one.start.segment == segment.number]
-        here = numbers_at(store.folder, *places) if places else {}
-        if here:
-            join(gone, here)
-            join(segment.lost, here)
-            less(segment.streams, here)
-            _write_index(store, segment)
+        lost = numbers_at(store.folder, *places) if places else {}
+        if lost:
+            join(gone, lost)
+            less(segment.streams, lost)
+            with contextlib.suppress(StoreError):
+                store.note_lost(segment, lost)
     for segment in store.segments:
         less(gone, segment.streams)
     return gone
 
 
-def _write_index(store: Store, segment: Segment) -> None:
-    """On a full disk it stays as it was, and the damage is found again after a restart."""
-    with contextlib.suppress(OSError):
-        if segment is store.current:
-            store.note_index()
-        else:
-            statefile.write(index_path(store.folder, segment.number), segment.to_bytes())
-
-
-def told(damaged: Iterable[Damage]) -> list[str]:
+def damage_line(damaged: Iterable[Damage]) -> list[str]:
     """A line for people, none where nothing is damaged."""
     places = sorted(damaged)
     if not places:
         return []
-    first, many = places[0].start, len(places)
+    many = f"{len(places)} places" if len(places) > 1 else "one place"
     return [
-        f"the journal cannot be read in {f'{many} places' if many > 1 else 'one place'}, the first in segment "
-        f"{first.segment} at byte {first.offset}; blocks that stood there are missing here"
+        f"the journal cannot be read in {many}, the first in segment {places[0].start.segment} at byte "
+        f"{places[0].start.offset}; blocks that stood there are missing here"
     ]
 
 
@@ -85,7 +79,7 @@ class DamageReports:
             say: Takes a line for people.
         """
         self._state, self._store, self._say = state, store, say
-        self._read: dict[str, tuple[int, int, int]] = {}
+        self._marks: dict[str, tuple[int, int, int]] = {}
         self._seen: set[Damage] = set()
         self._waiting: list[Damage] = []
 
@@ -96,7 +90,7 @@ class DamageReports:
             Numbers that are in no segment any more.
         """
         for path in sorted(self._state.glob("damaged-*.json")):
-            self._take(path)
+            self._read_report(path)
         if not self._waiting:
             return {}
         number = self._waiting[0].start.segment
@@ -104,16 +98,16 @@ class DamageReports:
         self._waiting = [one for one in self._waiting if one.start.segment != number]
         gone = learn(self._store, here)
         if gone:
-            self._say(*told(here))
+            self._say(*damage_line(here))
         return gone
 
-    def _take(self, path: Path) -> None:
+    def _read_report(self, path: Path) -> None:
         try:
-            held = path.lstat()
-            mark = (held.st_ino, held.st_mtime_ns, held.st_size)
-            if self._read.get(path.name) == mark:
+            stat = path.lstat()
+            mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            if self._marks.get(path.name) == mark:
                 return
-            self._read[path.name] = mark
+            self._marks[path.name] = mark
             places = json.loads(statefile.read(path, REPORT_BYTES) or b"{}")["places"][:PLACES]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return  # whoever wrote it writes it again

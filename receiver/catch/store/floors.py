@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from protocol.errors import ConfigError, StoreError
-from protocol.store import statefile
+from protocol.store import fields, statefile
 
 LOWERED_MOST = 255
 """A floor is lowered this often: the count has a byte in each journaled record."""
@@ -124,16 +124,15 @@ def floors_from(told: Mapping[str, Any]) -> Floors:
     Raises:
         ValueError, KeyError, TypeError: no floors.
     """
-    confirmed, lowered = told["confirmed"], told.get("lowered", 0)
-    if type(confirmed) is not bool or type(lowered) is not int or not 0 <= lowered <= LOWERED_MOST:
-        raise ValueError("no floors")
+    confirmed = told["confirmed"]
+    if type(confirmed) is not bool:
+        raise TypeError("no floors")
+    lowered = fields.count(told.get("lowered", 0), LOWERED_MOST)
     return Floors(link=_order(told["link"]), beat=_order(told["beat"]), confirmed=confirmed, lowered=lowered)
 
 
-def _order(held: Any) -> Order | None:
-    if held is None:
+def _order(value: Any) -> Order | None:
+    if value is None:
         return None
-    boot, counter = held
-    if type(boot) is not int or type(counter) is not int or not (0 <= boot < 2**64 and 0 <= counter < 2**64):
-        raise ValueError("no order")
-    return boot, counter
+    boot, counter = value
+    return fields.count(boot, 2**64 - 1), fields.count(counter, 2**64 - 1)

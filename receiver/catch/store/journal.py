@@ -16,10 +16,9 @@ by it are in `damaged`, for the receiving thread: it counts them as missing from
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from protocol.errors import StoreError
 from protocol.limits import GROUP_SYNC_BYTES, GROUP_SYNC_S, SEGMENT_BYTES
@@ -29,7 +28,7 @@ from protocol.store.index import Segment
 from protocol.store.record import Record
 from protocol.store.segment_store import Store, StoreFull
 from receiver.catch.store import floors as floors_file
-from receiver.catch.store.damage import DamageReports, told
+from receiver.catch.store.damage import DamageReports, damage_line
 from receiver.catch.store.floors import Floors
 from receiver.catch.store.ledger import Ledger
 
@@ -81,7 +80,7 @@ class Journal:
             self.ledger = Ledger(state / "accepted", self.store, self.found.append, wall_ns=wall_ns)
         except OSError as error:
             raise StoreError(f"{state}: {error}") from error
-        self.found.extend(told(self.ledger.damaged))
+        self.found.extend(damage_line(self.ledger.damaged))
         self._written_floors = floors_file.load(state, self.found.append, wall_ns=wall_ns)
         lowered = max(self._written_floors.lowered, self.ledger.lowered)
         self.floors = replace(self._written_floors, lowered=lowered)
@@ -178,10 +177,6 @@ class Journal:
         self._write_floors()
         return saved
 
-    def remember(self, outlooks: Mapping[bytes, dict[str, Any]]) -> None:
-        """What gaps.py wants back after a restart; written with the next save."""
-        self.ledger.remember(outlooks)
-
     def close(self) -> None:
         """Let go of the files; `sync` and `save` first."""
         self.store.close()
@@ -204,7 +199,7 @@ class Journal:
             old = self.running(now) - _closed_s(segments) > self._keep_s
             if not (old or self.store.size > self._most):
                 return
-            self.ledger.take(segments[0])
+            self.ledger.drop(segments[0])
             if not self.save(now):
                 return
             attempt(self.state, self.store.drop_oldest)

@@ -26,9 +26,8 @@ Then both are compared, number by number:
 from __future__ import annotations
 
 import contextlib
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ import numpy as np
 
 from protocol.block import BlockKind
 from protocol.ranges import Ranges
-from protocol.store import statefile
+from protocol.store import fields, statefile
 from protocol.store.index import Segment, join
 from protocol.store.layout import leaf_streams, read_leaves
 from protocol.store.reader import read_kept, walk
@@ -45,7 +44,7 @@ from protocol.store.resync import Damage, Place
 from protocol.store.segment_store import Store
 from receiver.catch.store.damage import learn
 from receiver.catch.store.floors import LOWERED_MOST
-from receiver.catch.store.ledger_file import PLACES_END, StreamLedger, read_count, read_place
+from receiver.catch.store.ledger_file import StreamLedger
 
 _NAME = re.compile(r"[0-9a-f]{16}")
 
@@ -85,12 +84,13 @@ class Ledger:
             aside = statefile.set_aside(folder, wall_ns)
             say(f"{folder.name} is no folder: {'it stands as ' + aside.name if aside else 'it cannot be set aside'}")
         folder.mkdir(parents=True, exist_ok=True)
+        # the files, then the journal behind them, then what rotted: each step believes the one after it more
         place = self._read()
         known = {one.start.segment for one in store.damaged}
         met = [one for one in self._walk(place) if one.start.segment not in known]
         self.damaged += met
         learn(store, met)
-        self._take_over(older=place > store.place)
+        self._compare(older=place > store.place)
         self.lowered = max(self.lowered, max((held.order or 0 for held in self.streams.values()), default=0))
 
     def note(self, one: Record) -> None:
@@ -114,21 +114,20 @@ class Ledger:
         """Numbers that stand in the journal no more; returns those of them that were held until now."""
         out = {}
         for stream, ranges in lost.items():
-            held = self.streams.get(stream)
-            gone = Ranges() if held is None else ranges.less(ranges.less(held.ranges))
-            if held is not None and gone.count:
-                held.damage(gone)
-                out[stream] = gone
+            if stream in self.streams:
+                ledger = self.streams[stream]
+                out[stream] = ranges.less(ranges.less(ledger.held))
+                ledger.damage(out[stream])
         return out
 
-    def take(self, gone: Segment) -> None:
+    def drop(self, segment: Segment) -> None:
         """Retention is about to take a segment: save, and then let it."""
-        self._oldest = gone.number + 1
-        for stream, ranges in gone.streams.items():
-            held = self.streams.setdefault(stream, StreamLedger())
+        self._oldest = segment.number + 1
+        for stream, ranges in segment.streams.items():
+            ledger = self.streams.setdefault(stream, StreamLedger())
             for first, after in ranges:
-                held.taken.add(first, after)
-            held.changed = True
+                ledger.taken.add(first, after)
+            ledger.changed = True
 
     def remember(self, outlooks: Mapping[bytes, dict[str, Any]]) -> None:
         """Take what gaps.py wants back after a restart; written with the next save."""
@@ -167,7 +166,7 @@ class Ledger:
                 if held is not None:
                     self.streams[bytes.fromhex(path.stem)] = held
         self._files = frozenset(self.streams)
-        place = statefile.load(self._folder / "place.json", self._take_place, self._say, wall_ns=self._wall_ns)
+        place = statefile.load(self._folder / "place.json", self._place_from, self._say, wall_ns=self._wall_ns)
         if place is not None:
             return place
         self.running_s = max(segment.born_s for segment in self._store.segments)
@@ -176,11 +175,15 @@ class Ledger:
         )  # closed segments have an index, which tells all but how they came
         return max((held.place for held in self.streams.values()), default=newest)
 
-    def _take_place(self, told: Mapping[str, Any]) -> Place:
-        place, running_s, (number, born_s) = read_place(told["place"]), _seconds(told["running_s"]), told["segment"]
-        segment = (read_count(number, PLACES_END), _seconds(born_s))
-        oldest, lowered = told.get("oldest", self._oldest), read_count(told.get("lowered", 0), LOWERED_MOST)
-        self._oldest = read_count(oldest, PLACES_END)
+    def _place_from(self, told: Mapping[str, Any]) -> Place:
+        place, running_s, (number, born_s) = (
+            fields.place(told["place"]),
+            fields.seconds(told["running_s"]),
+            told["segment"],
+        )
+        segment = (fields.count(number, fields.PLACES_END), fields.seconds(born_s))
+        lowered = fields.count(told.get("lowered", 0), LOWERED_MOST)
+        self._oldest = fields.count(told.get("oldest", self._oldest), fields.PLACES_END)
         self.running_s, self.segment, self.lowered = running_s, segment, lowered
         return place
 
@@ -194,57 +197,54 @@ class Ledger:
 
         return walk(self._store.folder, visit, start) if start <= self._store.place else []
 
-    def _take_over(self, *, older: bool) -> None:
+    def _compare(self, *, older: bool) -> None:
         """Compare with what the segments hold, and with the leaves where something is not as it should be.
 
         Args:
             older: The journal ends before the place of the files: it is an older one, or was begun anew.
         """
-        lost = self._store.lost
-        here = _union(segment.streams for segment in self._store.segments)
         if older:
             self._say("the journal was cut, is an older one or was begun anew: it ends before what was received last")
             self._oldest = self._store.segments[0].number
-        leaves = self._leaves(everywhere=older or bool(self.damaged))
-        for stream in {*self.streams, *here, *lost, *leaves}:
-            held = self.streams.setdefault(stream, StreamLedger())
-            held.changed = held.changed or older
-            held.add(here.get(stream, ()))
-            held.damage(lost.get(stream, ()))
-            self._compare_leaves(stream, held, leaves.get(stream, Ranges()), here.get(stream, Ranges()).top)
-            self._compare(stream, held, here.get(stream, Ranges()), older=older)
-            if held.order is None and held.ranges.count:
-                held.order = self._order_of(stream)
+        present: dict[bytes, Ranges] = {}
+        for segment in self._store.segments:
+            join(present, segment.streams)
+        lost, leaves = self._store.lost, self._leaves(everywhere=older or bool(self.damaged))
+        for stream in {*self.streams, *present, *lost, *leaves}:
+            ledger, here = self.streams.setdefault(stream, StreamLedger()), present.get(stream, Ranges())
+            ledger.changed = ledger.changed or older
+            # what is in a segment is held; what stood in one and is in none is damaged; then the two in doubt
+            ledger.add(here)
+            ledger.damage(lost.get(stream, ()))
+            self._judge_leaves(stream, ledger, leaves.get(stream, Ranges()), here.top)
+            self._judge_absent(stream, ledger, ledger.held.less(ledger.taken).less(here), older=older)
+            if ledger.order is None and ledger.held.count:
+                ledger.order = self._order_of(stream)
 
-    def _compare_leaves(self, stream: bytes, held: StreamLedger, leaves: Ranges, top: int) -> None:
+    def _judge_leaves(self, stream: bytes, ledger: StreamLedger, leaves: Ranges, top: int) -> None:
         """Numbers that have a leaf, and that neither the file nor a segment knows.
 
         Without a file they are old ones that retention took, if it took any; but none from `top` on, one past the
         newest in a segment. All others were journaled after the file was written, and are damaged.
         """
-        unknown = leaves.less(held.ranges).less(held.damaged)
+        unknown = leaves.less(ledger.held).less(ledger.damaged)
         if stream not in self._files and unknown.count:
             self.remade.append(stream)
             if self._oldest > 1:
-                old = unknown.within(0, top or unknown.top)
-                held.add(old)
-                for first, after in old:
-                    held.taken.add(first, after)
+                ledger.add(unknown.within(0, top or unknown.top), taken=True)
                 return
-        held.damage(unknown)
+        ledger.damage(unknown)
 
-    def _compare(self, stream: bytes, held: StreamLedger, here: Ranges, *, older: bool) -> None:
+    def _judge_absent(self, stream: bytes, ledger: StreamLedger, absent: Ranges, *, older: bool) -> None:
         """Numbers that are held, that retention did not take, and that no segment has."""
-        absent = held.ranges.less(held.taken).less(here)
-        if held.earlier and not older and self._oldest > 1:
-            for first, after in absent:
-                held.taken.add(first, after)
+        if ledger.earlier and not older and self._oldest > 1:
+            ledger.add(absent, taken=True)
             return
-        held.damage(absent.within(held.oldest, absent.top))
-        if absent.below(held.oldest):
+        ledger.damage(absent.within(ledger.oldest, absent.top))
+        if absent.below(ledger.oldest):
             self._say(
-                f"{absent.below(held.oldest)} blocks of stream {stream.hex()} are not in the journal any more, and the "
-                f"sender keeps them no longer: they count as they came"
+                f"{absent.below(ledger.oldest)} blocks of stream {stream.hex()} are not in the journal any more, and "
+                f"the sender keeps them no longer: they count as they came"
             )
 
     def _leaves(self, *, everywhere: bool) -> dict[bytes, Ranges]:
@@ -269,16 +269,3 @@ def _numbers(leaves: bytes) -> Ranges:
     numbers = np.flatnonzero(rows.any(axis=1) & (times[kind] == 1))
     runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
     return Ranges((int(run[0]), int(run[-1]) + 1) for run in runs if len(run))
-
-
-def _union(parts: Iterable[Mapping[bytes, Ranges]]) -> dict[bytes, Ranges]:
-    out: dict[bytes, Ranges] = {}
-    for part in parts:
-        join(out, part)
-    return out
-
-
-def _seconds(told: Any) -> float:
-    if type(told) not in (int, float) or not 0 <= told < math.inf:
-        raise ValueError(f"{told!r} is no time"[:80])
-    return float(told)

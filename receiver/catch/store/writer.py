@@ -145,7 +145,7 @@ class WritingThread:
     def _second(self) -> None:
         self._journal.floors = self.floors
         while self._outlooks:
-            self._journal.remember(self._outlooks.popleft())
+            self._journal.ledger.remember(self._outlooks.popleft())
         request = pop_request(self._journal.state, self.say, wall_ns=self._wall())
         if request is not None:
             self.requests.append(request)

@@ -54,7 +54,7 @@ class Low:
         """A second passes."""
         self.now += TIDY_PERIOD
         self.journal.tick(self.now)
-        self.journal.remember(self.gaps.outlooks())
+        self.journal.ledger.remember(self.gaps.outlooks())
         while self.journal.damaged:
             self.gaps.damage(*self.journal.damaged.popleft(), 0)
 

@@ -12,7 +12,8 @@ from protocol.limits import MISSING_AFTER
 from protocol.store.record import How
 from protocol.wire.beat import Beat, StreamTotals
 from receiver.catch.gaps import GONE_BEATS, Gaps
-from receiver.catch.numbers import BlockCounts, StreamNumbers
+from receiver.catch.numbers import BlockCounts
+from receiver.catch.outlook import outlook_of, restore
 
 S = b"stream-1"
 SECOND = 10**9
@@ -66,9 +67,7 @@ def restarted(gaps: Gaps) -> Gaps:
     """What a restart makes of it, through JSON."""
     return Gaps(
         {
-            key: StreamNumbers.restored(
-                list(one.held), dict(one.classes), json.loads(json.dumps(one.to_json())), damaged=list(one.damaged)
-            )
+            key: restore(list(one.held), dict(one.classes), list(one.damaged), json.loads(json.dumps(outlook_of(one))))
             for key, one in gaps.streams.items()
         }
     )
@@ -153,8 +152,8 @@ def test_a_stream_that_no_beat_names_any_more_is_given_up() -> None:
 
 
 def test_many_gaps_stay_gaps_when_their_times_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond OPEN_MOST stretches neighbours share the earlier time; no number is lost or added by that."""
-    monkeypatch.setattr("receiver.catch.numbers.OPEN_MOST", 16)
+    """Beyond DATED_MOST stretches neighbours share the earlier time; no number is lost or added by that."""
+    monkeypatch.setattr("receiver.catch.numbers.DATED_MOST", 16)
     gaps = Gaps()
     for turn in range(200):
         arrive(gaps, 2 * turn)
@@ -265,9 +264,9 @@ def test_what_was_kept_is_not_believed_in_another_shape(key: str, wrong: object)
     gaps = Gaps()
     arrive(gaps, 3)
     after_beat(gaps, told(6))
-    kept = json.loads(json.dumps(gaps.streams[S].to_json()))
+    kept = json.loads(json.dumps(outlook_of(gaps.streams[S])))
     with pytest.raises((ValueError, KeyError, TypeError)):
-        StreamNumbers.restored([(3, 4)], {How.WHOLE: 1}, kept | {key: wrong})
+        restore([(3, 4)], {How.WHOLE: 1}, [], kept | {key: wrong})
 
 
 class Model:

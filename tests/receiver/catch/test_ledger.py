@@ -39,7 +39,7 @@ def test_a_kill_at_any_moment_forgets_nothing_that_was_synced(tmp_path: Path, se
         known = {
             (key, number): None
             for key, held in journal.ledger.streams.items()
-            for first, after in held.ranges
+            for first, after in held.held
             for number in range(first, after)
         }
         assert known.keys() == synced.keys(), f"seed {seed}"
@@ -76,7 +76,7 @@ def test_accepted_ranges_outlive_the_blocks(tmp_path: Path) -> None:
     killed(journal)
     assert journaled(tmp_path)[0][1] > 100
     again = open_journal(tmp_path)
-    assert list(again.ledger.streams[S].ranges) == [(0, 200)]
+    assert list(again.ledger.streams[S].held) == [(0, 200)]
     assert again.ledger.streams[S].classes[How.WHOLE] == 200
     killed(again)
 
@@ -146,11 +146,11 @@ def test_a_lost_file_is_made_again_from_the_leaves(tmp_path: Path, damage: str) 
         whole = {"cut": path.read_text()[:50], "deep": "[" * 100_000, "zero": "\0" * path.stat().st_size}
         path.write_text(whole[damage] if damage in whole else json.dumps(WRONG[damage](held)))
     again = open_journal(tmp_path)
-    assert [first for first, _ in again.ledger.streams[S].ranges] == list(range(0, 300, 2))
-    assert again.ledger.streams[S].ranges.count == sum(again.ledger.streams[S].classes.values()) == 150
+    assert [first for first, _ in again.ledger.streams[S].held] == list(range(0, 300, 2))
+    assert again.ledger.streams[S].held.count == sum(again.ledger.streams[S].classes.values()) == 150
     assert again.ledger.remade == [S]
     assert len(list(tmp_path.glob("accepted/*.damaged-*"))) == len(again.found) == (damage != "missing")
-    assert list(again.ledger.streams[T].ranges) == [(7, 8)]
+    assert list(again.ledger.streams[T].held) == [(7, 8)]
     again.save(0.0)
     killed(again)
     assert open_journal(tmp_path).ledger.remade == []
@@ -162,12 +162,12 @@ def test_a_journal_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None
     for number in range(100):
         journal.append(block(number), 0.0)
         journal.sync(0.0)
-    journal.remember({S: kept_outlook(oldest=30)})
+    journal.ledger.remember({S: kept_outlook(oldest=30)})
     journal.save(0.0)
     killed(journal)
     (tmp_path / "journal").rename(tmp_path / "elsewhere")
     journal = open_journal(tmp_path)
-    assert list(journal.ledger.streams[S].ranges) == [(0, 30)]
+    assert list(journal.ledger.streams[S].held) == [(0, 30)]
     assert list(journal.ledger.streams[S].damaged) == [(30, 100)]
     assert any("begun anew" in line for line in journal.found)
     assert any("30 blocks" in line for line in journal.found)
@@ -176,7 +176,7 @@ def test_a_journal_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None
     journal.sync(0.0)
     killed(journal)
     again = open_journal(tmp_path).ledger.streams[S]
-    assert list(again.ranges) == [(0, 30), (50, 51), (150, 151)]
+    assert list(again.held) == [(0, 30), (50, 51), (150, 151)]
     assert list(again.damaged) == [(30, 50), (51, 100)]
 
 
@@ -224,7 +224,7 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     told.append(journal.full)
     assert told == [True, True, False]
     assert journaled(tmp_path) == [(S, 0)]
-    assert list(journal.ledger.streams[S].ranges) == [(0, 1)]
+    assert list(journal.ledger.streams[S].held) == [(0, 1)]
     killed(journal)
 
 
@@ -259,7 +259,7 @@ def test_what_gaps_want_back_is_kept_as_it_was(tmp_path: Path) -> None:
     """An outlook survives a restart, also one of a stream of which no block came."""
     journal = open_journal(tmp_path)
     outlook = {"expected": [[0, 5]], "oldest": 1, "sealed": 9, "finished": 5, "open": [[0, 5, 17]]}
-    journal.remember({T: outlook})
+    journal.ledger.remember({T: outlook})
     journal.save(0.0)
     killed(journal)
     again = open_journal(tmp_path)
@@ -298,7 +298,7 @@ def test_a_double_in_the_journal_is_told(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "accepted", store, lambda line: None)
     store.close()
     assert ledger.doubled == 1
-    assert ledger.streams[S].ranges.count == 2
+    assert ledger.streams[S].held.count == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"place": [1, -5], "running_s": 1, "segment": [1, 0]}'])
@@ -313,7 +313,7 @@ def test_a_damaged_place_is_set_aside_and_made_again(tmp_path: Path, content: st
     killed(journal)
     (tmp_path / "accepted" / "place.json").write_text(content)
     again = open_journal(tmp_path)
-    assert list(again.ledger.streams[S].ranges) == [(0, 60)]
+    assert list(again.ledger.streams[S].held) == [(0, 60)]
     assert again.ledger.streams[S].classes[How.REPAIRED] == 60
     assert (again.ledger.doubled, len(again.found)) == (0, 1)
     assert again.running(0.0) >= born_s > 0
