@@ -48,7 +48,7 @@ class Assembly:
 
 
 class Assemblies:
-    """All of them."""
+    """The assemblies of all blocks that are not whole yet."""
 
     def __init__(
         self, refused: Counter[Reason], most_blocks: int = ASSEMBLY_BLOCKS, most_bytes: int = ASSEMBLY_BYTES
@@ -72,25 +72,23 @@ class Assemblies:
     def find(self, stream: bytes, number: int, size: int, need: int, spare: int) -> Assembly:
         """The assembly of a block in this geometry, begun where there is none."""
         key = (stream, number)
-        held = self._blocks.get(key)
-        if held is not None:
-            for one in held:
-                if one.size == size and one.need == need and one.spare == spare:
-                    return one
-        one = Assembly(size, need, spare)
-        self.bytes += one.rows.nbytes
+        for assembly in self._blocks.get(key, ()):
+            if assembly.size == size and assembly.need == need and assembly.spare == spare:
+                return assembly
+        assembly = Assembly(size, need, spare)
+        self.bytes += assembly.rows.nbytes
         while self._blocks and (len(self._blocks) >= self._most_blocks or self.bytes > self._most_bytes):
             self._give_up()
-        self._blocks.setdefault(key, []).append(one)
-        return one
+        self._blocks.setdefault(key, []).append(assembly)
+        return assembly
 
     def drop(self, stream: bytes, number: int) -> None:
         """The block is complete: all its assemblies go."""
-        for one in self._blocks.pop((stream, number), ()):
-            self.bytes -= one.rows.nbytes
+        for assembly in self._blocks.pop((stream, number), ()):
+            self.bytes -= assembly.rows.nbytes
 
     def _give_up(self) -> None:
         _, oldest = self._blocks.popitem(last=False)
-        for one in oldest:
-            self.bytes -= one.rows.nbytes
-            self._refused[Reason.FULL] += one.seen.bit_count()
+        for assembly in oldest:
+            self.bytes -= assembly.rows.nbytes
+            self._refused[Reason.FULL] += assembly.seen.bit_count()

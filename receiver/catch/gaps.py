@@ -50,7 +50,7 @@ _Span: TypeAlias = tuple[bytes, int, int]
 
 
 class Gaps:
-    """All streams."""
+    """The numbers of all streams, and what beats say of them."""
 
     def __init__(self, streams: Mapping[bytes, StreamNumbers] | None = None) -> None:
         """
@@ -58,9 +58,9 @@ class Gaps:
             streams: As they were kept over a restart.
         """
         self.streams = dict(streams or {})
-        self.held: dict[bytes, Ranges] = {key: one.held for key, one in self.streams.items()}
+        self.held: dict[bytes, Ranges] = {stream: numbers.held for stream, numbers in self.streams.items()}
         """Numbers that are in the journal, by stream; to look in, not to change."""
-        self._pending: deque[tuple[float, int, tuple[StreamTotals, ...], list[_Span]]] = deque()
+        self._pending: deque[tuple[float, int, Beat]] = deque()
         self._beats = 0
         self._repeats: tuple[float, ...] = ()
 
@@ -73,26 +73,26 @@ class Gaps:
         """
         self._beats += 1
         self._repeats = tuple(sorted(beat.repeats))
-        for told in beat.streams:
-            one = self._stream(told.stream)
-            one.named_at = self._beats
-            one.sealed, one.finished = told.sealed, told.finished
-            one.changed = True
-        self._pending.append((now + MISSING_AFTER, wall_ns, beat.streams, _lost(beat)))
+        for totals in beat.streams:
+            numbers = self._numbers(totals.stream)
+            numbers.named_at = self._beats
+            numbers.sealed, numbers.finished = totals.sealed, totals.finished
+            numbers.changed = True
+        self._pending.append((now + MISSING_AFTER, wall_ns, beat))
 
     def tick(self, now: float) -> list[_Span]:
         """Let time pass; returns (stream, first, after) of what is missing from now on."""
-        out = []
+        missing = []
         while self._pending and self._pending[0][0] <= now:
-            _, finished_ns, streams, lost = self._pending.popleft()
-            for stream, first, after in lost:
-                known = self.streams.get(stream)
-                if known is not None and after <= max(known.sealed, known.expected.top):
-                    known.lose(first, after)
-            for told in [*streams, *self._gone()]:
-                missing = self._stream(told.stream).settle(told, finished_ns)
-                out += [(told.stream, first, after) for first, after in missing]
-        return out
+            _, heard_ns, beat = self._pending.popleft()
+            for stream, first, after in _lost(beat):
+                numbers = self.streams.get(stream)
+                if numbers is not None and after <= max(numbers.sealed, numbers.expected.top):
+                    numbers.lose(first, after)
+            for totals in [*beat.streams, *self._given_up()]:
+                spans = self._numbers(totals.stream).settle(totals, heard_ns)
+                missing += [(totals.stream, first, after) for first, after in spans]
+        return missing
 
     def deadline(self) -> float | None:
         """When to call `tick` next [s, monotonic]."""
@@ -100,14 +100,13 @@ class Gaps:
 
     def how(self, stream: bytes, number: int, *, repaired: bool) -> How:
         """What a block that is complete now counts as."""
-        one = self.streams.get(stream)
-        if one is not None and number in one.expected:
+        if stream in self.streams and number in self.streams[stream].expected:
             return How.HEALED
         return How.REPAIRED if repaired else How.WHOLE
 
     def accept(self, stream: bytes, number: int, how: How) -> None:
         """A block is on its way to the journal; `how` as told by `how` just before."""
-        self._stream(stream).accept(number, how)
+        self._numbers(stream).accept(number, how)
 
     def damage(self, stream: bytes, first: int, after: int, wall_ns: int) -> None:
         """Numbers that were journaled can no longer be read.
@@ -115,15 +114,15 @@ class Gaps:
         Args:
             wall_ns: Our wall clock, for what people are told [ns since 1970 UTC].
         """
-        self._stream(stream).find_damage(first, after, wall_ns)
+        self._numbers(stream).find_damage(first, after, wall_ns)
 
-    def named(self, one: StreamNumbers) -> bool:
+    def named(self, numbers: StreamNumbers) -> bool:
         """Whether beats still name a stream."""
-        return 0 < one.named_at >= self._beats - GONE_BEATS
+        return 0 < numbers.named_at >= self._beats - GONE_BEATS
 
     def counts(self) -> BlockCounts:
         """The figures of all streams together."""
-        return sum((one.counts() for one in self.streams.values()), BlockCounts())
+        return sum((numbers.counts() for numbers in self.streams.values()), BlockCounts())
 
     def gaps(self, wall_ns: int) -> list[Gap]:
         """What is missing, longest missing first.
@@ -131,48 +130,44 @@ class Gaps:
         Args:
             wall_ns: Our wall clock, for when it will heal [ns since 1970 UTC].
         """
-        found = []
+        gaps = []
         for stream, numbers in self.streams.items():
-            for first, after, sent_ns in numbers.missing():
-                heals_ns = next((ns for ns in (sent_ns + int(s * 1e9) for s in self._repeats) if ns > wall_ns), None)
-                since_ns = sent_ns + int(MISSING_AFTER * 1e9)
-                found.append(Gap(stream=stream, first=first, after=after, since_ns=since_ns, heals_ns=heals_ns))
+            for first, after, heard_ns in numbers.missing():
+                heals_ns = next((ns for ns in (heard_ns + int(s * 1e9) for s in self._repeats) if ns > wall_ns), None)
+                since_ns = heard_ns + int(MISSING_AFTER * 1e9)
+                gaps.append(Gap(stream=stream, first=first, after=after, since_ns=since_ns, heals_ns=heals_ns))
             for first, after, since_ns in numbers.absent():
                 gap = Gap(stream=stream, first=first, after=after, since_ns=since_ns, heals_ns=None, damaged=True)
-                found.append(gap)
-        return sorted(found, key=lambda gap: (gap.since_ns, gap.stream, gap.first))
+                gaps.append(gap)
+        return sorted(gaps, key=lambda gap: (gap.since_ns, gap.stream, gap.first))
 
     def outlooks(self) -> dict[bytes, dict[str, Any]]:
         """For keeping over a restart: the streams that changed since the last call."""
-        changed = {key: one for key, one in self.streams.items() if one.changed}
-        for one in changed.values():
-            one.changed = False
-        return {key: outlook_of(one) for key, one in changed.items()}
+        changed = {stream: numbers for stream, numbers in self.streams.items() if numbers.changed}
+        for numbers in changed.values():
+            numbers.changed = False
+        return {stream: outlook_of(numbers) for stream, numbers in changed.items()}
 
-    def _stream(self, key: bytes) -> StreamNumbers:
-        one = self.streams.get(key)
-        if one is None:
-            one = self.streams[key] = StreamNumbers()
-            one.named_at = self._beats
-            self.held[key] = one.held
-        return one
+    def _numbers(self, stream: bytes) -> StreamNumbers:
+        if stream not in self.streams:
+            self.streams[stream] = numbers = StreamNumbers()
+            numbers.named_at = self._beats
+            self.held[stream] = numbers.held
+        return self.streams[stream]
 
-    def _gone(self) -> Iterable[StreamTotals]:
+    def _given_up(self) -> Iterable[StreamTotals]:
         """Streams that beats do not name any more, as a last beat would have told them."""
-        for key, one in self.streams.items():
-            if self._beats - one.named_at > GONE_BEATS:
-                top = max(one.sealed, one.expected.top)
-                if one.oldest < top:
-                    one.changed = True
-                    yield StreamTotals(stream=key, oldest=top, sealed=top, finished=top)
+        for stream, numbers in self.streams.items():
+            top = max(numbers.sealed, numbers.expected.top)
+            if self._beats - numbers.named_at > GONE_BEATS and numbers.oldest < top:
+                numbers.changed = True
+                yield StreamTotals(stream=stream, oldest=top, sealed=top, finished=top)
 
 
-def _lost(beat: Beat) -> list[_Span]:
+def _lost(beat: Beat) -> Iterable[_Span]:
     """What a beat says can never come though older blocks can; nothing of another shape is taken."""
-    told = (beat.spool or {}).get("gone")
-    out: list[_Span] = []
-    for one in told if isinstance(told, list) else ():
-        match one:
+    gone = (beat.spool or {}).get("gone")
+    for span in gone if isinstance(gone, list) else ():
+        match span:
             case [bytes() as stream, int() as first, int() as after] if 0 <= first < after:
-                out.append((stream, first, after))
-    return out
+                yield stream, first, after

@@ -148,15 +148,15 @@ class Gather:
         if held is not None and number in held:
             self.refused[Reason.DOUBLE] += 1
             return ()
-        one = self.assemblies.find(stream, number, size, need, spare)
-        if one.seen & bit:
+        assembly = self.assemblies.find(stream, number, size, need, spare)
+        if assembly.seen & bit:
             self.refused[Reason.DOUBLE] += 1
             return ()
-        one.seen |= bit
-        at = index * one.width
-        one.view[at : at + one.width] = datagram[SHARD_HEADER.size : -TAG_BYTES]
-        one.left -= 1
-        return () if one.left else self._complete(stream, number, one)
+        assembly.seen |= bit
+        at = index * assembly.width
+        assembly.view[at : at + assembly.width] = datagram[SHARD_HEADER.size : -TAG_BYTES]
+        assembly.left -= 1
+        return () if assembly.left else self._complete(stream, number, assembly)
 
     def _block(self, frames: BlockFrames) -> Iterable[Event] | None:
         """Frames of one block, all together; None where it must be looked at frame by frame."""
@@ -190,12 +190,12 @@ class Gather:
         self.refused[Reason.DOUBLE] += len(frames.indexes) - enough
         return self._complete(stream, number, assembly)
 
-    def _complete(self, stream: bytes, number: int, one: Assembly) -> Iterable[Event]:
+    def _complete(self, stream: bytes, number: int, assembly: Assembly) -> Iterable[Event]:
         self.assemblies.drop(stream, number)
-        repaired = not one.whole
+        repaired = not assembly.whole
         if repaired:
-            self._code.restore(one.rows, one.seen, one.need)
-        block = bytes(one.view[: one.size])
+            self._code.restore(assembly.rows, assembly.seen, assembly.need)
+        block = bytes(assembly.view[: assembly.size])
         try:
             header = read_header(block)
             if (header.stream, header.number) != (stream, number):
@@ -203,7 +203,7 @@ class Gather:
         except FrameError as error:
             self._refuse(error.reason, block)
             return ()
-        return (BlockDone(stream, number, one.need, one.spare, repaired, block),)
+        return (BlockDone(stream, number, assembly.need, assembly.spare, repaired, block),)
 
     def _other(self, datagram: Datagram, now: float, wall_ns: int) -> Iterable[Event]:
         kind = kind_of(datagram)
