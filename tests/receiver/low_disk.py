@@ -5,16 +5,24 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from protocol.store.reader import walk
+from protocol.block import Kind
 from protocol.store.record import How, Record, record
 from receiver.catch.store.journal import Journal
 
 S, T = b"stream-1", b"stream-2"
 
 
-def block(number: int, *, stream: bytes = S, how: How = How.WHOLE, size: int = 200, order: int = 0) -> Record:
+def block(
+    number: int,
+    *,
+    stream: bytes = S,
+    how: How = How.WHOLE,
+    size: int = 200,
+    order: int = 0,
+    kind: Kind = Kind.BATCH,
+) -> Record:
     """A journaled block."""
-    content = b"CB\x01\x03" + stream + number.to_bytes(8, "big") + random.Random(number).randbytes(size)
+    content = b"CB\x01" + bytes([kind]) + stream + number.to_bytes(8, "big") + random.Random(number).randbytes(size)
     return record(stream, number, 3, 2, content, how=how, time_ns=number, order=order)
 
 

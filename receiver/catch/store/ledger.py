@@ -11,7 +11,7 @@ The journal (journal.py) has the blocks themselves, until retention takes them; 
 The journal is the truth and these files are a summary that is some seconds behind. A start reads them and then walks
 the journal from the older place on: so a kill at any moment neither doubles a block nor forgets one. A file that
 cannot be believed is set aside and told; a stream whose file is not there is made again from its leaves and from what
-the segments hold, and only how its blocks came is then forgotten.
+the segments hold: how its blocks came is then forgotten, and its order is what most of its kept records say.
 
 Then both are compared, number by number:
 
@@ -27,21 +27,21 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from protocol.block import BlockKind
 from protocol.ranges import Ranges
 from protocol.store import fields, statefile
 from protocol.store.index import Segment, join
-from protocol.store.layout import leaf_streams, read_leaves
-from protocol.store.reader import read_kept, walk
+from protocol.store.journal import Store
+from protocol.store.layout import kept_path, leaf_streams, read_leaves
 from protocol.store.record import Record
-from protocol.store.resync import Damage, Place
-from protocol.store.segment_store import Store
+from protocol.store.resync import Damage, Place, scan
+from protocol.store.segments import walk
 from receiver.catch.store.damage import learn
 from receiver.catch.store.floors import LOWERED_MOST
 from receiver.catch.store.ledger_file import StreamLedger
@@ -218,8 +218,8 @@ class Ledger:
             ledger.damage(lost.get(stream, ()))
             self._judge_leaves(stream, ledger, leaves.get(stream, Ranges()), here.top)
             self._judge_absent(stream, ledger, ledger.held.less(ledger.taken).less(here), older=older)
-            if ledger.order is None and ledger.held.count:
-                ledger.order = self._order_of(stream)
+            if ledger.held.count and (ledger.order is None or stream not in self._files):
+                ledger.order = self._order_of(stream, ledger)
 
     def _judge_leaves(self, stream: bytes, ledger: StreamLedger, leaves: Ranges, top: int) -> None:
         """Numbers that have a leaf, and that neither the file nor a segment knows.
@@ -256,10 +256,12 @@ class Ledger:
                     out[stream] = _numbers(read_leaves(self._store.folder, stream))
         return out
 
-    def _order_of(self, stream: bytes) -> int:
-        """What the journal's records of a stream are marked with, as far as one is kept."""
-        kept = read_kept(self._store.folder, stream, (BlockKind.OPEN, BlockKind.EPOCH))
-        return kept[0].order if kept else self.lowered
+    def _order_of(self, stream: bytes, ledger: StreamLedger) -> int:
+        """What most kept records of a stream are marked with: no hash covers the mark, but each of them repeats it."""
+        marks = Counter(record.order for record in scan(kept_path(self._store.folder, stream)))
+        if marks:
+            return marks.most_common(1)[0][0]
+        return self.lowered if ledger.order is None else ledger.order
 
 
 def _numbers(leaves: bytes) -> Ranges:

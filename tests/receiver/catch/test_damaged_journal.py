@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from low_disk import S, T, block, journaled, killed, open_journal
 
+from protocol.block import Kind
 from protocol.limits import MISSING_AFTER
 from protocol.store.reader import walk
 from protocol.store.record import HEAD
@@ -325,6 +326,27 @@ def test_a_lowered_order_stays_with_the_streams_that_came_after_it(tmp_path: Pat
         low.journal.floors = Floors(lowered=2)
     assert sorted(orders(low.journal)) == [(S, 0), (T, 1), (third, 1)]
     low.kill()
+
+
+@pytest.mark.parametrize("lost", ["the stream's file", "all of accepted/"])
+@pytest.mark.parametrize("hurt", range(3))
+def test_a_flipped_mark_of_order_is_outvoted(tmp_path: Path, lost: str, hurt: int) -> None:
+    """No hash covers it, but each record repeats it: a stream whose file is lost keeps what most of them say."""
+    journal = open_journal(tmp_path)
+    for number, kind in enumerate((Kind.OPEN, Kind.EPOCH, Kind.HEAD, Kind.BATCH)):
+        journal.append(block(number, kind=kind, order=1), 0.0)
+    journal.sync(0.0)
+    journal.save(0.0)
+    killed(journal)
+    shutil.rmtree(tmp_path / "accepted") if "all" in lost else (tmp_path / "accepted" / f"{S.hex()}.json").unlink()
+    for path in (segment(tmp_path), tmp_path / "journal" / "kept" / f"{S.hex()}.seg"):
+        data = bytearray(path.read_bytes())
+        data[hurt * length() + 23] ^= 64
+        path.write_bytes(data)
+    journal = open_journal(tmp_path)
+    assert journal.ledger.order(S, 0) == 1
+    assert journal.ledger.lowered == 1
+    killed(journal)
 
 
 def orders(journal: Journal) -> set[tuple[bytes, int]]:
