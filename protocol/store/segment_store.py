@@ -122,8 +122,20 @@ class Store:
         """
         if not self._waiting:
             return
-        if not attempt(self.folder, lambda: self._write(running_s)):
-            raise StoreFull(f"{self.folder}: no room")
+        if self.current.size >= self._limit:
+            self._next_segment(running_s)
+        try:
+            # 1 kept files: a crash after it leaves one block more there than in the segment, never one less
+            self._kept.write(self._waiting)
+            # 2 the segment: until it is synced a crash tears its tail, which the next start cuts
+            write_all(self._file, self.current.size, b"".join(map(to_bytes, self._waiting)))
+            os.fdatasync(self._file)
+            # 3 leaves: they can be made from the segment, so they need no sync
+            self._write_leaves()
+            # 4 `synced`: only now readers see the records, all of which survive a power cut
+            self._publish(Place(self.current.number, self.current.size + self.waiting_bytes))
+        except OSError as error:
+            raise self._failed(error) from error
         for one in self._waiting:
             self.current.note(one)
         self._waiting.clear()
@@ -204,6 +216,7 @@ class Store:
         os.close(self._lock)
 
     def _open_last(self) -> None:
+        # 1 which segments ought to be there, and what the closed ones hold
         synced = read_synced(self.folder)
         self.unsure = synced is None
         numbers = whole_list(self.folder, synced)
@@ -213,7 +226,10 @@ class Store:
         born = [0.0, *(segment.born_s for segment in self.segments), 0.0 if index is None else index.born_s]
         self.current = Segment(number, born_s=max(born))
         self.segments.append(self.current)
-        self._file = os.open(segment_path(self.folder, number), WRITE, 0o640)
+        self._file = os.open(
+            segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
+        )
+        # 2 the last one, up to where anything says that it was written: a torn tail is cut, damage stays
         said = 0 if index is None else index.size
         if synced is not None and synced.segment == number:
             said = max(said, synced.offset)
@@ -221,9 +237,11 @@ class Store:
         tail = self._look_through(self.current, self._file, said, index)
         if self.current.lost:
             self.note_index()
+        # 3 what stands there is on the disk before anything is made from it; then leaves and kept files
         os.fsync(self._file)
         sync_folder(self.folder / "segments")
         self._mend(tail)
+        # 4 readers see it; last, blocks that only kept files still have are appended as new ones
         self._publish(self.place)
         self.take_back()
 
