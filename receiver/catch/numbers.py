@@ -116,9 +116,9 @@ class StreamNumbers(Journaled):
         """Numbers below this exist, as the last beat said."""
         self.finished = 0
         """Numbers below this had their first sending, but for those that wait, as the last beat said."""
-        self.open: list[DatedRange] = []
+        self.missing_since: list[DatedRange] = []
         """Sorted by number, disjoint; since when what of it is not held, damaged or lost is missing."""
-        self.found: list[DatedRange] = []
+        self.damaged_since: list[DatedRange] = []
         """Since when what of it is damaged is so; of no number twice."""
         self.named_at = 0
         """Count of beats when one last named it."""
@@ -139,14 +139,14 @@ class StreamNumbers(Journaled):
         Args:
             at_ns: When that was found, our wall clock [ns since 1970 UTC].
         """
-        self.found = self.still_damaged(self.found)
+        self.damaged_since = self.still_damaged(self.damaged_since)
         fresh = Ranges([(first, after)]).less(self.damaged).less(self.lost)
         self.damage(fresh)
         for low, high in fresh:
             self.expected.add(low, high)
-            self.found.append(DatedRange(low, high, at_ns))
-        if len(self.found) > DATED_MOST:
-            self.found = [DatedRange(0, self.damaged.top, min(dated.at_ns for dated in self.found))]
+            self.damaged_since.append(DatedRange(low, high, at_ns))
+        if len(self.damaged_since) > DATED_MOST:
+            self.damaged_since = [DatedRange(0, self.damaged.top, min(dated.at_ns for dated in self.damaged_since))]
         self._counts = None
 
     def lose(self, first: int, after: int) -> None:
@@ -169,24 +169,26 @@ class StreamNumbers(Journaled):
                 self.expected.add(first, after)
                 fresh = DatedRange(first, after, finished_ns)
                 if holes := self._holes(fresh):
-                    insort(self.open, fresh)
+                    insort(self.missing_since, fresh)
                     missing += holes
         # forget what is closed, and join neighbours where there are too many
-        self.open = [dated for dated in self.open if self._holes(dated)]
-        while len(self.open) > DATED_MOST:
+        self.missing_since = [dated for dated in self.missing_since if self._holes(dated)]
+        while len(self.missing_since) > DATED_MOST:
             paired = self._paired()
-            if len(paired) == len(self.open):
+            if len(paired) == len(self.missing_since):
                 break
-            self.open = paired
+            self.missing_since = paired
         return missing
 
     def missing(self) -> list[DatedRange]:
         """What never came and is missing now, with the time of the beat that said it was sent."""
-        return [DatedRange(first, after, dated.at_ns) for dated in self.open for first, after in self._holes(dated)]
+        return [
+            DatedRange(first, after, dated.at_ns) for dated in self.missing_since for first, after in self._holes(dated)
+        ]
 
     def absent(self) -> list[DatedRange]:
         """What was here and is missing now, with the time when that was found."""
-        found = (dated for dated in self.still_damaged(self.found) if dated.after > self.oldest)
+        found = (dated for dated in self.still_damaged(self.damaged_since) if dated.after > self.oldest)
         return [dated._replace(first=max(dated.first, self.oldest)) for dated in found]
 
     def still_damaged(self, found: Iterable[DatedRange]) -> list[DatedRange]:
@@ -221,7 +223,7 @@ class StreamNumbers(Journaled):
     def _paired(self) -> list[DatedRange]:
         """Each two neighbours as one, where everything between them is expected; what is held between is no gap."""
         out: list[DatedRange] = []
-        rest: Iterator[DatedRange] = iter(self.open)
+        rest: Iterator[DatedRange] = iter(self.missing_since)
         for dated in rest:
             following = next(rest, None)
             if following is None or self.expected.holes(dated.after, following.first):

@@ -26,9 +26,9 @@ def outlook_of(stream: StreamNumbers) -> dict[str, Any]:
         "oldest": stream.oldest,
         "sealed": stream.sealed,
         "finished": stream.finished,
-        "open": [list(dated) for dated in stream.open],
+        "open": [list(dated) for dated in stream.missing_since],
         "lost": list(stream.lost),
-        "found": [list(dated) for dated in stream.still_damaged(stream.found)],
+        "found": [list(dated) for dated in stream.still_damaged(stream.damaged_since)],
     }
 
 
@@ -59,13 +59,13 @@ def restore(
         stream.oldest, stream.sealed, stream.finished = (
             fields.count(outlook[name]) for name in ("oldest", "sealed", "finished")
         )
-        stream.open = _read_dated(outlook["open"])
+        stream.missing_since = _read_dated(outlook["open"])
         for first, after in fields.ranges(outlook.get("lost", [])):
             stream.lose(first, after)
-        stream.found = stream.still_damaged(_read_dated(outlook.get("found", [])))
+        stream.damaged_since = stream.still_damaged(_read_dated(outlook.get("found", [])))
         stream.changed = False
-    known = Ranges((first, after) for first, after, _ in stream.found)
-    stream.found += [DatedRange(first, after, wall_ns) for first, after in stream.damaged.less(known)]
+    known = Ranges((first, after) for first, after, _ in stream.damaged_since)
+    stream.damaged_since += [DatedRange(first, after, wall_ns) for first, after in stream.damaged.less(known)]
     return stream
 
 

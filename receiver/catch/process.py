@@ -3,9 +3,8 @@
     this thread      inlet -> intake -> queue      the only clock that decides, the only wait; never touches the disk
     writing thread   queue -> journal               store/writer.py
 
-It holds `catch.key`, which opens link keys and nothing else; `open.key` is never read here. A pause of this thread
-loses data, so everything is imported and built before the socket is opened, and the garbage collector runs only when
-nothing comes in.
+What is seen to before it receives: start.py. A pause of this thread loses data, so everything is imported and built
+before the socket is opened, and the garbage collector runs only when nothing comes in.
 """
 
 from __future__ import annotations
@@ -19,15 +18,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from protocol import keys
-from protocol.errors import ConfigError
-from protocol.keys import PrivateKey, PublicKey
-from protocol.process.confine import Confinement, Mode, Role, confine, give_up
+from protocol.process.confine import Mode, Role, confine, give_up
 from protocol.process.statusfile import PERIOD
 from protocol.wire.erasure import Code
 from receiver.catch.inlet import Inlet
 from receiver.catch.intake import Intake
 from receiver.catch.link.sessions import Sessions
+from receiver.catch.start import load_keys, warnings
 from receiver.catch.status.picture import picture
 from receiver.catch.store.journal import Journal
 from receiver.catch.store.writer import WritingThread
@@ -43,49 +40,28 @@ SWITCH = 0.001
 """A thread that wants the interpreter waits this long before it asks for it [s]; 5 ms is Python's own choice."""
 
 
-def run(config: CatchConfig, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None) -> int:
+def run(config: CatchConfig, mode: Mode = Mode.ON, interface: Mapping[str, Any] | None = None) -> int:
     """Catch until SIGTERM or SIGINT; returns the exit code.
 
     Args:
         config: Its part of the file.
         mode: How this process is confined once the socket is open and before anything is received.
-        found: What was found of the diode's interface before this; told in the status.
+        interface: What was found of the diode's before this; told in the status.
 
     Raises:
         ConfigError: a key that is missing or wrong, an address that cannot be listened on.
         HeldError: another catch has the port or the journal.
         StoreError: the disk fails.
     """
-    own, signers = load_keys(config)
-    process = _Process(config, own, signers, mode, found or {})
+    process = _Process(config, mode, interface or {})
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, process.stop)
     return process.run()
 
 
-def load_keys(config: CatchConfig) -> tuple[PrivateKey, list[PublicKey]]:
-    """The catch key, and the link-sign keys that are believed.
-
-    Raises:
-        ConfigError: one that is missing or wrong.
-    """
-    signers = [key for path in config.keys.senders for key in keys.load_public(path, "link-sign")]
-    if not signers:
-        raise ConfigError(
-            "keys.senders: no link-sign key in them", hint="carry DIR.pub of `checkvalve keys new high DIR` over"
-        )
-    return keys.load(config.keys.own, "catch"), signers
-
-
 class _Process:
-    def __init__(
-        self,
-        config: CatchConfig,
-        own: PrivateKey,
-        signers: list[PublicKey],
-        mode: Mode,
-        found: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, config: CatchConfig, mode: Mode, interface: Mapping[str, Any]) -> None:
+        own, signers = load_keys(config)
         code = Code()
         asked = config.inlet.buffer_mib << 20
         self._inlet = Inlet(*config.inlet.listen, asked, pinned=True)  # from here on the kernel keeps what comes
@@ -100,17 +76,15 @@ class _Process:
         )
         confinement = confine(Role.CATCHER, mode)
         self._writer = WritingThread(journal, clock=time.monotonic, wall=time.time_ns)
-        self._writer.warnings = (*_found(self._inlet, asked, journal, confinement), *found.get("warnings", ()))
-        self._ground = {key: value for key, value in found.items() if key != "warnings"}
-        self._confinement = confinement
-        streams = {key: held.stream(time.time_ns()) for key, held in journal.ledger.streams.items()}
-        self._intake = Intake(
-            Sessions(own, signers, journal.floors, random.Random(os.urandom(16))),
-            code,
-            streams,
-            put=self._writer.put,
-            say=self._writer.say,
+        self._writer.warnings = (
+            *warnings(journal, confinement, granted=self._inlet.buffer_bytes, asked=asked),
+            *interface.get("warnings", ()),
         )
+        self._ground = {key: value for key, value in interface.items() if key != "warnings"}
+        self._confinement = confinement
+        streams = {stream: ledger.stream(time.time_ns()) for stream, ledger in journal.ledger.streams.items()}
+        sessions = Sessions(own, signers, journal.floors, random.Random(os.urandom(16)))
+        self._intake = Intake(sessions, code, streams, put=self._writer.put, say=self._writer.say)
         self._stopped = False
 
     def stop(self, number: int, frame: object) -> None:
@@ -164,23 +138,7 @@ class _Process:
             self._intake.damage(*self._writer.damaged.popleft(), time.time_ns())
         self._writer.floors = self._intake.sessions.floors
         drops = self._inlet.kernel_drops
-        told = picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns())
-        told["confined"], told["confinement"] = self._confinement.mode, self._confinement.text
-        told.update(self._ground)
-        self._writer.show(told)
-
-
-def _found(inlet: Inlet, asked: int, journal: Journal, confinement: Confinement) -> tuple[str, ...]:
-    out = [] if confinement.mode in ("on", "strict") else [confinement.text]
-    if inlet.buffer_bytes < asked:
-        out.append(
-            f"the receive buffer is {inlet.buffer_bytes >> 10} KiB of {asked >> 10} KiB asked: a pause may lose data. "
-            f"sysctl -w net.core.rmem_max={asked}"
-        )
-    if journal.store.cut_bytes:
-        out.append(f"a torn tail of {journal.store.cut_bytes} bytes was cut off the journal (a crash or a power cut)")
-    if journal.ledger.remade:
-        out.append(f"what was received of {len(journal.ledger.remade)} streams was made again from the leaves")
-    if journal.ledger.doubled:
-        out.append(f"{journal.ledger.doubled} blocks stand in the journal twice")
-    return tuple(out)
+        status = picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns())
+        status["confined"], status["confinement"] = self._confinement.mode, self._confinement.text
+        status.update(self._ground)
+        self._writer.show(status)

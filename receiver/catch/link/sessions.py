@@ -232,5 +232,5 @@ class Sessions:
 
 def _sums(sums: Sequence[int], sessions: Iterable[HeardSession]) -> list[int]:
     """Frames sent, received, compared as sent, compared as received, and again."""
-    rows = [(one.sent, one.received, *one.compared, one.again) for one in sessions]
+    rows = [(session.sent, session.received, *session.compared, session.again) for session in sessions]
     return [sum(column) for column in zip(sums, *rows, strict=True)]

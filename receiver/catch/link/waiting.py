@@ -51,8 +51,8 @@ class Waiting:
 
     def pop(self, session: int) -> Iterator[bytes]:
         """The frames of a session whose LINK came, oldest first; each is gone when the next is asked for."""
-        frames = deque(one[2] for one in self._frames if one[1] == session)
-        self._frames = deque(one for one in self._frames if one[1] != session)
+        frames = deque(frame for _, number, frame in self._frames if number == session)
+        self._frames = deque(entry for entry in self._frames if entry[1] != session)
         self._size -= sum(len(frame) + _OBJECT for frame in frames)
         while frames:
             yield frames.popleft()

@@ -44,7 +44,7 @@ def learn(store: Store, damaged: Sequence[Damage]) -> dict[bytes, Ranges]:
     """
     gone: dict[bytes, Ranges] = {}
     for segment in store.segments:
-        places = [one for one in damaged if one.start.segment == segment.number]
+        places = [damage for damage in damaged if damage.start.segment == segment.number]
         lost = numbers_at(store.folder, *places) if places else {}
         if lost:
             join(gone, lost)
@@ -94,8 +94,8 @@ class DamageReports:
         if not self._waiting:
             return {}
         number = self._waiting[0].start.segment
-        here = [one for one in self._waiting if one.start.segment == number]
-        self._waiting = [one for one in self._waiting if one.start.segment != number]
+        here = [damage for damage in self._waiting if damage.start.segment == number]
+        self._waiting = [damage for damage in self._waiting if damage.start.segment != number]
         gone = learn(self._store, here)
         if gone:
             self._say(*damage_line(here))
@@ -115,10 +115,10 @@ class DamageReports:
             self._seen.clear()
         sizes = {segment.number: segment.size for segment in self._store.segments}
         for place in places if isinstance(places, list) else ():
-            one = _damage(place, sizes)
-            if one is not None and one not in self._seen:
-                self._seen.add(one)
-                self._waiting.append(one)
+            damage = _damage(place, sizes)
+            if damage is not None and damage not in self._seen:
+                self._seen.add(damage)
+                self._waiting.append(damage)
 
 
 def _damage(place: Any, sizes: dict[int, int]) -> Damage | None:

@@ -118,17 +118,17 @@ def session_number(text: str) -> int:
     return int(plain, 16)
 
 
-def floors_from(told: Mapping[str, Any]) -> Floors:
+def floors_from(content: Mapping[str, Any]) -> Floors:
     """What `floor.json` holds.
 
     Raises:
         ValueError, KeyError, TypeError: no floors.
     """
-    confirmed = told["confirmed"]
+    confirmed = content["confirmed"]
     if type(confirmed) is not bool:
         raise TypeError("no floors")
-    lowered = fields.count(told.get("lowered", 0), LOWERED_MOST)
-    return Floors(link=_order(told["link"]), beat=_order(told["beat"]), confirmed=confirmed, lowered=lowered)
+    lowered = fields.count(content.get("lowered", 0), LOWERED_MOST)
+    return Floors(link=_order(content["link"]), beat=_order(content["beat"]), confirmed=confirmed, lowered=lowered)
 
 
 def _order(value: Any) -> Order | None:

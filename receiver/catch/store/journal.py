@@ -9,7 +9,7 @@ Retention unlinks whole segments, oldest first, when they are older than `journa
 (a wall clock that jumps deletes nothing) or the journal is larger than `max_gb`. A full disk is waited out: what was
 taken stays in memory and is tried again, and nothing older is dropped to make room for it.
 
-What was found damaged at the start or later (damage.py) is in `found`, in words, and the block numbers that are gone
+What was found damaged at the start or later (damage.py) is in `warnings`, in words, and the block numbers that are gone
 by it are in `damaged`, for the receiving thread: it counts them as missing from then on.
 """
 
@@ -39,7 +39,7 @@ TIDY_PERIOD = 1.0
 FULL_PERIOD = 0.5
 """A full disk is tried again after this [s]."""
 
-FOUND_MOST = 64
+WARNINGS_MOST = 64
 """Most lines about what was found damaged; beyond it the oldest go."""
 
 
@@ -70,18 +70,18 @@ class Journal:
             StoreError: the disk fails.
         """
         self.state = state
-        self.found: deque[str] = deque(maxlen=FOUND_MOST)
+        self.warnings: deque[str] = deque(maxlen=WARNINGS_MOST)
         """What was found damaged, a line each, for people."""
         self.damaged: deque[tuple[bytes, int, int]] = deque()
         """Stream, first, one past the last of what can no longer be read; the receiving thread takes it."""
         try:
             state.mkdir(parents=True, exist_ok=True)
             self.store = Store(state / "journal", segment_bytes=segment_bytes)
-            self.ledger = Ledger(state / "accepted", self.store, self.found.append, wall_ns=wall_ns)
+            self.ledger = Ledger(state / "accepted", self.store, self.warnings.append, wall_ns=wall_ns)
         except OSError as error:
             raise StoreError(f"{state}: {error}") from error
-        self.found.extend(damage_line(self.ledger.damaged))
-        self._written_floors = floors_file.load(state, self.found.append, wall_ns=wall_ns)
+        self.warnings.extend(damage_line(self.ledger.damaged))
+        self._written_floors = floors_file.load(state, self.warnings.append, wall_ns=wall_ns)
         lowered = max(self._written_floors.lowered, self.ledger.lowered)
         self.floors = replace(self._written_floors, lowered=lowered)
         """As they shall stand in the file."""
@@ -97,7 +97,7 @@ class Journal:
         self._save_at = now + SAVE_PERIOD
         self._tidy_at = now + TIDY_PERIOD
         self._retry_at = now
-        self._reports = DamageReports(state, self.store, self.found.append)
+        self._reports = DamageReports(state, self.store, self.warnings.append)
         self._bells = Doorbells(state)
         self._bells.look()
 
@@ -105,12 +105,12 @@ class Journal:
         """Running time of the journal, summed over starts [s]."""
         return self._ran_before + now - self._started
 
-    def append(self, one: Record, now: float) -> None:
+    def append(self, record: Record, now: float) -> None:
         """Take a record; `tick` syncs it in time."""
         if not self._group:
             self._since = now
-        self._group.append(one)
-        self.store.append(one)
+        self._group.append(record)
+        self.store.append(record)
 
     def deadline(self) -> float:
         """When to call `tick` next [s, monotonic]."""
@@ -153,8 +153,8 @@ class Journal:
             self.full, self._retry_at = True, now + FULL_PERIOD
             return False
         self.full = False
-        for one in self._group:
-            self.ledger.note(one)
+        for record in self._group:
+            self.ledger.note(record)
         self._group.clear()
         self._synced_at = now
         self._bells.ring()
@@ -207,4 +207,49 @@ class Journal:
 
 def _closed_s(segments: Sequence[Segment]) -> float:
     """When the oldest was closed: when the next was born [s]. Where that index was lost, the first birth after it."""
-    return next((one.born_s for one in segments[1:] if one.born_s > 0), segments[-1].born_s)
+    return next((segment.born_s for segment in segments[1:] if segment.born_s > 0), segments[-1].born_s)
+
+
+class Doorbells:
+    """The FIFOs `state/doorbell-*` by which readers of the journal wait; silence costs them 20 ms at most."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._files: dict[str, int] = {}
+
+    def look(self) -> None:
+        """Find the readers that are there now; call it once a second."""
+        for path in self._state.glob("doorbell-*"):
+            if path.name not in self._files:
+                with contextlib.suppress(OSError):  # nobody has it open
+                    file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+                    if stat.S_ISFIFO(os.fstat(file).st_mode):
+                        self._files[path.name] = file
+                    else:
+                        os.close(file)
+
+    def ring(self) -> None:
+        """Ring all; a full FIFO rings already, a reader that went is forgotten."""
+        for name, file in list(self._files.items()):
+            try:
+                os.write(file, b"!")
+            except BlockingIOError:
+                continue
+            except OSError:
+                os.close(self._files.pop(name))
+
+    def close(self) -> None:
+        """Let go of them."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+
+@contextlib.contextmanager
+def _disk(state: Path) -> Iterator[list[bool]]:
+    """A full disk ends the block quietly, a failing one is a StoreError."""
+    done: list[bool] = []
+    try:
+        yield done
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise StoreError(f"{state}: {error}") from error

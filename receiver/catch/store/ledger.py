@@ -86,17 +86,17 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         # the files, then the journal behind them, then what rotted: each step believes the one after it more
         place = self._read()
-        known = {one.start.segment for one in store.damaged}
-        met = [one for one in self._walk(place) if one.start.segment not in known]
+        known = {damage.start.segment for damage in store.damaged}
+        met = [damage for damage in self._walk(place) if damage.start.segment not in known]
         self.damaged += met
         learn(store, met)
         self._compare(older=place > store.place)
-        self.lowered = max(self.lowered, max((held.order or 0 for held in self.streams.values()), default=0))
+        self.lowered = max(self.lowered, max((ledger.order or 0 for ledger in self.streams.values()), default=0))
 
-    def note(self, one: Record) -> None:
+    def note(self, record: Record) -> None:
         """A record that was synced."""
-        held = self.streams.setdefault(one.stream, StreamLedger())
-        if not held.note(one):
+        ledger = self.streams.setdefault(record.stream, StreamLedger())
+        if not ledger.note(record):
             self.doubled += 1
 
     def order(self, stream: bytes, lowered: int) -> int:
@@ -105,10 +105,10 @@ class Ledger:
         Args:
             lowered: How often a person lowered the floor until now.
         """
-        held = self.streams.setdefault(stream, StreamLedger())
-        if held.order is None:
-            held.order = lowered
-        return held.order
+        ledger = self.streams.setdefault(stream, StreamLedger())
+        if ledger.order is None:
+            ledger.order = lowered
+        return ledger.order
 
     def damage(self, lost: Mapping[bytes, Ranges]) -> dict[bytes, Ranges]:
         """Numbers that stand in the journal no more; returns those of them that were held until now."""
@@ -132,9 +132,9 @@ class Ledger:
     def remember(self, outlooks: Mapping[bytes, dict[str, Any]]) -> None:
         """Take what gaps.py wants back after a restart; written with the next save."""
         for stream, outlook in outlooks.items():
-            held = self.streams.setdefault(stream, StreamLedger())
-            held.outlook = outlook
-            held.changed = True
+            ledger = self.streams.setdefault(stream, StreamLedger())
+            ledger.outlook = outlook
+            ledger.changed = True
 
     def save(self, place: Place, running_s: float, segment: tuple[int, float], lowered: int = 0) -> None:
         """Write what changed.
@@ -148,52 +148,48 @@ class Ledger:
         Raises:
             OSError: the disk is full or fails; call it again.
         """
-        for stream, held in self.streams.items():
-            if held.changed:
-                held.place = place
-                statefile.write(self._folder / f"{stream.hex()}.json", statefile.pack(held.to_json()))
-                held.changed = False
+        for stream, ledger in self.streams.items():
+            if ledger.changed:
+                ledger.place = place
+                statefile.write(self._folder / f"{stream.hex()}.json", statefile.pack(ledger.to_json()))
+                ledger.changed = False
         self.running_s, self.segment, self.lowered = running_s, segment, max(lowered, self.lowered)
-        told = {"place": list(place), "running_s": running_s, "segment": list(segment)}
-        told |= {"oldest": self._oldest, "lowered": self.lowered}
-        statefile.write(self._folder / "place.json", statefile.pack(told))
+        content = {"place": list(place), "running_s": running_s, "segment": list(segment)}
+        content |= {"oldest": self._oldest, "lowered": self.lowered}
+        statefile.write(self._folder / "place.json", statefile.pack(content))
 
     def _read(self) -> Place:
         """The files; returns up to where all of them are true, or nearly: `_compare` finds what that leaves out."""
         for path in sorted(self._folder.glob("*.json")):
             if _NAME.fullmatch(path.stem):
-                held = statefile.load(path, StreamLedger.from_json, self._say, wall_ns=self._wall_ns)
-                if held is not None:
-                    self.streams[bytes.fromhex(path.stem)] = held
+                ledger = statefile.load(path, StreamLedger.from_json, self._say, wall_ns=self._wall_ns)
+                if ledger is not None:
+                    self.streams[bytes.fromhex(path.stem)] = ledger
         self._files = frozenset(self.streams)
         place = statefile.load(self._folder / "place.json", self._place_from, self._say, wall_ns=self._wall_ns)
         if place is not None:
             return place
         self.running_s = max(segment.born_s for segment in self._store.segments)
-        newest = Place(
-            self._store.current.number, 0
-        )  # closed segments have an index, which tells all but how they came
-        return max((held.place for held in self.streams.values()), default=newest)
+        # closed segments have an index, which tells all but how blocks came
+        newest = Place(self._store.current.number, 0)
+        return max((ledger.place for ledger in self.streams.values()), default=newest)
 
-    def _place_from(self, told: Mapping[str, Any]) -> Place:
-        place, running_s, (number, born_s) = (
-            fields.place(told["place"]),
-            fields.seconds(told["running_s"]),
-            told["segment"],
-        )
+    def _place_from(self, content: Mapping[str, Any]) -> Place:
+        place, running_s = fields.place(content["place"]), fields.seconds(content["running_s"])
+        number, born_s = content["segment"]
         segment = (fields.count(number, fields.PLACES_END), fields.seconds(born_s))
-        lowered = fields.count(told.get("lowered", 0), LOWERED_MOST)
-        self._oldest = fields.count(told.get("oldest", self._oldest), fields.PLACES_END)
+        lowered = fields.count(content.get("lowered", 0), LOWERED_MOST)
+        self._oldest = fields.count(content.get("oldest", self._oldest), fields.PLACES_END)
         self.running_s, self.segment, self.lowered = running_s, segment, lowered
         return place
 
     def _walk(self, start: Place) -> list[Damage]:
         """Take what was journaled since the files were written; returns what was stepped over."""
 
-        def visit(place: Place, one: Record) -> None:
-            held = self.streams.get(one.stream)
-            if held is None or not place < held.place:
-                self.note(one)
+        def visit(place: Place, record: Record) -> None:
+            ledger = self.streams.get(record.stream)
+            if ledger is None or not place < ledger.place:
+                self.note(record)
 
         return walk(self._store.folder, visit, start) if start <= self._store.place else []
 

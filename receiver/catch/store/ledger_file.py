@@ -80,21 +80,21 @@ class StreamLedger(Journaled):
         return {"place": list(self.place), **lists, **counts, "order": self.order, "outlook": self.outlook}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> StreamLedger:
+    def from_json(cls, content: Mapping[str, Any]) -> StreamLedger:
         """What `to_json` gave, with its check.
 
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
         ledger = cls()
-        ledger.earlier = ledger.changed = "taken" not in told
-        ledger.place = fields.place(told["place"])
-        ledger.held = Ranges(fields.ranges(told["held"]))
-        ledger.classes = {how: fields.count(told[name]) for how, name in _NAMES.items()}
-        ledger.outlook = None if told["outlook"] is None else dict(told["outlook"])
+        ledger.earlier = ledger.changed = "taken" not in content
+        ledger.place = fields.place(content["place"])
+        ledger.held = Ranges(fields.ranges(content["held"]))
+        ledger.classes = {how: fields.count(content[name]) for how, name in _NAMES.items()}
+        ledger.outlook = None if content["outlook"] is None else dict(content["outlook"])
         if not ledger.earlier:
-            ledger.damaged, ledger.taken = (Ranges(fields.ranges(told[key])) for key in ("damaged", "taken"))
-            ledger.order = None if told["order"] is None else fields.count(told["order"], LOWERED_MOST)
+            ledger.damaged, ledger.taken = (Ranges(fields.ranges(content[key])) for key in ("damaged", "taken"))
+            ledger.order = None if content["order"] is None else fields.count(content["order"], LOWERED_MOST)
         elif ledger.held.count:
             ledger.order = 0
         if ledger.held.count != sum(ledger.classes.values()) or ledger.damaged.less(ledger.held) != ledger.damaged:

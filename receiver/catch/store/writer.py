@@ -155,11 +155,11 @@ class WritingThread:
 
     def _write_status(self) -> None:
         self._shown = self._picture
-        told = dict(self._shown)
-        warnings = [*self.warnings, *self._journal.found, *told.pop("warnings", ())]
+        status = dict(self._shown)
+        warnings = [*self.warnings, *self._journal.warnings, *status.pop("warnings", ())]
         if self._journal.full:
             warnings.insert(0, "the disk is full: blocks wait in memory; when that is full, repeats must heal them")
-        write_status(self._journal.state, "catch", {"warnings": warnings, **told}, time_ns=self._wall())
+        write_status(self._journal.state, "catch", {"warnings": warnings, **status}, time_ns=self._wall())
 
     def _finish(self) -> None:
         self._journal.sync(self._clock())

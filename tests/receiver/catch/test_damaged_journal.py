@@ -111,7 +111,7 @@ def test_a_damaged_record_is_missing_asked_for_and_taken_again(tmp_path: Path) -
     spoil(segment(tmp_path), 7 * length() + HEAD.size + 60)
     for _ in range(2):
         low = Low(tmp_path, segment=1 << 20)
-        assert any("cannot be read in one place" in line for line in low.journal.found)
+        assert any("cannot be read in one place" in line for line in low.journal.warnings)
         assert low.asked() == {7}
         (gap,) = low.gaps.gaps(0)
         assert (gap.damaged, gap.heals_ns) == (True, None)
@@ -231,7 +231,7 @@ def test_an_older_journal_is_told_and_what_it_lacks_is_asked_for(tmp_path: Path)
     shutil.rmtree(tmp_path / "journal")
     (tmp_path / "backup").rename(tmp_path / "journal")
     low = Low(tmp_path)
-    assert any("older" in line for line in low.journal.found)
+    assert any("older" in line for line in low.journal.warnings)
     taken = {number for first, after in low.journal.ledger.streams[S].taken for number in range(first, after)}
     assert low.asked() == set(range(200)) - taken - kept
     assert low.asked() >= set(range(170, 200))
@@ -278,7 +278,7 @@ def test_numbers_that_only_their_leaves_know_are_asked_for(tmp_path: Path) -> No
     low = Low(tmp_path, segment=1 << 20)
     assert low.asked() == set(range(12, 30))
     assert low.held() == set(range(12))
-    assert low.journal.found
+    assert low.journal.warnings
     low.kill()
 
 

@@ -158,7 +158,7 @@ def test_many_gaps_stay_gaps_when_their_times_are_joined(monkeypatch: pytest.Mon
     for turn in range(200):
         arrive(gaps, 2 * turn)
         after_beat(gaps, told(2 * turn + 2, waiting=[(50, 52)]), at=float(turn))
-    assert len(gaps.streams[S].open) <= 16
+    assert len(gaps.streams[S].missing_since) <= 16
     found = gaps.gaps(WALL)
     assert [(gap.first, gap.after) for gap in found] == [(n, n + 1) for n in range(1, 400, 2) if n != 51]
     assert found[0].since_ns == WALL + SECOND // 5

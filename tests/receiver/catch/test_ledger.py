@@ -149,7 +149,7 @@ def test_a_lost_file_is_made_again_from_the_leaves(tmp_path: Path, damage: str) 
     assert [first for first, _ in again.ledger.streams[S].held] == list(range(0, 300, 2))
     assert again.ledger.streams[S].held.count == sum(again.ledger.streams[S].classes.values()) == 150
     assert again.ledger.remade == [S]
-    assert len(list(tmp_path.glob("accepted/*.damaged-*"))) == len(again.found) == (damage != "missing")
+    assert len(list(tmp_path.glob("accepted/*.damaged-*"))) == len(again.warnings) == (damage != "missing")
     assert list(again.ledger.streams[T].held) == [(7, 8)]
     again.save(0.0)
     killed(again)
@@ -169,8 +169,8 @@ def test_a_journal_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None
     journal = open_journal(tmp_path)
     assert list(journal.ledger.streams[S].held) == [(0, 30)]
     assert list(journal.ledger.streams[S].damaged) == [(30, 100)]
-    assert any("begun anew" in line for line in journal.found)
-    assert any("30 blocks" in line for line in journal.found)
+    assert any("begun anew" in line for line in journal.warnings)
+    assert any("30 blocks" in line for line in journal.warnings)
     journal.append(block(150), 0.0)
     journal.append(block(50), 0.0)
     journal.sync(0.0)
@@ -251,7 +251,7 @@ def test_floors_are_written_within_a_second_of_a_change(tmp_path: Path) -> None:
     killed(journal)
     again = open_journal(tmp_path)
     assert again.floors == Floors(link=(5, 6), beat=(7, 8), confirmed=True)
-    assert list(again.found) == []
+    assert list(again.warnings) == []
     killed(again)
 
 
@@ -315,7 +315,7 @@ def test_a_damaged_place_is_set_aside_and_made_again(tmp_path: Path, content: st
     again = open_journal(tmp_path)
     assert list(again.ledger.streams[S].held) == [(0, 60)]
     assert again.ledger.streams[S].classes[How.REPAIRED] == 60
-    assert (again.ledger.doubled, len(again.found)) == (0, 1)
+    assert (again.ledger.doubled, len(again.warnings)) == (0, 1)
     assert again.running(0.0) >= born_s > 0
     killed(again)
 
