@@ -139,11 +139,6 @@ class Intake:
             "kernel_drops": probes.kernel_drops, "queue_overflow": self.overflow, "again": self.sessions.again()
         }  # fmt: skip
 
-    def _count(self, size: int, now: float) -> None:
-        if self.taken_since is None:
-            self.taken_since = now
-        self.taken_bytes += size
-
     def _on(self, event: Event, now: float, wall_ns: int) -> None:
         if isinstance(event, BlockDone):
             how = self.gaps.how(event.stream, event.number, repaired=event.repaired)
@@ -151,7 +146,8 @@ class Intake:
             if self._put(arrival):
                 self.gaps.accept(event.stream, event.number, how)
                 if how is not How.HEALED:
-                    self._count(len(event.block), now)
+                    self.taken_bytes += len(event.block)
+                    self.taken_since = now if self.taken_since is None else self.taken_since
             else:
                 self.overflow += 1
                 self.gather.probes.overflow = self.overflow

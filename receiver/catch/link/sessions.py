@@ -23,10 +23,10 @@ clock is within 24 hours of ours, or a person confirms it; its data are journale
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from protocol.errors import FrameError, Reason
 from protocol.keys import PrivateKey, PublicKey
@@ -45,6 +45,8 @@ OTHERS_KEPT = 3
 
 OTHERS_CHECKS, OLD_CHECKS = 4, 1
 """LINKs for other receivers, and below the floor, that are verified in a second: they open nothing."""
+
+_Verified = TypeVar("_Verified")
 
 
 class OldLink(NamedTuple):
@@ -170,11 +172,7 @@ class Sessions:
 
     def _believe(self, datagram: bytes, link: Link, now: float) -> HeardSession | None:
         """Look at the signature, and open the session that it says."""
-        try:
-            key = open_link(datagram, self._signers, self._own)
-        except FrameError:
-            self.draw.note_false(datagram)
-            raise
+        key = self._verify(datagram, open_link, self._own)
         self._last = datagram
         self._others.clear()
         self.old = None
@@ -205,22 +203,23 @@ class Sessions:
                 raise FrameError(Reason.KEY, size=len(datagram))
             if not self._others_limit.spend(now):
                 raise FrameError(Reason.RATE, size=len(datagram))
-            self._check(datagram)
+            self._verify(datagram, check_link)
             self._others[link.receiver] = datagram
         self._count(link.receiver, len(datagram), now)
 
     def _below(self, datagram: bytes, link: Link, now: float) -> None:
         """Refuse it as FLOOR, and now and then look whether the sender made it."""
         if datagram != self._last_old and self._old_limit.spend(now):
-            self._check(datagram)
+            self._verify(datagram, check_link)
             self._last_old = datagram
         if datagram == self._last_old:
             self.old = OldLink(link.session, now)
         raise FrameError(Reason.FLOOR, size=len(datagram))
 
-    def _check(self, datagram: bytes) -> None:
+    def _verify(self, datagram: bytes, verify: Callable[..., _Verified], *own: PrivateKey) -> _Verified:
+        """Look at the signature; a LINK that is false is remembered."""
         try:
-            check_link(datagram, self._signers)
+            return verify(datagram, self._signers, *own)
         except FrameError:
             self.draw.note_false(datagram)
             raise

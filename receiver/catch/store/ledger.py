@@ -124,10 +124,7 @@ class Ledger:
         """Retention is about to take a segment: save, and then let it."""
         self._oldest = segment.number + 1
         for stream, ranges in segment.streams.items():
-            ledger = self.streams.setdefault(stream, StreamLedger())
-            for first, after in ranges:
-                ledger.taken.add(first, after)
-            ledger.changed = True
+            self.streams.setdefault(stream, StreamLedger()).add(ranges, taken=True)
 
     def remember(self, outlooks: Mapping[bytes, dict[str, Any]]) -> None:
         """Take what gaps.py wants back after a restart; written with the next save."""
