@@ -68,7 +68,7 @@ class Intake:
         self.overflow = 0
         """Blocks that the writing thread's queue had no room for."""
         self.beat: Beat | None = None
-        """The last one."""
+        """The last beat above its floor."""
         self.beat_at = 0.0
         """When it came [s, monotonic]."""
         self.taken_bytes = 0

@@ -26,7 +26,7 @@ from protocol.store.record import How
 from protocol.wire.beat import StreamTotals
 
 DATED_MOST = 1024
-"""Most stretches a stream whose time of becoming missing is kept apart; above it neighbours share the earlier one."""
+"""Most ranges a stream whose time of becoming missing is kept apart; above it neighbours share the earlier one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,6 @@ def _read_dated(value: Any) -> list[DatedRange]:
     end = 0
     for first, after, at_ns in out:
         if type(at_ns) is not int or abs(at_ns) >= 2**63 or not end <= fields.count(first) < fields.count(after):
-            raise ValueError(f"stretch {first} to {after}"[:80])
+            raise ValueError(f"range {first} to {after}"[:80])
         end = after
     return out

@@ -32,7 +32,7 @@ class RateLimit:
     def __init__(self, most: int) -> None:
         """
         Args:
-            most: Of them.
+            most: How many, 1 or more.
         """
         self._times: deque[float] = deque(maxlen=most)
 
@@ -45,7 +45,7 @@ class RateLimit:
 
 
 class Draw:
-    """The hat."""
+    """The hat of LINKs that wait for a look at their signature, and those drawn from it."""
 
     def __init__(self, chance: Random) -> None:
         """

@@ -31,7 +31,7 @@ LINKS_AT_ONCE = 4.0
 
 
 class HeardSession:
-    """One session."""
+    """A link session as it is heard here."""
 
     def __init__(self, number: int, key: bytes) -> None:
         """

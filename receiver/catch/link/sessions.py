@@ -71,7 +71,7 @@ class Sessions:
         self.known: dict[int, HeardSession] = {}
         """By number, oldest first, at most two."""
         self.current: HeardSession | None = None
-        """The newest."""
+        """The session that the last believed LINK named."""
         self.floors = floors
         """As of now; replaced as a whole, so that another thread may read it."""
         self.old: OldLink | None = None

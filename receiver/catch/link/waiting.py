@@ -21,7 +21,7 @@ _OBJECT = 160
 
 
 class Waiting:
-    """The ring."""
+    """The ring of frames that came before their LINK."""
 
     def __init__(self, refused: Counter[Reason], most_bytes: int = UNKNOWN_BYTES) -> None:
         """

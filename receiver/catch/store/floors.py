@@ -83,8 +83,8 @@ def pop_request(state: Path, say: Callable[[str], None], *, wall_ns: int) -> Acc
     """The request that was left, which is then gone; None where there is none or it cannot be believed.
 
     Args:
-        say: As in `load`.
-        wall_ns: As in `load`.
+        say: Told, in one line, of a file that was set aside.
+        wall_ns: Wall time, for its name then [ns since 1970 UTC].
     """
     path = state / "accept.json"
     try:

@@ -79,7 +79,7 @@ class WritingThread:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to take blocks from the queue."""
         self._thread.start()
 
     def put(self, arrival: Arrival) -> bool:
