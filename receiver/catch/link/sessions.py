@@ -34,7 +34,7 @@ from protocol.limits import UNCONFIRMED_S
 from protocol.wire.announce import Link, check_link, open_link, read_link
 from protocol.wire.beat import Beat
 from receiver.catch.link.draw import Draw, RateLimit
-from receiver.catch.link.session import HeardSession, loss
+from receiver.catch.link.heard_session import HeardSession, loss
 from receiver.catch.store.floors import LOWERED_MOST, Floors
 
 SESSIONS_KEPT = 2

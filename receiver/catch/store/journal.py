@@ -9,8 +9,8 @@ Retention unlinks whole segments, oldest first, when they are older than `journa
 (a wall clock that jumps deletes nothing) or the journal is larger than `max_gb`. A full disk is waited out: what was
 taken stays in memory and is tried again, and nothing older is dropped to make room for it.
 
-What was found damaged at the start or later (damage.py) is in `warnings`, in words, and the block numbers that are gone
-by it are in `damaged`, for the receiving thread: it counts them as missing from then on.
+What was found damaged at the start or later (damage_reports.py) is in `warnings`, in words, and the block numbers that
+are gone by it are in `damaged`, for the receiving thread: it counts them as missing from then on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from protocol.store.index import Segment
 from protocol.store.record import Record
 from protocol.store.segment_store import Store, StoreFull
 from receiver.catch.store import floors as floors_file
-from receiver.catch.store.damage import DamageReports, damage_line
+from receiver.catch.store.damage_reports import DamageReports, damage_line
 from receiver.catch.store.floors import Floors
 from receiver.catch.store.ledger import Ledger
 

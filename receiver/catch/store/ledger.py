@@ -16,7 +16,7 @@ the segments hold: how its blocks came is then forgotten, and its order is what 
 Then both are compared, number by number:
 
     in a segment                                      held, whatever the file says
-    stood in one and cannot be read (damage.py)       damaged
+    stood in one and cannot be read (damage_reports.py)       damaged
     held, not in a segment, taken by retention        held: it was here
     held, not in a segment, not taken                 damaged: the journal was cut, is an older one, or was begun anew;
                                                       what the sender keeps no more stays as it was, and is told
@@ -42,7 +42,7 @@ from protocol.store.layout import kept_path, leaf_streams, read_leaves
 from protocol.store.record import Record
 from protocol.store.resync import Damage, Place, scan
 from protocol.store.segments import walk
-from receiver.catch.store.damage import learn
+from receiver.catch.store.damage_reports import learn
 from receiver.catch.store.floors import LOWERED_MOST
 from receiver.catch.store.ledger_file import StreamLedger
 

@@ -13,7 +13,7 @@ from protocol.limits import LINK_CHECKS, LINK_DRAWS
 from protocol.wire import announce
 from protocol.wire.announce import LINK
 from protocol.wire.frame import ProbeTag
-from receiver.catch.link import session as sessions
+from receiver.catch.link import heard_session as sessions
 from receiver.catch.status.rates import LOOKS, Rates
 from receiver.catch.store.floors import Floors
 

@@ -19,7 +19,7 @@ from protocol.limits import ASSEMBLY_BLOCKS
 from protocol.store.record import How
 from protocol.wire.frame import SHARD_HEADER, ShardTag
 from receiver.catch.assembly import Assemblies
-from receiver.catch.link.waiting import WAIT_S, Waiting
+from receiver.catch.link.early_frames import WAIT_S, EarlyFrames
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_no_session_holds_the_ring_and_no_frame_waits_for_ever(pair: Pair) -> No
 def test_the_ring_forgets_the_oldest_frames_first() -> None:
     """It never holds more than its size, objects counted; what goes is counted as FULL, whatever its session."""
     refused: Counter[Reason] = Counter()
-    ring = Waiting(refused, most_bytes=1800)
+    ring = EarlyFrames(refused, most_bytes=1800)
     for index in range(20):
         ring.keep(7 + index % 2, bytes([index]) * 20, float(index))
     assert len(ring) == 10

@@ -20,7 +20,7 @@ _OBJECT = 160
 """What a kept frame costs besides its bytes [bytes], measured: a bytes object, its time and session, its place."""
 
 
-class Waiting:
+class EarlyFrames:
     """The ring of frames that came before their LINK."""
 
     def __init__(self, refused: Counter[Reason], most_bytes: int = UNKNOWN_BYTES) -> None:
