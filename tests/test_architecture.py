@@ -51,13 +51,13 @@ COMMON_CLASSES = {
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
 UNPARTED_MODULES = frozenset(
     (
-        *("alarms", "batch", "browse", "index", "journal", "picture", "ranges", "server", "session"),
+        *("alarms", "batch", "browse", "index", "picture", "ranges", "server", "session"),
         *("spool", "units", "watch"),
     )
 )
 UNPARTED_CLASSES = frozenset(
     (
-        *("Answer", "Batch", "Counts", "Event", "Gap", "Guard", "Head", "Inlet", "Keys", "Kind", "Line", "Link"),
+        *("Answer", "Batch", "Counts", "Event", "Gap", "Guard", "Head", "Inlet", "Keys", "Line", "Link"),
         *("Outlet", "Output", "Part", "Place", "Progress", "Scope", "Section", "Server", "Spool", "Step"),
         *("Watch", "Watched"),
     )

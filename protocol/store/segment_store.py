@@ -122,20 +122,8 @@ class Store:
         """
         if not self._waiting:
             return
-        if self.current.size >= self._limit:
-            self._next_segment(running_s)
-        try:
-            # 1 kept files: a crash after it leaves one block more there than in the segment, never one less
-            self._kept.write(self._waiting)
-            # 2 the segment: until it is synced a crash tears its tail, which the next start cuts
-            write_all(self._file, self.current.size, b"".join(map(to_bytes, self._waiting)))
-            os.fdatasync(self._file)
-            # 3 leaves: they can be made from the segment, so they need no sync
-            self._write_leaves()
-            # 4 `synced`: only now readers see the records, all of which survive a power cut
-            self._publish(Place(self.current.number, self.current.size + self.waiting_bytes))
-        except OSError as error:
-            raise self._failed(error) from error
+        if not attempt(self.folder, lambda: self._write(running_s)):
+            raise StoreFull(f"{self.folder}: no room")
         for one in self._waiting:
             self.current.note(one)
         self._waiting.clear()
@@ -226,9 +214,7 @@ class Store:
         born = [0.0, *(segment.born_s for segment in self.segments), 0.0 if index is None else index.born_s]
         self.current = Segment(number, born_s=max(born))
         self.segments.append(self.current)
-        self._file = os.open(
-            segment_path(self.folder, number), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
-        )
+        self._file = os.open(segment_path(self.folder, number), WRITE, 0o640)
         # 2 the last one, up to where anything says that it was written: a torn tail is cut, damage stays
         said = 0 if index is None else index.size
         if synced is not None and synced.segment == number:
@@ -313,14 +299,17 @@ class Store:
                 self.unkept.append(stream)
 
     def _write(self, running_s: float) -> None:
-        """What waits: first to the kept files, so that they never have less, and last into `synced`."""
         if self.current.size >= self._limit:
             self._write_index(self.current)
             self._next_segment(running_s)
+        # 1 kept files: a crash after it leaves one block more there than in the segment, never one less
         self._kept.write(self._waiting)
+        # 2 the segment: until it is synced a crash tears its tail, which the next start cuts
         write_all(self._file, self.current.size, b"".join(map(to_bytes, self._waiting)))
         os.fdatasync(self._file)
+        # 3 leaves: they can be made from the segment, so they need no sync
         self._write_leaves(self._waiting)
+        # 4 `synced`: only now readers see the records, all of which survive a power cut
         self._publish(Place(self.current.number, self.current.size + self.waiting_bytes))
 
     def _next_segment(self, running_s: float) -> None:

@@ -215,7 +215,7 @@ class Gather:
         if session is None:
             self.waiting.keep(int.from_bytes(frame[4:8], "big"), frame, now)
             return ()
-        if kind is Kind.BEAT:
+        if kind is FrameKind.BEAT:
             return (self.sessions.judge_beat(frame, session, wall_ns),)
         probe = session.probe.read(frame)
         if not session.current:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from protocol.block import Kind
+from protocol.block import BlockKind
+from protocol.store.reader import walk
 from protocol.store.record import How, Record, record
 from receiver.catch.store.journal import Journal
 
@@ -19,7 +20,7 @@ def block(
     how: How = How.WHOLE,
     size: int = 200,
     order: int = 0,
-    kind: Kind = Kind.BATCH,
+    kind: BlockKind = BlockKind.BATCH,
 ) -> Record:
     """A journaled block."""
     content = b"CB\x01" + bytes([kind]) + stream + number.to_bytes(8, "big") + random.Random(number).randbytes(size)

@@ -14,6 +14,7 @@ from protocol.block import BlockKind, read_header
 from protocol.content.sample import Row
 from protocol.store.reader import walk
 from protocol.store.record import Record
+from protocol.store.resync import Place
 from receiver.catch.datagrams import Datagrams
 from receiver.outputs.base import Batch
 from receiver.publish.blocks import content

@@ -21,7 +21,6 @@ from protocol.errors import StoreError
 from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import join, less
-from protocol.store.journal import Store
 from protocol.store.lost import numbers_at
 from protocol.store.resync import Damage, Place
 from protocol.store.segment_store import Store

@@ -16,7 +16,7 @@ are gone by it are in `damaged`, for the receiving thread: it counts them as mis
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,48 +208,3 @@ class Journal:
 def _closed_s(segments: Sequence[Segment]) -> float:
     """When the oldest was closed: when the next was born [s]. Where that index was lost, the first birth after it."""
     return next((segment.born_s for segment in segments[1:] if segment.born_s > 0), segments[-1].born_s)
-
-
-class Doorbells:
-    """The FIFOs `state/doorbell-*` by which readers of the journal wait; silence costs them 20 ms at most."""
-
-    def __init__(self, state: Path) -> None:
-        self._state = state
-        self._files: dict[str, int] = {}
-
-    def look(self) -> None:
-        """Find the readers that are there now; call it once a second."""
-        for path in self._state.glob("doorbell-*"):
-            if path.name not in self._files:
-                with contextlib.suppress(OSError):  # nobody has it open
-                    file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-                    if stat.S_ISFIFO(os.fstat(file).st_mode):
-                        self._files[path.name] = file
-                    else:
-                        os.close(file)
-
-    def ring(self) -> None:
-        """Ring all; a full FIFO rings already, a reader that went is forgotten."""
-        for name, file in list(self._files.items()):
-            try:
-                os.write(file, b"!")
-            except BlockingIOError:
-                continue
-            except OSError:
-                os.close(self._files.pop(name))
-
-    def close(self) -> None:
-        """Let go of them."""
-        while self._files:
-            os.close(self._files.popitem()[1])
-
-
-@contextlib.contextmanager
-def _disk(state: Path) -> Iterator[list[bool]]:
-    """A full disk ends the block quietly, a failing one is a StoreError."""
-    done: list[bool] = []
-    try:
-        yield done
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise StoreError(f"{state}: {error}") from error

@@ -37,11 +37,11 @@ import numpy as np
 from protocol.ranges import Ranges
 from protocol.store import fields, statefile
 from protocol.store.index import Segment, join
-from protocol.store.journal import Store
 from protocol.store.layout import kept_path, leaf_streams, read_leaves
+from protocol.store.reader import walk
 from protocol.store.record import Record
 from protocol.store.resync import Damage, Place, scan
-from protocol.store.segments import walk
+from protocol.store.segment_store import Store
 from receiver.catch.store.damage_reports import learn
 from receiver.catch.store.floors import LOWERED_MOST
 from receiver.catch.store.ledger_file import StreamLedger

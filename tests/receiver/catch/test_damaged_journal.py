@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from low_disk import S, T, block, journaled, killed, open_journal
 
-from protocol.block import Kind
+from protocol.block import BlockKind
 from protocol.limits import MISSING_AFTER
 from protocol.store.reader import walk
 from protocol.store.record import HEAD
@@ -333,7 +333,7 @@ def test_a_lowered_order_stays_with_the_streams_that_came_after_it(tmp_path: Pat
 def test_a_flipped_mark_of_order_is_outvoted(tmp_path: Path, lost: str, hurt: int) -> None:
     """No hash covers it, but each record repeats it: a stream whose file is lost keeps what most of them say."""
     journal = open_journal(tmp_path)
-    for number, kind in enumerate((Kind.OPEN, Kind.EPOCH, Kind.HEAD, Kind.BATCH)):
+    for number, kind in enumerate((BlockKind.OPEN, BlockKind.EPOCH, BlockKind.HEAD, BlockKind.BATCH)):
         journal.append(block(number, kind=kind, order=1), 0.0)
     journal.sync(0.0)
     journal.save(0.0)
