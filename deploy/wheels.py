@@ -30,6 +30,8 @@ LIBRARIES = {
     "low": (*_BOTH, "influxdb-client", "jinja2", "markupsafe", "orjson", "starlette", "uvicorn"),
 }
 """What each side's rooms import; a test holds this against their source."""
+POINTS = {"high": "checkvalve.collectors", "low": "checkvalve.outputs"}
+"""The group of entry points that each side announces: what it has, and what others may add to it."""
 
 
 def build(side: str, folder: Path) -> Path:
@@ -67,9 +69,8 @@ def project(side: str) -> str:
     lines += _pairs({"dependencies": [bounds[name] for name in sorted(LIBRARIES[side])]})
     lines += ["", "[project.optional-dependencies]", *_pairs({"fast": whole["optional-dependencies"]["fast"]})]
     lines += ["", "[project.scripts]", *_pairs(whole["scripts"])]
-    if side == "high":
-        collectors = whole["entry-points"]["checkvalve.collectors"]
-        lines += ["", '[project.entry-points."checkvalve.collectors"]', *_pairs(collectors)]
+    group = POINTS[side]
+    lines += ["", f'[project.entry-points."{group}"]', *_pairs(whole["entry-points"][group])]
     lines += ["", "[tool.hatch.build.targets.wheel]", *_pairs({"only-include": list(ROOMS[side])})]
     return "\n".join(lines) + "\n"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,14 +16,12 @@ from protocol.errors import ConfigError
 from protocol.process.capabilities import NET_ADMIN, NET_BIND_SERVICE, must_write, shed
 from protocol.process.confine import Mode
 from protocol.process.statusfile import PERIOD, write_status
-from receiver import config as configuration
-from receiver.config import ReceiverConfig
+from receiver import catch_file
 
 if TYPE_CHECKING:
+    from receiver.config import ReceiverConfig
     from receiver.publish.patience import Patience
-
-HISTORIAN = "historian"
-"""Name of the output that is always there."""
+    from receiver.settings import CatchConfig
 
 
 def run(
@@ -57,24 +54,14 @@ def run(
         )
         shed(NET_ADMIN if only == "catch" else NET_BIND_SERVICE)
         return watchdog.keep(only, argv, path.absolute().parent / "state", say)
+    if only == "catch":
+        return _catch(catch_file.load(path), mode, preflight)
+    from receiver import config as configuration  # outputs' own models with it, which catch must not hold
+
     config = configuration.load(path)
     config.state.mkdir(parents=True, exist_ok=True)
-    if only in (None, "catch"):
-        found = enter(Side.LOW, config.inlet.listen[0], preflight)
     if only is None:
-        _check_keys(config)
-        for line in found.warnings:
-            say(f"warning: {line}")
-        shed(NET_ADMIN, NET_BIND_SERVICE)
-        must_write(config.state, config.state / "journal")
-        supervise.alone(path, config.state / "journal" / "lock")
-        words = ("--confine", mode.value, "--preflight", preflight.value, "--only", "catch")
-        catch_child = supervise.Child("catch", supervise.command("receive", str(path), *words))
-        return supervise.run([catch_child, _child(path, "publish")], say)
-    if only == "catch":
-        from receiver.catch.process import run as catch
-
-        return catch(config, mode, found.plain())
+        return _all(config, say, mode, preflight)
     if only == "publish":
         return _publish(config, say)
     if only == "portal":
@@ -82,7 +69,29 @@ def run(
     return _output(config, only)
 
 
+def _all(config: ReceiverConfig, say: Callable[[str], None], mode: Mode, preflight: Policy) -> int:
+    found = enter(Side.LOW, config.inlet.listen[0], preflight)
+    _check_keys(config)
+    for line in (*config.warnings, *found.warnings):
+        say(f"warning: {line}")
+    shed(NET_ADMIN, NET_BIND_SERVICE)
+    must_write(config.state, config.state / "journal")
+    supervise.alone(config.path, config.state / "journal" / "lock")
+    words = ("--confine", mode.value, "--preflight", preflight.value, "--only", "catch")
+    catch_child = supervise.Child("catch", supervise.command("receive", str(config.path), *words))
+    return supervise.run([catch_child, _child(config.path, "publish")], say)
+
+
+def _catch(config: CatchConfig, mode: Mode, preflight: Policy) -> int:
+    from receiver.catch.process import run as catch
+
+    config.state.mkdir(parents=True, exist_ok=True)
+    found = enter(Side.LOW, config.inlet.listen[0], preflight)
+    return catch(config, mode, found.plain())
+
+
 def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
+    from receiver.config import HISTORIAN
     from receiver.publish.watch import Watch  # it knows what opens blocks, which catch has no use for
 
     shed(NET_BIND_SERVICE)
@@ -144,33 +153,16 @@ def _output(config: ReceiverConfig, name: str) -> int:
 
 
 def _follow_journal(config: ReceiverConfig, name: str, patience: Patience) -> int:
-    from receiver.outputs.scope import Scope
+    from receiver.outputs import registry
+    from receiver.outputs.historian.output import HistorianTable
     from receiver.publish.process import OutputProcess
 
-    if name == HISTORIAN:
-        from receiver.outputs.historian.output import HistorianOutput
-
-        history = HistorianOutput(config.state / "history", wait=patience.wait)
-        keep_s = config.retention.history
-        return OutputProcess(
-            config,
-            HISTORIAN,
-            history,
-            Scope(),
-            patience=patience,
-            tidy=lambda: history.retain(time.time_ns(), keep_s),
-        ).run()
-    for one in config.outputs:
-        if one.name == name:
-            output = importlib.import_module(f"receiver.outputs.{one.kind}").build(
-                one, config.state, wait=patience.wait
-            )
-            scope = Scope(
-                vendors=None if one.scope.vendor is None else frozenset({one.scope.vendor}),
-                assets=None if one.scope.asset is None else frozenset({one.scope.asset}),
-            )
-            return OutputProcess(config, name, output, scope, patience=patience).run()
-    names = ", ".join(["catch", "publish", "portal", HISTORIAN, *(one.name for one in config.outputs)])
+    tables = (HistorianTable(keep_s=config.retention.history), *config.outputs)
+    for table in tables:
+        if table.name == name:
+            output = registry.load(table.kind).build(table, config.state, wait=patience.wait)
+            return OutputProcess(config, name, output, table.scope, patience=patience, tidy=output.tidy).run()
+    names = ", ".join(["catch", "publish", "portal", *(one.name for one in tables)])
     raise ConfigError(f"{config.path} has no part {name!r}", hint=f"one of {names}")
 
 

@@ -1,80 +1,32 @@
 """The settings of the link, `[outlet]` and `[keys]` of `sender.toml`: keys, units, ranges, defaults.
 
-The emitter reads these two tables and no other (link_file.py); the plant's are in `poll/tables.py`. A model checks each
-key by itself; what is wrong only between keys is told by `crossed`, so that one mistake never hides another.
+The emitter needs these two tables and no other (read by `link_file.py`); the plant's are in `poll/tables.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from protocol import text
 from protocol.limits import MTU_LEAST
-
-MULTICAST = range(224, 240)
-"""First octets of IPv4 multicast (RFC 5771)."""
+from protocol.settings.table import File, LinkAddress, Seconds, Share, Size, Table, listed, one_or_more
+from protocol.wire.frame import width_for
+from sender.geometry import Geometry
 
 ETHERNET = 14
 """Bytes of an Ethernet header (IEEE 802.3, 3.1)."""
 
 
-def quoted(value: object, example: str) -> str:
-    """A text that a person wrote; anything else is a ValueError with a right one."""
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} has no unit; write it in quotes, such as {example}")
-    return value
-
-
-def _address(value: object) -> tuple[str, int]:
-    host, port = text.address(quoted(value, '"192.0.2.2:5005"'))
-    if int(host.split(".")[0]) in MULTICAST:
-        raise ValueError(f"{host} is a multicast group, which receivers join by speaking; use a directed broadcast")
-    return host, port
-
-
-def listed(value: object) -> object:
-    """A list of the file; anything else is left to the model to refuse."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-def one_or_more(value: object) -> object:
-    """A list of the file, or one text that stands for a list of it alone."""
-    return (value,) if isinstance(value, str) else listed(value)
-
-
-def _path(value: object) -> object:
-    return Path(value) if isinstance(value, str) else value
-
-
-Seconds = Annotated[float, BeforeValidator(lambda value: text.seconds(quoted(value, '"1s"'))), Field(gt=0)]
-Share = Annotated[float, BeforeValidator(lambda value: text.share(quoted(value, '"1%"')))]
-Size = Annotated[int, BeforeValidator(lambda value: text.size(quoted(value, '"32KiB"')))]
-File = Annotated[Path, BeforeValidator(_path)]
-
-
-class Section(BaseModel):
-    """One table of the file: frozen, strict, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-    EXAMPLES: ClassVar[dict[str, Any]] = {}
-    """A right value for each key that must be there, as it stands in the file."""
-
-    def crossed(self) -> Iterator[tuple[str, str]]:
-        """Key and text of each mistake that lies between keys."""
-        yield from ()
-
-
-class Outlet(Section):
+class OutletTable(Table):
     """The only way out; there is no listening key here."""
 
-    EXAMPLES = {"to": "192.0.2.2:5005"}
+    EXAMPLES: ClassVar[dict[str, Any]] = {"to": "192.0.2.2:5005"}
 
-    to: Annotated[tuple[str, int], BeforeValidator(_address)]
+    to: LinkAddress
     """IPv4 address and port of the receiver, or a directed broadcast; never a name, never a multicast group."""
     rate_mbit: Annotated[float, Field(gt=0, le=100_000)] = 20.0
     """Most that leaves [Mbit/s], Ethernet, IP and UDP headers counted; find yours with `linktest`."""
@@ -91,6 +43,17 @@ class Outlet(Section):
     burst: Size | None = None
     """Most bytes of one send; by default the smaller of 64 KiB and 1 ms of the rate, at least a frame."""
 
+    @property
+    def geometry(self) -> Geometry:
+        """How blocks are cut."""
+        return Geometry(
+            width=width_for(self.mtu),
+            rate=self.rate_mbit * 1e6 / 8,
+            repeats=len(self.repeat),
+            loss=self.loss_target,
+            share=self.spare,
+        )
+
     def crossed(self) -> Iterator[tuple[str, str]]:
         if self.loss_target is not None and self.spare is not None:
             yield "spare", "excludes loss_target; keep one of the two"
@@ -100,12 +63,27 @@ class Outlet(Section):
             yield "burst", f"less than a frame ({self.mtu + ETHERNET} bytes); make it larger or leave it out"
 
 
-class Keys(Section):
+class KeysTable(Table):
     """Whose keys: our own to sign with, theirs to seal for."""
 
-    EXAMPLES = {"own": "keys/high", "receivers": ["keys/low.pub"]}
+    EXAMPLES: ClassVar[dict[str, Any]] = {"own": "keys/high", "receivers": ["keys/low.pub"]}
 
     own: File
     """Folder of `sign.key` and `link-sign.key`."""
     receivers: Annotated[tuple[File, ...], BeforeValidator(one_or_more), Field(min_length=1, max_length=4)]
     """Public files of the receivers, carried over by a person; each LINK and EPOCH is sealed to each, so at most 4."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkConfig:
+    """What the emitter is given."""
+
+    path: Path
+    outlet: OutletTable
+    keys: KeysTable
+    """Its paths are absolute."""
+
+    @property
+    def state(self) -> Path:
+        """Folder of the spool and of the processes' own files: `state` beside the configuration."""
+        return self.path.parent / "state"

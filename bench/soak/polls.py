@@ -25,7 +25,6 @@ from protocol import keys
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Quality, ValueKind
 from protocol.process.statusfile import PERIOD, write_status
-from sender.link_file import geometry
 from sender.link_file import load as load_link
 from sender.store.pack import Packer
 from sender.store.spool import Spool
@@ -131,7 +130,7 @@ class _SoakPlant:
         self.packer = Packer(
             site="bench",
             boot=self.spool.next_boot(time.time_ns()),
-            geometry=geometry(link.outlet),
+            geometry=link.outlet.geometry,
             signer=keys.load(link.keys.own, "sign"),
             receivers=[key for key in publics if key.kind == "open"],
             previous=self.spool.previous(),

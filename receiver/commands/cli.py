@@ -52,6 +52,8 @@ def receive(
         from receiver.config import load
 
         config = load(file)
+        for line in config.warnings:
+            terminal.complain(f"warning: {line}")
         host, port = config.inlet.listen
         terminal.say(
             f"{file}: no mistakes; listens on {host}:{port}, {len(config.outputs)} outputs besides the history"
@@ -74,8 +76,8 @@ def accept(
     from protocol.errors import ConfigError
     from protocol.process.statusfile import read_status
     from receiver.catch.store.floors import session_number
+    from receiver.catch_file import load
     from receiver.commands.accept import request_accept
-    from receiver.config import load
 
     if (session is None) is not lower:
         raise ConfigError("name a session, or --lower the floor, one of them", hint="checkvalve status FILE shows it")
@@ -197,7 +199,7 @@ def _moment(time_ns: int) -> str:
 
 def _told(file: Path) -> dict[str, dict[str, Any]]:
     from protocol.process.last_words import read_statuses
-    from receiver.config import load
+    from receiver.catch_file import load
 
     return read_statuses(load(file).state)
 

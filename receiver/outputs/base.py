@@ -14,12 +14,16 @@ writes the same point over itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Columns
+
+if TYPE_CHECKING:
+    from receiver.outputs.settings import OutputTable
 
 BOOTS = 2**54
 """Start counters are below this; as microseconds since 1970 that is the year 2540."""
@@ -113,6 +117,27 @@ class Opened:
 class Output(ABC):
     """One destination. Lives in a process of its own."""
 
+    kind: ClassVar[str]
+    """The word of `kind = ".."` and the name of its entry point."""
+    table: ClassVar[type[OutputTable]]
+    """Its settings: what all outputs have, and keys of its own."""
+
+    @classmethod
+    def build(cls, table: OutputTable, state: Path, *, wait: Callable[[float], None]) -> Output:
+        """The output of one `[[output]]`; it opens its store below `state` and connects to nothing yet.
+
+        Args:
+            table: Its settings, of the type `cls.table`; paths are absolute.
+            state: The receiver's folder; what it makes there begins with `table.name`.
+            wait: Pauses for so many seconds while the disk is full; may raise to give up.
+
+        Raises:
+            ConfigError: something that the settings name cannot be used: a file of a secret, an address.
+            HeldError: another process has its store open.
+            StoreError: its store cannot be read.
+        """
+        raise NotImplementedError(f"{cls.__name__} is not announced as an output")
+
     @abstractmethod
     def place(self) -> bytes | None:
         """The place stored last, None for a new store."""
@@ -135,6 +160,9 @@ class Output(ABC):
             How long until it wants to be called again at the latest [s].
         """
         return 3600.0
+
+    def tidy(self) -> None:  # noqa: B027 most outputs keep nothing that grows old
+        """Drop what is older than the settings keep; called every ten minutes."""
 
     def begun_again(self) -> bool:
         """Whether `place` went back by itself since this was asked last: what came after it is to be handed over anew.

@@ -24,6 +24,13 @@ class Scope:
         """Nothing is left out."""
         return self.vendors is None and self.assets is None
 
+    @property
+    def text(self) -> str:
+        """In words, for a status: `all`, `vendor Acme Pumps`."""
+        parts = [("vendor", self.vendors), ("asset", self.assets)]
+        told = [f"{word} {', '.join(sorted(names))}" for word, names in parts if names is not None]
+        return "; ".join(told) or "all"
+
     def sees(self, asset: Asset) -> bool:
         """Whether an asset is inside."""
         fits_vendor = self.vendors is None or bool(self.vendors & set(asset.vendors))

@@ -79,14 +79,13 @@ def plan(file: File, as_json: AsJson = False) -> None:
     """Every read request that would be sent, and the load on devices and link; no traffic."""
     from sender.commands.forecast import DeviceLoad
     from sender.commands.link_load import lines, link_load
-    from sender.link_file import geometry
     from sender.poll.config import load
 
     config = load(file)
     loads = [
         DeviceLoad(device=asset.device, requests=tuple(asset.collector.plan(asset.device))) for asset in config.assets
     ]
-    link = link_load(loads, geometry(config.outlet), config.outlet.spread_ms / 1000)
+    link = link_load(loads, config.outlet.geometry, config.outlet.spread_ms / 1000)
     if as_json:
         terminal.data({"devices": [_device_json(one) for one in loads], "link": _link_json(link)})
         return

@@ -21,7 +21,7 @@ from protocol.wire.frame import PROBE_LEAST, SHARD_OVERHEAD, width_for
 from sender.commands import errand
 from sender.emit.pace import BURST_MOST, Pace
 from sender.emit.probing import FRAMES_MOST, SECONDS_MOST, STEPS_MOST, ProbeStep
-from sender.link_file import LinkFile
+from sender.settings import LinkConfig
 
 RATES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 900.0, 2000.0, 5000.0, 9000.0)
 """Rates that are tried from a quarter of the set one on [Mbit/s]."""
@@ -96,7 +96,7 @@ def plan(wanted: Wanted, *, rate_mbit: float, mtu: int) -> list[ProbeStep]:
     return out
 
 
-def run(config: LinkFile, wanted: Wanted, *, as_json: bool, say: Callable[[str], None]) -> None:
+def run(config: LinkConfig, wanted: Wanted, *, as_json: bool, say: Callable[[str], None]) -> None:
     """Do it, printing lines or one JSON object.
 
     Raises:
@@ -119,7 +119,7 @@ def run(config: LinkFile, wanted: Wanted, *, as_json: bool, say: Callable[[str],
     say(f"sent {sum(result['sent'])} frames; on the low side: checkvalve linktest RECEIVER.toml")
 
 
-def _alone(config: LinkFile, name: str) -> dict[str, Any]:
+def _alone(config: LinkConfig, name: str) -> dict[str, Any]:
     """Be the emitter until it is done."""
     from oneway.gate import enter
     from oneway.preflight import Policy

@@ -13,10 +13,10 @@ from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status
 from sender.commands import errand, replay_plan
-from sender.link_file import LinkFile
+from sender.settings import LinkConfig
 
 
-def run(config: LinkFile, codes: Sequence[str], *, dry_run: bool, as_json: bool, say: Callable[[str], None]) -> None:
+def run(config: LinkConfig, codes: Sequence[str], *, dry_run: bool, as_json: bool, say: Callable[[str], None]) -> None:
     """Do it, printing lines or one JSON object.
 
     Args:
@@ -30,13 +30,13 @@ def run(config: LinkFile, codes: Sequence[str], *, dry_run: bool, as_json: bool,
         ConfigError: a code that is wrong, no emitter, or one that refused.
     """
     state = config.state
-    found = replay_plan.find(state / "spool", codes, config.geometry)
+    found = replay_plan.find(state / "spool", codes, config.outlet.geometry)
     emitting = errand.running(state)
     told = (read_status(state, "emit") or {}) if emitting else {}
     plan = {"dry_run": dry_run, "emitter_running": emitting, "streams": [_plain(one) for one in found]}
     body = replay_plan.body(found)
     if not as_json:
-        for line in replay_plan.told(found, config.geometry.rate, float(told.get("backlog_s", 0.0))):
+        for line in replay_plan.told(found, config.outlet.geometry.rate, float(told.get("backlog_s", 0.0))):
             say(line)
     if not body["blocks"] or dry_run:
         if not as_json and not emitting:

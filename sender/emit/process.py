@@ -29,7 +29,7 @@ from sender.emit.interleave import Parcel
 from sender.emit.outlet import Outlet
 from sender.emit.pace import Pace, wire_bytes
 from sender.emit.progress import Progress
-from sender.link_file import LinkFile
+from sender.settings import LinkConfig
 
 LOOK = 0.02
 """Longest wait for the doorbell [s]."""
@@ -40,7 +40,7 @@ DRAIN = 15.0
 
 
 def run(
-    config: LinkFile, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None, *, until: str | None = None
+    config: LinkConfig, mode: Mode = Mode.ON, found: Mapping[str, Any] | None = None, *, until: str | None = None
 ) -> int:
     """Emit until SIGTERM or SIGINT; returns the exit code.
 
@@ -57,7 +57,7 @@ def run(
 
 
 class _Process:
-    def __init__(self, config: LinkFile, mode: Mode, found: Mapping[str, Any], until: str | None) -> None:
+    def __init__(self, config: LinkConfig, mode: Mode, found: Mapping[str, Any], until: str | None) -> None:
         self._state = config.state
         self._found, self._until = found, until
         outlet = config.outlet
@@ -73,7 +73,7 @@ class _Process:
             mtu=outlet.mtu,
             spread_s=outlet.spread_ms / 1000,
             repeat=outlet.repeat,
-            geometry=config.geometry,
+            geometry=outlet.geometry,
             signer=signer,
             receivers=receivers,
             boot=self._progress.next_boot(time.time_ns()),

@@ -27,12 +27,12 @@ from pydantic import Field
 
 from collectors.base import Event
 from protocol.content.sample import Columns, Row, ValueKind
-from sender.poll.findings import Findings, section, tables, under
+from protocol.settings.findings import Findings, read_table, read_tables, under
+from protocol.settings.table import Table
 from sender.poll.tables import Name, Words
-from sender.settings import Section
 
 
-class AlarmTable(Section):
+class AlarmTable(Table):
     """One tag that carries alarms; `list` is read one by one."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"tag": "trip_word"}
@@ -41,7 +41,7 @@ class AlarmTable(Section):
     """A tag of the same asset."""
 
 
-class AlarmEntry(Section):
+class AlarmEntry(Table):
     """One alarm."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"bit": 0, "text": "overspeed trip"}
@@ -134,19 +134,19 @@ def read(
         types: Tag name -> its configured type, None where the device is asked.
     """
     out = []
-    for at, one in tables(given, path, found, asset):
-        table = section(AlarmTable, {key: value for key, value in one.items() if key != "list"}, at, found, asset)
+    for at, one in read_tables(given, path, found, asset):
+        table = read_table(AlarmTable, {key: value for key, value in one.items() if key != "list"}, at, found, asset)
         number = numbers.get(table.tag)
         if under(at, "tag") not in found.mistakes and number is None:
             found.wrong(under(at, "tag"), f'"{table.tag}" is no tag of this asset; add it to a scan', asset)
         kind = types.get(table.tag)
         if kind is not None and ("float" in kind or kind == "string"):
             found.wrong(under(at, "tag"), f"a {kind} has no alarm bits; use an integer or a bool", asset)
-        entries = list(tables(one.get("list", []), under(at, "list"), found, asset))
+        entries = list(read_tables(one.get("list", []), under(at, "list"), found, asset))
         if not entries:
             found.odd(at, "no alarm is listed; add list = [{ bit = 0, text = .. }]", asset)
         for place, entry in entries:
-            read_entry = section(AlarmEntry, entry, place, found, asset)
+            read_entry = read_table(AlarmEntry, entry, place, found, asset)
             for line in _crossed(read_entry, kind):
                 found.wrong(under(place, line[0]), line[1], asset)
             if number is not None:

@@ -8,7 +8,6 @@ requests a second than it may be asked.
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +18,18 @@ from collectors.base import Collector, Device, Point, numbered
 from protocol.content import units
 from protocol.errors import ConfigError
 from protocol.limits import STREAM_TAGS
+from protocol.settings.file import read
+from protocol.settings.findings import Findings, read_table, read_tables, under
 from protocol.written import duration
 from sender.poll import alarms, validity
-from sender.poll.findings import TABLES, Findings, section, tables, under
-from sender.poll.tables import AssetTable, ScanTable, Spool, TagTable, Top
-from sender.settings import Keys, Outlet
+from sender.poll.tables import AssetTable, ScanTable, SpoolTable, TagTable, TopKeys
+from sender.settings import KeysTable, OutletTable
 
 SILENCE_S = 60.0
 """Longest time between two sendings of a tag by deadband or subscription, where nothing else is said [s]."""
+
+TABLES = ("outlet", "keys", "spool", "asset")
+"""Tables of the file."""
 
 PATTERN_MOST = 100
 """Values that a pattern may find where nothing is said."""
@@ -71,10 +74,10 @@ class SenderConfig:
 
     path: Path
     site: str
-    outlet: Outlet
-    keys: Keys
+    outlet: OutletTable
+    keys: KeysTable
     """Its paths are absolute."""
-    spool: Spool
+    spool: SpoolTable
     assets: tuple[AssetConfig, ...]
     warnings: tuple[str, ...]
     """What may be meant but looks wrong, one line each."""
@@ -100,32 +103,27 @@ def load(path: Path, *, find: Find = registry.load) -> SenderConfig:
         ConfigError: with every mistake of the file, one a line.
     """
     path = path.absolute()
-    raw, digest = _read(path)
+    raw, data = read(path, hint="examples/sender.toml is a complete one to begin with")
     found = Findings()
-    top = section(Top, {key: value for key, value in raw.items() if key not in TABLES}, "", found)
-    outlet = section(Outlet, raw.get("outlet"), "outlet", found)
-    keys = section(Keys, raw.get("keys"), "keys", found)
-    spool = section(Spool, raw.get("spool", {}), "spool", found)
+    top = {key: value for key, value in raw.items() if key not in TABLES}
+    site = read_table(TopKeys, top, "", found, beside=TABLES).site
+    outlet = read_table(OutletTable, raw.get("outlet"), "outlet", found)
+    keys = read_table(KeysTable, raw.get("keys"), "keys", found)
+    spool = read_table(SpoolTable, raw.get("spool", {}), "spool", found)
     assets = _assets(raw.get("asset", []), found, find, path.parent / "state")
-    if found.mistakes:
-        count = len(found.mistakes)
-        text = f"{path} has {count} mistake{'s' * (count > 1)}:\n  " + "\n  ".join(found.mistakes.values())
-        raise ConfigError(text, hint=f"mend the file and try again: checkvalve send {path} --check")
-    folder = path.parent
-    keys = keys.model_copy(
-        update={"own": folder / keys.own, "receivers": tuple(folder / one for one in keys.receivers)}
-    )
-    for missing in (one for one in (keys.own, *keys.receivers) if not one.exists()):
+    found.settle(path, f"checkvalve send {path} --check")
+    keys = keys.beside(path.parent)
+    for missing in (file for file in keys.files() if not file.exists()):
         found.odd("keys", f"{missing} is not there yet; make it with `checkvalve keys new`, or carry it over")
     return SenderConfig(
         path=path,
-        site=top.site,
+        site=site,
         outlet=outlet,
         keys=keys,
         spool=spool,
         assets=tuple(assets),
         warnings=tuple(found.warnings),
-        digest=digest,
+        digest=hashlib.sha256(data).hexdigest(),
         raw={key: value for key, value in raw.items() if key != "asset"},
     )
 
@@ -135,26 +133,10 @@ def devices(config: SenderConfig) -> list[Device]:
     return [asset.device for asset in config.assets]
 
 
-def _read(path: Path) -> tuple[dict[str, Any], str]:
-    try:
-        data = path.read_bytes()
-        return tomllib.loads(data.decode()), hashlib.sha256(data).hexdigest()
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path} does not exist", hint="examples/sender.toml is a complete one to begin with"
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}", hint="mend that line; texts stand in quotes") from None
-
-
 def _assets(given: object, found: Findings, find: Find, state: Path) -> list[AssetConfig]:
     out: list[AssetConfig] = []
     names: dict[str, str] = {}
-    for path, one in tables(given, "asset", found):
+    for path, one in read_tables(given, "asset", found):
         asset = _asset(one, path, found, find, state)
         name = asset.table.name
         if under(path, "name") not in found.mistakes:
@@ -176,7 +158,7 @@ def _asset(given: dict[str, Any], path: str, found: Findings, find: Find, state:
     if isinstance(protocol, str) and protocol not in AssetTable.model_fields:
         apart.add(protocol)
     name = str(given.get("name", ""))
-    table = section(AssetTable, {key: value for key, value in given.items() if key not in apart}, path, found, name)
+    table = read_table(AssetTable, {key: value for key, value in given.items() if key not in apart}, path, found, name)
     collector = None
     if under(path, "collector") not in found.mistakes:
         try:
@@ -228,7 +210,7 @@ def _scans(
     name: str,
 ) -> list[tuple[float, list[TagTable]]]:
     scans: list[tuple[float, list[TagTable]]] = []
-    for at, one in tables(given, under(path, "scan"), found, name):
+    for at, one in read_tables(given, under(path, "scan"), found, name):
         scan = _scan(one, at, found, places, collector, name)
         if scan[1]:
             scans.append(scan)
@@ -327,10 +309,10 @@ def _scan(
     asset: str,
 ) -> tuple[float, list[TagTable]]:
     """One scan; `places` learns where each tag stands, and knows those of the scans before."""
-    table = section(ScanTable, {key: value for key, value in given.items() if key != "tags"}, path, found, asset)
+    table = read_table(ScanTable, {key: value for key, value in given.items() if key != "tags"}, path, found, asset)
     tags_read = []
-    for at, one in tables(given.get("tags", []), under(path, "tags"), found, asset):
-        tag = section(TagTable, one, at, found, asset, str(one.get("name", "")))
+    for at, one in read_tables(given.get("tags", []), under(path, "tags"), found, asset):
+        tag = read_table(TagTable, one, at, found, asset, str(one.get("name", "")))
         if under(at, "at") in found.mistakes:
             continue
         if under(at, "name") in found.mistakes:

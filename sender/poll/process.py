@@ -16,7 +16,6 @@ from typing import Any
 from protocol import keys
 from protocol.errors import ConfigError, StoreError
 from protocol.process.statusfile import PERIOD, write_status
-from sender.link_file import geometry
 from sender.poll import reload
 from sender.poll.config import SenderConfig, load
 from sender.poll.poller import Poller
@@ -53,7 +52,7 @@ def run(config: SenderConfig) -> int:
     packer = Packer(
         site=config.site,
         boot=spool.next_boot(time.time_ns()),
-        geometry=geometry(config.outlet),
+        geometry=config.outlet.geometry,
         signer=signer,
         receivers=receivers,
         previous=spool.previous(),

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from protocol import text
 from protocol.content.catalog import TYPES
 from protocol.limits import NAME_BYTES
-from sender.settings import Seconds, Section, listed, one_or_more
+from protocol.settings.table import Seconds, Table, listed, one_or_more
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ Clamp = Annotated[tuple[float, float], BeforeValidator(_clamp)]
 Pair = Annotated[tuple[float | None, float | None], BeforeValidator(_pair)]
 
 
-class Top(Section):
+class TopKeys(Table):
     """The keys outside any table."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"site": "north-plant"}
@@ -83,7 +83,7 @@ class Top(Section):
     """The plant, as the low side shall call it."""
 
 
-class Spool(Section):
+class SpoolTable(Table):
     """How long sealed blocks are kept for repeats and gap codes."""
 
     keep: Seconds = 14 * 86_400.0
@@ -92,7 +92,7 @@ class Spool(Section):
     """Most disk it takes [GB]; the oldest sent blocks go first."""
 
 
-class TagTable(Section):
+class TagTable(Table):
     """One tag of a scan; its other keys are the collector's."""
 
     model_config = ConfigDict(extra="allow")
@@ -165,7 +165,7 @@ class TagTable(Section):
             yield "deadband", f"a {self.type} has no distance; write 0 to send on change, or leave it out"
 
 
-class ScanTable(Section):
+class ScanTable(Table):
     """Tags read together; `tags` is read one by one, see `config.py`."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"every": "1s"}
@@ -174,7 +174,7 @@ class ScanTable(Section):
     """Period [s], 10 ms to a day."""
 
 
-class AssetTable(Section):
+class AssetTable(Table):
     """One machine; its scans and its collector's table are read apart, see `config.py`."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"name": "pump-7", "collector": "modbus", "url": "tcp://10.0.0.7:502"}
@@ -201,6 +201,12 @@ class AssetTable(Section):
     """Addresses that must not be read, in the protocol's own notation."""
     timeout: Annotated[Seconds, Field(ge=0.01, le=300)] = 3.0
     """Longest wait for one reply [s]: the device's worst case, since a reply that comes later costs another wait."""
+
+    @classmethod
+    def stray(cls, key: str, value: object) -> str:
+        if not isinstance(value, dict):
+            return ""
+        return f'settings of another collector; take them out, or write collector = "{key}"'
 
     @property
     def addresses(self) -> tuple[str, ...]:

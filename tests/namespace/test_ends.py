@@ -98,7 +98,7 @@ def fill(high: Path) -> None:
     packer = Packer(
         site="north",
         boot=spool.next_boot(time.time_ns()),
-        geometry=link.geometry,
+        geometry=link.outlet.geometry,
         signer=keys.load(high / "keys", "sign"),
         receivers=[key for key in keys.load_public(high.parent / "low/keys.pub") if key.kind == "open"],
         previous=spool.previous(),

@@ -71,7 +71,7 @@ def test_what_is_loaded_at_run_time_was_seen_in_the_source(end: LinkEnd) -> None
 
 STARTED = {
     "emit": ("checkvalve", "sender.commands.cli", "sender.main", "sender.link_file", "sender.emit.process"),
-    "catch": ("checkvalve", "receiver.commands.cli", "receiver.main", "receiver.config", "receiver.catch.process"),
+    "catch": ("checkvalve", "receiver.commands.cli", "receiver.main", "receiver.catch_file", "receiver.catch.process"),
 }
 """What `send --only emit` and `receive --only catch` import on their way to the end itself."""
 

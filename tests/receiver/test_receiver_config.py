@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import ConfigError
-from receiver.config import ReceiverConfig, Scope, kinds, load
-from receiver.settings import Inlet
+from receiver import catch_file
+from receiver.config import ReceiverConfig, load
+from receiver.outputs.influx.settings import InfluxTable
+from receiver.outputs.scope import Scope
+from receiver.settings import InletTable
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "receiver.toml"
 
@@ -18,6 +21,15 @@ listen = "127.0.0.1:5005"
 [keys]
 own = "keys/low"
 senders = ["keys/high.pub", "/elsewhere/other.pub"]
+"""
+
+OUTPUT = """
+[[output]]
+kind = "influx"
+name = "one"
+url = "http://x"
+bucket = "b"
+token_file = "t"
 """
 
 
@@ -34,7 +46,7 @@ def mistakes(folder: Path, text: str) -> dict[str, str]:
         read(folder, text)
     assert "--check" in caught.value.hint
     lines = str(caught.value).split("\n")[1:]
-    return {key.strip(): rest for key, _, rest in (line.partition(": ") for line in lines)}
+    return {key.split(" (")[0].strip(): rest for key, _, rest in (line.partition(": ") for line in lines)}
 
 
 def test_the_example_is_right_and_says_everything() -> None:
@@ -42,7 +54,7 @@ def test_the_example_is_right_and_says_everything() -> None:
     config = load(EXAMPLE)
     assert config.state == EXAMPLE.parent / "state"
     text = EXAMPLE.read_text()
-    for model in (Inlet, type(config.keys), type(config.retention), type(config.portal)):
+    for model in (InletTable, type(config.keys), type(config.retention), type(config.portal)):
         for key in model.model_fields:
             assert f"\n{key} = " in text, key
 
@@ -88,10 +100,22 @@ def test_every_mistake_is_named_with_its_key(tmp_path: Path) -> None:
         kind = "influx"
         name = "twice"
         scope = { vendor = "A", asset = "b" }
+        url = "127.0.0.1:8086"
+        bucket = ""
+        [[output]]
+        kind = "influxx"
+        name = "third"
+        scope = "all"
+        [[output]]
+        kind = "historian"
+        name = "fourth"
+        scope = "all"
         [[output]]
         kind = "influx"
         name = "catch"
         scope = "all"
+        url = "http://127.0.0.1:8086"
+        bucket = "plant"
         to = "192.0.2.1:5005"
         """,
     )
@@ -109,15 +133,26 @@ def test_every_mistake_is_named_with_its_key(tmp_path: Path) -> None:
         "output[0].name",
         "output[0].scope",
         "output[1].scope",
+        "output[1].url",
+        "output[1].bucket",
         "output[2].name",
         "output[2].scope",
-        "output[3].name",
-        "output[3].to",
+        "output[2].url",
+        "output[2].bucket",
+        "output[3].kind",
+        "output[4].kind",
+        "output[5].name",
+        "output[5].to",
     }
     assert "did you mean listen?" in found["inlet.listn"]
     assert "did you mean portal?" in found["portals"]
     assert "without a scope nothing is published" in found["output[0].scope"]
     assert '"twice" is output[1] already' in found["output[2].name"]
+    assert "installed are: historian, influx" in found["output[0].kind"]
+    assert "did you mean influx?" in found["output[3].kind"]
+    assert "fed without being asked" in found["output[4].kind"]
+    assert found["output[1].url"] == 'missing; write url = "http://127.0.0.1:8086"'
+    assert "no http://host:port" in found["output[2].url"]
 
 
 @pytest.mark.parametrize(
@@ -131,15 +166,15 @@ def test_the_inlet_listens_on_a_number_that_needs_no_asking(tmp_path: Path, list
 @pytest.mark.parametrize(
     ("scope", "expected"),
     [
-        ('{ vendor = "Acme Pumps" }', Scope(vendor="Acme Pumps")),
-        ('{ asset = "pump-7" }', Scope(asset="pump-7")),
+        ('{ vendor = "Acme Pumps" }', Scope(vendors=frozenset({"Acme Pumps"}))),
+        ('{ asset = "pump-7" }', Scope(assets=frozenset({"pump-7"}))),
         ('"all"', Scope()),
     ],
 )
 def test_an_output_says_what_it_may_see(tmp_path: Path, scope: str, expected: Scope) -> None:
     """A vendor, an asset, or aloud: all."""
-    more = f'[[output]]\nkind = "influx"\nname = "one"\nscope = {scope}\ntoken_file = "t"\nurl = "http://x"\n'
-    (output,) = read(tmp_path, LEAST + more).outputs
+    (output,) = read(tmp_path, f"{LEAST}{OUTPUT}scope = {scope}\n").outputs
+    assert isinstance(output, InfluxTable)
     assert output.scope == expected
     assert output.token_file == tmp_path / "t"
 
@@ -172,6 +207,30 @@ def test_a_file_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
 
 def test_no_key_of_the_file_is_an_address_of_the_sender() -> None:
     """The inlet has a place to listen and a size of buffer; nothing to send to."""
-    assert set(Inlet.model_fields) == {"listen", "buffer_mib"}
-    assert "influx" in kinds()
-    assert "historian" not in kinds()
+    assert set(InletTable.model_fields) == {"listen", "buffer_mib"}
+
+
+def test_catch_reads_its_own_tables_and_no_output(tmp_path: Path) -> None:
+    """A mistake in an output stops no catching; each of catch's own is told, all of them."""
+    path = tmp_path / "receiver.toml"
+    path.write_text(LEAST + '[[output]]\nkind = "telepathy"\n')
+    assert catch_file.load(path).keys.own == tmp_path / "keys/low"
+    path.write_text("[inlet]\nlisten = 5\n[keys]\nowm = 'keys'\n")
+    with pytest.raises(ConfigError) as caught:
+        catch_file.load(path)
+    assert [line.split(":")[0].strip() for line in str(caught.value).split("\n")[1:]] == [
+        "inlet.listen",
+        "keys.own",
+        "keys.senders",
+        "keys.owm",
+    ]
+
+
+def test_a_file_that_is_named_and_not_there_is_a_warning(tmp_path: Path) -> None:
+    """Keys and tokens are often carried over after the file is written: it is told, and stops no check."""
+    (tmp_path / "keys" / "low").mkdir(parents=True)
+    assert [line.split(" is not there")[0] for line in read(tmp_path, f"{LEAST}{OUTPUT}scope = 'all'\n").warnings] == [
+        f"keys: {tmp_path}/keys/high.pub",
+        "keys: /elsewhere/other.pub",
+        f"output[0]: {tmp_path}/t",
+    ]

@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -40,6 +40,8 @@ from receiver.outputs.historian.latency import Latency
 from receiver.outputs.historian.mending.rebuild import rebuild
 from receiver.outputs.historian.rows import Rows, from_columns
 from receiver.outputs.historian.series import StreamSeries
+from receiver.outputs.scope import Scope
+from receiver.outputs.settings import OutputTable
 
 _STATE = """INSERT INTO state (asset, boot, number, time_ns, what, text, received_ns)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
@@ -68,13 +70,33 @@ class _SampleBlock(NamedTuple):
     novelty: Novelty
 
 
+class HistorianTable(OutputTable):
+    """The one output that no `[[output]]` names: it is always fed, with everything."""
+
+    kind: str = "historian"
+    name: str = "historian"
+    scope: Scope = Scope()
+    keep_s: float = math.inf
+    """`history` of `[retention]`: age of the oldest month that `tidy` leaves [s]."""
+
+
 class HistorianOutput(Output):
     """The embedded historian of one receiver."""
+
+    kind = "historian"
+    table = HistorianTable
+
+    @classmethod
+    def build(cls, table: OutputTable, state: Path, *, wait: Callable[[float], None]) -> Self:
+        """The history in `state/history`."""
+        assert isinstance(table, HistorianTable)
+        return cls(state / "history", wait=wait, keep_s=table.keep_s)
 
     def __init__(
         self,
         folder: Path,
         *,
+        keep_s: float = math.inf,
         clock: Callable[[], int] = time.time_ns,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -82,6 +104,7 @@ class HistorianOutput(Output):
 
         Args:
             folder: `history/`; made where it is not there.
+            keep_s: Age of the oldest month that `tidy` leaves [s].
             clock: Wall time [ns since 1970 UTC]: for the latency, and to name month files.
             wait: Pauses for so many seconds while the disk is full; may write the status, may raise to give up.
 
@@ -89,7 +112,7 @@ class HistorianOutput(Output):
             HeldError: another process has it open.
             StoreError: it cannot be read, or was written by another version.
         """
-        self._clock, self._wait = clock, wait
+        self._clock, self._wait, self._keep_s = clock, wait, keep_s
         self._trouble = ""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
@@ -230,6 +253,10 @@ class HistorianOutput(Output):
                 self._files.set("swept_ns", self._files.age.age_ns)
             if noted:
                 self._files.copy()
+
+    def tidy(self) -> None:
+        """Drop what is older than the settings keep."""
+        self.retain(self._clock(), self._keep_s)
 
     def status(self) -> Mapping[str, Any]:
         """Counters: rows stored, latency, current trouble, and per asset received, published, healed, read, sent, lost.

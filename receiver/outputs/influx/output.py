@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from receiver.outputs import disk
 from receiver.outputs.base import Opened, Output
@@ -28,8 +28,12 @@ from receiver.outputs.disk import DamageError
 from receiver.outputs.influx.answer import Answer
 from receiver.outputs.influx.lines import Writer, escaped, without_texts
 from receiver.outputs.influx.pump import Pump
-from receiver.outputs.influx.server import Metrics, Server, shown
+from receiver.outputs.influx.settings import InfluxTable, read_token, shown
 from receiver.outputs.influx.spool import Spool, groups
+from receiver.outputs.settings import OutputTable
+
+if TYPE_CHECKING:
+    from receiver.outputs.influx.server import Metrics
 
 HOLD_S = 60.0
 """How long an acknowledged line is kept [s]: VictoriaMetrics 1.79 loses those of the last 8 to 12 s when it is killed;
@@ -63,6 +67,30 @@ class Endpoint(Protocol):
 
 class InfluxOutput(Output):
     """One destination that speaks InfluxDB's v2 write API."""
+
+    kind = "influx"
+    table = InfluxTable
+
+    @classmethod
+    def build(cls, table: OutputTable, state: Path, *, wait: Callable[[float], None]) -> Self:
+        """The output of a section; its store is `state/NAME.db`.
+
+        Raises:
+            ConfigError: the token's file cannot be read.
+            HeldError: another process has the store open.
+            StoreError: the store cannot be read.
+        """
+        assert isinstance(table, InfluxTable)
+        return cls(
+            state / f"{table.name}.db",
+            name=table.name,
+            url=table.url,
+            token=read_token(table),
+            org=table.org,
+            bucket=table.bucket,
+            scope_text=table.scope.text,
+            wait=wait,
+        )
 
     def __init__(
         self,
@@ -106,7 +134,7 @@ class InfluxOutput(Output):
             os.close(self._lock)
             raise
         self._name, self._url, self._scope_text = name, url, scope_text
-        self._server: Endpoint = Server(url, token, org, bucket) if server is None else server
+        self._server: Endpoint = server or _server(url, token, org, bucket)
         self._writer = Writer()
         probe = f"checkvalve,output={escaped(name)} probe=1i {clock()}\n".encode()
         self._pump = Pump(probe, chance or random.Random())
@@ -289,3 +317,11 @@ class InfluxOutput(Output):
 
     def _waiting(self, why: str) -> None:
         self._trouble = why
+
+
+def _server(url: str, token: str, org: str, bucket: str) -> Endpoint:
+    from receiver.outputs.influx.server import (
+        Server,  # its library takes half a second, which --check need not wait for
+    )
+
+    return Server(url, token, org, bucket)

@@ -116,12 +116,6 @@ def read_metrics(body: str) -> Metrics:
     )
 
 
-def shown(url: str) -> str:
-    """An address without the name and password that may stand in it."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def _words(error: Any) -> str:
     message = error.message or error.reason or ""
     return message.decode(errors="replace") if isinstance(message, bytes) else str(message)

@@ -13,7 +13,7 @@ from protocol.errors import FrameError
 from protocol.wire.frame import Probe
 from receiver.catch.status.probes import ENDED_S, STEPS_KEPT, Probes
 from receiver.commands.link_test import advice, lines
-from sender.settings import Outlet
+from sender.settings import OutletTable
 
 
 def _probe(step: int, index: int, of: int, last: int = 9, rate: int = 20_000) -> Probe:
@@ -137,5 +137,5 @@ def test_the_advised_lines_are_a_right_outlet() -> None:
     said = [line.strip() for line in advice(steps) if "=" in line]
     told = tomllib.loads('to = "192.0.2.2:5005"\n' + "\n".join(said))
     assert set(told) == {"to", "rate_mbit", "loss_target", "burst", "spread_ms"}
-    outlet = Outlet.model_validate(told)
+    outlet = OutletTable.model_validate(told)
     assert (outlet.rate_mbit, outlet.burst) == (100, 4096)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from sender.commands.forecast import DeviceLoad
 from sender.commands.link_load import link_load
-from sender.link_file import geometry
 from sender.poll.config import devices, load
 from simulator.scene.file import load as load_scene
 
@@ -34,7 +33,7 @@ def test_example_fits_its_link_many_times() -> None:
     ]
     assert all(one.requests for one in loads)
     assert len(devices(config)) == 3
-    link = link_load(loads, geometry(config.outlet))
+    link = link_load(loads, config.outlet.geometry)
     assert link.light
     assert link.whole_s < link.rate_s / 5
 

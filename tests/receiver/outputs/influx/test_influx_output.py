@@ -8,7 +8,6 @@ import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,11 +16,12 @@ from influx_peer import FakeInflux, Told, serving
 
 from protocol.content.sample import Row
 from protocol.errors import ConfigError, HeldError, StoreError
-from receiver.outputs import influx
+from protocol.settings.findings import Findings, read_table
 from receiver.outputs.base import Opened
 from receiver.outputs.influx import output as module
 from receiver.outputs.influx.lines import Writer
 from receiver.outputs.influx.output import CHECK_S, HOLD_S, InfluxOutput
+from receiver.outputs.influx.settings import InfluxTable
 
 SECRET = "s3cret-token-value"
 
@@ -451,37 +451,41 @@ def test_one_process_has_the_store_open(tmp_path: Path) -> None:
         output(tmp_path, fake)
 
 
-def section(folder: Path, **given: Any) -> Any:
-    """An `[[output]]` section."""
-    scope = SimpleNamespace(vendor=None, asset=None)
-    base = {"name": "x", "url": "http://127.0.0.1:9", "bucket": "b", "org": "", "token_file": None, "scope": scope}
-    return SimpleNamespace(**base | given)
+def table(**given: Any) -> InfluxTable:
+    """An `[[output]]` as the file has it."""
+    told = {"kind": "influx", "name": "x", "url": "http://127.0.0.1:9", "bucket": "b", "scope": "all"}
+    return InfluxTable.model_validate(told | given)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [{"url": ""}, {"bucket": ""}, {"token_file": "missing"}, {"token_file": "empty"}, {"token_file": "lines"}],
-    ids=["url", "bucket", "missing", "empty", "lines"],
-)
-def test_a_mistake_in_the_section_is_named_with_a_next_step(given: dict[str, Any], tmp_path: Path) -> None:
-    """What lacks or cannot be read is a ConfigError that names the output, and never the token."""
+@pytest.mark.parametrize("name", ["missing", "empty", "lines"])
+def test_a_token_that_is_none_is_named_with_a_next_step(name: str, tmp_path: Path) -> None:
+    """What is not there or cannot be read is a ConfigError that names the output, and never the token."""
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "lines").write_text(f"{SECRET}\n{SECRET}\n")
-    if "token_file" in given:
-        given = {"token_file": tmp_path / given["token_file"]}
     with pytest.raises(ConfigError) as refused:
-        influx.build(section(tmp_path, **given), tmp_path)
+        InfluxOutput.build(table(token_file=str(tmp_path / name)), tmp_path, wait=never)
     assert '"x"' in str(refused.value)
     assert refused.value.hint
     assert SECRET not in str(refused.value)
 
 
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8086", "ftp://x", "http://", f"http://u:{SECRET}@x:0", "http://x:y", 5])
+def test_an_address_that_is_none_is_told_without_its_secrets(url: object) -> None:
+    """The check of the file says what is written instead, and repeats no password."""
+    found = Findings()
+    given = {"kind": "influx", "name": "x", "url": url, "bucket": "b", "scope": "all"}
+    read_table(InfluxTable, given, "output[0]", found)
+    assert list(found.mistakes) == ["output[0].url"]
+    assert "; " in found.mistakes["output[0].url"]
+    assert SECRET not in found.mistakes["output[0].url"]
+
+
 def test_a_section_makes_an_output_with_its_own_store(tmp_path: Path) -> None:
     """`build` reads the token, names the store after the output and says its scope."""
     (tmp_path / "token").write_text(f"{SECRET}\n")
-    scope = SimpleNamespace(vendor="Acme", asset=None)
     with serving(FakeInflux()) as fake:
-        one = influx.build(section(tmp_path, url=fake.url, token_file=tmp_path / "token", scope=scope), tmp_path)
+        asked = table(url=fake.url, token_file=str(tmp_path / "token"), scope={"vendor": "Acme"})
+        one = InfluxOutput.build(asked, tmp_path, wait=never)
         one.take([block(stream(), 0, batch([Row(0, T0, 1.0)]))], b"p")
         pumped(one, 0.0, lambda: drained(one))
         assert one.status()["scope"] == "vendor Acme"

@@ -8,7 +8,8 @@ import pytest
 
 from receiver.outputs.influx.answer import HOLD_WAIT_S, MOST_WAIT_S, Answer, Verdict, verdict, wait_s
 from receiver.outputs.influx.pump import GROW_AFTER, Pump, halves
-from receiver.outputs.influx.server import read_metrics, shown
+from receiver.outputs.influx.server import read_metrics
+from receiver.outputs.influx.settings import shown
 
 PROBE = b"probe v=1 1\n"
 

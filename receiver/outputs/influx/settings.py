@@ -1,0 +1,67 @@
+"""The keys of `[[output]]` with `kind = "influx"`, and the secret that one of them names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field
+
+from protocol.errors import ConfigError
+from protocol.settings.table import File
+from receiver.outputs.settings import OutputTable
+
+EXAMPLE = "http://127.0.0.1:8086"
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f'it is no http://host:port; write url = "{EXAMPLE}"')  # a password may stand in it
+    return value
+
+
+class InfluxTable(OutputTable):
+    """A server that takes InfluxDB line protocol."""
+
+    EXAMPLES: ClassVar[dict[str, Any]] = {**OutputTable.EXAMPLES, "url": EXAMPLE, "bucket": "plant"}
+
+    url: Annotated[str, AfterValidator(_url)]
+    """Where the server is, `http://host:port`."""
+    token_file: File | None = None
+    """File with the secret that the server asks for; the secret itself never stands in the configuration."""
+    org: str = ""
+    """Organisation."""
+    bucket: Annotated[str, Field(min_length=1)]
+    """Bucket."""
+
+
+def shown(url: str) -> str:
+    """An address without the name and password that may stand in it."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def read_token(table: InfluxTable) -> str:
+    """The secret, empty where none is asked for.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no token.
+    """
+    path: Path | None = table.token_file
+    if path is None:
+        return ""
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "write the token into that file, readable by this user alone (mode 0600)"
+        raise ConfigError(f'output "{table.name}": {path} cannot be read: {error}', hint=hint) from error
+    if not token or any(not "!" <= letter <= "~" for letter in token):
+        hint = "one line, the token and nothing else"
+        raise ConfigError(f'output "{table.name}": {path} holds no token', hint=hint)
+    return token

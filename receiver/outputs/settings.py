@@ -1,0 +1,60 @@
+"""What every `[[output]]` of `receiver.toml` says: its kind, its name, and what it is given.
+
+An output's own keys stand in a model of its own, beside its code, that derives from this one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from protocol.settings.table import Table
+from receiver.outputs.scope import Scope
+
+RESERVED = frozenset({"catch", "publish", "portal", "history", "historian"})
+"""Names that the receiver's own processes and stores have."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f'"{value}" is no short name; write small letters, digits, - and _, such as "plant-influx"')
+    if value in RESERVED:
+        raise ValueError(f'"{value}" is the name of the receiver\'s own; choose another')
+    return value
+
+
+def _scope(value: object) -> Scope:
+    if isinstance(value, Scope):
+        return value
+    if value == "all":
+        return Scope()
+    if isinstance(value, dict) and len(value) == 1:
+        (key, name), *_ = value.items()
+        if key in ("vendor", "asset") and isinstance(name, str) and name:
+            return Scope(**{f"{key}s": frozenset({name})})
+    raise ValueError(f'{value!r} is no scope; write {{ vendor = ".." }}, {{ asset = ".." }} or, aloud, "all"')
+
+
+class OutputTable(Table):
+    """One destination besides the history."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    EXAMPLES: ClassVar[dict[str, Any]] = {
+        "kind": "influx",
+        "name": "plant-influx",
+        "scope": {"vendor": "Acme Pumps"},
+    }
+    ADVICE: ClassVar[dict[str, str]] = {
+        "scope": ': without a scope nothing is published; write scope = { vendor = ".." }, or aloud, "all"'
+    }
+
+    kind: Annotated[str, Field(min_length=1)]
+    """Which output, by the name of its entry point."""
+    name: Annotated[str, AfterValidator(_name)]
+    """Short and unlike any other: its cursor and its status file are called so."""
+    scope: Annotated[Scope, BeforeValidator(_scope)]
+    """What it is given."""
