@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from protocol.errors import ConfigError
+from protocol.settings.findings import unknown
 
 POLLERS_KEYS = frozenset(
     (
@@ -23,8 +23,8 @@ POLLERS_KEYS = frozenset(
 """Keys of a tag's table that the poller and the catalog read; a collector lets them pass."""
 
 
-class Keys:
-    """One table, and the mistakes found in it.
+class KeyReader:
+    """One table, its values one after another, and the mistakes found in it.
 
     Args:
         where: Its name in front of each key, `modbus` or `tags.pressure`.
@@ -94,8 +94,7 @@ class Keys:
         """Name every key that was not asked for; `also` are other readers' keys."""
         for key in self.table:
             if key not in self._asked and key not in also:
-                near = get_close_matches(key, sorted(self._asked), n=1)
-                self.wrong(key, "no such key", f"did you mean {near[0]}?" if near else "take it out")
+                self.mistakes.append(f"{self.where}.{key}: {unknown(key, sorted(self._asked))}")
 
     def _take(self, key: str, default: Any) -> Any:
         self._asked.add(key)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from collectors.base import Device, Point
-from collectors.settings import POLLERS_KEYS, Keys, address, refuse, wild
+from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse, wild
 from protocol.content.catalog import TYPES
 
 PORT = 44818
@@ -192,7 +192,7 @@ def parse_address(text: str) -> Address:
 
 def _parse(device: Device, wrong: list[str]) -> Config:
     host, port = address(device.url, "enip", PORT, wrong)
-    keys = Keys("enip", device.settings, wrong)
+    keys = KeyReader("enip", device.settings, wrong)
     slot = keys.whole("slot", 0, 0, 255)
     route = _route(device.url, slot, wrong)
     if "slot" in device.settings and urlsplit(device.url).path.strip("/"):
@@ -249,7 +249,7 @@ def _is_link(link: str) -> bool:
 def _item(point: Point, wrong: list[str]) -> Item | None:
     """The point, checked; None where its table has a mistake."""
     before = len(wrong)
-    keys = Keys(f"tags.{point.name}", point.options, wrong)
+    keys = KeyReader(f"tags.{point.name}", point.options, wrong)
     scaled = "scale" in point.options or "offset" in point.options
     scale, offset = keys.real("scale", 1.0), keys.real("offset", 0.0)
     keys.done(POLLERS_KEYS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from collectors.base import Device, Facts, Point
 from collectors.modbus.address import Range, Table, parse_address, ranges_of
-from collectors.settings import POLLERS_KEYS, Keys, address, refuse
+from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse
 
 REGISTERS_OF: dict[str, int] = {
     "int16": 1,
@@ -141,7 +141,7 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     scheme = device.url.partition("://")[0]
     scheme = scheme if scheme in PORTS else "tcp"
     host, port = address(device.url, scheme, PORTS[scheme], wrong)
-    keys = Keys("modbus", device.settings, wrong)
+    keys = KeyReader("modbus", device.settings, wrong)
     gentle = device.gentle
     rtu = keys.word("framing", "tcp", ("tcp", "rtu")) == "rtu"
     if rtu and scheme == "udp":
@@ -196,7 +196,7 @@ def _keep_out(point: Point, items: list[Item], never: tuple[Range, ...], wrong: 
             return
 
 
-def _certificates(keys: Keys) -> Certificates:
+def _certificates(keys: KeyReader) -> Certificates:
     files = {}
     for key in ("authority", "certificate", "key"):
         given = files[key] = keys.text(key)
@@ -214,7 +214,7 @@ def _certificates(keys: Keys) -> Certificates:
     )
 
 
-def _orders(keys: Keys, *, words: str, swap: bool) -> tuple[str, bool]:
+def _orders(keys: KeyReader, *, words: str, swap: bool) -> tuple[str, bool]:
     return keys.word("word_order", words, ("big", "little")), keys.flag("byte_swap", swap)
 
 
@@ -223,7 +223,7 @@ def _items(
 ) -> list[Item]:
     """The point's items, its facts beside them; none where its table has a mistake."""
     before = len(wrong)
-    keys = Keys(f"tags.{point.name}", point.options, wrong)
+    keys = KeyReader(f"tags.{point.name}", point.options, wrong)
     words, swap = _orders(keys, words=orders[0], swap=orders[1])
     scaled = "scale" in point.options or "offset" in point.options
     scale, offset = keys.real("scale", 1.0), keys.real("offset", 0.0)
@@ -282,7 +282,7 @@ def _element(first: Item, i: int) -> Item:
     return replace(first, number=first.number + i, address=first.address + registers, bit=bit)
 
 
-def _type(keys: Keys, point: Point, table: Table, bit: int | None, length: int) -> str:
+def _type(keys: KeyReader, point: Point, table: Table, bit: int | None, length: int) -> str:
     """The point's type, by its own word or by its address."""
     if table.bits or bit is not None:
         if point.type not in (None, "bool"):

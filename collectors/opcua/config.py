@@ -9,7 +9,7 @@ from collectors.base import Device, Point, Request, Scan
 from collectors.opcua.address import Address, BranchAddress, Fences, NodeAddress, PathAddress, fences, parse
 from collectors.opcua.secure import settings as security
 from collectors.opcua.secure.settings import Security
-from collectors.settings import POLLERS_KEYS, Keys, address, refuse
+from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse
 from protocol.content.catalog import TYPES
 
 CHUNK = 500
@@ -156,7 +156,7 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     urls = device.urls or (device.url,)
     for url in urls:
         address(url, "opc.tcp", 4840, wrong)
-    keys = Keys("opcua", device.settings, wrong)
+    keys = KeyReader("opcua", device.settings, wrong)
     subscribe = keys.word("mode", "subscribe", ("subscribe", "poll")) == "subscribe"
     sampling_ms = keys.whole("sampling_ms", 0, 0, 86_400_000)
     queue = keys.whole("queue", 0, 0, 10_000)
@@ -199,7 +199,7 @@ def _watch(scan: Scan, nodes: tuple[Node, ...], sampling_ms: int, queue: int, bu
     )
 
 
-def _notifiers(keys: Keys, events: str) -> tuple[NodeAddress | PathAddress, ...]:
+def _notifiers(keys: KeyReader, events: str) -> tuple[NodeAddress | PathAddress, ...]:
     given = keys.texts("notifiers")
     if events == "none":
         for key in ("notifiers", "least_severity"):
@@ -218,7 +218,7 @@ def _notifiers(keys: Keys, events: str) -> tuple[NodeAddress | PathAddress, ...]
 
 def _node(point: Point, fenced: Fences, wrong: list[str], *, gentle: bool) -> Node | None:
     before = len(wrong)
-    keys = Keys(f"tags.{point.name}", point.options, wrong)
+    keys = KeyReader(f"tags.{point.name}", point.options, wrong)
     path = _again(keys)
     keys.done(POLLERS_KEYS)
     text = str(point.at)
@@ -253,7 +253,7 @@ def _node(point: Point, fenced: Fences, wrong: list[str], *, gentle: bool) -> No
     )
 
 
-def _again(keys: Keys) -> PathAddress | None:
+def _again(keys: KeyReader) -> PathAddress | None:
     """The key `path`."""
     text = keys.text("path")
     if not text:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from collectors.base import Collector, Device, Draft, Identity, Request, Scan
 from collectors.guard import Guard
-from collectors.settings import POLLERS_KEYS, Keys, address, refuse
+from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse
 from protocol.content.sample import Columns, Quality, Row, from_rows
 from protocol.errors import AssetError
 
@@ -34,9 +34,9 @@ class LineCollector(Collector):
     def check(cls, device: Device) -> list[str]:
         wrong: list[str] = []
         address(device.url, "lines", 5555, wrong)
-        Keys("lines", device.settings, wrong).done()
+        KeyReader("lines", device.settings, wrong).done()
         for point in device.points:
-            keys = Keys(f"tags.{point.name}", point.options, wrong)
+            keys = KeyReader(f"tags.{point.name}", point.options, wrong)
             keys.done(POLLERS_KEYS)
             if not ALLOWED.fullmatch(f"READ {point.at}") or (point.type, point.count) != ("float64", 1):
                 keys.wrong("at", f"{point.at!r} is no float64 channel", 'write at = "LEVEL", type = "float64"')

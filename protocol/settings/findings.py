@@ -112,8 +112,8 @@ def unknown(key: str, known: Iterable[str], what: str = "key") -> str:
     """
     words = list(known)
     near = nearest(key, words)
-    told = f"did you mean {near}?" if near else "known are " + ", ".join(words) if words else "take it out"
-    return f"unknown {what}; {told}"
+    step = f"did you mean {near}?" if near else "take it out" + (f" (known are {', '.join(words)})" if words else "")
+    return f"unknown {what}; {step}"
 
 
 def nearest(key: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from collectors.settings import Keys
+from collectors.settings import KeyReader
 
 POLICIES = ("None", "Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
 """Security policies that are not deprecated (OPC 10000-7, 6.6), and None."""
@@ -35,7 +35,7 @@ class Security:
         return self.policy != "None" and not self.sign_only
 
 
-def read(keys: Keys) -> Security:
+def read(keys: KeyReader) -> Security:
     policy = keys.word("security", "None", POLICIES)
     found = Security(
         policy=policy,
@@ -71,7 +71,7 @@ def read(keys: Keys) -> Security:
     return found
 
 
-def _trusted(keys: Keys, found: Security, anybody: bool) -> None:
+def _trusted(keys: KeyReader, found: Security, anybody: bool) -> None:
     """A secured connection to a server that nobody knows is secured against everybody but that server."""
     ways = [bool(found.server_certificate), bool(found.trust), anybody]
     if found.policy == "None":
@@ -86,7 +86,7 @@ def _trusted(keys: Keys, found: Security, anybody: bool) -> None:
         keys.wrong("server_certificate", "who may the server be? one answer is needed", step)
 
 
-def _file(keys: Keys, key: str) -> str:
+def _file(keys: KeyReader, key: str) -> str:
     given = keys.text(key)
     if given and not Path(given).is_file():
         keys.wrong(key, f"there is no file {given}", "write its whole path")

