@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from protocol.content.parts import OUTBOX, FileParts, WholeFile
 from protocol.errors import ConfigError, FrameError, Reason
 from protocol.keys import PrivateKey, PublicKey, load, load_public
 from protocol.seal import Seal
+from protocol.settings.file import read as read_settings
 from protocol.store import statefile
 from protocol.store.layout import kept_streams, segment_numbers, segment_path
 from protocol.store.reader import read_kept
@@ -177,11 +177,9 @@ def _write(folder: Path, one: WholeFile) -> Path:
 def _read(config: Path) -> tuple[Path, PrivateKey, dict[bytes, PublicKey]]:
     """The journal's folder, the `open` key, the senders' `sign` keys."""
     try:
-        keys = tomllib.loads(config.read_text())["keys"]
+        keys = read_settings(config).tables["keys"]
         own, senders = str(keys["own"]), [str(one) for one in keys["senders"]]
-    except OSError as error:
-        raise ConfigError(f"{config} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ConfigError(f"{config}: [keys] own and senders cannot be read: {error}") from None
     folder = config.absolute().parent
     publics = [key for one in senders for key in load_public(folder / one)]

@@ -20,7 +20,6 @@ from after the period, or older than a year before its end, is WARN.
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -30,6 +29,7 @@ from typing import Any
 from audit import catalogue
 from audit.check import Check, CheckStatus, Evidence
 from protocol.errors import ConfigError
+from protocol.settings.file import read as read_settings
 
 STALE_DAYS = 366
 """An answer older than this at the period's end is to be given again [days]."""
@@ -102,15 +102,7 @@ def read(path: Path | None) -> Answers:
     """
     if path is None:
         return Answers(hardware={})
-    try:
-        data = path.read_bytes()
-        table = tomllib.loads(data.decode())
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error.strerror}", hint="`checkvalve audit questions` prints one"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+    table, data = read_settings(path, hint="`checkvalve audit questions` prints one")
     known = questions()
     strange = [key for key in table if key not in known and key != "change"]
     if strange:

@@ -6,7 +6,6 @@ Every option can also come from the environment, CHECKVALVE_INTERFACE and so on,
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from oneway.preflight import Level
 from oneway.recipe import BROADCAST_MAC, BUFFER_BYTES, Ground, Side, script, steps
 from protocol import terminal, text
 from protocol.errors import ConfigError
+from protocol.settings.file import read as read_settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -102,11 +102,9 @@ def _given(side: Side, config: Path | None, option: str) -> tuple[str, int, int]
     given = ""
     if config is not None:
         try:
-            table = tomllib.loads(config.read_text())[name]
+            table = read_settings(config).tables[name]
             given = str(table[key])
-        except OSError as error:
-            raise ConfigError(f"{config} cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             hint = f'write [{name}] {key} = "{EXAMPLE}"'
             raise ConfigError(f"{config}: {name}.{key} cannot be read: {error}", hint=hint) from None
     given = option or given

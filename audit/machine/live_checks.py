@@ -10,7 +10,6 @@ by root. A namespace is entered by `ip netns exec`, which takes root too.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from audit.machine import ground, process_facts
 from audit.machine.look import NamespaceLook
 from audit.report.machine_facts import facts
 from protocol.errors import ConfigError
+from protocol.settings.file import read as read_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +102,8 @@ def _folders(config: Path | None) -> tuple[Path | None, Path | None]:
     if config is None:
         return None, None
     try:
-        own = tomllib.loads(config.read_text())["keys"]["own"]
-    except OSError as error:
-        raise ConfigError(f"{config} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        own = read_settings(config).tables["keys"]["own"]
+    except (KeyError, TypeError) as error:
         raise ConfigError(f"{config}: [keys] own cannot be read: {error}") from None
     folder = config.absolute().parent
     return folder / "state", folder / str(own)
