@@ -173,7 +173,11 @@ class Output(ABC):
 
     @abstractmethod
     def status(self) -> Mapping[str, Any]:
-        """Counters for `status-<output>.json`; plain JSON values."""
+        """Counters for `status-<output>.json`; plain JSON values, no secrets.
+
+        `trouble` says in words why it does not get on (its disk, its destination), and is empty where it does;
+        `warnings` and `alarms` are lists of lines for people, `alarm` is true where somebody should look.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -1,0 +1,118 @@
+"""Blocks for tests of outputs: a small plant of two vendors, every type of value, every kind of content.
+
+What an output must hold of them is a `Counter` of facts, one a sample. Times of a tag are unlike each other, so that a
+destination which knows a sample by its series and time can be counted too.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from protocol.content.catalog import Asset, Page, Tag
+from protocol.content.sample import Flag, Row, Value, from_rows
+from receiver.outputs.base import Batch, Event, Opened, Other, State, Stream, Tally
+
+SECOND_NS = 10**9
+T0_NS = 1_763_884_800 * SECOND_NS
+"""When the first block was read [ns since 1970 UTC]."""
+SEEN, UNSEEN = "pump-7", "press-1"
+"""An asset of each vendor: what a scope lets through, and what it does not."""
+VENDOR = "Acme Pumps"
+"""The vendor of SEEN."""
+
+ASSETS = (
+    Asset(name=SEEN, site="north", vendors=(VENDOR,), serial="AP-3391"),
+    Asset(name=UNSEEN, site="north", vendors=("Volta",), simulated=True),
+)
+TAGS = (
+    Tag(id=0, asset=SEEN, name="pressure", unit="bar", type="float32"),
+    Tag(id=1, asset=SEEN, name="running", type="bool"),
+    Tag(id=2, asset=SEEN, name="energy", type="uint64"),
+    Tag(id=3, asset=SEEN, name="mode", type="string"),
+    Tag(id=4, asset=UNSEEN, name="strokes", type="int32"),
+)
+
+
+class Fact(NamedTuple):
+    """One sample as a destination must have it."""
+
+    asset: str
+    tag: str
+    time_ns: int
+    value: Value
+    """Number, truth or text; None where the device gave none."""
+
+
+def stream(key: bytes = b"stream-1", boot: int = T0_NS // 1000) -> Stream:
+    """A stream that describes the plant; a later one has a larger `boot`."""
+    return Stream(
+        key=key,
+        boot=boot,
+        site="north",
+        assets={asset.name: asset for asset in ASSETS},
+        tags={tag.id: tag for tag in TAGS},
+    )
+
+
+def block(
+    number: int, body: Batch | Page | State | Event | Tally | Other, *, of: Stream | None = None, healed: bool = False
+) -> Opened:
+    """An opened block."""
+    received_ns = T0_NS + number * SECOND_NS
+    return Opened(stream=of or stream(), number=number, healed=healed, received_ns=received_ns, body=body)
+
+
+def samples(number: int, *, of: Stream | None = None, healed: bool = False) -> Opened:
+    """A block of 1 to 20 samples of all tags, always the same for its number."""
+    chance = random.Random(number)
+    rows = []
+    for at in range(chance.randrange(1, 21)):
+        tag = chance.randrange(len(TAGS))
+        value = None if chance.random() < 0.1 else _value(chance, tag)
+        quality = 0x80050000 if value is None else chance.choice((0, 0, 0x40900000))
+        rows.append(Row(tag, T0_NS + number * SECOND_NS + at * 1_000_000, value, quality))
+    body = Batch(columns=from_rows(rows), first_ns=rows[0].time_ns, last_ns=rows[-1].time_ns)
+    return block(number, body, of=of, healed=healed)
+
+
+def others(first: int) -> list[Opened]:
+    """A block of every kind of content besides samples, and one of a kind that nobody knows."""
+    at = T0_NS + first * SECOND_NS
+    bodies: tuple[Page | State | Event | Tally | Other, ...] = (
+        Page(index=0, assets=ASSETS, tags=TAGS),
+        State(asset=SEEN, time_ns=at, what="down", text="no answer"),
+        State(asset="", time_ns=at, what="note", text="of the sender itself"),
+        Event(asset=SEEN, source="trip", time_ns=at, severity=900, code="T-3", text="oil", state="active", sequence=1),
+        Tally(time_ns=at, number=first, assets={SEEN: (10, 9)}),
+        Other(kind=99, body={"from": "a later sender"}),
+    )
+    return [block(first + at, body) for at, body in enumerate(bodies)]
+
+
+def facts(blocks: Iterable[Opened]) -> Counter[Fact]:
+    """What a destination must hold of these blocks, each once."""
+    return Counter(fact for one in blocks if isinstance(one.body, Batch) for fact in _facts(one.stream, one.body))
+
+
+def _facts(of: Stream, body: Batch) -> Sequence[Fact]:
+    out = []
+    for row in body.columns.rows():
+        tag, value = of.tags[row.tag], row.value
+        if tag.type == "uint64" and isinstance(value, int) and value < 0:
+            value += 2**64
+        if not row.flags & Flag.REFRESH:
+            out.append(Fact(tag.asset, tag.name, row.time_ns, value))
+    return out
+
+
+def _value(chance: random.Random, tag: int) -> Value:
+    return (
+        round(chance.gauss(4, 1), 3),
+        chance.random() < 0.5,
+        chance.choice((0, 7, 2**53 - 1)),
+        chance.choice(("auto", "hand", "ärger", 'a "b", c=d')),
+        chance.randrange(-(2**31), 2**31),
+    )[tag]
