@@ -33,7 +33,7 @@ from receiver.catch.intake import Arrival, Intake
 from receiver.catch.link.sessions import Sessions
 from receiver.catch.store.floors import Floors
 from receiver.catch.store.journal import Journal
-from receiver.outputs.base import Batch
+from receiver.outputs.base import BatchBody
 from receiver.outputs.scope import Scope
 from receiver.publish.opener import Opener
 from sender.emit.emitter import Emitter
@@ -309,7 +309,7 @@ def rx_samples(given: dict[str, Any]) -> None:
         while True:
             opened, moved = opener.step(time.monotonic())
             for one in opened:
-                if isinstance(one.body, Batch):
+                if isinstance(one.body, BatchBody):
                     got += len(one.body.columns)
                     last = time.monotonic()
                     if given["delays"]:

@@ -18,7 +18,7 @@ from protocol.errors import ConfigError, StoreError
 from protocol.ranges import Ranges
 from protocol.settings.table import File
 from protocol.store import statefile
-from receiver.outputs.base import Batch, Opened, Output
+from receiver.outputs.base import BatchBody, OpenedBlock, Output
 from receiver.outputs.disk import lock
 from receiver.outputs.settings import OutputTable
 
@@ -58,7 +58,7 @@ class JsonLinesOutput(Output):
     def place(self) -> bytes | None:
         return self._place
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         came = {key: Ranges(numbers) for key, numbers in self._came.items()}
         new = [one for one in blocks if came.setdefault(one.stream.key.hex(), Ranges()).add(one.number)]
         data = "".join(line for one in new for line in _lines(one)).encode()
@@ -103,10 +103,10 @@ class JsonLinesOutput(Output):
         statefile.write(self._note, statefile.pack(told))
 
 
-def _lines(block: Opened) -> list[str]:
+def _lines(block: OpenedBlock) -> list[str]:
     """A line a sample; pages, states, events, and what a later sender may send, have none."""
     out = []
-    for row in block.body.columns.rows() if isinstance(block.body, Batch) else ():
+    for row in block.body.columns.rows() if isinstance(block.body, BatchBody) else ():
         tag, value = block.stream.tags[row.tag], row.value
         if tag.type == "uint64" and isinstance(value, int) and value < 0:
             value += 2**64  # columns carry it in two's complement

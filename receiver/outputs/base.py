@@ -30,7 +30,7 @@ BOOTS = 2**54
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class StreamDescription:
     """What is known of the stream a block belongs to, at the moment it was opened."""
 
     key: bytes
@@ -45,7 +45,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class BatchBody:
     """Content of a BATCH block; every id is described in `Opened.stream.tags`."""
 
     columns: Columns
@@ -56,7 +56,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class StateBody:
     """Content of a STATE block: something about an asset, or about the sender itself."""
 
     asset: str
@@ -68,7 +68,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class EventBody:
     """Content of an EVENT block (alarm or sequence of events)."""
 
     asset: str
@@ -84,7 +84,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class TallyBody:
     """Content of a TALLY block: what the sender had read and sent when block `number` was made."""
 
     time_ns: int
@@ -94,7 +94,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Other:
+class OtherBody:
     """A block whose kind has no content for outputs (OPEN, EPOCH, HEAD, FILE part, a kind this build does not know)."""
 
     kind: int
@@ -102,16 +102,16 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenedBlock:
     """One opened block."""
 
-    stream: Stream
+    stream: StreamDescription
     number: int
     healed: bool
     """It was completed after having been missing."""
     received_ns: int
     """When catch completed it, by the low side's clock [ns since 1970 UTC]."""
-    body: Batch | Page | State | Event | Tally | Other
+    body: BatchBody | Page | StateBody | EventBody | TallyBody | OtherBody
 
 
 class Output(ABC):
@@ -143,7 +143,7 @@ class Output(ABC):
         """The place stored last, None for a new store."""
 
     @abstractmethod
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         """Store the blocks' content and `place` durably, together. `blocks` may be empty (only the place moved)."""
 
     def wants(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Columns
-from receiver.outputs.base import Batch, Event, State, Tally
+from receiver.outputs.base import BatchBody, EventBody, StateBody, TallyBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,21 +37,24 @@ class Scope:
         return fits_vendor and (self.assets is None or asset.name in self.assets)
 
     def cut(
-        self, body: Batch | Page | State | Event | Tally, assets: Mapping[str, Asset], tags: Mapping[int, Tag]
-    ) -> Batch | Page | State | Event | Tally | None:
+        self,
+        body: BatchBody | Page | StateBody | EventBody | TallyBody,
+        assets: Mapping[str, Asset],
+        tags: Mapping[int, Tag],
+    ) -> BatchBody | Page | StateBody | EventBody | TallyBody | None:
         """What of a block's content is inside; None where nothing is."""
         if self.whole:
             return body
         seen = {name for name, asset in assets.items() if self.sees(asset)}
-        if isinstance(body, Batch):
+        if isinstance(body, BatchBody):
             rows = _rows_of(body.columns, {ident for ident, tag in tags.items() if tag.asset in seen})
-            return Batch(columns=rows, first_ns=body.first_ns, last_ns=body.last_ns) if len(rows) else None
+            return BatchBody(columns=rows, first_ns=body.first_ns, last_ns=body.last_ns) if len(rows) else None
         if isinstance(body, Page):
             inside = tuple(asset for asset in body.assets if self.sees(asset))
             return Page(index=body.index, assets=inside, tags=tuple(tag for tag in body.tags if tag.asset in seen))
-        if isinstance(body, Tally):
+        if isinstance(body, TallyBody):
             counts = {name: count for name, count in body.assets.items() if name in seen}
-            return Tally(time_ns=body.time_ns, number=body.number, assets=counts)
+            return TallyBody(time_ns=body.time_ns, number=body.number, assets=counts)
         return body if body.asset in seen else None
 
 

@@ -9,9 +9,9 @@ from protocol.block import BlockKind
 from protocol.content import batch, catalog
 from protocol.errors import FrameError, Reason
 from protocol.limits import NAME_BYTES, TEXT_BYTES
-from receiver.outputs.base import BOOTS, Batch, Event, Other, State, Tally
+from receiver.outputs.base import BOOTS, BatchBody, EventBody, OtherBody, StateBody, TallyBody
 
-Body = Batch | catalog.Page | State | Event | Tally | Other
+Body = BatchBody | catalog.Page | StateBody | EventBody | TallyBody | OtherBody
 
 
 def content(kind: int, body: Mapping[str, Any]) -> Body:
@@ -25,13 +25,13 @@ def content(kind: int, body: Mapping[str, Any]) -> Body:
     """
     try:
         if kind == BlockKind.BATCH:
-            return Batch(
+            return BatchBody(
                 columns=batch.from_wire(body["columns"]), first_ns=_int(body["first"]), last_ns=_int(body["last"])
             )
         if kind == BlockKind.CATALOG:
             return catalog.from_wire(body)
         if kind == BlockKind.STATE:
-            return State(
+            return StateBody(
                 asset=_text(body["asset"]),
                 time_ns=_int(body["time"]),
                 what=_text(body["what"]),
@@ -43,7 +43,7 @@ def content(kind: int, body: Mapping[str, Any]) -> Body:
             return _tally(body)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FrameError(Reason.BODY, size=0) from error
-    return Other(kind=kind, body=dict(body))
+    return OtherBody(kind=kind, body=dict(body))
 
 
 def opening(body: Mapping[str, Any]) -> tuple[int, str]:
@@ -66,8 +66,8 @@ def opening(body: Mapping[str, Any]) -> tuple[int, str]:
     return boot, site
 
 
-def _event(body: Mapping[str, Any]) -> Event:
-    return Event(
+def _event(body: Mapping[str, Any]) -> EventBody:
+    return EventBody(
         asset=_text(body["asset"]),
         source=_text(body["source"]),
         time_ns=_int(body["time"]),
@@ -79,9 +79,9 @@ def _event(body: Mapping[str, Any]) -> Event:
     )
 
 
-def _tally(body: Mapping[str, Any]) -> Tally:
+def _tally(body: Mapping[str, Any]) -> TallyBody:
     counts = {_text(asset): (_int(read), _int(sent)) for asset, (read, sent) in body["assets"].items()}
-    return Tally(time_ns=_int(body["time"]), number=_int(body["number"]), assets=counts)
+    return TallyBody(time_ns=_int(body["time"]), number=_int(body["number"]), assets=counts)
 
 
 def _int(value: object) -> int:

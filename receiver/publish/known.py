@@ -27,7 +27,7 @@ from protocol.keys import PrivateKey, PublicKey
 from protocol.limits import STREAM_TAGS
 from protocol.seal import Seal
 from protocol.store.record import Record
-from receiver.outputs.base import BOOTS, Batch, Other, Stream
+from receiver.outputs.base import BOOTS, BatchBody, OtherBody, StreamDescription
 from receiver.publish.blocks import Body, content, opening
 
 KEPT_KINDS = frozenset({BlockKind.OPEN, BlockKind.EPOCH, BlockKind.CATALOG})
@@ -109,7 +109,7 @@ class KnownStream:
         body = content(header.kind, opener.open(one.block))
         if isinstance(body, Page):
             self._describe(body)
-        elif isinstance(body, Batch) and not self._all_described(body.columns.tag):
+        elif isinstance(body, BatchBody) and not self._all_described(body.columns.tag):
             raise Lacking(Lack.CATALOG)
         return body
 
@@ -127,11 +127,11 @@ class KnownStream:
                     continue  # it is met in the journal, and counted there
         return left
 
-    def stream(self) -> Stream:
+    def stream(self) -> StreamDescription:
         """As an output is told it."""
-        return Stream(key=self.key, boot=self.boot or 0, site=self.site, assets=self.assets, tags=self.tags)
+        return StreamDescription(key=self.key, boot=self.boot or 0, site=self.site, assets=self.assets, tags=self.tags)
 
-    def _read_signed(self, kind: BlockKind, one: Record, ring: Ring) -> Other:
+    def _read_signed(self, kind: BlockKind, one: Record, ring: Ring) -> OtherBody:
         try:
             body = seal.verify(one.block, ring.signers)
         except FrameError as error:
@@ -147,7 +147,7 @@ class KnownStream:
             self._read_epoch(body, ring.own)
         if self.boot is None:
             raise Lacking(Lack.OPEN)
-        return Other(kind=kind, body=body)
+        return OtherBody(kind=kind, body=body)
 
     def _read_epoch(self, body: Mapping[str, Any], own: PrivateKey) -> None:
         try:

@@ -24,7 +24,7 @@ from protocol.keys import PrivateKey, PublicKey
 from protocol.store.reader import Reader, read_kept
 from protocol.store.record import How, Record
 from protocol.store.resync import START, Place
-from receiver.outputs.base import Event, Opened, Other, State, Tally
+from receiver.outputs.base import EventBody, OpenedBlock, OtherBody, StateBody, TallyBody
 from receiver.outputs.scope import Scope
 from receiver.publish.blocks import Body
 from receiver.publish.known import KEPT_KINDS, KnownStream, Lack, Lacking, Ring
@@ -102,7 +102,7 @@ class Opener:
         """For the output to store with what `step` gave; at most some kB."""
         return StoredPlace(self.reader.place, self._last_read, tuple(self.waiting_streams())).to_bytes()
 
-    def step(self, now: float, most: int = 256) -> tuple[list[Opened], bool]:
+    def step(self, now: float, most: int = 256) -> tuple[list[OpenedBlock], bool]:
         """Open the next records, and some of those that waited.
 
         Args:
@@ -113,7 +113,7 @@ class Opener:
             (blocks, moved): `moved` is whether there was something to do, also where nothing of it is in scope.
         """
         self._now = now
-        out: list[Opened] = []
+        out: list[OpenedBlock] = []
         if not self._same_journal():
             return out, False
         before = self.reader.place
@@ -190,7 +190,7 @@ class Opener:
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
-    def _meet(self, one: Record, at: Place, out: list[Opened], sought: Sought | None) -> None:
+    def _meet(self, one: Record, at: Place, out: list[OpenedBlock], sought: Sought | None) -> None:
         """Open one record into `out`, or let it wait."""
         known = self._known_stream(one.stream)
         try:
@@ -206,9 +206,9 @@ class Opener:
             self._release(one, sought)
         self._hear(known)
 
-    def _opened(self, one: Record, known: KnownStream) -> Opened | None:
+    def _opened(self, one: Record, known: KnownStream) -> OpenedBlock | None:
         body = known.open_block(one, self._ring)
-        if isinstance(body, Other):
+        if isinstance(body, OtherBody):
             if body.kind not in BlockKind._value2member_map_:
                 self.later[body.kind] += 1
             inside: Body | None = body
@@ -218,7 +218,7 @@ class Opener:
             inside = self._scope.cut(body, known.assets, known.tags)
         if inside is None:
             return None
-        return Opened(
+        return OpenedBlock(
             stream=known.stream(),
             number=one.number,
             healed=one.how == How.HEALED,
@@ -292,7 +292,7 @@ class Opener:
             return self._started - max(0.0, (self._started_ns - one.time_ns) / 1e9)
         return min(max(old.met, old.met + (one.time_ns - old.time_ns) / 1e9), self._now)
 
-    def _look_back(self, idle: bool, out: list[Opened]) -> bool:
+    def _look_back(self, idle: bool, out: list[OpenedBlock]) -> bool:
         """One part of a look back, begun where one is due; False where there is nothing to do."""
         if self._lookback is None:
             due = [one for one in self._waiting.values() if one.due]
@@ -340,6 +340,6 @@ class Opener:
 
 def _named(body: Body) -> set[str]:
     """The assets that a state, an event or a tally is about."""
-    if isinstance(body, State | Event):
+    if isinstance(body, StateBody | EventBody):
         return {body.asset} - {""}
-    return set(body.assets) if isinstance(body, Tally) else set()
+    return set(body.assets) if isinstance(body, TallyBody) else set()

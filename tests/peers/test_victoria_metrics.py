@@ -24,7 +24,7 @@ import pytest
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, from_rows
-from receiver.outputs.base import Batch, Opened, Stream
+from receiver.outputs.base import BatchBody, OpenedBlock, StreamDescription
 from receiver.outputs.influx.output import CHECK_S, HOLD_S, InfluxOutput
 
 BINARY = shutil.which("victoria-metrics") or ""
@@ -36,7 +36,7 @@ TAGS = (
     Tag(id=2, asset="relay", name="trips", type="uint64"),
     Tag(id=3, asset="relay", name="mode", type="string"),
 )
-STREAM = Stream(
+STREAM = StreamDescription(
     key=b"stream-1",
     boot=1,
     site="north",
@@ -145,7 +145,7 @@ def output(folder: Path, url: str) -> InfluxOutput:
     )
 
 
-def blocks(first: int, count: int) -> list[Opened]:
+def blocks(first: int, count: int) -> list[OpenedBlock]:
     """Blocks of all kinds of values, each sample in a millisecond of its own."""
     out = []
     for number in range(first, first + count):
@@ -158,16 +158,16 @@ def blocks(first: int, count: int) -> list[Opened]:
             ]
             at = T0 + number * SECOND + row * 1_000_000
             rows.append(Row(tag, at, None if row % 50 == 7 else value, 0x80050000 if row % 50 == 7 else 0))
-        body = Batch(columns=from_rows(rows), first_ns=rows[0].time_ns, last_ns=rows[-1].time_ns)
-        out.append(Opened(stream=STREAM, number=number, healed=False, received_ns=T0, body=body))
+        body = BatchBody(columns=from_rows(rows), first_ns=rows[0].time_ns, last_ns=rows[-1].time_ns)
+        out.append(OpenedBlock(stream=STREAM, number=number, healed=False, received_ns=T0, body=body))
     return out
 
 
-def wanted(given: list[Opened]) -> Series:
+def wanted(given: list[OpenedBlock]) -> Series:
     """What a server must hold of these blocks, worked out sample by sample."""
     out: Series = defaultdict(dict)
     for one in given:
-        assert isinstance(one.body, Batch)
+        assert isinstance(one.body, BatchBody)
         for row in one.body.columns.rows():
             tag, when = TAGS[row.tag], row.time_ns // 1_000_000
             out["sample_q", tag.name][when] = 192 if row.quality == 0 else 0
@@ -248,8 +248,8 @@ def test_rows_that_it_throws_away_raise_an_alarm(tmp_path: Path, victoria: Victo
     """It answers 204 for a time in the far future and drops the row; its counters give it away."""
     one = output(tmp_path, victoria.url)
     far = Row(0, 7_000_000_000 * SECOND, 1.0)
-    body = Batch(columns=from_rows([far]), first_ns=T0, last_ns=T0)
-    one.take([*blocks(0, 1), Opened(stream=STREAM, number=9, healed=False, received_ns=T0, body=body)], b"1")
+    body = BatchBody(columns=from_rows([far]), first_ns=T0, last_ns=T0)
+    one.take([*blocks(0, 1), OpenedBlock(stream=STREAM, number=9, healed=False, received_ns=T0, body=body)], b"1")
     now = [pumped(one, 0.0, lambda: drained(one))]
 
     def alarmed() -> bool:

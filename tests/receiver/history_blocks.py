@@ -10,7 +10,7 @@ import pytest
 
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import NO_TIME, Flag, Row, Value, from_rows
-from receiver.outputs.base import Batch, Event, Opened, Other, State, Stream, Tally
+from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, OtherBody, StateBody, StreamDescription, TallyBody
 from receiver.outputs.historian import shelves
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
@@ -37,9 +37,9 @@ TAGS = (
 
 def stream(
     key: bytes = b"stream-1", boot: int = BOOT, tags: Sequence[Tag] = TAGS, assets: Sequence[Asset] = ASSETS
-) -> Stream:
+) -> StreamDescription:
     """A stream that describes these tags."""
-    return Stream(
+    return StreamDescription(
         key=key,
         boot=boot,
         site="north",
@@ -49,22 +49,22 @@ def stream(
 
 
 def block(
-    of: Stream,
+    of: StreamDescription,
     number: int,
-    body: Batch | Page | State | Event | Tally | Other,
+    body: BatchBody | Page | StateBody | EventBody | TallyBody | OtherBody,
     *,
     healed: bool = False,
     received_ns: int = T0,
-) -> Opened:
+) -> OpenedBlock:
     """An opened block."""
-    return Opened(stream=of, number=number, healed=healed, received_ns=received_ns, body=body)
+    return OpenedBlock(stream=of, number=number, healed=healed, received_ns=received_ns, body=body)
 
 
-def batch(rows: Sequence[Row], first_ns: int | None = None, last_ns: int | None = None) -> Batch:
+def batch(rows: Sequence[Row], first_ns: int | None = None, last_ns: int | None = None) -> BatchBody:
     """A batch; its poller's times are those of its first and last row."""
     first = rows[0].time_ns if first_ns is None else first_ns
     last = rows[-1].time_ns if last_ns is None else last_ns
-    return Batch(columns=from_rows(rows), first_ns=first, last_ns=last)
+    return BatchBody(columns=from_rows(rows), first_ns=first, last_ns=last)
 
 
 def some_value(chance: random.Random, tag: int) -> Value:
@@ -80,7 +80,9 @@ def some_value(chance: random.Random, tag: int) -> Value:
     )[tag]
 
 
-def some_blocks(chance: random.Random, of: Stream, count: int, rows: int, *, begin_ns: int = T0) -> list[Opened]:
+def some_blocks(
+    chance: random.Random, of: StreamDescription, count: int, rows: int, *, begin_ns: int = T0
+) -> list[OpenedBlock]:
     """Blocks 0 to `count - 1` of random rows, whose times repeat and run backwards now and then."""
     out = []
     for number in range(count):
@@ -100,12 +102,12 @@ def some_blocks(chance: random.Random, of: Stream, count: int, rows: int, *, beg
     return out
 
 
-def expected(blocks: Iterable[Opened]) -> tuple[dict[str, list[SampleView]], dict[str, LatestView]]:
+def expected(blocks: Iterable[OpenedBlock]) -> tuple[dict[str, list[SampleView]], dict[str, LatestView]]:
     """By asset and tag: the history and the current value that these blocks must give, worked out one by one."""
     history: dict[str, list[SampleView]] = {}
     latest: dict[str, LatestView] = {}
     for one in sorted(blocks, key=lambda b: (b.stream.boot, b.stream.key, b.number)):
-        assert isinstance(one.body, Batch)
+        assert isinstance(one.body, BatchBody)
         for row in one.body.columns.rows():
             tag = one.stream.tags[row.tag]
             value = row.value

@@ -13,12 +13,12 @@ from pathlib import Path
 from history_blocks import SECOND, SMALL, T0, TAGS, batch, block, some_value, stream
 
 from protocol.content.sample import Row
-from receiver.outputs.base import Opened
+from receiver.outputs.base import OpenedBlock
 from receiver.outputs.historian import shelves
 from receiver.outputs.historian.output import HistorianOutput
 
 
-def made(number: int) -> Opened:
+def made(number: int) -> OpenedBlock:
     """Block `number`, always the same."""
     chance = random.Random(number)
     at = T0 + number * SECOND

@@ -19,7 +19,7 @@ from protocol.keys import PrivateKey, PublicKey, from_bytes
 from protocol.store.reader import synced_bytes
 from protocol.store.record import HEAD, Record, parse, record, to_bytes
 from protocol.store.resync import Place
-from receiver.outputs.base import Batch, Opened
+from receiver.outputs.base import BatchBody, OpenedBlock
 from receiver.outputs.scope import Scope
 from receiver.publish.opener import Opener
 
@@ -123,7 +123,7 @@ class Reading:
         self.journal = journal
         self.scope = scope or Scope()
         self.place: object = None
-        self.blocks: list[Opened] = []
+        self.blocks: list[OpenedBlock] = []
         self.now = 0.0
         self.wall_ns = T0
         self.own, self.signers = OPEN, [SIGN.public]
@@ -170,7 +170,7 @@ class Reading:
         """Every sample: stream, block, id, value."""
         out = []
         for one in self.blocks:
-            if isinstance(one.body, Batch):
+            if isinstance(one.body, BatchBody):
                 out += [(one.stream.key, one.number, row.tag, row.value) for row in one.body.columns.rows()]
         return sorted(out, key=repr)
 

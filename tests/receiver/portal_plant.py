@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Row, Value, from_rows
-from receiver.outputs.base import Batch, Event, Opened, State, Stream, Tally
+from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, StreamDescription, TallyBody
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.portal.serving.serve import Server, bind, url
 
@@ -64,7 +64,7 @@ class Plant:
         self.state.mkdir(parents=True, exist_ok=True)
         self.clock = clock
         self.output = HistorianOutput(self.history, clock=clock)
-        self.stream = Stream(
+        self.stream = StreamDescription(
             key=key,
             boot=boot,
             site="north-plant",
@@ -75,12 +75,12 @@ class Plant:
         self.ids = {(tag.asset, tag.name): tag.id for tag in tags}
         self.take(Page(index=0, assets=tuple(assets), tags=tuple(tags)))
 
-    def take(self, *bodies: Batch | Event | Page | State | Tally, healed: bool = False) -> None:
+    def take(self, *bodies: BatchBody | EventBody | Page | StateBody | TallyBody, healed: bool = False) -> None:
         """Hand blocks to the historian, numbered on."""
         blocks = []
         for body in bodies:
             blocks.append(
-                Opened(stream=self.stream, number=self.number, healed=healed, received_ns=self.clock(), body=body)
+                OpenedBlock(stream=self.stream, number=self.number, healed=healed, received_ns=self.clock(), body=body)
             )
             self.number += 1
         self.output.take(blocks, b"place")
@@ -100,7 +100,7 @@ class Plant:
 
     def condition(self, asset: str, what: str, text: str = "") -> None:
         """The asset goes up or down."""
-        self.take(State(asset=asset, time_ns=self.clock(), what=what, text=text))
+        self.take(StateBody(asset=asset, time_ns=self.clock(), what=what, text=text))
 
     def report(self, **changes: Any) -> None:
         """All three processes say that they are well; `link`, `blocks`, `gaps` .. change parts of catch's report."""
@@ -116,10 +116,10 @@ class Plant:
         self.output.close()
 
 
-def batch(rows: Sequence[Row]) -> Batch:
+def batch(rows: Sequence[Row]) -> BatchBody:
     """A batch, its times from its rows."""
     times = [row.time_ns for row in rows]
-    return Batch(columns=from_rows(rows), first_ns=min(times), last_ns=max(times))
+    return BatchBody(columns=from_rows(rows), first_ns=min(times), last_ns=max(times))
 
 
 def catch_report(**changes: Any) -> dict[str, Any]:

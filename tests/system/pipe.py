@@ -20,7 +20,7 @@ from receiver.catch.datagrams import Datagrams
 from receiver.catch.intake import Arrival, Intake
 from receiver.catch.link.sessions import Sessions
 from receiver.catch.store.journal import Journal
-from receiver.outputs.base import Batch, Opened
+from receiver.outputs.base import BatchBody, OpenedBlock
 from receiver.outputs.scope import Scope
 from receiver.publish.opener import Opener
 from sender.emit.emitter import Emitter
@@ -54,7 +54,7 @@ class Pipe:
     low_wall: int = 1_800_000_000_000_000_000
     sent: dict[bytes, list[Row]] = field(default_factory=dict)
     """Rows that reached a packer, by stream, in order."""
-    opened: list[Opened] = field(default_factory=list)
+    opened: list[OpenedBlock] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -189,10 +189,10 @@ class Pipe:
 
     def received(self, stream: bytes) -> list[Row]:
         """Rows that were opened of a stream, by block and row."""
-        blocks = [one for one in self.opened if one.stream.key == stream and isinstance(one.body, Batch)]
+        blocks = [one for one in self.opened if one.stream.key == stream and isinstance(one.body, BatchBody)]
         out: list[Row] = []
         for one in sorted(blocks, key=lambda one: one.number):
-            assert isinstance(one.body, Batch)
+            assert isinstance(one.body, BatchBody)
             out += one.body.columns.rows()
         return out
 

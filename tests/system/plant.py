@@ -33,7 +33,7 @@ from protocol.store.reader import read_kept, walk
 from protocol.store.record import Record
 from protocol.store.resync import Place
 from protocol.wire.frame import FrameKind
-from receiver.outputs.base import Batch
+from receiver.outputs.base import BatchBody
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.publish.blocks import content
@@ -293,7 +293,7 @@ def spooled(spool: Path, own: keys.PrivateKey, sign: keys.PublicKey) -> Blocks:
             held = content(kind, seals[stream, header.epoch].open(one.block))
             if isinstance(held, Page):
                 names.update({(stream, tag.id): tag.name for tag in held.tags})
-            elif isinstance(held, Batch):
+            elif isinstance(held, BatchBody):
                 rows = [row for row in held.columns.rows() if not row.flags & Flag.REFRESH]
                 if any((stream, row.tag) not in names for row in rows):
                     continue  # its CATALOG page was damaged

@@ -20,7 +20,7 @@ from protocol.store.record import Record
 from receiver.catch.intake import Arrival
 from receiver.catch.status import gap_codes as outlook
 from receiver.catch.status.picture import picture
-from receiver.outputs.base import Batch
+from receiver.outputs.base import BatchBody
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
@@ -165,8 +165,8 @@ def _assets(pipe: Pipe, folder: Path, trace: Trace) -> None:
     finally:
         door.close()
     assert (account.read, account.sent, account.published, account.lost) == (rows, rows, rows, 0), trace.log
-    assert sum(len(one.body.columns) for one in pipe.opened if isinstance(one.body, Batch)) == rows
-    healed = sum(len(one.body.columns) for one in pipe.opened if isinstance(one.body, Batch) and one.healed)
+    assert sum(len(one.body.columns) for one in pipe.opened if isinstance(one.body, BatchBody)) == rows
+    healed = sum(len(one.body.columns) for one in pipe.opened if isinstance(one.body, BatchBody) and one.healed)
     assert account.healed == healed
     assert sum(one.published for one in minutes) == account.published
     assert sum(one.healed for one in minutes) == account.healed

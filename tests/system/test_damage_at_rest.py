@@ -21,7 +21,7 @@ from protocol.store.reader import walk
 from protocol.store.record import HEAD, Record
 from protocol.store.resync import Place
 from protocol.wire.beat import Beat
-from receiver.outputs.base import State
+from receiver.outputs.base import StateBody
 from sender.commands import replay_plan
 from sender.store.retain import Fate, Progress
 from sender.store.spool import TIDY_PERIOD
@@ -53,7 +53,7 @@ def _busy(pipe: Pipe, seconds: float, *, emit: bool = True) -> None:
 
 
 def _notes(pipe: Pipe) -> list[str]:
-    return [one.body.text for one in pipe.opened if isinstance(one.body, State) and one.body.what == "note"]
+    return [one.body.text for one in pipe.opened if isinstance(one.body, StateBody) and one.body.what == "note"]
 
 
 def _heard(pipe: Pipe) -> Beat:

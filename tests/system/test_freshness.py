@@ -14,7 +14,7 @@ from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, from_rows
 from receiver.catch.datagrams import Datagrams
 from receiver.catch.status.picture import picture
-from receiver.outputs.base import Batch
+from receiver.outputs.base import BatchBody
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
@@ -123,7 +123,7 @@ def test_a_restart_of_either_side_shows_a_new_sample_within_two_seconds(tmp_path
     started, number = pipe.now, pipe.packer.number
     stream = pipe.packer.stream
     while not any(
-        one.stream.key == stream and one.number >= number and isinstance(one.body, Batch) for one in pipe.opened
+        one.stream.key == stream and one.number >= number and isinstance(one.body, BatchBody) for one in pipe.opened
     ):
         assert pipe.now < started + 2.0, f"seed {seed}"
         _busy(pipe, 0.1, 0.01)

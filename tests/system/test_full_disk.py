@@ -16,7 +16,7 @@ from protocol.store import statefile
 from protocol.store.index import Segment
 from protocol.store.layout import kept_path
 from protocol.store.resync import Place, scan
-from receiver.outputs.base import State
+from receiver.outputs.base import StateBody
 from sender.store import spool
 from sender.store.retain import Fate, Progress
 from sender.store.spool import UNSENT_WAIT
@@ -105,7 +105,7 @@ def _all_came(pipe: Pipe) -> bool:
 
 
 def _notes(pipe: Pipe) -> list[str]:
-    return [one.body.text for one in pipe.opened if isinstance(one.body, State) and one.body.what == "note"]
+    return [one.body.text for one in pipe.opened if isinstance(one.body, StateBody) and one.body.what == "note"]
 
 
 def test_a_full_disk_keeps_live_data_flowing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

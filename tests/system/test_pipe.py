@@ -15,8 +15,8 @@ from protocol.content.sample import Row
 from protocol.store.reader import walk
 from protocol.store.record import Record
 from protocol.store.resync import Place
-from receiver.catch.datagrams import Datagrams
-from receiver.outputs.base import Batch
+from receiver.catch.gather import Datagram
+from receiver.outputs.base import BatchBody
 from receiver.publish.blocks import content
 
 HOUR_NS = 3600 * 10**9
@@ -191,7 +191,7 @@ def _durable(pipe: Pipe) -> list[Row]:
             box[epoch] = seal.Seal(key, stream, epoch)
         if header.kind == BlockKind.BATCH:
             batch = content(header.kind, box[header.epoch].open(one.block))
-            assert isinstance(batch, Batch)
+            assert isinstance(batch, BatchBody)
             rows.extend(batch.columns.rows())
 
     walk(pipe.high / "spool", visit)

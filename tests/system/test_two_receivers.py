@@ -20,7 +20,7 @@ from protocol import keymaking, keys
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import columns
 from protocol.process.statusfile import read_status
-from receiver.outputs.base import Batch
+from receiver.outputs.base import BatchBody
 from receiver.outputs.scope import Scope
 from receiver.publish.opener import Opener
 from sender.geometry import Geometry
@@ -122,7 +122,7 @@ def _values(folder: Path, side: str) -> list[float]:
     while True:
         opened, moved = opener.step(0.0)
         for one in opened:
-            if isinstance(one.body, Batch):
+            if isinstance(one.body, BatchBody):
                 out += one.body.columns.floats.tolist()
         if not moved:
             return sorted(out)

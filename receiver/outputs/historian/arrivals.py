@@ -14,7 +14,7 @@ import zlib
 from enum import Enum
 
 from protocol.block import BlockKind
-from receiver.outputs.base import Batch, Event, Opened, Other, State, Tally
+from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, OtherBody, StateBody, TallyBody
 from receiver.outputs.disk import Connection, DamageError, Writes
 from receiver.outputs.historian.missing import Span, Spans, StreamEnd
 
@@ -65,7 +65,7 @@ class Arrivals:
                 since.setdefault(stream, []).append(Span(first, last, None, None, 0))
             self._again = {stream: Spans(spans) for stream, spans in since.items()}
 
-    def add(self, stream: int, block: Opened, writes: Writes) -> Novelty:
+    def add(self, stream: int, block: OpenedBlock, writes: Writes) -> Novelty:
         """Take in a block's number.
 
         Args:
@@ -85,7 +85,7 @@ class Arrivals:
         first_ns, last_ns = _times(block)
         spans.add(block.number, first_ns, last_ns, block.received_ns)
         self._touched.add(stream)
-        if isinstance(block.body, Other) and block.body.kind == BlockKind.OPEN:
+        if isinstance(block.body, OtherBody) and block.body.kind == BlockKind.OPEN:
             self._note_end(block.body, block.received_ns, writes)
         return Novelty.NEW
 
@@ -116,7 +116,7 @@ class Arrivals:
         """Blocks of all streams that are known to be missing."""
         return sum(spans.missing(self._ends.get(self._keys[stream])) for stream, spans in self._spans.items())
 
-    def _note_end(self, body: Other, since_ns: int, writes: Writes) -> None:
+    def _note_end(self, body: OtherBody, since_ns: int, writes: Writes) -> None:
         """An OPEN names the stream before it and that one's last block (SPEC.md, section 6)."""
         previous, time_ns = body.body.get("previous"), body.body.get("time")
         match previous, time_ns:
@@ -130,13 +130,13 @@ def _sum(stream: int, span: Span) -> int:
     return zlib.crc32(repr(fields).encode())
 
 
-def _times(block: Opened) -> tuple[int | None, int | None]:
+def _times(block: OpenedBlock) -> tuple[int | None, int | None]:
     """First and last time that a block tells, by the poller's clock."""
     body = block.body
-    if isinstance(body, Batch):
+    if isinstance(body, BatchBody):
         return body.first_ns, body.last_ns
-    if isinstance(body, State | Event | Tally):
+    if isinstance(body, StateBody | EventBody | TallyBody):
         return body.time_ns, body.time_ns
-    if isinstance(body, Other) and body.kind == BlockKind.OPEN and isinstance(body.body.get("time"), int):
+    if isinstance(body, OtherBody) and body.kind == BlockKind.OPEN and isinstance(body.body.get("time"), int):
         return body.body["time"], body.body["time"]
     return None, None

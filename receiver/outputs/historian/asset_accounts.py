@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from receiver.outputs.base import Tally
+from receiver.outputs.base import TallyBody
 from receiver.outputs.disk import Connection, Writes
 
 MINUTE_NS = 60_000_000_000
@@ -83,7 +83,7 @@ class AssetAccounts:
         minute[1] += rows if healed else 0
         self._touched.add((stream, asset))
 
-    def tally(self, stream: int, body: Tally, assets: dict[str, int], writes: Writes) -> None:
+    def tally(self, stream: int, body: TallyBody, assets: dict[str, int], writes: Writes) -> None:
         """Take in a tally; an older one than the newest is kept for the minutes only.
 
         Args:

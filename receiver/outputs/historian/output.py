@@ -30,7 +30,7 @@ from protocol.content.catalog import Page
 from protocol.content.sample import Flag, concat
 from protocol.errors import StoreError
 from receiver.outputs import disk
-from receiver.outputs.base import Batch, Event, Opened, Output, State, Tally
+from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, Output, StateBody, TallyBody
 from receiver.outputs.disk import DamageError, Writes
 from receiver.outputs.historian import schema
 from receiver.outputs.historian.arrivals import Novelty
@@ -64,8 +64,8 @@ CUT_S = 5.0
 class _SampleBlock(NamedTuple):
     """A block of samples of a hand-over."""
 
-    block: Opened
-    body: Batch
+    block: OpenedBlock
+    body: BatchBody
     source: StreamSeries
     novelty: Novelty
 
@@ -151,7 +151,7 @@ class HistorianOutput(Output):
         """Not while the history is about to begin again: what is hot is sealed first."""
         return not self._files.due
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         """Store the blocks and `place` in one transaction; waits while the disk is full.
 
         Where the files turn out to be damaged nothing may be stored: then `begun_again` is true.
@@ -166,7 +166,7 @@ class HistorianOutput(Output):
             self._commit(blocks, place)
         self._in_hand = False
 
-    def _commit(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def _commit(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         # 1: in memory, in the sender's order: a block is new, wanted once more, or a double
         self._mark += 1
         writes = Writes()
@@ -176,7 +176,7 @@ class HistorianOutput(Output):
             novelty = self._files.arrivals.add(source.index, block, writes)
             if novelty is Novelty.DOUBLE:
                 self._doubles += 1
-            elif isinstance(block.body, Batch):
+            elif isinstance(block.body, BatchBody):
                 batches.append(_SampleBlock(block, block.body, source, novelty))
             else:
                 self._note(block, source, writes)
@@ -315,26 +315,26 @@ class HistorianOutput(Output):
             os.close(self._lock)
             self._lock = -1
 
-    def _note(self, block: Opened, source: StreamSeries, writes: Writes) -> None:
+    def _note(self, block: OpenedBlock, source: StreamSeries, writes: Writes) -> None:
         """Store a block that holds no samples; one that comes again may be there already."""
         rank = (source.boot, block.number)
         body = block.body
         if isinstance(body, Page):
             self._files.registry.page(source, body, block.number, writes)
-        elif isinstance(body, State):
+        elif isinstance(body, StateBody):
             asset = self._files.registry.asset(block.stream, body.asset, writes)
             if self._files.begun_again:
                 writes.add("DELETE FROM state WHERE asset = ? AND boot = ? AND number = ?", [(asset, *rank)])
             writes.add(_STATE, [(asset, *rank, body.time_ns, body.what, body.text, block.received_ns)])
             if body.what in ("up", "down"):
                 writes.add(_CONDITION, [(asset, *rank, body.what, body.text, body.time_ns)])
-        elif isinstance(body, Event):
+        elif isinstance(body, EventBody):
             asset = self._files.registry.asset(block.stream, body.asset, writes)
             if self._files.begun_again:
                 writes.add("DELETE FROM event WHERE asset = ? AND boot = ? AND number = ?", [(asset, *rank)])
             fields = (body.source, body.time_ns, body.severity, body.code, body.text, body.state, body.sequence)
             writes.add(_EVENT, [(asset, *rank, *fields, block.received_ns)])
-        elif isinstance(body, Tally):
+        elif isinstance(body, TallyBody):
             assets = {name: self._files.registry.asset(block.stream, name, writes) for name in body.assets}
             self._files.accounts.tally(source.index, body, assets, writes)
 

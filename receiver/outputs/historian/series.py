@@ -17,7 +17,7 @@ import orjson
 
 from protocol.content.array import Array
 from protocol.content.catalog import Asset, Page, Tag
-from receiver.outputs.base import Stream
+from receiver.outputs.base import StreamDescription
 from receiver.outputs.disk import Connection, Writes
 
 Rank = tuple[int, int]
@@ -118,7 +118,7 @@ class Registry:
             places[index] = place
         return places
 
-    def source(self, stream: Stream, writes: Writes) -> StreamSeries:
+    def source(self, stream: StreamDescription, writes: Writes) -> StreamSeries:
         """The stream's entry, made at its first block."""
         source = self._sources.get(stream.key)
         if source is None:
@@ -137,7 +137,7 @@ class Registry:
         for tag in page.tags:
             self._describe_tag(source.site, tag, rank, writes)
 
-    def asset(self, stream: Stream, name: str, writes: Writes) -> int:
+    def asset(self, stream: StreamDescription, name: str, writes: Writes) -> int:
         """Number of the asset with this name, `SENDER` for no name; described as the stream knows it."""
         if not name:
             return SENDER
@@ -147,7 +147,7 @@ class Registry:
         asset = stream.assets.get(name) or Asset(name=name, site=stream.site)
         return self._describe_asset(stream.site, asset, (stream.boot, -1), writes)
 
-    def series(self, source: StreamSeries, stream: Stream, tags: Array, writes: Writes) -> Array:
+    def series(self, source: StreamSeries, stream: StreamDescription, tags: Array, writes: Writes) -> Array:
         """The series number of each tag id; ids not met before are looked up in the stream's descriptions."""
         if not len(source.ids):
             self._learn(source, stream, np.unique(tags).tolist(), writes)
@@ -159,7 +159,7 @@ class Registry:
         numbers: Array = source.series[at]
         return numbers
 
-    def _learn(self, source: StreamSeries, stream: Stream, ids: Iterable[int], writes: Writes) -> None:
+    def _learn(self, source: StreamSeries, stream: StreamDescription, ids: Iterable[int], writes: Writes) -> None:
         pairs = dict(zip(source.ids.tolist(), source.series.tolist(), strict=True))
         for one in ids:
             tag = stream.tags[one]

@@ -29,7 +29,7 @@ import orjson
 from protocol.content.array import Array
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Columns, Flag, ValueKind
-from receiver.outputs.base import Batch, Event, Opened, State, Stream
+from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, StreamDescription
 
 _SPECIAL = re.compile(r"([,= ])")
 _DOUBTFUL = re.compile(r"\\(?=\\*(?:[,= ]|$))")
@@ -63,20 +63,20 @@ class Writer:
     def __init__(self) -> None:
         self._known: dict[bytes, _Known] = {}
 
-    def lines(self, block: Opened) -> bytes:
+    def lines(self, block: OpenedBlock) -> bytes:
         """All lines of a block, each with its newline; nothing where it holds none."""
         body = block.body
-        if isinstance(body, Batch):
+        if isinstance(body, BatchBody):
             return self._samples(block.stream, body.columns)
         if isinstance(body, Page):
             self._known.pop(block.stream.key, None)  # an asset may be described anew
-        if isinstance(body, State) and body.asset:
+        if isinstance(body, StateBody) and body.asset:
             return _state(block.stream, body)
-        if isinstance(body, Event) and body.asset:
+        if isinstance(body, EventBody) and body.asset:
             return _event(block.stream, body)
         return b""
 
-    def _samples(self, stream: Stream, columns: Columns) -> bytes:
+    def _samples(self, stream: StreamDescription, columns: Columns) -> bytes:
         kept = (columns.flags & Flag.REFRESH) == 0
         if not kept.all():
             columns = columns.select(kept)
@@ -87,7 +87,7 @@ class Writer:
         parts = _parts(columns, known.heads[at], known.unsigned[at], _tails(columns))
         return "".join(text for part in parts for text in part).encode()
 
-    def _learned(self, stream: Stream, tags: Array) -> _Known:
+    def _learned(self, stream: StreamDescription, tags: Array) -> _Known:
         """What is known of the stream, with these tags in it."""
         known = self._known.get(stream.key)
         if known is not None and len(known.ids):
@@ -107,7 +107,7 @@ class Writer:
         return self._known[stream.key]
 
 
-def head(stream: Stream, tag: Tag) -> str:
+def head(stream: StreamDescription, tag: Tag) -> str:
     """A tag's lines up to the fields."""
     asset = stream.assets.get(tag.asset) or Asset(name=tag.asset)
     simulated = ",simulated=true" if asset.simulated else ""
@@ -191,13 +191,13 @@ def _tails(columns: Columns) -> Array:
     return out
 
 
-def _state(stream: Stream, body: State) -> bytes:
+def _state(stream: StreamDescription, body: StateBody) -> bytes:
     place = _place(stream, body.asset)
     up = {"up": ",up=1i", "down": ",up=0i"}.get(body.what, "")
     return f"state,{place},what={escaped(body.what)} text={quoted(body.text)},n=1i{up} {body.time_ns}\n".encode()
 
 
-def _event(stream: Stream, body: Event) -> bytes:
+def _event(stream: StreamDescription, body: EventBody) -> bytes:
     fields = (
         f"code={quoted(body.code)},source={quoted(body.source)},text={quoted(body.text)},"
         f"severity={body.severity}i,sequence={body.sequence}i"
@@ -206,7 +206,7 @@ def _event(stream: Stream, body: Event) -> bytes:
     return f"event,{place},state={escaped(body.state)} {fields} {body.time_ns}\n".encode()
 
 
-def _place(stream: Stream, name: str) -> str:
+def _place(stream: StreamDescription, name: str) -> str:
     asset = stream.assets.get(name) or Asset(name=name)
     simulated = ",simulated=true" if asset.simulated else ""
     return f"asset={escaped(name)}{simulated},site={escaped(stream.site)}"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from receiver.outputs import disk
-from receiver.outputs.base import Opened, Output
+from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.disk import DamageError
 from receiver.outputs.influx.answer import Answer
 from receiver.outputs.influx.lines import Writer, escaped, without_texts
@@ -152,7 +152,7 @@ class InfluxOutput(Output):
         """The place stored last, None for a new store."""
         return self._spool.place
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         """Store the blocks' lines and `place`; waits while the disk is full. Sends nothing."""
         lines = b"".join(self._writer.lines(block) for block in blocks)
         try:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Flag, Row, Value, from_rows
-from receiver.outputs.base import Batch, Event, Opened, Other, State, Stream, Tally
+from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, OtherBody, StateBody, StreamDescription, TallyBody
 
 SECOND_NS = 10**9
 T0_NS = 1_763_884_800 * SECOND_NS
@@ -46,9 +46,9 @@ class Fact(NamedTuple):
     """Number, truth or text; None where the device gave none."""
 
 
-def stream(key: bytes = b"stream-1", boot: int = T0_NS // 1000) -> Stream:
+def stream(key: bytes = b"stream-1", boot: int = T0_NS // 1000) -> StreamDescription:
     """A stream that describes the plant; a later one has a larger `boot`."""
-    return Stream(
+    return StreamDescription(
         key=key,
         boot=boot,
         site="north",
@@ -58,14 +58,18 @@ def stream(key: bytes = b"stream-1", boot: int = T0_NS // 1000) -> Stream:
 
 
 def block(
-    number: int, body: Batch | Page | State | Event | Tally | Other, *, of: Stream | None = None, healed: bool = False
-) -> Opened:
+    number: int,
+    body: BatchBody | Page | StateBody | EventBody | TallyBody | OtherBody,
+    *,
+    of: StreamDescription | None = None,
+    healed: bool = False,
+) -> OpenedBlock:
     """An opened block."""
     received_ns = T0_NS + number * SECOND_NS
-    return Opened(stream=of or stream(), number=number, healed=healed, received_ns=received_ns, body=body)
+    return OpenedBlock(stream=of or stream(), number=number, healed=healed, received_ns=received_ns, body=body)
 
 
-def samples(number: int, *, of: Stream | None = None, healed: bool = False) -> Opened:
+def samples(number: int, *, of: StreamDescription | None = None, healed: bool = False) -> OpenedBlock:
     """A block of 1 to 20 samples of all tags, always the same for its number."""
     chance = random.Random(number)
     rows = []
@@ -74,30 +78,32 @@ def samples(number: int, *, of: Stream | None = None, healed: bool = False) -> O
         value = None if chance.random() < 0.1 else _value(chance, tag)
         quality = 0x80050000 if value is None else chance.choice((0, 0, 0x40900000))
         rows.append(Row(tag, T0_NS + number * SECOND_NS + at * 1_000_000, value, quality))
-    body = Batch(columns=from_rows(rows), first_ns=rows[0].time_ns, last_ns=rows[-1].time_ns)
+    body = BatchBody(columns=from_rows(rows), first_ns=rows[0].time_ns, last_ns=rows[-1].time_ns)
     return block(number, body, of=of, healed=healed)
 
 
-def others(first: int) -> list[Opened]:
+def others(first: int) -> list[OpenedBlock]:
     """A block of every kind of content besides samples, and one of a kind that nobody knows."""
     at = T0_NS + first * SECOND_NS
-    bodies: tuple[Page | State | Event | Tally | Other, ...] = (
+    bodies: tuple[Page | StateBody | EventBody | TallyBody | OtherBody, ...] = (
         Page(index=0, assets=ASSETS, tags=TAGS),
-        State(asset=SEEN, time_ns=at, what="down", text="no answer"),
-        State(asset="", time_ns=at, what="note", text="of the sender itself"),
-        Event(asset=SEEN, source="trip", time_ns=at, severity=900, code="T-3", text="oil", state="active", sequence=1),
-        Tally(time_ns=at, number=first, assets={SEEN: (10, 9)}),
-        Other(kind=99, body={"from": "a later sender"}),
+        StateBody(asset=SEEN, time_ns=at, what="down", text="no answer"),
+        StateBody(asset="", time_ns=at, what="note", text="of the sender itself"),
+        EventBody(
+            asset=SEEN, source="trip", time_ns=at, severity=900, code="T-3", text="oil", state="active", sequence=1
+        ),
+        TallyBody(time_ns=at, number=first, assets={SEEN: (10, 9)}),
+        OtherBody(kind=99, body={"from": "a later sender"}),
     )
     return [block(first + at, body) for at, body in enumerate(bodies)]
 
 
-def facts(blocks: Iterable[Opened]) -> Counter[Fact]:
+def facts(blocks: Iterable[OpenedBlock]) -> Counter[Fact]:
     """What a destination must hold of these blocks, each once."""
-    return Counter(fact for one in blocks if isinstance(one.body, Batch) for fact in _facts(one.stream, one.body))
+    return Counter(fact for one in blocks if isinstance(one.body, BatchBody) for fact in _facts(one.stream, one.body))
 
 
-def _facts(of: Stream, body: Batch) -> Sequence[Fact]:
+def _facts(of: StreamDescription, body: BatchBody) -> Sequence[Fact]:
     out = []
     for row in body.columns.rows():
         tag, value = of.tags[row.tag], row.value

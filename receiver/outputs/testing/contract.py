@@ -22,7 +22,7 @@ from contextlib import ExitStack
 
 from protocol.content.catalog import Page
 from protocol.settings.findings import Findings, read_table
-from receiver.outputs.base import Batch, Event, Opened, State, Tally
+from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, TallyBody
 from receiver.outputs.scope import Scope
 from receiver.outputs.testing.blocks import ASSETS, TAGS, UNSEEN, VENDOR, others, samples, stream
 from receiver.outputs.testing.stand import OutputStand, Waited, open_files, plain
@@ -229,13 +229,13 @@ def words(trouble: object) -> str:
     return trouble
 
 
-def _cut(one: Opened, scope: Scope) -> Opened | None:
+def _cut(one: OpenedBlock, scope: Scope) -> OpenedBlock | None:
     """A block as the opener hands it to an output of that scope."""
     body = one.body
-    if not isinstance(body, Batch | Page | State | Event | Tally):
+    if not isinstance(body, BatchBody | Page | StateBody | EventBody | TallyBody):
         return one
     assets = {asset.name: asset for asset in ASSETS}
     cut = scope.cut(body, assets, {tag.id: tag for tag in TAGS})
     if cut is None:
         return None
-    return Opened(stream=one.stream, number=one.number, healed=one.healed, received_ns=one.received_ns, body=cut)
+    return OpenedBlock(stream=one.stream, number=one.number, healed=one.healed, received_ns=one.received_ns, body=cut)

@@ -21,7 +21,7 @@ from unittest import mock
 from protocol.errors import HeldError
 from protocol.settings.findings import Findings, read_table
 from receiver.outputs import disk
-from receiver.outputs.base import Opened, Output
+from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.settings import OutputTable
 from receiver.outputs.testing.blocks import Fact, facts, samples
 
@@ -99,7 +99,7 @@ class OutputStand:
         with tempfile.TemporaryDirectory(prefix="checkvalve-output-") as name, self.destination():
             yield Path(name)
 
-    def _take(self, one: Output, blocks: Sequence[Opened], place: bytes) -> None:
+    def _take(self, one: Output, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         """Hand over, once it wants to be handed something."""
         self._until(one, one.wants)
         one.take(blocks, place)
@@ -112,7 +112,7 @@ class OutputStand:
             self._now += max(one.step(self._now), SLICE_S)
         raise AssertionError(f"never came: {one.status()}")
 
-    def _arrived(self, one: Output, state: Path, blocks: Sequence[Opened]) -> None:
+    def _arrived(self, one: Output, state: Path, blocks: Sequence[OpenedBlock]) -> None:
         """Each sample of the blocks stands in the destination, once, and nothing else does."""
         wanted = facts(blocks)
         try:

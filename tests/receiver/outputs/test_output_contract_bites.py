@@ -18,7 +18,7 @@ from json_lines_output import JsonLinesOutput as Good
 from pydantic import ConfigDict
 
 from protocol.ranges import Ranges
-from receiver.outputs.base import Batch, Opened, Output
+from receiver.outputs.base import BatchBody, OpenedBlock, Output
 from receiver.outputs.testing.blocks import Fact
 from receiver.outputs.testing.contract import OutputContract
 
@@ -52,7 +52,7 @@ class Lax(Good):
 class PlaceLater(Good):
     """Which notes the place with the hand-over that follows."""
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         super().take(blocks, self._place or b"none")
         self._place = place
 
@@ -60,7 +60,7 @@ class PlaceLater(Good):
 class Forgetful(Good):
     """Which knows no block again."""
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         self._came: dict[str, Ranges] = {}
         super().take(blocks, place)
 
@@ -70,7 +70,7 @@ class Monotone(Good):
 
     _last: ClassVar[dict[bytes, int]] = {}
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         rising = []
         for one in blocks:
             if one.number > self._last.get(one.stream.key, -1):
@@ -82,9 +82,9 @@ class Monotone(Good):
 class Strict(Good):
     """Which knows samples and nothing else."""
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         for one in blocks:
-            if not isinstance(one.body, Batch):
+            if not isinstance(one.body, BatchBody):
                 raise TypeError(f"no samples: {one.body}")
         super().take(blocks, place)
 
@@ -103,9 +103,9 @@ class Appending(Good):
 class Lazy(Good):
     """Which stores every third hand-over only."""
 
-    _waiting: ClassVar[list[Opened]] = []
+    _waiting: ClassVar[list[OpenedBlock]] = []
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         self._waiting.extend(blocks)
         self._place = place
         if len(self._waiting) > 2:
@@ -116,7 +116,7 @@ class Lazy(Good):
 class Dropping(Good):
     """Which drops what a full disk does not take."""
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         try:
             super().take(blocks, place)
         except OSError:
@@ -139,7 +139,7 @@ class Mute(Good):
 class HalfGivenUp(Good):
     """Which has noted the place before it waits for space."""
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         if blocks:
             super().take([], place)
         super().take(blocks, place)
@@ -153,7 +153,7 @@ class Telling(Good):
 
     _assets: ClassVar[list[str]] = []
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         self._assets[:] = [name for one in blocks for name in one.stream.assets]
         super().take(blocks, place)
 

@@ -9,7 +9,7 @@ import pytest
 from portal_plant import SECOND, Clock, Plant, ask, served
 
 from protocol.content.catalog import Asset, Tag
-from receiver.outputs.base import Event
+from receiver.outputs.base import EventBody
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
 
@@ -34,7 +34,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for sequence, state in enumerate(STATES, 1):
         for asset in ("pump-7", "secret-9"):
             plant.take(
-                Event(
+                EventBody(
                     asset=asset,
                     source="bearing 1",
                     time_ns=clock() - sequence * SECOND,

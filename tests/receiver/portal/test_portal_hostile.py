@@ -25,7 +25,7 @@ from starlette.applications import Starlette
 
 from protocol.content.catalog import TYPES, Asset, Tag
 from protocol.content.sample import Row, Value, from_rows
-from receiver.outputs.base import Batch, Event, Tally
+from receiver.outputs.base import BatchBody, EventBody, TallyBody
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
 from receiver.portal.live import Live
@@ -248,15 +248,17 @@ def test_whatever_a_device_says_every_page_and_every_answer_is_whole(tmp_path: P
                     quality = chance.choice((0, 0, 0, 0x40000000, 0x80000000, 0xFFFFFFFF))
                     rows.append(Row(tag.id, time_ns, value(chance), quality, chance.choice((0, 2, 2**32 - 1))))
             if rows:
-                plant.take(Batch(columns=from_rows(rows), first_ns=clock(), last_ns=clock()))  # the poller's own clock
+                plant.take(
+                    BatchBody(columns=from_rows(rows), first_ns=clock(), last_ns=clock())
+                )  # the poller's own clock
             plant.lose(chance.choice((0, 0, 3)))
         for asset in assets:
             plant.condition(asset.name, chance.choice(("up", "down")), chance.choice((*TEXTS, LONG)))
         event = {name: chance.choice(TEXTS) for name in ("source", "code", "text", "state")}
         plant.take(
-            Event(asset=assets[0].name, time_ns=chance.choice(TIMES), severity=1000, sequence=2**63 - 1, **event)
+            EventBody(asset=assets[0].name, time_ns=chance.choice(TIMES), severity=1000, sequence=2**63 - 1, **event)
         )
-        plant.take(Tally(time_ns=clock(), number=plant.number, assets={assets[0].name: (2**62, 2**62)}))
+        plant.take(TallyBody(time_ns=clock(), number=plant.number, assets={assets[0].name: (2**62, 2**62)}))
         wild: Any = chance.choice((10**400, -(10**400), 1e308, "\ud800", [], None, {"a": "\udcff"}))
         plant.report(
             link={"beat_age_s": chance.choice((0.4, wild)), "loss": wild, "frames_received": wild, "session": wild},

@@ -20,7 +20,7 @@ from portal_plant import SECOND, Answer, Clock, Plant, ask, served
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Quality, Row
 from protocol.errors import ConfigError
-from receiver.outputs.base import Tally
+from receiver.outputs.base import TallyBody
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
 from receiver.portal.serving.guard import HEADERS, Guard
@@ -85,7 +85,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             ("secret-9", "hidden_flow"): 0.987654321,
         }
     )
-    plant.take(Tally(time_ns=clock(), number=plant.number, assets={"pump-7": (700, 690), "secret-9": (5, 5)}))
+    plant.take(TallyBody(time_ns=clock(), number=plant.number, assets={"pump-7": (700, 690), "secret-9": (5, 5)}))
     plant.condition("pump-7", "up")
     clock.move(2)  # a hole younger than a second is no gap yet
     lost = {"stream": "00ff" * 4, "from": 102, "to": 105, "since_ns": end, "heals_ns": None}

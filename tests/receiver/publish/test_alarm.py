@@ -17,7 +17,7 @@ from protocol.process.statusfile import read_status, write_status
 from protocol.store.record import Record
 from protocol.store.resync import Place
 from receiver import config as configuration
-from receiver.outputs.base import Opened, Output
+from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.historian.views import Scope as Seen
 from receiver.outputs.scope import Scope
 from receiver.portal.app import create_app
@@ -195,13 +195,13 @@ class _Memory(Output):
 
     def __init__(self) -> None:
         self.held: bytes | None = None
-        self.blocks: list[Opened] = []
+        self.blocks: list[OpenedBlock] = []
         self.again = False
 
     def place(self) -> bytes | None:
         return self.held
 
-    def take(self, blocks: Sequence[Opened], place: bytes) -> None:
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         self.blocks += blocks
         self.held = place
 

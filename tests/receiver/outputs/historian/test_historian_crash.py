@@ -17,7 +17,7 @@ from history_writer import made
 
 from protocol.content.sample import Row
 from protocol.errors import HeldError, StoreError
-from receiver.outputs.base import Opened
+from receiver.outputs.base import OpenedBlock
 from receiver.outputs.disk import FULL_WAIT_S
 from receiver.outputs.historian import months, shelves
 from receiver.outputs.historian.output import HistorianOutput
@@ -67,7 +67,7 @@ def test_kill_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
     door.close()
 
 
-def take_all(output: HistorianOutput, blocks: list[Opened]) -> None:
+def take_all(output: HistorianOutput, blocks: list[OpenedBlock]) -> None:
     """One hand-over a block; its place is the block's number."""
     for one in blocks:
         output.take([one], b"%d" % one.number)

@@ -17,7 +17,7 @@ from history_blocks import ALL, SECOND, T0, batch, block, expected, opened, shri
 from protocol.content.sample import Row
 from protocol.errors import StoreError
 from receiver.outputs import disk
-from receiver.outputs.base import Event, Opened, State, Tally
+from receiver.outputs.base import EventBody, OpenedBlock, StateBody, TallyBody
 from receiver.outputs.historian.mending.verify import check
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
@@ -27,23 +27,23 @@ MONTH_LATER = T0 + 40 * 86_400 * SECOND
 OLD = Path(__file__).parents[3] / "vectors" / "history_before_copies.tar.xz"
 
 
-def journal(seed: int, count: int = 90) -> list[Opened]:
+def journal(seed: int, count: int = 90) -> list[OpenedBlock]:
     """Blocks of samples, then one of each other kind: what the journal holds."""
     of = stream()
     blocks = some_blocks(random.Random(seed), of, count, 12)
     at = T0 + count * SECOND
-    event = Event(
+    event = EventBody(
         asset="relay-2", source="ANSI 50", time_ns=at, severity=800, code="trip", text="t", state="active", sequence=1
     )
     return [
         *blocks,
-        block(of, count, State(asset="pump-7", time_ns=at, what="up", text="answers")),
+        block(of, count, StateBody(asset="pump-7", time_ns=at, what="up", text="answers")),
         block(of, count + 1, event),
-        block(of, count + 2, Tally(time_ns=at, number=count + 2, assets={"pump-7": (500, 500)})),
+        block(of, count + 2, TallyBody(time_ns=at, number=count + 2, assets={"pump-7": (500, 500)})),
     ]
 
 
-def follow(output: HistorianOutput, blocks: Sequence[Opened], begin: int = 0, end: int | None = None) -> None:
+def follow(output: HistorianOutput, blocks: Sequence[OpenedBlock], begin: int = 0, end: int | None = None) -> None:
     """Hand over as its process does: on from the output's place, and anew from there whenever it says so.
 
     Args:
@@ -75,17 +75,19 @@ _MADE = tempfile.TemporaryDirectory()
 """Histories that were written once; each case damages a copy."""
 
 
-def written(folder: Path, seed: int) -> list[Opened]:
+def written(folder: Path, seed: int) -> list[OpenedBlock]:
     """A history of two months, closed in order, with hot rows in it; returns what its journal holds."""
     return _copied(folder, seed, "written", _write)
 
 
-def running(folder: Path, seed: int) -> list[Opened]:
+def running(folder: Path, seed: int) -> list[OpenedBlock]:
     """The same, as a killed process leaves it: with a log that was not written back."""
     return _copied(folder, seed, "running", _run)
 
 
-def _copied(folder: Path, seed: int, name: str, make: Callable[[Path, Sequence[Opened]], None]) -> list[Opened]:
+def _copied(
+    folder: Path, seed: int, name: str, make: Callable[[Path, Sequence[OpenedBlock]], None]
+) -> list[OpenedBlock]:
     made, blocks = Path(_MADE.name) / f"{name}{seed}", journal(seed)
     if not made.exists():
         make(made, blocks)
@@ -93,7 +95,7 @@ def _copied(folder: Path, seed: int, name: str, make: Callable[[Path, Sequence[O
     return blocks
 
 
-def _write(folder: Path, blocks: Sequence[Opened]) -> None:
+def _write(folder: Path, blocks: Sequence[OpenedBlock]) -> None:
     output = opened(folder)
     follow(output, blocks, end=60)
     output.close()
@@ -104,7 +106,7 @@ def _write(folder: Path, blocks: Sequence[Opened]) -> None:
     assert len(list(folder.glob("????-??.db"))) == 2
 
 
-def _run(folder: Path, blocks: Sequence[Opened]) -> None:
+def _run(folder: Path, blocks: Sequence[OpenedBlock]) -> None:
     beside = folder.with_name(f"{folder.name}-ran")
     _write(beside, blocks[:80])  # a first part that is at rest
     output = opened(beside, MONTH_LATER)
@@ -311,7 +313,7 @@ def test_hot_rows_of_a_damaged_file_are_saved(tmp_path: Path) -> None:
     output.close()
 
 
-def some_more(blocks: Sequence[Opened]) -> list[Opened]:
+def some_more(blocks: Sequence[OpenedBlock]) -> list[OpenedBlock]:
     """One more block, of five samples."""
     at = T0 + 200 * SECOND
     return [block(stream(), len(blocks), batch([Row(0, at + row, 1.0) for row in range(5)]))]

@@ -10,7 +10,7 @@ from history_blocks import ALL, BOOT, SECOND, T0, batch, block, opened, stream
 
 from protocol.block import BlockKind
 from protocol.content.sample import Row
-from receiver.outputs.base import Opened, Other
+from receiver.outputs.base import OpenedBlock, OtherBody
 from receiver.outputs.historian.missing import Spans, StreamEnd, missing_spans
 from receiver.outputs.historian.read import Door
 
@@ -93,7 +93,7 @@ def test_the_next_open_tells_the_missing_tail() -> None:
     assert spans.missing(StreamEnd(4, T0, T0)) == 3
 
 
-def one(number: int, received_ns: int = T0, key: bytes = b"stream-1") -> Opened:
+def one(number: int, received_ns: int = T0, key: bytes = b"stream-1") -> OpenedBlock:
     """A batch of one row, a second after the one before."""
     at = T0 + number * SECOND
     return block(stream(key), number, batch([Row(0, at, 1.0)]), received_ns=received_ns)
@@ -125,8 +125,8 @@ def test_the_door_tells_gaps_and_forgets_healed_ones(tmp_path: Path) -> None:
 def test_blocks_without_samples_fill_numbers(tmp_path: Path) -> None:
     """Keys, heads and kinds of later versions are no gap; an OPEN's time begins its stream."""
     output = opened(tmp_path)
-    begin = block(stream(), 0, Other(kind=BlockKind.OPEN, body={"time": T0 - SECOND, "previous": None}))
-    output.take([begin, block(stream(), 1, Other(kind=99, body={})), one(2), one(4)], b"1")
+    begin = block(stream(), 0, OtherBody(kind=BlockKind.OPEN, body={"time": T0 - SECOND, "previous": None}))
+    output.take([begin, block(stream(), 1, OtherBody(kind=99, body={})), one(2), one(4)], b"1")
     door = Door(tmp_path, ALL, clock=lambda: LATER)
     assert [(gap.first, gap.blocks) for gap in door.gaps(0, LATER)] == [(3, 1)]
     output.close()
@@ -137,7 +137,9 @@ def test_the_tail_of_a_killed_stream_is_a_gap(tmp_path: Path) -> None:
     """The OPEN of the next stream shows what the last one had sent and this side has not."""
     output = opened(tmp_path)
     body = {"time": T0 + 20 * SECOND, "previous": [b"stream-1", 5, b"\0" * 32]}
-    output.take([one(0), one(1), block(stream(b"stream-2", BOOT + 1), 0, Other(kind=BlockKind.OPEN, body=body))], b"1")
+    output.take(
+        [one(0), one(1), block(stream(b"stream-2", BOOT + 1), 0, OtherBody(kind=BlockKind.OPEN, body=body))], b"1"
+    )
     door = Door(tmp_path, ALL, clock=lambda: LATER)
     assert [(gap.first, gap.blocks, gap.to_ns) for gap in door.gaps(0, LATER)] == [(2, 4, T0 + 20 * SECOND)]
     assert output.status()["missing_blocks"] == 4

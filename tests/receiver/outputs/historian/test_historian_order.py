@@ -26,11 +26,11 @@ from history_blocks import (
 
 from protocol.content.catalog import Page
 from protocol.content.sample import Flag, Row
-from receiver.outputs.base import Opened
+from receiver.outputs.base import OpenedBlock
 from receiver.outputs.historian.read import Door
 
 
-def handed(chance: random.Random, blocks: list[Opened]) -> list[list[Opened]]:
+def handed(chance: random.Random, blocks: list[OpenedBlock]) -> list[list[OpenedBlock]]:
     """The blocks in any order, cut into hand-overs."""
     mixed = blocks[:]
     chance.shuffle(mixed)

@@ -10,7 +10,7 @@ import pytest
 from history_blocks import ALL, BOOT, SECOND, T0, batch, block, expected, opened, shrink, some_blocks, stream
 
 from protocol.content.sample import Flag, Row
-from receiver.outputs.base import Batch, Event, Opened, State, Tally
+from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, TallyBody
 from receiver.outputs.historian.age import MOST_STEP_S
 from receiver.outputs.historian.latency import Latency
 from receiver.outputs.historian.output import HistorianOutput
@@ -20,7 +20,7 @@ from receiver.outputs.historian.views import Account, SampleView
 HOUR = 3600 * SECOND
 
 
-def rows(number: int, count: int, *, healed: bool = False, key: bytes = b"stream-1", boot: int = BOOT) -> Opened:
+def rows(number: int, count: int, *, healed: bool = False, key: bytes = b"stream-1", boot: int = BOOT) -> OpenedBlock:
     """A block with `count` samples of the pump and as many refresh rows."""
     at = T0 + number * SECOND
     made = [Row(0, at + row, float(row)) for row in range(count)]
@@ -28,9 +28,9 @@ def rows(number: int, count: int, *, healed: bool = False, key: bytes = b"stream
     return block(stream(key, boot), number, batch(made, at, at), healed=healed)
 
 
-def tally(number: int, read: int, sent: int, key: bytes = b"stream-1", boot: int = BOOT) -> Opened:
+def tally(number: int, read: int, sent: int, key: bytes = b"stream-1", boot: int = BOOT) -> OpenedBlock:
     """A tally of the pump as of block `number`."""
-    body = Tally(time_ns=T0 + number * SECOND, number=number, assets={"pump-7": (read, sent)})
+    body = TallyBody(time_ns=T0 + number * SECOND, number=number, assets={"pump-7": (read, sent)})
     return block(stream(key, boot), number, body)
 
 
@@ -95,9 +95,9 @@ def test_minutes_tell_each_tally_in_its_own(tmp_path: Path) -> None:
 def test_state_advances_by_the_senders_order(tmp_path: Path) -> None:
     """A healed old `down` does not overwrite a newer `up`; both are in the list, newest first."""
     output = opened(tmp_path)
-    up = block(stream(), 5, State(asset="pump-7", time_ns=T0, what="up", text="answers again"))
-    down = block(stream(), 3, State(asset="pump-7", time_ns=T0 + HOUR, what="down", text="no reply"))
-    note = block(stream(), 6, State(asset="pump-7", time_ns=T0, what="overrun", text="late"))
+    up = block(stream(), 5, StateBody(asset="pump-7", time_ns=T0, what="up", text="answers again"))
+    down = block(stream(), 3, StateBody(asset="pump-7", time_ns=T0 + HOUR, what="down", text="no reply"))
+    note = block(stream(), 6, StateBody(asset="pump-7", time_ns=T0, what="overrun", text="late"))
     output.take([up, note], b"1")
     output.take([down], b"2")
     door = Door(tmp_path, ALL)
@@ -124,7 +124,7 @@ def test_events_are_told_newest_first(tmp_path: Path) -> None:
     """Events stand in the sender's order with everything they carry."""
     output = opened(tmp_path)
     made = [
-        Event(
+        EventBody(
             asset="relay-2",
             source="ANSI 50",
             time_ns=T0,
@@ -193,7 +193,7 @@ def test_retention_drops_what_is_old_and_nothing_else(tmp_path: Path, monkeypatc
     """After the time it is to keep, chunks, states and minutes of that time go; newer ones and hot rows stay."""
     shrink(monkeypatch)
     output = opened(tmp_path)
-    now, state = T0, State(asset="pump-7", time_ns=T0, what="up", text="")
+    now, state = T0, StateBody(asset="pump-7", time_ns=T0, what="up", text="")
     retained(output, now, 24 * 3600.0)
     blocks = some_blocks(random.Random(2), stream(), 120, 12)
     door = Door(tmp_path, ALL)
@@ -217,7 +217,7 @@ def test_retention_drops_what_is_old_and_nothing_else(tmp_path: Path, monkeypatc
     assert len(door.states("pump-7", 10)) == 1
     newer = {(sample.time_ns, repr(sample.value)) for sample in left}
     for one in blocks[60:]:
-        assert isinstance(one.body, Batch)
+        assert isinstance(one.body, BatchBody)
         kept = {(row.time_ns, repr(row.value)) for row in one.body.columns.rows() if row.tag == 0 and not row.flags}
         assert kept <= newer
     output.close()

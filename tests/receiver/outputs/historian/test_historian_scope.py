@@ -12,7 +12,7 @@ from history_blocks import ALL, ASSETS, BOOT, SECOND, T0, TAGS, batch, block, op
 
 from protocol.content.catalog import Page
 from protocol.content.sample import Row
-from receiver.outputs.base import Event, State, Tally
+from receiver.outputs.base import EventBody, StateBody, TallyBody
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
@@ -34,13 +34,15 @@ def plant(folder: Path) -> HistorianOutput:
     blocks = some_blocks(random.Random(1), stream(), 20, 10)
     blocks.append(block(stream(), 20, Page(index=0, assets=ASSETS, tags=TAGS)))
     for at, asset in enumerate([*ASSETS, replace(ASSETS[0], name="")]):
-        blocks.append(block(stream(), 30 + at, State(asset=asset.name, time_ns=T0, what="up", text=f"of {asset.name}")))
-        event = Event(
+        blocks.append(
+            block(stream(), 30 + at, StateBody(asset=asset.name, time_ns=T0, what="up", text=f"of {asset.name}"))
+        )
+        event = EventBody(
             asset=asset.name, source="s", time_ns=T0, severity=1, code="c", text=asset.name, state="active", sequence=at
         )
         blocks.append(block(stream(), 40 + at, event))
     counts = {asset.name: (10, 10) for asset in ASSETS}
-    blocks.append(block(stream(), 50, Tally(time_ns=T0, number=50, assets=counts)))
+    blocks.append(block(stream(), 50, TallyBody(time_ns=T0, number=50, assets=counts)))
     output.take(blocks, b"x")
     return output
 

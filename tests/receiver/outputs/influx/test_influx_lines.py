@@ -15,7 +15,7 @@ from influxdb_client import Point
 
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Flag, Row, Value
-from receiver.outputs.base import Event, Other, State
+from receiver.outputs.base import EventBody, OtherBody, StateBody
 from receiver.outputs.influx.lines import Writer, escaped, quoted, without_texts
 from receiver.outputs.influx.spool import groups
 
@@ -158,9 +158,9 @@ def test_integers_are_floats_and_exact_where_a_float_is_not(value: int, unsigned
 def test_states_and_events_have_measurements_of_their_own() -> None:
     """What is up or down, and what happened, is written beside the samples; the sender's own notes are not."""
     writer = Writer()
-    state = State(asset="pump-7", time_ns=T0, what="down", text='no "reply"\nat all')
+    state = StateBody(asset="pump-7", time_ns=T0, what="down", text='no "reply"\nat all')
     lines = [writer.lines(block(stream(), 1, state))]
-    event = Event(
+    event = EventBody(
         asset="press-1", source="s", time_ns=T0, severity=700, code="E 4", text="t", state="active", sequence=9
     )
     lines.append(writer.lines(block(stream(), 2, event)))
@@ -173,8 +173,8 @@ def test_states_and_events_have_measurements_of_their_own() -> None:
         b"state,asset=pump-7,site=north,what=down n=1i,up=0i %d\n" % T0,
         b"event,asset=press-1,simulated=true,site=north,state=active severity=700i,sequence=9i %d\n" % T0,
     ]
-    assert writer.lines(block(stream(), 3, State(asset="", time_ns=T0, what="note", text=""))) == b""
-    assert writer.lines(block(stream(), 4, Other(kind=1, body={}))) == b""
+    assert writer.lines(block(stream(), 3, StateBody(asset="", time_ns=T0, what="note", text=""))) == b""
+    assert writer.lines(block(stream(), 4, OtherBody(kind=1, body={}))) == b""
 
 
 @settings(max_examples=80, deadline=None, derandomize=True, database=None)

@@ -17,7 +17,7 @@ from influx_peer import FakeInflux, Told, serving
 from protocol.content.sample import Row
 from protocol.errors import ConfigError, HeldError, StoreError
 from protocol.settings.findings import Findings, read_table
-from receiver.outputs.base import Opened
+from receiver.outputs.base import OpenedBlock
 from receiver.outputs.influx import output as module
 from receiver.outputs.influx.lines import Writer
 from receiver.outputs.influx.output import CHECK_S, HOLD_S, InfluxOutput
@@ -48,7 +48,7 @@ def never(seconds: float) -> None:
     raise AssertionError(f"waited {seconds} s")
 
 
-def blocks(count: int = 10, seed: int = 1) -> list[Opened]:
+def blocks(count: int = 10, seed: int = 1) -> list[OpenedBlock]:
     """Blocks of random samples, each at a time of its own in its series (the server would join them otherwise)."""
     out = []
     for one in some_blocks(random.Random(seed), stream(), count, 20):
@@ -57,7 +57,7 @@ def blocks(count: int = 10, seed: int = 1) -> list[Opened]:
     return out
 
 
-def wanted(given: list[Opened]) -> dict[tuple[str, int], str]:
+def wanted(given: list[OpenedBlock]) -> dict[tuple[str, int], str]:
     """What a server must hold of these blocks."""
     writer, whole = Writer(), FakeInflux()
     whole.take(b"".join(writer.lines(one) for one in given))
@@ -377,7 +377,7 @@ def test_no_secret_is_ever_said(tmp_path: Path) -> None:
         assert secret not in repr(one)
 
 
-def followed(one: InfluxOutput, given: list[Opened]) -> None:
+def followed(one: InfluxOutput, given: list[OpenedBlock]) -> None:
     """Hand over as its process does: on from the output's place, and anew from there whenever it says so."""
     at = int(one.place() or b"0")
     for _ in range(4 * len(given)):
