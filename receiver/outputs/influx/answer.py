@@ -38,7 +38,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WriteAnswer:
     """A server's answer to a request."""
 
     status: int
@@ -49,7 +49,7 @@ class Answer:
     """From `Retry-After` [s]."""
 
 
-def verdict(answer: Answer) -> Verdict:
+def verdict(answer: WriteAnswer) -> Verdict:
     """What an answer means, by the table above."""
     status = answer.status
     if 200 <= status < 300:
@@ -63,7 +63,7 @@ def verdict(answer: Answer) -> Verdict:
     return Verdict.HOLD
 
 
-def wait_s(answer: Answer, failures: int, chance: random.Random) -> float:
+def wait_s(answer: WriteAnswer, failures: int, chance: random.Random) -> float:
     """How long to wait before the next try [s].
 
     Args:

@@ -57,7 +57,7 @@ class _Known:
     """Its integers are unsigned 64-bit in two's complement."""
 
 
-class Writer:
+class LineWriter:
     """Makes the lines of blocks; keeps each tag's beginning of a line."""
 
     def __init__(self) -> None:

@@ -25,15 +25,15 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from receiver.outputs import disk
 from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.disk import DamageError
-from receiver.outputs.influx.answer import Answer
-from receiver.outputs.influx.lines import Writer, escaped, without_texts
+from receiver.outputs.influx.answer import WriteAnswer
+from receiver.outputs.influx.line_store import LineStore, groups
+from receiver.outputs.influx.lines import LineWriter, escaped, without_texts
 from receiver.outputs.influx.pump import Pump
 from receiver.outputs.influx.settings import InfluxTable, read_token, shown
-from receiver.outputs.influx.spool import Spool, groups
 from receiver.outputs.settings import OutputTable
 
 if TYPE_CHECKING:
-    from receiver.outputs.influx.server import Metrics
+    from receiver.outputs.influx.server import ServerMetrics
 
 HOLD_S = 60.0
 """How long an acknowledged line is kept [s]: VictoriaMetrics 1.79 loses those of the last 8 to 12 s when it is killed;
@@ -55,10 +55,10 @@ STORE_BYTES = 1024 * 1024 * 1024
 class Endpoint(Protocol):
     """What is needed of a server; `Server` is the real one."""
 
-    def write(self, lines: bytes) -> Answer:
+    def write(self, lines: bytes) -> WriteAnswer:
         """Send lines once."""
 
-    def metrics(self) -> Metrics | None:
+    def metrics(self) -> ServerMetrics | None:
         """Its own counters; None where it cannot be asked now."""
 
     def close(self) -> None:
@@ -129,34 +129,34 @@ class InfluxOutput(Output):
         self._moved_back = False
         self._lock = disk.lock(store.with_suffix(".lock"))
         try:
-            self._spool = self._opened()
+            self._lines = self._opened()
         except BaseException:
             os.close(self._lock)
             raise
         self._name, self._url, self._scope_text = name, url, scope_text
         self._server: Endpoint = server or _server(url, token, org, bucket)
-        self._writer = Writer()
+        self._writer = LineWriter()
         probe = f"checkvalve,output={escaped(name)} probe=1i {clock()}\n".encode()
         self._pump = Pump(probe, chance or random.Random())
         self._acks: deque[tuple[int, float | None]] = deque()
         """Last group number and time of each acknowledgement that is held; None: at the next step's time."""
-        if self._spool.sent:
-            self._acks.append((self._spool.sent, None))
+        if self._lines.sent:
+            self._acks.append((self._lines.sent, None))
         self._next_try = self._next_check = float("-inf")
         self._untold_since: float | None = None
-        self._metrics: Metrics | None = None
+        self._metrics: ServerMetrics | None = None
         self._first_refused = 0
         self._rewinds = self._resent = 0
 
     def place(self) -> bytes | None:
         """The place stored last, None for a new store."""
-        return self._spool.place
+        return self._lines.place
 
     def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         """Store the blocks' lines and `place`; waits while the disk is full. Sends nothing."""
         lines = b"".join(self._writer.lines(block) for block in blocks)
         try:
-            self._spool.store(groups(lines), place)
+            self._lines.store(groups(lines), place)
         except DamageError as error:
             self._begin_anew(error)
 
@@ -167,7 +167,7 @@ class InfluxOutput(Output):
 
     def wants(self) -> bool:
         """Whether there is room in the store."""
-        pending, held = self._spool.pending.bytes, self._spool.held.bytes
+        pending, held = self._lines.pending.bytes, self._lines.held.bytes
         return pending < PENDING_BYTES and pending + held < STORE_BYTES
 
     def step(self, now: float) -> float:
@@ -188,13 +188,13 @@ class InfluxOutput(Output):
             return disk.FULL_WAIT_S
         if now < self._next_try:
             return self._next_try - now
-        if self._pump.loaded or self._spool.pending.groups:
+        if self._pump.loaded or self._lines.pending.groups:
             return 0.0
-        return max(self._next_check - now, 0.0) if self._spool.held.groups else CHECK_S
+        return max(self._next_check - now, 0.0) if self._lines.held.groups else CHECK_S
 
     def status(self) -> Mapping[str, Any]:
         """Counters; `alarm` says that a person should look: held, lines set aside, or lines the server threw away."""
-        pump, spool, metrics = self._pump, self._spool, self._metrics
+        pump, lines, metrics = self._pump, self._lines, self._metrics
         refused = max(metrics.refused - self._first_refused, 0) if metrics else 0
         return {
             "kind": "influx",
@@ -203,13 +203,13 @@ class InfluxOutput(Output):
             "state": pump.state,
             "trouble": self._trouble or pump.trouble,
             "warnings": [*([f"its disk: {self._trouble}"] if self._trouble else []), *self._told],
-            "alarm": pump.state == "held" or bool(spool.set_aside) or bool(refused),
-            "lines": spool.taken,
-            "pending_lines": spool.pending.lines,
-            "held_lines": spool.held.lines,
-            "set_aside_lines": spool.set_aside,
+            "alarm": pump.state == "held" or bool(lines.set_aside) or bool(refused),
+            "lines": lines.taken,
+            "pending_lines": lines.pending.lines,
+            "held_lines": lines.held.lines,
+            "set_aside_lines": lines.set_aside,
             "server_refused_rows": refused,
-            "store_bytes": spool.pending.bytes + spool.held.bytes,
+            "store_bytes": lines.pending.bytes + lines.held.bytes,
             "requests": pump.requests,
             "retries": pump.retries,
             "rewinds": self._rewinds,
@@ -222,7 +222,7 @@ class InfluxOutput(Output):
         """Close everything; what is pending stays in the store. May be called twice."""
         if self._lock >= 0:
             self._server.close()
-            self._spool.close()
+            self._lines.close()
             os.close(self._lock)
             self._lock = -1
 
@@ -237,16 +237,16 @@ class InfluxOutput(Output):
         """One request, or the end of a group; False where there is nothing to send or it must wait."""
         pump = self._pump
         if not pump.loaded:
-            if not self._spool.pending.groups:
+            if not self._lines.pending.groups:
                 return False
-            pump.load(*self._spool.next(pump.most_lines))
+            pump.load(*self._lines.next(pump.most_lines))
         if not pump.finished:
             pause = pump.answered(self._server.write(self._for_server(pump.request())), self._clock())
             if pause:
                 self._next_try = now + pause
                 return False
         if pump.finished:
-            self._spool.acknowledge(pump.upto, pump.aside)
+            self._lines.acknowledge(pump.upto, pump.aside)
             self._acks.append((pump.upto, None))
             pump.clear()
         return True
@@ -269,7 +269,7 @@ class InfluxOutput(Output):
         self._untold_since = None
         before = self._metrics
         fewer = before is not None and metrics.inserted < before.inserted
-        if metrics.started != self._spool.server_started or fewer:
+        if metrics.started != self._lines.server_started or fewer:
             self._rewind(metrics.started)
         if before is None or fewer:
             self._first_refused = metrics.refused if before is None else 0
@@ -278,8 +278,8 @@ class InfluxOutput(Output):
 
     def _rewind(self, started: float | None) -> None:
         """Another process of the server: it may lack anything that is held."""
-        held = self._spool.held.lines
-        self._spool.note_server(started, rewind=held > 0)
+        held = self._lines.held.lines
+        self._lines.note_server(started, rewind=held > 0)
         if held:
             self._rewinds += 1
             self._resent += held
@@ -291,26 +291,26 @@ class InfluxOutput(Output):
         while self._acks and self._acks[0][1] is not None and self._acks[0][1] <= now - HOLD_S:
             upto = self._acks.popleft()[0]
         if upto:
-            self._spool.release(upto)
+            self._lines.release(upto)
 
-    def _opened(self) -> Spool:
+    def _opened(self) -> LineStore:
         """The store; one that is damaged is set aside first."""
         try:
-            return Spool(self._store, waiting=self._waiting, wait=self._wait)
+            return LineStore(self._store, waiting=self._waiting, wait=self._wait)
         except DamageError as error:
             aside = disk.set_aside(self._store, self._clock())
             self._told.append(f"{error}: {aside}; everything that the journal still holds is sent again")
             self._moved_back = True
-            return Spool(self._store, waiting=self._waiting, wait=self._wait)
+            return LineStore(self._store, waiting=self._waiting, wait=self._wait)
 
     def _begin_anew(self, error: DamageError) -> None:
         """The open store is damaged."""
-        self._spool.close()
+        self._lines.close()
         if len(self._told) >= MENDINGS:
             raise error
         aside = disk.set_aside(self._store, self._clock())
         self._told.append(f"{error}: {aside}; everything that the journal still holds is sent again")
-        self._spool = self._opened()
+        self._lines = self._opened()
         self._pump.clear()
         self._acks.clear()
         self._moved_back = True
@@ -321,7 +321,7 @@ class InfluxOutput(Output):
 
 def _server(url: str, token: str, org: str, bucket: str) -> Endpoint:
     from receiver.outputs.influx.server import (
-        Server,  # its library takes half a second, which --check need not wait for
+        InfluxServer,  # its library takes half a second, which --check need not wait for
     )
 
-    return Server(url, token, org, bucket)
+    return InfluxServer(url, token, org, bucket)

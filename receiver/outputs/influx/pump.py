@@ -11,8 +11,8 @@ from __future__ import annotations
 import random
 from collections import deque
 
-from receiver.outputs.influx.answer import Answer, Verdict, verdict, wait_s
-from receiver.outputs.influx.spool import GROUP_LINES, Aside
+from receiver.outputs.influx.answer import Verdict, WriteAnswer, verdict, wait_s
+from receiver.outputs.influx.line_store import GROUP_LINES, LineSetAside
 
 GROW_AFTER = 32
 """Requests taken in a row after which a limit that a 413 had lowered is doubled again."""
@@ -36,8 +36,8 @@ class Pump:
         self._probing = False
         self._smooth = 0
         self.upto = 0
-        """Number of the group's last part in the spool."""
-        self.aside: list[Aside] = []
+        """Number of the group's last part in the store."""
+        self.aside: list[LineSetAside] = []
         """Lines of this group that the server refuses."""
         self.most_lines = GROUP_LINES
         """Most lines to load at once; lowered where the server says that it is too much."""
@@ -79,7 +79,7 @@ class Pump:
         self.requests += 1
         return self._probe if self._probing else self._work[0]
 
-    def answered(self, answer: Answer, now_ns: int) -> float:
+    def answered(self, answer: WriteAnswer, now_ns: int) -> float:
         """Take in the answer to `request`.
 
         Args:
@@ -91,7 +91,7 @@ class Pump:
         what = verdict(answer)
         if self._probing and what in (Verdict.SEARCH, Verdict.HALVE):
             self._probing = False
-            return self._hold(Answer(answer.status, f"refuses every line, also a harmless one: {answer.message}"))
+            return self._hold(WriteAnswer(answer.status, f"refuses every line, also a harmless one: {answer.message}"))
         if what is Verdict.DONE:
             self._done()
             return 0.0
@@ -105,10 +105,10 @@ class Pump:
         self.state, self.trouble = "retrying", _said(answer)
         return wait_s(answer, self.failures, self._chance)
 
-    def _hold(self, answer: Answer) -> float:
+    def _hold(self, answer: WriteAnswer) -> float:
         self.failures += 1
         self.state, self.trouble = "held", _said(answer)
-        return wait_s(Answer(403), self.failures, self._chance)
+        return wait_s(WriteAnswer(403), self.failures, self._chance)
 
     def _done(self) -> None:
         self.failures, self.state, self.trouble = 0, "sending", ""
@@ -122,7 +122,7 @@ class Pump:
             self._smooth = 0
             self.most_lines = min(self.most_lines * 2, GROUP_LINES)
 
-    def _divide(self, what: Verdict, answer: Answer, now_ns: int) -> None:
+    def _divide(self, what: Verdict, answer: WriteAnswer, now_ns: int) -> None:
         lines = self._work.popleft()
         first, second = halves(lines)
         if self._taken or self.state == "retrying":
@@ -133,7 +133,7 @@ class Pump:
                 self.most_lines = max(first.count(b"\n"), 1)
             self._work.extendleft((second, first))
         elif self._taken:
-            self.aside.append(Aside(now_ns, answer.status, answer.message, lines))
+            self.aside.append(LineSetAside(now_ns, answer.status, answer.message, lines))
         else:
             self._work.appendleft(lines)
             self._probing = True
@@ -155,5 +155,5 @@ def halves(lines: bytes) -> tuple[bytes, bytes]:
     return (lines[:cut], lines[cut:]) if cut else (lines, b"")
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: WriteAnswer) -> str:
     return f"{answer.status or 'no answer'}: {answer.message}"

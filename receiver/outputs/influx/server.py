@@ -17,7 +17,7 @@ from influxdb_client import InfluxDBClient, WritePrecision
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from receiver.outputs.influx.answer import Answer
+from receiver.outputs.influx.answer import WriteAnswer
 
 CONNECT_S = 3.0
 READ_S = 15.0
@@ -33,7 +33,7 @@ _STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.M)
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class ServerMetrics:
     """What a server says of itself."""
 
     started: float | None
@@ -46,7 +46,7 @@ class Metrics:
     """Rows it took and threw away, same."""
 
 
-class Server:
+class InfluxServer:
     """An InfluxDB v2 write endpoint."""
 
     def __init__(self, url: str, token: str, org: str, bucket: str) -> None:
@@ -65,17 +65,17 @@ class Server:
         parts = urlsplit(url)
         self._metrics = urlunsplit((parts.scheme, parts.netloc, "/metrics", "", ""))
 
-    def write(self, lines: bytes) -> Answer:
+    def write(self, lines: bytes) -> WriteAnswer:
         """Send lines once; never raises for what a server or a network may do."""
         try:
             self._write.write(self._bucket, self._org, lines, write_precision=WritePrecision.NS)
         except ApiException as error:
-            return Answer(int(error.status or 0), self._clean(_words(error)), _seconds(error.retry_after))
+            return WriteAnswer(int(error.status or 0), self._clean(_words(error)), _seconds(error.retry_after))
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            return Answer(0, self._clean(f"{type(error).__name__}: {error}"))
-        return Answer(204)
+            return WriteAnswer(0, self._clean(f"{type(error).__name__}: {error}"))
+        return WriteAnswer(204)
 
-    def metrics(self) -> Metrics | None:
+    def metrics(self) -> ServerMetrics | None:
         """Its own counters; None where it cannot be asked now (a server without them says so at once)."""
         headers = {"Authorization": f"Token {self._token}"} if self._token else {}
         try:
@@ -89,7 +89,7 @@ class Server:
         if answer.status == 429 or answer.status >= 500:
             return None
         if answer.status != 200:
-            return Metrics(started=None, victoria=False, inserted=0, refused=0)
+            return ServerMetrics(started=None, victoria=False, inserted=0, refused=0)
         return read_metrics(body)
 
     def close(self) -> None:
@@ -105,10 +105,10 @@ class Server:
         return words[:MESSAGE_CHARACTERS]
 
 
-def read_metrics(body: str) -> Metrics:
+def read_metrics(body: str) -> ServerMetrics:
     """What is wanted of a page of metrics in the text format of Prometheus."""
     started = _STARTED.search(body)
-    return Metrics(
+    return ServerMetrics(
         started=float(started[1]) if started else None,
         victoria="vm_rows_inserted_total" in body,
         inserted=sum(int(float(count)) for count in _INSERTED.findall(body)),

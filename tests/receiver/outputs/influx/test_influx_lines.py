@@ -16,8 +16,8 @@ from influxdb_client import Point
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Flag, Row, Value
 from receiver.outputs.base import EventBody, OtherBody, StateBody
-from receiver.outputs.influx.lines import Writer, escaped, quoted, without_texts
-from receiver.outputs.influx.spool import groups
+from receiver.outputs.influx.line_store import groups
+from receiver.outputs.influx.lines import LineWriter, escaped, quoted, without_texts
 
 Q = {0: 192, 1: 64, 2: 0, 3: 0}
 
@@ -25,7 +25,7 @@ Q = {0: 192, 1: 64, 2: 0, 3: 0}
 def written(tag: Tag, rows: list[Row], asset: Asset | None = None) -> list[str]:
     """The lines of these rows of one tag."""
     of = stream(tags=[tag], assets=[asset or Asset(name=tag.asset)])
-    return Writer().lines(block(of, 0, batch(rows))).decode().removesuffix("\n").split("\n")
+    return LineWriter().lines(block(of, 0, batch(rows))).decode().removesuffix("\n").split("\n")
 
 
 def plain(row: Row, unsigned: bool) -> str:
@@ -56,7 +56,7 @@ def test_lines_are_those_of_a_plain_loop(seed: int) -> None:
     """Built from columns, the lines are the ones that formatting each sample alone gives; refresh rows give none."""
     chance = random.Random(seed)
     of = stream()
-    writer = Writer()
+    writer = LineWriter()
     for one in some_blocks(chance, of, 6, 40):
         rows = [row for row in one.body.columns.rows() if not row.flags & Flag.REFRESH]  # type: ignore[union-attr]
         want = sorted(numbers(plain(row, of.tags[row.tag].type == "uint64")) for row in rows)
@@ -157,7 +157,7 @@ def test_integers_are_floats_and_exact_where_a_float_is_not(value: int, unsigned
 
 def test_states_and_events_have_measurements_of_their_own() -> None:
     """What is up or down, and what happened, is written beside the samples; the sender's own notes are not."""
-    writer = Writer()
+    writer = LineWriter()
     state = StateBody(asset="pump-7", time_ns=T0, what="down", text='no "reply"\nat all')
     lines = [writer.lines(block(stream(), 1, state))]
     event = EventBody(
@@ -190,7 +190,7 @@ def test_texts_can_be_taken_out_again(name: str, text: str) -> None:
 
 def test_a_new_description_of_an_asset_is_taken_up() -> None:
     """After a page the beginnings of lines are made anew."""
-    writer, tag = Writer(), Tag(id=0, asset="a", name="t")
+    writer, tag = LineWriter(), Tag(id=0, asset="a", name="t")
     before = stream(tags=[tag], assets=[Asset(name="a")])
     after = stream(tags=[tag], assets=[Asset(name="a", simulated=True)])
     assert b"simulated" not in writer.lines(block(before, 1, batch([Row(0, T0, 1.0)])))
@@ -200,7 +200,7 @@ def test_a_new_description_of_an_asset_is_taken_up() -> None:
 
 def test_many_streams_do_not_pile_up() -> None:
     """A receiver that saw a hundred starts of the packer keeps the tags of a few."""
-    writer = Writer()
+    writer = LineWriter()
     for start in range(100):
         of = stream(start.to_bytes(8, "big"))
         assert writer.lines(block(of, 0, batch([Row(0, T0 + start * SECOND, 1.0)])))
@@ -210,8 +210,8 @@ def test_many_streams_do_not_pile_up() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_groups_are_whole_lines_within_the_limits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cutting loses nothing, keeps lines whole and in order, and passes a limit only for one longer line."""
-    monkeypatch.setattr("receiver.outputs.influx.spool.GROUP_LINES", 7)
-    monkeypatch.setattr("receiver.outputs.influx.spool.GROUP_BYTES", 60)
+    monkeypatch.setattr("receiver.outputs.influx.line_store.GROUP_LINES", 7)
+    monkeypatch.setattr("receiver.outputs.influx.line_store.GROUP_BYTES", 60)
     chance = random.Random(seed)
     lines = b"".join(b"x" * chance.choice([0, 3, 20, 90]) + b"\n" for _ in range(chance.randrange(80)))
     cut = groups(lines)

@@ -19,7 +19,7 @@ from protocol.errors import ConfigError, HeldError, StoreError
 from protocol.settings.findings import Findings, read_table
 from receiver.outputs.base import OpenedBlock
 from receiver.outputs.influx import output as module
-from receiver.outputs.influx.lines import Writer
+from receiver.outputs.influx.lines import LineWriter
 from receiver.outputs.influx.output import CHECK_S, HOLD_S, InfluxOutput
 from receiver.outputs.influx.settings import InfluxTable
 
@@ -59,7 +59,7 @@ def blocks(count: int = 10, seed: int = 1) -> list[OpenedBlock]:
 
 def wanted(given: list[OpenedBlock]) -> dict[tuple[str, int], str]:
     """What a server must hold of these blocks."""
-    writer, whole = Writer(), FakeInflux()
+    writer, whole = LineWriter(), FakeInflux()
     whole.take(b"".join(writer.lines(one) for one in given))
     return whole.stored
 
@@ -192,7 +192,7 @@ def test_a_wrong_line_is_set_aside_with_the_servers_words(partial: bool, tmp_pat
         } - wrong
         status = one.status()
         assert (status["set_aside_lines"], status["alarm"]) == (5, True)
-        held = one._spool._connection.execute("SELECT status, message, line FROM aside").fetchall()
+        held = one._lines._connection.execute("SELECT status, message, line FROM aside").fetchall()
         assert {line for *_, line in held} == wrong
         assert {(code, words) for code, words, _ in held} == {(400, "partial write: type conflict dropped=0")}
         one.close()
@@ -325,7 +325,7 @@ def test_no_sample_is_lost_to_any_mixture_of_faults(seed: int, tmp_path: Path) -
         fake.judge = lambda lines: None
         now = pumped(one, now + 120, lambda: drained(one))
         pumped(one, now, lambda: one.status()["held_lines"] == 0)
-        aside = one._spool._connection.execute("SELECT line FROM aside").fetchall()
+        aside = one._lines._connection.execute("SELECT line FROM aside").fetchall()
         missing = {
             f"{series} {fields} {when}\n".encode()
             for (series, when), fields in wanted(given).items()
@@ -445,7 +445,7 @@ def test_one_process_has_the_store_open(tmp_path: Path) -> None:
     with pytest.raises(HeldError):
         output(tmp_path, fake)
     one.take([], b"p")
-    one._spool._connection.execute("UPDATE meta SET value = 7 WHERE key = 'version'")
+    one._lines._connection.execute("UPDATE meta SET value = 7 WHERE key = 'version'")
     one.close()
     with pytest.raises(StoreError, match="7"):
         output(tmp_path, fake)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from receiver.outputs.influx.answer import HOLD_WAIT_S, MOST_WAIT_S, Answer, Verdict, verdict, wait_s
+from receiver.outputs.influx.answer import HOLD_WAIT_S, MOST_WAIT_S, Verdict, WriteAnswer, verdict, wait_s
 from receiver.outputs.influx.pump import GROW_AFTER, Pump, halves
 from receiver.outputs.influx.server import read_metrics
 from receiver.outputs.influx.settings import shown
@@ -35,16 +35,16 @@ def test_every_line_is_taken_or_set_aside(seed: int) -> None:
             break
         sent = one.request().splitlines(keepends=True)
         if chance.random() < 0.2:
-            answer = Answer(chance.choice([0, 408, 429, 500, 503]), "later")
+            answer = WriteAnswer(chance.choice([0, 408, 429, 500, 503]), "later")
         elif chance.random() < 0.05:
-            answer = Answer(chance.choice([401, 403, 404]), "no")
+            answer = WriteAnswer(chance.choice([401, 403, 404]), "no")
         elif len(sent) > limit:
-            answer = Answer(413, "too large")
+            answer = WriteAnswer(413, "too large")
         elif wrong & set(sent):
-            answer = Answer(chance.choice([400, 422]), f"cannot parse {sent[0]!r}")
+            answer = WriteAnswer(chance.choice([400, 422]), f"cannot parse {sent[0]!r}")
             taken |= set(sent) - wrong  # a partial write
         else:
-            answer = Answer(204)
+            answer = WriteAnswer(204)
             taken |= set(sent)
         waited += one.answered(answer, 7)
     assert one.finished, f"seed {seed}"
@@ -60,7 +60,7 @@ def test_a_server_that_refuses_everything_costs_nothing(status: int) -> None:
     one = pump()
     lines = [b"line %d\n" % at for at in range(20)]
     one.load(1, b"".join(lines))
-    waits = [one.answered(Answer(status, "bad gateway page"), 7) for _ in range(30) if one.request()]
+    waits = [one.answered(WriteAnswer(status, "bad gateway page"), 7) for _ in range(30) if one.request()]
     assert one.aside == []
     assert one.state == "held"
     assert "every line" in one.trouble
@@ -68,7 +68,7 @@ def test_a_server_that_refuses_everything_costs_nothing(status: int) -> None:
     taken = []
     while not one.finished:
         taken += [line for line in one.request().splitlines(keepends=True) if line != PROBE]
-        assert one.answered(Answer(204), 7) == 0.0
+        assert one.answered(WriteAnswer(204), 7) == 0.0
     assert sorted(taken) == sorted(lines)
     assert one.trouble == ""
 
@@ -76,14 +76,14 @@ def test_a_server_that_refuses_everything_costs_nothing(status: int) -> None:
 def test_waits_double_to_a_minute_with_jitter() -> None:
     """0.5 s doubling to 60 s, each between half and all of it; Retry-After counts where it is told."""
     chance = random.Random(3)
-    waits = [wait_s(Answer(503), failures, chance) for failures in range(1, 30)]
+    waits = [wait_s(WriteAnswer(503), failures, chance) for failures in range(1, 30)]
     for failures, wait in enumerate(waits, 1):
         most = min(0.5 * 2 ** (failures - 1), MOST_WAIT_S)
         assert most / 2 <= wait <= most
     assert len({round(wait, 6) for wait in waits[10:]}) > 10
-    assert wait_s(Answer(429, "", 7.0), 1, chance) == 7.0
-    assert wait_s(Answer(503, "", -1.0), 1, chance) == 0.0
-    assert wait_s(Answer(429, "", 1e9), 1, chance) == 600.0
+    assert wait_s(WriteAnswer(429, "", 7.0), 1, chance) == 7.0
+    assert wait_s(WriteAnswer(503, "", -1.0), 1, chance) == 0.0
+    assert wait_s(WriteAnswer(429, "", 1e9), 1, chance) == 600.0
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_waits_double_to_a_minute_with_jitter() -> None:
 )  # fmt: skip
 def test_each_answer_has_its_meaning(status: int, what: Verdict) -> None:
     """The table of `answer.py`, row by row."""
-    assert verdict(Answer(status)) is what
+    assert verdict(WriteAnswer(status)) is what
 
 
 def test_a_size_limit_is_remembered_and_tried_again() -> None:
@@ -105,14 +105,14 @@ def test_a_size_limit_is_remembered_and_tried_again() -> None:
     one = pump()
     one.load(1, b"".join(b"line %03d\n" % at for at in range(100)))
     while not one.finished:
-        one.answered(Answer(413 if one.request().count(b"\n") > 30 else 204), 7)
+        one.answered(WriteAnswer(413 if one.request().count(b"\n") > 30 else 204), 7)
     assert one.most_lines == 25
     one.load(2, b"".join(b"line %03d\n" % at for at in range(100)))
     assert one.request().count(b"\n") == 25
     for group in range(3, 3 + GROW_AFTER):
         one.load(group, b"line\n")
         one.request()
-        one.answered(Answer(204), 7)
+        one.answered(WriteAnswer(204), 7)
     assert one.most_lines > 25
 
 

@@ -46,7 +46,7 @@ _SUMMED = ("place", "sent", "taken", "server_started")
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class LineSetAside:
     """A line that the server refuses, with its words."""
 
     time_ns: int
@@ -56,7 +56,7 @@ class Aside:
 
 
 @dataclass(slots=True)
-class Amount:
+class LineAmount:
     """How much of something there is."""
 
     groups: int = 0
@@ -71,7 +71,7 @@ class Amount:
         self.bytes += stored
 
 
-class Spool:
+class LineStore:
     """The store of one destination; one process has it open."""
 
     def __init__(self, path: Path, *, waiting: Callable[[str], None], wait: Callable[[float], None]) -> None:
@@ -115,7 +115,7 @@ class Spool:
         """Lines stored since the beginning."""
         self.set_aside: int = self._one("SELECT count(*) FROM aside")
         """Lines in the table of those refused."""
-        self.pending, self.held = Amount(), Amount()
+        self.pending, self.held = LineAmount(), LineAmount()
         self._newest = self._one("SELECT coalesce(max(id), 0) FROM lines")
         for amount, which in ((self.pending, ">"), (self.held, "<=")):
             amount.add(*self._sums(which, self.sent))
@@ -158,7 +158,7 @@ class Spool:
                 upto, size, count = one, size + len(body), count + lines
         return upto, b"".join(parts)
 
-    def acknowledge(self, upto: int, aside: Sequence[Aside]) -> None:
+    def acknowledge(self, upto: int, aside: Sequence[LineSetAside]) -> None:
         """The server took all pending groups up to this number but for lines set aside."""
         writes = Writes()
         writes.add(_META, self._told(sent=upto))
@@ -191,7 +191,7 @@ class Spool:
         self.server_started = started
         if rewind:
             self.pending.add(self.held.groups, self.held.lines, self.held.bytes)
-            self.sent, self.held = 0, Amount()
+            self.sent, self.held = 0, LineAmount()
 
     def close(self) -> None:
         """Close the file."""
