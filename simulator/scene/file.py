@@ -12,9 +12,8 @@ Two words make a large scene short:
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,9 @@ from protocol import text
 from protocol.content.catalog import TYPES
 from protocol.content.sample import Quality
 from protocol.errors import ConfigError
+from protocol.settings.file import read
+from protocol.settings.findings import Findings, read_tables, unknown
+from protocol.settings.parts import built, fitting
 from simulator.plant.signals import KINDS, FixedSignal, Signal
 from simulator.plant.trips import Trip, TripStep
 from simulator.scene.scene import (
@@ -42,6 +44,9 @@ from simulator.scene.validate import contradictions
 SCENES = Path(__file__).parent.parent / "scenes"
 """Scenes that are shipped; their stem may be given instead of a path."""
 
+TABLES = ("scene", "server", "trip", "fault")
+"""Tables of the file."""
+
 TIMES = ("period_s", "dwell_s", "swing_s")
 """Fields of signals that must be above 0."""
 
@@ -56,13 +61,8 @@ def load(given: str | Path) -> Scene:
     shipped = SCENES / f"{given}.toml"
     if not path.is_file() and shipped.is_file():
         path = shipped
-    try:
-        return parse(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        names = ", ".join(sorted(one.stem for one in SCENES.glob("*.toml")))
-        raise ConfigError(f"{given}: {error.strerror}", hint=f"give a file, or one of: {names}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    names = ", ".join(sorted(one.stem for one in SCENES.glob("*.toml")))
+    return parse(read(path, hint=f"give a file, or one of: {names}").tables)
 
 
 def parse(body: Mapping[str, Any]) -> Scene:
@@ -87,20 +87,25 @@ class _Reader:
 
     def scene(self, body: Mapping[str, Any]) -> Scene:
         """The whole; with mistakes something harmless stands in their places."""
-        self.wrong += [f"unknown table `{key}`" for key in sorted(set(body) - {"scene", "server", "trip", "fault"})]
-        head = dict(body.get("scene", {}))
+        self.wrong += [f"{key}: {unknown(key, TABLES, 'table')}" for key in sorted(set(body) - set(TABLES))]
+        head = self.table(body.get("scene", {}), "scene")
         tick_ms = head.get("tick_ms", 100)
         if type(tick_ms) is not int or tick_ms < 1:
+            tick_ms = 100
             self.wrong.append("scene.tick_ms: needs a whole number of milliseconds, 1 or more")
         sections: list[DeviceSection] = []
         number = 0
-        for at, table in enumerate(_copies(body.get("server", []), "n", self.wrong), 1):
+        for at, table in enumerate(self.copies(body.get("server", []), "n", "server"), 1):
             section = self.section(table, f"server {at}", number)
             if section is not None:
                 sections.append(section)
                 number += len(section.points)
-        trips = [self.trip(table, f"trip {at}") for at, table in enumerate(body.get("trip", []), 1)]
-        faults = [self.timed(table, f"fault {at}") for at, table in enumerate(body.get("fault", []), 1)]
+        trips = [
+            self.trip(table, f"trip {at}") for at, table in enumerate(self.tables(body.get("trip", []), "trip"), 1)
+        ]
+        faults = [
+            self.timed(table, f"fault {at}") for at, table in enumerate(self.tables(body.get("fault", []), "fault"), 1)
+        ]
         return Scene(
             name=str(head.get("name", "")),
             site=str(head.get("site", "")),
@@ -118,20 +123,19 @@ class _Reader:
             self.wrong.append(f"{where}: needs an asset's name and a protocol, one of {', '.join(PROTOCOLS)}")
             return None
         where = f"{where} ({asset})"
-        settings = given.pop(protocol, {})
+        settings = self.table(given.pop(protocol, {}), f"{where}.{protocol}")
         structs: dict[str, Struct] = {}
-        for name, declared in given.pop("struct", {}).items():
-            members = [
-                self.entry(one, f"{where}, struct {name}", structs) for one in _copies(declared, "i", self.wrong)
-            ]
+        for name, held in self.table(given.pop("struct", {}), f"{where}.struct").items():
+            at = f"{where}, struct {name}"
+            members = [self.entry(one, at, structs) for one in self.copies(held, "i", at)]
             structs[name] = Struct(name=name, members=tuple(members))
-        tags = _copies(given.pop("tag", []), "i", self.wrong)
+        tags = self.copies(given.pop("tag", []), "i", f"{where}.tag")
         entries = tuple(self.entry(one, where, structs) for one in tags)
         words = self.words(DeviceSection, given, where, without={"settings", "structs", "entries", "points"})
-        words.setdefault("port", 0 if "behind" in settings else None)
-        if type(words["port"]) is not int:
-            self.wrong.append(f"{where}: needs a port number")
-            return None
+        words.setdefault("port", 0 if "behind" in settings or "port" in given else None)
+        if words["port"] is None:
+            self.wrong.append(f"{where}.port: missing; write port = 15020")
+            words["port"] = 0
         points = tuple(_points(asset, entries, structs, number))
         return DeviceSection(**words, settings=settings, structs=structs, entries=entries, points=points)
 
@@ -140,17 +144,15 @@ class _Reader:
         given = dict(table)
         name = str(given.get("name", "?"))
         where = f"{where}, tag {name}"
-        type_name = given.get("type", "float32")
+        type_name = str(given.get("type", "float32"))
         signal, spell, alarm = (given.pop(key, None) for key in ("signal", "spell", "alarm"))
         words = self.words(TagEntry, given, where)
         words["name"] = name
-        for key in ("dims", "states"):
-            words[key] = tuple(given.get(key, ()))
         if type_name not in TYPES and type_name not in structs:
             known = ", ".join(TYPES)
             self.wrong.append(f"{where}: type `{type_name}` is neither of {known} nor a struct declared above")
         if "same" in words:
-            if signal is not None or words["dims"]:
+            if signal is not None or words.get("dims"):
                 self.wrong.append(f"{where}: `same` is a scalar that has neither dims nor a signal of its own")
         elif (type_name in structs) != (signal is None):
             self.wrong.append(f"{where}: a tag of a simple type needs a signal, one of a struct has none")
@@ -159,27 +161,27 @@ class _Reader:
         if spell is not None:
             words["spell"] = self.spell(spell, where)
         if alarm is not None:
-            words["alarm"] = self.built(Condition, alarm, f"{where}, alarm", Condition(text=""))
+            words["alarm"] = self.built(Condition, alarm, f"{where}.alarm", Condition(text=""))
         return TagEntry(**words)
 
     def signal(self, table: Mapping[str, Any], where: str) -> Signal:
         """What a tag does; a mistake is noted and a harmless signal given back."""
-        given = dict(table)
-        word = str(given.pop("kind", ""))
-        kind = KINDS.get(word)
+        given = self.table(table, f"{where}.signal")
+        kind = KINDS.get(str(given.pop("kind", "")))
         if kind is None:
             self.wrong.append(f"{where}: signal.kind must be one of {', '.join(KINDS)}")
             return FixedSignal(value=0)
-        self.wrong += [f"{where}: signal.{key} must be above 0" for key in TIMES if key in given and not given[key] > 0]
-        made: Signal = self.built(kind, given, f"{where}: signal {word}", FixedSignal(value=0))
+        made: Signal = self.built(kind, given, f"{where}.signal", FixedSignal(value=0))
+        self.wrong += [f"{where}.signal.{key}: must be above 0" for key in TIMES if not getattr(made, key, 1) > 0]
         return made
 
     def spell(self, table: Mapping[str, Any], where: str) -> Spell | None:
         """When a sensor is unwell."""
+        table = self.table(table, f"{where}.spell")
         try:
             quality = Quality[str(table["quality"]).upper()]
             return Spell(quality=int(quality), every_s=float(table["every_s"]), for_s=float(table["for_s"]))
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             names = ", ".join(one.name.lower() for one in Quality)
             self.wrong.append(f"{where}: spell: {error}; it needs every_s, for_s and quality, one of {names}")
             return None
@@ -189,7 +191,7 @@ class _Reader:
         given = dict(table)
         asset = str(given.get("asset", ""))
         steps = []
-        for at, step in enumerate(given.pop("steps", []), 1):
+        for at, step in enumerate(self.tables(given.pop("steps", []), f"{where}.steps"), 1):
             words = dict(step)
             owner, colon, tag = str(words.get("tag", "")).partition(":")
             whole = bool(colon) and owner != "Program"
@@ -213,24 +215,39 @@ class _Reader:
         made = self.built(Timed, given, where, None)
         return made if isinstance(made, Timed) else None
 
-    def built(self, kind: type[Any], table: Mapping[str, Any], where: str, harmless: Any) -> Any:
-        """A dataclass from a table; unknown and missing fields are noted."""
-        given = dict(table)
-        parts = {one.name: one for one in fields(kind)}
-        unknown = sorted(set(given) - set(parts))
-        missing = sorted(name for name, one in parts.items() if one.default is MISSING and name not in given)
-        if unknown or missing:
-            self.wrong.append(f"{where}: unknown {unknown}, missing {missing}")
-            return harmless
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+    def built(self, kind: type[Any], table: object, where: str, harmless: Any) -> Any:
+        """A dataclass from a table; what is unknown, missing or does not fit is noted, and a harmless one given."""
+        found = Findings()
+        made = built(kind, self.table(table, where), where, found)
+        self.wrong += found.mistakes.values()
+        return harmless if made is None else made
 
     def words(
         self, kind: type[Any], given: Mapping[str, Any], where: str, without: Iterable[str] = ()
     ) -> dict[str, Any]:
-        """The fields of a dataclass that a table has; unknown keys are noted."""
-        known = {one.name for one in fields(kind)} - set(without)
-        self.wrong += [f"{where}: unknown key `{key}`" for key in sorted(set(given) - known)]
-        return {key: given[key] for key in known & set(given)}
+        """The fields of a dataclass that a table has; unknown keys and values that do not fit are noted."""
+        found = Findings()
+        fit = fitting(kind, given, where, found, without=without)
+        self.wrong += found.mistakes.values()
+        return fit
+
+    def table(self, given: object, where: str) -> dict[str, Any]:
+        """One table; another thing is noted, and an empty one given."""
+        if isinstance(given, dict):
+            return dict(given)
+        self.wrong.append(f"{where}: {given!r} is no table; write its keys in braces")
+        return {}
+
+    def tables(self, given: object, where: str) -> list[dict[str, Any]]:
+        """A list of tables; whatever else is in it is noted and left out."""
+        found = Findings()
+        held = [one for _, one in read_tables(given, where, found)]
+        self.wrong += found.mistakes.values()
+        return held
+
+    def copies(self, given: object, letter: str, where: str) -> Iterator[Mapping[str, Any]]:
+        """The tables of a list, each as often as it says."""
+        return _copies(self.tables(given, where), letter, self.wrong)
 
     def resolved(self, sections: Sequence[DeviceSection]) -> tuple[DeviceSection, ...]:
         """The sections with each `same` tag described as the tag that it is another view of."""
@@ -285,8 +302,9 @@ def _copies(tables: Iterable[Mapping[str, Any]], letter: str, wrong: list[str]) 
             copy: dict[str, Any] = _numbered(given, letter, number)
             if step and isinstance(copy.get("at"), str):
                 table_name, _, start = copy["at"].partition(":")
-                copy["at"] = f"{table_name}:{int(start) + step * (number - 1)}"
-            if letter == "n" and copy.get("port"):
+                if start.isdecimal():
+                    copy["at"] = f"{table_name}:{int(start) + step * (number - 1)}"
+            if letter == "n" and type(copy.get("port")) is int:
                 copy["port"] += number - 1
             yield copy
 

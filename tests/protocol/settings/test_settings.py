@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -13,6 +14,7 @@ from pydantic import Field, model_validator
 from protocol.errors import ConfigError
 from protocol.settings.file import read
 from protocol.settings.findings import Findings, read_table, read_tables, unknown
+from protocol.settings.parts import built, fitting
 from protocol.settings.table import File, LinkAddress, Seconds, Share, Size, Table
 
 
@@ -163,3 +165,31 @@ def test_paths_are_beside_the_file() -> None:
 def test_an_unknown_word_is_answered_with_what_was_meant(key: str, known: list[str], told: str) -> None:
     """The nearest one, else all of them."""
     assert unknown(key, known) == told
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pump:
+    """A part that is built from a file."""
+
+    name: str
+    sizes: tuple[int, ...] = ()
+    speed: float = 1.0
+
+
+def test_a_dataclass_is_built_from_what_stands_in_the_file() -> None:
+    """A list is a tuple, a whole number stays one; where a value is unknown, missing or unfit none is built."""
+    found = Findings()
+    made = built(Pump, {"name": "a", "sizes": [1, 2], "speed": 3}, "pump", found)
+    assert made == Pump(name="a", sizes=(1, 2), speed=3)
+    assert type(made.speed) is int
+    assert not found.mistakes
+    assert built(Pump, {"sizes": [1, "2"], "sped": 3}, "pump", found) is None
+    assert set(found.mistakes) == {"pump.name", "pump.sizes[1]", "pump.sped"}
+    assert "did you mean speed?" in found.mistakes["pump.sped"]
+
+
+def test_what_fits_a_dataclass_is_kept_beside_what_does_not() -> None:
+    """For a reader that goes on to name further mistakes; what no key stands for is unknown."""
+    found = Findings()
+    assert fitting(Pump, {"sizes": 5, "speed": 2, "name": "a"}, "pump", found, without=("name",)) == {"speed": 2}
+    assert set(found.mistakes) == {"pump.sizes", "pump.name"}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_plant import SMALL, fixed, one_device, small
@@ -77,19 +80,19 @@ def test_members_stand_at_their_offset() -> None:
     ("change", "expected"),
     [
         ('asset = "pump-7"', "needs an asset's name"),
-        ("port = 15020", "needs a port number"),
-        ('serial = "AP-3391"', "unknown key `serials`"),
+        ("port = 15020", "port: '15020' is no whole number"),
+        ('serial = "AP-3391"', "serials: unknown key; did you mean serial?"),
         ('kind = "follow", of = "discharge_pressure", gain = 11', "must name a number"),
         ('unit = "mL/min"', "`rpm` is no UCUM code, is `r/min` meant?"),
         ('type = "uint16", unit = "r/min", low = 0, high = 3600, description = "shaft speed"', "neither of bool"),
         ("tick_ms = 100", "tick_ms"),
         ('kind = "walk", mean = 1.1', "signal.kind must be one of"),
-        ('kind = "walk", mean = 7.3', "missing ['mean']"),
-        ("period_s = 90 }", "period_s must be above 0"),
+        ('kind = "walk", mean = 7.3', "signal.mean: missing"),
+        ("period_s = 90 }", "period_s: must be above 0"),
         ('quality = "uncertain_sensor"', "spell"),
         ('name = "suction_pressure"', "declared twice"),
         ("every_ms = 500", "multiple of the scene's tick_ms"),
-        ('[scene]\nname = "small"', "unknown table `scenery`"),
+        ('[scene]\nname = "small"', "scenery: unknown table; did you mean scene?"),
     ],
 )
 def test_a_mistake_is_named(change: str, expected: str) -> None:
@@ -138,3 +141,72 @@ def test_a_text_is_no_number() -> None:
     """A signal that does not fit the type is refused."""
     with pytest.raises(ConfigError, match="do not fit"):
         one_device([fixed("word", "holding:0", "uint16", "seven")])
+
+
+ODD: tuple[object, ...] = (5, 1.5, -1, True, "x", "", [], [1], ["x"], [{}], {}, {"x": 1})
+"""What may stand where something else should."""
+
+TINY = """
+[scene]
+name = "tiny"
+tick_ms = 100
+[[server]]
+asset = "pump-{n}"
+protocol = "modbus"
+port = 15020
+serial = "A"
+repeat = 2
+modbus = { unit = 1 }
+struct.BEARING = [
+  { name = "t", signal = { kind = "walk", mean = 4, span = 2 }, spell = { quality = "bad", every_s = 9, for_s = 1 } }
+]
+tag = [
+  { name = "de", type = "BEARING", at = "input:20", dims = [2] },
+  { name = "c{i}", at = "coil:1", type = "bool", repeat = 2, step = 1, signal = { kind = "switch", dwell_s = 9 } },
+  { name = "v", at = "coil:9", type = "bool", signal = { kind = "fixed", value = false }, alarm = { text = "on" } },
+  { name = "w", at = "coil:8", same = "pump-1:v" },
+]
+[[trip]]
+name = "dry"
+asset = "pump-1"
+every_s = 60
+for_s = 5
+steps = [{ after_ms = 0, tag = "v", text = "ran dry", severity = 700 }]
+[[fault]]
+asset = "pump-1"
+what = "silent"
+at = "5s"
+for = "1s"
+every = "20s"
+"""
+
+
+def _places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where each value of a tree stands, the inner ones too."""
+    if path:
+        yield path
+    if isinstance(value, dict | list):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places(one, (*path, key))
+
+
+def test_whatever_stands_in_a_scene_is_a_mistake_or_is_right() -> None:
+    """Each value of a scene is replaced by each odd one: it is told in lines, and never ends in another error."""
+    whole = tomllib.loads(TINY)
+    parse(whole)
+    told: list[str] = []
+    for path in _places(whole):
+        for odd in ODD:
+            body = copy.deepcopy(whole)
+            inner: Any = body
+            for key in path[:-1]:
+                inner = inner[key]
+            inner[path[-1]] = odd
+            try:
+                parse(body)
+            except ConfigError as error:
+                told += str(error).splitlines()
+            except Exception as error:
+                raise AssertionError(f"{path} = {odd!r}") from error
+    assert len(told) > 500
+    assert all(line.isprintable() for line in told)
