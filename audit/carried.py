@@ -26,7 +26,7 @@ from protocol.content.parts import OUTBOX, FileParts, WholeFile
 from protocol.errors import ConfigError, FrameError, Reason
 from protocol.keys import PrivateKey, PublicKey, load, load_public
 from protocol.seal import Seal
-from protocol.settings.file import read as read_settings
+from protocol.settings.toml_file import read as read_settings
 from protocol.store import statefile
 from protocol.store.layout import kept_streams, segment_numbers, segment_path
 from protocol.store.reader import read_kept

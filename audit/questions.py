@@ -29,7 +29,7 @@ from typing import Any
 from audit import catalogue
 from audit.check import Check, CheckStatus, Evidence
 from protocol.errors import ConfigError
-from protocol.settings.file import read as read_settings
+from protocol.settings.toml_file import read as read_settings
 
 STALE_DAYS = 366
 """An answer older than this at the period's end is to be given again [days]."""

@@ -15,7 +15,7 @@ from oneway.preflight import Level
 from oneway.recipe import BROADCAST_MAC, BUFFER_BYTES, Ground, Side, script, steps
 from protocol import terminal, text
 from protocol.errors import ConfigError
-from protocol.settings.file import read as read_settings
+from protocol.settings.toml_file import read as read_settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from protocol.settings.file import read
 from protocol.settings.findings import Findings, read_table
+from protocol.settings.toml_file import read
 from receiver.settings import CatchConfig, InletTable, KeysTable, RetentionTable
 
 

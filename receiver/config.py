@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from protocol.errors import ConfigError
-from protocol.settings.file import read
 from protocol.settings.findings import Findings, read_table, read_tables, under, unknown
-from protocol.settings.table import Address, Table
+from protocol.settings.table import Address, SettingsTable
+from protocol.settings.toml_file import read
 from receiver.catch_file import catch_part
 from receiver.settings import CatchConfig
 
@@ -37,7 +37,7 @@ HISTORIAN = "historian"
 """Kind and name of the output that is always there."""
 
 
-class PortalTable(Table):
+class PortalTable(SettingsTable):
     """The pages."""
 
     listen: Address = ("127.0.0.1", 8600)

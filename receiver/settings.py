@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from protocol.settings.table import File, LinkAddress, Seconds, Table, one_or_more
+from protocol.settings.table import File, LinkAddress, Seconds, SettingsTable, one_or_more
 
 
-class InletTable(Table):
+class InletTable(SettingsTable):
     """The one socket of the link's low end."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"listen": "192.0.2.2:5005"}
@@ -25,7 +25,7 @@ class InletTable(Table):
     """Receive buffer [MiB]: 64 outlast a pause of 0.5 s at 1 Gb/s; the kernel doubles it for its own use."""
 
 
-class KeysTable(Table):
+class KeysTable(SettingsTable):
     """Key files, made by `checkvalve keys new`."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"own": "keys/low", "senders": ["keys/high.pub"]}
@@ -36,7 +36,7 @@ class KeysTable(Table):
     """`.pub` files carried over from the high side."""
 
 
-class RetentionTable(Table):
+class RetentionTable(SettingsTable):
     """What is kept how long."""
 
     journal: Seconds = 7 * 86400.0

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from protocol.settings.file import read
 from protocol.settings.findings import Findings, read_table
+from protocol.settings.toml_file import read
 from sender.settings import KeysTable, LinkConfig, OutletTable
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field
 
 from protocol.limits import MTU_LEAST
-from protocol.settings.table import File, LinkAddress, Seconds, Share, Size, Table, listed, one_or_more
+from protocol.settings.table import File, LinkAddress, Seconds, SettingsTable, Share, Size, listed, one_or_more
 from protocol.wire.frame import width_for
 from sender.geometry import Geometry
 
@@ -21,7 +21,7 @@ ETHERNET = 14
 """Bytes of an Ethernet header (IEEE 802.3, 3.1)."""
 
 
-class OutletTable(Table):
+class OutletTable(SettingsTable):
     """The only way out; there is no listening key here."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"to": "192.0.2.2:5005"}
@@ -63,7 +63,7 @@ class OutletTable(Table):
             yield "burst", f"less than a frame ({self.mtu + ETHERNET} bytes); make it larger or leave it out"
 
 
-class KeysTable(Table):
+class KeysTable(SettingsTable):
     """Whose keys: our own to sign with, theirs to seal for."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"own": "keys/high", "receivers": ["keys/low.pub"]}

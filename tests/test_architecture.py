@@ -31,6 +31,7 @@ PARALLEL = (
     ("simulator/modbus", "simulator/opcua", "simulator/logix"),
     ("receiver/outputs/historian", "receiver/outputs/influx"),
     ("sender/commands", "receiver/commands"),
+    ("collectors/testing", "receiver/outputs/testing"),
 )
 """Rooms of one shape: a name that stands in several rooms of one row plays the same part in each."""
 COMMON_MODULES = {
@@ -39,6 +40,7 @@ COMMON_MODULES = {
     "main": "what `checkvalve send`, `receive` and `simulate` begin with",
     "base": "what the collectors share, and what the outputs share",
     "settings": "the reading of a room's own table of settings",
+    "registry": "which collectors are installed, and which outputs",
     "config": "the whole configuration of a program, and that of a collector in it",
     "guard": "what lets only harmless requests through, towards devices and towards pages",
     "confine": "a bench is named after what it measures",
@@ -46,19 +48,19 @@ COMMON_MODULES = {
 }
 """Module names beyond parallel rooms that may stand in several, and why; each must still do so."""
 COMMON_CLASSES = {
+    "KeysTable": "`[keys]` of each side's own file",
     "_Process": "the one object of a `process.py`, which nothing else sees",
 }
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
 UNPARTED_MODULES = frozenset(
     (
-        *("alarms", "batch", "browse", "index", "picture", "ranges", "server", "session"),
-        *("spool", "units", "watch"),
+        *("alarms", "batch", "browse", "damage", "index", "picture", "ranges", "server", "session"),
+        *("units", "waiting", "watch"),
     )
 )
 UNPARTED_CLASSES = frozenset(
     (
-        *("Answer", "Batch", "Counts", "Event", "Gap", "Guard", "Head", "Inlet", "Keys", "Line", "Link"),
-        *("Outlet", "Output", "Part", "Place", "Progress", "Scope", "Section", "Server", "Spool", "Step"),
+        *("Counts", "Gap", "Guard", "Head", "Line", "Link", "Part", "Place", "Progress", "Session", "Step"),
         *("Watch", "Watched"),
     )
 )

@@ -21,7 +21,7 @@ from audit.machine import ground, process_facts
 from audit.machine.look import NamespaceLook
 from audit.report.machine_facts import facts
 from protocol.errors import ConfigError
-from protocol.settings.file import read as read_settings
+from protocol.settings.toml_file import read as read_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from unittest import mock
 
 from json_lines_output import JsonLinesOutput
 
-from receiver.outputs.testing.blocks import Fact
 from receiver.outputs.testing.contract import OutputContract
+from receiver.outputs.testing.feed import Fact
 
 
 class TestJsonLines(OutputContract):

@@ -19,10 +19,10 @@ from pydantic_core import ErrorDetails
 
 from protocol.errors import ConfigError
 from protocol.inert import inert
-from protocol.settings.table import Table
+from protocol.settings.table import SettingsTable
 from protocol.written import toml
 
-AnyTable = TypeVar("AnyTable", bound=Table)
+AnyTable = TypeVar("AnyTable", bound=SettingsTable)
 
 
 @dataclass(slots=True)
@@ -139,7 +139,7 @@ _WORDS = {
 """pydantic's error types in words (the others' messages name the limit that was passed)."""
 
 
-def _explain(model: type[Table], detail: ErrorDetails, beside: Iterable[str]) -> str:
+def _explain(model: type[SettingsTable], detail: ErrorDetails, beside: Iterable[str]) -> str:
     """pydantic's finding in this project's words: what is wrong; next step."""
     key, kind, value = str(("", *detail["loc"])[-1]), detail["type"], detail["input"]
     if kind == "missing":
@@ -154,7 +154,7 @@ def _explain(model: type[Table], detail: ErrorDetails, beside: Iterable[str]) ->
     return f"{value!r} does not fit; it {detail['msg'].removeprefix('Input ')}"
 
 
-def _example(model: type[Table], *keys: str) -> str:
+def _example(model: type[SettingsTable], *keys: str) -> str:
     return ", ".join(f"{key} = {toml(model.EXAMPLES.get(key, '..'))}" for key in keys) or "its keys"
 
 

@@ -18,7 +18,7 @@ MULTICAST = range(224, 240)
 """First octets of IPv4 multicast (RFC 5771)."""
 
 
-class Table(BaseModel):
+class SettingsTable(BaseModel):
     """One table of a file: frozen, strict, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)

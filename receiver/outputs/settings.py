@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from protocol.settings.table import Table
+from protocol.settings.table import SettingsTable
 from receiver.outputs.scope import Scope
 
 RESERVED = frozenset({"catch", "publish", "portal", "history", "historian"})
@@ -39,7 +39,7 @@ def _scope(value: object) -> Scope:
     raise ValueError(f'{value!r} is no scope; write {{ vendor = ".." }}, {{ asset = ".." }} or, aloud, "all"')
 
 
-class OutputTable(Table):
+class OutputTable(SettingsTable):
     """One destination besides the history."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -28,11 +28,11 @@ from pydantic import Field
 from collectors.base import Event
 from protocol.content.sample import Columns, Row, ValueKind
 from protocol.settings.findings import Findings, read_table, read_tables, under
-from protocol.settings.table import Table
+from protocol.settings.table import SettingsTable
 from sender.poll.tables import Name, Words
 
 
-class AlarmTable(Table):
+class AlarmTable(SettingsTable):
     """One tag that carries alarms; `list` is read one by one."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"tag": "trip_word"}
@@ -41,7 +41,7 @@ class AlarmTable(Table):
     """A tag of the same asset."""
 
 
-class AlarmEntry(Table):
+class AlarmEntry(SettingsTable):
     """One alarm."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"bit": 0, "text": "overspeed trip"}

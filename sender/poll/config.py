@@ -18,8 +18,8 @@ from collectors.base import Collector, Device, Point, numbered
 from protocol.content import units
 from protocol.errors import ConfigError
 from protocol.limits import STREAM_TAGS
-from protocol.settings.file import read
 from protocol.settings.findings import Findings, read_table, read_tables, under
+from protocol.settings.toml_file import read
 from protocol.written import duration
 from sender.poll import alarms, validity
 from sender.poll.tables import AssetTable, ScanTable, SpoolTable, TagTable, TopKeys

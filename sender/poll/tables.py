@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from protocol import text
 from protocol.content.catalog import TYPES
 from protocol.limits import NAME_BYTES
-from protocol.settings.table import Seconds, Table, listed, one_or_more
+from protocol.settings.table import Seconds, SettingsTable, listed, one_or_more
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ Clamp = Annotated[tuple[float, float], BeforeValidator(_clamp)]
 Pair = Annotated[tuple[float | None, float | None], BeforeValidator(_pair)]
 
 
-class TopKeys(Table):
+class TopKeys(SettingsTable):
     """The keys outside any table."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"site": "north-plant"}
@@ -83,7 +83,7 @@ class TopKeys(Table):
     """The plant, as the low side shall call it."""
 
 
-class SpoolTable(Table):
+class SpoolTable(SettingsTable):
     """How long sealed blocks are kept for repeats and gap codes."""
 
     keep: Seconds = 14 * 86_400.0
@@ -92,7 +92,7 @@ class SpoolTable(Table):
     """Most disk it takes [GB]; the oldest sent blocks go first."""
 
 
-class TagTable(Table):
+class TagTable(SettingsTable):
     """One tag of a scan; its other keys are the collector's."""
 
     model_config = ConfigDict(extra="allow")
@@ -165,7 +165,7 @@ class TagTable(Table):
             yield "deadband", f"a {self.type} has no distance; write 0 to send on change, or leave it out"
 
 
-class ScanTable(Table):
+class ScanTable(SettingsTable):
     """Tags read together; `tags` is read one by one, see `config.py`."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"every": "1s"}
@@ -174,7 +174,7 @@ class ScanTable(Table):
     """Period [s], 10 ms to a day."""
 
 
-class AssetTable(Table):
+class AssetTable(SettingsTable):
     """One machine; its scans and its collector's table are read apart, see `config.py`."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"name": "pump-7", "collector": "modbus", "url": "tcp://10.0.0.7:502"}

@@ -22,9 +22,9 @@ from protocol import text
 from protocol.content.catalog import TYPES
 from protocol.content.sample import Quality
 from protocol.errors import ConfigError
-from protocol.settings.file import read
+from protocol.settings.dataclass_parts import built, fitting
 from protocol.settings.findings import Findings, read_tables, unknown
-from protocol.settings.parts import built, fitting
+from protocol.settings.toml_file import read
 from simulator.plant.signals import KINDS, FixedSignal, Signal
 from simulator.plant.trips import Trip, TripStep
 from simulator.scene.scene import (

@@ -24,7 +24,7 @@ from protocol.content.catalog import Page
 from protocol.settings.findings import Findings, read_table
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, TallyBody
 from receiver.outputs.scope import Scope
-from receiver.outputs.testing.blocks import ASSETS, TAGS, UNSEEN, VENDOR, others, samples, stream
+from receiver.outputs.testing.feed import ASSETS, TAGS, UNSEEN, VENDOR, others, samples, stream
 from receiver.outputs.testing.stand import OutputStand, Waited, open_files, plain
 
 SEEDS = (1, 2, 3)

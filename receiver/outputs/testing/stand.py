@@ -23,7 +23,7 @@ from protocol.settings.findings import Findings, read_table
 from receiver.outputs import disk
 from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.settings import OutputTable
-from receiver.outputs.testing.blocks import Fact, facts, samples
+from receiver.outputs.testing.feed import Fact, facts, samples
 
 STEPS = 5000
 """Most steps of virtual time until something must hold."""

@@ -12,13 +12,13 @@ import pytest
 from pydantic import Field, model_validator
 
 from protocol.errors import ConfigError
-from protocol.settings.file import read
+from protocol.settings.dataclass_parts import built, fitting
 from protocol.settings.findings import Findings, read_table, read_tables, unknown
-from protocol.settings.parts import built, fitting
-from protocol.settings.table import File, LinkAddress, Seconds, Share, Size, Table
+from protocol.settings.table import File, LinkAddress, Seconds, SettingsTable, Share, Size
+from protocol.settings.toml_file import read
 
 
-class PumpTable(Table):
+class PumpTable(SettingsTable):
     """A table with one of everything."""
 
     EXAMPLES: ClassVar[dict[str, Any]] = {"to": "192.0.2.2:5005"}
@@ -38,7 +38,7 @@ class PumpTable(Table):
             yield "count", "is more than ratio; make it less"
 
 
-class BareTable(Table):
+class BareTable(SettingsTable):
     """One whose author named no example, and checks it as a whole."""
 
     name: str
@@ -48,7 +48,7 @@ class BareTable(Table):
         raise ValueError("is never right; take it out")
 
 
-def mistakes(model: type[Table], given: object, *names: str) -> dict[str, str]:
+def mistakes(model: type[SettingsTable], given: object, *names: str) -> dict[str, str]:
     """Key path -> line."""
     found = Findings()
     read_table(model, given, "pump", found, *names)

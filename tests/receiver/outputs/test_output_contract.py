@@ -16,8 +16,8 @@ from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 from receiver.outputs.influx.output import InfluxOutput
 from receiver.outputs.scope import Scope
-from receiver.outputs.testing.blocks import Fact
 from receiver.outputs.testing.contract import OutputContract
+from receiver.outputs.testing.feed import Fact
 
 
 class TestHistorian(OutputContract):

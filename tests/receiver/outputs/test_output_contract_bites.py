@@ -19,8 +19,8 @@ from pydantic import ConfigDict
 
 from protocol.ranges import Ranges
 from receiver.outputs.base import BatchBody, OpenedBlock, Output
-from receiver.outputs.testing.blocks import Fact
 from receiver.outputs.testing.contract import OutputContract
+from receiver.outputs.testing.feed import Fact
 
 
 class Contract(OutputContract):

@@ -14,7 +14,7 @@ from typing import Any, cast, get_type_hints
 from pydantic import create_model
 
 from protocol.settings.findings import Findings, read_table
-from protocol.settings.table import Table, listed
+from protocol.settings.table import SettingsTable, listed
 
 
 def fitting(
@@ -48,11 +48,11 @@ def built(kind: type[Any], given: Mapping[str, Any], path: str, found: Findings)
 
 
 @cache
-def _model(kind: type[Any], without: frozenset[str], *, whole: bool) -> type[Table]:
+def _model(kind: type[Any], without: frozenset[str], *, whole: bool) -> type[SettingsTable]:
     hints = get_type_hints(kind)
     told: dict[str, Any] = {}
     for one in fields(kind):
         if one.name not in without:
             must = whole and one.default is MISSING and one.default_factory is MISSING
             told[one.name] = (hints[one.name], ... if must else None)
-    return create_model(kind.__name__, __base__=Table, **told)
+    return create_model(kind.__name__, __base__=SettingsTable, **told)
