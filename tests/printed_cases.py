@@ -337,7 +337,7 @@ def _audit(name: str) -> Case:
 
 @case("audit found")
 def _found(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
-    for name in ("capture.capture", "disks.journal", "source.code"):
+    for name in ("capture.capture", "disks.compare", "source.code"):
         _run(patch, folder, name)
     keep = ["--keep", str(folder / FILE)]
     return [

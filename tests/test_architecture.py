@@ -54,13 +54,13 @@ COMMON_CLASSES = {
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
 UNPARTED_MODULES = frozenset(
     (
-        *("alarms", "batch", "browse", "damage", "index", "picture", "ranges", "server", "session"),
-        *("units", "waiting", "watch"),
+        *("alarms", "batch", "browse", "index", "picture", "ranges", "server", "session"),
+        *("units", "watch"),
     )
 )
 UNPARTED_CLASSES = frozenset(
     (
-        *("Counts", "Gap", "Guard", "Head", "Line", "Link", "Part", "Place", "Progress", "Session", "Step"),
+        *("Counts", "Gap", "Guard", "Head", "Line", "Link", "Part", "Place", "Progress", "Step"),
         *("Watch", "Watched"),
     )
 )

@@ -15,7 +15,7 @@ from protocol.content.sample import Row
 from protocol.store.reader import walk
 from protocol.store.record import Record
 from protocol.store.resync import Place
-from receiver.catch.gather import Datagram
+from receiver.catch.datagrams import Datagrams
 from receiver.outputs.base import BatchBody
 from receiver.publish.blocks import content
 
