@@ -92,13 +92,13 @@ def _catch(config: CatchConfig, mode: Mode, preflight: Policy) -> int:
 
 def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
     from receiver.config import HISTORIAN
-    from receiver.publish.watch import Watch  # it knows what opens blocks, which catch has no use for
+    from receiver.publish.watch import LagWatch  # it knows what opens blocks, which catch has no use for
 
     shed(NET_BIND_SERVICE)
     must_write(config.state)
     outputs = [HISTORIAN, *(output.name for output in config.outputs)]
     children = [_child(config.path, name, vital=False) for name in (*outputs, "portal")]
-    watch = Watch(config, outputs)
+    watch = LagWatch(config, outputs)
     said = [0.0]
 
     def tick() -> None:
@@ -110,7 +110,7 @@ def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
             write_status(
                 config.state,
                 "publish",
-                {"children": told, "alarms": watch.look(now, running)},
+                {"children": told, "alarms": watch.alarms(now, running)},
                 time_ns=time.time_ns(),
             )
 

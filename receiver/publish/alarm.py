@@ -45,7 +45,7 @@ _GAPS = (
 )
 
 
-def unpublished(
+def waiting_alarms(
     waiting: Iterable[WaitingBlocks], now: float, *, since: float, own: str
 ) -> tuple[list[str], dict[str, Any]]:
     """Lines for people, and the same as numbers, of blocks that wait longer than they may.
@@ -70,7 +70,7 @@ def unpublished(
     return lines, told
 
 
-class Behind:
+class JournalEnds:
     """How far the outputs are behind the journal's end, by looking once a second."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Behind:
         self._times: list[float] = []
         """When each end was seen first, rising as the ends do."""
 
-    def look(self, end: Place, now: float) -> None:
+    def note(self, end: Place, now: float) -> None:
         """Take the journal's end as it is now.
 
         Args:
@@ -92,18 +92,18 @@ class Behind:
             self._times.append(now)
             del self._ends[:-ENDS_KEPT], self._times[:-ENDS_KEPT]
 
-    def behind_s(self, place: Place, now: float) -> float:
+    def lag_s(self, place: Place, now: float) -> float:
         """Since when there is something behind this place in the journal, as far as was looked [s]; 0.0 for nothing."""
         at = bisect_right(self._ends, place)
         return now - self._times[at] if at < len(self._ends) else 0.0
 
 
-def behind(name: str, seconds: float, said: Mapping[str, Any], *, runs: bool, silent_s: float) -> str | None:
+def lag_alarm(name: str, seconds: float, said: Mapping[str, Any], *, runs: bool, silent_s: float) -> str | None:
     """A line for people where an output is further behind than it may be.
 
     Args:
         name: The output's.
-        seconds: From `Behind.behind_s` [s].
+        seconds: From `JournalEnds.behind_s` [s].
         said: Its last status.
         runs: Whether its process is there.
         silent_s: How long its status has not changed [s].

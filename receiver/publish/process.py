@@ -26,7 +26,7 @@ from protocol.store.resync import Damage
 from receiver.config import ReceiverConfig
 from receiver.outputs.base import Output
 from receiver.outputs.scope import Scope
-from receiver.publish.alarm import unpublished as unpublished_of
+from receiver.publish.alarm import waiting_alarms
 from receiver.publish.losses import PLACES_KEPT
 from receiver.publish.opener import Opener
 from receiver.publish.patience import GivenUp, Patience
@@ -139,7 +139,7 @@ class OutputProcess:
     def _say(self) -> None:
         opener, now = self._opener, time.monotonic()
         own = self._own.public.fingerprint[:FINGERPRINT]
-        alarms, unpublished = unpublished_of(opener.waiting_streams(), now, since=self._started, own=own)
+        alarms, unpublished = waiting_alarms(opener.waiting_streams(), now, since=self._started, own=own)
         self._damage.note(opener.losses.places)
         of_output = self._output.status()
         told = {

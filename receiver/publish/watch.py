@@ -1,4 +1,4 @@
-"""publish's own look at its outputs: is what is journaled published, even where an output's process is dead or stuck?
+"""How publish watches its outputs: is what is journaled published, even where an output's process is dead or stuck?
 
 An output says in its status how far it has read the journal. publish, its parent, compares that with the journal's end
 once a second, by running time; so a process that ended, one that hangs and one that only waits are seen alike.
@@ -11,11 +11,11 @@ from collections.abc import Collection, Sequence
 from protocol.process.statusfile import read_status
 from protocol.store.reader import Reader
 from receiver.config import ReceiverConfig
-from receiver.publish.alarm import Behind, behind, place_of
+from receiver.publish.alarm import JournalEnds, lag_alarm, place_of
 
 
-class Watch:
-    """Of one publish."""
+class LagWatch:
+    """How far each output of one publish has read, seen from outside its process."""
 
     def __init__(self, config: ReceiverConfig, outputs: Sequence[str]) -> None:
         """
@@ -25,25 +25,25 @@ class Watch:
         """
         self._state, self._outputs = config.state, outputs
         self._reader = Reader(config.journal)
-        self._behind = Behind()
+        self._ends = JournalEnds()
         self._said: dict[str, tuple[object, float]] = {}
         """By output: the time in its last status, and when that was seen first [s]."""
 
-    def look(self, now: float, running: Collection[str]) -> list[str]:
+    def alarms(self, now: float, running: Collection[str]) -> list[str]:
         """Lines for people, one for each output that is behind for longer than it may be.
 
         Args:
             now: Running time [s].
             running: Names of the outputs whose process is there.
         """
-        self._behind.look(self._reader.end(), now)
+        self._ends.note(self._reader.end(), now)
         out = []
         for name in self._outputs:
             said = read_status(self._state, name) or {}
             stamp, since = said.get("time_ns"), self._said.get(name)
             if since is None or since[0] != stamp:
                 since = self._said[name] = (stamp, now)
-            seconds = self._behind.behind_s(place_of(said), now)
-            line = behind(name, seconds, said, runs=name in running, silent_s=now - since[1])
+            seconds = self._ends.lag_s(place_of(said), now)
+            line = lag_alarm(name, seconds, said, runs=name in running, silent_s=now - since[1])
             out += [] if line is None else [line]
         return out

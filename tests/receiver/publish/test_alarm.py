@@ -21,9 +21,9 @@ from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.historian.views import Scope as Seen
 from receiver.outputs.scope import Scope
 from receiver.portal.app import create_app
-from receiver.publish.alarm import UNPUBLISHED_S, Behind, behind, unpublished
+from receiver.publish.alarm import UNPUBLISHED_S, JournalEnds, lag_alarm, waiting_alarms
 from receiver.publish.process import OutputProcess
-from receiver.publish.watch import Watch
+from receiver.publish.watch import LagWatch
 
 __all__ = ["journal"]
 
@@ -32,7 +32,7 @@ HOUR_NS = 3600 * 10**9
 
 
 def _alarms(reading: Reading, since: float = 0.0) -> list[str]:
-    return unpublished(reading.opener.waiting_streams(), reading.now, since=since, own=OWN)[0]
+    return waiting_alarms(reading.opener.waiting_streams(), reading.now, since=since, own=OWN)[0]
 
 
 def _lacking(what: str) -> list[Record]:
@@ -74,7 +74,7 @@ def test_a_wrong_key_is_told_by_the_fingerprints_of_both(journal: Journal) -> No
     reading.read()
     reading.pass_time(61)
     own = OTHER_OPEN.public.fingerprint[:19]
-    (line,) = unpublished(reading.opener.waiting_streams(), reading.now, since=0.0, own=own)[0]
+    (line,) = waiting_alarms(reading.opener.waiting_streams(), reading.now, since=0.0, own=own)[0]
     assert f"sealed for {OPEN.public.fingerprint[:19]}, and the `open` key here is {own}" in line
     assert "keys show" in line
     reading.signers = [OTHER_SIGN.public]
@@ -149,22 +149,22 @@ def test_what_still_waits_after_others_opened_is_as_old_as_itself(journal: Journ
 
 def test_an_output_that_keeps_up_is_never_behind() -> None:
     """The journal grows every second, the output is two seconds after it; and a quiet journal makes nobody late."""
-    ends = Behind()
+    ends = JournalEnds()
     for now in range(300):
-        ends.look(Place(1 + now // 50, 1 + now % 50), float(now))
+        ends.note(Place(1 + now // 50, 1 + now % 50), float(now))
         at = max(now - 2, 0)
-        assert ends.behind_s(Place(1 + at // 50, 1 + at % 50), float(now)) <= 2
-    assert ends.behind_s(Place(6, 50), 9999.0) == 0.0
+        assert ends.lag_s(Place(1 + at // 50, 1 + at % 50), float(now)) <= 2
+    assert ends.lag_s(Place(6, 50), 9999.0) == 0.0
 
 
 def test_an_output_that_stands_still_is_behind_since_the_journal_grew() -> None:
     """Its place stays while the journal goes on; begun anew, a journal is measured anew."""
-    ends = Behind()
+    ends = JournalEnds()
     for now in range(0, 200, 10):
-        ends.look(Place(1, now), float(now))
-    assert ends.behind_s(Place(1, 100), 200.0) == 90.0
-    ends.look(Place(1, 7), 210.0)
-    assert ends.behind_s(Place(1, 0), 215.0) == 5.0
+        ends.note(Place(1, now), float(now))
+    assert ends.lag_s(Place(1, 100), 200.0) == 90.0
+    ends.note(Place(1, 7), 210.0)
+    assert ends.lag_s(Place(1, 0), 215.0) == 5.0
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_an_output_that_is_behind_is_told_with_its_reason(
     runs: bool, silent_s: float, said: Mapping[str, Any], words: str
 ) -> None:
     """Dead, stuck, waiting for space or too slow."""
-    assert behind("vm", 60.0, said, runs=runs, silent_s=silent_s) is None
-    line = behind("vm", 61.0, said, runs=runs, silent_s=silent_s)
+    assert lag_alarm("vm", 60.0, said, runs=runs, silent_s=silent_s) is None
+    line = lag_alarm("vm", 61.0, said, runs=runs, silent_s=silent_s)
     assert line is not None
     assert line.startswith("vm is behind: what was journaled 61 s ago")
     assert words in line
@@ -278,13 +278,13 @@ def test_publish_sees_an_output_whose_process_is_dead(low: configuration.Receive
     journal = Journal(low.journal)
     journal.append(_lacking(""))
     write_status(low.state, "vm", {"place": [1, 0]}, time_ns=T0)
-    watch = Watch(low, ["vm"])
-    assert watch.look(1000.0, set()) == []
-    assert watch.look(1060.0, set()) == []
-    (line,) = watch.look(1060.1, set())
+    watch = LagWatch(low, ["vm"])
+    assert watch.alarms(1000.0, set()) == []
+    assert watch.alarms(1060.0, set()) == []
+    (line,) = watch.alarms(1060.1, set())
     assert line.startswith("vm is behind")
     write_status(low.state, "vm", {"place": [1, journal.size]}, time_ns=T0)
-    assert watch.look(1061.0, {"vm"}) == []
+    assert watch.alarms(1061.0, {"vm"}) == []
 
 
 @pytest.mark.parametrize("place", [None, [1], ["1", 2], {"a": 1}, 7])
@@ -294,9 +294,9 @@ def test_an_output_whose_status_is_damaged_counts_as_never_begun(
     """Whatever stands in the file."""
     Journal(low.journal).append(_lacking(""))
     write_status(low.state, "vm", {"place": place}, time_ns=T0)
-    watch = Watch(low, ["vm"])
-    watch.look(0.0, {"vm"})
-    assert len(watch.look(61.0, {"vm"})) == 1
+    watch = LagWatch(low, ["vm"])
+    watch.alarms(0.0, {"vm"})
+    assert len(watch.alarms(61.0, {"vm"})) == 1
 
 
 def test_an_alarm_turns_healthz_to_503_and_stands_on_every_page(tmp_path: Path) -> None:
