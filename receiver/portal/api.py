@@ -19,7 +19,7 @@ from receiver.portal import trend as trends
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import LOOK_S, TELL_S, Live
 from receiver.portal.pages import check_range, moment_ns
-from receiver.portal.picture import Line, Machine, called, wire_value
+from receiver.portal.picture import LiveAsset, LiveTag, called, wire_value
 from receiver.portal.serving.crowd import Crowd, origin
 from receiver.portal.streams import EventStream, Topic
 
@@ -47,12 +47,12 @@ class Api:
         picture = self._live.picture
         faults = self._live.faults
 
-        def described(machine: Machine) -> orjson.Fragment:
-            asset = asdict(machine.asset) | asdict(picture.card(machine, at))
-            series = faults.each(called, lambda line: orjson.Fragment(orjson.dumps(_described(line))), machine.lines)
+        def described(live_asset: LiveAsset) -> orjson.Fragment:
+            asset = asdict(live_asset.asset) | asdict(picture.card(live_asset, at))
+            series = faults.each(called, lambda one: orjson.Fragment(orjson.dumps(_described(one))), live_asset.tags)
             return orjson.Fragment(orjson.dumps(asset | {"series": series}))
 
-        found = faults.each(lambda one: f"asset {one.asset.name}", described, picture.machines.values())
+        found = faults.each(lambda one: f"asset {one.asset.name}", described, picture.assets.values())
         told = {"now_ms": at.now_ns / 1e6, "steady_ms": at.steady_ns / 1e6, "trouble": self._live.trouble}
         return _json(told | {"assets": found})
 
@@ -60,7 +60,7 @@ class Api:
         """`/api/latest?since=MARK`: values that were renewed after the mark of an earlier answer, or all of them."""
         since = _whole(request, "since", 0, least=0, most=2**63 - 1)
         rows, mark = await self._keeper.ask(lambda door: door.latest(since))
-        lines = self._live.picture.lines
+        tags = self._live.picture.tags
         values = self._live.faults.each(
             lambda row: f"the value of series {row.series}",
             lambda row: {
@@ -71,30 +71,30 @@ class Api:
                 "native": row.native,
                 "seen_ms": row.seen_ns / 1e6,
             },
-            (row for row in rows if row.series in lines),
+            (row for row in rows if row.series in tags),
         )
         return _json({"mark": str(mark), "now_ms": self._live.moment().now_ns / 1e6, "values": values})
 
     async def trend(self, request: Request) -> Response:
         """`/api/trend?series=&from=&to=&buckets=`: one tag's lowest, highest and mean values, and its holes."""
         at = self._live.moment()
-        line = self._live.picture.lines.get(_whole(request, "series", None, least=0, most=2**63 - 1))
-        if line is None:
+        live_tag = self._live.picture.tags.get(_whole(request, "series", None, least=0, most=2**63 - 1))
+        if live_tag is None:
             raise HTTPException(404)
         asked = request.query_params
         from_ns, to_ns = moment_ns(asked.get("from", "")), moment_ns(asked.get("to", ""))
         check_range(from_ns, to_ns)
         buckets = _whole(request, "buckets", 1000, least=1, most=trends.MOST_BUCKETS)
-        question = trends.question(line, at, from_ns=from_ns, to_ns=to_ns, buckets=buckets)
-        found, before = await self._keeper.ask(lambda door: trends.fetch(door, line.series, question))
+        question = trends.question(live_tag, at, from_ns=from_ns, to_ns=to_ns, buckets=buckets)
+        found, before = await self._keeper.ask(lambda door: trends.fetch(door, live_tag.series, question))
         curve = trends.curve(found, before, question)
-        told = curve.told() | {"series": line.series, "from_ms": from_ns / 1e6, "to_ms": to_ns / 1e6}
+        told = curve.told() | {"series": live_tag.series, "from_ms": from_ns / 1e6, "to_ms": to_ns / 1e6}
         return _json(told | {"now_ms": at.now_ns / 1e6, "summary": asdict(trends.summary(found))})
 
     async def events(self, request: Request) -> Response:
         """`/api/events?asset=NAME&limit=N`: alarms and events, newest first; without a name of all assets."""
         name = request.query_params.get("asset", "")
-        if name and name not in self._live.picture.machines:
+        if name and name not in self._live.picture.assets:
             raise HTTPException(404)
         limit = _whole(request, "limit", 100, least=1, most=MOST_EVENTS)
         found = await self._keeper.ask(lambda door: door.events(limit, name))
@@ -118,11 +118,11 @@ class Api:
         topic = Topic()
         if "series" in asked:
             topic = Topic(series=_whole(request, "series", None, least=0, most=2**63 - 1))
-            if topic.series not in picture.lines:
+            if topic.series not in picture.tags:
                 raise HTTPException(404)
         elif "asset" in asked:
             topic = Topic(asset=asked["asset"])
-            if topic.asset not in picture.machines:
+            if topic.asset not in picture.assets:
                 raise HTTPException(404)
         if not self._live.streams.room(origin(request.client.host if request.client else "")):
             raise HTTPException(503, headers={"Retry-After": "5"})
@@ -154,10 +154,10 @@ class Api:
         return _json(body, status=200 if well else 503)
 
 
-def _described(line: Line) -> dict[str, Any]:
-    told = {name: value for name, value in asdict(line.tag).items() if name not in ("id", "asset")}
-    fault = {"fault": line.fault} if line.fault else {}
-    return {"series": line.series, "stale_after_s": line.after_s} | told | fault
+def _described(live_tag: LiveTag) -> dict[str, Any]:
+    told = {name: value for name, value in asdict(live_tag.tag).items() if name not in ("id", "asset")}
+    fault = {"fault": live_tag.fault} if live_tag.fault else {}
+    return {"series": live_tag.series, "stale_after_s": live_tag.after_s} | told | fault
 
 
 def _json(body: Any, *, status: int = 200) -> Response:

@@ -14,62 +14,62 @@ from typing import TYPE_CHECKING
 from protocol.content.sample import severity
 
 if TYPE_CHECKING:
-    from receiver.portal.picture import Line
+    from receiver.portal.picture import LiveTag
 
 _NEVER_NS = 2**63
 
 
-class Counts:
+class TagCounts:
     """Of some tags, whose values move one at a time."""
 
-    def __init__(self, lines: Sequence[Line] = ()) -> None:
+    def __init__(self, tags: Sequence[LiveTag] = ()) -> None:
         self.known = 0
         """Tags that ever had a value."""
-        self.odd: dict[int, Line] = {}
+        self.odd: dict[int, LiveTag] = {}
         """By series: tags that have a value which is not good, or outside its normal band."""
-        self._lines = lines
+        self._tags = tags
         self._newest_ns = 0
         self._due_ns = _NEVER_NS
         self._back = False
         """A renewal went back in time: `_newest_ns` may be too late."""
-        for line in lines:
-            if line.seen_ns:
-                self.moved(line, 0)
+        for live_tag in tags:
+            if live_tag.seen_ns:
+                self.moved(live_tag, 0)
 
-    def moved(self, line: Line, before_ns: int) -> None:
+    def moved(self, live_tag: LiveTag, before_ns: int) -> None:
         """Count a tag of these anew after its value was put in; `before_ns` is its renewal before that."""
-        seen_ns = line.seen_ns
+        seen_ns = live_tag.seen_ns
         if seen_ns > self._newest_ns:
             self._newest_ns = seen_ns
         if seen_ns <= before_ns or not before_ns:
-            self._due_ns = min(self._due_ns, seen_ns + round(line.after_s * 1e9))
+            self._due_ns = min(self._due_ns, seen_ns + round(live_tag.after_s * 1e9))
             self.known += bool(seen_ns) and not before_ns
             self._back |= seen_ns < before_ns
-        if line.quality >> 30 or line.outside:
-            self.odd[line.series] = line
+        if live_tag.quality >> 30 or live_tag.outside:
+            self.odd[live_tag.series] = live_tag
         elif self.odd:
-            self.odd.pop(line.series, None)
+            self.odd.pop(live_tag.series, None)
 
     def graded(self, grade: int) -> int:
         """How many values are of this grade: 1 uncertain, 2 bad."""
-        return sum(1 for line in self.odd.values() if severity(line.quality) == grade)
+        return sum(1 for live_tag in self.odd.values() if severity(live_tag.quality) == grade)
 
     @property
     def outside(self) -> int:
         """How many values are outside their normal band."""
-        return sum(1 for line in self.odd.values() if line.outside)
+        return sum(1 for live_tag in self.odd.values() if live_tag.outside)
 
     @property
     def newest_ns(self) -> int:
         """When any of them was last renewed, in steady time; 0 where none ever was."""
         if self._back:
-            self._newest_ns, self._back = max((line.seen_ns for line in self._lines), default=0), False
+            self._newest_ns, self._back = max((live_tag.seen_ns for live_tag in self._tags), default=0), False
         return self._newest_ns
 
-    def silent(self, now_ns: int, is_silent: Callable[[Line], bool]) -> list[Line]:
+    def silent(self, now_ns: int, is_silent: Callable[[LiveTag], bool]) -> list[LiveTag]:
         """The tags that are silent, in their order; `is_silent` is asked only where one can be."""
         if self.newest_ns <= now_ns <= self._due_ns:
             return []
-        known = [line for line in self._lines if line.seen_ns]
-        self._due_ns = min((line.seen_ns + round(line.after_s * 1e9) for line in known), default=_NEVER_NS)
-        return [line for line in known if is_silent(line)]
+        known = [live_tag for live_tag in self._tags if live_tag.seen_ns]
+        self._due_ns = min((live_tag.seen_ns + round(live_tag.after_s * 1e9) for live_tag in known), default=_NEVER_NS)
+        return [live_tag for live_tag in known if is_silent(live_tag)]

@@ -23,7 +23,7 @@ from receiver.portal import alarms, reports, words
 from receiver.portal import link as link_view
 from receiver.portal.faults import Faults
 from receiver.portal.keeper import Keeper, NoHistory
-from receiver.portal.picture import Line, Moment, Picture, called
+from receiver.portal.picture import LiveTag, Picture, ViewTime, called
 from receiver.portal.shown import attention
 from receiver.portal.steady import UNKNOWN, Note, Steady
 from receiver.portal.streams import Streams, Topic, event
@@ -111,10 +111,10 @@ class Live:
         self._told_at = self._tags_at = float("-inf")
         self._described: Hashable = None
 
-    def moment(self) -> Moment:
+    def moment(self) -> ViewTime:
         """Now, for questions to the picture."""
         steady_ns, age = self._steady.now_ns(), self.link.beat_age_s
-        return Moment(self._clock(), steady_ns, None if age is None else age + (steady_ns - self._reported_ns) / 1e9)
+        return ViewTime(self._clock(), steady_ns, None if age is None else age + (steady_ns - self._reported_ns) / 1e9)
 
     async def run(self) -> None:
         """Look and tell until cancelled."""
@@ -133,7 +133,7 @@ class Live:
         """
         self._steady.tick()
         tell = now - self._told_at >= TELL_S - LOOK_S / 4
-        moved: list[Line] = []
+        moved: list[LiveTag] = []
         try:
             found = await self._keeper.ask(lambda door: _look(door, self._mark, tell))
             moved = await self._take(found, now)
@@ -157,8 +157,8 @@ class Live:
         except Exception as error:  # noqa: BLE001 - it is logged, and the next look may do it
             self.faults.note(what, error)
 
-    def _rows(self, lines: Iterable[Line]) -> list[list[Any]]:
-        return self.faults.each(called, Line.row, (line for line in lines if line.seen_ns and not line.fault))
+    def _rows(self, tags: Iterable[LiveTag]) -> list[list[Any]]:
+        return self.faults.each(called, LiveTag.row, (one for one in tags if one.seen_ns and not one.fault))
 
     def first(self, topic: Topic) -> list[bytes]:
         """The snapshot a new listener starts from."""
@@ -166,36 +166,36 @@ class Live:
         if topic.overview:
             messages.append(event("assets", self._assets()))
         elif topic.series is not None:
-            line = self.picture.lines.get(topic.series)
-            messages.append(event("values", self._rows([line] if line else [])))
+            live_tag = self.picture.tags.get(topic.series)
+            messages.append(event("values", self._rows([live_tag] if live_tag else [])))
         elif topic.asset is not None:
-            machine = self.picture.machines.get(topic.asset)
-            lines = machine.lines if machine else []
-            messages.append(event("values", self._rows(lines)))
+            live_asset = self.picture.assets.get(topic.asset)
+            tags = live_asset.tags if live_asset else []
+            messages.append(event("values", self._rows(tags)))
         return messages
 
-    async def _take(self, found: Look, now: float) -> list[Line]:
+    async def _take(self, found: Look, now: float) -> list[LiveTag]:
         """Move the picture; tags are read where an asset's changed, or a series is new, or it is time to."""
         picture = self.picture
-        anew = picture.assets(found.assets, found.accounts) if found.assets is not None else []
+        anew = picture.describe_assets(found.assets, found.accounts) if found.assets is not None else []
         if found.assets is not None and found.described != self._described and now - self._tags_at >= TAGS_S:
-            self._tags_at, self._described, anew = now, found.described, list(picture.machines)
+            self._tags_at, self._described, anew = now, found.described, list(picture.assets)
         # What comes with the first look, or anew from the beginning, may have been renewed at any time before.
-        moved, unknown = picture.take(found.rows, self._in_steady_time(met=self._mark > 0))
+        moved, unknown = picture.move(found.rows, self._in_steady_time(met=self._mark > 0))
         if unknown:
             assets, accounts = await self._keeper.ask(lambda door: (door.assets(), door.accounts()))
-            picture.assets(assets, accounts)
-            anew = list(picture.machines)
+            picture.describe_assets(assets, accounts)
+            anew = list(picture.assets)
         if anew:
             described = await self._keeper.ask(
                 lambda door: self.faults.each(_asset, lambda one: (one, door.tags(one)), anew)
             )
             for one in described:
-                self.faults.each(lambda one: _asset(one[0]), lambda one: picture.tags(*one), [one])
+                self.faults.each(lambda one: _asset(one[0]), lambda one: picture.describe_tags(*one), [one])
                 await asyncio.sleep(0)  # 20,000 tags take a tenth of a second, in which pages are answered
             # A tag that is described only now may have had its value long ago.
             rows, _ = await self._keeper.ask(lambda door: door.latest(0))
-            moved, _ = picture.take(rows, self._in_steady_time(met=False))
+            moved, _ = picture.move(rows, self._in_steady_time(met=False))
         self._mark = found.mark
         return moved
 
@@ -249,23 +249,23 @@ class Live:
             notes += report.texts("warnings")
         return "; ".join(notes)
 
-    def _tell_values(self, moved: Sequence[Line]) -> None:
+    def _tell_values(self, moved: Sequence[LiveTag]) -> None:
         if not moved:
             return
-        by_asset: dict[str, list[Line]] = {}
-        by_series: dict[int, Line] = {}
+        by_asset: dict[str, list[LiveTag]] = {}
+        by_series: dict[int, LiveTag] = {}
         wanted = self.streams.topics()
         assets = {topic.asset for topic in wanted}
         series = {topic.series for topic in wanted}
-        for line in moved:
-            if line.series in series:
-                by_series[line.series] = line
-            if line.tag.asset in assets:
-                by_asset.setdefault(line.tag.asset, []).append(line)
-        for name, lines in by_asset.items():
-            self._tell(Topic(asset=name), "values", partial(self._rows, lines))
-        for number, line in by_series.items():
-            self._tell(Topic(series=number), "values", partial(self._rows, [line]))
+        for live_tag in moved:
+            if live_tag.series in series:
+                by_series[live_tag.series] = live_tag
+            if live_tag.tag.asset in assets:
+                by_asset.setdefault(live_tag.tag.asset, []).append(live_tag)
+        for name, tags in by_asset.items():
+            self._tell(Topic(asset=name), "values", partial(self._rows, tags))
+        for number, live_tag in by_series.items():
+            self._tell(Topic(series=number), "values", partial(self._rows, [live_tag]))
 
     def _tell(self, topic: Topic, name: str, body: Callable[[], Any]) -> None:
         """One message to the pages of one topic; a page that cannot be told costs no other."""
@@ -280,9 +280,9 @@ class Live:
         for topic in self.streams.topics():
             if topic.overview:
                 self._tell(topic, "assets", self._assets)
-            elif topic.asset in self.picture.machines:
-                machine = self.picture.machines[topic.asset]
-                self._tell(topic, "card", partial(self.picture.card, machine, at))
+            elif topic.asset in self.picture.assets:
+                live_asset = self.picture.assets[topic.asset]
+                self._tell(topic, "card", partial(self.picture.card, live_asset, at))
 
     def _link(self) -> dict[str, Any]:
         told = link_view.told(self.link, self._clock())
@@ -291,7 +291,7 @@ class Live:
         told["trouble"] = self.trouble
         told["alarms"] = self.alarms
         told["version"] = self.picture.version
-        told["down"] = [name for name, machine in self.picture.machines.items() if machine.state == "down"]
+        told["down"] = [name for name, live_asset in self.picture.assets.items() if live_asset.state == "down"]
         return told
 
     def _assets(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Pages:
         return self._page(
             "overview.html",
             Topic(),
-            cards=[(live.picture.machines[card.name].asset, card) for card in live.picture.cards(at)],
+            cards=[(live.picture.assets[card.name].asset, card) for card in live.picture.cards(at)],
             attention=attention(live.picture, at),
             processes=live.processes,
         )
@@ -75,8 +75,8 @@ class Pages:
         """`/asset/{name}`, `/asset?name=`: every tag of one machine."""
         live, at = self._live, self._live.moment()
         name = request.path_params.get("name", request.query_params.get("name", ""))
-        machine = live.picture.machines.get(name)
-        if machine is None:
+        live_asset = live.picture.assets.get(name)
+        if live_asset is None:
             raise HTTPException(404)
         states: list[StateView] = []
         events: list[EventView] = []
@@ -88,12 +88,12 @@ class Pages:
         return self._page(
             "asset.html",
             Topic(asset=name),
-            asset=machine.asset,
-            card=live.picture.card(machine, at),
-            lines=machine.lines,
-            show=lambda line: show(live.picture, line, at),
+            asset=live_asset.asset,
+            card=live.picture.card(live_asset, at),
+            tags=live_asset.tags,
+            show=lambda live_tag: show(live.picture, live_tag, at),
             trouble=trouble,
-            past=machine.past,
+            past=live_asset.past,
             states=states,
             events=events,
         )
@@ -101,29 +101,29 @@ class Pages:
     async def tag(self, request: Request) -> HTMLResponse:
         """`/tag/{series}`: one tag's chart and numbers."""
         live, at = self._live, self._live.moment()
-        line = live.picture.lines.get(request.path_params["series"])
-        if line is None:
+        live_tag = live.picture.tags.get(request.path_params["series"])
+        if live_tag is None:
             raise HTTPException(404)
         from_ns, to_ns, span_s = asked_range(request, at.now_ns)
         curve, summary = None, None
         samples: list[SampleView] = []
         trouble = ""
-        asked = trends.question(line, at, from_ns=from_ns, to_ns=to_ns, buckets=SUMMARY_BUCKETS)
+        asked = trends.question(live_tag, at, from_ns=from_ns, to_ns=to_ns, buckets=SUMMARY_BUCKETS)
         try:
-            found, before = await self._keeper.ask(lambda door: trends.fetch(door, line.series, asked))
+            found, before = await self._keeper.ask(lambda door: trends.fetch(door, live_tag.series, asked))
             summary, curve = trends.summary(found), trends.curve(found, before, asked)
         except NoHistory as error:
             trouble = str(error)
         try:
-            newest = await self._keeper.ask(lambda door: door.samples(line.series, from_ns, to_ns, SAMPLES))
+            newest = await self._keeper.ask(lambda door: door.samples(live_tag.series, from_ns, to_ns, SAMPLES))
             samples = newest[::-1]
         except NoHistory as error:
             trouble = str(error)
         return self._page(
             "tag.html",
-            Topic(series=line.series),
-            asset=live.picture.machines[line.tag.asset].asset,
-            one=show(live.picture, line, at),
+            Topic(series=live_tag.series),
+            asset=live.picture.assets[live_tag.tag.asset].asset,
+            one=show(live.picture, live_tag, at),
             curve=curve,
             summary=summary,
             samples=samples,
@@ -160,7 +160,7 @@ class Pages:
 
     def _page(self, template: str, topic: Topic, *, status: int = 200, **held: Any) -> HTMLResponse:
         live = self._live
-        sites = sorted({machine.asset.site for machine in live.picture.machines.values() if machine.asset.site})
+        sites = sorted({live_asset.asset.site for live_asset in live.picture.assets.values() if live_asset.asset.site})
         text = self._templates.get_template(template).render(
             topic=topic,
             safely=self._safely,
@@ -168,7 +168,7 @@ class Pages:
             link=live.link,
             at=live.moment(),
             sites=sites,
-            simulated=any(machine.asset.simulated for machine in live.picture.machines.values()),
+            simulated=any(live_asset.asset.simulated for live_asset in live.picture.assets.values()),
             **held,
         )
         return HTMLResponse(text, status_code=status)

@@ -1,7 +1,7 @@
 """The plant as it stands now: every tag's last value and every asset's counts, held in memory. No I/O and no clock.
 
-`catalog` says which tags there are, `take` moves values forward, and the questions (`card`, `cards`, `attention`) are
-answered for a moment that is handed in, because staleness is a matter of time alone.
+`describe_assets` and `describe_tags` say what there is, `move` moves values forward, and the questions (`card`,
+`cards`, `attention`) are answered for a moment that is handed in, because staleness is a matter of time alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Value, severity
 from receiver.outputs.historian.views import Account, AssetView, LatestView, TagView
 from receiver.portal import words
-from receiver.portal.counts import Counts
+from receiver.portal.counts import TagCounts
 from receiver.portal.faults import Faults
 from receiver.portal.freshness import LEAST_S, Stale, beat_lost, judge, stale_after
 
@@ -23,7 +23,7 @@ UNIT = 40
 
 
 @dataclass(slots=True)
-class Line:
+class LiveTag:
     """One tag and its last value."""
 
     series: int
@@ -47,7 +47,7 @@ class Line:
     value: Value = None
     quality: int = 0
     native: int = 0
-    counts: Counts = field(default_factory=Counts, repr=False, compare=False)
+    counts: TagCounts = field(default_factory=TagCounts, repr=False, compare=False)
     """Those of its asset; of its own where it is no current tag of one."""
     current: bool = True
     """False for the series of an older description (another type, unit or address) under the same name."""
@@ -102,7 +102,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Machine:
+class LiveAsset:
     """One asset with its tags."""
 
     asset: Asset
@@ -110,17 +110,17 @@ class Machine:
     """`up`, `down` or `unknown`."""
     state_text: str = ""
     state_ns: int | None = None
-    lines: list[Line] = field(default_factory=list)
+    tags: list[LiveTag] = field(default_factory=list)
     """Its tags as they are described now."""
-    past: list[Line] = field(default_factory=list)
+    past: list[LiveTag] = field(default_factory=list)
     """Series of older descriptions: they have pages, and count nowhere."""
-    counts: Counts = field(default_factory=Counts, repr=False, compare=False)
-    """Of `lines`."""
+    counts: TagCounts = field(default_factory=TagCounts, repr=False, compare=False)
+    """Of `tags`."""
     account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class AssetCard:
     """One asset in numbers, at one moment."""
 
     name: str
@@ -154,7 +154,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ViewTime:
     """When a question is asked, and what was known of the link then."""
 
     now_ns: int
@@ -173,49 +173,50 @@ class Picture:
             faults: Told of a tag or an asset that cannot be shown; the others go on.
         """
         self.faults = faults or Faults()
-        self.machines: dict[str, Machine] = {}
-        self.lines: dict[int, Line] = {}
+        self.assets: dict[str, LiveAsset] = {}
+        self.tags: dict[int, LiveTag] = {}
         self.version = 0
         """Rises when an asset or a tag comes or goes, so that an open page knows to fetch itself again."""
 
-    def assets(self, views: Sequence[AssetView], accounts: Mapping[str, Account]) -> list[str]:
+    def describe_assets(self, views: Sequence[AssetView], accounts: Mapping[str, Account]) -> list[str]:
         """Take the assets' states and accounts; the names come back whose tags have to be read anew."""
         fresh = {view.asset.name: view for view in views}
-        for name in [name for name in self.machines if name not in fresh]:
-            machine = self.machines.pop(name)
-            for line in machine.lines + machine.past:
-                self.lines.pop(line.series, None)
+        for name in [name for name in self.assets if name not in fresh]:
+            live_asset = self.assets.pop(name)
+            for live_tag in live_asset.tags + live_asset.past:
+                self.tags.pop(live_tag.series, None)
             self.version += 1
         changed = []
         for name, view in fresh.items():
-            if name not in self.machines:
-                self.machines[name] = Machine(view.asset)
+            if name not in self.assets:
+                self.assets[name] = LiveAsset(view.asset)
                 self.version += 1
-            machine = self.machines[name]
-            if len(machine.lines) != view.tags:
+            live_asset = self.assets[name]
+            if len(live_asset.tags) != view.tags:
                 changed.append(name)
-            machine.asset, machine.state, machine.state_text = view.asset, view.state, words.text(view.state_text)
-            machine.state_ns, machine.account = view.state_ns or None, accounts.get(name)
+            live_asset.asset, live_asset.account = view.asset, accounts.get(name)
+            live_asset.state, live_asset.state_text = view.state, words.text(view.state_text)
+            live_asset.state_ns = view.state_ns or None
         return changed
 
-    def tags(self, asset: str, views: Iterable[TagView]) -> None:
+    def describe_tags(self, asset: str, views: Iterable[TagView]) -> None:
         """Take the tags of one asset; a known series keeps its value."""
-        machine = self.machines[asset]
-        before = {line.series: line for line in machine.lines + machine.past}
-        shown = [line.series for line in machine.lines]
-        lines = [self._line(view, before.get(view.series), machine) for view in views]
-        machine.lines = [line for line in lines if line.current]
-        machine.past = [line for line in lines if not line.current]
-        machine.counts = Counts(machine.lines)
-        for line in lines:
-            line.counts = machine.counts if line.current else Counts()
+        live_asset = self.assets[asset]
+        before = {live_tag.series: live_tag for live_tag in live_asset.tags + live_asset.past}
+        shown = [live_tag.series for live_tag in live_asset.tags]
+        tags = [self._live_tag(view, before.get(view.series), live_asset) for view in views]
+        live_asset.tags = [live_tag for live_tag in tags if live_tag.current]
+        live_asset.past = [live_tag for live_tag in tags if not live_tag.current]
+        live_asset.counts = TagCounts(live_asset.tags)
+        for live_tag in tags:
+            live_tag.counts = live_asset.counts if live_tag.current else TagCounts()
         for series in before:
-            self.lines.pop(series, None)
-        self.lines.update((line.series, line) for line in lines)
-        if shown != [line.series for line in machine.lines]:
+            self.tags.pop(series, None)
+        self.tags.update((live_tag.series, live_tag) for live_tag in tags)
+        if shown != [live_tag.series for live_tag in live_asset.tags]:
             self.version += 1
 
-    def take(self, rows: Iterable[LatestView], steady: Callable[[int], int]) -> tuple[list[Line], bool]:
+    def move(self, rows: Iterable[LatestView], steady: Callable[[int], int]) -> tuple[list[LiveTag], bool]:
         """Move values forward.
 
         Args:
@@ -227,120 +228,124 @@ class Picture:
         """
         moved, unknown = [], False
         for row in rows:
-            line = self.lines.get(row.series)
-            if line is None:
+            live_tag = self.tags.get(row.series)
+            if live_tag is None:
                 unknown = True
                 continue
             try:
-                self._move(line, row, steady)
+                self._move_one(live_tag, row, steady)
             except Exception as error:  # noqa: BLE001 - one tag of many
-                line.fault = self.faults.note(called(line), error)
-            moved.append(line)
+                live_tag.fault = self.faults.note(called(live_tag), error)
+            moved.append(live_tag)
         return moved, unknown
 
-    def _move(self, line: Line, row: LatestView, steady: Callable[[int], int]) -> None:
-        before_ns = line.seen_ns
-        if row.seen_ns != line.told_ns:
-            line.told_ns, line.seen_ns = row.seen_ns, steady(row.seen_ns)
+    def _move_one(self, live_tag: LiveTag, row: LatestView, steady: Callable[[int], int]) -> None:
+        before_ns = live_tag.seen_ns
+        if row.seen_ns != live_tag.told_ns:
+            live_tag.told_ns, live_tag.seen_ns = row.seen_ns, steady(row.seen_ns)
         try:
-            line.time_ns = row.time_ns
-            line.value, line.quality, line.native = words.plain(line.tag, row.value), row.quality, row.native
+            live_tag.time_ns = row.time_ns
+            live_tag.value = words.plain(live_tag.tag, row.value)
+            live_tag.quality, live_tag.native = row.quality, row.native
         finally:
-            line.counts.moved(line, before_ns)
+            live_tag.counts.moved(live_tag, before_ns)
 
-    def stale(self, line: Line, at: Moment) -> Stale | None:
+    def stale(self, live_tag: LiveTag, at: ViewTime) -> Stale | None:
         """Why the tag's value is not believed any more, or None."""
-        machine = self.machines[line.tag.asset]
+        live_asset = self.assets[live_tag.tag.asset]
         return judge(
             now_ns=at.steady_ns,
-            seen_ns=line.seen_ns,
-            after_s=line.after_s,
+            seen_ns=live_tag.seen_ns,
+            after_s=live_tag.after_s,
             beat_age_s=at.beat_age_s,
-            down=machine.state == "down",
+            down=live_asset.state == "down",
         )
 
-    def card(self, machine: Machine, at: Moment) -> Card:
+    def card(self, live_asset: LiveAsset, at: ViewTime) -> AssetCard:
         """One asset in numbers, or with the reason why it cannot be shown."""
         try:
-            return self._counted(machine, at)
+            return self._counted(live_asset, at)
         except Exception as error:  # noqa: BLE001 - one asset of many
-            fault = self.faults.note(f"asset {machine.asset.name}", error)
-            return unshown(machine, fault)
+            fault = self.faults.note(f"asset {live_asset.asset.name}", error)
+            return unshown(live_asset, fault)
 
-    def _counted(self, machine: Machine, at: Moment) -> Card:
-        counts, account = machine.counts, machine.account
+    def _counted(self, live_asset: LiveAsset, at: ViewTime) -> AssetCard:
+        counts, account = live_asset.counts, live_asset.account
         if account and account.published and not account.sent:
             account = None  # the sender's first tally is still to come
-        all_stale = beat_lost(at.beat_age_s) or machine.state == "down"
-        return Card(
-            name=machine.asset.name,
-            state=machine.state,
-            state_text=machine.state_text,
-            state_ms=machine.state_ns / 1e6 if machine.state_ns else None,
-            tags=len(machine.lines),
-            silent=len(machine.lines) - counts.known,
+        all_stale = beat_lost(at.beat_age_s) or live_asset.state == "down"
+        return AssetCard(
+            name=live_asset.asset.name,
+            state=live_asset.state,
+            state_text=live_asset.state_text,
+            state_ms=live_asset.state_ns / 1e6 if live_asset.state_ns else None,
+            tags=len(live_asset.tags),
+            silent=len(live_asset.tags) - counts.known,
             bad=counts.graded(2),
             uncertain=counts.graded(1),
             outside=counts.outside,
-            stale=counts.known if all_stale else len(self._silent(machine, at)),
+            stale=counts.known if all_stale else len(self._silent(live_asset, at)),
             seen_ms=counts.newest_ns / 1e6 or None,
             read=account.read if account else None,
             sent=account.sent if account else None,
-            published=machine.account.published if machine.account else None,
+            published=live_asset.account.published if live_asset.account else None,
             lost=account.lost if account else None,
-            healed=machine.account.healed if machine.account else None,
+            healed=live_asset.account.healed if live_asset.account else None,
         )
 
-    def cards(self, at: Moment) -> list[Card]:
+    def cards(self, at: ViewTime) -> list[AssetCard]:
         """Every asset in numbers, in the catalog's order."""
-        return [self.card(machine, at) for machine in self.machines.values()]
+        return [self.card(live_asset, at) for live_asset in self.assets.values()]
 
-    def attention(self, at: Moment, limit: int = 40) -> tuple[list[Line], int]:
+    def attention(self, at: ViewTime, limit: int = 40) -> tuple[list[LiveTag], int]:
         """Tags that need a look, worst first, and how many more there are.
 
         A tag whose asset is down, or whose link is silent, is not listed for that: the asset's or the link's own line
         says it once for all of them.
         """
-        up = [machine for machine in self.machines.values() if machine.state != "down"]
+        up = [live_asset for live_asset in self.assets.values() if live_asset.state != "down"]
         wrong = self.faults.each(lambda one: f"asset {one.asset.name}", lambda one: self._wrong(one, at), up)
-        found = [one for machine in wrong for one in machine]
+        found = [one for live_asset in wrong for one in live_asset]
         found.sort(key=lambda one: one[:4])
         return [one[-1] for one in found[:limit]], max(len(found) - limit, 0)
 
-    def _wrong(self, machine: Machine, at: Moment) -> list[tuple[int, bool, str, int, Line]]:
+    def _wrong(self, live_asset: LiveAsset, at: ViewTime) -> list[tuple[int, bool, str, int, LiveTag]]:
         """Its tags that need a look, each behind what it is sorted by."""
-        silent = {} if beat_lost(at.beat_age_s) else {line.series: line for line in self._silent(machine, at)}
+        silent = (
+            {} if beat_lost(at.beat_age_s) else {live_tag.series: live_tag for live_tag in self._silent(live_asset, at)}
+        )
         return [
-            (-severity(line.quality), series not in silent, line.tag.asset, series, line)
-            for series, line in (machine.counts.odd | silent).items()
+            (-severity(live_tag.quality), series not in silent, live_tag.tag.asset, series, live_tag)
+            for series, live_tag in (live_asset.counts.odd | silent).items()
         ]
 
-    def _silent(self, machine: Machine, at: Moment) -> list[Line]:
+    def _silent(self, live_asset: LiveAsset, at: ViewTime) -> list[LiveTag]:
         """Its tags that are stale for their own silence; to be asked while its link and itself are up."""
-        return machine.counts.silent(at.steady_ns, lambda line: self.stale(line, at) is Stale.SILENT)
+        return live_asset.counts.silent(at.steady_ns, lambda live_tag: self.stale(live_tag, at) is Stale.SILENT)
 
-    def _line(self, view: TagView, before: Line | None, machine: Machine) -> Line:
-        line = before or Line(view.series, view.tag, None, "", LEAST_S)
+    def _live_tag(self, view: TagView, before: LiveTag | None, live_asset: LiveAsset) -> LiveTag:
+        live_tag = before or LiveTag(view.series, view.tag, None, "", LEAST_S)
         try:
             tag = words.sound(view.tag)
-            line.tag, line.places, line.unit = tag, words.digits(tag), words.text(words.unit(tag.unit), UNIT)
-            line.after_s = stale_after(tag.scan_s, tag.max_silence_s)
-            line.fault = ""
+            places, unit = words.digits(tag), words.text(words.unit(tag.unit), UNIT)
+            live_tag.tag, live_tag.places, live_tag.unit = tag, places, unit
+            live_tag.after_s = stale_after(tag.scan_s, tag.max_silence_s)
+            live_tag.fault = ""
         except Exception as error:  # noqa: BLE001 - one tag of many
-            line.fault = self.faults.note(called(line), error)
-        line.current = view.current
-        line.collector = machine.asset.collector
-        return line
+            live_tag.fault = self.faults.note(called(live_tag), error)
+        live_tag.current = view.current
+        live_tag.collector = live_asset.asset.collector
+        return live_tag
 
 
-def unshown(machine: Machine, fault: str) -> Card:
+def unshown(live_asset: LiveAsset, fault: str) -> AssetCard:
     """The asset without numbers."""
-    return Card(
-        name=machine.asset.name,
-        state=machine.state,
+    return AssetCard(
+        name=live_asset.asset.name,
+        state=live_asset.state,
         state_text="",
         state_ms=None,
-        tags=len(machine.lines),
+        tags=len(live_asset.tags),
         silent=0,
         bad=0,
         uncertain=0,
@@ -356,9 +361,9 @@ def unshown(machine: Machine, fault: str) -> Card:
     )
 
 
-def called(line: Line) -> str:
+def called(live_tag: LiveTag) -> str:
     """A tag, for the log."""
-    return f"tag {line.tag.asset} / {line.tag.name}"
+    return f"tag {live_tag.tag.asset} / {live_tag.tag.name}"
 
 
 EXACT = 2**53

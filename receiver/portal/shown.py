@@ -14,7 +14,7 @@ from typing import Any
 from protocol.content.sample import severity
 from receiver.portal import words
 from receiver.portal.freshness import Stale
-from receiver.portal.picture import Line, Moment, Picture, called
+from receiver.portal.picture import LiveTag, Picture, ViewTime, called
 from receiver.portal.steady import UNKNOWN
 
 STALE_WORDS = {
@@ -45,10 +45,10 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownTag:
     """One tag as a row of a table."""
 
-    line: Line
+    live_tag: LiveTag
     text: str
     """The value in words, without unit."""
     letter: str
@@ -66,37 +66,37 @@ class Shown:
     bar: Bar | None
 
 
-def show(picture: Picture, line: Line, at: Moment) -> Shown:
+def show(picture: Picture, live_tag: LiveTag, at: ViewTime) -> ShownTag:
     """The tag at one moment, or the reason why it cannot be shown."""
     try:
-        if not line.fault:
-            return _shown(picture, line, at)
-        fault = line.fault
+        if not live_tag.fault:
+            return _shown(picture, live_tag, at)
+        fault = live_tag.fault
     except Exception as error:  # noqa: BLE001 - one tag of many
-        fault = picture.faults.note(called(line), error)
-    return Shown(line, fault, letter="", grade="none", quality="", outside="", stale="", age_s=None, bar=None)
+        fault = picture.faults.note(called(live_tag), error)
+    return ShownTag(live_tag, fault, letter="", grade="none", quality="", outside="", stale="", age_s=None, bar=None)
 
 
-def _shown(picture: Picture, line: Line, at: Moment) -> Shown:
-    known = line.seen_ns > 0
-    grade = severity(line.quality)
-    stale = picture.stale(line, at) if known else None
-    return Shown(
-        line=line,
-        text=line.written if known else words.NOTHING,
+def _shown(picture: Picture, live_tag: LiveTag, at: ViewTime) -> ShownTag:
+    known = live_tag.seen_ns > 0
+    grade = severity(live_tag.quality)
+    stale = picture.stale(live_tag, at) if known else None
+    return ShownTag(
+        live_tag=live_tag,
+        text=live_tag.written if known else words.NOTHING,
         letter=words.LETTERS[grade] if known else "",
         grade=words.WORDS[grade] if known else "none",
-        quality=line.quality_text if known else "no value yet",
-        outside=line.outside,
+        quality=live_tag.quality_text if known else "no value yet",
+        outside=live_tag.outside,
         stale=STALE_WORDS[stale] if stale else "",
-        age_s=max(at.steady_ns - line.seen_ns, 0) / 1e9 if known and line.seen_ns != UNKNOWN else None,
-        bar=bar(line),
+        age_s=max(at.steady_ns - live_tag.seen_ns, 0) / 1e9 if known and live_tag.seen_ns != UNKNOWN else None,
+        bar=bar(live_tag),
     )
 
 
-def bar(line: Line) -> Bar | None:
+def bar(live_tag: LiveTag) -> Bar | None:
     """The small bar; None for a tag that has neither a range nor a normal band, and for texts and states."""
-    tag = line.tag
+    tag = live_tag.tag
     if tag.states or tag.type in ("bool", "string"):
         return None
     low, high = tag.low, tag.high
@@ -108,7 +108,7 @@ def bar(line: Line) -> Bar | None:
     band_from = place(tag.normal_low, low, high) if tag.normal_low is not None else 0.0
     band_to = place(tag.normal_high, low, high) if tag.normal_high is not None else BAR_WIDTH
     banded = tag.normal_low is not None or tag.normal_high is not None
-    value = line.value
+    value = live_tag.value
     marked = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return Bar(
         low=low,
@@ -127,11 +127,11 @@ def place(value: float, low: float, high: float) -> float:
     return round(share * BAR_WIDTH, 1)
 
 
-def reasons(one: Shown) -> str:
+def reasons(one: ShownTag) -> str:
     """Everything that is wrong with the tag, worst first, in words."""
     found = []
-    if one.line.fault:
-        found.append(one.line.fault)
+    if one.live_tag.fault:
+        found.append(one.live_tag.fault)
     if one.grade in ("bad", "uncertain"):
         found.append(f"{one.grade}: {one.quality}" if one.quality != one.grade else one.grade)
     if one.stale:
@@ -141,25 +141,25 @@ def reasons(one: Shown) -> str:
     return "; ".join(found)
 
 
-def attention(picture: Picture, at: Moment) -> dict[str, Any]:
+def attention(picture: Picture, at: ViewTime) -> dict[str, Any]:
     """The tags that need a look, as the overview and its live stream list them."""
-    lines, more = picture.attention(at)
+    tags, more = picture.attention(at)
     rows = []
-    for line in lines:
-        one = show(picture, line, at)
+    for live_tag in tags:
+        one = show(picture, live_tag, at)
         rows.append(
             {
-                "series": line.series,
-                "asset": words.text(line.tag.asset),
-                "tag": words.text(line.tag.name),
+                "series": live_tag.series,
+                "asset": words.text(live_tag.tag.asset),
+                "tag": words.text(live_tag.tag.name),
                 "text": one.text,
-                "unit": line.unit,
+                "unit": live_tag.unit,
                 "letter": one.letter,
                 "grade": one.grade,
                 "outside": one.outside,
                 "stale": one.stale,
                 "why": reasons(one),
-                "seen_ms": line.seen_ns / 1e6,
+                "seen_ms": live_tag.seen_ns / 1e6,
             }
         )
     return {"rows": rows, "more": more}

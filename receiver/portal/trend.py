@@ -30,7 +30,7 @@ from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import GapView, SampleView, Trend
 from receiver.portal import words
 from receiver.portal.freshness import beat_lost
-from receiver.portal.picture import Line, Moment
+from receiver.portal.picture import LiveTag, ViewTime
 
 MOST_BUCKETS = 4000
 """More than any screen is wide; bounds the work of one request."""
@@ -134,7 +134,7 @@ class Asked:
         return max(self.after_s * 1e9, 2.0 * self.width)
 
 
-def question(line: Line, at: Moment, *, from_ns: int, to_ns: int, buckets: int) -> Asked:
+def question(live_tag: LiveTag, at: ViewTime, *, from_ns: int, to_ns: int, buckets: int) -> Asked:
     """What is asked of a tag, at a moment."""
     return Asked(
         from_ns=from_ns,
@@ -142,9 +142,9 @@ def question(line: Line, at: Moment, *, from_ns: int, to_ns: int, buckets: int) 
         buckets=buckets,
         now_ns=at.now_ns,
         link_silent=beat_lost(at.beat_age_s),
-        after_s=line.after_s,
-        holds=line.holds,
-        seen_ns=at.now_ns - (at.steady_ns - line.seen_ns) if line.seen_ns else 0,
+        after_s=live_tag.after_s,
+        holds=live_tag.holds,
+        seen_ns=at.now_ns - (at.steady_ns - live_tag.seen_ns) if live_tag.seen_ns else 0,
     )
 
 

@@ -10,7 +10,7 @@ from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import NO_TIME, Quality, severity
 from receiver.outputs.historian.views import AssetView, LatestView, TagView
 from receiver.portal.freshness import Stale
-from receiver.portal.picture import Line, Machine, Moment, Picture
+from receiver.portal.picture import LiveAsset, LiveTag, Picture, ViewTime
 from receiver.portal.steady import UNKNOWN
 
 SECOND = 10**9
@@ -41,30 +41,30 @@ def unknown(seen_ns: int) -> int:
     return UNKNOWN
 
 
-def stale(picture: Picture, machine: Machine, at: Moment) -> list[Line]:
+def stale(picture: Picture, live_asset: LiveAsset, at: ViewTime) -> list[LiveTag]:
     """All of its tags with a value, each judged by itself."""
-    return [line for line in machine.lines if line.seen_ns and picture.stale(line, at)]
+    return [live_tag for live_tag in live_asset.tags if live_tag.seen_ns and picture.stale(live_tag, at)]
 
 
-def check(picture: Picture, at: Moment) -> None:
+def check(picture: Picture, at: ViewTime) -> None:
     """Cards and the list of what needs a look against plain counting."""
     wanted = []
-    for machine in picture.machines.values():
-        known = [line for line in machine.lines if line.seen_ns]
-        grades = [severity(line.quality) for line in known]
-        card = picture.card(machine, at)
-        assert card.silent == len(machine.lines) - len(known)
+    for live_asset in picture.assets.values():
+        known = [live_tag for live_tag in live_asset.tags if live_tag.seen_ns]
+        grades = [severity(live_tag.quality) for live_tag in known]
+        card = picture.card(live_asset, at)
+        assert card.silent == len(live_asset.tags) - len(known)
         assert (card.bad, card.uncertain) == (grades.count(2), grades.count(1))
-        assert card.outside == sum(1 for line in known if line.outside)
-        assert card.stale == len(stale(picture, machine, at))
-        assert card.seen_ms == (max((line.seen_ns for line in known), default=0) / 1e6 or None)
-        if machine.state != "down":
-            for line in known:
-                silent = picture.stale(line, at) is Stale.SILENT
-                if severity(line.quality) or silent or line.outside:
-                    wanted.append((-severity(line.quality), not silent, line.tag.asset, line.series))
+        assert card.outside == sum(1 for live_tag in known if live_tag.outside)
+        assert card.stale == len(stale(picture, live_asset, at))
+        assert card.seen_ms == (max((live_tag.seen_ns for live_tag in known), default=0) / 1e6 or None)
+        if live_asset.state != "down":
+            for live_tag in known:
+                silent = picture.stale(live_tag, at) is Stale.SILENT
+                if severity(live_tag.quality) or silent or live_tag.outside:
+                    wanted.append((-severity(live_tag.quality), not silent, live_tag.tag.asset, live_tag.series))
     shown, more = picture.attention(at, limit=7)
-    assert [line.series for line in shown] == [one[3] for one in sorted(wanted)[:7]]
+    assert [live_tag.series for live_tag in shown] == [one[3] for one in sorted(wanted)[:7]]
     assert more == max(len(wanted) - 7, 0)
 
 
@@ -83,7 +83,7 @@ def test_numbers_kept_up_as_values_move_are_those_counted_anew(seed: int) -> Non
                 LatestView(one, 0, NO_TIME, chance.choice(VALUES), chance.choice(QUALITIES), 0, now_ns)
                 for one in series
             ]
-            picture.take(rows, chance.choice([steady, steady, unknown]))
+            picture.move(rows, chance.choice([steady, steady, unknown]))
         elif do in ("wait", "long", "back"):
             low, high = {"wait": (0, 3), "long": (0, 200), "back": (-100, 0)}[do]
             now_ns += round(chance.uniform(low, high) * SECOND)
@@ -94,13 +94,13 @@ def test_numbers_kept_up_as_values_move_are_those_counted_anew(seed: int) -> Non
                 AssetView(asset=Asset(name=name), state=state[name], state_text="", state_ns=0, tags=10)
                 for name in ASSETS
             ]
-            picture.assets(views, {})
+            picture.describe_assets(views, {})
         if do == "describe":
             at = chance.randrange(2)
-            picture.tags(ASSETS[at], described(chance, ASSETS[at], 10 * at, chance.random() < 0.5))
+            picture.describe_tags(ASSETS[at], described(chance, ASSETS[at], 10 * at, chance.random() < 0.5))
         if chance.random() < 0.7:
             asked += 1
-            check(picture, Moment(now_ns, now_ns, chance.choice([0.5, 0.5, 0.5, 9.0, None])))
+            check(picture, ViewTime(now_ns, now_ns, chance.choice([0.5, 0.5, 0.5, 9.0, None])))
     assert asked > 100
 
 
@@ -109,20 +109,22 @@ class Judged(Picture):
 
     times = 0
 
-    def stale(self, line: Line, at: Moment) -> Stale | None:
+    def stale(self, live_tag: LiveTag, at: ViewTime) -> Stale | None:
         self.times += 1
-        return super().stale(line, at)
+        return super().stale(live_tag, at)
 
 
 def test_a_tag_that_is_renewed_in_time_is_seldom_judged() -> None:
     """An overview costs what changed: a tag that is well is judged at most once in the time it may be silent."""
     picture, now_ns = Judged(), 1_800_000_000 * SECOND
-    picture.assets([AssetView(asset=Asset(name="a"), state="up", state_text="", state_ns=0, tags=1000)], {})
+    picture.describe_assets([AssetView(asset=Asset(name="a"), state="up", state_text="", state_ns=0, tags=1000)], {})
     tags = [Tag(id=0, asset="a", name=f"t{at}") for at in range(1000)]
-    picture.tags("a", [TagView(series=at, site="", tag=tag, version=1, current=True) for at, tag in enumerate(tags)])
+    picture.describe_tags(
+        "a", [TagView(series=at, site="", tag=tag, version=1, current=True) for at, tag in enumerate(tags)]
+    )
     for _ in range(60):
         now_ns += SECOND
-        picture.take([LatestView(one, 0, NO_TIME, 1.0, 0, 0, now_ns) for one in range(1000)], steady)
-        assert picture.cards(Moment(now_ns, now_ns, 0.5))[0].stale == 0
-        assert picture.attention(Moment(now_ns, now_ns, 0.5)) == ([], 0)
+        picture.move([LatestView(one, 0, NO_TIME, 1.0, 0, 0, now_ns) for one in range(1000)], steady)
+        assert picture.cards(ViewTime(now_ns, now_ns, 0.5))[0].stale == 0
+        assert picture.attention(ViewTime(now_ns, now_ns, 0.5)) == ([], 0)
     assert picture.times <= 1000 * 60 // 5

@@ -22,7 +22,7 @@ from receiver.portal import shown, words
 from receiver.portal.app import create_app
 from receiver.portal.faults import KNOWN, Faults
 from receiver.portal.live import TELL_S, Live
-from receiver.portal.picture import Line, Machine, Picture
+from receiver.portal.picture import LiveAsset, LiveTag, Picture
 from receiver.portal.streams import Listener, Topic
 
 ASSETS = (Asset(name="pump-7", site="north"), Asset(name="fan-1", site="north"))
@@ -40,9 +40,9 @@ class Curse(Exception):
 
 def _cursed(held: Any) -> bool:
     """Whether the one thing that has the bug is among these."""
-    if isinstance(held, Line):
+    if isinstance(held, LiveTag):
         return held.tag.name == "cursed"
-    if isinstance(held, Machine):
+    if isinstance(held, LiveAsset):
         return held.asset.name == "fan-1"
     return held == CURSED or (isinstance(held, Tag) and held.name == "cursed") or held in ("curse", 666)
 
@@ -70,7 +70,7 @@ TAG_FAULTS = [
     (shown, "bar"),
     (shown, "place"),
     (shown, "_shown"),
-    (Line, "row"),
+    (LiveTag, "row"),
 ]
 
 
@@ -122,7 +122,7 @@ def test_a_tag_that_cannot_be_shown_says_so_and_takes_nothing_with_it(
             told = {name for asset, name in _heard(live) if asset == "fan-1"}
             assert told >= {"link", "card"}
             assert live.trouble == ""
-            series = {line.tag.name: line.series for line in live.picture.lines.values()}
+            series = {live_tag.tag.name: live_tag.series for live_tag in live.picture.tags.values()}
             for path in ("/", "/asset/pump-7", "/asset/fan-1", f"/tag/{series['pressure']}", f"/tag/{series['speed']}"):
                 status, body = await get(app, path)
                 assert status == 200, path

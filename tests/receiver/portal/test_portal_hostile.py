@@ -207,7 +207,7 @@ async def look_around(app: Starlette, clock: Clock, series: int) -> list[tuple[s
         for number in range(1, series + 1)
         for start, end in ((now - 6e5, now + 1), (-1000, 1000), (9.2e12 / 2 - 1000, 9.2e12 / 2))
     ]
-    for path in [*pages, *map(address, live.picture.machines)]:
+    for path in [*pages, *map(address, live.picture.assets)]:
         status, body = await get(app, *unquoted(path))
         if status == 200:
             Strict.check(body)
@@ -219,7 +219,7 @@ async def look_around(app: Starlette, clock: Clock, series: int) -> list[tuple[s
             strict_json(body)
         else:
             wrong.append((path + "?" + query, status))
-    topics = [Topic(), *(Topic(asset=name) for name in live.picture.machines)]
+    topics = [Topic(), *(Topic(asset=name) for name in live.picture.assets)]
     for topic in [*topics, *(Topic(series=number) for number in range(1, series + 1))]:
         for message in live.first(topic):
             strict_json(message.partition(b"data: ")[2])

@@ -43,7 +43,8 @@ class Site:
         await self.live.look(self._looks * TELL_S * 2)
         at = self.live.moment()
         return {
-            line.tag.name: str(self.live.picture.stale(line, at) or "") for line in self.live.picture.lines.values()
+            live_tag.tag.name: str(self.live.picture.stale(live_tag, at) or "")
+            for live_tag in self.live.picture.tags.values()
         }
 
     async def begun(self) -> None:

@@ -14,7 +14,7 @@ from protocol.content.catalog import Tag
 from protocol.content.sample import Quality
 from receiver.portal import link, reports, words
 from receiver.portal.freshness import Stale, judge, stale_after
-from receiver.portal.picture import Line
+from receiver.portal.picture import LiveTag
 from receiver.portal.shown import bar
 
 SECOND = 10**9
@@ -123,7 +123,7 @@ def test_bar_holds_every_value_against_every_range(
     tag = Tag(id=0, asset="a", name="t", low=low, high=high)
     if normal:
         tag = Tag(id=0, asset="a", name="t", normal_low=low, normal_high=high)
-    made = bar(Line(1, words.sound(tag), words.digits(tag), "", 5.0, value=value))
+    made = bar(LiveTag(1, words.sound(tag), words.digits(tag), "", 5.0, value=value))
     assert (made is None) is not (low is not None and low < high)
     if made is not None:
         assert made.mark_x is None or 0 <= made.mark_x <= 120
