@@ -88,7 +88,7 @@ class Api:
         question = trends.question(live_tag, at, from_ns=from_ns, to_ns=to_ns, buckets=buckets)
         found, before = await self._keeper.ask(lambda door: trends.fetch(door, live_tag.series, question))
         curve = trends.curve(found, before, question)
-        told = curve.told() | {"series": live_tag.series, "from_ms": from_ns / 1e6, "to_ms": to_ns / 1e6}
+        told = curve.to_json() | {"series": live_tag.series, "from_ms": from_ns / 1e6, "to_ms": to_ns / 1e6}
         return _json(told | {"now_ms": at.now_ns / 1e6, "summary": asdict(trends.summary(found))})
 
     async def events(self, request: Request) -> Response:

@@ -67,7 +67,7 @@ class Curve:
     width_ms: float
     """Of one bucket."""
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As `/api/trend` sends it; NaN becomes null in the encoder."""
         return {
             "width_ms": self.width_ms,
@@ -85,7 +85,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RangeSummary:
     """The range in numbers, for the table beside the chart; None where no sample has a value."""
 
     low: float | None
@@ -98,7 +98,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class TrendQuestion:
     """What a trend was asked for, and what is known beside it."""
 
     from_ns: int
@@ -134,9 +134,9 @@ class Asked:
         return max(self.after_s * 1e9, 2.0 * self.width)
 
 
-def question(live_tag: LiveTag, at: ViewTime, *, from_ns: int, to_ns: int, buckets: int) -> Asked:
+def question(live_tag: LiveTag, at: ViewTime, *, from_ns: int, to_ns: int, buckets: int) -> TrendQuestion:
     """What is asked of a tag, at a moment."""
-    return Asked(
+    return TrendQuestion(
         from_ns=from_ns,
         to_ns=to_ns,
         buckets=buckets,
@@ -148,7 +148,7 @@ def question(live_tag: LiveTag, at: ViewTime, *, from_ns: int, to_ns: int, bucke
     )
 
 
-def fetch(door: Door, series: int, asked: Asked) -> tuple[Trend, SampleView | None]:
+def fetch(door: Door, series: int, asked: TrendQuestion) -> tuple[Trend, SampleView | None]:
     """The trend, and the last sample before it where the range does not begin with one."""
     trend = door.trend(series, asked.from_ns, asked.to_ns, asked.buckets)
     first = int(trend.start_ns[0]) if len(trend.start_ns) else asked.end
@@ -161,7 +161,7 @@ def fetch(door: Door, series: int, asked: Asked) -> tuple[Trend, SampleView | No
     return trend, before[0] if before else None
 
 
-def curve(trend: Trend, before: SampleView | None, asked: Asked) -> Curve:
+def curve(trend: Trend, before: SampleView | None, asked: TrendQuestion) -> Curve:
     """Shape a trend for the chart.
 
     Args:
@@ -184,12 +184,12 @@ def curve(trend: Trend, before: SampleView | None, asked: Asked) -> Curve:
     return Curve(at_ms=columns.pop("at") / 1e6, **columns, holes=tuple(holes), width_ms=width / 1e6)
 
 
-def summary(trend: Trend) -> Summary:
+def summary(trend: Trend) -> RangeSummary:
     """The range in numbers; the mean is over samples, not over time."""
     count = np.asarray(trend.count, np.int64)
     valued = np.isfinite(np.asarray(trend.low, np.float64)) & (count > 0)
     some = bool(valued.any())
-    return Summary(
+    return RangeSummary(
         low=float(np.asarray(trend.low)[valued].min()) if some else None,
         high=float(np.asarray(trend.high)[valued].max()) if some else None,
         mean=_mean(np.asarray(trend.mean, np.float64)[valued], count[valued]) if some else None,
@@ -222,7 +222,7 @@ def _gap(gap: GapView, end: float) -> Hole:
     )
 
 
-def _silences(at: Array, asked: Asked, gaps: Sequence[Hole], *, begun: bool) -> list[Hole]:
+def _silences(at: Array, asked: TrendQuestion, gaps: Sequence[Hole], *, begun: bool) -> list[Hole]:
     """Stretches that are too long without a point and that no gap explains.
 
     Of a tag that holds its value only the last one is known: since its last renewal. Before the first sample of all
@@ -250,7 +250,7 @@ def _silences(at: Array, asked: Asked, gaps: Sequence[Hole], *, begun: bool) -> 
 
 
 def _held(
-    columns: dict[str, Array], before: SampleView | None, holes: Sequence[Hole], asked: Asked
+    columns: dict[str, Array], before: SampleView | None, holes: Sequence[Hole], asked: TrendQuestion
 ) -> dict[str, Array]:
     """Draw a held value on: from before the range to its start, and from the last sample to the last renewal.
 

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from receiver.outputs.historian.views import GapView, SampleView, Trend
-from receiver.portal.trend import Asked, Curve, curve, summary
+from receiver.portal.trend import Curve, TrendQuestion, curve, summary
 
 SECOND = 10**9
 START = 1_763_884_800 * SECOND
@@ -43,7 +43,7 @@ def drawn(
     seen_s: float | None = None,
 ) -> Curve:
     """The curve of ten minutes in buckets of a second; with `seen_s` of a tag that holds its value, renewed then."""
-    asked = Asked(
+    asked = TrendQuestion(
         from_ns=START,
         to_ns=START + SPAN_S * SECOND,
         buckets=SPAN_S,
@@ -194,7 +194,7 @@ def test_bad_samples_break_the_line_by_themselves_and_are_counted() -> None:
 def test_nan_is_null_in_json_and_all_columns_are_equally_long() -> None:
     """JSON has no NaN; the chart reads null as an empty point."""
     told = orjson.loads(
-        orjson.dumps(drawn(trend(every_second(range(9, 90)))).told(), option=orjson.OPT_SERIALIZE_NUMPY)
+        orjson.dumps(drawn(trend(every_second(range(9, 90)))).to_json(), option=orjson.OPT_SERIALIZE_NUMPY)
     )
     assert told["mean"][9] is None
     lengths = {len(told[name]) for name in ("at_ms", "low", "high", "mean", "count", "bad")}
