@@ -27,7 +27,7 @@ from protocol.content.array import Array
 from protocol.content.sample import severity
 from protocol.errors import StoreError
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import GapView, SampleView, Trend
+from receiver.outputs.historian.views import AbsenceView, SampleView, Trend
 from receiver.portal import words
 from receiver.portal.freshness import beat_lost
 from receiver.portal.picture import LiveTag, ViewTime
@@ -172,7 +172,7 @@ def curve(trend: Trend, before: SampleView | None, asked: TrendQuestion) -> Curv
     width = asked.width
     start = np.asarray(trend.start_ns, np.int64)
     at = start.astype(np.float64) + width / 2
-    gaps = [_gap(gap, float(asked.end)) for gap in trend.gaps]
+    gaps = [_gap(gap, float(asked.end)) for gap in trend.absences]
     holes = sorted([*gaps, *_silences(at, asked, gaps, begun=before is not None)], key=lambda hole: hole.from_ms)
     breaks = _breaks(start, width, holes)
     drawn = {"low": trend.low, "high": trend.high, "mean": _middling(trend)}
@@ -210,7 +210,7 @@ def _middling(trend: Trend) -> Array:
     return np.where(np.isfinite(mean) | np.isnan(low), mean, low / 2 + high / 2)
 
 
-def _gap(gap: GapView, end: float) -> Hole:
+def _gap(gap: AbsenceView, end: float) -> Hole:
     to_ns = gap.to_ns
     length = ((end if to_ns is None else to_ns) - gap.from_ns) / 1e9
     blocks = f"{words.count(gap.blocks)} block{'' if gap.blocks == 1 else 's'} missing"

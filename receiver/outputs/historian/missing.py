@@ -37,12 +37,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class MissingSpan:
-    """Block numbers `first` to `last`, none of which has come."""
+    """Block numbers from `first` on and below `after`, none of which has come."""
 
     first: int
-    last: int
+    after: int
+    """One past the last."""
     from_ns: int
+    """Last time before them, by the poller's clock."""
     to_ns: int
+    """First time behind them, same."""
     since_ns: int
     """When it was seen first, by the low side's clock."""
 
@@ -150,12 +153,12 @@ def missing_spans(spans: Sequence[Span], boot: int, end: StreamEnd | None = None
             to_ns = next((later.first_ns for later in spans[at:] if later.first_ns is not None), nearest)
             from_ns = to_ns if known is None else known
             low, high = min(from_ns, to_ns), max(from_ns, to_ns)
-            out.append(MissingSpan(expected, span.first - 1, low, high, span.since_ns))
+            out.append(MissingSpan(expected, span.first, low, high, span.since_ns))
         known = _known(span.last_ns, known)
         expected = span.last + 1
     if end is not None and expected and expected <= end.last:
         from_ns = end.to_ns if known is None else known
-        out.append(MissingSpan(expected, end.last, min(from_ns, end.to_ns), max(from_ns, end.to_ns), end.since_ns))
+        out.append(MissingSpan(expected, end.last + 1, min(from_ns, end.to_ns), max(from_ns, end.to_ns), end.since_ns))
     return out
 
 

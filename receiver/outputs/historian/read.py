@@ -28,10 +28,10 @@ from receiver.outputs.historian.rows import Rows, join, order, python_values
 from receiver.outputs.historian.series import SENDER
 from receiver.outputs.historian.snapshot import ReaderFiles, Snapshot
 from receiver.outputs.historian.views import (
+    AbsenceView,
     Account,
     AssetView,
     EventView,
-    GapView,
     LatestView,
     Minute,
     SampleView,
@@ -124,14 +124,14 @@ class Door:
             return out, moment.mark
 
     def trend(self, series: int, from_ns: int, to_ns: int, buckets: int) -> Trend:
-        """Least, greatest and mean in equal buckets of time, and the gaps of the series' site.
+        """Least, greatest and mean in equal buckets of time, and when samples of the series' site are absent.
 
         Args:
             buckets: Most buckets wanted, at least 1.
         """
         with self._look() as (moment, visible):
             filled = Buckets(from_ns, to_ns, max(buckets, 1))
-            gaps: list[GapView] = []
+            absences: list[AbsenceView] = []
             if moment is not None and series in visible.series and from_ns < to_ns:
                 unsigned = visible.series[series].unsigned
                 for month, parts in moment.chunks(series, from_ns, to_ns):
@@ -141,9 +141,11 @@ class Door:
                     filled.add_rows(join(cut), unsigned=unsigned)
                 filled.add_rows(moment.hot(series), unsigned=unsigned)
                 site = visible.view(series).site
-                gaps = self._gaps(moment, visible, from_ns, to_ns, site) + _damaged(moment, from_ns, to_ns, site)
+                absences = self._absences(moment, visible, from_ns, to_ns, site) + _damaged(
+                    moment, from_ns, to_ns, site
+                )
             start_ns, low, high, mean, count, bad = filled.filled()
-            return Trend(start_ns=start_ns, low=low, high=high, mean=mean, count=count, bad=bad, gaps=gaps)
+            return Trend(start_ns=start_ns, low=low, high=high, mean=mean, count=count, bad=bad, absences=absences)
 
     def samples(self, series: int, from_ns: int, to_ns: int, limit: int | None) -> list[SampleView]:
         """The newest `limit` samples of the range (None: all), newest last.
@@ -161,10 +163,10 @@ class Door:
                 SampleView(time_ns, value, quality, native, other) for time_ns, quality, native, other, value in samples
             ]
 
-    def gaps(self, from_ns: int, to_ns: int) -> list[GapView]:
+    def absences(self, from_ns: int, to_ns: int) -> list[AbsenceView]:
         """Times in which blocks are missing, of all visible sites, that overlap the range."""
         with self._look() as (moment, visible):
-            return [] if moment is None else self._gaps(moment, visible, from_ns, to_ns, None)
+            return [] if moment is None else self._absences(moment, visible, from_ns, to_ns, None)
 
     def minutes(self, from_ns: int, to_ns: int) -> list[Minute]:
         """Counts of every visible asset in the minutes that begin in the range, by minute and asset."""
@@ -286,7 +288,9 @@ class Door:
             self._visible_then = (moment.catalog, Visible(moment.connection, self._scope))
         return self._visible_then[1]
 
-    def _gaps(self, moment: Snapshot, visible: Visible, from_ns: int, to_ns: int, site: str | None) -> list[GapView]:
+    def _absences(
+        self, moment: Snapshot, visible: Visible, from_ns: int, to_ns: int, site: str | None
+    ) -> list[AbsenceView]:
         out = []
         now_ns = self._clock()
         ends = {
@@ -301,16 +305,16 @@ class Door:
                 young = 0 <= now_ns - hole.since_ns < GAP_AGE_NS
                 if not young and hole.from_ns < to_ns and hole.to_ns >= from_ns:
                     out.append(
-                        GapView(
+                        AbsenceView(
                             from_ns=hole.from_ns,
                             to_ns=hole.to_ns,
-                            blocks=hole.last - hole.first + 1,
+                            blocks=hole.after - hole.first,
                             stream=stream.key,
                             first=hole.first,
                             site=stream.site,
                         )
                     )
-        return sorted(out, key=lambda gap: (gap.from_ns, gap.stream, gap.first))
+        return sorted(out, key=lambda one: (one.from_ns, one.stream, one.first))
 
 
 def _newest(moment: Snapshot, series: int, from_ns: int, to_ns: int, limit: int | None, rank: Array) -> Rows:
@@ -334,15 +338,18 @@ def _newest(moment: Snapshot, series: int, from_ns: int, to_ns: int, limit: int 
     return rows.pick(in_order if limit is None else in_order[max(len(in_order) - limit, 0) :])
 
 
-def _damaged(moment: Snapshot, from_ns: int, to_ns: int, site: str) -> list[GapView]:
-    """What of the range could not be read, as gaps."""
+def _damaged(moment: Snapshot, from_ns: int, to_ns: int, site: str) -> list[AbsenceView]:
+    """What of the range could not be read."""
     out = []
     for one in moment.damage:
         if one.from_ns < to_ns and one.to_ns >= from_ns:
             rows = f"{one.rows} samples" if one.rows else "a file"
             damage = f"{rows} of the history cannot be read: damaged on the disk, see `checkvalve history check`"
-            gap = GapView(from_ns=one.from_ns, to_ns=one.to_ns, blocks=0, stream="", first=0, site=site, damage=damage)
-            out.append(gap)
+            out.append(
+                AbsenceView(
+                    from_ns=one.from_ns, to_ns=one.to_ns, blocks=0, stream="", first=0, site=site, damage=damage
+                )
+            )
     return out
 
 

@@ -70,8 +70,8 @@ class SampleView(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GapView:
-    """A time in which blocks are missing, or samples cannot be read."""
+class AbsenceView:
+    """A time of which samples are missing: their blocks have not come, or they cannot be read."""
 
     from_ns: int
     """Last time before it, by the poller's clock."""
@@ -102,8 +102,8 @@ class Trend:
     """Samples with a usable value (good or uncertain, finite where it is a number), int64."""
     bad: Array
     """The others, int64: bad quality, no value, or not a finite number."""
-    gaps: list[GapView]
-    """Gaps that overlap the range."""
+    absences: list[AbsenceView]
+    """Those that overlap the range."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import orjson
 
-from receiver.outputs.historian.views import GapView, SampleView, Trend
+from receiver.outputs.historian.views import AbsenceView, SampleView, Trend
 from receiver.portal.trend import Curve, TrendQuestion, curve, summary
 
 SECOND = 10**9
@@ -15,7 +15,9 @@ START = 1_763_884_800 * SECOND
 SPAN_S = 600
 
 
-def trend(seconds: list[float], gaps: list[GapView] | None = None, *, values: list[float] | None = None) -> Trend:
+def trend(
+    seconds: list[float], absences: list[AbsenceView] | None = None, *, values: list[float] | None = None
+) -> Trend:
     """One sample in each bucket of a second that is named."""
     held = np.array(values if values is not None else [float(at) for at in seconds])
     return Trend(
@@ -25,7 +27,7 @@ def trend(seconds: list[float], gaps: list[GapView] | None = None, *, values: li
         mean=held,
         count=np.isfinite(held).astype(np.int64),
         bad=(~np.isfinite(held)).astype(np.int64),
-        gaps=gaps or [],
+        absences=absences or [],
     )
 
 
@@ -56,10 +58,10 @@ def drawn(
     return curve(held, before, asked)
 
 
-def gap(from_s: float, to_s: float, blocks: int = 3) -> GapView:
+def absence(from_s: float, to_s: float, blocks: int = 3) -> AbsenceView:
     """Missing blocks."""
     from_ns, to_ns = START + round(from_s * SECOND), START + round(to_s * SECOND)
-    return GapView(from_ns=from_ns, to_ns=to_ns, blocks=blocks, stream="00", first=7, site="north")
+    return AbsenceView(from_ns=from_ns, to_ns=to_ns, blocks=blocks, stream="00", first=7, site="north")
 
 
 def breaks(held: Curve) -> list[float]:
@@ -105,7 +107,9 @@ def test_held_value_is_silent_only_since_its_last_renewal() -> None:
 
 def test_held_value_is_not_drawn_over_a_gap() -> None:
     """What was lost may have changed it."""
-    held = drawn(trend([10.0, 400.0], [gap(5, 8), gap(200, 300), gap(500, 550)]), after_s=90.0, seen_s=SPAN_S - 1)
+    held = drawn(
+        trend([10.0, 400.0], [absence(5, 8), absence(200, 300), absence(500, 550)]), after_s=90.0, seen_s=SPAN_S - 1
+    )
     assert kinds(held) == ["gap"] * 3
     assert breaks(held) == [400]
     assert held.mean[0] == 10.0
@@ -138,7 +142,7 @@ def test_silence_of_the_tag_breaks_the_line_and_is_no_gap_of_the_link() -> None:
 def test_gap_of_the_link_breaks_the_line_also_when_it_begins_and_ends_inside_a_bucket() -> None:
     """The last sample before it and the first after it share their buckets with its edges."""
     for edge in (0.0, 0.2, 0.5, 0.8):
-        held = drawn(trend(every_second(range(100, 200)), [gap(99 + edge, 200 + edge)]))
+        held = drawn(trend(every_second(range(100, 200)), [absence(99 + edge, 200 + edge)]))
         assert kinds(held) == ["gap"], edge
         assert breaks(held) == [200], edge
         assert held.holes[0].text == "Link gap 1 min 41 s, 3 blocks missing"
@@ -147,14 +151,14 @@ def test_gap_of_the_link_breaks_the_line_also_when_it_begins_and_ends_inside_a_b
 def test_short_gap_is_marked_although_no_bucket_is_empty() -> None:
     """One block of a fast tag is missing: the chart must not draw over it as if nothing were."""
     held = drawn(trend(every_second()), now_s=SPAN_S)
-    short = drawn(trend(every_second(), [gap(100.4, 100.6, 1)]))
+    short = drawn(trend(every_second(), [absence(100.4, 100.6, 1)]))
     assert kinds(held) == []
     assert [hole.text for hole in short.holes] == ["Link gap 0.2 s, 1 block missing"]
 
 
 def test_silence_that_goes_on_after_a_gap_is_told_apart_from_it() -> None:
     """The link explains its own part, the rest is the tag's."""
-    held = drawn(trend(every_second(range(100, 300)), [gap(99.5, 150)]))
+    held = drawn(trend(every_second(range(100, 300)), [absence(99.5, 150)]))
     assert kinds(held) == ["gap", "silence"]
     assert held.holes[1].from_ms == START / 1e6 + 150_000
 

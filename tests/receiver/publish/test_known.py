@@ -124,7 +124,7 @@ def test_a_sender_that_was_accepted_after_its_clock_went_back_becomes_current(tm
     door = Door(tmp_path / "history", Seen())
     latest, _ = door.latest(0)
     assert [one.value for one in latest] == [4.0]
-    gaps = door.gaps(0, 2**62)
+    gaps = door.absences(0, 2**62)
     assert len(gaps) == 2
     assert {gap.from_ns // 10**9 // 86400 for gap in gaps} <= {T0 // 10**9 // 86400, T0 // 10**9 // 86400 - 2}
     door.close()

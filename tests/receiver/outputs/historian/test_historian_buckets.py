@@ -122,8 +122,8 @@ def test_trend_carries_the_gaps_of_its_range(tmp_path: Path) -> None:
     output.take(made, b"x")
     door = Door(tmp_path, ALL, clock=lambda: T0 + 3600 * SECOND)
     series = door.tags("pump-7")[0].series
-    assert [gap.blocks for gap in door.trend(series, T0, T0 + 60 * SECOND, 10).gaps] == [3]
-    assert door.trend(series, T0 + 10 * SECOND, T0 + 60 * SECOND, 10).gaps == []
+    assert [gap.blocks for gap in door.trend(series, T0, T0 + 60 * SECOND, 10).absences] == [3]
+    assert door.trend(series, T0 + 10 * SECOND, T0 + 60 * SECOND, 10).absences == []
     output.close()
     door.close()
 

@@ -254,7 +254,7 @@ def test_a_rebuild_without_the_journal_keeps_every_sound_chunk(tmp_path: Path) -
     connection.close()
     door = Door(folder, ALL)
     trend = door.trend(series, T0 - 100 * SECOND, T0 + 1000 * SECOND, 1000)
-    (gap,) = [gap for gap in trend.gaps if gap.damage]
+    (gap,) = [gap for gap in trend.absences if gap.damage]
     assert f"{rows} samples" in gap.damage
     door.close()
     output = opened(folder, MONTH_LATER)
@@ -291,7 +291,7 @@ def test_what_the_journal_lost_is_kept_by_the_months(tmp_path: Path) -> None:
     assert door.states("pump-7", 9) == states
     assert door.events(9) == events
     assert door.minutes(0, 2**62) == minutes
-    assert door.gaps(0, 2**62) == []
+    assert door.absences(0, 2**62) == []
     door.close()
     output.close()
 

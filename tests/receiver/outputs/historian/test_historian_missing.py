@@ -33,7 +33,7 @@ def test_holes_are_what_has_not_come(seed: int) -> None:
     chance = random.Random(seed)
     numbers = chance.sample(range(60), chance.randrange(1, 60))
     spans = filled(numbers)
-    told = [number for hole in missing_spans(list(spans), BOOT) for number in range(hole.first, hole.last + 1)]
+    told = [number for hole in missing_spans(list(spans), BOOT) for number in range(hole.first, hole.after)]
     assert told == sorted(set(range(max(numbers))) - set(numbers)), f"seed {seed}"
     assert len(told) == spans.missing(None)
     assert all(number in spans for number in numbers)
@@ -72,14 +72,14 @@ def test_a_gap_lasts_from_the_block_before_to_the_block_after() -> None:
     """Its times are the last one told before and the first one told after; untimed neighbours are looked past."""
     spans = filled([0, 1, 2, 5, 6])
     (hole,) = missing_spans(list(spans), BOOT)
-    assert (hole.first, hole.last) == (3, 4)
+    assert (hole.first, hole.after) == (3, 5)
     assert (hole.from_ns, hole.to_ns) == (T0 + SECOND + SECOND // 2, T0 + 6 * SECOND)
 
 
 def test_a_gap_at_the_start_begins_with_the_stream() -> None:
     """Before the first block that came, the packer's start stands for the time."""
     (hole,) = missing_spans(list(filled([4])), BOOT - 10_000_000)
-    assert (hole.first, hole.last, hole.from_ns, hole.to_ns) == (0, 3, T0 - 10 * SECOND, T0 + 4 * SECOND)
+    assert (hole.first, hole.after, hole.from_ns, hole.to_ns) == (0, 4, T0 - 10 * SECOND, T0 + 4 * SECOND)
     (hole,) = missing_spans(list(filled([4])), 1)
     assert (hole.from_ns, hole.to_ns) == (T0 + 4 * SECOND, T0 + 4 * SECOND)
 
@@ -88,7 +88,7 @@ def test_the_next_open_tells_the_missing_tail() -> None:
     """Numbers after the last that came are missing once the next stream names this one's last block."""
     spans = filled([0, 1])
     (hole,) = missing_spans(list(spans), BOOT, StreamEnd(4, T0 + 9 * SECOND, T0))
-    assert (hole.first, hole.last, hole.to_ns) == (2, 4, T0 + 9 * SECOND)
+    assert (hole.first, hole.after, hole.to_ns) == (2, 5, T0 + 9 * SECOND)
     assert missing_spans(list(spans), BOOT, StreamEnd(1, T0 + 9 * SECOND, T0)) == []
     assert spans.missing(StreamEnd(4, T0, T0)) == 3
 
@@ -105,18 +105,18 @@ def test_the_door_tells_gaps_and_forgets_healed_ones(tmp_path: Path) -> None:
     output.take([one(0), one(1), one(6)], b"1")
     young = Door(tmp_path, ALL, clock=lambda: T0 + SECOND // 2)
     door = Door(tmp_path, ALL, clock=lambda: LATER)
-    assert young.gaps(T0, LATER) == []
-    (gap,) = door.gaps(T0, LATER)
+    assert young.absences(T0, LATER) == []
+    (gap,) = door.absences(T0, LATER)
     assert (gap.first, gap.blocks, gap.from_ns, gap.to_ns) == (2, 4, T0 + SECOND, T0 + 6 * SECOND)
     assert gap.stream == b"stream-1".hex()
-    assert door.gaps(LATER, LATER + 1) == []
+    assert door.absences(LATER, LATER + 1) == []
     output.take([one(3, LATER)], b"2")
-    assert [(gap.first, gap.blocks) for gap in door.gaps(T0, LATER)] == [(2, 1), (4, 2)]
+    assert [(gap.first, gap.blocks) for gap in door.absences(T0, LATER)] == [(2, 1), (4, 2)]
     output.close()
     output = opened(tmp_path)
     assert output.status()["missing_blocks"] == 3
     output.take([one(2), one(5), one(4)], b"3")
-    assert door.gaps(T0, LATER) == []
+    assert door.absences(T0, LATER) == []
     output.close()
     young.close()
     door.close()
@@ -128,7 +128,7 @@ def test_blocks_without_samples_fill_numbers(tmp_path: Path) -> None:
     begin = block(stream(), 0, OtherBody(kind=BlockKind.OPEN, body={"time": T0 - SECOND, "previous": None}))
     output.take([begin, block(stream(), 1, OtherBody(kind=99, body={})), one(2), one(4)], b"1")
     door = Door(tmp_path, ALL, clock=lambda: LATER)
-    assert [(gap.first, gap.blocks) for gap in door.gaps(0, LATER)] == [(3, 1)]
+    assert [(gap.first, gap.blocks) for gap in door.absences(0, LATER)] == [(3, 1)]
     output.close()
     door.close()
 
@@ -141,7 +141,7 @@ def test_the_tail_of_a_killed_stream_is_a_gap(tmp_path: Path) -> None:
         [one(0), one(1), block(stream(b"stream-2", BOOT + 1), 0, OtherBody(kind=BlockKind.OPEN, body=body))], b"1"
     )
     door = Door(tmp_path, ALL, clock=lambda: LATER)
-    assert [(gap.first, gap.blocks, gap.to_ns) for gap in door.gaps(0, LATER)] == [(2, 4, T0 + 20 * SECOND)]
+    assert [(gap.first, gap.blocks, gap.to_ns) for gap in door.absences(0, LATER)] == [(2, 4, T0 + 20 * SECOND)]
     assert output.status()["missing_blocks"] == 4
     output.close()
     door.close()

@@ -64,17 +64,17 @@ def test_nothing_outside_the_scope_is_ever_told(scope: Scope, tmp_path: Path) ->
         assert bool(door.samples(view.series, 0, 2**62, None)) == seen
         trend = door.trend(view.series, T0 - 60 * SECOND, T0 + 60 * SECOND, 10)
         assert bool(len(trend.count)) == seen
-        assert bool(trend.gaps) == seen
+        assert bool(trend.absences) == seen
     assert {one.series for one in door.latest()[0]} == mine
     assert {minute.asset for minute in door.minutes(0, 2**62)} == inside
     assert set(door.accounts()) == inside
     assert {event.asset for event in door.events(100)} == inside
-    assert bool(door.gaps(0, 2**62)) == bool(inside)
+    assert bool(door.absences(0, 2**62)) == bool(inside)
     for name in foreign:
         assert door.states(name, 100) == []
     assert door.states("", 100) == [], "the sender's own notes may name any asset"
     said = repr(
-        [door.assets(), door.latest(), door.minutes(0, 2**62), door.events(9), door.accounts(), door.gaps(0, 2**62)]
+        [door.assets(), door.latest(), door.minutes(0, 2**62), door.events(9), door.accounts(), door.absences(0, 2**62)]
     )
     assert not [name for name in foreign if name in said]
     assert len(whole.events(100)) == 4
@@ -92,7 +92,7 @@ def test_an_unknown_series_is_answered_like_a_foreign_one(series: int, tmp_path:
     assert door.tag(series) is None
     assert door.samples(series, 0, 2**62, 10) == []
     trend = door.trend(series, 0, 2**62, 10)
-    assert (len(trend.count), trend.gaps) == (0, [])
+    assert (len(trend.count), trend.absences) == (0, [])
     assert door.tags("no such asset") == []
     assert door.states("no such asset", 10) == []
     output.close()
@@ -120,7 +120,7 @@ def test_a_door_may_be_opened_before_anything_is_written(tmp_path: Path) -> None
     assert door.assets() == []
     assert door.latest() == ([], 0)
     assert door.accounts() == {}
-    assert door.trend(1, 0, 10, 5).gaps == []
+    assert door.trend(1, 0, 10, 5).absences == []
     output = plant(folder)
     assert len(door.assets()) == 3
     output.close()
