@@ -40,11 +40,11 @@ LONGEST_S = 400 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
-    """A stretch without samples."""
+class Interruption:
+    """A time without samples, in which the line is broken."""
 
     kind: str
-    """`gap` or `silence`."""
+    """`gap` or `silence`, as above."""
     from_ms: float
     to_ms: float | None
     """None while it lasts."""
@@ -63,7 +63,7 @@ class Curve:
     count: Array
     bad: Array
     """Samples in the bucket without a usable value; `count` holds the others."""
-    holes: tuple[Hole, ...]
+    interruptions: tuple[Interruption, ...]
     width_ms: float
     """Of one bucket."""
 
@@ -78,8 +78,8 @@ class Curve:
             "count": self.count,
             "bad": self.bad,
             "holes": [
-                {"kind": hole.kind, "from_ms": hole.from_ms, "to_ms": hole.to_ms, "text": hole.text}
-                for hole in self.holes
+                {"kind": one.kind, "from_ms": one.from_ms, "to_ms": one.to_ms, "text": one.text}
+                for one in self.interruptions
             ],
         }
 
@@ -172,16 +172,16 @@ def curve(trend: Trend, before: SampleView | None, asked: TrendQuestion) -> Curv
     width = asked.width
     start = np.asarray(trend.start_ns, np.int64)
     at = start.astype(np.float64) + width / 2
-    gaps = [_gap(gap, float(asked.end)) for gap in trend.absences]
-    holes = sorted([*gaps, *_silences(at, asked, gaps, begun=before is not None)], key=lambda hole: hole.from_ms)
-    breaks = _breaks(start, width, holes)
+    gaps = [_absent(gap, float(asked.end)) for gap in trend.absences]
+    interruptions = sorted([*gaps, *_silences(at, asked, gaps, begun=before is not None)], key=lambda one: one.from_ms)
+    breaks = _breaks(start, width, interruptions)
     drawn = {"low": trend.low, "high": trend.high, "mean": _middling(trend)}
     columns = {name: _opened(column, breaks, math.nan) for name, column in drawn.items()}
     columns |= {name: _opened(getattr(trend, name), breaks, 0) for name in ("count", "bad")}
     columns["at"] = np.insert(at, breaks, [_middle(at, place) for place in breaks.tolist()])
     if asked.holds:
-        columns = _held(columns, before, holes, asked)
-    return Curve(at_ms=columns.pop("at") / 1e6, **columns, holes=tuple(holes), width_ms=width / 1e6)
+        columns = _drawn_on(columns, before, interruptions, asked)
+    return Curve(at_ms=columns.pop("at") / 1e6, **columns, interruptions=tuple(interruptions), width_ms=width / 1e6)
 
 
 def summary(trend: Trend) -> RangeSummary:
@@ -210,11 +210,11 @@ def _middling(trend: Trend) -> Array:
     return np.where(np.isfinite(mean) | np.isnan(low), mean, low / 2 + high / 2)
 
 
-def _gap(gap: AbsenceView, end: float) -> Hole:
+def _absent(gap: AbsenceView, end: float) -> Interruption:
     to_ns = gap.to_ns
     length = ((end if to_ns is None else to_ns) - gap.from_ns) / 1e9
     blocks = f"{words.count(gap.blocks)} block{'' if gap.blocks == 1 else 's'} missing"
-    return Hole(
+    return Interruption(
         kind="gap",
         from_ms=gap.from_ns / 1e6,
         to_ms=None if to_ns is None else to_ns / 1e6,
@@ -222,7 +222,7 @@ def _gap(gap: AbsenceView, end: float) -> Hole:
     )
 
 
-def _silences(at: Array, asked: TrendQuestion, gaps: Sequence[Hole], *, begun: bool) -> list[Hole]:
+def _silences(at: Array, asked: TrendQuestion, gaps: Sequence[Interruption], *, begun: bool) -> list[Interruption]:
     """Stretches that are too long without a point and that no gap explains.
 
     Of a tag that holds its value only the last one is known: since its last renewal. Before the first sample of all
@@ -242,32 +242,32 @@ def _silences(at: Array, asked: TrendQuestion, gaps: Sequence[Hole], *, begun: b
                 lasts = stop == asked.end
                 length = words.span((stop - start) / 1e9)
                 if lasts and asked.link_silent:
-                    found.append(Hole("gap", start / 1e6, None, f"No samples for {length}, the link is silent"))
+                    found.append(Interruption("gap", start / 1e6, None, f"No samples for {length}, the link is silent"))
                 else:
                     text = f"No samples for {length}, nothing missing from the link"
-                    found.append(Hole("silence", start / 1e6, None if lasts else stop / 1e6, text))
+                    found.append(Interruption("silence", start / 1e6, None if lasts else stop / 1e6, text))
     return found
 
 
-def _held(
-    columns: dict[str, Array], before: SampleView | None, holes: Sequence[Hole], asked: TrendQuestion
+def _drawn_on(
+    columns: dict[str, Array], before: SampleView | None, interruptions: Sequence[Interruption], asked: TrendQuestion
 ) -> dict[str, Array]:
     """Draw a held value on: from before the range to its start, and from the last sample to the last renewal.
 
-    Not over a hole: what was lost in it may have changed the value.
+    Not over an interruption: what was lost in it may have changed the value.
     """
     first = columns["at"][0] if len(columns["at"]) else float(asked.end)
     value = _number(before)
-    if value is not None and first > asked.from_ns and not _overlap(holes, asked.from_ns, first):
+    if value is not None and first > asked.from_ns and not _overlap(interruptions, asked.from_ns, first):
         columns = _beside(columns, 0, float(asked.from_ns), value)
     at, mean, last = columns["at"], columns["mean"], float(min(asked.end, asked.seen_ns))
-    if len(at) and last > at[-1] and math.isfinite(mean[-1]) and not _overlap(holes, at[-1], last):
+    if len(at) and last > at[-1] and math.isfinite(mean[-1]) and not _overlap(interruptions, at[-1], last):
         columns = _beside(columns, len(at), last, float(mean[-1]))
     return columns
 
 
-def _overlap(holes: Sequence[Hole], start: float, stop: float) -> bool:
-    return any(hole.from_ms * 1e6 < stop and (hole.to_ms is None or hole.to_ms * 1e6 > start) for hole in holes)
+def _overlap(interruptions: Sequence[Interruption], start: float, stop: float) -> bool:
+    return any(one.from_ms * 1e6 < stop and (one.to_ms is None or one.to_ms * 1e6 > start) for one in interruptions)
 
 
 def _number(sample: SampleView | None) -> float | None:
@@ -283,10 +283,10 @@ def _beside(columns: dict[str, Array], place: int, at: float, value: float) -> d
     return {name: np.insert(column, place, fill[name]) for name, column in columns.items()}
 
 
-def _without(start: float, stop: float, gaps: Sequence[Hole]) -> list[tuple[float, float]]:
+def _without(start: float, stop: float, gaps: Sequence[Interruption]) -> list[tuple[float, float]]:
     """What remains of `start` to `stop` [ns] beside the gaps."""
     left = []
-    for gap in sorted(gaps, key=lambda hole: hole.from_ms):
+    for gap in sorted(gaps, key=lambda one: one.from_ms):
         if gap.from_ms * 1e6 >= stop:
             break
         if gap.from_ms * 1e6 > start:
@@ -295,16 +295,16 @@ def _without(start: float, stop: float, gaps: Sequence[Hole]) -> list[tuple[floa
     return [*left, (start, stop)] if start < stop else left
 
 
-def _breaks(start: Array, width: int, holes: Sequence[Hole]) -> Array:
+def _breaks(start: Array, width: int, interruptions: Sequence[Interruption]) -> Array:
     """Where an empty point goes, as the number of the point it stands before.
 
-    A hole begins inside the bucket of the last sample before it and ends inside that of the first after it.
+    An interruption begins inside the bucket of the last sample before it and ends inside that of the first after it.
     """
     places = set()
-    for hole in holes:
-        places.add(int(np.searchsorted(start, hole.from_ms * 1e6, side="right")))
-        if hole.to_ms is not None:
-            places.add(int(np.searchsorted(start, hole.to_ms * 1e6 - width, side="right")))
+    for one in interruptions:
+        places.add(int(np.searchsorted(start, one.from_ms * 1e6, side="right")))
+        if one.to_ms is not None:
+            places.add(int(np.searchsorted(start, one.to_ms * 1e6 - width, side="right")))
     return np.array(sorted(place for place in places if 0 < place < len(start)), np.int64)
 
 

@@ -71,7 +71,7 @@ def breaks(held: Curve) -> list[float]:
 
 
 def kinds(held: Curve) -> list[str]:
-    return [hole.kind for hole in held.holes]
+    return [one.kind for one in held.interruptions]
 
 
 def every_second(*without: range) -> list[float]:
@@ -101,7 +101,8 @@ def test_value_that_is_sent_on_change_stands_until_the_next_however_long_that_ta
 def test_held_value_is_silent_only_since_its_last_renewal() -> None:
     """It was renewed until the third minute, and never again."""
     held = drawn(trend([10.0]), after_s=90.0, seen_s=180.0)
-    assert [(hole.kind, hole.from_ms, hole.to_ms) for hole in held.holes] == [("silence", START / 1e6 + 180_000, None)]
+    (only,) = held.interruptions
+    assert (only.kind, only.from_ms, only.to_ms) == ("silence", START / 1e6 + 180_000, None)
     assert held.at_ms[-1] == START / 1e6 + 180_000
 
 
@@ -134,9 +135,9 @@ def test_silence_of_the_tag_breaks_the_line_and_is_no_gap_of_the_link() -> None:
     held = drawn(trend(every_second(range(100, 200))))
     assert kinds(held) == ["silence"]
     assert breaks(held) == [200]
-    assert "nothing missing" in held.holes[0].text
-    assert held.holes[0].from_ms == START / 1e6 + 99_500
-    assert held.holes[0].to_ms == START / 1e6 + 200_500
+    assert "nothing missing" in held.interruptions[0].text
+    assert held.interruptions[0].from_ms == START / 1e6 + 99_500
+    assert held.interruptions[0].to_ms == START / 1e6 + 200_500
 
 
 def test_gap_of_the_link_breaks_the_line_also_when_it_begins_and_ends_inside_a_bucket() -> None:
@@ -145,7 +146,7 @@ def test_gap_of_the_link_breaks_the_line_also_when_it_begins_and_ends_inside_a_b
         held = drawn(trend(every_second(range(100, 200)), [absence(99 + edge, 200 + edge)]))
         assert kinds(held) == ["gap"], edge
         assert breaks(held) == [200], edge
-        assert held.holes[0].text == "Link gap 1 min 41 s, 3 blocks missing"
+        assert held.interruptions[0].text == "Link gap 1 min 41 s, 3 blocks missing"
 
 
 def test_short_gap_is_marked_although_no_bucket_is_empty() -> None:
@@ -153,23 +154,23 @@ def test_short_gap_is_marked_although_no_bucket_is_empty() -> None:
     held = drawn(trend(every_second()), now_s=SPAN_S)
     short = drawn(trend(every_second(), [absence(100.4, 100.6, 1)]))
     assert kinds(held) == []
-    assert [hole.text for hole in short.holes] == ["Link gap 0.2 s, 1 block missing"]
+    assert [one.text for one in short.interruptions] == ["Link gap 0.2 s, 1 block missing"]
 
 
 def test_silence_that_goes_on_after_a_gap_is_told_apart_from_it() -> None:
     """The link explains its own part, the rest is the tag's."""
     held = drawn(trend(every_second(range(100, 300)), [absence(99.5, 150)]))
     assert kinds(held) == ["gap", "silence"]
-    assert held.holes[1].from_ms == START / 1e6 + 150_000
+    assert held.interruptions[1].from_ms == START / 1e6 + 150_000
 
 
 def test_silence_that_lasts_has_no_end_and_belongs_to_the_link_when_the_beat_is_lost() -> None:
     """The chart's right edge is where the two are mixed up most easily."""
     quiet = drawn(trend(every_second(range(500, SPAN_S))))
-    assert [(hole.kind, hole.to_ms) for hole in quiet.holes] == [("silence", None)]
+    assert [(one.kind, one.to_ms) for one in quiet.interruptions] == [("silence", None)]
     cut = drawn(trend(every_second(range(500, SPAN_S))), link_silent=True)
-    assert [(hole.kind, hole.to_ms) for hole in cut.holes] == [("gap", None)]
-    assert "link is silent" in cut.holes[0].text
+    assert [(one.kind, one.to_ms) for one in cut.interruptions] == [("gap", None)]
+    assert "link is silent" in cut.interruptions[0].text
 
 
 def test_time_to_come_is_not_missing() -> None:
