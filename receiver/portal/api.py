@@ -108,7 +108,7 @@ class Api:
     async def link(self, request: Request) -> Response:
         """`/api/link`: the link's health, as catch reports it."""
         at = self._live.moment()
-        told = link_view.told(self._live.link, at.now_ns)
+        told = link_view.link_json(self._live.link, at.now_ns)
         told["alarms"] = self._live.alarms
         return _json(told | {"processes": [asdict(one) for one in self._live.processes]})
 

@@ -26,12 +26,12 @@ from starlette.types import ASGIApp
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal.api import Api
-from receiver.portal.faults import Faults
+from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live, running
 from receiver.portal.pages import Pages
-from receiver.portal.serving.guard import HEADERS, Guard
-from receiver.portal.steady import Note, Steady, recalled
+from receiver.portal.serving.guard import HEADERS, HttpGuard
+from receiver.portal.steady import EraFile, Steady, read_eras
 
 _log = logging.getLogger("receiver.portal")
 
@@ -57,17 +57,17 @@ def create_app(
         scope: Whose machines the reader may see.
         clock: The low side's wall time [ns since 1970 UTC].
         hosts: Names under which the pages may be asked for, beside this machine's loopback ones.
-        any_address: Take any literal IP address as Host (see `Guard`).
+        any_address: Take any literal IP address as Host (see `HttpGuard`).
         since_boot: Time that is never set [ns, any origin]; without it the wall clock is believed to be none that is.
         boot: Names the present boot, in which `since_boot` counts; without it nothing is kept for the next start.
     """
-    faults = Faults()
+    faults = DisplayFaults()
     for_live = Keeper(lambda: Door(history, scope, clock=clock), name="portal-live", faults=faults)
     for_pages = Keeper(lambda: Door(history, scope, clock=clock), name="portal-pages", faults=faults)
     path = state / "portal-clock.json"
-    eras = recalled(path, boot, _log.warning, wall_ns=clock()) if boot else ()
-    steady, note = Steady(clock, since_boot or clock, eras), Note(path, boot) if boot else None
-    live = Live(for_live, state, scope=scope, clock=clock, steady=steady, note=note, faults=faults)
+    eras = read_eras(path, boot, _log.warning, wall_ns=clock()) if boot else ()
+    steady, era_file = Steady(clock, since_boot or clock, eras), EraFile(path, boot) if boot else None
+    live = Live(for_live, state, scope=scope, clock=clock, steady=steady, era_file=era_file, faults=faults)
     pages, api = Pages(live, for_pages), Api(live, for_pages)
 
     @contextlib.asynccontextmanager
@@ -124,7 +124,7 @@ def create_app(
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[
-            Middleware(Guard, hosts=tuple(hosts), any_address=any_address),
+            Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address),
             Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4),
         ],
         exception_handlers={HTTPException: refused, NoHistory: refused, Exception: broken},

@@ -22,8 +22,8 @@ _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
-class Faults:
-    """Every fault since the pages were started."""
+class DisplayFaults:
+    """What could not be shown since the pages were started: counted, and logged once."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from protocol.errors import StoreError
 from receiver.outputs.historian.read import Door
-from receiver.portal.faults import Faults
+from receiver.portal.faults import DisplayFaults
 
 Answer = TypeVar("Answer")
 
@@ -28,7 +28,7 @@ class NoHistory(Exception):
 class Keeper:
     """Asks one door, one question at a time."""
 
-    def __init__(self, open_door: Callable[[], Door], *, name: str, faults: Faults) -> None:
+    def __init__(self, open_door: Callable[[], Door], *, name: str, faults: DisplayFaults) -> None:
         """
         Args:
             open_door: Opens the store; called in the keeper's thread, again after a failure.

@@ -73,8 +73,8 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """The link at one moment."""
+class LinkHealth:
+    """The link at one moment, as the pages show it."""
 
     lamp: Lamp
     lamp_text: str
@@ -109,7 +109,7 @@ class Link:
 BLOCK_FATES = ("expected", "whole", "repaired", "healed", "missing", "expired")
 
 
-def look(report: Report) -> Link:
+def link_health(report: Report) -> LinkHealth:
     """The link as `catch`'s report tells it."""
     link = report.part("link")
     beat_age_s = real(link, "beat_age_s")
@@ -117,7 +117,7 @@ def look(report: Report) -> Link:
         beat_age_s = beat_age_s + (report.age_s or 0.0) if report.running else None
     lamp, text = _lamp(report, link, beat_age_s)
     gaps = tuple(_gap(row) for row in report.rows("gaps"))
-    return Link(
+    return LinkHealth(
         lamp=lamp,
         lamp_text=text,
         beat_age_s=beat_age_s,
@@ -137,7 +137,7 @@ def look(report: Report) -> Link:
     )
 
 
-def told(link: Link, now_ns: int) -> dict[str, Any]:
+def link_json(link: LinkHealth, now_ns: int) -> dict[str, Any]:
     """The link as `/api/link` and the live stream send it: milliseconds since 1970, plain numbers, and the words."""
     return {
         "now_ms": now_ns / 1e6,

@@ -21,11 +21,11 @@ from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Account, AssetView, LatestView, Scope
 from receiver.portal import alarms, reports, words
 from receiver.portal import link as link_view
-from receiver.portal.faults import Faults
+from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.picture import LiveTag, Picture, ViewTime, called
 from receiver.portal.shown import attention
-from receiver.portal.steady import UNKNOWN, Note, Steady
+from receiver.portal.steady import UNKNOWN, EraFile, Steady
 from receiver.portal.streams import Streams, Topic, event
 
 LOOK_S = 0.2
@@ -39,8 +39,8 @@ TAGS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look brought."""
+class HistoryNews:
+    """What one look at the historian brought."""
 
     rows: Sequence[LatestView]
     mark: int
@@ -52,7 +52,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessRow:
     """One process of the low side, for the list on the overview."""
 
     name: str
@@ -74,8 +74,8 @@ class Live:
         scope: Scope,
         clock: Callable[[], int],
         steady: Steady,
-        note: Note | None,
-        faults: Faults,
+        era_file: EraFile | None,
+        faults: DisplayFaults,
     ) -> None:
         """
         Args:
@@ -84,15 +84,15 @@ class Live:
             scope: What the keeper's door shows; who sees not everything is not told the outputs' names and troubles.
             clock: The low side's wall time [ns since 1970 UTC].
             steady: By which ages are told.
-            note: Where the clock's settings are kept; None keeps them nowhere.
+            era_file: Where the clock's settings are kept; None keeps them nowhere.
             faults: Told of what cannot be shown.
         """
         self.faults = faults
         """What could not be shown."""
         self.picture = Picture(faults)
         self.streams = Streams()
-        self.link = link_view.look(reports.Report("catch", running=False))
-        self.processes: list[Process] = []
+        self.link = link_view.link_health(reports.Report("catch", running=False))
+        self.processes: list[ProcessRow] = []
         """Whether each of the low side's processes runs, in the order they are shown."""
         self.alarms: list[str] = []
         """What a person must be called for, in words (`alarms.py`)."""
@@ -103,7 +103,7 @@ class Live:
         self.failed: BaseException | None = None
         """A bug that ended the live task: the server then ends too, and is started anew."""
         self._keeper, self._state, self._scope, self._clock = keeper, state, scope, clock
-        self._steady, self._note_of_eras = steady, note
+        self._steady, self._era_file = steady, era_file
         self._written: dict[str, tuple[int, int]] = {}
         """Of each process: its report's own time, and where that lies in steady time."""
         self._mark = 0
@@ -135,16 +135,16 @@ class Live:
         tell = now - self._told_at >= TELL_S - LOOK_S / 4
         moved: list[LiveTag] = []
         try:
-            found = await self._keeper.ask(lambda door: _look(door, self._mark, tell))
-            moved = await self._take(found, now)
+            found = await self._keeper.ask(lambda door: _ask_history(door, self._mark, tell))
+            moved = await self._apply(found, now)
             self.trouble = ""
         except NoHistory as error:
             self.trouble, self._mark = str(error), 0
         if tell:
             self._told_at = now
             self._guarded("the processes' reports", self._read_reports)
-            if self._note_of_eras:
-                self._note_of_eras.keep(self._steady.eras)
+            if self._era_file:
+                self._era_file.keep(self._steady.eras)
         self.looked_ns = self._steady.now_ns()
         self._guarded("the newest values", lambda: self._tell_values(moved))
         if tell:
@@ -174,7 +174,7 @@ class Live:
             messages.append(event("values", self._rows(tags)))
         return messages
 
-    async def _take(self, found: Look, now: float) -> list[LiveTag]:
+    async def _apply(self, found: HistoryNews, now: float) -> list[LiveTag]:
         """Move the picture; tags are read where an asset's changed, or a series is new, or it is time to."""
         picture = self.picture
         anew = picture.describe_assets(found.assets, found.accounts) if found.assets is not None else []
@@ -209,11 +209,11 @@ class Live:
         outputs = ["historian"]
         if self._scope.whole:  # an output may be called after somebody
             outputs += [name for name in publish.part("children") if name not in ("historian", "portal")]
-        self.link = link_view.look(catch)
-        self.processes = [Process(one.process, one.running, one.trouble, "") for one in (catch, publish)]
+        self.link = link_view.link_health(catch)
+        self.processes = [ProcessRow(one.process, one.running, one.trouble, "") for one in (catch, publish)]
         found = [self._report(name) for name in outputs]
         for report in found:
-            self.processes.append(Process(report.process, report.running, report.trouble, self._note(report)))
+            self.processes.append(ProcessRow(report.process, report.running, report.trouble, self._note(report)))
         if self._scope.whole:  # catch's warnings name nobody; another's may
             others = [f"{one.process}: {line}" for one in (publish, *found) for line in one.texts("warnings")]
             self.link = replace(self.link, warnings=(*self.link.warnings, *others))
@@ -285,7 +285,7 @@ class Live:
                 self._tell(topic, "card", partial(self.picture.card, live_asset, at))
 
     def _link(self) -> dict[str, Any]:
-        told = link_view.told(self.link, self._clock())
+        told = link_view.link_json(self.link, self._clock())
         at = self.moment()
         told["beat_age_s"], told["steady_ms"] = at.beat_age_s, at.steady_ns / 1e6
         told["trouble"] = self.trouble
@@ -307,12 +307,12 @@ def _asset(name: str) -> str:
     return f"asset {name}"
 
 
-def _look(door: Door, mark: int, whole: bool) -> Look:
+def _ask_history(door: Door, mark: int, whole: bool) -> HistoryNews:
     rows, mark = door.latest(mark)
     if not whole:
-        return Look(rows, mark, None, {}, None)
+        return HistoryNews(rows, mark, None, {}, None)
     described = door.described()
-    return Look(rows, mark, door.assets(), door.accounts(), described)
+    return HistoryNews(rows, mark, door.assets(), door.accounts(), described)
 
 
 @contextlib.asynccontextmanager

@@ -15,7 +15,7 @@ from protocol.content.sample import Value, severity
 from receiver.outputs.historian.views import Account, AssetView, LatestView, TagView
 from receiver.portal import words
 from receiver.portal.counts import TagCounts
-from receiver.portal.faults import Faults
+from receiver.portal.faults import DisplayFaults
 from receiver.portal.freshness import LEAST_S, Stale, beat_lost, judge, stale_after
 
 UNIT = 40
@@ -167,12 +167,12 @@ class ViewTime:
 class Picture:
     """Every tag's last value; one owner, no locks."""
 
-    def __init__(self, faults: Faults | None = None) -> None:
+    def __init__(self, faults: DisplayFaults | None = None) -> None:
         """
         Args:
             faults: Told of a tag or an asset that cannot be shown; the others go on.
         """
-        self.faults = faults or Faults()
+        self.faults = faults or DisplayFaults()
         self.assets: dict[str, LiveAsset] = {}
         self.tags: dict[int, LiveTag] = {}
         self.version = 0

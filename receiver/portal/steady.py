@@ -99,7 +99,7 @@ class Steady:
         return max(min(*fits, now) + self._anchor, UNKNOWN) if fits else UNKNOWN
 
 
-def recalled(path: Path, boot: str, say: Callable[[str], None], *, wall_ns: int) -> tuple[Era, ...]:
+def read_eras(path: Path, boot: str, say: Callable[[str], None], *, wall_ns: int) -> tuple[Era, ...]:
     """The eras of a note, none where it is of another boot, or not there.
 
     Args:
@@ -118,7 +118,7 @@ def recalled(path: Path, boot: str, say: Callable[[str], None], *, wall_ns: int)
     return statefile.load(path, take, say, wall_ns=wall_ns) or ()
 
 
-class Note:
+class EraFile:
     """Keeps the eras for the next start of the pages."""
 
     def __init__(self, path: Path, boot: str) -> None:

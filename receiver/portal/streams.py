@@ -61,7 +61,7 @@ class Topic:
 
 @dataclass(eq=False, slots=True)
 class Listener:
-    """One open stream."""
+    """One open connection of `/live`, and what waits to be written to it."""
 
     topic: Topic
     address: str = ""
@@ -73,7 +73,7 @@ class Listener:
 
 
 class Streams:
-    """Every open stream."""
+    """Every listener by its topic; hands on and drops, and never waits."""
 
     def __init__(self) -> None:
         self.listeners: set[Listener] = set()

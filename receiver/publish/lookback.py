@@ -44,7 +44,7 @@ class Sought:
 
 
 class Lookback:
-    """One reading again."""
+    """A part of the journal that is read again, for some streams alone."""
 
     def __init__(self, journal: Path, start: Place, end: Place, streams: dict[bytes, Sought]) -> None:
         """

@@ -35,8 +35,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 """Host names that are always this machine."""
 
 
-class Guard:
-    """Wraps the pages (ASGI 3.0)."""
+class HttpGuard:
+    """Refuses what is no plain reading of these pages, and adds the headers to every answer (ASGI 3.0)."""
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = (), any_address: bool = False) -> None:
         """

@@ -20,7 +20,7 @@ from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal import shown, words
 from receiver.portal.app import create_app
-from receiver.portal.faults import KNOWN, Faults
+from receiver.portal.faults import KNOWN, DisplayFaults
 from receiver.portal.live import TELL_S, Live
 from receiver.portal.picture import LiveAsset, LiveTag, Picture
 from receiver.portal.streams import Listener, Topic
@@ -220,7 +220,7 @@ def test_an_answer_that_fails_is_told_once_and_says_so_each_time(
 
 def test_faults_are_counted_and_their_details_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
     """Ten thousand different ones fill no disk."""
-    faults = Faults()
+    faults = DisplayFaults()
     with caplog.at_level(logging.ERROR, "receiver.portal"):
         for number in range(10_000):
             assert faults.note(f"tag {number}", ValueError("x")) == "cannot be shown (ValueError)"

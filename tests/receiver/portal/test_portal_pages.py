@@ -23,7 +23,7 @@ from protocol.errors import ConfigError
 from receiver.outputs.base import TallyBody
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
-from receiver.portal.serving.guard import HEADERS, Guard
+from receiver.portal.serving.guard import HEADERS, HttpGuard
 from receiver.portal.serving.serve import PORTS, bind, split
 
 EVIL = '<script>alert("1")</script>'
@@ -293,11 +293,11 @@ def test_own_names_are_known_in_every_form_and_on_a_wildcard_any_address_but_no_
     async def nothing(scope: object, receive: object, send: object) -> None:
         raise AssertionError
 
-    guard = Guard(nothing, hosts=["Portal.Plant"])
+    guard = HttpGuard(nothing, hosts=["Portal.Plant"])
     for host in ("localhost", "LOCALHOST:8600", "127.0.0.1:1", "[::1]:8600", "portal.plant:443"):
         assert guard.knows(host), host
     assert not guard.knows("10.0.0.1")
-    wild = Guard(nothing, any_address=True)
+    wild = HttpGuard(nothing, any_address=True)
     assert wild.knows("10.0.0.1:8600")
     assert wild.knows("[fd00::1]:8600")
     assert not wild.knows("portal.plant")

@@ -19,7 +19,7 @@ from receiver.portal.app import create_app
 from receiver.portal.freshness import judge
 from receiver.portal.link import Lamp
 from receiver.portal.live import TELL_S, Live
-from receiver.portal.steady import ERAS, UNKNOWN, Era, Note, Steady, recalled
+from receiver.portal.steady import ERAS, UNKNOWN, Era, EraFile, Steady, read_eras
 
 HOUR = 3600.0
 ASSETS = (Asset(name="pump-7", site="north"),)
@@ -241,12 +241,12 @@ def test_a_damaged_note_of_the_clock_is_set_aside_and_a_foreign_one_means_nothin
     """The pages start in any case."""
     path, said = tmp_path / "portal-clock.json", list[str]()
     path.write_text(content)
-    assert recalled(path, "b", said.append, wall_ns=0) == ()
+    assert read_eras(path, "b", said.append, wall_ns=0) == ()
     assert len(said) == 1
     eras = (Era(1, 2), Era(3, 4 * SECOND))
-    Note(path, "b").keep(eras)
-    assert recalled(path, "b", said.append, wall_ns=0) == eras
-    assert recalled(path, "another", said.append, wall_ns=0) == ()
+    EraFile(path, "b").keep(eras)
+    assert read_eras(path, "b", said.append, wall_ns=0) == eras
+    assert read_eras(path, "another", said.append, wall_ns=0) == ()
     assert len(said) == 1
 
 

@@ -195,8 +195,8 @@ def test_report_that_is_missing_cut_off_or_nonsense_counts_as_not_running(
     report = reports.read(tmp_path, "catch", NOW)
     assert not report.running
     assert report.trouble
-    assert link.look(report).lamp is link.Lamp.NONE
-    assert link.look(report).beat_age_s is None
+    assert link.link_health(report).lamp is link.Lamp.NONE
+    assert link.link_health(report).beat_age_s is None
 
 
 def put(state: Path, age_s: float, body: dict[str, object]) -> reports.Report:
@@ -215,12 +215,12 @@ def test_report_older_than_five_seconds_is_of_a_process_that_does_not_run(tmp_pa
 
 def test_beat_age_goes_on_while_the_report_ages(tmp_path: Path) -> None:
     """The beat was 3 s old when catch wrote, 2.5 s ago: it is lost now."""
-    held = link.look(put(tmp_path, 2.5, {"link": {"beat_age_s": 3.0, "confirmed": True}}))
+    held = link.link_health(put(tmp_path, 2.5, {"link": {"beat_age_s": 3.0, "confirmed": True}}))
     assert held.beat_age_s == pytest.approx(5.5)
     assert held.lamp is link.Lamp.SILENT
-    held = link.look(put(tmp_path, 0.5, {"link": {"beat_age_s": 3.0, "confirmed": True}}))
+    held = link.link_health(put(tmp_path, 0.5, {"link": {"beat_age_s": 3.0, "confirmed": True}}))
     assert held.lamp is link.Lamp.LIVE
-    held = link.look(put(tmp_path, 0.5, {"link": {"beat_age_s": 3.0, "confirmed": False}}))
+    held = link.link_health(put(tmp_path, 0.5, {"link": {"beat_age_s": 3.0, "confirmed": False}}))
     assert held.lamp is link.Lamp.UNCONFIRMED
 
 
@@ -228,7 +228,7 @@ def test_beat_age_goes_on_while_the_report_ages(tmp_path: Path) -> None:
 def test_counter_of_a_wrong_type_is_nothing_and_the_rest_still_shows(tmp_path: Path, wrong: object) -> None:
     """A catch of another version may write anything into a field."""
     body = {"link": {"loss": wrong, "kernel_drops": wrong, "refused": {"tag": 4, "size": wrong}}, "gaps": [wrong]}
-    held = link.look(put(tmp_path, 0.1, {**body, "blocks": {"missing": 7, "whole": wrong}, "warnings": wrong}))
+    held = link.link_health(put(tmp_path, 0.1, {**body, "blocks": {"missing": 7, "whole": wrong}, "warnings": wrong}))
     assert held.loss == 0.0
     assert held.kernel_drops == 0
     assert held.refused == (("tag", "Refused: wrong authentication tag", 4),)
@@ -238,7 +238,7 @@ def test_counter_of_a_wrong_type_is_nothing_and_the_rest_still_shows(tmp_path: P
 
 def test_refusals_that_good_weather_has_are_listed_last_and_not_counted_as_trouble(tmp_path: Path) -> None:
     """Repeats of what is already there are no attack."""
-    held = link.look(put(tmp_path, 0.1, {"link": {"refused": {"double": 900, "tag": 1, "newer": 5}}}))
+    held = link.link_health(put(tmp_path, 0.1, {"link": {"refused": {"double": 900, "tag": 1, "newer": 5}}}))
     assert [reason for reason, _, _ in held.refused] == ["newer", "tag", "double"]
     assert held.refused_total == 6
 
