@@ -1,4 +1,4 @@
-"""The pages as one application: routes, errors and the live task, wrapped in the guard.
+"""The pages as one application: routes, errors (`errors.py`) and the live task, wrapped in the guard.
 
     create_app(history, state, scope, clock=time.time_ns) -> Starlette
 
@@ -10,27 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal.api import Api
+from receiver.portal.errors import Endpoint, Errors
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live, running
 from receiver.portal.pages import Pages
-from receiver.portal.serving.guard import HEADERS, HttpGuard
+from receiver.portal.serving.guard import HttpGuard
 from receiver.portal.steady import EraFile, Steady, read_eras
 
 _log = logging.getLogger("receiver.portal")
@@ -69,6 +67,7 @@ def create_app(
     steady, era_file = Steady(clock, since_boot or clock, eras), EraFile(path, boot) if boot else None
     live = Live(for_live, state, scope=scope, clock=clock, steady=steady, era_file=era_file, faults=faults)
     pages, api = Pages(live, for_pages), Api(live, for_pages)
+    errors = Errors(pages, faults)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -80,55 +79,32 @@ def create_app(
             await for_live.close()
             await for_pages.close()
 
-    async def refused(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 503
-        headers = error.headers if isinstance(error, HTTPException) else None
-        if request.url.path.startswith(("/api/", "/live", "/healthz", "/static/")):
-            why = f": {error}" if isinstance(error, NoHistory) else ""
-            return PlainTextResponse(f"{status}{why}\n", status_code=status, headers=headers)
-        return pages.missing(status)
-
-    async def broken(request: Request, error: Exception) -> Response:
-        return PlainTextResponse("500: the log of the portal has the details\n", status_code=500, headers=HEADERS)
-
-    def whole(answer: Callable[[Request], Awaitable[ASGIApp]]) -> Callable[[Request], Awaitable[ASGIApp]]:
-        """An answer that fails is that answer's failure: it says so, and the log has the details once."""
-
-        async def guarded(request: Request) -> ASGIApp:
-            try:
-                return await answer(request)
-            except (HTTPException, NoHistory):
-                raise
-            except Exception as error:  # noqa: BLE001 - noted
-                why = faults.note(f"the answer to {request.url.path}", error)
-                if not request.url.path.startswith(("/api/", "/live", "/healthz")):
-                    with contextlib.suppress(Exception):  # what every page has in common may be what fails
-                        return pages.missing(500)
-                return PlainTextResponse(f"500: {why}\n", status_code=500)
-
-        return guarded
-
     app = Starlette(
-        routes=[
-            Route("/", whole(pages.overview)),
-            Route("/asset", whole(pages.asset)),
-            Route("/asset/{name:path}", whole(pages.asset)),
-            Route("/tag/{series:int}", whole(pages.tag)),
-            Route("/api/assets", whole(api.assets)),
-            Route("/api/events", whole(api.events)),
-            Route("/api/latest", whole(api.latest)),
-            Route("/api/trend", whole(api.trend)),
-            Route("/api/link", whole(api.link)),
-            Route("/live", whole(api.live)),
-            Route("/healthz", whole(api.health)),
-            Mount("/static", StaticFiles(directory=STATIC)),
-        ],
+        routes=[*_routes(pages, api, errors.guarded), Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[
             Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address),
             Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4),
         ],
-        exception_handlers={HTTPException: refused, NoHistory: refused, Exception: broken},
+        exception_handlers={HTTPException: errors.refused, NoHistory: errors.refused, Exception: errors.broken},
         lifespan=lifespan,
     )
     app.state.live = live
     return app
+
+
+def _routes(pages: Pages, api: Api, guarded: Callable[[Endpoint], Endpoint]) -> list[Route]:
+    """Every address, and what answers it."""
+    answers: dict[str, Endpoint] = {
+        "/": pages.overview,
+        "/asset": pages.asset,
+        "/asset/{name:path}": pages.asset,
+        "/tag/{series:int}": pages.tag,
+        "/api/assets": api.assets,
+        "/api/events": api.events,
+        "/api/latest": api.latest,
+        "/api/trend": api.trend,
+        "/api/link": api.link,
+        "/live": api.live,
+        "/healthz": api.health,
+    }
+    return [Route(path, guarded(answer)) for path, answer in answers.items()]
