@@ -91,8 +91,10 @@ def _catch(config: CatchConfig, mode: Mode, preflight: Policy) -> int:
 
 
 def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
+    from protocol.process.document import to_json
     from receiver.config import HISTORIAN
     from receiver.publish.watch import LagWatch  # it knows what opens blocks, which catch has no use for
+    from receiver.status.publish import ChildStatus, PublishStatus
 
     shed(NET_BIND_SERVICE)
     must_write(config.state)
@@ -105,14 +107,12 @@ def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
         now = time.monotonic()
         if now >= said[0] + PERIOD:
             said[0] = now
-            told = {child.name: {"restarts": child.restarts} for child in children}
             running = {child.name for child in children if child.process is not None}
-            write_status(
-                config.state,
-                "publish",
-                {"children": told, "alarms": watch.alarms(now, running)},
-                time_ns=time.time_ns(),
+            status = PublishStatus(
+                children={child.name: ChildStatus(restarts=child.restarts) for child in children},
+                alarms=tuple(watch.alarms(now, running)),
             )
+            write_status(config.state, "publish", to_json(status), time_ns=time.time_ns())
 
     return supervise.run(children, say, tick=tick)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from protocol.limits import MISSING_AFTER
@@ -24,25 +23,10 @@ from protocol.store.record import How
 from protocol.wire.beat import Beat, StreamTotals
 from receiver.catch.numbers import BlockCounts, StreamNumbers
 from receiver.catch.outlook import outlook_of
+from receiver.gap import Gap
 
 GONE_BEATS = 900
 """Beats without a word of a stream after which it is given up (a quarter of an hour: 900 older streams had a turn)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """Neighbouring numbers that are missing since the same moment."""
-
-    stream: bytes
-    first: int
-    after: int
-    """One past the last."""
-    since_ns: int
-    """When they became missing, our wall clock [ns since 1970 UTC]."""
-    heals_ns: int | None
-    """When the next repeat of them is due, None where the sender plans none [ns since 1970 UTC]."""
-    damaged: bool = False
-    """They were journaled and can no longer be read."""
 
 
 _Span: TypeAlias = tuple[bytes, int, int]

@@ -74,17 +74,18 @@ def accept(
 ) -> None:
     """Confirm a session by its number, or lower the floor that keeps old ones out."""
     from protocol.errors import ConfigError
+    from protocol.process.document import from_json
     from protocol.process.statusfile import read_status
     from receiver.catch.store.floors import session_number
     from receiver.catch_file import load
     from receiver.commands.accept import request_accept
+    from receiver.status.catch import CatchStatus
 
     if (session is None) is not lower:
         raise ConfigError("name a session, or --lower the floor, one of them", hint="checkvalve status FILE shows it")
     state = load(file).state
-    told = (read_status(state, "catch") or {}).get("link")
-    current = told.get("session") if isinstance(told, dict) else None
-    if session is not None and isinstance(current, str) and session_number(session) != session_number(current):
+    current = from_json(CatchStatus, read_status(state, "catch")).link.session
+    if session is not None and current is not None and session_number(session) != session_number(current):
         raise ConfigError(f"session {session} is not the current one, {current}", hint="compare it on both sides first")
     request_accept(state, session=session, lower=lower)
     terminal.say("left for catch, which takes it up within a second")
@@ -102,23 +103,26 @@ def gaps(file: File, as_json: AsJson = False) -> None:
     if catch is None:
         terminal.say("catch has not run here yet")
         return
+    from protocol.process.document import from_json
     from protocol.process.last_words import believed
     from receiver.commands.gap_list import lines
+    from receiver.status.catch import CatchStatus
 
-    for line in believed("catch", chain(_age(catch), lines(catch, _moment))):
+    for line in believed("catch", chain(_age(catch), lines(from_json(CatchStatus, catch), _moment))):
         terminal.say(line)
 
 
 @app.command()
 def linktest(file: EitherFile, as_json: AsJson = False) -> None:
     """What came of the last `linktest` of the high side: loss a step, where, and the lines for sender.toml."""
+    from protocol.process.document import from_json, to_json
     from protocol.process.last_words import believed
     from receiver.commands.link_test import advice, lines
+    from receiver.status.catch import CatchStatus
 
-    catch = _told(file).get("catch")
-    steps = (catch or {}).get("linktest", [])
+    steps = from_json(CatchStatus, _told(file).get("catch")).linktest
     if as_json:
-        terminal.data({"steps": steps, "advice": advice(steps) if steps else []})
+        terminal.data({"steps": [to_json(one) for one in steps], "advice": advice(steps) if steps else []})
         return
     for line in believed("catch", lines(steps)):
         terminal.say(line)
@@ -143,21 +147,25 @@ def status(file: EitherFile, as_json: AsJson = False) -> None:
 
 
 def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:
-    yield f"{process} (pid {said['pid']}): {_said(said['time_ns'])}"
-    if (held := said.get("capabilities", "none")) != "none":
-        yield f"  capabilities: {held}"
-    for alarm in said.get("alarms", ()):
-        yield f"  ALARM: {alarm}"
-    for warning in said.get("warnings", ()):
-        yield f"  warning: {warning}"
+    from protocol.process.document import from_json
+    from protocol.process.status import StatusHeader
+
+    header = from_json(StatusHeader, said)
+    yield f"{process} (pid {header.pid or 'unknown'}): {_said(header.time_ns)}"
+    if header.capabilities != "none":
+        yield f"  capabilities: {header.capabilities}"
+    yield from (f"  ALARM: {alarm}" for alarm in header.alarms)
+    yield from (f"  warning: {warning}" for warning in header.warnings)
     for key in ("link", "blocks", "assets", "children"):
         held = said.get(key)
         for name, value in held.items() if isinstance(held, dict) else ():  # `blocks` of an output is a number
             yield f"  {key}.{name}: {_brief(value)}"
 
 
-def _said(time_ns: int) -> str:
+def _said(time_ns: int | None) -> str:
     """How long ago a process said something; a time to come is no age."""
+    if time_ns is None:
+        return "its file does not say when it was written; while the process runs it is written anew each second"
     age = (time.time_ns() - time_ns) / 1e9
     if age < -FUTURE_S:
         return f"said at {_moment(time_ns)}, which is still to come: the clock was set back, or it does not run"
@@ -183,11 +191,15 @@ def rebuild(file: File) -> None:
 
 
 def _age(said: dict[str, Any]) -> Iterator[str]:
-    age = (time.time_ns() - said["time_ns"]) / 1e9
+    from protocol.process.document import from_json
+    from protocol.process.status import StatusHeader
+
+    time_ns = from_json(StatusHeader, said).time_ns
+    age = 0.0 if time_ns is None else (time.time_ns() - time_ns) / 1e9
     if age > OLD_S:
         yield f"catch said this {age:.0f} s ago; does it run?"
-    elif age < -FUTURE_S:
-        yield f"catch {_said(said['time_ns'])}"
+    elif age < -FUTURE_S or time_ns is None:
+        yield f"catch: {_said(time_ns)}"
 
 
 def _moment(time_ns: int) -> str:

@@ -6,59 +6,61 @@ cannot come any more. What was here and can no longer be read stands among the g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+
+from receiver.gap import Gap
+from receiver.status.catch import CatchStatus, LostBlocks
 
 SHOWN = 50
 """Most gaps listed; all of them are in `--json`, and in the codes."""
 
 
-def lines(catch: Mapping[str, Any], moment: Callable[[int], str]) -> Iterator[str]:
+def lines(catch: CatchStatus, moment: Callable[[int], str]) -> Iterator[str]:
     """One after another.
 
     Args:
         catch: What catch says of itself.
         moment: A time [ns since 1970 UTC] for people.
     """
-    gaps = catch["gaps"]
-    for gap in gaps[:SHOWN]:
+    for gap in catch.gaps[:SHOWN]:
         yield _line(gap, moment)
-    if len(gaps) > SHOWN:
-        yield f"and {len(gaps) - SHOWN} more"
-    codes = catch.get("codes", [])
-    if codes:
+    if len(catch.gaps) > SHOWN:
+        yield f"and {len(catch.gaps) - SHOWN} more"
+    if catch.codes:
         yield "no repeat is left for some: on the high side type"
-        yield from (f"  checkvalve replay SENDER.toml {one['code']}" for one in codes)
-        ends = [gap["lost_ns"] for gap in gaps if gap["heals_ns"] is None and gap.get("lost_ns") is not None]
+        yield from (f"  checkvalve replay SENDER.toml {one.code}" for one in catch.codes)
+        ends = [gap.lost_ns for gap in catch.gaps if gap.heals_ns is None and gap.lost_ns is not None]
         if ends:
             yield f"the sender keeps them until {moment(min(ends))} at least; then they cannot be had any more"
-    for one in catch.get("lost", [])[:SHOWN]:
-        yield f"stream {one['stream']} {_blocks(one)}: the sender lost {_them(one)}"
-    counts = dict(catch["blocks"])
-    damaged, lost = counts.pop("damaged", 0), counts.pop("lost", 0)
-    if lost:
-        yield f"{lost} blocks cannot come any more: the sender lost them"
-    if counts.get("expired", 0) > lost:
-        yield f"{counts['expired'] - lost} blocks cannot come any more: the sender keeps them no longer"
-    if damaged:
-        yield f"{damaged} of the missing blocks were journaled here and can no longer be read"
-    if not gaps:
+    for one in catch.lost[:SHOWN]:
+        yield f"stream {one.stream.hex()} {_blocks(one)}: the sender lost {_them(one)}"
+    counts = catch.blocks
+    if counts.lost:
+        yield f"{counts.lost} blocks cannot come any more: the sender lost them"
+    if counts.expired > counts.lost:
+        yield f"{counts.expired - counts.lost} blocks cannot come any more: the sender keeps them no longer"
+    if counts.damaged:
+        yield f"{counts.damaged} of the missing blocks were journaled here and can no longer be read"
+    if not catch.gaps:
         yield "no block is missing"
-    yield "blocks: " + ", ".join(f"{key} {value}" for key, value in counts.items())
+    fates = ("expected", "whole", "repaired", "healed", "missing", "expired")
+    yield "blocks: " + ", ".join(f"{fate} {getattr(counts, fate)}" for fate in fates)
 
 
-def _line(gap: Mapping[str, Any], moment: Callable[[int], str]) -> str:
-    heals, since = gap["heals_ns"], moment(gap["since_ns"])
-    if gap.get("damaged"):
-        return f"stream {gap['stream']} {_blocks(gap)}: damaged or absent here since {since}, use the code"
-    when = "no repeat is left: use the code" if heals is None else f"will be repeated at about {moment(heals)}"
-    return f"stream {gap['stream']} {_blocks(gap)}: missing since {since}, {when}"
+def _line(gap: Gap, moment: Callable[[int], str]) -> str:
+    which, since = f"stream {gap.stream.hex()} {_blocks(gap)}", moment(gap.since_ns)
+    if gap.damaged:
+        return f"{which}: damaged or absent here since {since}, use the code"
+    if gap.heals_ns is None:
+        return f"{which}: missing since {since}, no repeat is left: use the code"
+    return f"{which}: missing since {since}, will be repeated at about {moment(gap.heals_ns)}"
 
 
-def _blocks(gap: Mapping[str, Any]) -> str:
-    last = gap["to"] - 1
-    return f"block {last}" if gap["from"] == last else f"blocks {gap['from']} to {last}"
+def _blocks(gap: Gap | LostBlocks) -> str:
+    """Which numbers, for people: the last one too."""
+    last = gap.after - 1
+    return f"block {last}" if gap.first == last else f"blocks {gap.first} to {last}"
 
 
-def _them(gap: Mapping[str, Any]) -> str:
-    return "it" if gap["to"] - gap["from"] == 1 else "them"
+def _them(gap: LostBlocks) -> str:
+    return "it" if gap.after - gap.first == 1 else "them"

@@ -7,6 +7,7 @@ report that was never left is no alarm: pages may be served where nothing else h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from receiver.portal import words
 from receiver.portal.reports import Report
@@ -15,7 +16,7 @@ SILENT_S = 60.0
 """A process whose last report is older than this is an alarm [s]: longer than any start."""
 
 
-def gathered(reports: Sequence[Report], *, whole: bool) -> list[str]:
+def gathered(reports: Sequence[Report[Any]], *, whole: bool) -> list[str]:
     """Lines for people.
 
     Args:
@@ -28,7 +29,7 @@ def gathered(reports: Sequence[Report], *, whole: bool) -> list[str]:
         if one.age_s is not None and one.age_s > SILENT_S:
             out.append(f"{one.process} does not run: its last report is {words.span(one.age_s)} old")
         elif one.process == "publish":
-            out += [line for line in one.texts("alarms") if whole or line.split(" ", 1)[0] in shown]
+            out += [line for line in one.status.alarms if whole or line.split(" ", 1)[0] in shown]
         else:
-            out += [f"{one.process}: {line}" for line in one.texts("alarms")]
+            out += [f"{one.process}: {line}" for line in one.status.alarms]
     return out

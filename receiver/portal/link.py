@@ -1,4 +1,4 @@
-"""The link's health as the pages show it: catch's report, read defensively and put into words.
+"""The link's health as the pages show it: catch's report put into words.
 
 The report holds no names of assets or tags (catch cannot open a block), so every reader of the pages may see all of it.
 """
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from receiver.gap import Gap
 from receiver.portal import words
 from receiver.portal.freshness import beat_lost
-from receiver.portal.reports import Report, real, whole
+from receiver.portal.reports import Report
+from receiver.status.catch import CatchStatus
 
 GAPS_SHOWN = 50
 """Most gaps in a list; the rest is a number: a page of 10,000 lines helps nobody."""
@@ -55,24 +57,6 @@ class Lamp(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """Blocks of one stream that are missing."""
-
-    stream: str
-    first: int
-    last: int
-    """Also missing."""
-    since_ns: int
-    heals_ns: int | None
-    """When the next repeat is due [ns since 1970 UTC], None where none is left."""
-
-    @property
-    def blocks(self) -> int:
-        """How many."""
-        return max(self.last - self.first + 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
 class LinkHealth:
     """The link at one moment, as the pages show it."""
 
@@ -109,31 +93,31 @@ class LinkHealth:
 BLOCK_FATES = ("expected", "whole", "repaired", "healed", "missing", "expired")
 
 
-def link_health(report: Report) -> LinkHealth:
+def link_health(report: Report[CatchStatus]) -> LinkHealth:
     """The link as `catch`'s report tells it."""
-    link = report.part("link")
-    beat_age_s = real(link, "beat_age_s")
-    if beat_age_s is not None:
-        beat_age_s = beat_age_s + (report.age_s or 0.0) if report.running else None
-    lamp, text = _lamp(report, link, beat_age_s)
-    gaps = tuple(_gap(row) for row in report.rows("gaps"))
+    said, link = report.status, report.status.link
+    beat_age_s = None
+    if report.running and link.beat_age_s is not None:
+        beat_age_s = link.beat_age_s + (report.age_s or 0.0)
+    lamp, text = _lamp(report, beat_age_s)
+    gaps = tuple(gap for gap in said.gaps if gap.first < gap.after)
     return LinkHealth(
         lamp=lamp,
         lamp_text=text,
         beat_age_s=beat_age_s,
-        session=str(link.get("session") or ""),
-        loss=real(link, "loss") or 0.0,
-        loss_total=real(link, "loss_total") or 0.0,
-        frames_received=whole(link, "frames_received"),
-        kernel_drops=whole(link, "kernel_drops"),
-        queue_overflow=whole(link, "queue_overflow"),
-        refused=_refused(report.part("link", "refused")),
-        versions=tuple((str(name), whole(link["versions"], name)) for name in report.part("link", "versions")),
-        blocks={fate: whole(report.part("blocks"), fate) for fate in BLOCK_FATES},
+        session=link.session or "",
+        loss=link.loss,
+        loss_total=link.loss_total,
+        frames_received=link.frames_received,
+        kernel_drops=link.kernel_drops,
+        queue_overflow=link.queue_overflow,
+        refused=_refused(link.refused),
+        versions=tuple(link.versions.items()),
+        blocks={fate: getattr(said.blocks, fate) for fate in BLOCK_FATES},
         gaps=gaps[:GAPS_SHOWN],
         gaps_more=max(len(gaps) - GAPS_SHOWN, 0),
-        codes=tuple(str(row.get("code", "")) for row in report.rows("codes")),
-        warnings=tuple(report.texts("warnings")),
+        codes=tuple(one.code for one in said.codes),
+        warnings=said.warnings,
     )
 
 
@@ -156,9 +140,9 @@ def link_json(link: LinkHealth, now_ns: int) -> dict[str, Any]:
         "blocks": dict(link.blocks),
         "gaps": [
             {
-                "stream": gap.stream,
+                "stream": gap.stream.hex(),
                 "first": gap.first,
-                "last": gap.last,
+                "last": gap.after - 1,
                 "since_ms": gap.since_ns / 1e6,
                 "heals_ms": None if gap.heals_ns is None else gap.heals_ns / 1e6,
             }
@@ -170,20 +154,20 @@ def link_json(link: LinkHealth, now_ns: int) -> dict[str, Any]:
     }
 
 
-def _lamp(report: Report, link: Mapping[str, Any], beat_age_s: float | None) -> tuple[Lamp, str]:
+def _lamp(report: Report[CatchStatus], beat_age_s: float | None) -> tuple[Lamp, str]:
     if not report.running:
         return Lamp.NONE, "catch is not running"
     if beat_age_s is None:
         return Lamp.SILENT, "No beat heard yet"
     if beat_lost(beat_age_s):
         return Lamp.SILENT, f"Link silent for {words.span(beat_age_s)}"
-    if link.get("confirmed") is False:
+    if report.status.link.confirmed is False:
         return Lamp.UNCONFIRMED, "Session not confirmed"
     return Lamp.LIVE, "Link live"
 
 
-def _refused(counts: Mapping[str, Any]) -> tuple[tuple[str, str, int], ...]:
-    rows = [(str(reason), _refusal(str(reason)), whole(counts, reason)) for reason in counts]
+def _refused(counts: Mapping[str, int]) -> tuple[tuple[str, str, int], ...]:
+    rows = [(reason, _refusal(reason), times) for reason, times in counts.items()]
     rows.sort(key=lambda row: (row[0] in EXPECTED_REFUSALS, -row[2], row[0]))
     return tuple(row for row in rows if row[2])
 
@@ -192,14 +176,3 @@ def _refusal(reason: str) -> str:
     if reason == "double":
         return "Repeats of what is there"
     return f"Refused: {REASONS.get(reason, reason)}"
-
-
-def _gap(row: Mapping[str, Any]) -> Gap:
-    heals = row.get("heals_ns")
-    return Gap(
-        stream=str(row.get("stream", ""))[:16],
-        first=whole(row, "from"),
-        last=whole(row, "to") - 1,  # catch's `to` is one past the last
-        since_ns=whole(row, "since_ns"),
-        heals_ns=whole(row, "heals_ns") if type(heals) is int else None,
-    )

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Account, AssetView, LatestView, Scope
@@ -27,6 +27,8 @@ from receiver.portal.picture import LiveTag, Picture, ViewTime, called
 from receiver.portal.shown import attention
 from receiver.portal.steady import UNKNOWN, EraFile, Steady
 from receiver.portal.streams import Streams, Topic, event
+from receiver.status.catch import CatchStatus
+from receiver.status.publish import OutputStatus, PublishStatus
 
 LOOK_S = 0.2
 """Between two looks at the historian [s]: below what an eye takes for immediate, far above what a look costs."""
@@ -36,6 +38,9 @@ TELL_S = 1.0
 
 TAGS_S = 60.0
 """Between two full readings of the tags' descriptions where they changed [s]; a new series is read at once."""
+
+
+_Status = TypeVar("_Status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Live:
         """What could not be shown."""
         self.picture = Picture(faults)
         self.streams = Streams()
-        self.link = link_view.link_health(reports.Report("catch", running=False))
+        self.link = link_view.link_health(reports.Report("catch", False, CatchStatus()))
         self.processes: list[ProcessRow] = []
         """Whether each of the low side's processes runs, in the order they are shown."""
         self.alarms: list[str] = []
@@ -205,22 +210,22 @@ class Live:
 
     def _read_reports(self) -> None:
         self._reported_ns = self._steady.now_ns()
-        catch, publish = self._report("catch"), self._report("publish")
+        catch, publish = self._report("catch", CatchStatus), self._report("publish", PublishStatus)
         outputs = ["historian"]
         if self._scope.whole:  # an output may be called after somebody
-            outputs += [name for name in publish.part("children") if name not in ("historian", "portal")]
+            outputs += [name for name in publish.status.children if name not in ("historian", "portal")]
         self.link = link_view.link_health(catch)
         self.processes = [ProcessRow(one.process, one.running, one.trouble, "") for one in (catch, publish)]
-        found = [self._report(name) for name in outputs]
+        found = [self._report(name, OutputStatus) for name in outputs]
         for report in found:
             self.processes.append(ProcessRow(report.process, report.running, report.trouble, self._note(report)))
         if self._scope.whole:  # catch's warnings name nobody; another's may
-            others = [f"{one.process}: {line}" for one in (publish, *found) for line in one.texts("warnings")]
+            others = [f"{one.process}: {line}" for one in found for line in one.status.warnings]
             self.link = replace(self.link, warnings=(*self.link.warnings, *others))
         self.alarms = alarms.gathered([catch, publish, *found], whole=self._scope.whole)
 
-    def _report(self, process: str) -> reports.Report:
-        return reports.read(self._state, process, self._reported_ns, written=self._in_steady)
+    def _report(self, process: str, kind: type[_Status]) -> reports.Report[_Status]:
+        return reports.read(self._state, process, kind, self._reported_ns, written=self._in_steady)
 
     def _in_steady(self, process: str, time_ns: int) -> int:
         """When a report was written: found out once, when it is met, and then it grows old."""
@@ -232,21 +237,18 @@ class Live:
             self._written[process] = (time_ns, at)
         return self._written[process][1]
 
-    def _note(self, report: reports.Report) -> str:
+    def _note(self, report: reports.Report[OutputStatus]) -> str:
         """What an output has to say beside that it runs."""
         notes = []
-        latency = report.part("latency_ms")
-        middle, most = reports.real(latency, "p50"), reports.real(latency, "p99")
-        if middle is not None and most is not None:
-            notes.append(f"delay {words.number(middle, 0)} ms, 99 % within {words.number(most, 0)} ms")
-        waiting = reports.whole(report.body, "waiting")
-        if waiting:
-            notes.append(f"blocks waiting for a key or a description: {words.count(waiting)}")
-        trouble = report.body.get("trouble")
-        if isinstance(trouble, str) and trouble and self._scope.whole:
+        latency, trouble = report.counters.latency_ms, report.counters.trouble
+        if latency.p50 is not None and latency.p99 is not None:
+            notes.append(f"delay {words.number(latency.p50, 0)} ms, 99 % within {words.number(latency.p99, 0)} ms")
+        if report.status.waiting:
+            notes.append(f"blocks waiting for a key or a description: {words.count(report.status.waiting)}")
+        if trouble and self._scope.whole:
             notes.append(trouble)
         if self._scope.whole:
-            notes += report.texts("warnings")
+            notes += report.status.warnings
         return "; ".join(notes)
 
     def _tell_values(self, moved: Sequence[LiveTag]) -> None:

@@ -7,13 +7,16 @@ version: then the process counts as not running, and the page says so. Nothing i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from protocol.process import document
+from protocol.process.status import StatusHeader
 from protocol.store import statefile
 from receiver.portal import words
+from receiver.status.publish import OutputCounters
 
 OLD_S = 5.0
 """A report older than this is of a process that does not run any more [s]; it is written each second."""
@@ -25,83 +28,60 @@ REPORT_BYTES = 4 * 1024 * 1024
 TEXT = 2000
 """Longest text of a report that is shown [characters]; the longest of ours is a gap code of 1,000."""
 
-MOST = 2**62
-"""A larger number in a report is none: no counter and no time comes there."""
+_Status = TypeVar("_Status")
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Generic[_Status]):
     """One process's last word."""
 
     process: str
     running: bool
     """The file is there, can be read and is younger than `OLD_S`."""
+    status: _Status
+    """What it said, also long ago; the defaults where that cannot be read."""
     age_s: float | None = None
     """Age of the file's own time [s]; None where there is no readable file."""
     trouble: str = ""
     """Why it counts as not running; empty while it runs."""
-    body: Mapping[str, Any] = field(default_factory=dict)
-    """The file's content, also of an old one; empty where it cannot be read."""
-
-    def part(self, *path: str) -> Mapping[str, Any]:
-        """The map under `path`, empty where there is none."""
-        held: Any = self.body
-        for name in path:
-            held = held.get(name) if isinstance(held, Mapping) else None
-        return held if isinstance(held, Mapping) else {}
-
-    def rows(self, name: str) -> list[Mapping[str, Any]]:
-        """The maps of the list `name`; anything else in it is left out."""
-        held = self.body.get(name)
-        return [row for row in held if isinstance(row, Mapping)] if isinstance(held, list) else []
-
-    def texts(self, name: str) -> list[str]:
-        """The texts of the list `name`."""
-        held = self.body.get(name)
-        return [text for text in held if isinstance(text, str)] if isinstance(held, list) else []
+    counters: OutputCounters = field(default_factory=OutputCounters)
+    """What an output counts by itself; the defaults for others."""
 
 
 def read(
-    state: Path, process: str, now_ns: int, *, written: Callable[[str, int], int] = lambda process, time_ns: time_ns
-) -> Report:
+    state: Path,
+    process: str,
+    kind: type[_Status],
+    now_ns: int,
+    *,
+    written: Callable[[str, int], int] = lambda process, time_ns: time_ns,
+) -> Report[_Status]:
     """Read the report of `process`.
 
     Args:
         state: The state folder.
         process: `catch`, `publish` or an output's name.
+        kind: The document that this process writes.
         now_ns: The present.
         written: Where the report of a process, with this time of its own, lies by the clock of `now_ns`.
     """
     path = state / f"status-{process}.json"
+    nothing = document.from_json(kind, {})
     try:
         data = statefile.read(path, REPORT_BYTES)
         if data is None:
-            return Report(process, running=False, trouble="it has left no report")
+            return Report(process, False, nothing, trouble="it has left no report")
         body = _sound(json.loads(data))  # takes NaN too: a writer may have put it there
     except (OSError, ValueError, RecursionError) as error:
-        return Report(process, running=False, trouble=f"its report cannot be read ({type(error).__name__})")
-    time_ns = body.get("time_ns") if isinstance(body, dict) else None
-    if type(time_ns) is not int or abs(time_ns) > MOST:
-        return Report(process, running=False, trouble="its report has no time")
+        return Report(process, False, nothing, trouble=f"its report cannot be read ({type(error).__name__})")
+    time_ns = document.from_json(StatusHeader, body).time_ns
+    if time_ns is None:
+        return Report(process, False, nothing, trouble="its report has no time")
+    status, counters = document.from_json(kind, body), document.from_json(OutputCounters, body)
     age_s = (now_ns - written(process, time_ns)) / 1e9
     if abs(age_s) > OLD_S:
-        trouble = "its last report is old, or of a time to come"
-        return Report(process, running=False, age_s=age_s, trouble=trouble, body=body)
-    return Report(process, running=True, age_s=max(age_s, 0.0), body=body)
-
-
-def whole(held: Mapping[str, Any], name: str) -> int:
-    """A counter, 0 where it is missing or no number."""
-    value = real(held, name)
-    return int(held[name]) if value is not None else 0
-
-
-def real(held: Mapping[str, Any], name: str) -> float | None:
-    """A measure, None where it is missing or no number."""
-    value = held.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
-        return None
-    return float(value)
+        return Report(process, False, status, age_s, "its last report is old, or of a time to come", counters)
+    return Report(process, True, status, max(age_s, 0.0), "", counters)
 
 
 def _sound(held: Any) -> Any:

@@ -10,13 +10,13 @@ the carousel, in which a sender says again what opens its blocks, and than any r
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from protocol.store.resync import START, Place
 from receiver.publish.known import Lack
 from receiver.publish.waiting import WaitingBlocks
+from receiver.status.publish import Unpublished
 
 UNPUBLISHED_S = 60.0
 """A journaled block may be unpublished for this long before it is an alarm [s]."""
@@ -47,7 +47,7 @@ _GAPS = (
 
 def waiting_alarms(
     waiting: Iterable[WaitingBlocks], now: float, *, since: float, own: str
-) -> tuple[list[str], dict[str, Any]]:
+) -> tuple[list[str], Unpublished]:
     """Lines for people, and the same as numbers, of blocks that wait longer than they may.
 
     Args:
@@ -62,12 +62,11 @@ def waiting_alarms(
             late.setdefault(one.lack, []).append(one)
     lines = [_line(lack, late[lack], own) for lack in sorted(late, key=lambda lack: lack or 0)]
     held = [one for those in late.values() for one in those]
-    told = {
-        "blocks": sum(one.numbers.count for one in held),
-        "streams": len({one.stream for one in held}),
-        "since_ns": min((one.time_ns for one in held if one.time_ns), default=None),
-    }
-    return lines, told
+    return lines, Unpublished(
+        blocks=sum(one.numbers.count for one in held),
+        streams=len({one.stream for one in held}),
+        since_ns=min((one.time_ns for one in held if one.time_ns), default=None),
+    )
 
 
 class JournalEnds:
@@ -98,36 +97,27 @@ class JournalEnds:
         return now - self._times[at] if at < len(self._ends) else 0.0
 
 
-def lag_alarm(name: str, seconds: float, said: Mapping[str, Any], *, runs: bool, silent_s: float) -> str | None:
+def lag_alarm(name: str, seconds: float, trouble: str, *, runs: bool, silent_s: float) -> str | None:
     """A line for people where an output is further behind than it may be.
 
     Args:
         name: The output's.
         seconds: From `JournalEnds.behind_s` [s].
-        said: Its last status.
+        trouble: What it said last of itself; empty for nothing.
         runs: Whether its process is there.
         silent_s: How long its status has not changed [s].
     """
     if seconds <= UNPUBLISHED_S:
         return None
-    trouble = said.get("trouble")
     if not runs:
         why = "its process ended and is started again and again: its log says why"
     elif silent_s > UNPUBLISHED_S:
         why = "its process runs and says nothing any more: its log may say why; restart publish"
-    elif isinstance(trouble, str) and trouble:
+    elif trouble:
         why = f"it says: {trouble[:200]}"
     else:
         why = "it is slower than what comes, or is reading much again"
     return f"{name} is behind: what was journaled {_span(seconds)} ago is not published there; {why}"
-
-
-def place_of(said: Mapping[str, Any]) -> Place:
-    """The place in an output's status; START where it says none."""
-    match said.get("place"):
-        case [int(segment), int(offset)]:
-            return Place(segment, offset)
-    return START
 
 
 def _line(lack: Lack | None, those: list[WaitingBlocks], own: str) -> str:

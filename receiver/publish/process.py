@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import keys
+from protocol.process.document import to_json
 from protocol.process.doorbell import Doorbell
 from protocol.process.statusfile import PERIOD, write_status
 from protocol.store import statefile
@@ -30,6 +31,7 @@ from receiver.publish.alarm import waiting_alarms
 from receiver.publish.losses import PLACES_KEPT
 from receiver.publish.opener import Opener
 from receiver.publish.patience import GivenUp, Patience
+from receiver.status.publish import OutputStatus
 
 LOOK = 0.02
 """Longest wait for the journal's doorbell [s]."""
@@ -142,19 +144,18 @@ class OutputProcess:
         alarms, unpublished = waiting_alarms(opener.waiting_streams(), now, since=self._started, own=own)
         self._damage.note(opener.losses.places)
         of_output = self._output.status()
-        told = {
-            **of_output,
-            "place": list(opener.reader.place),
-            "waiting": opener.waiting,
-            "unpublished": unpublished,
-            "alarms": [*of_output.get("alarms", ()), *alarms],
-            "warnings": [*of_output.get("warnings", ()), *self._warnings()],
-            "refused": dict(opener.refused),
-            "damaged": opener.losses.found,
-            "later_kinds": {str(kind): count for kind, count in opener.later.items()},
-            "skipped_segments": opener.reader.skipped,
-        }
-        write_status(self._state, self._name, told, time_ns=time.time_ns())
+        status = OutputStatus(
+            place=tuple(opener.reader.place),
+            waiting=opener.waiting,
+            unpublished=unpublished,
+            alarms=(*of_output.get("alarms", ()), *alarms),
+            warnings=(*of_output.get("warnings", ()), *self._warnings()),
+            refused=dict(opener.refused),
+            damaged=opener.losses.found,
+            later_kinds={str(kind): count for kind, count in opener.later.items()},
+            skipped_segments=opener.reader.skipped,
+        )
+        write_status(self._state, self._name, {**of_output, **to_json(status)}, time_ns=time.time_ns())
 
     def _warnings(self) -> list[str]:
         opener = self._opener

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from protocol.process.document import from_json
+from protocol.process.status import StatusHeader
 from protocol.process.statusfile import read_status
 from protocol.store.reader import Reader
 from receiver.config import ReceiverConfig
-from receiver.publish.alarm import JournalEnds, lag_alarm, place_of
+from receiver.publish.alarm import JournalEnds, lag_alarm
+from receiver.status.publish import OutputCounters, OutputStatus
 
 
 class LagWatch:
@@ -26,7 +29,7 @@ class LagWatch:
         self._state, self._outputs = config.state, outputs
         self._reader = Reader(config.journal)
         self._ends = JournalEnds()
-        self._said: dict[str, tuple[object, float]] = {}
+        self._said: dict[str, tuple[int | None, float]] = {}
         """By output: the time in its last status, and when that was seen first [s]."""
 
     def alarms(self, now: float, running: Collection[str]) -> list[str]:
@@ -39,11 +42,12 @@ class LagWatch:
         self._ends.note(self._reader.end(), now)
         out = []
         for name in self._outputs:
-            said = read_status(self._state, name) or {}
-            stamp, since = said.get("time_ns"), self._said.get(name)
+            body = read_status(self._state, name)
+            said, trouble = from_json(OutputStatus, body), from_json(OutputCounters, body).trouble
+            stamp, since = from_json(StatusHeader, body).time_ns, self._said.get(name)
             if since is None or since[0] != stamp:
                 since = self._said[name] = (stamp, now)
-            seconds = self._ends.lag_s(place_of(said), now)
-            line = lag_alarm(name, seconds, said, runs=name in running, silent_s=now - since[1])
+            seconds = self._ends.lag_s(said.journal_place, now)
+            line = lag_alarm(name, seconds, trouble, runs=name in running, silent_s=now - since[1])
             out += [] if line is None else [line]
         return out

@@ -12,6 +12,7 @@ from typing import Any
 from protocol import keymaking, keys
 from protocol.block import BlockKind
 from protocol.keys import PrivateKey, PublicKey
+from protocol.process.document import from_json, to_json
 from protocol.seal import Seal
 from protocol.wire.announce import make_link
 from protocol.wire.beat import Beat, BeatTag, StreamTotals
@@ -23,6 +24,7 @@ from receiver.catch.link.sessions import Sessions
 from receiver.catch.numbers import StreamNumbers
 from receiver.catch.status.picture import picture
 from receiver.catch.store.floors import Floors
+from receiver.status.catch import CatchStatus
 
 WALL_NS = 1_700_000_000 * 10**9
 """A wall clock of the tests [ns since 1970 UTC]."""
@@ -214,6 +216,9 @@ class Low:
         """What catch would say of itself, through JSON."""
         told = picture(self.intake, kernel_drops=0, now=self.now, wall_ns=self.wall_ns)
         loaded: dict[str, Any] = json.loads(json.dumps(told, allow_nan=False))
+        read = to_json(from_json(CatchStatus, loaded))
+        assert {key: read[key] for key in loaded} == loaded, "readers do not know what catch writes"
+        assert read.keys() - loaded.keys() == {"confined", "confinement", "preflight", "preflight_unread"}
         return loaded
 
     def _put(self, arrival: Arrival) -> bool:

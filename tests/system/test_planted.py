@@ -30,6 +30,7 @@ from receiver.commands.cli import app
 from receiver.outputs.historian.mending.verify import check
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.portal import reports
+from receiver.status.catch import CatchStatus
 from sender.commands import errand
 from sender.emit import errands
 from sender.emit.progress import Progress
@@ -269,7 +270,7 @@ def test_root_reads_nothing_that_is_planted(plant: Plant, planted: str) -> None:
             os.mknod(plant.state / name, 0o20666, os.makedev(1, 5))  # /dev/zero
     assert read_statuses(plant.state) == {}
     assert process_facts.said(plant.state, "emit") == {}
-    assert not reports.read(plant.state, "catch", time.time_ns()).running
+    assert not reports.read(plant.state, "catch", CatchStatus, time.time_ns()).running
     assert reload.asked(plant.state) == ""
     assert reload.result(plant.state, "") is None
     assert errand.result(plant.state, "1") is None

@@ -16,7 +16,7 @@ from typing import Any
 
 from protocol import gapcode
 from protocol.ranges import Ranges, join_nearest
-from receiver.catch.gaps import Gap
+from receiver.gap import Gap
 
 CODES_MOST = 4
 """Most codes a stream: beyond it near ranges are joined, so that a person reads out less and some blocks come twice."""

@@ -1,5 +1,7 @@
 """What catch says of itself: the content of `state/status-catch.json`. Pure; the writing thread writes it.
 
+Its keys are the fields of `CatchStatus` (receiver/status/catch.py), which readers load and this end does not.
+
 Everything in it is of the link: catch cannot open a block, so it knows no name of an asset or tag.
 """
 
@@ -11,10 +13,11 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from receiver.catch.gaps import Gap, Gaps
+from receiver.catch.gaps import Gaps
 from receiver.catch.intake import Intake
 from receiver.catch.status.alerts import lines
 from receiver.catch.status.gap_codes import codes, kept_s
+from receiver.gap import Gap
 
 STREAMS_TOLD = 64
 """Most streams listed: those the last beats named and those that miss something, newest first."""
@@ -37,15 +40,14 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
     beat = intake.beat
     gaps = intake.gaps.gaps(wall_ns)
     taken_s = 0.0 if intake.taken_since is None else now - intake.taken_since
-    keep_s = kept_s((beat.spool or {}) if beat else {}, intake.taken_bytes, taken_s)
+    spool = (beat.spool or {}) if beat else {}
+    backlog_s = beat.backlog_s if beat and math.isfinite(beat.backlog_s) else None
+    keep_s = kept_s(spool, intake.taken_bytes, taken_s)
     return {
         "warnings": [*lines(intake, now, wall_ns), *_kept(intake.gaps, len(gaps))],
         "link": _link(intake, kernel_drops, now),
         "blocks": asdict(intake.gaps.counts()),
-        "sender": {
-            "spool": _plain(beat.spool or {}) if beat else {},
-            "backlog_s": beat.backlog_s if beat and math.isfinite(beat.backlog_s) else None,
-        },
+        "sender": {"spool": _plain(spool), "backlog_s": backlog_s},
         "streams": _streams(intake.gaps),
         "gaps": [_gap(one, keep_s) for one in gaps[:GAPS_TOLD]],
         "codes": codes(gaps[:GAPS_TOLD])[:CODES_TOLD],

@@ -8,10 +8,12 @@ import random
 import pytest
 
 from protocol import gapread
+from protocol.process.document import from_json
 from protocol.ranges import Ranges
-from receiver.catch.gaps import Gap
 from receiver.catch.status.gap_codes import CODES_MOST, codes, kept_s
 from receiver.commands.gap_list import lines
+from receiver.gap import Gap
+from receiver.status.catch import CatchStatus
 
 S = b"stream-1"
 
@@ -57,14 +59,14 @@ def test_the_list_says_what_becomes_of_each_gap() -> None:
         "codes": [{"code": "CV1-AAAA", "blocks": 5}],
         "blocks": {"expected": 9, "missing": 6, "expired": 3},
     }
-    assert list(lines(catch, lambda at: f"T{at}")) == [
+    assert list(lines(from_json(CatchStatus, catch), lambda at: f"T{at}")) == [
         "stream 00ff block 1: missing since T5, will be repeated at about T70",
         "stream 00ff blocks 4 to 8: missing since T5, no repeat is left: use the code",
         "no repeat is left for some: on the high side type",
         "  checkvalve replay SENDER.toml CV1-AAAA",
         "the sender keeps them until T90 at least; then they cannot be had any more",
         "3 blocks cannot come any more: the sender keeps them no longer",
-        "blocks: expected 9, missing 6, expired 3",
+        "blocks: expected 9, whole 0, repaired 0, healed 0, missing 6, expired 3",
     ]
 
 
@@ -78,7 +80,7 @@ def test_what_was_here_and_what_the_sender_lost_have_words_of_their_own() -> Non
         "lost": [{"stream": "00ff", "from": 10, "to": 11}, {"stream": "00ff", "from": 20, "to": 22}],
         "blocks": {"expected": 20, "missing": 5, "expired": 6, "damaged": 5, "lost": 3},
     }
-    assert list(lines(catch, lambda at: f"T{at}")) == [
+    assert list(lines(from_json(CatchStatus, catch), lambda at: f"T{at}")) == [
         "stream 00ff blocks 4 to 8: damaged or absent here since T5, use the code",
         "no repeat is left for some: on the high side type",
         "  checkvalve replay SENDER.toml CV1-AAAA",
@@ -87,5 +89,5 @@ def test_what_was_here_and_what_the_sender_lost_have_words_of_their_own() -> Non
         "3 blocks cannot come any more: the sender lost them",
         "3 blocks cannot come any more: the sender keeps them no longer",
         "5 of the missing blocks were journaled here and can no longer be read",
-        "blocks: expected 20, missing 5, expired 6",
+        "blocks: expected 20, whole 0, repaired 0, healed 0, missing 5, expired 6",
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from protocol.errors import FrameError
 from protocol.wire.frame import Probe
 from receiver.catch.status.probes import ENDED_S, STEPS_KEPT, Probes
 from receiver.commands.link_test import advice, lines
+from receiver.status.catch import LinkTestStep
 from sender.settings import OutletTable
 
 
@@ -83,12 +83,10 @@ def test_steps_and_their_bits_are_bounded() -> None:
     assert sum(len(one.seen) for one in probes.steps.values()) == 125
 
 
-def _told(
-    rate: int, lost: int, *, of: int = 1000, length: int = 1472, burst: int = 2500, **more: int
-) -> dict[str, Any]:
-    base = {"session": 1, "step": 0, "first": 0, "last": 0, "lost_kernel": 0, "lost_writer": 0, "run": 1}
-    return {**base, "rate": rate, "of": of, "received": of - lost, "lost_wire": lost, "length": length, "burst": burst,
-            **more}  # fmt: skip
+def _told(rate: int, lost: int, **more: int) -> LinkTestStep:
+    """A step of 1000 frames of 1472 bytes."""
+    base = {"session": 1, "step": 0, "first": 0, "last": 0, "run": 1, "of": 1000, "length": 1472, "burst": 2500}
+    return LinkTestStep(**{**base, "rate": rate, "received": 1000 - lost, "lost_wire": lost, **more})
 
 
 @pytest.mark.parametrize(
@@ -105,7 +103,7 @@ def _told(
     ids=["one clean rate", "a link that always loses", "a shallow buffer", "long outages"],
 )
 def test_advice_is_the_highest_rate_that_loses_no_more_than_the_slowest(
-    steps: list[dict[str, Any]], wanted: list[str]
+    steps: list[LinkTestStep], wanted: list[str]
 ) -> None:
     """And the settings that its losses ask for."""
     assert not set(wanted) - set(advice(steps)), advice(steps)

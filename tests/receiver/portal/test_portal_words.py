@@ -16,6 +16,7 @@ from receiver.portal import link, reports, words
 from receiver.portal.freshness import Stale, judge, stale_after
 from receiver.portal.picture import LiveTag
 from receiver.portal.shown import bar
+from receiver.status.catch import CatchStatus
 
 SECOND = 10**9
 MAX = sys.float_info.max
@@ -192,18 +193,18 @@ def test_report_that_is_missing_cut_off_or_nonsense_counts_as_not_running(
     """Nothing in a report's file makes the pages fall."""
     if content is not None:
         (tmp_path / "status-catch.json").write_bytes(content)
-    report = reports.read(tmp_path, "catch", NOW)
+    report = reports.read(tmp_path, "catch", CatchStatus, NOW)
     assert not report.running
     assert report.trouble
     assert link.link_health(report).lamp is link.Lamp.NONE
     assert link.link_health(report).beat_age_s is None
 
 
-def put(state: Path, age_s: float, body: dict[str, object]) -> reports.Report:
+def put(state: Path, age_s: float, body: dict[str, object]) -> reports.Report[CatchStatus]:
     """catch's report, `age_s` old."""
     time_ns = NOW - round(age_s * SECOND)
     (state / "status-catch.json").write_text(json.dumps({"time_ns": time_ns, **body}))
-    return reports.read(state, "catch", NOW)
+    return reports.read(state, "catch", CatchStatus, NOW)
 
 
 def test_report_older_than_five_seconds_is_of_a_process_that_does_not_run(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from journal_blocks import OPEN, OPEN_RAW, OTHER_OPEN, OTHER_SIGN, SIGN, T0, Jou
 from portal_plant import Clock, ask, served
 
 from protocol import keymaking
+from protocol.process.document import from_json
 from protocol.process.statusfile import read_status, write_status
 from protocol.store.record import Record
 from protocol.store.resync import Place
@@ -24,6 +25,7 @@ from receiver.portal.app import create_app
 from receiver.publish.alarm import UNPUBLISHED_S, JournalEnds, lag_alarm, waiting_alarms
 from receiver.publish.process import OutputProcess
 from receiver.publish.watch import LagWatch
+from receiver.status.publish import OutputCounters
 
 __all__ = ["journal"]
 
@@ -180,8 +182,9 @@ def test_an_output_that_is_behind_is_told_with_its_reason(
     runs: bool, silent_s: float, said: Mapping[str, Any], words: str
 ) -> None:
     """Dead, stuck, waiting for space or too slow."""
-    assert lag_alarm("vm", 60.0, said, runs=runs, silent_s=silent_s) is None
-    line = lag_alarm("vm", 61.0, said, runs=runs, silent_s=silent_s)
+    trouble = from_json(OutputCounters, said).trouble
+    assert lag_alarm("vm", 60.0, trouble, runs=runs, silent_s=silent_s) is None
+    line = lag_alarm("vm", 61.0, trouble, runs=runs, silent_s=silent_s)
     assert line is not None
     assert line.startswith("vm is behind: what was journaled 61 s ago")
     assert words in line

@@ -1,0 +1,85 @@
+"""`status-publish.json` and `status-OUTPUT.json`: what publish says of its children, and an output's process of itself.
+
+The writers make these documents too: publish is no end of the link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from protocol.store.segments import START, Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildStatus:
+    """A process that publish keeps alive."""
+
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishStatus:
+    """publish itself."""
+
+    children: Mapping[str, ChildStatus] = field(default_factory=dict)
+    """By name: the outputs, and the portal."""
+    alarms: tuple[str, ...] = ()
+    """A line for each output that is further behind than it may be; it begins with the output's name."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """publish has none of its own."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpublished:
+    """Blocks that wait to be opened for longer than they may."""
+
+    blocks: int = 0
+    streams: int = 0
+    since_ns: int | None = None
+    """When the first of them was journaled [ns since 1970 UTC]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputStatus:
+    """An output's process; beside these keys stand the output's own counters (`Output.status`)."""
+
+    place: tuple[int, ...] = ()
+    """How far it read the journal: segment, offset."""
+    waiting: int = 0
+    """Blocks that cannot be opened yet."""
+    unpublished: Unpublished = Unpublished()
+    alarms: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Blocks that will never open, by reason."""
+    damaged: int = 0
+    """Places of the journal that hold no records any more."""
+    later_kinds: Mapping[str, int] = field(default_factory=dict)
+    """Blocks of kinds that this build does not know."""
+    skipped_segments: int = 0
+
+    @property
+    def journal_place(self) -> Place:
+        """How far it read; START where it does not say."""
+        return Place(*self.place) if len(self.place) == 2 else START
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """From a sample's own time until it was stored [ms]; None where it does not say."""
+
+    p50: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputCounters:
+    """What readers know of an output's own counters; each output has more."""
+
+    latency_ms: Latency = Latency()
+    trouble: str = ""
+    """Why nothing can be stored or sent just now; empty while it can."""
