@@ -19,12 +19,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import supervise
-from protocol.process.statusfile import read_status
+from protocol.process.status import StatusHeader, read_header
 
 LOOK = 0.2
 """Time between two looks at the status [s]: a fifth of the period it is rewritten with."""
@@ -44,15 +43,15 @@ class Watchdog:
         self._pid = pid
         self._last: int | None = None
 
-    def look(self, status: Mapping[str, Any] | None) -> str | None:
+    def look(self, header: StatusHeader) -> str | None:
         """Words for the manager, or None.
 
         Args:
-            status: The status file; one that another process left behind says nothing of this one.
+            header: Of the status file; one that another process left behind says nothing of this one.
         """
-        if status is None or status.get("pid") != self._pid or status.get("time_ns") == self._last:
+        if header.pid != self._pid or header.time_ns in (None, self._last):
             return None
-        first, self._last = self._last is None, status["time_ns"]
+        first, self._last = self._last is None, header.time_ns
         return "READY=1\nWATCHDOG=1" if first else "WATCHDOG=1"
 
 
@@ -83,7 +82,7 @@ def keep(name: str, argv: list[str], state: Path, say: Callable[[str], None]) ->
                 stopping = True
                 _tell(manager, address, "STOPPING=1")
                 process.terminate()
-            words = watch.look(read_status(state, name))
+            words = watch.look(read_header(state, name))
             if words is not None:
                 _tell(manager, address, words)
             output.pass_on()

@@ -20,7 +20,7 @@ from audit.machine import loaded
 from audit.report.machine_facts import distribution, facts
 from audit.source import installed
 from audit.source.walk import ENDS, Closure, LinkEnd, closure, faults, find
-from protocol.process.statusfile import read_status
+from protocol.process.status import read_header
 
 COMMAND = "checkvalve audit code"
 SHOWN = 60
@@ -152,7 +152,7 @@ def _said(states: Sequence[Path]) -> list[tuple[str, int]]:
     out = []
     for state in states:
         for end in ENDS:
-            pid = (read_status(state, end.name) or {}).get("pid")
-            if isinstance(pid, int) and Path(f"/proc/{pid}").exists():
+            pid = read_header(state, end.name).pid
+            if pid is not None and Path(f"/proc/{pid}").exists():
                 out.append((end.name, pid))
     return out

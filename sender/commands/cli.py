@@ -290,15 +290,23 @@ def status(file: EitherFile, as_json: AsJson = False) -> None:
 
 
 def _status_lines(process: str, said: dict[str, Any], now_ns: int) -> Iterator[str]:
-    age = (now_ns - said["time_ns"]) / 1e9
-    yield f"{process} (pid {said['pid']}): said {age:.1f} s ago" + (", not running?" if age > 5 else "")
-    if (held := said.get("capabilities", "none")) != "none":
-        yield f"  capabilities: {held}"
-    for warning in said.get("warnings", ()):
-        yield f"  warning: {warning}"
-    for asset, counts in said.get("assets", {}).items():
+    from protocol.process.document import from_json, to_json
+    from protocol.process.status import StatusHeader
+    from sender.status import EmitStatus, PollStatus
+
+    header = from_json(StatusHeader, said)
+    if header.time_ns is None:
+        yield f"{process}: its file does not say when it was written; while the process runs it is written each second"
+    else:
+        age = (now_ns - header.time_ns) / 1e9
+        yield f"{process} (pid {header.pid}): said {age:.1f} s ago" + (", not running?" if age > 5 else "")
+    if header.capabilities != "none":
+        yield f"  capabilities: {header.capabilities}"
+    yield from (f"  warning: {warning}" for warning in header.warnings)
+    for asset, counts in from_json(PollStatus, said).assets.items():
         yield f"  {asset}: " + " ".join(f"{key}={value}" for key, value in counts.items() if value not in ("", 0))
-    link = {key: said[key] for key in LINK_TOLD if key in said}
+    emit = to_json(from_json(EmitStatus, said))
+    link = {key: emit[key] for key in LINK_TOLD if key in said}
     if link:
         yield "  link: " + " ".join(f"{key}={_brief(value)}" for key, value in link.items())
 
@@ -321,7 +329,9 @@ def _warn(config: SenderConfig) -> None:
 
 def _brief(value: Any) -> str:
     if isinstance(value, dict):
-        return ",".join(f"{key}:{one}" for key, one in value.items() if key != "name") or "none"
+        return (
+            ",".join(f"{key}:{one}" for key, one in value.items() if key != "name" and one not in (None, "")) or "none"
+        )
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

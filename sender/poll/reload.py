@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import ConfigError
-from protocol.process.statusfile import read_status
+from protocol.process.status import read_header
 from protocol.store import statefile
 
 ASKED, DONE = "reload.json", "reload.done"
@@ -108,8 +108,7 @@ def ask_and_wait(state: Path, digest: str, say: Callable[[str], None], *, wait_s
     Raises:
         ConfigError: nobody runs, nobody answers, or it was refused; then nothing was changed.
     """
-    told = read_status(state, "poll")
-    if told is None or time.time_ns() - int(told.get("time_ns", 0)) > SILENT_S * 1e9:
+    if time.time_ns() - (read_header(state, "poll").time_ns or 0) > SILENT_S * 1e9:
         hint = "start it: checkvalve send FILE; it then takes the file as it is"
         raise ConfigError("no poll is running here", hint=hint)
     ask(state, digest)

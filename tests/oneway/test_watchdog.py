@@ -16,16 +16,17 @@ import pytest
 import supervise
 from oneway.watchdog import Watchdog
 from protocol import keymaking
+from protocol.process.status import StatusHeader
 
 
 def test_ready_once_and_alive_only_when_the_status_moves() -> None:
     """A status that another process left is nothing; the first of ours is ready; the same one twice is no life sign."""
     watch = Watchdog(7)
-    assert watch.look(None) is None
-    assert watch.look({"pid": 6, "time_ns": 1}) is None
-    assert watch.look({"pid": 7, "time_ns": 2}) == "READY=1\nWATCHDOG=1"
-    assert watch.look({"pid": 7, "time_ns": 2}) is None
-    assert watch.look({"pid": 7, "time_ns": 1}) == "WATCHDOG=1"  # a clock that was set back moves too
+    assert watch.look(StatusHeader()) is None
+    assert watch.look(StatusHeader(pid=6, time_ns=1)) is None
+    assert watch.look(StatusHeader(pid=7, time_ns=2)) == "READY=1\nWATCHDOG=1"
+    assert watch.look(StatusHeader(pid=7, time_ns=2)) is None
+    assert watch.look(StatusHeader(pid=7, time_ns=1)) == "WATCHDOG=1"  # a clock that was set back moves too
 
 
 class Manager:
