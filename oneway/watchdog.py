@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import supervise
-from protocol.process.status import StatusHeader, read_header
+from protocol.process.status_header import StatusHeader, read_header
 
 LOOK = 0.2
 """Time between two looks at the status [s]: a fifth of the period it is rewritten with."""

@@ -20,7 +20,7 @@ from audit.machine import loaded
 from audit.report.machine_facts import distribution, facts
 from audit.source import installed
 from audit.source.walk import ENDS, Closure, LinkEnd, closure, faults, find
-from protocol.process.status import read_header
+from protocol.process.status_header import read_header
 
 COMMAND = "checkvalve audit code"
 SHOWN = 60

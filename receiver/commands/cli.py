@@ -148,7 +148,7 @@ def status(file: EitherFile, as_json: AsJson = False) -> None:
 
 def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:
     from protocol.process.document import from_json
-    from protocol.process.status import StatusHeader
+    from protocol.process.status_header import StatusHeader
 
     header = from_json(StatusHeader, said)
     yield f"{process} (pid {header.pid or 'unknown'}): {_said(header.time_ns)}"
@@ -192,7 +192,7 @@ def rebuild(file: File) -> None:
 
 def _age(said: dict[str, Any]) -> Iterator[str]:
     from protocol.process.document import from_json
-    from protocol.process.status import StatusHeader
+    from protocol.process.status_header import StatusHeader
 
     time_ns = from_json(StatusHeader, said).time_ns
     age = 0.0 if time_ns is None else (time.time_ns() - time_ns) / 1e9

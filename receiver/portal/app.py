@@ -1,4 +1,4 @@
-"""The pages as one application: routes, errors (`errors.py`) and the live task, wrapped in the guard.
+"""The pages as one application: routes, errors (`error_answers.py`) and the live task, wrapped in the guard.
 
     create_app(history, state, scope, clock=time.time_ns) -> Starlette
 
@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal.api import Api
-from receiver.portal.errors import Endpoint, Errors
+from receiver.portal.error_answers import Endpoint, ErrorAnswers
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live, running
@@ -67,7 +67,7 @@ def create_app(
     steady, era_file = Steady(clock, since_boot or clock, eras), EraFile(path, boot) if boot else None
     live = Live(for_live, state, scope=scope, clock=clock, steady=steady, era_file=era_file, faults=faults)
     pages, api = Pages(live, for_pages), Api(live, for_pages)
-    errors = Errors(pages, faults)
+    errors = ErrorAnswers(pages, faults)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from protocol.process import document
-from protocol.process.status import StatusHeader
+from protocol.process.status_header import StatusHeader
 from protocol.store import statefile
 from receiver.portal import words
 from receiver.status.publish import OutputCounters

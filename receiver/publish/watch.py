@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from protocol.process.document import from_json
-from protocol.process.status import StatusHeader
+from protocol.process.status_header import StatusHeader
 from protocol.process.statusfile import read_status
 from protocol.store.reader import Reader
 from receiver.config import ReceiverConfig

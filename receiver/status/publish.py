@@ -69,7 +69,7 @@ class OutputStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
+class LatencyMs:
     """From a sample's own time until it was stored [ms]; None where it does not say."""
 
     p50: float | None = None
@@ -80,6 +80,6 @@ class Latency:
 class OutputCounters:
     """What readers know of an output's own counters; each output has more."""
 
-    latency_ms: Latency = Latency()
+    latency_ms: LatencyMs = LatencyMs()
     trouble: str = ""
     """Why nothing can be stored or sent just now; empty while it can."""

@@ -291,8 +291,8 @@ def status(file: EitherFile, as_json: AsJson = False) -> None:
 
 def _status_lines(process: str, said: dict[str, Any], now_ns: int) -> Iterator[str]:
     from protocol.process.document import from_json, to_json
-    from protocol.process.status import StatusHeader
-    from sender.status import EmitStatus, PollStatus
+    from protocol.process.status_header import StatusHeader
+    from sender.status_documents import EmitStatus, PollStatus
 
     header = from_json(StatusHeader, said)
     if header.time_ns is None:

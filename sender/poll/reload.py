@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import ConfigError
-from protocol.process.status import read_header
+from protocol.process.status_header import read_header
 from protocol.store import statefile
 
 ASKED, DONE = "reload.json", "reload.done"

@@ -16,7 +16,7 @@ import pytest
 import supervise
 from oneway.watchdog import Watchdog
 from protocol import keymaking
-from protocol.process.status import StatusHeader
+from protocol.process.status_header import StatusHeader
 
 
 def test_ready_once_and_alive_only_when_the_status_moves() -> None:

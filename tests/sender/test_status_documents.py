@@ -12,7 +12,7 @@ import pytest
 
 import sender
 from protocol.process.document import from_json, to_json
-from sender.status import EmitStatus, PollStatus
+from sender.status_documents import EmitStatus, PollStatus
 
 FILES = Path(__file__).parent / "files"
 """Status files as the processes write them today; a later build reads them too."""

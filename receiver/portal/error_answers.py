@@ -27,7 +27,7 @@ PROGRAMS = ("/api/", "/live", "/healthz")
 """Addresses that programs ask."""
 
 
-class Errors:
+class ErrorAnswers:
     """Answers for what went wrong."""
 
     def __init__(self, pages: Pages, faults: DisplayFaults) -> None:

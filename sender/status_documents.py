@@ -73,7 +73,7 @@ class EmitStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TagCounts:
+class AssetRows:
     """Samples of one asset since the start."""
 
     read: int = 0
@@ -88,7 +88,7 @@ class PollStatus:
     """The stream that it writes, in hex."""
     number: int = 0
     """Of the next block."""
-    counts: Mapping[str, TagCounts] = field(default_factory=dict)
+    counts: Mapping[str, AssetRows] = field(default_factory=dict)
     """By asset."""
     spool: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     assets: Mapping[str, Mapping[str, bool | int | float | str]] = field(default_factory=dict)
