@@ -58,11 +58,7 @@ UNPARTED_MODULES = frozenset(
         *("units", "watch"),
     )
 )
-UNPARTED_CLASSES = frozenset(
-    (
-        *("Head", "Part", "Place", "Progress", "Step", "Watched"),
-    )
-)
+UNPARTED_CLASSES = frozenset((*("Head", "Part", "Place", "Progress", "Step", "Watched"),))
 """Names that still mean several things: these two lists only ever get shorter."""
 
 _NAMED = re.compile(rf"\b((?:{'|'.join(PLACES)})/[\w./-]*\w|(?:supervise|checkvalve)\.py)")

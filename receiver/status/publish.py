@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from protocol.store.segments import START, Place
+from protocol.store.resync import START, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,15 +100,9 @@ def _streams(gaps: Gaps) -> list[dict[str, Any]]:
 
 
 def _gap(one: Gap, keep_s: float) -> dict[str, Any]:
-    return {
-        "stream": one.stream.hex(),
-        "from": one.first,
-        "to": one.after,
-        "since_ns": one.since_ns,
-        "heals_ns": one.heals_ns,
-        "lost_ns": one.since_ns + int(keep_s * 1e9) if math.isfinite(keep_s) and not one.damaged else None,
-        "damaged": one.damaged,
-    }
+    lost_ns = one.since_ns + int(keep_s * 1e9) if math.isfinite(keep_s) and not one.damaged else None
+    numbers = {"stream": one.stream.hex(), "from": one.first, "to": one.after}
+    return numbers | {"since_ns": one.since_ns, "heals_ns": one.heals_ns, "lost_ns": lost_ns, "damaged": one.damaged}
 
 
 def _lost(gaps: Gaps) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from protocol.process.document import MOST, from_json, to_json
 from protocol.process.status_header import StatusHeader
-from protocol.store.segments import START, Place
+from protocol.store.resync import START, Place
 from receiver.commands.gap_list import lines as gap_lines
 from receiver.commands.link_test import lines as step_lines
 from receiver.gap import Gap
