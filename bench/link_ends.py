@@ -37,8 +37,9 @@ from receiver.outputs.base import BatchBody
 from receiver.outputs.scope import Scope
 from receiver.publish.opener import Opener
 from sender.emit.emitter import Emitter
+from sender.emit.link_session import LinkTerms
 from sender.emit.outlet import Outlet
-from sender.emit.pace import Pace, wire_bytes
+from sender.emit.pace import Pace
 from sender.geometry import Geometry
 from sender.store.pack import Packer
 from sender.store.spool import Spool
@@ -50,6 +51,8 @@ SESSION = 0xBE9C
 WIDTH = 1424
 QUIET = 1.5
 """The receiver is done when nothing came for this long [s]."""
+UNPACED = 1e12
+"""The rate where none is set [bytes/s]: above what any link carries, so that a send never waits."""
 KINDS = 64
 """Different blocks that are sent in turn."""
 
@@ -121,9 +124,8 @@ def tx_bulk(given: dict[str, Any]) -> None:
     link = make_link(SESSION, 1, given["turn"], LINK_KEY, receiver.public, signer)
     outlet, code, tag = Outlet(given["to"], PORT), Code(), ShardTag(LINK_KEY, SESSION, STREAM)
     contents, length = blocks(need), SHARD_OVERHEAD + WIDTH
-    rate = given["rate"] * 1e6 / 8
-    pace = Pace(rate or 1e12, None if rate else 65536, largest_frame=length + WIRE_OVERHEAD)
-    step = min(pace.frames(length), 43) * length
+    rate = given["rate"] * 1e6 / 8 or UNPACED
+    pace = Pace(rate, largest_frame=length + WIRE_OVERHEAD)
     _ready({"ready": True}, 0)
     for _ in range(3):
         outlet.send(memoryview(link), len(link))
@@ -131,15 +133,7 @@ def tx_bulk(given: dict[str, Any]) -> None:
     for number in range(count):
         block = numbered(contents[number % KINDS], number)
         frames = tag.frames(number, len(block), need, spare, 0, code.rows(block, need, spare))
-        for at in range(0, len(frames), step):
-            part = frames[at : at + step]
-            if rate:
-                size = wire_bytes(len(part), -(-len(part) // length))
-                while (wait := pace.wait(size, time.monotonic())) > 0:
-                    if wait > 3e-4:
-                        time.sleep(wait - 2e-4)
-                pace.spend(size, time.monotonic())
-            outlet.send(part, length)
+        pace.send(frames, length, outlet.send, clock=time.monotonic, sleep=time.sleep)
     _say({"sent": count, "errors": outlet.errors})
 
 
@@ -212,8 +206,7 @@ def tx_samples(given: dict[str, Any]) -> None:
         wall=time.time_ns,
         now=time.monotonic,
     )
-    emitter = Emitter(
-        spool.folder,
+    link = LinkTerms(
         mtu=1500,
         spread_s=0.05,
         repeat=(),
@@ -224,8 +217,8 @@ def tx_samples(given: dict[str, Any]) -> None:
         entropy=os.urandom,
         wall=time.time_ns,
         synced=lambda: 1,
-        now=time.monotonic(),
     )
+    emitter = Emitter(spool.folder, link, time.monotonic())
     outlet, pace = Outlet(given["to"], PORT), Pace(geometry.rate, None, largest_frame=1514)
     chunk = signals(500, given["polls"])
     tags = [Tag(id=ident, asset="a", name=f"t{ident}") for ident in range(1000, 1500)]
@@ -255,14 +248,7 @@ def _drive(packer: Packer, spool: Spool, emitter: Emitter, outlet: Outlet, pace:
     packer.tick()
     spool.tick(time.monotonic())
     while (parcel := emitter.next(time.monotonic())) is not None:
-        step = pace.frames(parcel.length) * parcel.length
-        for at in range(0, len(parcel.frames), step):
-            part = parcel.frames[at : at + step]
-            size = wire_bytes(len(part), -(-len(part) // parcel.length))
-            while (wait := pace.wait(size, time.monotonic())) > 0:
-                time.sleep(wait)
-            pace.spend(size, time.monotonic())
-            outlet.send(part, parcel.length)
+        pace.send(parcel.frames, parcel.length, outlet.send, clock=time.monotonic, sleep=time.sleep)
         emitter.left(parcel)
 
 

@@ -26,6 +26,7 @@ from receiver.catch.gather import BlockDone, Gather
 from receiver.catch.link.sessions import Sessions
 from receiver.catch.store.floors import Floors
 from sender.emit.emitter import Emitter
+from sender.emit.link_session import LinkTerms
 from sender.emit.pace import Pace, wire_bytes
 from sender.geometry import Geometry
 from sender.store.load import Load
@@ -147,17 +148,19 @@ class _Lab:
         self.geometry = Geometry(width=1424, rate=2.5e6, repeats=len(REPEAT), loss=setting.loss)
         self.spool = Spool(folder / "state", keep_s=1e9, most_bytes=10**12, now=0.0)
         signer, own = keys.load(folder / "high", "link-sign"), keys.load(folder / "low", "catch")
-        self.emitter = Emitter(
-            self.spool.folder, mtu=1500, spread_s=setting.spread_s, repeat=REPEAT, geometry=self.geometry,
-            signer=signer, receivers=[own.public], boot=1, entropy=self.random.randbytes,
-            wall=lambda: int(self.now * 1e9), synced=lambda: 1, now=0.0,
+        link = LinkTerms(
+            mtu=1500, spread_s=setting.spread_s, repeat=REPEAT, geometry=self.geometry, signer=signer,
+            receivers=[own.public], boot=1, entropy=self.random.randbytes, wall=lambda: int(self.now * 1e9),
+            synced=lambda: 1,
         )  # fmt: skip
+        self.emitter = Emitter(self.spool.folder, link, 0.0)
         self.pace = Pace(self.geometry.rate, None, largest_frame=1514)
         self.gather = Gather(Sessions(own, [signer.public], Floors(), random.Random(seed)), Code(), {})
         self.on_way: list[tuple[float, int, bytes]] = []
         self.sealed: dict[int, float] = {}
         self.done: dict[int, float] = {}
         self.frames = self.lost = self.first_bytes = 0
+        self.sending = 0.0
         self.load = Load()
 
     def cell(self, load: str) -> LossCell:
@@ -197,18 +200,19 @@ class _Lab:
 
     def _emit(self) -> None:
         while (parcel := self.emitter.next(self.now)) is not None:
-            step = self.pace.frames(parcel.length) * parcel.length
-            at_time = self.now
-            for at in range(0, len(parcel.frames), step):
-                part = parcel.frames[at : at + step]
-                size = wire_bytes(len(part), -(-len(part) // parcel.length))
-                at_time += self.pace.wait(size, at_time)
-                self.pace.spend(size, at_time)
-                for frame_at in range(0, len(part), parcel.length):
-                    self._carry(bytes(part[frame_at : frame_at + parcel.length]), at_time)
+            self.sending = self.now
+            self.pace.send(parcel.frames, parcel.length, self._send, clock=lambda: self.sending, sleep=self._let_pass)
             self.emitter.left(parcel)
-            if at_time > self.now + 0.004:
-                self.now = at_time  # the sender was busy so long
+            if self.sending > self.now + 0.004:
+                self.now = self.sending  # the sender was busy so long
+
+    def _let_pass(self, seconds: float) -> None:
+        self.sending += seconds
+
+    def _send(self, frames: memoryview, length: int) -> bool:
+        for at in range(0, len(frames), length):
+            self._carry(bytes(frames[at : at + length]), self.sending)
+        return True
 
     def _carry(self, frame: bytes, at: float) -> None:
         arrived = self.model.carry(at, frame)

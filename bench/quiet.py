@@ -14,6 +14,7 @@ from protocol import keymaking, keys
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns
 from sender.emit.emitter import Emitter
+from sender.emit.link_session import LinkTerms
 from sender.emit.pace import wire_bytes
 from sender.geometry import Geometry
 from sender.store.pack import Packer
@@ -80,8 +81,7 @@ class _QuietPlant:
         )
         named = [Tag(id=1000 + at, asset="a", name=f"area/unit/tag_{at}", unit="bar") for at in range(tags)]
         self.packer.catalog({"a": Asset(name="a", vendors=("Acme",))}, named)
-        self.emitter = Emitter(
-            self.spool.folder,
+        link = LinkTerms(
             mtu=1500,
             spread_s=0.05,
             repeat=REPEAT,
@@ -92,8 +92,8 @@ class _QuietPlant:
             entropy=entropy,
             wall=lambda: self.wall,
             synced=lambda: 1,
-            now=self.now,
         )
+        self.emitter = Emitter(self.spool.folder, link, self.now)
 
     def step(self, seconds: float = 0.01) -> int:
         """Let time pass; bytes that left."""

@@ -54,11 +54,11 @@ COMMON_CLASSES = {
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
 UNPARTED_MODULES = frozenset(
     (
-        *("alarms", "batch", "browse", "index", "picture", "ranges", "server", "session"),
+        *("alarms", "batch", "browse", "picture", "ranges", "server"),
         *("units", "watch"),
     )
 )
-UNPARTED_CLASSES = frozenset((*("Head", "Part", "Place", "Progress", "Step", "Watched"),))
+UNPARTED_CLASSES = frozenset((*("Part", "Place", "Step", "Watched"),))
 """Names that still mean several things: these two lists only ever get shorter."""
 
 _NAMED = re.compile(rf"\b((?:{'|'.join(PLACES)})/[\w./-]*\w|(?:supervise|checkvalve)\.py)")

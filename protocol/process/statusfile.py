@@ -30,9 +30,17 @@ def write_status(state: Path, name: str, told: Mapping[str, Any], *, time_ns: in
         told: Plain JSON values.
         time_ns: Wall time [ns since 1970 UTC].
     """
-    path = state / f"status-{name}.json"
     whole = {"process": name, "time_ns": time_ns, "pid": os.getpid(), "capabilities": capabilities.in_words(), **told}
-    data = json.dumps(whole).encode()
+    replace(state / f"status-{name}.json", json.dumps(whole).encode())
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Replace a file of news: not synced, and written over where the disk has no room; what cannot be is not said.
+
+    Args:
+        path: Its folder must be there.
+        data: JSON.
+    """
     try:
         statefile.write(path, data, 0o644, synced=False)
     except OSError:

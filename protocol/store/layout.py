@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,17 +60,29 @@ def index_path(folder: Path, number: int) -> Path:
     return segment_path(folder, number, ".idx")
 
 
+def open_plain(path: Path) -> int:
+    """A plain file, opened to be read; of a link, a FIFO or a device under its name nothing is read or waited for.
+
+    Raises:
+        FileNotFoundError: there is no plain file of that name.
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise FileNotFoundError(path)
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 @contextlib.contextmanager
 def opened(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
     """A file or folder of the store, as a descriptor that is closed in the end.
 
     Args:
-        flags: As open(2) takes them: `WRITE` for the writer.
+        flags: As open(2) takes them: `WRITE` for the writer; to be read, only a plain file is opened.
 
     Raises:
         OSError: it cannot be opened.
     """
-    file = os.open(path, flags | os.O_CLOEXEC, 0o640)
+    file = open_plain(path) if flags == os.O_RDONLY else os.open(path, flags | os.O_CLOEXEC, 0o640)
     try:
         yield file
     finally:

@@ -90,8 +90,8 @@ class _Leaves:
         """The leaf of a number, empty or zeros where there is none."""
         if stream not in self._streams or number >= 1 << 56:
             return b""
-        with leaf_path(self._folder, stream).open("rb") as file:
-            return os.pread(file.fileno(), 32, 32 * number)
+        with opened(leaf_path(self._folder, stream)) as file:
+            return os.pread(file, 32, 32 * number)
 
     def named(self, data: bytes) -> Iterator[tuple[bytes, int]]:
         """(stream, number) of every block's header in some bytes that has a leaf."""

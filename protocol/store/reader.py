@@ -17,7 +17,7 @@ from pathlib import Path
 
 from protocol.errors import StoreError
 from protocol.store.index import read_index
-from protocol.store.layout import index_path, kept_path, segment_numbers, segment_path
+from protocol.store.layout import index_path, kept_path, open_plain, segment_numbers, segment_path
 from protocol.store.record import Record
 from protocol.store.resync import START, Damage, Place, next_true, record_at, records_from, scan, scan_kinds
 
@@ -132,7 +132,7 @@ class Reader:
         for candidate in segment_numbers(self.folder):
             if number <= candidate <= stop.segment:
                 try:
-                    self._file = os.open(segment_path(self.folder, candidate), os.O_RDONLY | os.O_CLOEXEC)
+                    self._file = open_plain(segment_path(self.folder, candidate))
                 except FileNotFoundError:
                     continue  # retention took it between the two calls
                 if candidate != number:

@@ -149,10 +149,14 @@ def scan(path: Path) -> Iterator[Record]:
     return (piece.record for piece in scan_pieces(path) if piece.record is not None)
 
 
-def scan_pieces(path: Path) -> Iterator[Piece]:
-    """Records of a file, and what is damaged between them; nothing where there is no file."""
+def scan_pieces(path: Path, until: int | None = None) -> Iterator[Piece]:
+    """Records of a file, and what is damaged between them; nothing where there is no file.
+
+    Args:
+        until: Byte at which to stop; None: at its end.
+    """
     with contextlib.suppress(FileNotFoundError), opened(path) as file:
-        yield from pieces(file, 0, os.fstat(file).st_size)
+        yield from pieces(file, 0, os.fstat(file).st_size if until is None else until)
 
 
 def scan_kinds(path: Path, kinds: Collection[int]) -> Iterator[Record]:

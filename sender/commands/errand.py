@@ -20,7 +20,7 @@ from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status
 from protocol.store import statefile
 from sender.emit.errands import FOLDER
-from sender.emit.progress import LOCK
+from sender.emit.state_keeper import LOCK
 
 LOOK = 0.2
 """How often the files are looked at [s]."""

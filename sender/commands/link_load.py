@@ -7,6 +7,7 @@ is asked of them for this load, so that `plan` never tells anything else than wh
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -130,9 +131,15 @@ def link_load(loads: Sequence[DeviceLoad], geometry: Geometry, spread_s: float =
         spool_s=blocks_s * (size + HEAD.size),
         carousel_s=round_time(tags * TAG_WIRE, geometry.rate),
         pause_s=how.pause,
-        data_late_s=how.latency(need),
-        last_late_s=how.latency(need + spare),
+        data_late_s=latency(how, need),
+        last_late_s=latency(how, need + spare),
     )
+
+
+def latency(how: Portions, frames: int) -> float:
+    """How long after the first portion of a block the one that holds its frame number `frames` may leave [s]."""
+    total = itertools.accumulate(how.counts)
+    return how.pause * next(at for at, after in enumerate(total) if after >= frames)
 
 
 def lines(link: LinkLoad, repeat: Sequence[float], keep_s: float, max_gb: float) -> Iterator[str]:

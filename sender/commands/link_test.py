@@ -11,7 +11,7 @@ Nothing comes back: the low side counts, prints the table and says what to write
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from protocol import terminal
@@ -111,10 +111,10 @@ def run(config: LinkConfig, wanted: Wanted, *, as_json: bool, say: Callable[[str
             say("warning: sender.toml has no repeat, so data that a too fast step loses need a gap code")
         if alone:
             say("no emitter runs here: this is one until the test is over")
-    name = errand.leave(config.state, "linktest", {"steps": [one.to_json() for one in steps]})
+    name = errand.leave(config.state, "linktest", {"steps": [asdict(one) for one in steps]})
     result = _alone(config, name) if alone else errand.follow(config.state, name, _words)
     if as_json:
-        terminal.data({"alone": alone, "steps": [one.to_json() for one in steps], **result})
+        terminal.data({"alone": alone, "steps": [asdict(one) for one in steps], **result})
         return
     say(f"sent {sum(result['sent'])} frames; on the low side: checkvalve linktest RECEIVER.toml")
 

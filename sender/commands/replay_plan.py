@@ -24,11 +24,12 @@ from protocol.ranges import Ranges
 from protocol.store.index import join, read_index
 from protocol.store.layout import index_path, kept_path, leaf_path, leaf_streams, segment_numbers
 from protocol.store.reader import Reader
-from protocol.store.resync import Damage, scan_kinds
+from protocol.store.record import Record
+from protocol.store.resync import Damage, Place, scan_kinds
 from sender.emit.resend import BlockRange, StreamBlocks
 from sender.geometry import Geometry
 from sender.store import damage
-from sender.store.spans import Head, heads
+from sender.store.spans import records
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,15 +158,15 @@ def numbers(first: int, after: int) -> str:
 def _look(spool: Path, one: StreamPlan, geometry: Geometry) -> None:
     """What is there: in the segments; kept apart, where its segment is gone; and what must go along."""
     epochs = set[int]()
-    for head in _asked(spool, one):
-        epochs.add(head.epoch)
-        one.here.add(head.number)
-        one.wire += _wire(geometry, head.size, head.need, head.spare)
+    for place, after, held in _asked(spool, one):
+        epochs.add(read_header(held.block).epoch)
+        one.here.add(held.number)
+        one.wire += _wire(geometry, len(held.block), held.need, held.spare)
         last = one.stretches[-1] if one.stretches else None
-        if last is not None and (last.after, last.end) == (head.number, head.place):
-            one.stretches[-1] = last._replace(end=head.after, after=head.number + 1)
+        if last is not None and (last.after, last.end) == (held.number, place):
+            one.stretches[-1] = last._replace(end=after, after=held.number + 1)
         else:
-            one.stretches.append(BlockRange(head.place, head.after, head.number, head.number + 1))
+            one.stretches.append(BlockRange(place, after, held.number, held.number + 1))
     kept = {
         held.number: held
         for held in scan_kinds(kept_path(spool, one.stream), KEPT)
@@ -196,17 +197,19 @@ def _useful(kind: int, one: StreamPlan, number: int) -> bool:
     return kind in (BlockKind.OPEN, BlockKind.EPOCH) or (kind == BlockKind.CATALOG and number < one.asked.top)
 
 
-def _asked(spool: Path, one: StreamPlan) -> Iterator[Head]:
-    """Records of the spool that were asked for; segments whose index rules them out are not opened."""
+def _asked(spool: Path, one: StreamPlan) -> Iterator[tuple[Place, Place, Record]]:
+    """Records that were asked for, from where to where; segments whose index rules them out are not opened."""
     end = Reader(spool).end()
     damaged: list[Damage] = []
     for segment in segment_numbers(spool):
         index = read_index(index_path(spool, segment), segment) if segment < end.segment else None
         spans = [*index.streams.get(one.stream, ()), *index.lost.get(one.stream, ())] if index is not None else None
         if spans is None or any(low < after and first < top for low, top in spans for first, after in one.asked):
-            for head in heads(spool, segment, end.offset if segment == end.segment else None, damaged):
-                if head.stream == one.stream and head.number in one.asked and head.after <= end:
-                    yield head
+            until = end.offset if segment == end.segment else None
+            for place, held in records(spool, segment, until, damaged):
+                after = Place(segment, place.offset + held.length)
+                if held.stream == one.stream and held.number in one.asked and after <= end:
+                    yield place, after, held
     for streams in damage.lost(spool, damaged).values():
         join({one.stream: one.damaged}, {one.stream: streams.get(one.stream, Ranges())})
 

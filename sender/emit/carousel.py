@@ -54,10 +54,10 @@ class Carousel:
             self._add(one)
             self._next = min(self._next, now + ROUND / len(self._blocks))
 
-    def due(self, now: float) -> list[Record]:
+    def due(self, now: float) -> Record | None:
         """The block whose turn has come."""
         if now < self._next or not self._blocks:
-            return []
+            return None
         if self._changed:
             self._changed = False
             self._blocks = _wanted(self._blocks)
@@ -65,7 +65,7 @@ class Carousel:
             self._period = round_time(sum(sizes), self._geometry.rate) / len(self._blocks)
         self._at = (self._at + 1) % len(self._blocks)
         self._next = now + self._period
-        return [self._blocks[self._at]]
+        return self._blocks[self._at]
 
     def deadline(self) -> float:
         """When the next turn is, monotonic [s]."""

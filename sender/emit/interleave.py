@@ -75,11 +75,6 @@ class Portions:
     pause: float
     """From the end of one to the beginning of the next [s]: one outage shorter than this costs nothing."""
 
-    def latency(self, frames: int) -> float:
-        """How long after the first portion the one that holds the frame number `frames` may leave [s]."""
-        total = itertools.accumulate(self.counts)
-        return self.pause * next(at for at, after in enumerate(total) if after >= frames)
-
 
 @lru_cache(maxsize=4096)
 def portions(need: int, spare: int, spread_s: float, rate: float) -> Portions:

@@ -6,6 +6,8 @@ counted. Tokens are kept as the instant at which the bucket is full again, so th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from protocol.limits import WIRE_OVERHEAD
 
 BURST_MOST = 64 * 1024
@@ -15,7 +17,7 @@ BURST_TIME = 0.001
 
 
 class Pace:
-    """When the next bytes may go. Pure: `now` is monotonic time [s]."""
+    """When the next bytes may go. Pure: `now` is monotonic time [s], clock and sleep are handed in."""
 
     def __init__(self, rate: float, burst: int | None = None, *, largest_frame: int) -> None:
         """
@@ -44,6 +46,41 @@ class Pace:
         this process may be late by burst / (2 x rate) and the link loses no time.
         """
         return max(1, self.burst // 2 // (length + WIRE_OVERHEAD))
+
+    def send(
+        self,
+        frames: memoryview,
+        length: int,
+        out: Callable[[memoryview, int], bool],
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], object],
+        hold: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Send frames at this pace, some at a time: what the emitter does, and whoever measures it.
+
+        Args:
+            frames: Equally long frames, one after another.
+            length: UDP payload of one [bytes].
+            out: `Outlet.send`, or what stands for it.
+            clock: Monotonic time [s].
+            sleep: Lets so much of it pass [s].
+            hold: Asked where `out` did not take some; True: those are given again.
+
+        Returns:
+            False where `out` did not take them all.
+        """
+        step = self.frames(length) * length
+        for at in range(0, len(frames), step):
+            part = frames[at : at + step]
+            size = wire_bytes(len(part), -(-len(part) // length))
+            while (wait := self.wait(size, clock())) > 0:
+                sleep(wait)
+            while not out(part, length):
+                if not hold():
+                    return False
+            self.spend(size, clock())  # after it: a pause of this process never crowds two sends
+        return True
 
 
 def wire_bytes(payload: int, frames: int) -> int:

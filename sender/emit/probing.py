@@ -17,8 +17,8 @@ from typing import Any
 from protocol.limits import WIRE_OVERHEAD
 from protocol.wire.frame import PROBE_LEAST
 from sender.emit.interleave import Parcel
+from sender.emit.link_session import LinkSession
 from sender.emit.pace import BURST_MOST, Pace
-from sender.emit.session import LinkSession
 
 PAUSE = 0.5
 """Between two steps [s]: longer than any queue on the way needs to empty."""
@@ -56,16 +56,12 @@ class ProbeStep:
         """How long it takes at its rate, the pause after it included [s]."""
         return self.frames * self.wire * 8e-3 / self.rate_kbit + PAUSE
 
-    def to_json(self) -> dict[str, int]:
-        """As an errand carries it."""
-        return {"rate_kbit": self.rate_kbit, "frames": self.frames, "length": self.length, "burst": self.burst}
-
 
 def steps_from(told: Any, largest: int) -> list[ProbeStep]:
     """The steps of an errand, none of its values believed.
 
     Args:
-        told: A list of what `ProbeStep.to_json` gave.
+        told: A list of steps, each with the fields of `ProbeStep`.
         largest: UDP payload of the largest frame that the interface takes [bytes].
 
     Raises:
@@ -157,13 +153,6 @@ class Probing:
         return Pace(step.rate_kbit * 125.0, step.burst, largest_frame=self._largest)
 
     def _frame(self, step: ProbeStep, index: int) -> bytes:
-        return self.session.probe.frame(
-            self._first + self.at,
-            step.rate_kbit,
-            index,
-            step.frames,
-            step.length,
-            burst=self._together() * step.wire,
-            first=self._first,
-            last=self._first + len(self.steps) - 1,
-        )
+        what = (self._first + self.at, step.rate_kbit, index, step.frames, step.length)
+        first, last = self._first, self._first + len(self.steps) - 1
+        return self.session.probe.frame(*what, burst=self._together() * step.wire, first=first, last=last)

@@ -21,15 +21,17 @@ from protocol.errors import ConfigError
 from protocol.limits import WIRE_OVERHEAD
 from protocol.process.confine import Mode, Role, confine, give_up
 from protocol.process.doorbell import Doorbell
-from protocol.process.statusfile import PERIOD, read_status, write_status
+from protocol.process.statusfile import PERIOD, write_status
 from protocol.wire.frame import SHARD_OVERHEAD, FrameKind, width_for
 from sender.emit.emitter import Emitter
 from sender.emit.errand_runner import ErrandRunner
 from sender.emit.interleave import Parcel
+from sender.emit.link_session import LinkTerms
 from sender.emit.outlet import Outlet
-from sender.emit.pace import Pace, wire_bytes
-from sender.emit.progress import Progress
+from sender.emit.pace import Pace
+from sender.emit.state_keeper import StateKeeper
 from sender.settings import LinkConfig
+from sender.store import spool_figures
 
 LOOK = 0.02
 """Longest wait for the doorbell [s]."""
@@ -62,36 +64,30 @@ class _Process:
         self._found, self._until = found, until
         outlet = config.outlet
         signer = keys.load(config.keys.own, "link-sign")
-        receivers = [key for path in config.keys.receivers for key in keys.load_public(path, "catch")]
+        publics = [key for path in config.keys.receivers for key in keys.load_public(path)]
+        receivers = [key for key in publics if key.kind == "catch"]
         if not receivers:
             raise ConfigError("[keys] receivers hold no catch key", hint="carry DIR.pub of `keys new low DIR` over")
         give_up(config.state, mode)
-        self._progress = Progress(config.state, wall_ns=time.time_ns())
-        now = time.monotonic()
-        self._emitter = Emitter(
-            config.state / "spool",
+        self._keeper = StateKeeper(config.state, wall_ns=time.time_ns())
+        now, last = time.monotonic(), self._keeper.last
+        link = LinkTerms(
             mtu=outlet.mtu,
             spread_s=outlet.spread_ms / 1000,
             repeat=outlet.repeat,
             geometry=outlet.geometry,
             signer=signer,
             receivers=receivers,
-            boot=self._progress.next_boot(time.time_ns()),
+            boot=self._keeper.next_boot(time.time_ns()),
             entropy=os.urandom,
             wall=time.time_ns,
             synced=_clock_synced,
-            now=now,
         )
-        self._progress.resume(self._emitter, config.state / "spool", now)
+        self._emitter = Emitter(config.state / "spool", link, now)
+        self._emitter.resume(last, now, "".join(self._keeper.troubles[:1]))
         largest = width_for(outlet.mtu) + SHARD_OVERHEAD
         self._pace = Pace(outlet.rate_mbit * 1e6 / 8, outlet.burst, largest_frame=largest + WIRE_OVERHEAD)
-        self._errands = ErrandRunner(
-            config.state,
-            self._emitter,
-            largest=largest,
-            largest_frame=largest + WIRE_OVERHEAD,
-            begun=self._progress.errand(),
-        )
+        self._errands = ErrandRunner(config.state, self._emitter, largest=largest, begun=last.errand)
         self._turn = False
         self._bell = Doorbell(config.state / "doorbell", wall_ns=time.time_ns())
         self._outlet = Outlet(*outlet.to)
@@ -122,7 +118,7 @@ class _Process:
             return 0
         finally:
             self._outlet.close()
-            self._progress.close()
+            self._keeper.close()
 
     def _next(self, now: float) -> Parcel | None:
         """What leaves next; during a linktest data and probes take turns."""
@@ -133,30 +129,25 @@ class _Process:
 
     def _send(self, parcel: Parcel) -> bool:
         """Send at the set rate; False where the interface did not take it."""
-        probing = self._errands.probing
-        pace = probing.pace if probing is not None and probing.running(time.monotonic()) else self._pace
-        step = pace.frames(parcel.length) * parcel.length
-        for at in range(0, len(parcel.frames), step):
-            part = parcel.frames[at : at + step]
-            size = wire_bytes(len(part), -(-len(part) // parcel.length))
-            while (wait := pace.wait(size, time.monotonic())) > 0:
-                time.sleep(wait)
-            while not self._outlet.send(part, parcel.length):
-                if parcel.frames[3] != FrameKind.SHARD or self._stopping is not None:
-                    return False
-                self._hold()
-            pace.spend(size, time.monotonic())  # after it: a pause of this process never crowds two sends
-        self._emitter.left(parcel)
-        return True
+        pace = self._errands.pace(time.monotonic()) or self._pace
+        hold = self._hold if parcel.frames[3] == FrameKind.SHARD else lambda: False
+        send, clock, sleep = self._outlet.send, time.monotonic, time.sleep
+        sent = pace.send(parcel.frames, parcel.length, send, clock=clock, sleep=sleep, hold=hold)
+        if sent:
+            self._emitter.left(parcel)
+        return sent
 
-    def _hold(self) -> None:
-        """The interface takes no data just now."""
+    def _hold(self) -> bool:
+        """The interface takes no data just now; True: try again."""
+        if self._stopping is not None:
+            return False
         time.sleep(RETRY)
         now = time.monotonic()
         self._say_in_time(now)
         while (parcel := self._emitter.control(now)) is not None:
             if self._outlet.send(parcel.frames, parcel.length):
                 self._emitter.left(parcel)
+        return True
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = time.monotonic()
@@ -171,41 +162,24 @@ class _Process:
             self._errands.look(now)
         if self._until is not None and self._errands.done == self._until:
             self._stopping = self._stopping or now
-        self._progress.save(self._emitter, now, self._errands.note())
-        poll = read_status(self._state, "poll") or {}
-        self._emitter.spool_status = _plain(poll.get("spool"))
-        session = self._emitter.session
-        told: dict[str, Any] = {
-            "session": f"{session.number:08x}",
-            "frames_total": self._emitter.frames_total,
-            "frames": session.frames,
-            "bytes": session.bytes,
-            "backlog_s": self._emitter.behind(),
-            "repeats_dropped": self._emitter.repeats.dropped,
+        self._keeper.save(self._emitter.state(now, self._errands.note()))
+        self._emitter.say_of_spool(spool_figures.read(self._state))
+        told = {
+            **self._emitter.status(),
             "send_errors": self._outlet.errors,
-            "skipped_segments": self._emitter.reader.skipped,
-            "resent_whole_spool": self._emitter.anew > 0,
-            "damaged": self._emitter.accounts.damaged(),
             "errand": self._errands.status(),
-            "engine": self._emitter.engine,
             "clock_synced": _clock_synced(),
             "confined": self._confinement.mode,
             "confinement": self._confinement.text,
             **self._found,
             "warnings": [
                 *([self._outlet.trouble] if self._outlet.trouble else []),
-                *self._progress.troubles,
+                *self._keeper.troubles,
                 *self._emitter.warnings(),
                 *self._found.get("warnings", ()),
             ],
         }
         write_status(self._state, "emit", told, time_ns=time.time_ns())
-
-
-def _plain(told: object) -> dict[str, Any]:
-    """Figures of the poller's, as a beat can carry them; its file may be damaged, or of another version."""
-    pairs = told.items() if isinstance(told, dict) else ()
-    return {str(key)[:32]: value for key, value in pairs if isinstance(value, int | float) and abs(value) < 2**63}
 
 
 def _clock_synced() -> int:

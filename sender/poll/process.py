@@ -19,6 +19,7 @@ from protocol.process.statusfile import PERIOD, write_status
 from sender.poll import reload
 from sender.poll.config import SenderConfig, load
 from sender.poll.poller import Poller
+from sender.store import spool_figures
 from sender.store.outbox import Outbox
 from sender.store.pack import Packer
 from sender.store.spool import Spool
@@ -146,11 +147,13 @@ class _Process:
             reload.answer(state, digest, lines=lines)
 
     def _say(self) -> None:
+        spool = self._spool.status()
+        spool_figures.write(self._config.state, spool)
         told: dict[str, Any] = {
             "stream": self._packer.stream.hex(),
             "number": self._packer.number,
             "counts": {asset: {"read": read, "sent": sent} for asset, (read, sent) in self._packer.counts().items()},
-            "spool": self._spool.status(),
+            "spool": spool,
             "assets": self._poller.status(),
             "not_kept": self._packer.refused,
             "warnings": [*self._config.warnings, *self._spool.warnings, *self._full()],

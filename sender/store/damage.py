@@ -2,20 +2,21 @@
 
 In a spool the numbers of a stream stand in order and without a gap, and streams follow each other. So what is missing
 between two blocks of a stream stood between them, whatever is left of it; and a stream that ends in damage had the
-numbers that its leaf file goes on with, though no more than the damage has room for. The poller may unlink any segment
-meanwhile.
+numbers that its leaf file goes on with, though no more than the damage has room for; what a spool lost at its very end
+stands in `ending.py`. The poller may unlink any segment meanwhile.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from protocol.block import HEADER
 from protocol.ranges import Ranges
 from protocol.store.index import Segment, join, read_index
-from protocol.store.layout import index_path, kept_path, leaf_path, leaf_streams, segment_path
+from protocol.store.layout import index_path, leaf_path, leaf_streams, opened, segment_path
 from protocol.store.lost import numbers_at
 from protocol.store.reader import read_kept
 from protocol.store.record import HEAD, Record
@@ -43,25 +44,6 @@ def lost(spool: Path, damaged: Iterable[Damage]) -> dict[int, dict[bytes, Ranges
     return out
 
 
-def cut_off(spool: Path, held: Mapping[bytes, Ranges], newest: bytes) -> dict[bytes, Ranges]:
-    """What stood behind the last record of a spool whose end is not known, as leaves and kept files tell.
-
-    Args:
-        held: Numbers that are in segments, or were.
-        newest: The stream that the spool ended with.
-    """
-    out: dict[bytes, Ranges] = {}
-    for stream in leaf_streams(spool):
-        ended = stream not in held and kept_path(spool, stream).exists()  # else retention took it, kept file and all
-        if ended or stream == newest:
-            top = held[stream].top if stream in held else 0
-            with contextlib.suppress(OSError):
-                after = _goes_on(spool, stream, top, _leaves(spool, stream))
-                if after > top:
-                    out[stream] = Ranges([(top, after)])
-    return out
-
-
 def saved(spool: Path, numbers: Mapping[bytes, Ranges]) -> list[Record]:
     """Those of the blocks that stand in the kept files once more, so that nothing is lost."""
     return [one for stream, held in numbers.items() for one in read_kept(spool, stream) if one.number in held]
@@ -82,8 +64,28 @@ def count(numbers: Mapping[bytes, Ranges]) -> int:
     return sum(held.count for held in numbers.values())
 
 
+def leaf_count(spool: Path, stream: bytes) -> int:
+    """How many numbers the leaf file has."""
+    try:
+        return leaf_path(spool, stream).stat().st_size // 32
+    except FileNotFoundError:
+        return 0
+
+
+def goes_on(spool: Path, stream: bytes, top: int, most: int) -> int:
+    """One past the last number from `top` to `most` that has a leaf, without a gap."""
+    if most <= top:
+        return top
+    with opened(leaf_path(spool, stream)) as file:
+        leaves = os.pread(file, 32 * (most - top), 32 * top)
+    whole = [leaves[at : at + 32] for at in range(0, len(leaves) - 31, 32)]
+    return top + next((at for at, leaf in enumerate(whole) if not any(leaf)), len(whole))
+
+
 def _by_order(spool: Path, number: int, damaged: Sequence[Damage]) -> dict[bytes, Ranges]:
-    leaves = {stream: _leaves(spool, stream) for stream in leaf_streams(spool)}  # first: the poller goes on meanwhile
+    leaves = {
+        stream: leaf_count(spool, stream) for stream in leaf_streams(spool)
+    }  # first: the poller goes on meanwhile
     here: dict[bytes, Ranges] = {}
     ends: dict[bytes, int] = {}
     for piece in scan_pieces(segment_path(spool, number)):
@@ -104,7 +106,7 @@ def _by_order(spool: Path, number: int, damaged: Sequence[Damage]) -> dict[bytes
         if stream in behind:
             top = _first(behind[stream])
         elif room := sum(one.size for one in damaged if one.start.offset >= ends.get(stream, 0)) // SMALLEST:
-            top = _goes_on(spool, stream, top, min(top + room, leaves.get(stream, 0)))
+            top = goes_on(spool, stream, top, min(top + room, leaves.get(stream, 0)))
         holes = held.holes(low, top)
         if holes:
             out[stream] = Ranges(holes)
@@ -128,22 +130,3 @@ def _neighbour(spool: Path, number: int) -> dict[bytes, Ranges]:
 
 def _first(held: Ranges) -> int:
     return next(iter(held))[0]
-
-
-def _leaves(spool: Path, stream: bytes) -> int:
-    """How many numbers the leaf file has."""
-    try:
-        return leaf_path(spool, stream).stat().st_size // 32
-    except FileNotFoundError:
-        return 0
-
-
-def _goes_on(spool: Path, stream: bytes, top: int, most: int) -> int:
-    """One past the last number from `top` to `most` that has a leaf, without a gap."""
-    if most <= top:
-        return top
-    with leaf_path(spool, stream).open("rb") as file:
-        file.seek(32 * top)
-        leaves = file.read(32 * (most - top))
-    whole = [leaves[at : at + 32] for at in range(0, len(leaves) - 31, 32)]
-    return top + next((at for at, leaf in enumerate(whole) if not any(leaf)), len(whole))

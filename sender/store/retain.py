@@ -19,7 +19,7 @@ from protocol.ranges import Ranges
 from protocol.store import statefile
 from protocol.store.index import Segment
 from protocol.store.resync import START, Place
-from sender.store.noted import Noted
+from sender.store.emit_state import NAME, EmitState
 
 
 class Fate(StrEnum):
@@ -33,8 +33,8 @@ class Fate(StrEnum):
 ORDER = tuple(Fate)
 
 
-class Progress:
-    """What the emitter has done, as its own note says."""
+class Fates:
+    """How much of each segment is still to do, by what the emitter noted."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         """
@@ -42,19 +42,19 @@ class Progress:
             told: Content of `emit.json`.
         """
         try:
-            noted = Noted.from_json(told)
+            noted = EmitState.from_json(told)
         except statefile.UNBELIEVED:
-            noted = Noted()
+            noted = EmitState()
         self._new = noted.new or START
         self._unsent = noted.backlog
-        self._to_repeat = noted.stretches_to_repeat()
+        self._to_repeat = [(Place(a, b), Place(c, d)) for _, _, a, b, c, d, _ in noted.repeats]
         self._finished = noted.finished
 
     @classmethod
-    def read(cls, state: Path) -> Progress:
+    def read(cls, state: Path) -> Fates:
         """From the state folder; a damaged file is the emitter's to set aside."""
         try:
-            return cls(statefile.unpack(statefile.read(state / "emit.json") or b"{}"))
+            return cls(statefile.unpack(statefile.read(state / NAME) or b"{}"))
         except (OSError, *statefile.UNBELIEVED):
             return cls({})
 

@@ -5,15 +5,14 @@ The poller may unlink any segment meanwhile.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from protocol.block import read_header
 from protocol.store.layout import segment_numbers, segment_path
 from protocol.store.reader import Reader
-from protocol.store.resync import Damage, Place, pieces
+from protocol.store.record import Record
+from protocol.store.resync import Damage, Place, scan_pieces
 
 
 class Mark(NamedTuple):
@@ -23,25 +22,6 @@ class Mark(NamedTuple):
     """Where it begins."""
     digest: bytes
     """SHA-256 of its block."""
-
-
-class Head(NamedTuple):
-    """A record without its block."""
-
-    place: Place
-    """Where it begins."""
-    after: Place
-    """Where it ends."""
-    stream: bytes
-    number: int
-    need: int
-    spare: int
-    size: int
-    """Of the block [bytes]."""
-    digest: bytes
-    kind: int
-    epoch: int
-    """The block's, 0 where it is signed."""
 
 
 def distance(folder: Path, start: Place, end: Place) -> int:
@@ -67,29 +47,18 @@ def cuts(folder: Path, start: Place, end: Place, size: int) -> list[Place]:
     return out if out[-1] == end else [*out, end]
 
 
-def heads(folder: Path, segment: int, until: int | None = None, damaged: list[Damage] | None = None) -> Iterator[Head]:
-    """The whole and true records of a segment, in order; none where it is gone.
+def records(folder: Path, segment: int, until: int | None, damaged: list[Damage]) -> Iterator[tuple[Place, Record]]:
+    """The whole and true records of a segment and where they begin, in order; none where it is gone.
 
     Args:
         until: Byte at which to stop; None: at its end.
         damaged: Takes what was stepped over.
     """
-    try:
-        file = os.open(segment_path(folder, segment), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        for start, end, one in pieces(file, 0, os.fstat(file).st_size if until is None else until):
-            place, after = Place(segment, start), Place(segment, end)
-            if one is None:
-                if damaged is not None:
-                    damaged.append(Damage(place, after))
-                continue
-            epoch = read_header(one.block).epoch
-            kind, size = one.block[3], len(one.block)
-            yield Head(place, after, one.stream, one.number, one.need, one.spare, size, one.digest, kind, epoch)
-    finally:
-        os.close(file)
+    for piece in scan_pieces(segment_path(folder, segment), until):
+        if piece.record is None:
+            damaged.append(Damage(Place(segment, piece.start), Place(segment, piece.end)))
+        else:
+            yield Place(segment, piece.start), piece.record
 
 
 def _size(folder: Path, number: int) -> int:

@@ -9,8 +9,9 @@ A full disk keeps live data flowing: room is made in the same order, at once fro
 what was not, in the end from the current segment. Where even that gives no room, blocks wait in memory up to
 WAITING_MOST; above it `room` is false and the packer takes no samples, which it counts.
 
-What a disk damaged of it is stated at the start, by number (damage.py): in the segments' indexes for the emitter, in
-the stream for the low side, in the status for people. `pop_notes` says all this in words, for the packer to send.
+What a disk damaged of it is stated at the start, by number (damage.py, ending.py): in the segments' indexes for the
+emitter, in the stream for the low side, in the status for people. `pop_notes` says all this in words, for the packer to
+send.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ from protocol.store.record import Record
 from protocol.store.resync import scan_kinds
 from protocol.store.segment_store import Store, StoreFull
 from sender.store import damage
+from sender.store.ending import cut_off
 from sender.store.pack import Previous
-from sender.store.retain import ORDER, Fate, Progress
+from sender.store.retain import ORDER, Fate, Fates
 
 TIDY_PERIOD = 10.0
 """Period of retention and of noting the running time [s]."""
@@ -223,7 +225,7 @@ class Spool:
             for segment in self.store.segments:
                 join(held, segment.streams)
                 join(held, segment.lost)
-            self.store.note_lost(self.store.current, damage.cut_off(self.folder, held, self._newest()))
+            self.store.note_lost(self.store.current, cut_off(self.folder, held, self._newest()))
         self.store.take_back()
         lost = self.store.lost
         size = sum(one.size for one in self.store.damaged)
@@ -239,14 +241,14 @@ class Spool:
 
     def _retain(self, now: float) -> None:
         segments = self.store.segments
-        progress = Progress.read(self.state)
+        fates = Fates.read(self.state)
         while len(segments) > 1 and self.running(now) - segments[1].born_s > self._keep_s:
-            self._drop(segments[0], progress)
+            self._drop(segments[0], fates)
         while self.store.size > self._most:
-            found = progress.first(segments[:-1], Fate.UNSENT)
+            found = fates.first(segments[:-1], Fate.UNSENT)
             if found is None:
                 break
-            self._drop(found, progress)
+            self._drop(found, fates)
 
     def _worst(self, now: float) -> Fate:
         """What may go for room: what never left only once nothing else helped for a while."""
@@ -254,23 +256,23 @@ class Spool:
         return Fate.SENT if patient and self.store.waiting_bytes < WAITING_MOST // 2 else Fate.UNSENT
 
     def _make_room(self, now: float, worst: Fate) -> bool:
-        progress = Progress.read(self.state)
-        found = progress.first(self.store.segments[:-1], worst)
+        fates = Fates.read(self.state)
+        found = fates.first(self.store.segments[:-1], worst)
         if found is not None:
-            self._drop(found, progress)
+            self._drop(found, fates)
             return True
-        if progress.first([self.store.current], worst) is None or self.store.current.size < SEGMENT_LEAST // 4:
+        if fates.first([self.store.current], worst) is None or self.store.current.size < SEGMENT_LEAST // 4:
             return False
         gone = self.store.begin_anew(self.running(now))
         if gone is not None:
-            self._count(gone, progress)
+            self._count(gone, fates)
         return gone is not None
 
-    def _drop(self, one: Segment, progress: Progress) -> None:
-        self._count(self.store.drop(one), progress)
+    def _drop(self, one: Segment, fates: Fates) -> None:
+        self._count(self.store.drop(one), fates)
 
-    def _count(self, gone: Segment, progress: Progress) -> None:
-        for fate, blocks in progress.counts(gone).items():
+    def _count(self, gone: Segment, fates: Fates) -> None:
+        for fate, blocks in fates.counts(gone).items():
             self.dropped[fate] += blocks
         kept = {stream for segment in self.store.segments for stream in segment.streams}
         for stream in set(gone.streams) - kept:

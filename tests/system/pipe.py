@@ -25,8 +25,9 @@ from receiver.outputs.scope import Scope
 from receiver.publish.opener import Opener
 from sender.emit.emitter import Emitter
 from sender.emit.errand_runner import ErrandRunner
+from sender.emit.link_session import LinkTerms
 from sender.emit.pace import wire_bytes
-from sender.emit.progress import Progress
+from sender.emit.state_keeper import StateKeeper
 from sender.geometry import Geometry
 from sender.store.pack import Packer
 from sender.store.spool import Spool
@@ -102,30 +103,32 @@ class Pipe:
 
     def start_emit(self) -> None:
         """A new link session, from where the last emitter stopped."""
-        self.progress = Progress(self.high)
-        self.emitter = Emitter(
-            self.high / "spool",
+        self.keeper = StateKeeper(self.high)
+        link = LinkTerms(
             mtu=MTU,
             spread_s=0.05,
             repeat=self.repeat,
             geometry=self.geometry,
             signer=self.link_sign,
             receivers=[self.catch_key.public],
-            boot=self.progress.next_boot(self.high_wall),
+            boot=self.keeper.next_boot(self.high_wall),
             entropy=self.random.randbytes,
             wall=lambda: self.high_wall,
             synced=lambda: 1,
-            now=self.now,
         )
-        self.progress.resume(self.emitter, self.high / "spool", self.now)
-        self.errands = ErrandRunner(
-            self.high, self.emitter, largest=MTU - 28, largest_frame=MTU + 14, begun=self.progress.errand()
-        )
+        self.emitter = Emitter(self.high / "spool", link, self.now)
+        last = self.keeper.last
+        self.emitter.resume(last, self.now, "".join(self.keeper.troubles[:1]))
+        self.errands = ErrandRunner(self.high, self.emitter, largest=MTU - 28, begun=last.errand)
         self.saved_at = self.now
+
+    def save(self) -> None:
+        """The emitter notes how far it is."""
+        self.keeper.save(self.emitter.state(self.now, self.errands.note()))
 
     def kill_emit(self) -> None:
         """As kill -9: what it knew since its last note is gone."""
-        self.progress.close()
+        self.keeper.close()
 
     def start_catch(self) -> None:
         """From what the disk says."""
@@ -218,7 +221,7 @@ class Pipe:
         if self.now >= self.saved_at + 1:
             self.saved_at = self.now
             self.errands.look(self.now)
-            self.progress.save(self.emitter, self.now, self.errands.note())
+            self.save()
 
     def _put(self, arrival: Arrival) -> bool:
         one = record(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pipe import Fate, Pipe, lossy
 
-import sender.emit.emitter
+import sender.emit.first_sending
 from protocol.store.reader import walk
 from protocol.store.record import Record
 from receiver.catch.intake import Arrival
@@ -119,7 +119,7 @@ def _check(pipe: Pipe, log: list[str]) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_classes_balance_whatever_happens(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """After every two seconds of the trace; then a code brings the rest, and everything was lost to nothing."""
-    monkeypatch.setattr(sender.emit.emitter, "LAG", 0.005)  # 12.5 kB wait: backlog
+    monkeypatch.setattr(sender.emit.first_sending, "LAG", 0.005)  # 12.5 kB wait: backlog
     trace = Trace(tmp_path, seed)
     pipe = trace.pipe
     monkeypatch.setattr(pipe, "_put", trace.put)

@@ -23,7 +23,7 @@ from protocol.store.resync import Place
 from protocol.wire.beat import Beat
 from receiver.outputs.base import StateBody
 from sender.commands import replay_plan
-from sender.store.retain import Fate, Progress
+from sender.store.retain import Fate, Fates
 from sender.store.spool import TIDY_PERIOD
 
 
@@ -91,7 +91,7 @@ def test_a_flipped_bit_costs_one_block_over_a_restart_of_polling(tmp_path: Path,
     assert _gone(_heard(pipe)) == {stream: Ranges([(lost, lost + 1)])}, "and by number"
     totals = next(one for one in _heard(pipe).streams if one.stream == stream)
     assert (totals.finished, totals.sealed, totals.waiting) == (blocks, blocks, ())
-    assert pipe.emitter.accounts.damaged()["ranges"] == [[stream.hex(), lost, lost + 1]]
+    assert pipe.emitter._accounts.damaged()["ranges"] == [[stream.hex(), lost, lost + 1]]
     assert any(f"block {lost}" in line for line in pipe.emitter.warnings())
 
 
@@ -174,7 +174,7 @@ def test_a_damaged_page_of_the_backlog_costs_its_blocks_and_no_more(tmp_path: Pa
         file.write(bytes(4096))
     hit = [one for place, one in places.values() if place.offset < at + 4096 and place.offset + one.length > at]
     hurt = {(one.stream, one.number) for one in hit if one.block[3] not in KEPT}
-    pipe.emitter.reader.place = Place(1, 0)
+    pipe.emitter._first.reader.place = Place(1, 0)
     pipe.run(60)
     there = {(one.stream.key, one.number) for one in pipe.opened}
     assert set(places) - there == hurt
@@ -196,14 +196,14 @@ def test_a_flipped_end_of_the_spool_silences_nobody_for_long(tmp_path: Path, res
     data[12] ^= 1
     frames = pipe.emitter.frames_total
     if restart:
-        pipe.progress.save(pipe.emitter, pipe.now)
+        pipe.save()
         pipe.kill_emit()
         synced.write_bytes(data)
         pipe.start_emit()
         frames = 0
         pipe.run(0.5)
         assert any("cannot be believed" in line for line in pipe.emitter.warnings())
-        pipe.progress.save(pipe.emitter, pipe.now)
+        pipe.save()
     else:
         synced.write_bytes(data)
     pipe.run(TIDY_PERIOD + 0.5)
@@ -218,7 +218,7 @@ def test_a_damaged_block_at_the_mark_does_not_send_the_spool_again(tmp_path: Pat
     """It says nothing of the place; another whole block there does."""
     pipe = Pipe(tmp_path, repeat=())
     _busy(pipe, 2)
-    pipe.progress.save(pipe.emitter, pipe.now)
+    pipe.save()
     pipe.kill_emit()
     noted = json.loads((pipe.high / "emit.json").read_text())
     assert noted["mark"]
@@ -275,21 +275,21 @@ def test_a_damaged_note_of_the_emitter_sends_the_spool_again_and_says_so(tmp_pat
     """The file is set aside, the session is above the one before, all that is unsent leaves; polling goes on."""
     pipe = Pipe(tmp_path, repeat=(20.0,))
     _busy(pipe, 2)
-    pipe.progress.save(pipe.emitter, pipe.now)
+    pipe.save()
     pipe.kill_emit()
     _busy(pipe, 1, emit=False)
-    path, boot = pipe.high / "emit.json", pipe.emitter.boot
+    path, boot = pipe.high / "emit.json", pipe.emitter._link.boot
     broken = BROKEN[how](path.read_bytes())
     path.write_bytes(broken)
     pipe.spool._retain(pipe.now)
-    assert Progress.read(pipe.high).fate(Segment(1, size=100)) is Fate.UNSENT
+    assert Fates.read(pipe.high).fate(Segment(1, size=100)) is Fate.UNSENT
     assert path.read_bytes() == broken, "the poller leaves it to the emitter"
     pipe.high_wall += 10**9
     pipe.start_emit()
-    assert pipe.emitter.boot > boot
+    assert pipe.emitter._link.boot > boot
     assert pipe.emitter.anew == 1
     assert len(list(pipe.high.glob("emit.json.damaged-*"))) == 1
-    assert any("emit.json" in line for line in pipe.progress.troubles)
+    assert any("emit.json" in line for line in pipe.keeper.troubles)
     _busy(pipe, 1)
     pipe.run(2)
     assert sorted(pipe.numbers(pipe.packer.stream)) == list(range(pipe.packer.number))
@@ -302,12 +302,12 @@ def test_no_value_in_the_emitters_note_can_stop_it(tmp_path: Path, key: str, val
     """A note without a check, as versions before wrote it, with one value of another kind."""
     pipe = Pipe(tmp_path, repeat=(0.5,))
     _busy(pipe, 1)
-    pipe.progress.save(pipe.emitter, pipe.now)
+    pipe.save()
     pipe.kill_emit()
     noted = {**json.loads((pipe.high / "emit.json").read_text()), key: value}
     del noted["check"]
     (pipe.high / "emit.json").write_text(json.dumps(noted))
-    Progress.read(pipe.high)
+    Fates.read(pipe.high)
     pipe.start_emit()
     _busy(pipe, 2)
     pipe.run(1)

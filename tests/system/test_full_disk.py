@@ -18,7 +18,7 @@ from protocol.store.layout import kept_path
 from protocol.store.resync import Place, scan
 from receiver.outputs.base import StateBody
 from sender.store import spool
-from sender.store.retain import Fate, Progress
+from sender.store.retain import Fate, Fates
 from sender.store.spool import UNSENT_WAIT
 
 MIB = 1 << 20
@@ -61,10 +61,10 @@ def _segments(*sizes: int) -> list[Segment]:
 
 
 def _order(told: dict[str, Any], segments: list[Segment], worst: Fate = Fate.UNSENT) -> list[tuple[int, Fate]]:
-    out, rest, progress = [], list(segments), Progress(told)
-    while (found := progress.first(rest, worst)) is not None:
+    out, rest, fates = [], list(segments), Fates(told)
+    while (found := fates.first(rest, worst)) is not None:
         rest.remove(found)
-        out.append((found.number, progress.fate(found)))
+        out.append((found.number, fates.fate(found)))
     return out
 
 
@@ -131,9 +131,9 @@ def test_on_a_full_disk_what_never_left_goes_last_and_is_stated(
     pipe = Pipe(tmp_path, repeat=(0.5, 1.0), spool_bytes=16 * MIB)
     _busy(pipe, 3)
     pipe.run(3)
-    pipe.progress.save(pipe.emitter, pipe.now)
+    pipe.save()
     pipe.kill_emit()
-    pipe.emitter.reader.close()
+    pipe.emitter._first.reader.close()
     Disk(pipe.high / "spool", MIB + MIB // 2, monkeypatch)
     _busy(pipe, 22, 4000, emit=False)
     lost = pipe.spool.dropped[Fate.UNSENT]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_a_linktest_leaves_beside_the_data_and_costs_none_of_it(tmp_path: Path, 
     """Probes are counted as sent and received, samples arrive as always, and the step's loss is the link's."""
     pipe = Pipe(tmp_path, loss=share, repeat=(1.0, 2.0))
     pipe.run(1.2)
-    steps = [ProbeStep(rate_kbit=20_000, frames=1000, length=1472, burst=2500).to_json()] * 2
+    steps = [asdict(ProbeStep(rate_kbit=20_000, frames=1000, length=1472, burst=2500))] * 2
     name = errand.put(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
     told = None
     for _ in range(60):
@@ -121,7 +122,7 @@ def test_a_linktest_that_was_broken_off_by_a_restart_says_so(tmp_path: Path) -> 
     """Half of a test says nothing, and one that kills the emitter must not do so for ever."""
     pipe = Pipe(tmp_path)
     pipe.run(0.2)
-    steps = [ProbeStep(rate_kbit=20_000, frames=10, length=1472, burst=2500).to_json()] * 30
+    steps = [asdict(ProbeStep(rate_kbit=20_000, frames=10, length=1472, burst=2500))] * 30
     name = errand.put(pipe.high, "linktest", {"steps": steps}, time_ns=1, salt=b"x")
     pipe.run(3)
     pipe.kill_emit()

@@ -33,7 +33,7 @@ from receiver.portal import reports
 from receiver.status.catch import CatchStatus
 from sender.commands import errand
 from sender.emit import errands
-from sender.emit.progress import Progress
+from sender.emit.state_keeper import StateKeeper
 from sender.poll import reload
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="it is root that must be careful")
@@ -113,7 +113,7 @@ def _carried(plant: Plant) -> None:
 
 
 def _progress(plant: Plant) -> None:
-    Progress(plant.state).close()
+    StateKeeper(plant.state).close()
 
 
 WRITES: list[tuple[str, Callable[[Plant], object]]] = [
@@ -214,7 +214,7 @@ def test_a_lock_that_is_a_link_makes_no_file_elsewhere(plant: Plant) -> None:
     """Emit started by root refuses it."""
     plant.link("emit.lock", plant.root / "made")
     with pytest.raises(OSError, match=r"emit\.lock"):
-        Progress(plant.state)
+        StateKeeper(plant.state)
     assert plant.untouched()
 
 
