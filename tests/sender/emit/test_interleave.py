@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from protocol.store.resync import START
 from protocol.wire.erasure import spares_for
+from sender.commands.link_load import latency
 from sender.emit.interleave import HELD_BYTES, LATENCY_MOST, Done, Group, Interleave, Parcel, Portions, portions
 from sender.emit.pace import Pace, wire_bytes
 
@@ -112,7 +113,7 @@ def test_the_outage_is_the_whole_pause_where_the_link_has_room() -> None:
 def test_good_weather_costs_no_latency_while_the_load_is_light() -> None:
     """With as many spares as data the data leave at once and the spares a pause later."""
     how = portions(6, 6, 0.05, 2.5e6)
-    assert (how.counts, how.pause, how.latency(6), how.latency(12)) == ((6, 6), 0.05, 0.0, 0.05)
+    assert (how.counts, how.pause, latency(how, 6), latency(how, 12)) == ((6, 6), 0.05, 0.0, 0.05)
     assert portions(6, 3, 0.0, 2.5e6) == Portions((9,), 0.0)
     assert portions(6, 0, 0.05, 2.5e6) == Portions((6,), 0.0)
 
@@ -124,8 +125,8 @@ def test_portions_are_the_block_and_their_latency_is_bounded(need: int, spare: i
     assert sum(how.counts) == need + spare
     if how.pause and spare < need:
         assert max(how.counts) <= spare
-        assert how.latency(need + spare) <= LATENCY_MOST * 1.000001
-        assert how.latency(need + spare) * rate <= HELD_BYTES * 1.000001
+        assert latency(how, need + spare) <= LATENCY_MOST * 1.000001
+        assert latency(how, need + spare) * rate <= HELD_BYTES * 1.000001
         assert how.pause <= spread
 
 

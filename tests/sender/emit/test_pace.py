@@ -69,3 +69,50 @@ def test_headers_are_counted() -> None:
     """Ethernet, IP and UDP headers: 42 bytes a frame."""
     assert wire_bytes(1472, 1) == 1514
     assert wire_bytes(3000, 3) == 3126
+
+
+class _Wire:
+    """What stands for the outlet, on virtual time: takes a send, or refuses it as its letters say."""
+
+    def __init__(self, answers: str = "") -> None:
+        self.answers = list(answers)
+        self.now = 0.0
+        self.taken: list[tuple[float, bytes]] = []
+        self.holds = 0
+
+    def send(self, frames: memoryview, length: int) -> bool:
+        if self.answers and self.answers.pop(0) == "x":
+            return False
+        self.taken.append((self.now, bytes(frames)))
+        return True
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+    def hold(self) -> bool:
+        self.holds += 1
+        self.now += 0.2
+        return self.holds < 5
+
+
+@pytest.mark.parametrize("answers", ["", "x", "xx.x", ".x.x.x", "...xxx"])
+def test_a_paced_send_gives_again_what_was_not_taken(answers: str) -> None:
+    """In order, each frame once, and never above the law of the bucket, however the interface comes and goes."""
+    rate, length = 2.5e6, 1472
+    pace, wire = Pace(rate, largest_frame=1514), _Wire(answers)
+    frames = b"".join(bytes([at]) * length for at in range(40))
+    assert pace.send(memoryview(frames), length, wire.send, clock=lambda: wire.now, sleep=wire.sleep, hold=wire.hold)
+    assert b"".join(data for _, data in wire.taken) == frames
+    sizes = [(at, wire_bytes(len(data), len(data) // length)) for at, data in wire.taken]
+    for first, (start, _) in enumerate(sizes):
+        for last in range(first, len(sizes)):
+            given = sum(size for _, size in sizes[first : last + 1])
+            assert given <= rate * (sizes[last][0] - start) + pace.burst + 1e-6
+
+
+def test_a_paced_send_ends_where_nobody_waits_for_the_interface() -> None:
+    """False, and nothing behind it was tried."""
+    pace, wire = Pace(2.5e6, largest_frame=1514), _Wire(".xx")
+    assert not pace.send(memoryview(bytes(1472 * 9)), 1472, wire.send, clock=lambda: wire.now, sleep=wire.sleep)
+    assert len(wire.taken) == 1
