@@ -9,8 +9,9 @@ A collector reads one device. It is built from a `Device` (already validated), t
 Columns come back with the *point number* in `tag` (its place in the device, see `Point.number`); the poller alone
 knows stream ids. A device that fails as a whole raises `AssetError`: the poller then marks every point of the scan
 bad with that quality, closes, and opens again after a back-off. A failure of some points is rows of kind NONE with
-bad quality beside the good ones. Nothing is ever silently left out: each point of the scan that was due has a row,
-except in a subscribing collector, whose `read` drains what has come since.
+bad quality beside the good ones: what was read in a pass is kept, what failed is bad with its own reason, and where the
+device was lost in the middle of the pass `lost` says so. Nothing is ever silently left out: each point of the scan that
+was due has a row, except in a subscribing collector, whose `read` drains what has come since.
 
 One coroutine at a time calls one collector. A blocking library runs in the collector's own single thread.
 
@@ -28,6 +29,7 @@ from typing import Any, ClassVar
 
 from collectors.budget import Budget
 from protocol.content.sample import Columns
+from protocol.errors import AssetError
 
 GENTLE_REQUESTS_S = 5.0
 """Most requests a second to a safety or protection device where nothing is typed [1/s]: one block of everything each
@@ -236,6 +238,14 @@ class Collector(ABC):
 
     def remarks(self) -> Sequence[str]:
         """Lines for people since the last call (a value set aside, another server taken); asked for after each read."""
+        return ()
+
+    def lost(self) -> AssetError | None:
+        """Why the device must be given up although the last `read` gave rows: it ended in the middle of the pass."""
+        return None
+
+    def troubles(self) -> Sequence[str]:
+        """What of the device has no values at present, and why, a line each; asked for after each read."""
         return ()
 
     async def discover(self, ranges: Sequence[str] = ()) -> Draft:

@@ -33,6 +33,9 @@ TEXT_LIMIT = 250
 """Longest string [bytes]: what one reply can hold (125 registers), since a value is never split."""
 
 
+RETRIES = {"udp": 2}
+"""Scheme -> how often a request is asked again where nothing is said; else once. Datagrams are lost on the way."""
+
 PORTS = {"tcp": 502, "udp": 502, "tls": 802}
 """Scheme of a url -> its registered port (802: Modbus/TCP Security, v21, 1.1)."""
 
@@ -97,8 +100,12 @@ class Config:
     tls: Certificates | None
     unit: int
     """Unit identifier, 0 to 255; 0 and 255 are usual where the device is no gateway (Modbus TCP guide V1.0b, 4.4.2)."""
+    reply_unit: int
+    """Unit that replies carry; another than `unit` only where a device does not repeat it."""
     rtu: bool
     """RTU frames over TCP instead of MBAP."""
+    retries: int
+    """How often a request without an answer is asked again within its pass."""
     max_gap: int
     """Most addresses between two values that are read along [addresses]; 0 reads none that nobody asked for."""
     max_registers: int
@@ -107,6 +114,9 @@ class Config:
     """Wait between a reply and the next request, for weak devices [s]."""
     connect_pause_s: float
     """Wait between the connection and the first request [s]."""
+    late_s: float
+    """How long after `timeout` a reply may still come, where nothing but order ties it to its request [s]; 0: as long
+    again, at least `late.LATE_S`."""
     never_read: tuple[Range, ...]
     isolate: bool
     """Split a refused block to find the culprit; only in kind `process`."""
@@ -149,6 +159,8 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     unit = keys.whole("unit", 1, 0, 255)
     if rtu and not 1 <= unit <= 247:
         keys.wrong("unit", f"{unit} does not answer in RTU", "use 1 to 247")
+    reply_unit = keys.whole("reply_unit", unit, 0, 255)
+    retries = keys.whole("retries", RETRIES.get(scheme, 1), 0, 5)
     max_gap = keys.whole("max_gap", 0, 0, 2000)
     if gentle and max_gap:
         keys.wrong("max_gap", f"a {device.kind} device is asked for what is typed only", "take it out, or set 0")
@@ -156,6 +168,7 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     max_registers = keys.whole("max_registers", 125, 1, 125)
     max_bits = keys.whole("max_bits", 2000, 1, 2000)
     pause_ms = keys.whole("pause_ms", 0, 0, 60_000)
+    late_ms = keys.whole("late_ms", 0, 0, 60_000)
     connect_pause_ms = keys.whole("connect_pause_ms", 0, 0, 60_000)
     tls = _certificates(keys) if scheme == "tls" else None
     keys.done()
@@ -175,12 +188,15 @@ def _parse(device: Device, wrong: list[str]) -> Config:
         port=port,
         tls=tls,
         unit=unit,
+        reply_unit=reply_unit,
         rtu=rtu,
+        retries=retries,
         max_gap=max_gap,
         max_registers=max_registers,
         max_bits=max_bits,
         pause_s=pause_ms / 1000,
         connect_pause_s=connect_pause_ms / 1000,
+        late_s=late_ms / 1000,
         never_read=never,
         isolate=not gentle,
         identify=not gentle,

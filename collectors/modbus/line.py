@@ -1,62 +1,131 @@
-"""One connection to a Modbus device, made of pymodbus's client: TCP, TLS or UDP, guarded, never repaired by itself.
+"""One connection to a Modbus host, shared by all assets that are read through it, one request at a time.
 
     tcp   MBAP frames, or RTU frames as gateways pass them through
-    tls   MBAP frames inside TLS 1.2 or later, the device verified (Modbus/TCP Security, v21). pymodbus has a TLS client
-          of its own; it takes each piece that TLS delivers for one frame, so the TCP client's framer is used instead
+    tls   MBAP frames inside TLS 1.2 or later, the device verified (Modbus/TCP Security, v21)
     udp   one MBAP frame a datagram; nothing is ever connected, so a device that is not there is noticed by its silence
 
-pymodbus neither repeats nor reconnects here (`retries=0`, `reconnect_delay=0`), raises nothing out of the transport,
-and keeps why a connection could not be made.
+Many gateways take one connection, or one request at a time; so assets with the same host and port wait for each other
+here, in the order they came, each with one request. A unit that is silent costs the others its timeout, once a round.
+
+pymodbus makes the connection and sends; its hook is where the guard stands. What comes back is taken apart here
+(`frames`), because pymodbus (3.16) takes any frame without a number for an answer, throws away what a stray byte stands
+before, and waits for ever behind half a frame. Where no number ties a reply to its request `late` keeps their order.
+A connection is made when a request needs one, and let go where what comes next on it could not be trusted.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 from pymodbus import FramerType
 from pymodbus.client import AsyncModbusTcpClient, AsyncModbusUdpClient
-from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
-from pymodbus.pdu.register_message import ReadHoldingRegistersResponse
+from pymodbus.pdu import ModbusPDU
 from pymodbus.transport import CommParams, CommType
 
-from collectors.base import Device
-from collectors.guard import Guard
-from collectors.modbus import guard as modbus_guard
 from collectors.modbus.config import Certificates, Config
+from collectors.modbus.frames import Frame, Question, mbap, rtu
+from collectors.modbus.late import Late
 from protocol.content.sample import Quality
-from protocol.errors import AssetError
+from protocol.errors import AssetError, CheckvalveError
 
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # it prints the last 20 frames at every error
 
 Client = AsyncModbusTcpClient | AsyncModbusUdpClient
 
+MOST_SILENT = 3
+"""After so many requests in a row without an answer, of whatever unit, the connection is taken for dead."""
 
-class Malformed(ModbusException):
-    """A reply that pymodbus cannot take apart."""
+FIRST_AGAIN_S = 0.05
+"""A datagram is sent again after this at the earliest [s], or four times the longest reply lately took."""
 
-
-class HoldingRegisters(ReadHoldingRegistersResponse):
-    """A reply whose registers stay bytes: pymodbus unpacks each by itself, which was a fifth of a pass."""
-
-    def decode(self, data: bytes) -> None:
-        """Take the data out of the reply (Modbus Application Protocol V1.1b3, 6.3 and 6.4)."""
-        size = data[0]
-        if size >= len(data):
-            raise ModbusIOException(f"byte count {size} of {len(data) - 1} bytes", function_code=self.function_code)
-        self.raw = data[1 : 1 + size]
+_NUMBERS = 65_000
+"""Transaction numbers go from 1 to this; 0 is what devices send that do not repeat them."""
 
 
-class InputRegisters(HoldingRegisters):
-    """The same for function 4."""
+class Why(Enum):
+    """What became of a request that has no answer."""
 
-    function_code = 4
+    SILENT = "silent"
+    LOST = "lost"
+    """The connection ended meanwhile."""
+    GARBLED = "garbled"
+    """A reply of another function or length."""
+
+
+class Unanswered(CheckvalveError):
+    """One request without a usable answer; the device may be well.
+
+    Args:
+        text: What happened, without the asset's name.
+    """
+
+    def __init__(self, text: str, why: Why) -> None:
+        super().__init__(text)
+        self.why = why
+        self.on_used = False
+        """The connection that was lost had brought answers before."""
+
+    @property
+    def quality(self) -> int:
+        """Of what was asked for."""
+        qualities = {Why.SILENT: Quality.BAD_TIMEOUT, Why.LOST: Quality.BAD_NOT_CONNECTED}
+        return int(qualities.get(self.why, Quality.BAD_DECODING))
+
+
+@dataclass(frozen=True, eq=False)
+class User:
+    """One asset on the line."""
+
+    name: str
+    timeout_s: float
+    """Longest wait for a reply [s]."""
+    pause_s: float
+    """Wait between a reply and the next request [s]."""
+    connect_pause_s: float
+    late_s: float
+    """How long after its time a reply may come [s]; 0 where nobody has said so."""
+    check: Callable[[bool, bytes], bytes]
+    """The guard's hook: raises before a byte of what is not on the list is sent."""
+    again: Callable[[], Awaitable[None]]
+    """Waits until one more request may leave."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The request that is under way."""
+
+    question: Question
+    number: int
+    reply: asyncio.Future[bytes]
+    copied: bool = False
+    """It was sent more than once: nobody knows which of them was answered."""
+    other_unit: int | None = None
+    """A unit that answered in its place."""
+
+
+class Request(ModbusPDU):
+    """A request whose bytes are at hand; pymodbus puts the frame around it."""
+
+    def __init__(self, question: Question, number: int) -> None:
+        super().__init__(dev_id=question.unit, transaction_id=number)
+        self.function_code = question.pdu[0]
+        self.rest = question.pdu[1:]
+
+    def encode(self) -> bytes:
+        """What follows the function code."""
+        return self.rest
 
 
 class _SecureClient(AsyncModbusTcpClient):
-    """The TCP client over TLS."""
+    """The TCP client over TLS; pymodbus's own takes each piece that TLS delivers for one frame."""
 
     def __init__(self, host: str, *, port: int, timeout: float, name: str, secure: ssl.SSLContext, **more: Any) -> None:
         self.comm_params = CommParams(
@@ -71,109 +140,268 @@ class _SecureClient(AsyncModbusTcpClient):
         super().__init__("", framer=FramerType.SOCKET, **more)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a line leads; assets with an equal one share it."""
+
+    scheme: str
+    host: str
+    port: int
+    rtu: bool
+    tls: Certificates | None
+
+    @property
+    def stream(self) -> bool:
+        """Replies to an ended connection cannot come on the next one (of a gateway in RTU they may)."""
+        return self.scheme != "udp" and not self.rtu
+
+
 class Line:
-    """The connection of one device.
+    """The connection; `at` gives the one that leads to a place."""
 
-    Args:
-        device: Its name and timeout.
-        config: Where it is.
-        guard: Refuses and counts what is not on the list.
-        left: Called when the device hung up while nothing was asked.
-    """
-
-    def __init__(self, device: Device, config: Config, guard: Guard, left: Callable[[], None]) -> None:
-        self._device, self._config, self._guard, self._left = device, config, guard, left
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.late = Late()
+        self.numbered = False
+        """The device repeats the transaction number: nothing can be mistaken."""
+        self.unnumbered = place.rtu
+        """It does not; both false while nothing has come yet."""
+        self._users: WeakSet[User] = WeakSet()
+        self._turn = asyncio.Lock()
         self._client: Client | None = None
+        self._check: Callable[[bool, bytes], bytes] | None = None
+        self._asked: _Asked | None = None
+        self._buffer = b""
+        self._number = 0
+        self._answers = 0
+        """Replies that were right, on this connection."""
+        self._silent = 0
+        """Requests without an answer since the last reply."""
+        self._free_at = 0.0
+        """When the next request may leave [s, monotonic]: a weak device is given its pause."""
+        self._failed: tuple[float, AssetError] | None = None
+        """When no connection could be made, and why."""
         self._why = ""
-        self.asking = False
-        """A request is under way."""
 
     @property
     def client(self) -> Client | None:
         """Connected; None where it is not."""
         return self._client if self._client is not None and self._client.connected else None
 
-    @property
-    def timeout(self) -> float:
-        """Longest wait for a reply [s]."""
-        return self._device.timeout_s
-
-    async def connect(self) -> None:
-        """Make the connection.
+    async def join(self, user: User) -> None:
+        """Use the line from now on.
 
         Raises:
-            AssetError: it could not be made.
+            AssetError: no connection could be made.
         """
-        config = self._config
-        self._client = client = self._made()
-        client.ctx.callback_data = self._tolerant(client.ctx.callback_data)  # type: ignore[method-assign]
-        client.ctx.call_create = self._telling(client.ctx.call_create)
-        for kind in (HoldingRegisters, InputRegisters):
-            client.register(kind)
-        if config.scheme == "udp":
-            client.ctx.error_received = lambda error: self.fail(ConnectionException(str(error)))  # type: ignore[method-assign]
-        if not await client.connect():
-            self.close()
-            why = f" ({self._why})" if self._why else ""
-            text = f"{self._device.name}: no connection to {config.host}:{config.port}{why}"
-            raise AssetError(text, quality=Quality.BAD_NOT_CONNECTED)
+        self._users.add(user)
+        came = time.monotonic()
+        async with self._turn:
+            await self._connect(user, came)
 
-    def close(self) -> None:
-        """Let it go; may be called twice."""
-        client, self._client = self._client, None
+    def leave(self, user: User) -> None:
+        """Use it no longer; the last one ends the connection."""
+        self._users.discard(user)
+        if not self._users:
+            self.drop()
+
+    def drop(self) -> None:
+        """End the connection; the next request makes another."""
+        client, self._client, self._buffer = self._client, None, b""
+        self._answers = self._silent = 0
         if client is not None:
             client.close()
+        if self.place.stream:
+            self.late.forget()
 
-    def fail(self, error: Exception) -> None:
-        """End the request that is under way, if there is one."""
-        if self._client is not None and self.asking and not self._client.ctx.response_future.done():
-            self._client.ctx.response_future.set_exception(error)
+    async def ask(self, question: Question, user: User, *, within: float | None = None, copies: int = 0) -> bytes:
+        """One request: function and data of its reply, or of an exception.
 
-    def _made(self) -> Client:
-        config = self._config
-        hooks: dict[str, Any] = {
-            "trace_packet": modbus_guard.hook(self._guard, rtu=config.rtu, never_read=config.never_read),
-            "trace_connect": self._on_connection,
-            "retries": 0,
-        }
-        about: dict[str, Any] = {"port": config.port, "timeout": self.timeout, "name": self._device.name}
-        if config.tls is not None:
-            return _SecureClient(config.host, secure=self._secured(config.tls), **about, **hooks)
-        if config.scheme == "udp":
-            return AsyncModbusUdpClient(config.host, reconnect_delay=0, **about, **hooks)
-        framer = FramerType.RTU if config.rtu else FramerType.SOCKET
-        return AsyncModbusTcpClient(config.host, framer=framer, reconnect_delay=0, **about, **hooks)
+        Args:
+            within: Longest wait for the reply [s]; None: the user's.
+            copies: A datagram may be sent so many times more.
 
-    def _secured(self, files: Certificates) -> ssl.SSLContext:
+        Raises:
+            Unanswered: this request has no answer that can be used.
+            AssetError: no connection could be made.
+            WriteRefused: the guard did not let it through.
+        """
+        came, timeout, once_more = time.monotonic(), user.timeout_s if within is None else within, True
+        while True:
+            async with self._turn:
+                wait = self.late.wait(question, time.monotonic()) if self.unnumbered else 0.0
+                if not wait:
+                    try:
+                        return await self._exchange(question, user, came, timeout, copies)
+                    except Unanswered as error:
+                        if not (error.on_used and once_more):
+                            raise
+            if wait:
+                await asyncio.sleep(min(wait, 0.05))  # others use the line meanwhile, and what is owed may come
+            else:
+                once_more = False  # many devices close after some replies, or some time
+                await user.again()
+
+    async def settle(self, unit: int) -> None:
+        """Listen for a reply too many, where one could be mistaken."""
+        wait = self.late.listen(unit) if self.unnumbered else 0.0
+        if wait:
+            await asyncio.sleep(wait)
+            self.late.proven(unit)
+
+    async def _exchange(self, question: Question, user: User, came: float, timeout: float, copies: int) -> bytes:
+        await self._connect(user, came)
+        pause = self._free_at - time.monotonic()
+        if pause > 0:
+            await asyncio.sleep(pause)
+            await self._connect(user, came)
+        self._number = self._number % _NUMBERS + 1
+        asked = _Asked(question, 0 if self.place.rtu else self._number, asyncio.get_running_loop().create_future())
+        client, self._check, self._buffer = self.client, user.check, b""
+        assert client is not None
+        sent, self._asked, pdu = time.monotonic(), asked, None
         try:
-            context = ssl.create_default_context(cafile=files.authority)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.check_hostname = files.check_name
-            if files.own:
-                context.load_cert_chain(files.own, files.key)
-        except OSError as error:
-            text = f"{self._device.name}: a certificate cannot be used: {error}"
-            raise AssetError(text, quality=Quality.BAD_CONFIGURATION) from error
-        return context
+            client.ctx.pdu_send(Request(question, asked.number))
+            pdu = await self._reply(asked, client, user, timeout, copies)
+        except TimeoutError:
+            raise Unanswered(self._silence(asked, timeout), Why.SILENT) from None
+        except Unanswered as error:
+            error.on_used = self._answers > 0
+            raise
+        finally:
+            self._asked = None
+            self._free_at = time.monotonic() + user.pause_s
+            if pdu is None:
+                self._missed(question, user, sent, timeout, lost=asked.reply.done() and not asked.reply.cancelled())
+        self._silent, self._answers = 0, self._answers + 1
+        if not question.fits(pdu):
+            if not self.numbered:
+                self.drop()  # the replies could be one behind for ever
+            raise Unanswered("a reply of another function or length", Why.GARBLED)
+        took = 0.0 if asked.copied else time.monotonic() - sent
+        self.late.answered(question, took, sent, timeout, refused=bool(pdu[0] & 0x80))
+        return pdu
 
-    def _on_connection(self, up: bool) -> None:
-        """Without this a request that is under way would wait out its time when the connection is lost."""
-        if not up and self.asking:
-            self.fail(ConnectionException("connection lost"))
-        elif not up:
-            self._left()
+    def _missed(self, question: Question, user: User, sent: float, timeout: float, *, lost: bool) -> None:
+        """It was not answered: its reply may come yet, and must not be taken for another's."""
+        if lost:
+            self.late.doubt(question.reply_unit)
+        else:
+            self.late.owe(question, sent, timeout, user.late_s)
+        self._silent += 1
+        unsure = self._buffer or (self.unnumbered and self.place.stream)
+        if unsure or self._silent >= MOST_SILENT or self.client is None:
+            self.drop()
 
-    def _tolerant(self, take: Callable[..., int]) -> Callable[..., int]:
-        """pymodbus raises out of the transport at a reply it cannot read, and asyncio then drops the connection."""
+    async def _reply(self, asked: _Asked, client: Client, user: User, timeout: float, copies: int) -> bytes:
+        """Wait for it; a datagram that brings none is sent again, and the reply to any of them counts."""
+        begun = time.monotonic()
+        usual = max(FIRST_AGAIN_S, 4 * self.late.slowest) if self.late.slowest else timeout
+        for at in range(copies if self.place.scheme == "udp" else 0):
+            again = min(usual, timeout / (copies + 1)) * 2**at
+            done, _ = await asyncio.wait({asked.reply}, timeout=min(again, begun + timeout - time.monotonic()))
+            if done or time.monotonic() - begun >= timeout:
+                break
+            await user.again()
+            if asked.reply.done():
+                break
+            if not self.numbered:
+                self.late.owe(asked.question, time.monotonic(), timeout, user.late_s)
+            asked.copied = True
+            client.ctx.pdu_send(Request(asked.question, asked.number))
+        async with asyncio.timeout(max(0.0, begun + timeout - time.monotonic())):
+            return await asked.reply
 
-        def taken(data: bytes, addr: tuple[str, int] | None = None) -> int:
-            try:
-                return take(data, addr=addr)
-            except ModbusException as error:
-                self.fail(Malformed(str(error)))
-                return len(data)
+    def _silence(self, asked: _Asked, timeout: float) -> str:
+        if asked.other_unit is None:
+            return f"no reply within {timeout:g} s"
+        wanted = asked.question.reply_unit
+        return f"unit {asked.other_unit} answered where {wanted} was asked; reply_unit = {asked.other_unit} accepts it"
 
-        return taken
+    async def _connect(self, user: User, came: float) -> None:
+        """Be connected; who was waiting when a connection failed does not try it once more.
+
+        Args:
+            came: When the user began to wait [s, monotonic].
+        """
+        if self.client is not None:
+            return
+        if self._failed is not None and self._failed[0] > came:
+            raise AssetError(str(self._failed[1]), quality=Quality.BAD_NOT_CONNECTED)
+        self.drop()
+        self._check = user.check
+        self._client = client = self._made(user)
+        client.ctx.callback_data = self._taken  # type: ignore[method-assign]
+        client.ctx.call_create = self._telling(client.ctx.call_create)
+        client.ctx.error_received = lambda error: self._lost(client, str(error))  # type: ignore[method-assign]
+        if not await client.connect():
+            self.drop()
+            why = f" ({self._why})" if self._why else ""
+            error = AssetError(
+                f"no connection to {self.place.host}:{self.place.port}{why}", quality=Quality.BAD_NOT_CONNECTED
+            )
+            self._failed = time.monotonic(), error
+            raise error
+        self._free_at = time.monotonic() + user.connect_pause_s
+
+    def _made(self, user: User) -> Client:
+        place = self.place
+        hooks: dict[str, Any] = {"trace_packet": self._guarded, "retries": 0}
+        about: dict[str, Any] = {"port": place.port, "timeout": user.timeout_s, "name": user.name}
+        client: Client
+        if place.tls is not None:
+            client = _SecureClient(place.host, secure=_secured(place.tls), **about, **hooks)
+        elif place.scheme == "udp":
+            client = AsyncModbusUdpClient(place.host, reconnect_delay=0, **about, **hooks)
+        else:
+            framer = FramerType.RTU if place.rtu else FramerType.SOCKET
+            client = AsyncModbusTcpClient(place.host, framer=framer, reconnect_delay=0, **about, **hooks)
+        client.ctx.trace_connect = lambda up: None if up else self._lost(client, "connection lost")
+        return client
+
+    def _guarded(self, sending: bool, data: bytes) -> bytes:
+        """The last place where a whole request is at hand."""
+        assert self._check is not None
+        return self._check(sending, data)
+
+    def _lost(self, client: Client, why: str) -> None:
+        """Without this a request that is under way would wait out its time when the connection ends."""
+        if client is self._client and self._asked is not None and not self._asked.reply.done():
+            self._asked.reply.set_exception(Unanswered(why, Why.LOST))
+
+    def _taken(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
+        """pymodbus's `callback_data`: everything is taken, what is no whole frame yet is kept here."""
+        asked = self._asked
+        if self.place.rtu:
+            frames, self._buffer = rtu(self._buffer + data, asked.question if asked else None)
+        elif self.place.scheme == "udp":
+            frames, self._buffer = mbap(data)[0], b""
+        else:
+            frames, self._buffer = mbap(self._buffer + data)
+        for frame in frames:
+            self._take(frame)
+        return len(data)
+
+    def _take(self, frame: Frame) -> None:
+        """A frame: the answer to what is asked, one that was owed, one too many, or nothing of ours."""
+        asked, now = self._asked, time.monotonic()
+        if asked is not None and asked.reply.done():
+            asked = None
+        if frame.number:
+            if asked is None or frame.number != asked.number:
+                return  # it comes too late, and its number says so
+            self.numbered = not self.unnumbered
+        else:
+            self.numbered, self.unnumbered = False, True
+            question = asked.question if asked is not None else None
+            if self.late.pays(frame.unit, frame.pdu, question, now):
+                return
+        if asked is None:
+            self.late.stray(frame.unit)
+        elif frame.unit != asked.question.reply_unit:
+            asked.other_unit = frame.unit
+        else:
+            asked.reply.set_result(frame.pdu)
 
     def _telling(self, make: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[[], Coroutine[Any, Any, Any]]:
         """pymodbus says only that a connection was not made."""
@@ -187,3 +415,28 @@ class Line:
                 raise
 
         return made
+
+
+_LINES: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Place], Line] = WeakValueDictionary()
+
+
+def at(config: Config) -> Line:
+    """The line to a device's host, which others may be using already; to be called in its event loop."""
+    place = Place(scheme=config.scheme, host=config.host, port=config.port, rtu=config.rtu, tls=config.tls)
+    key = asyncio.get_running_loop(), place
+    line = _LINES.get(key)
+    if line is None:
+        line = _LINES[key] = Line(place)
+    return line
+
+
+def _secured(files: Certificates) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=files.authority)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.check_hostname = files.check_name
+        if files.own:
+            context.load_cert_chain(files.own, files.key)
+    except OSError as error:
+        raise AssetError(f"a certificate cannot be used: {error}", quality=Quality.BAD_CONFIGURATION) from error
+    return context

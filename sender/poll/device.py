@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -87,6 +87,8 @@ class Counts:
     """Alarms and events told."""
     request_ms: float = 0.0
     """How long the last read took [ms]."""
+    troubles: list[str] = field(default_factory=list)
+    """What has no values although the device is up, and why: a request that it does not answer."""
 
 
 class Hand(Protocol):
@@ -191,18 +193,23 @@ class DeviceLoop:
         took = self._now() - begun
         self._counts.request_ms = round(1000 * took, 3)
         self._late(slot, took, scan.every_s)
-        rows = got if isinstance(got, Trouble) else self._whole(slot.scan, got[0])
+        rows = got if isinstance(got, Trouble) else self._whole(slot.scan, got.rows)
         if isinstance(rows, Trouble):
             self._fall(rows)
             self._hand.rows(slot.scan, self._bad(self._points[slot.scan], self._trouble))
             return False
-        if not isinstance(got, Trouble) and got[3] is not None:
-            self._hand.described(got[3], self._identity)
-        self._rise()
+        if isinstance(got, Trouble):
+            return False
+        if got.facts is not None:
+            self._hand.described(got.facts, self._identity)
+        self._counts.troubles = [str(line)[:TEXT] for line in got.troubles[:LINES]]
+        if got.lost is None:
+            self._rise()
         self._hand.rows(slot.scan, rows)
-        if not isinstance(got, Trouble):
-            self._tell(got[1], got[2])
-        return True
+        self._tell(got.events, got.remarks)
+        if got.lost is not None:
+            self._fall(_trouble(got.lost))
+        return got.lost is None
 
     def _tell(self, events: Sequence[Event], lines: Sequence[str]) -> None:
         """What came beside the rows."""
@@ -292,6 +299,7 @@ class DeviceLoop:
     def _fall(self, trouble: Trouble) -> None:
         counts, now = self._counts, self._now()
         counts.failures += 1
+        counts.troubles = []
         if counts.state == "up" and now - self._live_since >= self._pause:
             self._backoff.reset()
         other = trouble.text != self._trouble.text and self._downs.add(1, now) > 0
@@ -323,13 +331,30 @@ class DeviceLoop:
             self._hand.said("refused", f"{said} refused, the last: {line[:TEXT]}")
 
 
-async def _all_of(
-    collector: Collector, scan: Scan
-) -> tuple[Columns, Sequence[Event], Sequence[str], Mapping[int, Facts] | None]:
-    """One read, and what came with it; facts where they are other than before."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Got:
+    """One read, and what came with it."""
+
+    rows: Columns
+    events: Sequence[Event]
+    remarks: Sequence[str]
+    troubles: Sequence[str]
+    facts: Mapping[int, Facts] | None
+    """Where they are other than before."""
+    lost: AssetError | None
+    """The device ended in the middle of it."""
+
+
+async def _all_of(collector: Collector, scan: Scan) -> _Got:
     rows = await collector.read(scan)
-    facts = collector.facts() if collector.relearned() else None
-    return rows, tuple(collector.events()), tuple(collector.remarks()), facts
+    return _Got(
+        rows=rows,
+        facts=collector.facts() if collector.relearned() else None,
+        events=tuple(collector.events()),
+        remarks=tuple(collector.remarks()),
+        troubles=tuple(collector.troubles()),
+        lost=collector.lost(),
+    )
 
 
 async def _wait(task: asyncio.Task[Any] | None, limit: float) -> None:
@@ -350,9 +375,13 @@ def _outcome(task: asyncio.Task[Got]) -> Got | Trouble:
     if isinstance(error, SystemExit | KeyboardInterrupt):
         raise error
     if isinstance(error, AssetError):
-        return Trouble(text=str(error)[:TEXT], quality=error.quality, native=error.native)
+        return _trouble(error)
     log.debug("collector_error", exc_info=error)
     return Trouble(text=f"{type(error).__name__}: {error}"[:TEXT])
+
+
+def _trouble(error: AssetError) -> Trouble:
+    return Trouble(text=str(error)[:TEXT], quality=error.quality, native=error.native)
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

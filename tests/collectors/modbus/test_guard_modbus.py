@@ -82,6 +82,7 @@ def test_no_byte_of_a_call_that_is_not_a_read_reaches_the_device(name: str) -> N
 
 async def call(plc: ModbusCollector, name: str) -> None:
     """The library's call of that name, on the collector's own client."""
+    assert plc._line is not None
     client = plc._line.client
     assert client is not None
     if name in OTHERS:

@@ -17,6 +17,7 @@ from collectors.guard import WriteRefused
 from collectors.modbus.address import Range, Table, parse_range
 from collectors.modbus.collector import ModbusCollector
 from collectors.modbus.config import load, mistakes
+from collectors.modbus.frames import Question
 from collectors.modbus.plan import reads
 from protocol.content.sample import Quality
 from protocol.errors import ConfigError
@@ -101,6 +102,7 @@ def test_the_guard_stops_a_forbidden_read_whatever_the_plan_says() -> None:
             await plc.open()
             await plc.read(made.scans[0])
             before = peer.received
+            assert plc._line is not None
             client = plc._line.client
             assert client is not None
             for start, count in ((50, 1), (45, 6), (59, 1), (40, 60)):
@@ -109,8 +111,9 @@ def test_the_guard_stops_a_forbidden_read_whatever_the_plan_says() -> None:
             assert peer.received == before
             assert len(lines) == 4
             assert "never_read holding:50-59" in lines[0]
-            assert not (await client.read_holding_registers(60, count=1, device_id=1)).isError()
-            assert not (await client.read_input_registers(50, count=1, device_id=1)).isError()
+            for pdu in (b"\3\0\x3c\0\1", b"\4\0\x32\0\1"):
+                allowed = Question(unit=1, pdu=pdu, size=2, reply_unit=1)
+                assert (await plc._line.ask(allowed, plc._user))[0] == pdu[0]
             await plc.close()
 
     asyncio.run(main())

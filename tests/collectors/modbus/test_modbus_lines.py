@@ -114,6 +114,7 @@ def test_a_write_over_udp_leaves_no_datagram() -> None:
             plc = ModbusCollector(device(url), clock=time.time_ns, refused=lines.append)
             await plc.open()
             before = len(peer.received)
+            assert plc._line is not None
             client = plc._line.client
             assert client is not None
             with pytest.raises(WriteRefused):
