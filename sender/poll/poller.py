@@ -126,7 +126,12 @@ class Poller:
 
     def status(self) -> dict[str, Any]:
         """Counters of each asset, by name; plain JSON values."""
-        return {name: asdict(line.counts) for name, line in self._lines.items()}
+        told = {name: asdict(line.counts) for name, line in self._lines.items()}
+        return {name: {key: one for key, one in counts.items() if key != "troubles"} for name, counts in told.items()}
+
+    def warnings(self) -> list[str]:
+        """What has no values although its device is up, and why, a line each."""
+        return [f"{name}: {text}" for name, line in self._lines.items() for text in line.counts.troubles]
 
     def _line(self, asset: AssetConfig) -> _Line:
         return _Line(asset, self._config.site, self._ids, self._sink, self._clock, self._monotonic)

@@ -156,7 +156,12 @@ class _Process:
             "spool": spool,
             "assets": self._poller.status(),
             "not_kept": self._packer.refused,
-            "warnings": [*self._config.warnings, *self._spool.warnings, *self._full()],
+            "warnings": [
+                *self._config.warnings,
+                *self._spool.warnings,
+                *self._full(),
+                *self._poller.warnings(),
+            ],
         }
         write_status(self._config.state, "poll", told, time_ns=time.time_ns())
 

@@ -157,6 +157,7 @@ class Memory:
     events: list[tuple[float, str, Event]] = field(default_factory=list)
     read: dict[str, int] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def samples(self, asset: str, columns: Columns, read: int) -> None:
         ids = columns.tag.tolist()
@@ -245,7 +246,7 @@ def poll_for(config: SenderConfig, seconds: float, *, meanwhile: Callable[[Memor
         status = poller.status()
         for name, counts in status.items():
             assert counts["read"] == sink.read.get(name, 0)
-        sink.status = status
+        sink.status, sink.warnings = status, poller.warnings()
 
     run_virtual(main())
     return kept[0]

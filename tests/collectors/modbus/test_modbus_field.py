@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -446,5 +447,111 @@ def test_a_device_lost_behind_its_gateway_in_a_pass_is_down_in_the_next() -> Non
             field.habit = behind_gateway
             assert await reader.read() == {}
             await reader.close()
+
+    run(main())
+
+
+async def _round(readers: list[Reader], seconds: float, every: float) -> list[int]:
+    """All of them side by side, each once a period: how many good passes each had."""
+    counts = [0] * len(readers)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+
+    async def one(at: int) -> None:
+        pause, up = 0.1, False
+        while (begun := loop.time()) < end:
+            rows = await readers[at].read()
+            counts[at] += bool(rows) and len(good(rows)) == len(rows)
+            assert all(row.value == address for address, row in rows.items() if row.quality == Quality.GOOD)
+            up = bool(rows)
+            pause = 0.1 if up else min(2 * pause, 1.0)
+            await asyncio.sleep(max(0.0, begun + every - loop.time()) if up else pause)
+        await readers[at].close()
+
+    await asyncio.gather(*(one(at) for at in range(len(readers))))
+    return counts
+
+
+@pytest.mark.parametrize("rtu", [False, True])
+def test_assets_behind_one_gateway_share_its_one_connection(rtu: bool) -> None:
+    """The gateway closes every connection beside the first, and loses what is asked while it is busy."""
+    busy = [0]
+
+    def habit(asked: Asked) -> None:
+        def told() -> None:
+            busy[0] -= 1
+            asked.send()
+
+        busy[0] += 1
+        if busy[0] == 1:
+            asyncio.get_running_loop().call_later(0.002, told)
+
+    async def main() -> None:
+        async with Field(habit, rtu=rtu) as field:
+            field.joined = lambda link: link.hang_up() if len(field.links) > 1 else None
+            readers = [Reader(field.device([0, 10, 20], unit=unit)) for unit in (1, 2, 3)]
+            counts = await _round(readers, 0.6, 0.05)
+            assert field.connections == 1
+            assert min(counts) >= 6
+            assert {one.unit for one in field.reads} == {1, 2, 3}
+
+    run(main())
+
+
+@pytest.mark.parametrize("fault", [silent, behind_gateway])
+@pytest.mark.parametrize("rtu", [False, True])
+def test_a_silent_unit_costs_the_others_its_timeout_once_a_round(fault: Callable[[Asked], None], rtu: bool) -> None:
+    """They are read between its attempts, however many tags it has."""
+
+    async def main() -> None:
+        async with Field(lambda asked: fault(asked) if asked.unit == 2 else asked.send(), rtu=rtu) as field:
+            readers = [Reader(field.device([0, 10, 20], unit=unit, wait=0.1)) for unit in (1, 2, 3)]
+            counts = await _round(readers, 1.5, 0.1)
+            assert counts[1] == 0
+            assert min(counts[0], counts[2]) >= 9
+            waited = [later.at - one.at for one, later in pairwise(field.asked) if one.unit == later.unit == 2]
+            assert not waited, "two of its requests in a row, though others waited"
+
+    run(main())
+
+
+def test_assets_of_other_places_share_nothing() -> None:
+    """Another port, or another framing, is another line."""
+
+    async def main() -> None:
+        async with Field() as one, Field() as other:
+            readers = [Reader(field.device([0])) for field in (one, other, one)]
+            for reader in readers:
+                assert good(await reader.read()) == {0: 0}
+            assert (one.connections, other.connections) == (1, 1)
+            await readers[0].close()
+            assert good(await readers[2].read()) == {0: 0}
+            assert one.connections == 1
+            for reader in readers:
+                await reader.close()
+            await asyncio.sleep(0.01)
+            assert not one.links
+
+    run(main())
+
+
+def test_a_host_that_is_not_there_is_tried_once_for_all_who_wait() -> None:
+    """Thirty assets behind it do not wait for thirty timeouts."""
+
+    async def main() -> None:
+        async with Field() as field:
+            made = [field.device([0], unit=unit, wait=0.3) for unit in range(1, 31)]
+        tried = [0]
+
+        async def never(*_: Any, **__: Any) -> Any:
+            tried[0] += 1
+            await asyncio.sleep(0.02)
+            raise OSError("no route")
+
+        asyncio.get_running_loop().create_connection = never  # type: ignore[method-assign]
+        readers = [Reader(one) for one in made]
+        assert await asyncio.gather(*(reader.read() for reader in readers)) == [{}] * 30
+        assert tried[0] == 1
+        assert all("no route" in str(reader.error) for reader in readers)
 
     run(main())

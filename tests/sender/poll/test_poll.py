@@ -95,6 +95,36 @@ def test_device_that_comes_back_is_up_again(tmp_path: Path) -> None:
     assert len(bad_rows(sink.rows("pump"))) >= 2 * 9
 
 
+def test_what_was_read_before_a_device_was_lost_is_kept(tmp_path: Path) -> None:
+    """Its rows of that pass are handed on, it is down at once, and opened again after the back-off."""
+
+    class Breaks(scripted()):  # type: ignore[misc]
+        def lost(self) -> AssetError | None:
+            return AssetError("hung up", quality=Quality.BAD_TIMEOUT) if self.clock() > EPOCH_NS + 9 * 10**9 else None
+
+    text = sender_toml(asset_toml("pump", *TWO))
+    sink = poll_for(loaded(tmp_path, text, {"pump": Breaks}), 20.5)
+    assert sink.said("pump") == ["up", "down"]
+    good = [at for at, _, row in sink.rows("pump") if row.quality == Quality.GOOD]
+    assert sum(at > 9.5 for at in good) >= 2
+    assert {row.quality for _, _, row in bad_rows(sink.rows("pump"))} == {Quality.BAD_TIMEOUT}
+    assert len(sink.rows("pump")) == 2 * 21
+    assert len(Breaks.made[0].opened) > 2
+
+
+def test_what_has_no_values_in_a_healthy_device_is_a_warning(tmp_path: Path) -> None:
+    """As long as it is so; its collector says what and why."""
+    told = ["read 7 (a) no reply within 1 s: set aside"]
+
+    class Ails(scripted()):  # type: ignore[misc]
+        def troubles(self) -> list[str]:
+            return told if self.clock() < EPOCH_NS + 30 * 10**9 else []
+
+    config = loaded(tmp_path, sender_toml(asset_toml("pump", *TWO)), {"pump": Ails})
+    assert poll_for(config, 20.5).warnings == [f"pump: {told[0]}"]
+    assert poll_for(config, 40.5).warnings == []
+
+
 def test_no_collector_can_end_or_delay_polling(tmp_path: Path) -> None:
     """Whatever a collector raises or returns is bad rows of its own device; the good one beside it keeps its slots."""
     loops: list[Any] = []
