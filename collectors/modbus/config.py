@@ -61,6 +61,8 @@ class Item:
     """The low byte comes first in each register (BADC, DCBA)."""
     bcd: bool = False
     """Four decimal digits a register."""
+    alone: int | None = None
+    """It shares a request with items of the same number only; None: with any neighbour."""
     scale: float | None = None
     """The value is raw x scale + offset; None where neither is written."""
     offset: float = 0.0
@@ -170,6 +172,7 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     pause_ms = keys.whole("pause_ms", 0, 0, 60_000)
     late_ms = keys.whole("late_ms", 0, 0, 60_000)
     connect_pause_ms = keys.whole("connect_pause_ms", 0, 0, 60_000)
+    each = keys.flag("one_request_a_tag", False)
     tls = _certificates(keys) if scheme == "tls" else None
     keys.done()
     never = ranges_of(device.never_read, "never_read", wrong)
@@ -179,6 +182,8 @@ def _parse(device: Device, wrong: list[str]) -> Config:
         items: list[Item] = []
         for point in scan.points:
             found = _items(point, orders, max_registers, wrong, facts)
+            if each:
+                found = [replace(item, alone=point.number) for item in found]
             _keep_out(point, found, never, wrong)
             items += found
         scans.append(tuple(items))
@@ -244,6 +249,7 @@ def _items(
     scaled = "scale" in point.options or "offset" in point.options
     scale, offset = keys.real("scale", 1.0), keys.real("offset", 0.0)
     bcd = keys.flag("bcd", False)
+    alone = keys.flag("alone", False)
     length = keys.whole("length", 0, 0, TEXT_LIMIT)
     states = keys.texts("states")
     keys.done(POLLERS_KEYS)
@@ -281,6 +287,7 @@ def _items(
         swap_words=words == "little",
         swap_bytes=swap,
         bcd=bcd,
+        alone=point.number if alone else None,
         scale=scale if scaled else None,
         offset=offset,
     )

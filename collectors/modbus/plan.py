@@ -4,7 +4,7 @@
 
 One pass over the items in address order; each either joins the read before it or begins the next. That is the
 fewest requests possible under the two limits, since starting a read later never lets it reach less far. A gap that
-holds an address of `never_read` is never read over.
+holds an address of `never_read` is never read over. A tag that is to be read alone shares its request with nobody.
 Limits: 125 registers (Modbus Application Protocol V1.1b3, 6.3), 2000 bits (6.1), and lower ones that a device has.
 """
 
@@ -53,11 +53,12 @@ def reads(items: Iterable[Item], config: Config) -> list[Read]:
     out: list[Read] = []
     group: list[Item] = []
     end = 0
-    for item in sorted(items, key=lambda item: (item.table.function, item.address, item.end)):
+    for item in sorted(items, key=lambda item: (item.table.function, _apart(item), item.address, item.end)):
         limit = config.max_bits if item.table.bits else config.max_registers
         joins = (
             group
             and item.table is group[0].table
+            and item.alone == group[0].alone
             and item.address <= end + config.max_gap
             and not any(fence.meets(item.table, end, item.address) for fence in config.never_read)
             and max(item.end, end) - group[0].address <= limit
@@ -70,6 +71,10 @@ def reads(items: Iterable[Item], config: Config) -> list[Read]:
     if group:
         out.append(read_of(group))
     return out
+
+
+def _apart(item: Item) -> int:
+    return -1 if item.alone is None else item.alone
 
 
 def read_of(items: Sequence[Item]) -> Read:

@@ -555,3 +555,22 @@ def test_a_host_that_is_not_there_is_tried_once_for_all_who_wait() -> None:
         assert all("no route" in str(reader.error) for reader in readers)
 
     run(main())
+
+
+@pytest.mark.parametrize("settings", [{}, {"one_request_a_tag": True}])
+def test_a_device_that_fills_all_but_the_first_value_is_read_tag_by_tag(settings: dict[str, Any]) -> None:
+    """Every reply of it holds the first value, and zeros behind."""
+
+    def first_only(asked: Asked) -> None:
+        data = asked.data()
+        asked.send(asked.frame(data[:4] + bytes(max(0, len(data) - 4))))
+
+    async def main() -> None:
+        async with Field(first_only) as field:
+            field.values = {0: 11, 1: 12, 2: 13}
+            reader = Reader(field.device([0, 1, 2], **settings))
+            wanted = {0: 11, 1: 12, 2: 13} if settings else {0: 11, 1: 0, 2: 0}
+            assert good(await reader.read()) == wanted
+            await reader.close()
+
+    run(main())

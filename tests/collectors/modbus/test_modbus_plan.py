@@ -108,3 +108,25 @@ def test_the_plan_counts_points_and_bytes_of_each_request() -> None:
 
     assert sizes() == [("read coil 0..8", 2.0, 9, 12, 11), ("read holding 0..9", 2.0, 5, 12, 29)]
     assert sizes(framing="rtu") == [("read coil 0..8", 2.0, 9, 8, 7), ("read holding 0..9", 2.0, 5, 8, 25)]
+
+
+def test_a_tag_can_be_read_alone() -> None:
+    """Its neighbours share a request without it; an array of one tag stays whole."""
+    tags: list[dict[str, Any]] = [
+        {"name": "a", "at": "holding:0", "type": "uint16"},
+        {"name": "b", "at": "holding:1", "type": "uint16", "count": 2, "alone": True},
+        {"name": "c", "at": "holding:3", "type": "uint16"},
+        {"name": "d", "at": "holding:4", "type": "float32"},
+        {"name": "e", "at": "coil:0", "alone": True},
+        {"name": "f", "at": "coil:1"},
+    ]
+
+    def plan(**settings: Any) -> list[str]:
+        config = config_of(tags, **settings)
+        return sorted(str(read) for read in reads(config.scans[0], config))
+
+    alone = ["read coil 0..0", "read coil 1..1", "read holding 0..0", "read holding 1..2", "read holding 3..5"]
+    assert plan() == alone
+    assert plan(max_gap=4) == ["read coil 0..0", "read coil 1..1", "read holding 0..5", "read holding 1..2"]
+    each = ["read coil 0..0", "read coil 1..1", "read holding 0..0", "read holding 1..2"]
+    assert plan(one_request_a_tag=True, max_gap=4) == [*each, "read holding 3..3", "read holding 4..5"]
