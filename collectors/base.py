@@ -36,6 +36,16 @@ GENTLE_REQUESTS_S = 5.0
 second and room for four more; no standard names a figure, the maker's manual may name a lower one."""
 
 
+FORMATS = frozenset(
+    (
+        *("int48", "uint48", "mod10_32", "mod10_48", "mod10_64", "magnitude16", "magnitude32", "magnitude64"),
+        *("exp8_int24", "exp8_uint24", "exp2_uint14", "unix32", "unix64", "unix64_ms", "date_words", "date_words_ms"),
+        *("date_bytes", "date_bcd", "date_dmy", "cp56", "ipv4", "digits"),
+    )
+)
+"""Words behind `type` beyond the catalog's types: how a device writes a value; `facts` says what type comes out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """One configured tag; with `count` > 1 an array that is read whole and split into `count` tags `name[i]`.
@@ -50,7 +60,7 @@ class Point:
     at: str
     """The address as the person typed it."""
     type: str | None = None
-    """Catalog type, or None where the device is asked for it."""
+    """Catalog type or one of `FORMATS`, or None where the device is asked for it."""
     count: int = 1
     unit: str = ""
     pattern: bool = False
@@ -185,7 +195,8 @@ class Collector(ABC):
     """True where `read` drains notifications instead of asking."""
 
     offers: ClassVar[frozenset[str]] = frozenset()
-    """Keys it honours beyond the minimum: `never_read`, `urls`, `most` (patterns), `range` (of `discover`)."""
+    """Keys it honours beyond the minimum: `never_read`, `urls`, `most` (patterns), `range` (of `discover`), `states` (a
+    table of sparse numbers)."""
 
     def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
         """

@@ -90,6 +90,10 @@ class KeyReader:
         self.wrong(key, f"{value!r} is no list of texts", 'write ["off", "on"]')
         return ()
 
+    def any(self, key: str) -> Any:
+        """Whatever stands there, for who looks at it himself; None where the key is absent."""
+        return self._take(key, None)
+
     def done(self, also: frozenset[str] = frozenset()) -> None:
         """Name every key that was not asked for; `also` are other readers' keys."""
         for key in self.table:

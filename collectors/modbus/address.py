@@ -4,6 +4,8 @@
     40001  30011  00004  10008                 five digits: table digit, then 1-based (1 to 9999)
     400001 300011 000004 100008                six digits: table digit, then 1-based (1 to 65536)
     holding:5.3  40006.3                       bit 3 of a register, 0 the least significant
+    holding:5.4-7                              bits 4 to 7 of it, as a number
+    holding:5.high  40006.low                  its high or its low byte
     holding:100-199  40101-40200               a range, both ends inside: `never_read`, and what `discover` may read
 
 All are stored 0-based, as they stand on the wire (Modbus Application Protocol V1.1b3, 4.3 and 4.4). No I/O here;
@@ -38,8 +40,10 @@ class Table(Enum):
 
 
 _DIGIT = {"0": Table.COIL, "1": Table.DISCRETE, "3": Table.INPUT, "4": Table.HOLDING}
-_NAMED = re.compile(r"(coil|discrete|input|holding):(\d{1,5})(?:\.(\d{1,2}))?")
-_NUMBERED = re.compile(r"([0134])(\d{4,5})(?:\.(\d{1,2}))?")
+_PART = r"(?:\.(\d{1,2}(?:-\d{1,2})?|high|low))?"
+_NAMED = re.compile(r"(coil|discrete|input|holding):(\d{1,5})" + _PART)
+_NUMBERED = re.compile(r"([0134])(\d{4,5})" + _PART)
+_BYTES = {"high": (8, 8), "low": (0, 8)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +62,41 @@ class Range:
         return f"{self.table.value}:{self.first}-{self.last}"
 
 
-def parse_address(text: str) -> tuple[Table, int, int | None] | None:
-    """Table, 0-based address and bit of an address in one of the notations above; None where it is none of them."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bits of a register."""
+
+    first: int
+    """The least significant of them, 0 to 15."""
+    bits: int
+
+
+def parse_place(text: str) -> tuple[Table, int, Part | None] | None:
+    """Table, 0-based address and part of an address in one of the notations above; None where it is none of them."""
     if named := _NAMED.fullmatch(text):
-        table, at = Table(named[1]), int(named[2])
-        bit = named[3]
+        table, at, part = Table(named[1]), int(named[2]), named[3]
     elif numbered := _NUMBERED.fullmatch(text):
-        table, at = _DIGIT[numbered[1]], int(numbered[2]) - 1
-        bit = numbered[3]
+        table, at, part = _DIGIT[numbered[1]], int(numbered[2]) - 1, numbered[3]
     else:
         return None
-    inside = 0 <= at <= 0xFFFF and (bit is None or (int(bit) <= 15 and not table.bits))
-    return (table, at, None if bit is None else int(bit)) if inside else None
+    if not 0 <= at <= 0xFFFF or (part and table.bits):
+        return None
+    if not part:
+        return table, at, None
+    if part in _BYTES:
+        return table, at, Part(*_BYTES[part])
+    first, _, last = part.partition("-")
+    low, high = int(first), int(last or first)
+    return (table, at, Part(low, high - low + 1)) if low <= high <= 15 and (not last or low < high) else None
+
+
+def parse_address(text: str) -> tuple[Table, int, int | None] | None:
+    """Table, 0-based address and bit of an address that names no other part; None where it is none."""
+    found = parse_place(text)
+    if found is None or (found[2] is not None and found[2].bits > 1):
+        return None
+    table, at, part = found
+    return table, at, None if part is None else part.first
 
 
 def parse_range(text: str) -> Range | None:

@@ -73,7 +73,7 @@ class ModbusCollector(Collector):
     """One device at `tcp://host:port`, `udp://` or `tls://`; see README.md beside this file for its settings."""
 
     protocol = "modbus"
-    offers = frozenset({"never_read", "range"})
+    offers = frozenset({"never_read", "range", "states"})
 
     def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
         super().__init__(device, clock=clock, refused=refused)

@@ -10,28 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from collectors.base import Device, Facts, Point
-from collectors.modbus.address import Range, Table, parse_address, ranges_of
+from collectors.modbus.absent import Absent, absent
+from collectors.modbus.address import Part, Range, Table, parse_address, parse_place, ranges_of
+from collectors.modbus.formats import BCD_TYPES, FORMATS
 from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse
-
-REGISTERS_OF: dict[str, int] = {
-    "int16": 1,
-    "uint16": 1,
-    "float16": 1,
-    "int32": 2,
-    "uint32": 2,
-    "float32": 2,
-    "int64": 4,
-    "uint64": 4,
-    "float64": 4,
-}
-"""Registers that a number of each type takes."""
-
-BCD_TYPES = ("uint16", "uint32", "uint64")
-"""Types that `bcd = true` may stand beside: four decimal digits a register."""
 
 TEXT_LIMIT = 250
 """Longest string [bytes]: what one reply can hold (125 registers), since a value is never split."""
 
+WIDE_BYTES = 4
+"""Bytes at each address of a range that `wide` names."""
+
+WORD_ORDERS = ("big", "little", "halves", "pairs")
+"""Which register comes first: the most or the least significant; of 64 bits the low half, or the low word of each."""
 
 RETRIES = {"udp": 2}
 """Scheme -> how often a request is asked again where nothing is said; else once. Datagrams are lost on the way."""
@@ -50,32 +41,52 @@ class Item:
     address: int
     """0-based."""
     width: int
-    """Registers, or 1 in a table of bits."""
+    """Addresses it takes; 1 in a table of bits."""
     type: str
-    """One of `REGISTERS_OF`, `bool` or `string`."""
-    bit: int | None = None
-    """Bit of the register, 0 the least significant; None where the whole is meant."""
-    swap_words: bool = False
-    """The first register is the least significant (CDAB, DCBA)."""
+    """`bool`, or one of `formats.FORMATS`."""
+    cell: int = 2
+    """Bytes at an address; of a table of bits one for a bit."""
+    part: Part | None = None
+    """Bits of the register; None where the whole is meant."""
+    length: int = 0
+    """Bytes of a text."""
+    words: str = "big"
+    """One of `WORD_ORDERS`."""
     swap_bytes: bool = False
     """The low byte comes first in each register (BADC, DCBA)."""
     bcd: bool = False
     """Four decimal digits a register."""
     alone: int | None = None
     """It shares a request with items of the same number only; None: with any neighbour."""
+    factor: int | None = None
+    """Address of the power of ten that the device multiplies it by, in the same table; read in the same request."""
     scale: float | None = None
     """The value is raw x scale + offset; None where neither is written."""
     offset: float = 0.0
+    absent: Absent | None = None
+    """Values that mean: there is none."""
+    states: tuple[tuple[int, str], ...] = ()
+    """Names of numbers that are no run from 0: the name comes out."""
+
+    @property
+    def start(self) -> int:
+        """First address that its request must hold."""
+        return self.address if self.factor is None else min(self.address, self.factor)
 
     @property
     def end(self) -> int:
-        """First address behind it."""
-        return self.address + self.width
+        """First address behind what its request must hold."""
+        behind = self.address + self.width
+        return behind if self.factor is None else max(behind, self.factor + 1)
 
     @property
     def column_type(self) -> str:
         """Catalog type of what comes out."""
-        return "float64" if self.scale is not None else self.type
+        if self.states:
+            return "string"
+        if self.scale is not None or self.factor is not None:
+            return "float64"
+        return "bool" if self.type == "bool" else FORMATS[self.type].out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +140,19 @@ class Config:
     facts: Mapping[int, Facts]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Common:
+    """What holds for all tags of a device."""
+
+    words: str
+    """Order of registers; empty where nothing is said."""
+    swap: bool
+    wide: tuple[Range, ...]
+    """Addresses at which four bytes stand."""
+    each: bool
+    """Each tag has a request of its own."""
+
+
 def load(device: Device) -> Config:
     """The device's configuration.
 
@@ -166,24 +190,24 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     max_gap = keys.whole("max_gap", 0, 0, 2000)
     if gentle and max_gap:
         keys.wrong("max_gap", f"a {device.kind} device is asked for what is typed only", "take it out, or set 0")
-    orders = _orders(keys, words="big", swap=False)
+    words, swap = _orders(keys, words="big", swap=False)
     max_registers = keys.whole("max_registers", 125, 1, 125)
     max_bits = keys.whole("max_bits", 2000, 1, 2000)
     pause_ms = keys.whole("pause_ms", 0, 0, 60_000)
     late_ms = keys.whole("late_ms", 0, 0, 60_000)
     connect_pause_ms = keys.whole("connect_pause_ms", 0, 0, 60_000)
     each = keys.flag("one_request_a_tag", False)
+    wide = ranges_of(keys.texts("wide"), "modbus.wide", wrong)
     tls = _certificates(keys) if scheme == "tls" else None
     keys.done()
+    common = _Common(words=words if "word_order" in device.settings else "", swap=swap, wide=wide, each=each)
     never = ranges_of(device.never_read, "never_read", wrong)
     facts: dict[int, Facts] = {}
     scans = []
     for scan in device.scans:
         items: list[Item] = []
         for point in scan.points:
-            found = _items(point, orders, max_registers, wrong, facts)
-            if each:
-                found = [replace(item, alone=point.number) for item in found]
+            found = _items(point, common, max_registers, wrong, facts)
             _keep_out(point, found, never, wrong)
             items += found
         scans.append(tuple(items))
@@ -212,7 +236,7 @@ def _parse(device: Device, wrong: list[str]) -> Config:
 
 def _keep_out(point: Point, items: list[Item], never: tuple[Range, ...], wrong: list[str]) -> None:
     for fence in never:
-        if any(fence.meets(item.table, item.address, item.end) for item in items):
+        if any(fence.meets(item.table, item.start, item.end) for item in items):
             wrong.append(f"tags.{point.name}.at: {point.at} lies in never_read {fence}; take the tag out")
             return
 
@@ -236,44 +260,57 @@ def _certificates(keys: KeyReader) -> Certificates:
 
 
 def _orders(keys: KeyReader, *, words: str, swap: bool) -> tuple[str, bool]:
-    return keys.word("word_order", words, ("big", "little")), keys.flag("byte_swap", swap)
+    return keys.word("word_order", words, WORD_ORDERS), keys.flag("byte_swap", swap)
 
 
-def _items(
-    point: Point, orders: tuple[str, bool], max_registers: int, wrong: list[str], facts: dict[int, Facts]
-) -> list[Item]:
+def _items(point: Point, device: _Common, max_registers: int, wrong: list[str], facts: dict[int, Facts]) -> list[Item]:
     """The point's items, its facts beside them; none where its table has a mistake."""
     before = len(wrong)
     keys = KeyReader(f"tags.{point.name}", point.options, wrong)
-    words, swap = _orders(keys, words=orders[0], swap=orders[1])
+    words, swap = _orders(keys, words=device.words or "big", swap=device.swap)
     scaled = "scale" in point.options or "offset" in point.options
     scale, offset = keys.real("scale", 1.0), keys.real("offset", 0.0)
-    bcd = keys.flag("bcd", False)
-    alone = keys.flag("alone", False)
+    bcd, alone = keys.flag("bcd", False), keys.flag("alone", False)
     length = keys.whole("length", 0, 0, TEXT_LIMIT)
-    states = keys.texts("states")
+    states = _states(keys, point.options.get("states", ()))
+    factor = keys.text("scale_from")
+    none = keys.any("not_available")
     keys.done(POLLERS_KEYS)
     if type(point.count) is not int or point.count < 1:
         keys.wrong("count", f"{point.count!r} is not possible", "use a whole number from 1")
         return []
-    where = parse_address(str(point.at))
+    where = parse_place(str(point.at))
     if where is None:
-        keys.wrong(
-            "at", f"{point.at!r} is no Modbus address", "write holding:0, 40001 or 400001, holding:5.3 for a bit"
-        )
+        step = "write holding:0, 40001 or 400001, holding:5.3 for a bit, holding:5.4-7, holding:5.high or .low"
+        keys.wrong("at", f"{point.at!r} is no Modbus address", step)
         return []
-    table, at, bit = where
-    kind = _type(keys, point, table, bit, length)
-    if bcd and kind not in BCD_TYPES:
+    table, at, part = where
+    kind = _type(keys, point, table, part, length)
+    form = FORMATS.get(kind)
+    if form is not None and form.low_first and "word_order" not in point.options and not device.words:
+        words = "little"
+    wide = any(one.meets(table, at, at + 1) for one in device.wide)
+    registers = 1 if form is None or part is not None else form.registers or (length + 1) // 2
+    cell = 1 if table.bits else WIDE_BYTES if wide else 2
+    if wide and (part is not None or 2 * registers % WIDE_BYTES):
+        keys.wrong("type", f"each address from {point.at} on is 32 bits wide", "use a type of 32 or 64 bits")
+    if bcd and (kind not in BCD_TYPES or part is not None):
         keys.wrong("bcd", f"digits do not make a {kind}", "use type " + ", ".join(BCD_TYPES))
-    if scaled and kind in ("bool", "string"):
+    out = "bool" if form is None else form.out
+    if (scaled or factor) and (out in ("bool", "string") or states[1]):
         keys.wrong("scale", f"a {kind} cannot be scaled", "take scale and offset out")
-    width = 1 if kind == "bool" else REGISTERS_OF.get(kind, (length + 1) // 2)
-    if not table.bits and width > max_registers:
+    if states[1] and ("int" not in out or bcd):
+        keys.wrong("states", f"a {kind} is no number of a state", "use a whole number, or take the names out")
+    width = 1 if table.bits else -(-2 * registers // cell)
+    stop = at + (((part.first + point.count - 1) // 16) + 1 if part and part.bits == 1 else point.count * width)
+    lies = _factor(keys, factor, table, wide, at, stop)
+    if not table.bits and max(at + width, (lies or 0) + 1) - min(at, at if lies is None else lies) > (
+        max_registers * 2 // cell
+    ):
         keys.wrong("type", f"{width} registers do not fit one read of {max_registers}", "raise max_registers")
+    gone = absent(keys, none, kind, registers) if none is not None else None
     if len(wrong) > before:
         return []
-    stop = at + (((bit + point.count - 1) // 16) + 1 if bit is not None else point.count * width)
     if stop > 0x10000:
         keys.wrong("count", f"the last address would be {stop - 1}", "65535 is the highest")
         return []
@@ -283,42 +320,78 @@ def _items(
         address=at,
         width=width,
         type=kind,
-        bit=bit,
-        swap_words=words == "little",
+        cell=cell,
+        part=part,
+        length=length,
+        words=words,
         swap_bytes=swap,
         bcd=bcd,
-        alone=point.number if alone else None,
+        alone=point.number if alone or device.each else None,
+        factor=lies,
         scale=scale if scaled else None,
         offset=offset,
+        absent=gone,
+        states=states[1],
     )
     items = [_element(first, i) for i in range(point.count)]
     for item in items:
-        facts[item.number] = Facts(type=item.column_type, states=states)
+        facts[item.number] = Facts(type=item.column_type, states=states[0])
     return items
 
 
+def _states(keys: KeyReader, given: object) -> tuple[tuple[str, ...], tuple[tuple[int, str], ...]]:
+    """Names of 0, 1, 2 .. from a list, or of any numbers from a table."""
+    if not isinstance(given, Mapping):
+        return keys.texts("states"), ()
+    keys.any("states")
+    pairs = []
+    for number, name in given.items():
+        try:
+            pairs.append((int(str(number), 0), str(name)))
+        except ValueError:
+            keys.wrong("states", f"{number!r} is no whole number", 'write { 512 = "standby", 513 = "running" }')
+    return (), tuple(pairs)
+
+
+def _factor(keys: KeyReader, text: str, table: Table, wide: bool, at: int, stop: int) -> int | None:
+    """Address of the register that holds the power of ten."""
+    if not text:
+        return None
+    found = parse_address(text)
+    if found is None or found[0] is not table or found[2] is not None or table.bits or wide:
+        keys.wrong("scale_from", f"{text!r} is no register of the {table.value} table", "write holding:12")
+        return None
+    if at <= found[1] < stop:
+        keys.wrong("scale_from", f"{text} is inside the value itself", "name the register of the factor")
+    return found[1]
+
+
 def _element(first: Item, i: int) -> Item:
-    """Element `i` of an array; bits run on into the next register."""
-    if first.bit is None:
+    """Element `i` of an array; single bits run on into the next register."""
+    if first.part is None or first.part.bits > 1:
         return replace(first, number=first.number + i, address=first.address + i * first.width)
-    registers, bit = divmod(first.bit + i, 16)
-    return replace(first, number=first.number + i, address=first.address + registers, bit=bit)
+    registers, bit = divmod(first.part.first + i, 16)
+    return replace(first, number=first.number + i, address=first.address + registers, part=Part(bit, 1))
 
 
-def _type(keys: KeyReader, point: Point, table: Table, bit: int | None, length: int) -> str:
+def _type(keys: KeyReader, point: Point, table: Table, part: Part | None, length: int) -> str:
     """The point's type, by its own word or by its address."""
-    if table.bits or bit is not None:
+    if table.bits or (part is not None and part.bits == 1):
         if point.type not in (None, "bool"):
             keys.wrong("type", f"{point.at} holds a bit, not a {point.type}", "use bool, or leave it out")
         return "bool"
-    known = (*REGISTERS_OF, "string")
-    if point.type not in known:
+    if part is not None:
+        if point.type not in (None, "uint8", "int8", "uint16", "int16"):
+            keys.wrong("type", f"{point.at} holds {part.bits} bits, not a {point.type}", "leave it out, or use int16")
+        return "int16" if str(point.type).startswith("int") else "uint16"
+    if point.type not in FORMATS:
         what = "a register does not say its type" if point.type is None else f"{point.type!r} is not in registers"
-        step = "name its bit, holding:5.0" if point.type == "bool" else "use one of " + ", ".join(known)
+        step = "name its bit, holding:5.0" if point.type == "bool" else "use one of " + ", ".join(FORMATS)
         keys.wrong("type", what, step)
         return "uint16"
-    if point.type == "string" and not length:
-        keys.wrong("length", "a string needs its length", f"write length = 16 [bytes], at most {TEXT_LIMIT}")
-    if point.type != "string" and length:
+    sized = not FORMATS[point.type].registers
+    if sized and not length:
+        keys.wrong("length", f"a {point.type} needs its length", f"write length = 16 [bytes], at most {TEXT_LIMIT}")
+    if not sized and length:
         keys.wrong("length", f"a {point.type} has its own length", "take it out, or use type string")
     return str(point.type)

@@ -10,32 +10,24 @@ indexes:
     BADC   B A D C       1 0 3 2                     word_order = "big",    byte_swap = true
     DCBA   D C B A       3 2 1 0                     word_order = "little", byte_swap = true
 
-A string knows byte order only. Rows come out grouped by type, not in address order. No I/O here and no clock.
+Of 64 bits `word_order = "halves"` has the low half first (E F G H A B C D), `"pairs"` the low word of each half first
+(C D A B G H E F). A string knows byte order only. Rows come out grouped by type, not in address order. No I/O here and
+no clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from collectors.modbus.config import Item
+from collectors.modbus.formats import FORMATS, from_bcd, scaled_by
 from collectors.modbus.plan import Read
 from protocol.content.array import Array
 from protocol.content.sample import NO_TIME, Columns, Quality, ValueKind, columns, concat, severity
-
-_NUMPY = {
-    "int16": ">i2",
-    "uint16": ">u2",
-    "int32": ">i4",
-    "uint32": ">u4",
-    "int64": ">i8",
-    "uint64": ">u8",
-    "float16": ">f2",
-    "float32": ">f4",
-    "float64": ">f8",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +48,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Values that one gather reads."""
+    """Values that one gather reads; their bytes apart all is as in the first of them."""
 
     kind: ValueKind
-    type: str
+    item: Item
     index: Array
     """[n, bytes]: where each value's bytes lie, most significant first."""
-    bcd: bool
     shift: Array
-    """Bit to take, for a bool in a register."""
+    """Lowest bit to take, of a part of a register."""
+    factor: Array
+    """[n, 2]: where each value's power of ten lies; empty where there is none."""
     scale: Array
     offset: Array
-    scaled: bool
 
 
 class Decoder:
@@ -104,7 +96,7 @@ class Decoder:
             bytes(size) if bad else outcome.data
             for outcome, size, bad in zip(outcomes, self._sizes, bad_read, strict=True)
         )
-        ints, floats, bools, texts, valid = self._values(np.frombuffer(data, np.uint8))
+        ints, floats, bools, texts, trouble = self._values(np.frombuffer(data, np.uint8))
         whole = Columns(
             tag=self._tag,
             time_ns=np.array([outcome.time_ns for outcome in outcomes], np.int64)[at],
@@ -118,45 +110,64 @@ class Decoder:
             bools=bools,
             texts=texts,
         )
-        usable = valid & ~bad_read[at]
-        return whole if usable.all() else _without_values(whole, usable)
+        usable = (trouble == 0) & ~bad_read[at]
+        return whole if usable.all() else _without_values(whole, usable, trouble)
 
     def _values(self, raw: Array) -> tuple[Array, Array, Array, tuple[str, ...], Array]:
-        """Ints, floats, bools, texts in row order, and which rows have a value at all."""
+        """Ints, floats, bools, texts in row order, and the quality of rows that have no value (0: they have one)."""
         parts: dict[ValueKind, list[Array]] = {ValueKind.INT: [], ValueKind.FLOAT: [], ValueKind.BOOL: []}
         texts: tuple[str, ...] = ()
-        valid = []
+        troubles = []
         for group in self._groups:
-            gathered = raw[group.index]
-            fine = np.ones(len(gathered), bool)
+            values, trouble = _group_values(group, raw)
             if group.kind is ValueKind.TEXT:
-                texts += tuple(text_of(row.tobytes()) for row in gathered)
-            elif group.type == "bool":
-                parts[ValueKind.BOOL].append(((gathered[:, 0] >> group.shift) & 1).astype(bool))
+                texts += tuple(values)
             else:
-                values = gathered.view(_NUMPY[group.type]).ravel()
-                if group.bcd:
-                    values, fine = _from_bcd(gathered)
-                if group.scaled:
-                    values = values.astype(np.float64) * group.scale + group.offset
                 parts[group.kind].append(values)
-            valid.append(fine)
+            troubles.append(trouble)
         return (
             _join(parts[ValueKind.INT], np.int64),
             _join(parts[ValueKind.FLOAT], np.float64),
             _join(parts[ValueKind.BOOL], np.bool_),
             texts,
-            np.concatenate(valid) if valid else np.zeros(0, bool),
+            np.concatenate(troubles) if troubles else np.zeros(0, np.uint32),
         )
 
 
-def text_of(data: bytes) -> str:
-    """A device's string: up to the first NUL, without the blanks that fill it up; UTF-8, else Latin-1."""
-    data = data.split(b"\0", 1)[0].rstrip(b" ")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+def _group_values(group: _Group, raw: Array) -> tuple[Any, Array]:
+    """Values of one group, and the quality of those that are none."""
+    item, gathered = group.item, raw[group.index]
+    values: Any
+    trouble = np.zeros(len(gathered), np.uint32)
+    if item.type == "bool":
+        return ((gathered[:, 0] >> group.shift) & 1).astype(bool), trouble
+    if item.part is not None:
+        values, fine = _part(gathered, group.shift, item.part.bits, signed=item.type.startswith("int"))
+    elif item.bcd:
+        values, fine = from_bcd(gathered)
+    else:
+        values, fine = FORMATS[item.type].take(gathered)
+    trouble[~fine] = Quality.BAD_DECODING
+    if item.absent is not None:
+        trouble[item.absent.among(gathered, values)] = Quality.BAD_NO_DATA
+    if item.factor is not None:
+        powers = raw[group.factor].view(">i2").ravel().astype(np.int64)
+        values, absent, odd = scaled_by(values.astype(np.float64), powers)
+        trouble[odd] = Quality.BAD_DECODING
+        trouble[absent] = Quality.BAD_NOT_SUPPORTED
+    if item.scale is not None:
+        values = values.astype(np.float64) * group.scale + group.offset
+    if item.states:
+        names = dict(item.states)
+        values = [names.get(number, str(number)) for number in values.tolist()]
+    return values, trouble
+
+
+def _part(gathered: Array, shift: Array, bits: int, *, signed: bool) -> tuple[Array, Array]:
+    words = gathered.view(">u2").ravel().astype(np.int64) >> shift & (1 << bits) - 1
+    if signed:
+        words = np.where(words >> bits - 1, words - (1 << bits), words)
+    return words, np.ones(len(words), bool)
 
 
 def bad_rows(items: Sequence[Item], time_ns: int, *, quality: int, native: int) -> Columns:
@@ -165,20 +176,21 @@ def bad_rows(items: Sequence[Item], time_ns: int, *, quality: int, native: int) 
 
 
 def _buffer_size(read: Read) -> int:
-    return read.count if read.table.bits else 2 * read.count
+    return read.cell * read.count
 
 
-def _group_key(item: Item) -> tuple[int, str, bool, bool, int]:
+def _group_key(item: Item) -> tuple[int, str]:
     """Items of one key are decoded together; keys of one kind are neighbours."""
-    return _kind(item).value, item.type, item.bcd, item.scale is not None, item.width if item.type == "string" else 0
+    bits = item.part.bits if item.part else 0
+    more = (item.bcd, item.factor is None, item.scale is None, item.length, bits, item.absent, item.states)
+    return _kind(item).value, f"{item.type} {more}"
 
 
 def _kind(item: Item) -> ValueKind:
-    if item.type == "string":
-        return ValueKind.TEXT
-    if item.type == "bool":
-        return ValueKind.BOOL
-    return ValueKind.FLOAT if item.scale is not None or item.type.startswith("float") else ValueKind.INT
+    out = item.column_type
+    if out in ("string", "bool"):
+        return ValueKind.TEXT if out == "string" else ValueKind.BOOL
+    return ValueKind.FLOAT if out.startswith("float") else ValueKind.INT
 
 
 def _group(placed: Sequence[tuple[Item, int, int]]) -> _Group:
@@ -186,48 +198,67 @@ def _group(placed: Sequence[tuple[Item, int, int]]) -> _Group:
     items = [item for item, _, _ in placed]
     return _Group(
         kind=_kind(items[0]),
-        type=items[0].type,
+        item=items[0],
         index=np.array([_bytes_of(item, byte, start) for item, byte, start in placed], np.intp),
-        bcd=items[0].bcd,
-        shift=np.array([(item.bit or 0) % 8 for item in items], np.uint8),
+        shift=np.array([_shift(item) for item in items], np.int64),
+        factor=np.array([_factor_of(item, byte, start) for item, byte, start in placed], np.intp),
         scale=np.array([1.0 if item.scale is None else item.scale for item in items]),
         offset=np.array([item.offset for item in items]),
-        scaled=items[0].scale is not None,
     )
+
+
+def _shift(item: Item) -> int:
+    """Lowest bit to take: of the byte that a bit is in, or of the register."""
+    if item.part is None:
+        return 0
+    return item.part.first % 8 if item.part.bits == 1 else item.part.first
+
+
+def _factor_of(item: Item, byte: int, start: int) -> list[int]:
+    if item.factor is None:
+        return []
+    first = byte + 2 * (item.factor - start)
+    return [first + side for side in ((1, 0) if item.swap_bytes else (0, 1))]
 
 
 def _bytes_of(item: Item, byte: int, start: int) -> list[int]:
     """Where the item's bytes lie in the buffer, most significant first."""
+    first = byte + item.cell * (item.address - start)
     if item.table.bits:
-        return [byte + item.address - start]
-    first = byte + 2 * (item.address - start)
+        return [first]
     high, low = (1, 0) if item.swap_bytes else (0, 1)
-    if item.bit is not None:
-        return [first + (high if item.bit >= 8 else low)]
-    words = range(item.width)
-    if item.swap_words and item.type != "string":
-        words = words[::-1]
-    return [first + 2 * word + side for word in words for side in (high, low)]
+    if item.part is not None and item.part.bits == 1:
+        return [first + (high if item.part.first >= 8 else low)]
+    words = _words(item)
+    return [first + 2 * word + side for word in words for side in (high, low)][: item.length or None]
 
 
-def _from_bcd(gathered: Array) -> tuple[Array, Array]:
-    """Values of bytes that hold two decimal digits each, and which of them do so."""
-    digits = np.stack([gathered >> 4, gathered & 15], axis=-1).reshape(len(gathered), -1)
-    powers = 10 ** np.arange(digits.shape[1] - 1, -1, -1, dtype=np.int64)
-    return digits.astype(np.int64) @ powers, np.asarray((digits < 10).all(axis=1))
+def _words(item: Item) -> list[int]:
+    """The item's registers, the most significant first."""
+    words = list(range(item.width * item.cell // 2))
+    half = len(words) // 2
+    if item.length or item.words == "big" or (item.words == "pairs" and len(words) % 2):
+        return words
+    if item.words == "little":
+        return words[::-1]
+    if item.words == "halves":
+        return words[half:] + words[:half] if len(words) == 4 else words
+    return [word ^ 1 for word in words]
 
 
 def _join(parts: Sequence[Array], dtype: type[np.generic]) -> Array:
     """One column; unsigned 64-bit values keep their bits."""
     if not parts:
         return np.zeros(0, dtype)
-    return np.concatenate([part.astype(dtype) for part in parts])
+    with np.errstate(invalid="ignore"):  # a NaN that signals is one like the others
+        return np.concatenate([part.astype(dtype) for part in parts])
 
 
-def _without_values(whole: Columns, usable: Array) -> Columns:
-    """The usable rows, then the others without a value; one whose read was good did not decode."""
+def _without_values(whole: Columns, usable: Array, trouble: Array) -> Columns:
+    """The usable rows, then the others without a value; one whose read was good has a trouble of its own."""
     rest = np.flatnonzero(~usable)
     quality = whole.quality[rest].copy()
-    quality[quality >> 30 < 2] = Quality.BAD_DECODING
+    own = quality >> 30 < 2
+    quality[own] = trouble[rest][own]
     bad = columns(whole.tag[rest], whole.time_ns[rest], [None] * len(rest), quality=quality, native=whole.native[rest])
     return concat([whole.select(usable), bad])

@@ -263,16 +263,14 @@ class Line:
         try:
             client.ctx.pdu_send(Request(question, asked.number))
             pdu = await self._reply(asked, client, user, timeout, copies)
-        except TimeoutError:
-            raise Unanswered(self._silence(asked, timeout), Why.SILENT) from None
         except Unanswered as error:
-            error.on_used = self._answers > 0
+            error.on_used = error.why is Why.LOST and self._answers > 0
             raise
         finally:
             self._asked = None
             self._free_at = time.monotonic() + user.pause_s
             if pdu is None:
-                self._missed(question, user, sent, timeout, lost=asked.reply.done() and not asked.reply.cancelled())
+                self._missed(question, user, sent, timeout, lost=asked.reply.done())
         self._silent, self._answers = 0, self._answers + 1
         if not question.fits(pdu):
             if not self.numbered:
@@ -309,8 +307,12 @@ class Line:
                 self.late.owe(asked.question, time.monotonic(), timeout, user.late_s)
             asked.copied = True
             client.ctx.pdu_send(Request(asked.question, asked.number))
-        async with asyncio.timeout(max(0.0, begun + timeout - time.monotonic())):
-            return await asked.reply
+        await asyncio.wait({asked.reply}, timeout=max(0.0, begun + timeout - time.monotonic()))
+        if not asked.reply.done():
+            await asyncio.sleep(0)  # it may have come while this process was held up
+        if not asked.reply.done():
+            raise Unanswered(self._silence(asked, timeout), Why.SILENT)
+        return asked.reply.result()
 
     def _silence(self, asked: _Asked, timeout: float) -> str:
         if asked.other_unit is None:

@@ -38,11 +38,13 @@ class Read:
     """Registers or bits."""
     items: tuple[Item, ...]
     """The values it serves, in address order."""
+    cell: int = 2
+    """Bytes at each address; of a table of bits one for a bit."""
 
     @property
     def size(self) -> int:
         """Data bytes of a right reply."""
-        return (self.count + 7) // 8 if self.table.bits else 2 * self.count
+        return (self.count + 7) // 8 if self.table.bits else self.cell * self.count
 
     def __str__(self) -> str:
         return f"read {self.table.value} {self.start}..{self.start + self.count - 1}"
@@ -53,15 +55,16 @@ def reads(items: Iterable[Item], config: Config) -> list[Read]:
     out: list[Read] = []
     group: list[Item] = []
     end = 0
-    for item in sorted(items, key=lambda item: (item.table.function, _apart(item), item.address, item.end)):
-        limit = config.max_bits if item.table.bits else config.max_registers
+    for item in sorted(items, key=lambda item: (item.table.function, item.cell, _apart(item), item.start, item.end)):
+        limit = config.max_bits if item.table.bits else config.max_registers * 2 // item.cell
         joins = (
             group
             and item.table is group[0].table
+            and item.cell == group[0].cell
             and item.alone == group[0].alone
-            and item.address <= end + config.max_gap
-            and not any(fence.meets(item.table, end, item.address) for fence in config.never_read)
-            and max(item.end, end) - group[0].address <= limit
+            and item.start <= end + config.max_gap
+            and not any(fence.meets(item.table, end, item.start) for fence in config.never_read)
+            and max(item.end, end) - group[0].start <= limit
         )
         if group and not joins:
             out.append(read_of(group))
@@ -79,9 +82,10 @@ def _apart(item: Item) -> int:
 
 def read_of(items: Sequence[Item]) -> Read:
     """One read over items of one table that stand in address order."""
-    start = items[0].address
+    start = min(item.start for item in items)
     return Read(
         table=items[0].table,
+        cell=items[0].cell,
         start=start,
         count=max(item.end for item in items) - start,
         items=tuple(items),

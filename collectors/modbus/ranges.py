@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from collectors.modbus.address import Range
+from collectors.modbus.address import Range, Table
 from collectors.modbus.config import Config, Item
 from collectors.modbus.plan import Read, read_of
 
@@ -56,7 +56,7 @@ def _blocks(one: Range, config: Config) -> Iterator[Read]:
     """The range in reads as long as the device takes them, without what must never be read."""
     fences = config.never_read
     items = [
-        Item(number=at, table=one.table, address=at, width=1, type="bool" if one.table.bits else "uint16")
+        Item(number=at, table=one.table, address=at, width=1, **_kind(one.table))
         for at in range(one.first, one.last + 1)
         if not any(fence.meets(one.table, at, at + 1) for fence in fences)
     ]
@@ -69,6 +69,10 @@ def _blocks(one: Range, config: Config) -> Iterator[Read]:
         block.append(item)
     if block:
         yield read_of(block)
+
+
+def _kind(table: Table) -> dict[str, Any]:
+    return {"type": "bool", "cell": 1} if table.bits else {"type": "uint16"}
 
 
 def _tag(read: Read, place: int, data: bytes) -> dict[str, Any]:

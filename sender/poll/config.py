@@ -328,6 +328,8 @@ def _scan(
             found.odd(under(at, "unit"), f'"{tag.unit}" is no UCUM code that is known here; {step}', asset, tag.name)
         if tag.most is not None and not _spreads(tag, collector):
             found.wrong(under(at, "most"), f"{tag.at} names one value; take it out", asset, tag.name)
+        if isinstance(tag.states, dict) and (collector is None or "states" not in collector.offers):
+            found.wrong(under(at, "states"), 'no list; write ["off", "on"]', asset, tag.name)
         tags_read.append(tag)
     return table.every, tags_read
 

@@ -156,7 +156,7 @@ def drafts(asset: str, watched: Iterable[Watched], facts: Mapping[int, Facts]) -
                     scan_s=one.scan_s,
                     max_silence_s=one.silence_s,
                     address=cut(said.address) if point.pattern and said.address else point.at + element,
-                    states=table.states or tuple(cut(str(state)) for state in said.states[:STATES]),
+                    states=table.names or tuple(cut(str(state)) for state in said.states[:STATES]),
                 )
             )
     return out

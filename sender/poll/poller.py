@@ -26,7 +26,7 @@ import numpy as np
 
 from collectors.base import Collector, Event, Facts, Identity
 from protocol.content.array import Array
-from protocol.content.catalog import Asset, Tag
+from protocol.content.catalog import TYPES, Asset, Tag
 from protocol.content.sample import Columns, Flag, concat
 from protocol.errors import ConfigError, StoreError
 from sender.poll import difference
@@ -237,7 +237,7 @@ class _Line:
 
     def known(self) -> list[Tag]:
         """Descriptions that need nothing from the device; none where one type is missing."""
-        if any(one.point.type is None for one in self.asset.watched):
+        if any(one.point.type not in TYPES or one.table.options.get("states") for one in self.asset.watched):
             return []
         return self._ids.describe(self.asset.table.name, drafts(self.asset.table.name, self.asset.watched, {}))
 

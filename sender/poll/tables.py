@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator
 
+from collectors.base import FORMATS
 from protocol import text
 from protocol.content.catalog import TYPES
 from protocol.limits import NAME_BYTES
@@ -39,7 +40,7 @@ def _short(value: str) -> str:
 
 
 def _type(value: str) -> str:
-    if value not in TYPES:
+    if value not in TYPES and value not in FORMATS:
         raise ValueError(f'"{value}" is no type; one of {", ".join(TYPES)}')
     return value
 
@@ -66,6 +67,15 @@ def _clamp(value: object) -> tuple[float, float]:
     if low is None or high is None:
         raise ValueError(f"{value!r} is open on a side; write two finite numbers")
     return low, high
+
+
+def _states(value: object) -> tuple[str, ...] | dict[str, str]:
+    names = list(value.values()) if isinstance(value, dict) else value
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise ValueError(f'{value!r} is no list of names; write ["off", "on"]')
+    for name in names:
+        _short(name)
+    return value if isinstance(value, dict) else tuple(names)
 
 
 Name = Annotated[str, AfterValidator(_printable)]
@@ -119,8 +129,8 @@ class TagTable(SettingsTable):
     """Smallest change that is sent, in `unit`, or `"1%"` of the range; without it every poll is sent."""
     max_silence: Seconds | None = None
     """Longest time between two sendings [s]; 60 s with a deadband or a subscription, else the scan's period."""
-    states: Annotated[tuple[Words, ...], BeforeValidator(listed)] = ()
-    """Names of the values 0, 1, 2 .. of an enumeration."""
+    states: Annotated[tuple[str, ...] | dict[str, str], PlainValidator(_states)] = ()
+    """Names of the values 0, 1, 2 .. of an enumeration; or `{ 512 = "standby" }`, and the name itself comes out."""
     most: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Most values of a pattern (an address that names a branch); 100 where nothing is said."""
     ne43: bool = False
@@ -133,7 +143,12 @@ class TagTable(SettingsTable):
     @property
     def options(self) -> dict[str, Any]:
         """The keys that are the collector's to know."""
-        return dict(self.model_extra or {})
+        return dict(self.model_extra or {}) | ({"states": self.states} if isinstance(self.states, dict) else {})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the values 0, 1, 2 .."""
+        return self.states if isinstance(self.states, tuple) else ()
 
     @property
     def span(self) -> tuple[float | None, float | None]:

@@ -172,7 +172,7 @@ class Field:
         await asyncio.sleep(0)
 
     def device(
-        self, *scans: Iterable[int], every: float = 1.0, wait: float = 0.2, kind: str = "process", **settings: Any
+        self, *scans: Iterable[int], every: float = 1.0, wait: float = 2.0, kind: str = "process", **settings: Any
     ) -> Device:
         """One scan a list of addresses, each a `uint16` of its own."""
         tables = [(every, [{"name": f"t{at}", "at": f"holding:{at}", "type": "uint16"} for at in ats]) for ats in scans]

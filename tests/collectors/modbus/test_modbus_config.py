@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from collectors import base
 from collectors.base import Device, numbered
-from collectors.modbus import collector, config
+from collectors.modbus import collector
 from collectors.modbus.address import Table, parse_address
 from collectors.modbus.config import load, mistakes
+from collectors.modbus.formats import FORMATS
 from protocol.content.catalog import TYPES
 from protocol.errors import ConfigError
 
@@ -149,7 +151,9 @@ def test_facts_name_the_type_that_comes_out() -> None:
     ).facts.values()
     assert (scaled.type, plain.type, bit.type) == ("float64", "uint16", "bool")
     assert plain.states == ("off", "on")
-    assert {*config.REGISTERS_OF, "bool", "string"} <= set(TYPES)
+    assert set(FORMATS) <= {*TYPES, *base.FORMATS}
+    assert {form.out for form in FORMATS.values()} <= set(TYPES)
+    assert not base.FORMATS & set(TYPES)
 
 
 def test_the_sample_file_is_sound() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from collectors.base import Device, numbered
 from collectors.modbus.config import load
-from collectors.modbus.decode import Decoder, Outcome, text_of
+from collectors.modbus.decode import Decoder, Outcome
+from collectors.modbus.formats import text_of
 from collectors.modbus.plan import reads
 from protocol.content.sample import NO_TIME, Columns, Quality, Row
 

@@ -83,7 +83,7 @@ def test_a_request_without_a_usable_answer_costs_itself_only(
     async def main() -> None:
         async with Field(lambda asked: fault(asked) if asked.touches(at) else asked.send()) as field:
             field.values = {0: 150, 1: 151, 2: 152}
-            reader = Reader(field.device([0, 1, 2, 100], wait=0.1))
+            reader = Reader(field.device([0, 1, 2, 100], wait=0.2))
             others = {0: 150, 1: 151, 2: 152, 100: 100}
             del others[at]
             passes = [await reader.read() for _ in range(12 if fault is behind_gateway else 8)]
@@ -360,7 +360,7 @@ def test_an_identification_that_comes_late_is_nobodys_value(number: int | None) 
 
     def habit(asked: Asked) -> None:
         if asked.function == 43:
-            asked.later(0.12, asked.frame(number=number))
+            asked.later(0.4, asked.frame(number=number))
         else:
             asked.later(0.03, asked.frame(number=number))
 
@@ -505,7 +505,7 @@ def test_a_silent_unit_costs_the_others_its_timeout_once_a_round(fault: Callable
 
     async def main() -> None:
         async with Field(lambda asked: fault(asked) if asked.unit == 2 else asked.send(), rtu=rtu) as field:
-            readers = [Reader(field.device([0, 10, 20], unit=unit, wait=0.1)) for unit in (1, 2, 3)]
+            readers = [Reader(field.device([0, 10, 20], unit=unit, wait=0.1, late_ms=100)) for unit in (1, 2, 3)]
             counts = await _round(readers, 1.5, 0.1)
             assert counts[1] == 0
             assert min(counts[0], counts[2]) >= 9
