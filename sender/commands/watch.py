@@ -15,7 +15,7 @@ from rich.table import Table
 
 from collectors.base import Event
 from protocol.content.catalog import Asset, Tag
-from protocol.content.sample import Columns, Quality, Row, severity
+from protocol.content.sample import Columns, Quality, Row, Value, severity
 from protocol.inert import CELL, inert
 
 COLOURS = ("", "yellow", "red")
@@ -88,11 +88,12 @@ def plain(latest: Latest, wanted: str) -> dict[str, Any]:
     Args:
         wanted: As for `screen`.
     """
+    types = {(tag.asset, tag.name): tag.type for tag in latest.tags.values()}
     rows = [
         {
             "asset": asset,
             "tag": tag,
-            "value": str(row.value) if isinstance(row.value, float) and not isfinite(row.value) else row.value,
+            "value": _json(row, types.get((asset, tag), "")),
             "quality": quality(row),
             "time_ns": row.time_ns,
         }
@@ -101,6 +102,12 @@ def plain(latest: Latest, wanted: str) -> dict[str, Any]:
     ]
     said = {asset: {"what": what, "text": text} for asset, (what, text) in latest.states.items() if asset}
     return {"rows": rows, "assets": said, "read": latest.read}
+
+
+def _json(row: Row, kind: str) -> Value:
+    if isinstance(row.value, float) and not isfinite(row.value):
+        return str(row.value)
+    return row.value % 2**64 if kind == "uint64" and isinstance(row.value, int) else row.value
 
 
 def told(row: Row, kind: str = "") -> str:

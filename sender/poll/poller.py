@@ -244,6 +244,7 @@ class _Line:
     def described(self, facts: Mapping[int, Facts], identity: Identity) -> None:
         """See `device.Hand`."""
         name = self.asset.table.name
+        self._validity.typed(number for number, said in facts.items() if said.type == "uint64")
         fresh = self._ids.describe(name, drafts(name, self.asset.watched, facts))
         description = _describe(self.asset, self._site, identity) if identity != Identity() else self.description
         if fresh or description != self.description:

@@ -16,9 +16,10 @@ of notifications each counts from its own time on, and a tag that did not change
 
 from __future__ import annotations
 
+import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +39,9 @@ BEYOND_RANGE = 0x40940000
 
 LIMITED_LOW, LIMITED_HIGH = 0x500, 0x600
 """Info bits of a StatusCode: a data value, limited low or high (OPC 10000-4, 7.39.1)."""
+
+EXACT = 2.0**53
+"""Whole numbers from here on are not all float64 numbers."""
 
 _GATE = re.compile(
     r"\s*(!?)\s*(\S(?:.*?\S)?)\s*(?:(==|!=|<=|>=|<|>)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|true|false))?\s*"
@@ -78,6 +82,8 @@ class Rule:
     gate: Gate | None = None
     voucher: int = -1
     """Point number of the gate's tag."""
+    unsigned: bool = False
+    """Its type is `uint64`: what travels as a negative number is one from 2^63 on."""
 
 
 def parse_gate(text: str) -> Gate:
@@ -110,6 +116,7 @@ class Validity:
         self._idle = not rules
         self._span = np.full((2, count), np.nan)
         self._clamp = np.full((2, count), [[-np.inf], [np.inf]])
+        self._unsigned = np.zeros(count, bool)
         self._gates: dict[int, list[Rule]] = {}
         for rule in rules:
             at = slice(rule.numbers.start, rule.numbers.stop)
@@ -119,6 +126,7 @@ class Validity:
                 self._clamp[:, at] = np.array(rule.clamp)[:, None]
             if rule.gate is not None:
                 self._gates.setdefault(rule.voucher, []).append(rule)
+            self._unsigned[at] = rule.unsigned
         self._clamps = bool(np.isfinite(self._clamp).any())
         self._state: dict[Gate, bool | None] = {}
         self._last: dict[int, Row] = {}
@@ -129,7 +137,7 @@ class Validity:
             return rows
         rows = self._again(rows) if self._subscribes and self._gates else rows
         quality = rows.quality.copy()
-        number = _numbers(rows)
+        number = _numbers(rows, self._unsigned)
         self._measured(rows.tag, number, quality)
         self._vouched(rows, quality)
         if self._clamps:
@@ -184,10 +192,21 @@ class Validity:
                         more.append(held._replace(time_ns=told[-1].time_ns, other_ns=held.time_ns))
         return concat([rows, from_rows(more)]) if more else rows
 
+    def typed(self, numbers: Iterable[int]) -> None:
+        """Points that the device says are `uint64`."""
+        self._unsigned[list(numbers)] = True
+
+    def _exact(self, rows: Columns, at: int) -> int:
+        value = int(rows.ints[np.count_nonzero(rows.kind[:at] == ValueKind.INT)])
+        return value % (1 << 64) if self._unsigned[rows.tag[at]] else value
+
     def _cut(self, rows: Columns, number: Array, quality: Array) -> Columns:
         low, high = self._clamp[:, rows.tag]
         with np.errstate(invalid="ignore"):
             under, over = number < low, number > high
+        for at in np.flatnonzero((rows.kind == ValueKind.INT) & (np.abs(number) >= EXACT)).tolist():
+            value = self._exact(rows, at)  # Python compares it as it is, a float64 would be one of its neighbours
+            under[at], over[at] = value < float(low[at]), value > float(high[at])
         good = quality >> 31 == 0
         quality[under & good] |= LIMITED_LOW
         quality[over & good] |= LIMITED_HIGH
@@ -196,8 +215,10 @@ class Validity:
         cut = np.clip(number, low, high)
         floats, ints = rows.kind == ValueKind.FLOAT, rows.kind == ValueKind.INT
         whole = rows.ints.copy()
-        touched = (under | over)[ints]
-        whole[touched] = cut[ints][touched].astype(np.int64)
+        for at in np.flatnonzero((under | over)[ints]).tolist():
+            row = np.flatnonzero(ints)[at]
+            limit = math.ceil(low[row]) if under[row] else math.floor(high[row])
+            whole[at] = limit if limit < 1 << 63 else limit - (1 << 64)
         return replace(rows, floats=np.where((under | over)[floats], cut[floats], rows.floats), ints=whole)
 
 
@@ -218,6 +239,7 @@ def rules(points: Mapping[str, tuple[range, Any]], resolve: Mapping[str, int]) -
                     numbers=numbers,
                     span=(low, high) if table.ne43 else None,
                     clamp=table.clamp,
+                    unsigned=table.type == "uint64",
                     gate=gate,
                     voucher=resolve[gate.tag] if gate else -1,
                 )
@@ -233,11 +255,17 @@ def _judged(quality: int, says: bool | None) -> int:
     return quality if severity(quality) else int(Quality.UNCERTAIN) | quality
 
 
-def _numbers(rows: Columns) -> Array:
-    """Each row's value as float64, NaN where it is no number."""
+def _numbers(rows: Columns, unsigned: Array) -> Array:
+    """Each row's value as float64, NaN where it is no number.
+
+    Args:
+        unsigned: Whether a point's whole numbers are `uint64`, by point number.
+    """
     number = np.full(len(rows), np.nan)
     number[rows.kind == ValueKind.FLOAT] = rows.floats
-    number[rows.kind == ValueKind.INT] = rows.ints
+    ints = rows.kind == ValueKind.INT
+    large = unsigned[rows.tag[ints]] & (rows.ints < 0)
+    number[ints] = np.where(large, rows.ints.astype(np.uint64).astype(np.float64), rows.ints)
     return number
 
 

@@ -207,3 +207,29 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         f"{stem}[3].clamp",
         f"{stem}[4].clamp",
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "cut", "flags"),
+    [
+        (9223372036854775813, (0.0, 1e30), 9223372036854775813, 0),
+        (2**64 - 1, (0.0, 1e30), 2**64 - 1, 0),
+        (2**63, (0.0, 100.0), 100, LIMITED_HIGH),
+        (2**63 - 1, (2.0**63, 1e30), 2**63, LIMITED_LOW),
+        (2**53 + 1, (0.0, 2.0**53), 2**53, LIMITED_HIGH),
+        (5, (5.5, 6.5), 6, LIMITED_LOW),
+        (7, (5.5, 6.5), 6, LIMITED_HIGH),
+    ],
+)
+@pytest.mark.parametrize("told", [False, True])
+def test_a_large_whole_number_is_cut_exactly_or_not_at_all(
+    value: int, limits: tuple[float, float], cut: int, flags: int, told: bool
+) -> None:
+    """An unsigned value from 2^63 on travels as a negative number, and is none."""
+    validity = Validity([Rule(numbers=range(1), clamp=limits, unsigned=not told)], 2, subscribes=False)
+    if told:
+        validity.typed([0])
+    travels = value - 2**64 if value >= 2**63 else value
+    rows = list(validity.apply(columns([1, 0], 0, [-1, travels])).rows())
+    assert (int(rows[1].value or 0) % 2**64, rows[1].quality) == (cut, flags)
+    assert rows[0].value == -1
