@@ -196,7 +196,10 @@ class Collector(ABC):
 
     offers: ClassVar[frozenset[str]] = frozenset()
     """Keys it honours beyond the minimum: `never_read`, `urls`, `most` (patterns), `range` (of `discover`), `states` (a
-    table of sparse numbers)."""
+    table of sparse numbers), `map` (of `discover`)."""
+
+    example: ClassVar[Mapping[str, Any]] = {}
+    """A tag's table as it would stand in a configuration, for a draft in which nothing was found."""
 
     def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
         """
@@ -258,6 +261,18 @@ class Collector(ABC):
     def troubles(self) -> Sequence[str]:
         """What of the device has no values at present, and why, a line each; asked for after each read."""
         return ()
+
+    @classmethod
+    def drafted(cls, text: str, first: int) -> Draft:
+        """A draft from a register map, a table in CSV, where `map` is offered; no traffic.
+
+        Args:
+            first: Number that the map gives to the first address, 0 or 1.
+
+        Raises:
+            ConfigError: it is no such table.
+        """
+        raise NotImplementedError
 
     async def discover(self, ranges: Sequence[str] = ()) -> Draft:
         """Browse the opened device and draft its tags.

@@ -28,11 +28,13 @@ from collectors.guard import Guard
 from collectors.modbus import config as configuration
 from collectors.modbus import guard as modbus_guard
 from collectors.modbus import line as lines
+from collectors.modbus import mapped, sunspec
 from collectors.modbus import plan as planning
 from collectors.modbus import ranges as typed
-from collectors.modbus.address import ranges_of
-from collectors.modbus.config import Config
+from collectors.modbus.address import Table, ranges_of
+from collectors.modbus.config import Config, Item
 from collectors.modbus.decode import Decoder, Outcome, bad_rows
+from collectors.modbus.formats import text_of
 from collectors.modbus.frames import Question
 from collectors.modbus.isolate import Blocks
 from collectors.modbus.line import Line, Unanswered, User, Why
@@ -73,7 +75,8 @@ class ModbusCollector(Collector):
     """One device at `tcp://host:port`, `udp://` or `tls://`; see README.md beside this file for its settings."""
 
     protocol = "modbus"
-    offers = frozenset({"never_read", "range", "states"})
+    offers = frozenset({"never_read", "range", "states", "map"})
+    example = {"name": "discharge_pressure", "at": "holding:0", "type": "float32"}  # noqa: RUF012 - never changed
 
     def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
         super().__init__(device, clock=clock, refused=refused)
@@ -166,6 +169,8 @@ class ModbusCollector(Collector):
     async def discover(self, ranges: Sequence[str] = ()) -> Draft:
         if not ranges:
             return Draft(identity=self._identity, tags=(), notes=_NOTES)
+        if sunspec.WORD in ranges:
+            return await self._walked()
         wrong: list[str] = []
         wanted = ranges_of(ranges, "range", wrong)
         if wrong:
@@ -180,6 +185,29 @@ class ModbusCollector(Collector):
 
         tags, notes = await typed.draft(wanted, self.config, ask, halve=self.config.isolate)
         return Draft(identity=self._identity, tags=tuple(tags), notes=tuple(notes))
+
+    async def _walked(self) -> Draft:
+        """A draft of the model list that a SunSpec device holds."""
+
+        async def look(at: int, count: int) -> bytes | None:
+            item = Item(number=0, table=Table.HOLDING, address=at, width=count, type="uint16")
+            if any(fence.meets(item.table, item.start, item.end) for fence in self.config.never_read):
+                return None
+            await self.budget.wait()
+            try:
+                answer = await self._answer(planning.read_of([item]))
+            except Unanswered:
+                return None
+            return answer if isinstance(answer, bytes) else None
+
+        said, tags, notes = await sunspec.draft(look)
+        texts = {key: text_of(data).strip() for key, data in said.items()}
+        return Draft(identity=Identity(**texts) if texts else self._identity, tags=tuple(tags), notes=tuple(notes))
+
+    @classmethod
+    def drafted(cls, text: str, first: int) -> Draft:
+        tags, notes = mapped.draft(text, first)
+        return Draft(identity=Identity(), tags=tuple(tags), notes=tuple(notes))
 
     def facts(self) -> Mapping[int, Facts]:
         return self.config.facts

@@ -15,11 +15,11 @@ from sender.commands.watch import quality, told
 SCHEMES = {"tcp": "modbus", "udp": "modbus", "tls": "modbus", "opc.tcp": "opcua", "enip": "enip"}
 """Scheme of a url -> its collector; any other scheme is the name of an installed one."""
 
-WIDTHS = {"16": 1, "32": 2, "64": 4}
-"""Registers of a number, by the end of its type's name."""
+WIDTHS = (7, 4, 2, 1)
+"""Registers that are tried: an address at the end of its table has fewer behind it."""
 
-NUMBERS = tuple(kind + bits for bits in WIDTHS for kind in ("int", "uint", "float"))
-"""What registers may be read as."""
+NUMBERS = ("int", "uint", "float")
+"""Beginnings of types that a device may hold in any order of bytes."""
 
 
 async def browse(
@@ -67,8 +67,10 @@ async def peek(
     if "://" not in url or name not in registry.names():
         raise ConfigError(f"{url!r} is no device", hint="write tcp://, opc.tcp:// or enip:// and its address")
     kind = registry.load(name)
-    for width in (4, 2, 1):  # an address at the end of its table has fewer registers behind it
-        ways = _ways(name, address, width)
+    for width in WIDTHS:
+        ways = _ways(name, address, width, wide="wide" in settings)
+        if width > 1 and kind.check(_device(url, _quiet(name, settings), ways)):
+            continue
         rows, types = await _look(kind, url, _quiet(name, settings), ways, say)
         if any(row.value is not None for row in rows) or len(ways) == 1:
             return _shown(ways, rows, types)
@@ -83,7 +85,7 @@ async def _look(
     say: Callable[[str], None],
 ) -> tuple[list[Row], dict[int, str]]:
     """One read of these tag tables, as gently as a safety system is read: rows in order, and types by number."""
-    device = Device(name="peek", url=url, kind="safety", settings=settings, scans=numbered([(1.0, ways)]))
+    device = _device(url, settings, ways)
     mistakes = kind.check(device)
     if mistakes:
         raise ConfigError(f"{url} cannot be read: {mistakes[0]}", hint="mend the url, the address or --set")
@@ -98,21 +100,46 @@ async def _look(
         await collector.close()
 
 
-def _ways(name: str, address: str, width: int) -> list[dict[str, Any]]:
-    """Every tag table that the address could stand in, with numbers of at most `width` registers."""
+def _device(url: str, settings: Mapping[str, Any], ways: list[dict[str, Any]]) -> Device:
+    return Device(name="peek", url=url, kind="safety", settings=settings, scans=numbered([(1.0, ways)]))
+
+
+def _ways(name: str, address: str, width: int, *, wide: bool) -> list[dict[str, Any]]:
+    """Every tag table that the address could stand in, with at most `width` registers.
+
+    Args:
+        wide: It is one of those that hold 32 bits each.
+    """
     registers = name == "modbus" and address[:1] in "hi34" and "." not in address
     if not registers:
         return [{"name": "as it is", "at": address}]
-    ways: list[dict[str, Any]] = [{"name": "hex", "at": address, "type": "uint16", "count": width}]
-    for kind in NUMBERS:
-        if WIDTHS[kind[-2:]] > width:
+    from collectors.modbus.formats import BCD_TYPES, FORMATS
+
+    ways: list[dict[str, Any]] = []
+    if not wide:
+        ways.append({"name": "hex", "at": address, "type": "uint16", "count": min(width, 4)})
+        ways += [{"name": f"{part} byte", "at": f"{address}.{part}"} for part in ("high", "low")]
+    for kind, form in FORMATS.items():
+        size = form.registers or width
+        if size > width or (wide and size % 2):
             continue
-        for words in ("big", "little") if WIDTHS[kind[-2:]] > 1 else ("big",):
-            for swap in (False, True):
+        length = {} if form.registers else {"length": 2 * width}
+        for words in _orders(size) if not length else ("big",):
+            for swap in (False, True) if length or kind.startswith(NUMBERS) else (False,):
                 order = f"{words} words" + (", swapped bytes" if swap else "")
-                table = {"name": f"{kind}, {order}", "at": address, "type": kind}
+                table = {"name": f"{kind}, {order}", "at": address, "type": kind, **length}
                 ways.append(table | {"word_order": words, "byte_swap": swap})
+                if kind in BCD_TYPES:
+                    ways.append(
+                        table | {"name": f"{kind} bcd, {order}", "word_order": words, "byte_swap": swap, "bcd": True}
+                    )
     return ways
+
+
+def _orders(registers: int) -> tuple[str, ...]:
+    if registers == 4:
+        return ("big", "little", "halves", "pairs")
+    return ("big", "little") if registers > 1 else ("big",)
 
 
 def _quiet(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

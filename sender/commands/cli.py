@@ -109,6 +109,10 @@ def discover(
     ranges: Annotated[
         list[str] | None, typer.Option("--range", help="Only this part, such as holding:0-99. May be repeated.")
     ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--map", help="A register map as CSV: drafted from the file, nothing is sent.")
+    ] = None,
+    first: Annotated[int, typer.Option("--map-first", min=0, max=1, help="Number of the map's first address.")] = 0,
     never: Annotated[
         list[str] | None, typer.Option("--never-read", help="An address that must not be read. May be repeated.")
     ] = None,
@@ -143,12 +147,19 @@ def discover(
         toml([device.name, device.url, dict(device.settings), device.never_read])
     except ValueError as error:
         mistakes.append(f"what was typed cannot stand in the draft: {error}")
-    for option, key, typed in (("--range", "range", ranges), ("--never-read", "never_read", never)):
+    for option, key, typed in (
+        ("--range", "range", ranges),
+        ("--map", "map", table),
+        ("--never-read", "never_read", never),
+    ):
         if typed and key not in found.offers:
             mistakes.append(f"{option}: the {collector} collector does not know it; leave it out")
     if mistakes:
         raise ConfigError("\n  ".join([f"{url} cannot be asked:", *mistakes]), hint="mend the url or the --set")
-    draft = asyncio.run(browse(found, device, terminal.complain, tuple(ranges or ())))
+    if table is not None:
+        draft = found.drafted(_map(table), first)
+    else:
+        draft = asyncio.run(browse(found, device, terminal.complain, tuple(ranges or ())))
     terminal.document(asset_section(device, found, draft))
 
 
@@ -349,6 +360,15 @@ def _settings(given: list[str] | None) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             out[key.strip()] = value
     return out
+
+
+def _map(path: Path) -> str:
+    from protocol.errors import ConfigError
+
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"--map {path} cannot be read: {error.strerror}") from None
 
 
 def _name_of(url: str) -> str:

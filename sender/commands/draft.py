@@ -66,7 +66,7 @@ def _scan(device: Device, collector: type[Collector], tags: Iterable[Mapping[str
             right.append(f"  {text},")
     if right:
         return ["[[asset.scan]]", 'every = "1s"', "tags = [", *right, "]", *wrong]
-    example = "# tags = [" + toml(TagTable.EXAMPLES) + "]"
+    example = "# tags = [" + toml(collector.example or TagTable.EXAMPLES) + "]"
     return ["# [[asset.scan]]", '# every = "1s"', example, *wrong]
 
 

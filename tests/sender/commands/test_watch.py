@@ -11,7 +11,8 @@ from rich.console import Console
 
 import checkvalve
 from collectors import registry
-from collectors.base import Device, Facts, Scan
+from collectors.base import FORMATS, Device, Facts, Scan
+from collectors.modbus.config import mistakes
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Quality, Row, columns, from_rows
 from sender.commands.browse import SCHEMES
@@ -70,6 +71,11 @@ def test_watch_reads_and_shows(
     assert [made.closed for made in kinds["fake"].made] == [1]
 
 
+async def one_each(fake: Fake, scan: Scan) -> Columns:
+    """Every register holds 1."""
+    return columns(points_of(scan), 0, [1] * len(points_of(scan)))
+
+
 class Registers(Fake):
     """Four registers at `holding:0`, one at `holding:9`; nothing else. Records how it was built."""
 
@@ -86,7 +92,7 @@ class Registers(Fake):
 
     async def read(self, scan: Scan) -> Columns:
         numbers = points_of(scan)
-        whole = self.device.points[0].at == "holding:0" or len(numbers) <= 7
+        whole = self.device.points[0].at == "holding:0" or self.device.points[0].count == 1
         return columns(
             numbers, 0, [258] * len(numbers) if whole else [None] * len(numbers), quality=0 if whole else 2**31
         )
@@ -110,19 +116,31 @@ def test_peek_shows_every_reading_of_one_address(
     assert checkvalve.main(["peek", "tcp://10.0.0.7:502", "holding:0", "--set", "unit=3"]) == 0
     out = capsys.readouterr().out
     assert "0102 0102 0102 0102" in out
-    for kind in ("int16", "float32, little words, swapped bytes", "uint64, big words"):
+    for kind in ("int16", "float32, little words, swapped bytes", "uint64, big words", "high byte", *FORMATS):
         assert kind in out
-    (device,) = registers.devices
+    device = registers.devices[0]
+    assert all(one.points == device.points for one in registers.devices)
     assert (device.kind, dict(device.settings)) == ("safety", {"unit": 3})
 
 
 def test_peek_narrows_at_the_end_of_a_table(registers: type[Registers], capsys: pytest.CaptureFixture[str]) -> None:
-    """Where four registers cannot be read, two and one are tried; what cannot be read at all is one line."""
+    """Where seven registers cannot be read, four, two and one are tried; the address is in each of them."""
     assert checkvalve.main(["peek", "tcp://10.0.0.7:502", "holding:9"]) == 0
     out = capsys.readouterr().out
     assert "int16" in out
     assert "int32" not in out
-    assert len(registers.devices) == 3
+    assert len({len(device.points) for device in registers.devices}) == 4
+
+
+def test_peek_takes_what_is_left_at_the_end_of_the_addresses(
+    registers: type[Registers], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three registers are left behind 65533, one behind 65535: nothing is refused for what would be behind."""
+    monkeypatch.setattr(registers, "check", classmethod(lambda kind, device: mistakes(device)))
+    for address, most in (("holding:65533", "int32"), ("input:65535", "int16"), ("465536", "int16")):
+        monkeypatch.setattr(registers, "read", one_each)
+        assert checkvalve.main(["peek", "tcp://10.0.0.7:502", address]) == 0
+        assert most in capsys.readouterr().out
 
 
 def test_peek_refuses_what_is_no_device_and_no_address(
