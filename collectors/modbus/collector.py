@@ -35,10 +35,10 @@ from collectors.modbus.address import Table, ranges_of
 from collectors.modbus.config import Config, Item
 from collectors.modbus.decode import Decoder, Outcome, bad_rows
 from collectors.modbus.formats import text_of
-from collectors.modbus.frames import Question
 from collectors.modbus.isolate import Blocks
 from collectors.modbus.line import Line, Unanswered, User, Why
 from collectors.modbus.plan import Read
+from collectors.modbus.replies import Question
 from protocol.content.sample import Columns, Quality, columns, concat
 from protocol.errors import AssetError, ConfigError
 
@@ -180,8 +180,8 @@ class ModbusCollector(Collector):
             await self.budget.wait()
             try:
                 return await self._answer(read)
-            except Unanswered:
-                return None
+            except Unanswered as error:
+                return typed.GARBLED if error.why is Why.GARBLED else None
 
         tags, notes = await typed.draft(wanted, self.config, ask, halve=self.config.isolate)
         return Draft(identity=self._identity, tags=tuple(tags), notes=tuple(notes))

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from collectors.modbus.frames import Question
+from collectors.modbus.replies import Question
 
 LATE_S = 5.0
 """A reply may come so long after its request's time was over, or as long again as that time where it is longer [s]:

@@ -8,8 +8,8 @@ Many gateways take one connection, or one request at a time; so assets with the 
 here, in the order they came, each with one request. A unit that is silent costs the others its timeout, once a round.
 
 pymodbus makes the connection and sends; its hook is where the guard stands. What comes back is taken apart here
-(`frames`), because pymodbus (3.16) takes any frame without a number for an answer, throws away what a stray byte stands
-before, and waits for ever behind half a frame. Where no number ties a reply to its request `late` keeps their order.
+(`replies`), because pymodbus (3.16) takes any frame without a number for an answer, throws away what stands behind a
+stray byte, and waits for ever behind half a frame. Where no number ties a reply to its request `late` keeps their order.
 A connection is made when a request needs one, and let go where what comes next on it could not be trusted.
 """
 
@@ -31,8 +31,8 @@ from pymodbus.pdu import ModbusPDU
 from pymodbus.transport import CommParams, CommType
 
 from collectors.modbus.config import Certificates, Config
-from collectors.modbus.frames import Frame, Question, mbap, rtu
 from collectors.modbus.late import Late
+from collectors.modbus.replies import Frame, Question, mbap, rtu
 from protocol.content.sample import Quality
 from protocol.errors import AssetError, CheckvalveError
 
@@ -111,7 +111,7 @@ class _Asked:
     """A unit that answered in its place."""
 
 
-class Request(ModbusPDU):
+class RawRequest(ModbusPDU):
     """A request whose bytes are at hand; pymodbus puts the frame around it."""
 
     def __init__(self, question: Question, number: int) -> None:
@@ -261,7 +261,7 @@ class Line:
         assert client is not None
         sent, self._asked, pdu = time.monotonic(), asked, None
         try:
-            client.ctx.pdu_send(Request(question, asked.number))
+            client.ctx.pdu_send(RawRequest(question, asked.number))
             pdu = await self._reply(asked, client, user, timeout, copies)
         except Unanswered as error:
             error.on_used = error.why is Why.LOST and self._answers > 0
@@ -306,7 +306,7 @@ class Line:
             if not self.numbered:
                 self.late.owe(asked.question, time.monotonic(), timeout, user.late_s)
             asked.copied = True
-            client.ctx.pdu_send(Request(asked.question, asked.number))
+            client.ctx.pdu_send(RawRequest(asked.question, asked.number))
         await asyncio.wait({asked.reply}, timeout=max(0.0, begun + timeout - time.monotonic()))
         if not asked.reply.done():
             await asyncio.sleep(0)  # it may have come while this process was held up

@@ -1,7 +1,8 @@
 """A draft of the ranges that a person typed: what is there, as it stands, address by address.
 
-Modbus has no list of its registers, so nothing outside the typed ranges is read. A refused block is halved until the
-addresses that are there stand alone; a device that refuses everywhere is left in peace after `MOST_REFUSED` requests.
+Modbus has no list of its registers, so nothing outside the typed ranges is read. A block that is refused, or answered
+short, is halved until the addresses that are there stand alone; a device that refuses everywhere is left in peace after
+`MOST_REFUSED` requests.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from collectors.modbus.plan import Read, read_of
 MOST_REFUSED = 64
 """Requests that may be refused before the search is given up."""
 
+GARBLED = 0
+"""In place of an exception's code: a reply of another function or length, as of a device that cuts long ones short."""
+
 Ask: TypeAlias = Callable[[Read], Awaitable[bytes | int | None]]
 
 
@@ -26,7 +30,7 @@ async def draft(
 
     Args:
         ranges: What may be read.
-        ask: Sends one read: its data, the code of an exception, or None for a reply that is none.
+        ask: Sends one read: its data, the code of an exception or `GARBLED`, or None where there is no reply.
         halve: Look for what is there inside a refused block; not in a gentle device.
     """
     tags: list[Mapping[str, Any]] = []
@@ -45,11 +49,17 @@ async def draft(
                 middle = read.count // 2
                 waiting[:0] = [read_of(read.items[:middle]), read_of(read.items[middle:])]
             else:
-                notes.append(f"{read}: " + ("no answer to it" if answer is None else f"exception {answer}"))
+                notes.append(f"{read}: " + _told(answer))
         if waiting:
             notes.append(f"{one}: given up after {MOST_REFUSED} refused requests; type smaller ranges")
     notes.append("types are not in the device: join registers to int32, float32 .. by the manual (`checkvalve peek`)")
     return tags, notes
+
+
+def _told(answer: int | None) -> str:
+    if answer is None:
+        return "no answer to it"
+    return "a reply of another function or length" if answer == GARBLED else f"exception {answer}"
 
 
 def _blocks(one: Range, config: Config) -> Iterator[Read]:

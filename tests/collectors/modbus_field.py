@@ -15,7 +15,7 @@ from typing import Any
 
 from collectors.base import Device, numbered
 from collectors.modbus.collector import ModbusCollector
-from collectors.modbus.frames import checksum
+from collectors.modbus.replies import checksum
 from protocol.content.sample import Quality, Row
 from protocol.errors import AssetError
 

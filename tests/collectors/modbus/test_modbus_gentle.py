@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modbus_peer import Peer, illegal, register
+from modbus_peer import Asked, Peer, illegal, register
 
 from collectors.base import Device, numbered
 from collectors.guard import WriteRefused
 from collectors.modbus.address import Range, Table, parse_range
 from collectors.modbus.collector import ModbusCollector
 from collectors.modbus.config import load, mistakes
-from collectors.modbus.frames import Question
 from collectors.modbus.plan import reads
+from collectors.modbus.replies import Question
 from protocol.content.sample import Quality
 from protocol.errors import ConfigError
 
@@ -204,6 +204,23 @@ def test_discover_reads_typed_ranges_and_nothing_else() -> None:
             assert any("holding 12..12: exception 2" in note for note in draft.notes)
             with pytest.raises(ConfigError, match="no range"):
                 await plc.discover(["everything"])
+            await plc.close()
+
+    asyncio.run(main())
+
+
+def test_discover_halves_a_block_that_is_answered_short() -> None:
+    """A device that knows no replies of more than four registers is drafted whole."""
+
+    def short(asked: Asked) -> bytes | None:
+        return asked.frame(bytes([3, 8]) + asked.data[:8]) if asked.function == 3 and asked.count > 4 else None
+
+    async def main() -> None:
+        async with Peer(fault=short) as peer:
+            plc = collector(device(peer.url))
+            await plc.open()
+            draft = await plc.discover(["holding:0-19"])
+            assert [tag["at"] for tag in draft.tags] == [f"holding:{at}" for at in range(20)]
             await plc.close()
 
     asyncio.run(main())
