@@ -28,7 +28,7 @@ from collectors.guard import Guard
 from collectors.modbus import config as configuration
 from collectors.modbus import guard as modbus_guard
 from collectors.modbus import line as lines
-from collectors.modbus import mapped, sunspec
+from collectors.modbus import mapped, nameplate, sunspec
 from collectors.modbus import plan as planning
 from collectors.modbus import ranges as typed
 from collectors.modbus.address import Table, ranges_of
@@ -380,10 +380,10 @@ class ModbusCollector(Collector):
         try:
             for _ in range(_IDENTIFY_PAGES):
                 await self.budget.wait()
-                pdu = await line.ask(_identification(self.config, following), self._user, within=within)
+                pdu = await line.ask(nameplate.question(self.config, following), self._user, within=within)
                 if pdu[0] & 0x80 and pdu[1] in GATEWAY:
                     raise AssetError(_unreached(pdu[1]), quality=_quality(pdu[1]), native=pdu[1])
-                told, following = identified(pdu)
+                told, following = nameplate.identified(pdu)
                 objects |= told
                 if not following:
                     break
@@ -393,30 +393,12 @@ class ModbusCollector(Collector):
         if not objects:
             self._identify = False
         await line.join(self._user)
-        return Identity(vendor=_text(objects, 0), model=_text(objects, 1), firmware=_text(objects, 2))
-
-
-def identified(pdu: bytes) -> tuple[dict[int, bytes], int]:
-    """Objects of an identification by number, and which one to ask for next, 0 where all were told (V1.1b3, 6.21)."""
-    if len(pdu) < 7 or pdu[0] & 0x80:
-        return {}, 0
-    out, at = {}, 7
-    for _ in range(pdu[6]):
-        if at + 2 > len(pdu):
-            break
-        out[pdu[at]] = pdu[at + 2 : at + 2 + pdu[at + 1]]
-        at += 2 + pdu[at + 1]
-    return out, pdu[5] if pdu[4] else 0
+        return nameplate.identity(objects)
 
 
 def _question(read: Read, config: Config) -> Question:
     head = bytes([read.table.function]) + read.start.to_bytes(2, "big") + read.count.to_bytes(2, "big")
     return Question(unit=config.unit, pdu=head, size=read.size, reply_unit=config.reply_unit)
-
-
-def _identification(config: Config, following: int) -> Question:
-    pdu = bytes([43, 14, 1, following])
-    return Question(unit=config.unit, pdu=pdu, size=None, reply_unit=config.reply_unit)
 
 
 def _bits(data: bytes, count: int) -> bytes:
@@ -436,11 +418,6 @@ def _unreached(code: int) -> str:
 
 def _quality(code: int) -> Quality:
     return _QUALITY.get(code, Quality.BAD_DEVICE_FAILURE)
-
-
-def _text(objects: Mapping[int, bytes], number: int) -> str:
-    held = objects.get(number, b"")
-    return held.decode("utf-8", "replace").strip("\0 ") if isinstance(held, bytes) else ""
 
 
 def _key(scan: Scan) -> int:

@@ -9,36 +9,25 @@ here, in the order they came, each with one request. A unit that is silent costs
 
 pymodbus makes the connection and sends; its hook is where the guard stands. What comes back is taken apart here
 (`replies`), because pymodbus (3.16) takes any frame without a number for an answer, throws away what stands behind a
-stray byte, and waits for ever behind half a frame. Where no number ties a reply to its request `late` keeps their order.
+stray byte, and waits for ever behind half a frame. Where no number ties a reply to its request, `late` keeps order.
 A connection is made when a request needs one, and let go where what comes next on it could not be trusted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
-from pymodbus import FramerType
-from pymodbus.client import AsyncModbusTcpClient, AsyncModbusUdpClient
-from pymodbus.pdu import ModbusPDU
-from pymodbus.transport import CommParams, CommType
-
-from collectors.modbus.config import Certificates, Config
+from collectors.modbus.config import Config
 from collectors.modbus.late import Late
+from collectors.modbus.pymodbus_client import Client, Place, RawRequest, failure, made
 from collectors.modbus.replies import Frame, Question, mbap, rtu
 from protocol.content.sample import Quality
 from protocol.errors import AssetError, CheckvalveError
-
-logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # it prints the last 20 frames at every error
-
-Client = AsyncModbusTcpClient | AsyncModbusUdpClient
 
 MOST_SILENT = 3
 """After so many requests in a row without an answer, of whatever unit, the connection is taken for dead."""
@@ -111,51 +100,6 @@ class _Asked:
     """A unit that answered in its place."""
 
 
-class RawRequest(ModbusPDU):
-    """A request whose bytes are at hand; pymodbus puts the frame around it."""
-
-    def __init__(self, question: Question, number: int) -> None:
-        super().__init__(dev_id=question.unit, transaction_id=number)
-        self.function_code = question.pdu[0]
-        self.rest = question.pdu[1:]
-
-    def encode(self) -> bytes:
-        """What follows the function code."""
-        return self.rest
-
-
-class _SecureClient(AsyncModbusTcpClient):
-    """The TCP client over TLS; pymodbus's own takes each piece that TLS delivers for one frame."""
-
-    def __init__(self, host: str, *, port: int, timeout: float, name: str, secure: ssl.SSLContext, **more: Any) -> None:
-        self.comm_params = CommParams(
-            comm_type=CommType.TLS,
-            host=host,
-            port=port,
-            sslctx=secure,
-            comm_name=name,
-            reconnect_delay=0,
-            timeout_connect=timeout,
-        )
-        super().__init__("", framer=FramerType.SOCKET, **more)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a line leads; assets with an equal one share it."""
-
-    scheme: str
-    host: str
-    port: int
-    rtu: bool
-    tls: Certificates | None
-
-    @property
-    def stream(self) -> bool:
-        """Replies to an ended connection cannot come on the next one (of a gateway in RTU they may)."""
-        return self.scheme != "udp" and not self.rtu
-
-
 class Line:
     """The connection; `at` gives the one that leads to a place."""
 
@@ -181,7 +125,6 @@ class Line:
         """When the next request may leave [s, monotonic]: a weak device is given its pause."""
         self._failed: tuple[float, AssetError] | None = None
         """When no connection could be made, and why."""
-        self._why = ""
 
     @property
     def client(self) -> Client | None:
@@ -332,34 +275,19 @@ class Line:
             raise AssetError(str(self._failed[1]), quality=Quality.BAD_NOT_CONNECTED)
         self.drop()
         self._check = user.check
-        self._client = client = self._made(user)
+        self._client = client = made(self.place, user.name, user.timeout_s, self._guarded)
         client.ctx.callback_data = self._taken  # type: ignore[method-assign]
-        client.ctx.call_create = self._telling(client.ctx.call_create)
         client.ctx.error_received = lambda error: self._lost(client, str(error))  # type: ignore[method-assign]
+        client.ctx.trace_connect = lambda up: None if up else self._lost(client, "connection lost")
         if not await client.connect():
             self.drop()
-            why = f" ({self._why})" if self._why else ""
+            why = f" ({failure(client)})" if failure(client) else ""
             error = AssetError(
                 f"no connection to {self.place.host}:{self.place.port}{why}", quality=Quality.BAD_NOT_CONNECTED
             )
             self._failed = time.monotonic(), error
             raise error
         self._free_at = time.monotonic() + user.connect_pause_s
-
-    def _made(self, user: User) -> Client:
-        place = self.place
-        hooks: dict[str, Any] = {"trace_packet": self._guarded, "retries": 0}
-        about: dict[str, Any] = {"port": place.port, "timeout": user.timeout_s, "name": user.name}
-        client: Client
-        if place.tls is not None:
-            client = _SecureClient(place.host, secure=_secured(place.tls), **about, **hooks)
-        elif place.scheme == "udp":
-            client = AsyncModbusUdpClient(place.host, reconnect_delay=0, **about, **hooks)
-        else:
-            framer = FramerType.RTU if place.rtu else FramerType.SOCKET
-            client = AsyncModbusTcpClient(place.host, framer=framer, reconnect_delay=0, **about, **hooks)
-        client.ctx.trace_connect = lambda up: None if up else self._lost(client, "connection lost")
-        return client
 
     def _guarded(self, sending: bool, data: bytes) -> bytes:
         """The last place where a whole request is at hand."""
@@ -405,19 +333,6 @@ class Line:
         else:
             asked.reply.set_result(frame.pdu)
 
-    def _telling(self, make: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[[], Coroutine[Any, Any, Any]]:
-        """pymodbus says only that a connection was not made."""
-
-        async def made() -> Any:
-            self._why = ""
-            try:
-                return await make()
-            except OSError as error:
-                self._why = str(error)
-                raise
-
-        return made
-
 
 _LINES: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Place], Line] = WeakValueDictionary()
 
@@ -430,15 +345,3 @@ def at(config: Config) -> Line:
     if line is None:
         line = _LINES[key] = Line(place)
     return line
-
-
-def _secured(files: Certificates) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=files.authority)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.check_hostname = files.check_name
-        if files.own:
-            context.load_cert_chain(files.own, files.key)
-    except OSError as error:
-        raise AssetError(f"a certificate cannot be used: {error}", quality=Quality.BAD_CONFIGURATION) from error
-    return context
