@@ -202,18 +202,19 @@ class Line:
         asked = _Asked(question, 0 if self.place.rtu else self._number, asyncio.get_running_loop().create_future())
         client, self._check, self._buffer = self.client, user.check, b""
         assert client is not None
-        sent, self._asked, pdu = time.monotonic(), asked, None
+        sent, self._asked, pdu, lost = time.monotonic(), asked, None, False
         try:
             client.ctx.pdu_send(RawRequest(question, asked.number))
             pdu = await self._reply(asked, client, user, timeout, copies)
         except Unanswered as error:
-            error.on_used = error.why is Why.LOST and self._answers > 0
+            lost = error.why is Why.LOST
+            error.on_used = lost and self._answers > 0
             raise
         finally:
             self._asked = None
             self._free_at = time.monotonic() + user.pause_s
             if pdu is None:
-                self._missed(question, user, sent, timeout, lost=asked.reply.done())
+                self._missed(question, user, sent, timeout, lost=lost)
         self._silent, self._answers = 0, self._answers + 1
         if not question.fits(pdu):
             if not self.numbered:
@@ -250,12 +251,18 @@ class Line:
                 self.late.owe(asked.question, time.monotonic(), timeout, user.late_s)
             asked.copied = True
             client.ctx.pdu_send(RawRequest(asked.question, asked.number))
-        await asyncio.wait({asked.reply}, timeout=max(0.0, begun + timeout - time.monotonic()))
+        loop = asyncio.get_running_loop()
+        left = max(0.0, begun + timeout - time.monotonic())
+        # one turn of the loop more: it may have come while this process was held up
+        timer = loop.call_later(left, loop.call_soon, self._expire, asked, timeout)
+        try:
+            return await asked.reply
+        finally:
+            timer.cancel()
+
+    def _expire(self, asked: _Asked, timeout: float) -> None:
         if not asked.reply.done():
-            await asyncio.sleep(0)  # it may have come while this process was held up
-        if not asked.reply.done():
-            raise Unanswered(self._silence(asked, timeout), Why.SILENT)
-        return asked.reply.result()
+            asked.reply.set_exception(Unanswered(self._silence(asked, timeout), Why.SILENT))
 
     def _silence(self, asked: _Asked, timeout: float) -> str:
         if asked.other_unit is None:
