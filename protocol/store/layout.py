@@ -9,7 +9,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-WRITE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_OURS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+"""Through no link, for no child; the auditor's machine may know neither."""
+WRITE = os.O_RDWR | os.O_CREAT | _OURS
 """How the writer opens its files: made where missing, and never through a link."""
 
 _NUMBER = re.compile(r"[0-9]{10,19}")
@@ -69,7 +71,7 @@ def open_plain(path: Path) -> int:
     """
     if not stat.S_ISREG(path.lstat().st_mode):
         raise FileNotFoundError(path)
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _OURS)
 
 
 @contextlib.contextmanager

@@ -7,12 +7,14 @@ import contextlib
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from portal_plant import SECOND, Clock, Plant
 from typer.testing import CliRunner
 
 from protocol.content.catalog import Asset, Tag
+from protocol.process.statusfile import write_status
 from receiver.commands import cli
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
@@ -252,13 +254,13 @@ def test_a_damaged_note_of_the_clock_is_set_aside_and_a_foreign_one_means_nothin
 
 @pytest.mark.parametrize(("age_s", "says"), [(0.3, "said 0.3 s ago"), (9.0, "not running?"), (-HOUR, "still to come")])
 def test_status_says_that_the_clock_was_set_instead_of_an_age_below_nothing(
-    monkeypatch: pytest.MonkeyPatch, age_s: float, says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_s: float, says: str
 ) -> None:
     """On the command line."""
     now_ns = 1_763_884_800 * SECOND
     monkeypatch.setattr("time.time_ns", lambda: now_ns)
-    said = {"time_ns": now_ns - round(age_s * SECOND), "pid": 7}
-    monkeypatch.setattr(cli, "_told", lambda file: {"catch": said})
+    monkeypatch.setattr("receiver.config.load", lambda file: SimpleNamespace(state=tmp_path))
+    write_status(tmp_path, "catch", {"pid": 7}, time_ns=now_ns - round(age_s * SECOND))
     told = CliRunner().invoke(cli.app, ["status", "x"]).output
     assert says in told
     assert "said -" not in told
