@@ -220,6 +220,11 @@ class Collector(ABC):
         """Every mistake in the url, the settings and the points, as `key: what is wrong; next step`. Empty if none."""
 
     @classmethod
+    def doubts(cls, device: Device) -> list[str]:
+        """What may be meant and looks wrong, in the same form; asked for where `check` finds no mistake."""
+        return []
+
+    @classmethod
     @abstractmethod
     def plan(cls, device: Device) -> list[Request]:
         """Every read request one cycle of each scan would send; no traffic."""

@@ -1,12 +1,14 @@
 """How a node is named in the configuration, in four notations; no I/O and nothing of the library.
 
-    ns=2;s=Pump.Pressure    i=2258    ns=3;g=<guid>    ns=3;b=<base64>     OPC 10000-6, 5.3.1.10
-    nsu=http://acme.example/plc;s=Pump.Pressure                            the namespace by its uri: outlives a reboot
-    /Objects/2:Plant/2:Pump/2:Pressure                                     browse names from the root: outlives new ids
+    nsu=http://acme.example/plc;s=Pump.Pressure     (i=, s=, g=<guid>, b=<base64>)   OPC 10000-6, 5.1.12
+    ns=2;s=Pump.Pressure                            the same by index: the server may count otherwise after a restart
+    /Objects/nsu=http://acme.example/plc;Plant/;Pump/;Pressure      browse names from the root: outlives new ids
+    /Objects/2:Plant/2:Pump/2:Pressure                              the same by index
     /Objects/2:Plant/*   /Objects/2:Plant/2:Temp*   /Objects/2:Plant/**    all variables there; so named; at any depth
 
-In a path a step is `namespace index:name`, without an index namespace 0; `&` stands before a `/`, `:`, `*` or `&` that
-belongs to a name (OPC 10000-4, A.2). A path starts at Objects, Types or Views.
+In a path a step is `nsu=uri;name`, or `index:name`, or `;name` for the namespace of the step before it, or a plain name
+in namespace 0; `&` stands before a `/`, `:`, `*` or `&` that belongs to a name (OPC 10000-4, A.2). In a uri `;` and `%`
+are written `%3B` and `%25`. A path starts at Objects, Types or Views. What an index means is `spaces`' matter.
 
 `Fences` are what must never be read: ids in which `*` stands for any text, and paths with everything below them.
 """
@@ -24,10 +26,14 @@ from uuid import UUID
 from collectors.settings import wild
 
 Identifier: TypeAlias = int | str | UUID | bytes
+Space: TypeAlias = int | str
+"""A namespace: by its index in a server's table, or by its uri."""
+Steps: TypeAlias = tuple[tuple[Space, str], ...]
+"""Namespace and browse name of each step from the root folder."""
 
-_STEP = re.compile(r"(?:(\d{1,5}):)?((?:[^/:&]|&.)+)")
+_STEP = re.compile(r"(?:(\d{1,5}):|nsu=([^;]+);|(;))?((?:[^/:&]|&.)+)", re.DOTALL)
 _ID = re.compile(r"(?:ns=(\d{1,5});|nsu=([^;]+);)?([isgb])=(.+)", re.DOTALL)
-_ESCAPED = re.compile(r"&(.)")
+_ESCAPED = re.compile(r"&(.)", re.DOTALL)
 _TO_ESCAPE = re.compile(r"([/:&.<>#!*])")
 _STAR = re.compile(r"(?:[^&*]|&.)*\*")
 
@@ -42,29 +48,33 @@ class NodeAddress:
     uri: str = ""
     """The namespace by its uri; looked up in the server's table at each connect."""
 
+    @property
+    def space(self) -> Space:
+        """The namespace as it was typed."""
+        return self.uri or self.namespace
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathAddress:
     """A node by the browse names that lead to it from the root folder."""
 
-    steps: tuple[tuple[int, str], ...]
-    """Namespace index and name of each step."""
+    steps: Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchAddress:
     """Every variable below a node that fits."""
 
-    steps: tuple[tuple[int, str], ...]
+    steps: Steps
     """The way to the node."""
     deep: bool
     """At any depth, not only right below it."""
-    space: int | None = None
+    space: Space | None = None
     """Namespace of the browse names; None: any."""
     names: str = "*"
     """Pattern of the browse names, escaped as typed; `*` stands for any text."""
 
-    def fits(self, space: int, name: str) -> bool:
+    def fits(self, space: Space, name: str) -> bool:
         """Whether a variable of that browse name is meant."""
         pattern = "".join(
             ".*" if part == "*" else re.escape(_plain(part)) for part in re.split(r"((?<!&)\*)", self.names)
@@ -86,7 +96,7 @@ def parse(text: str) -> Address | None:
     identifier = _identifier(kind, written)
     if identifier is None or int(index or 0) > 0xFFFF:
         return None
-    return NodeAddress(identifier=identifier, namespace=int(index or 0), uri=uri or "")
+    return NodeAddress(identifier=identifier, namespace=int(index or 0), uri=_read_uri(uri or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,7 @@ class Fences:
 
     ids: tuple[str, ...] = ()
     """Ids as text, `*` for any text; a namespace by its uri stands as `nsu=`."""
-    paths: tuple[tuple[tuple[int, str], ...], ...] = ()
+    paths: tuple[Steps, ...] = ()
     """Paths; everything below them too."""
 
     def forbids(self, address: Address) -> str:
@@ -108,9 +118,14 @@ class Fences:
         """As `forbids`, for the text of an id."""
         return next((one for one in self.ids if wild(one).fullmatch(text)), "")
 
-    def forbids_path(self, steps: tuple[tuple[int, str], ...]) -> str:
+    def forbids_path(self, steps: Steps) -> str:
         """As `forbids`, for a path."""
         return next((path_of(one) for one in self.paths if steps[: len(one)] == one), "")
+
+    @property
+    def nodes(self) -> list[tuple[Space, str]]:
+        """Namespace and identifier of each id; a `*` in a uri stands for any text too."""
+        return [_apart(text) for text in self.ids]
 
 
 def fences(texts: Sequence[str], wrong: list[str]) -> Fences:
@@ -134,17 +149,48 @@ def text_of(address: NodeAddress) -> str:
     """An id as it is usually written."""
     kind = {int: "i", str: "s", UUID: "g", bytes: "b"}[type(address.identifier)]
     written = b64encode(address.identifier).decode() if isinstance(address.identifier, bytes) else address.identifier
-    space = f"nsu={address.uri};" if address.uri else f"ns={address.namespace};" if address.namespace else ""
-    return f"{space}{kind}={written}"
+    space = f"nsu={_write_uri(address.uri)};" if address.uri else ""
+    return f"{space or (f'ns={address.namespace};' if address.namespace else '')}{kind}={written}"
 
 
-def path_of(steps: tuple[tuple[int, str], ...]) -> str:
+def path_of(steps: Steps) -> str:
     """The text of a path, so that `parse` reads the steps again."""
-    return "".join(f"/{space}:{_escape(name)}" if space else f"/{_escape(name)}" for space, name in steps)
+    out, before = "", None
+    for space, name in steps:
+        if isinstance(space, str):
+            out += "/;" if space == before else f"/nsu={_write_uri(space)};"
+        else:
+            out += f"/{space}:" if space else "/"
+        out, before = out + _escape(name), space
+    return out
+
+
+def indexes(address: Address) -> set[int]:
+    """The namespaces that an address names by their index, without the standard's own."""
+    spaces = {address.space} if isinstance(address, NodeAddress) else {space for space, _ in address.steps}
+    if isinstance(address, BranchAddress):
+        spaces.add(address.space or 0)
+    return {space for space in spaces if isinstance(space, int) and space}
+
+
+def _apart(text: str) -> tuple[Space, str]:
+    found = _ID.fullmatch(text)
+    assert found, text
+    index, uri, kind, written = found.groups()
+    return _read_uri(uri) if uri else int(index or 0), f"{kind}={written}"
+
+
+def _write_uri(uri: str) -> str:
+    return uri.replace("%", "%25").replace(";", "%3B")
+
+
+def _read_uri(text: str) -> str:
+    return text.replace("%3B", ";").replace("%3b", ";").replace("%25", "%")
 
 
 def _escape(name: str) -> str:
-    return _TO_ESCAPE.sub(r"&\1", name)
+    escaped = _TO_ESCAPE.sub(r"&\1", name)
+    return f"&{escaped}" if escaped.startswith((";", "nsu=")) else escaped
 
 
 def _plain(text: str) -> str:
@@ -152,7 +198,7 @@ def _plain(text: str) -> str:
 
 
 def _path(text: str) -> PathAddress | BranchAddress | None:
-    steps: list[tuple[int, str]] = []
+    steps: list[tuple[Space, str]] = []
     if text.endswith("/**"):
         whole = _path(text[:-3])
         return BranchAddress(steps=whole.steps, deep=True) if isinstance(whole, PathAddress) else None
@@ -161,12 +207,16 @@ def _path(text: str) -> PathAddress | BranchAddress | None:
         step = _STEP.match(text, at)
         if not step or int(step[1] or 0) > 0xFFFF:
             return None
-        if _STAR.match(step[2]):
+        index, uri, same, name = step.groups()
+        if same and not steps:
+            return None
+        space: Space = steps[-1][0] if same else _read_uri(uri) if uri else int(index or 0)
+        if _STAR.match(name):
             if step.end() < len(text) or not steps or steps[0][1] != "Objects":
                 return None
-            space = int(step[1]) if step[1] else None
-            return BranchAddress(steps=tuple(steps), deep=False, space=space, names=step[2])
-        steps.append((int(step[1] or 0), _plain(step[2])))
+            named = space if index or uri or same else None
+            return BranchAddress(steps=tuple(steps), deep=False, space=named, names=name)
+        steps.append((space, _plain(name)))
         at = step.end()
         if at < len(text) and text[at] != "/":
             return None

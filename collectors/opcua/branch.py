@@ -11,8 +11,7 @@ from typing import Any
 
 from asyncua import ua
 
-from collectors.opcua.address import BranchAddress, Fences
-from collectors.opcua.memory import Steps
+from collectors.opcua.address import BranchAddress, Steps
 from collectors.opcua.session import Session
 
 MOST_NODES = 20_000
@@ -31,7 +30,7 @@ class Found:
     """False where it stopped after `MOST_NODES`."""
 
 
-async def walk(session: Session, start: Any, steps: Steps, fences: Fences, *, deep: bool) -> Found:
+async def walk(session: Session, start: Any, steps: Steps, *, deep: bool) -> Found:
     """Browse down from a node.
 
     Args:
@@ -56,9 +55,8 @@ async def walk(session: Session, start: Any, steps: Steps, fences: Fences, *, de
                     found.whole = False
                     return found
                 seen.add(text)
-                name = reference.BrowseName
-                way = (*above, (int(name.NamespaceIndex), str(name.Name)))
-                if session.forbids(node) or fences.forbids_path(way):
+                way = (*above, session.step(reference.BrowseName))
+                if session.forbids(node) or session.fenced(way):
                     found.fenced.append(way)
                     continue
                 below.append((node, way))
@@ -68,10 +66,11 @@ async def walk(session: Session, start: Any, steps: Steps, fences: Fences, *, de
     return found
 
 
-async def expand(session: Session, branch: BranchAddress, fences: Fences) -> dict[Steps, Any] | None:
+async def expand(session: Session, branch: BranchAddress) -> dict[Steps, Any] | None:
     """Id by path of each variable that a pattern means; None where the server has no such branch."""
+    branch = session.spaces.branch(branch)
     (start,) = await session.translate([branch.steps])
     if isinstance(start, ua.StatusCode):
         return None
-    found = await walk(session, start, branch.steps, fences, deep=branch.deep)
+    found = await walk(session, start, branch.steps, deep=branch.deep)
     return {steps: node for node, steps in found.variables.values() if branch.fits(*steps[-1])}

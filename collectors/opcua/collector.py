@@ -19,6 +19,7 @@ from collectors.opcua.address import BranchAddress, parse
 from collectors.opcua.conditions import Conditions
 from collectors.opcua.config import LEVEL_S
 from collectors.opcua.discover import draft
+from collectors.opcua.kept import Kept
 from collectors.opcua.memory import Memory
 from collectors.opcua.redundancy import Choice, rank
 from collectors.opcua.secure.servicelog import ServiceLog
@@ -47,6 +48,8 @@ class OpcUaCollector(Collector):
         """By scan, what had come before the connection was lost."""
         self._conditions: Conditions | None = None
         self._memory = Memory()
+        self._kept = Kept(device.folder, device.name)
+        self._loaded = False
         self._choice = Choice(len(self.config.urls))
         self._level_at = 0.0
         keeps = self.config.security.encrypted and device.folder is not None
@@ -55,6 +58,10 @@ class OpcUaCollector(Collector):
     @classmethod
     def check(cls, device: Device) -> list[str]:
         return configuration.mistakes(device)
+
+    @classmethod
+    def doubts(cls, device: Device) -> list[str]:
+        return configuration.doubts(device)
 
     @classmethod
     def plan(cls, device: Device) -> list[Request]:
@@ -70,6 +77,10 @@ class OpcUaCollector(Collector):
 
     async def open(self) -> None:
         await self.close()
+        if not self._loaded:
+            held = self._kept.load(self._memory.remark, self.clock())
+            self._memory.meant |= {index: uri for index, uri in held.items() if index in self.config.indexes}
+            self._loaded = True
         await self._use(*await self._connect())
 
     async def read(self, scan: Scan) -> Columns:
@@ -158,7 +169,8 @@ class OpcUaCollector(Collector):
         """A connection to one of the servers, and its ServiceLevel where there are several."""
         url = self.config.urls[index]
         note = None if self._services is None else self._note
-        session = Session(url, self.config, self.device, self.guard, self.budget, note)
+        meant = self._memory.meant
+        session = Session(url, self.config, self.device, self.guard, self.budget, note, meant)
         try:
             await session.open()
             return session, await session.level() if len(self.config.urls) > 1 else None
@@ -177,6 +189,7 @@ class OpcUaCollector(Collector):
             self._memory.remark(f"{session.url} is read now" + (f", ServiceLevel {level}" if level is not None else ""))
         try:
             self._identity = session.identity
+            self._keep(session)
             for scan, watch in zip(self.device.scans, self.config.watches, strict=True):
                 watched = Watched(session, self.config, watch, self.clock, self._facts, self._memory)
                 await watched.begin()
@@ -210,6 +223,12 @@ class OpcUaCollector(Collector):
                 await self._use(index, other, theirs)
                 return
             await other.close()
+
+    def _keep(self, session: Session) -> None:
+        """Keep what typed indexes mean, and say where the server counts otherwise than it did."""
+        self._kept.save(self._memory.meant, lambda line: self._memory.remark(line, once=True))
+        for line in session.spaces.moved():
+            self._memory.remark(line, once=True)
 
     def _note(self, service: str) -> None:
         assert self._services is not None

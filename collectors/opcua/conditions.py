@@ -161,7 +161,7 @@ class Conditions(Channel):
     def _take(self, part: Any, read_ns: int) -> None:
         if isinstance(part, ua.EventNotificationList):
             for event in part.Events or ():
-                self._happened(_read(event.EventFields or ()), read_ns)
+                self._happened(_read(event.EventFields or (), self._session.text), read_ns)
 
     def _happened(self, told: Told, read_ns: int) -> None:
         if told.type == _START:
@@ -244,7 +244,7 @@ def _operand(kind: int, path: str) -> Any:
     )
 
 
-def _read(fields: Sequence[Any]) -> Told:
+def _read(fields: Sequence[Any], id_text: Callable[[Any], str]) -> Told:
     """The fields of one event; whatever is not of its kind counts as not said."""
     said = {name: one.Value for (name, _, _), one in zip(_FIELDS, fields, strict=False)}
 
@@ -262,19 +262,14 @@ def _read(fields: Sequence[Any]) -> Told:
         time=time if isinstance(time, datetime) else None,
         severity=min(1000, max(1, severity)) if isinstance(severity, int) else 1,
         message=text("message"),
-        condition=_node_text(said.get("condition")),
+        condition=id_text(said.get("condition")),
         name=text("name"),
-        branch=_node_text(said.get("branch")),
+        branch=id_text(said.get("branch")),
         retain=flag("retain"),
         enabled=flag("enabled"),
         acked=flag("acked"),
         active=flag("active"),
     )
-
-
-def _node_text(node: Any) -> str:
-    """An id as text; empty for none, and for the null id."""
-    return "" if not isinstance(node, ua.NodeId) or node.is_null() else str(node.to_string())
 
 
 def _state(told: Told) -> str:
@@ -306,4 +301,4 @@ def _type_name(kind: Any) -> str:
     """The standard's name of an event type, or its id."""
     if isinstance(kind, ua.NodeId) and kind.NamespaceIndex == 0:
         return str(ua.ObjectIdNames.get(kind.Identifier, kind.to_string()))
-    return _node_text(kind)
+    return str(kind.to_string()) if isinstance(kind, ua.NodeId) else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
 from collectors.base import Device, Point, Request, Scan
-from collectors.opcua.address import Address, BranchAddress, Fences, NodeAddress, PathAddress, fences, parse
+from collectors.opcua.address import Address, BranchAddress, Fences, NodeAddress, PathAddress, fences, indexes, parse
 from collectors.opcua.secure import settings as security
 from collectors.opcua.secure.settings import Security
 from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse
@@ -76,6 +77,8 @@ class Config:
     """Whose events are listened to."""
     least_severity: int
     fences: Fences
+    indexes: frozenset[int]
+    """Namespaces that are named by an index anywhere."""
     watches: tuple[Watch, ...]
 
 
@@ -97,6 +100,21 @@ def mistakes(device: Device) -> list[str]:
     wrong: list[str] = []
     _parse(device, wrong)
     return wrong
+
+
+def doubts(device: Device) -> list[str]:
+    """What may change its meaning: namespaces named by an index."""
+    config = _parse(device, [])
+    nodes = [node for watch in config.watches for node in watch.nodes]
+    named = [node for node in nodes if indexes(node.address) or (node.path and indexes(node.path))]
+    if not config.indexes:
+        return []
+    which = ", ".join(f"ns={index}" for index in sorted(config.indexes))
+    tags = f" by {len(named)} tags, the first {named[0].name}" if named else ""
+    return [
+        f"namespaces are named by their index ({which}){tags}: a server may count them otherwise after a restart. What "
+        "each means is looked up at the first reading, and kept; write nsu= and the uri, as `discover` does"
+    ]
 
 
 def requests(device: Device) -> list[Request]:
@@ -184,8 +202,20 @@ def _parse(device: Device, wrong: list[str]) -> Config:
         notifiers=notifiers,
         least_severity=least,
         fences=fenced,
+        indexes=_indexes(watches, fenced, notifiers),
         watches=tuple(watches),
     )
+
+
+def _indexes(
+    watches: Sequence[Watch], fenced: Fences, notifiers: Sequence[NodeAddress | PathAddress]
+) -> frozenset[int]:
+    nodes = [node for watch in watches for node in watch.nodes]
+    found = [indexes(one) for one in (*notifiers, *(node.address for node in nodes))]
+    found += [indexes(node.path) for node in nodes if node.path]
+    found += [indexes(PathAddress(steps=steps)) for steps in fenced.paths]
+    found.append({space for space, _ in fenced.nodes if isinstance(space, int) and space})
+    return frozenset().union(*found)
 
 
 def _watch(scan: Scan, nodes: tuple[Node, ...], sampling_ms: int, queue: int, buffer: int) -> Watch:

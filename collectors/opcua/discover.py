@@ -2,7 +2,7 @@
 
 The server's own object (Server) is left out, and so are properties, which describe other nodes. A node that is reached
 by two ways is listed once. Numeric ids are often given anew at a restart, so such a node is drafted by its path of
-browse names; a text id is kept as it is.
+browse names, and so is one whose id is longer than an address may be; a text id is kept. Namespaces are named by uri.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import Any
 from asyncua import ua
 
 from collectors.base import Draft
-from collectors.opcua.address import BranchAddress, NodeAddress, PathAddress, parse, path_of
+from collectors.opcua.address import BranchAddress, NodeAddress, PathAddress, Steps, parse, path_of, text_of
 from collectors.opcua.branch import MOST_NODES, walk
 from collectors.opcua.config import Config
 from collectors.opcua.facts import learn
-from collectors.opcua.memory import Steps
 from collectors.opcua.session import Session, attribute
 from protocol.errors import ConfigError
+
+LONGEST = 512
+"""What an address may have in a configuration [bytes]."""
 
 _CURRENT_READ = 1
 """Bit of AccessLevel: the current value can be read (OPC 10000-3, 8.57)."""
@@ -53,7 +55,7 @@ async def draft(session: Session, config: Config, ranges: Sequence[str]) -> Draf
             kind = "an empty array" if count == 0 else "a structure, or empty"
             notes.append(f"{text}: {kind}; it cannot be a tag as it is")
             continue
-        tag: dict[str, Any] = {"name": _name(steps, used), "at": _address(node, steps), "type": facts.type}
+        tag: dict[str, Any] = {"name": _name(steps, used), "at": _address(session, node, steps), "type": facts.type}
         if facts.unit:
             tag["unit"] = facts.unit
         if count > 1:
@@ -68,18 +70,19 @@ async def _variables(
     """Variables by the text of their node id, each with the way to it; and what was left out."""
     variables: dict[str, tuple[Any, Steps]] = {}
     notes: list[str] = []
-    for steps, deep in _starts(config, ranges):
+    for typed, deep in _starts(config, ranges):
+        steps = session.spaces.steps(typed)
         (start,) = await session.translate([steps])
         if isinstance(start, ua.StatusCode):
-            notes.append(f"{path_of(steps)}: the server has no such node")
+            notes.append(f"{path_of(typed)}: the server has no such node")
             continue
-        if config.fences.forbids_path(steps) or session.forbids(start):
-            notes.append(f"{path_of(steps)}: in never_read, with all below it")
+        if session.fenced(steps) or session.forbids(start):
+            notes.append(f"{path_of(typed)}: in never_read, with all below it")
             continue
         (kind,) = await session.read([attribute(start, ua.AttributeIds.NodeClass)])
         if kind.Value is not None and kind.Value.Value == ua.NodeClass.Variable:
             variables.setdefault(start.to_string(), (start, steps))
-        found = await walk(session, start, steps, config.fences, deep=deep)
+        found = await walk(session, start, steps, deep=deep)
         variables |= {text: one for text, one in found.variables.items() if text not in variables}
         if found.fenced:
             more = f" and {len(found.fenced) - 1} more" if len(found.fenced) > 1 else ""
@@ -139,10 +142,13 @@ def _name(steps: Steps, used: set[str]) -> str:
     return name
 
 
-def _address(node: Any, steps: Steps) -> str:
-    """A text id as it is; any other by its path, where the path can be written."""
-    text = str(node.to_string())
-    if isinstance(node.Identifier, str) and isinstance(parse(text), NodeAddress):
+def _address(session: Session, node: Any, steps: Steps) -> str:
+    """A text id as it is; any other, and one that is too long, by its path, where the path can be written."""
+    space = session.spaces.name(node.NamespaceIndex)
+    uri, index = (space, 0) if isinstance(space, str) else ("", space)
+    text = text_of(NodeAddress(identifier=node.Identifier, namespace=index, uri=uri))
+    short = len(text.encode()) <= LONGEST
+    if short and isinstance(node.Identifier, str) and isinstance(parse(text), NodeAddress):
         return text
     path = path_of(steps)
-    return path if parse(path) else text
+    return path if parse(path) and (len(path.encode()) <= LONGEST or not short) else text

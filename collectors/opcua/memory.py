@@ -1,17 +1,16 @@
 """What outlives a connection: where nodes were found, which numbers a branch's nodes have, which alarms stand.
 
 A server may give a node another id at its next start, and may then give the old id to another node. So the way to a
-node by browse names, once learned, counts for more than its id. No I/O here and nothing of the library.
+node by browse names, once learned, counts for more than its id; its namespaces stand in it by uri, since their indexes
+may change as well. No I/O here and nothing of the library.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from collectors.base import Event
-
-Steps: TypeAlias = tuple[tuple[int, str], ...]
+from collectors.opcua.address import Steps
 
 MOST_EVENTS = 20_000
 """Events that wait for the poller: a flood of 5,000 a second through a pause of four seconds."""
@@ -62,6 +61,8 @@ class Spread:
 class Memory:
     """See above; one a device."""
 
+    meant: dict[int, str] = field(default_factory=dict)
+    """What typed indexes of namespaces mean (see `spaces`)."""
     paths: dict[int, Steps] = field(default_factory=dict)
     """Point number -> the way to its node."""
     spreads: dict[int, Spread] = field(default_factory=dict)

@@ -13,9 +13,9 @@ from typing import Any
 
 from asyncua import ua
 
-from collectors.opcua.address import BranchAddress, NodeAddress, PathAddress, path_of
+from collectors.opcua.address import BranchAddress, NodeAddress, PathAddress, Steps, path_of
 from collectors.opcua.config import Node
-from collectors.opcua.memory import Memory, Steps
+from collectors.opcua.memory import Memory
 from collectors.opcua.session import Session, attribute
 from protocol.content.sample import Quality
 
@@ -75,7 +75,7 @@ async def _upwards(session: Session, nodes: Mapping[int, Any]) -> dict[int, Step
     above: dict[int, Any] = dict(nodes)
     for number, name in zip(nodes, names, strict=True):
         if name.Value is not None and isinstance(name.Value.Value, ua.QualifiedName):
-            ways[number] = (_step(name.Value.Value),)
+            ways[number] = (session.step(name.Value.Value),)
     done: dict[int, Steps] = {}
     for _ in range(DEEPEST):
         going = [number for number in ways if number not in done]
@@ -89,7 +89,7 @@ async def _upwards(session: Session, nodes: Mapping[int, Any]) -> dict[int, Step
                 del ways[number]
                 continue
             above[number] = session.local(parent.NodeId)
-            ways[number] = (_step(parent.BrowseName), *ways[number])
+            ways[number] = (session.step(parent.BrowseName), *ways[number])
             if above[number] == ua.NodeId(ua.ObjectIds.ObjectsFolder):
                 done[number] = ways[number]
     return done
@@ -111,7 +111,8 @@ async def _confirm(session: Session, found: dict[int, Any], ways: Mapping[int, S
     names = await session.read([attribute(node, ua.AttributeIds.BrowseName) for node in asked.values()])
     for number, name in zip(asked, names, strict=True):
         content = None if name.Value is None else name.Value.Value
-        if not isinstance(content, ua.QualifiedName) or _step(content) != ways[number][-1]:
+        last = session.spaces.steps(ways[number][-1:])
+        if not isinstance(content, ua.QualifiedName) or (session.step(content),) != last:
             found[number] = missing(Quality.BAD_NODE_UNKNOWN)
 
 
@@ -121,7 +122,3 @@ def _tell(session: Session, node: Node, now: Any, memory: Memory) -> None:
     if now != session.typed(node.address):
         way = memory.paths.get(node.number) or (node.path.steps if node.path else ())
         memory.remark(f"{node.name}: {node.text} is {now.to_string()} now, found by {path_of(way)}", once=True)
-
-
-def _step(name: Any) -> tuple[int, str]:
-    return int(name.NamespaceIndex), str(name.Name)

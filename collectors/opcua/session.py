@@ -27,10 +27,12 @@ from asyncua.client.ua_session import SessionState
 from collectors.base import Device, Identity
 from collectors.budget import Budget
 from collectors.guard import Guard
-from collectors.opcua.address import NodeAddress
+from collectors.opcua.address import NodeAddress, Space, Steps
 from collectors.opcua.config import CHUNK, WATCHDOG_S, Config
 from collectors.opcua.guard import install
 from collectors.opcua.secure.client import APPLICATION_URI, prepare
+from collectors.opcua.spaces import Spaces
+from collectors.settings import wild
 from protocol.content.sample import Quality, severity
 from protocol.errors import AssetError
 
@@ -62,6 +64,7 @@ _LIMITS = {
     "translate": ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIds,
     "watch": ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
 }
+_SPACES = (ua.ObjectIds.Server_NamespaceArray, ua.ObjectIds.Server_ServerArray)
 _BUILD = (
     ua.ObjectIds.Server_ServerStatus_BuildInfo_ManufacturerName,
     ua.ObjectIds.Server_ServerStatus_BuildInfo_ProductName,
@@ -79,6 +82,7 @@ class Session:
         guard: Refuses and counts what is not on the list.
         budget: Says when a request may leave.
         note: Told the name of each service before it is sent; None: nobody keeps a log.
+        meant: What typed indexes of namespaces mean, so far as it is known; learns what it did not say.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Session:
         guard: Guard,
         budget: Budget,
         note: Callable[[str], None] | None = None,
+        meant: dict[int, str] | None = None,
     ) -> None:
         self.url = url
         self._config, self._device, self._budget = config, device, budget
@@ -101,7 +106,9 @@ class Session:
         self._sizes = dict.fromkeys(_LIMITS, CHUNK)
         self._lost = ""
         self._forbidden: dict[Any, bool] = {}
-        self.namespaces: list[str] = []
+        self._fences: list[Steps] = []
+        self._meant = {} if meant is None else meant
+        self.spaces = Spaces()
         self.identity = Identity()
 
     @property
@@ -129,19 +136,25 @@ class Session:
         with self.in_words("connect"):
             await prepare(self._client, self._config.security, self._device.name)
             await self._client.connect()
-        about = [ua.ObjectIds.Server_NamespaceArray, *_LIMITS.values()]
+        about = [*_SPACES, *_LIMITS.values()]
         if not self._config.gentle:
             about += _BUILD
-        spaces, *rest = await self.read([attribute(ua.NodeId(ua.Int32(number))) for number in about])
-        self.namespaces = [str(uri) for uri in spaces.Value.Value or ()]
-        self._forbidden.clear()
+        spaces, servers, *rest = await self.read([attribute(ua.NodeId(ua.Int32(number))) for number in about])
+        self._count(spaces, servers)
         for name, limit in zip(_LIMITS, rest, strict=False):
-            most = limit.Value.Value
+            most = None if limit.Value is None else limit.Value.Value
             if isinstance(most, int) and most > 0:
                 self._sizes[name] = min(self._sizes[name], most)
-        said = [str(value.Value.Value or "") for value in rest[len(_LIMITS) :]]
+        said = [str((value.Value and value.Value.Value) or "") for value in rest[len(_LIMITS) :]]
         if said:
             self.identity = Identity(vendor=said[0], model=said[1], firmware=said[2])
+
+    async def recount(self) -> None:
+        """Ask for the namespaces once more where a typed index means none of them yet: it may have come meanwhile."""
+        if self._config.indexes <= self._meant.keys():
+            return
+        about = [attribute(ua.NodeId(ua.Int32(number))) for number in _SPACES]
+        self._count(*await self.read(about))
 
     async def close(self) -> None:
         """Say goodbye if anybody listens, and drop the connection; never raises."""
@@ -168,21 +181,23 @@ class Session:
         unreadable = ua.DataValue(StatusCode=ua.StatusCode(ua.UInt32(Quality.BAD_DECODING)))
         return await self._in_chunks("read", wanted, call, unreadable)
 
-    async def translate(self, paths: Sequence[Sequence[tuple[int, str]]]) -> list[Any]:
-        """Node id at the end of each path of (namespace, browse name) from the root folder; a StatusCode if none is."""
+    async def translate(self, paths: Sequence[Steps]) -> list[Any]:
+        """Node id at the end of each path from the root folder; a StatusCode where there is none."""
 
-        async def call(part: Sequence[Sequence[tuple[int, str]]]) -> list[Any]:
+        async def call(part: Sequence[Any]) -> list[Any]:
             asked = [
                 ua.BrowsePath(StartingNode=ua.NodeId(ua.ObjectIds.RootFolder), RelativePath=_relative(path))
                 for path in part
             ]
             return list(await self.services.translate_browsepaths_to_nodeids(asked))
 
-        out = []
-        for result in await self._in_chunks("translate", paths, call, ua.BrowsePathResult()):
+        out = [ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown) for _ in paths]
+        counted = {at: whole for at, path in enumerate(paths) if (whole := self._counted(path))}
+        results = await self._in_chunks("translate", list(counted.values()), call, ua.BrowsePathResult())
+        for at, result in zip(counted, results, strict=True):
             whole = [one.TargetId for one in result.Targets or () if one.RemainingPathIndex == 0xFFFFFFFF]
             missing = result.StatusCode if result.StatusCode.is_bad() else ua.StatusCode(ua.StatusCodes.BadNoMatch)
-            out.append(self.local(whole[0]) if whole else missing)
+            out[at] = self.local(whole[0]) if whole else missing
         return out
 
     async def browse(
@@ -225,12 +240,29 @@ class Session:
             return False
         found = self._forbidden.get(node)
         if found is None:
-            text = str(node.to_string())
-            space, identifier = node.NamespaceIndex, text.removeprefix(f"ns={node.NamespaceIndex};")
-            uri = self.namespaces[space] if space < len(self.namespaces) else ""
-            texts = (text, f"nsu={uri};{identifier}")
-            found = self._forbidden[node] = any(self._config.fences.forbids_id(one) for one in texts)
+            space = node.NamespaceIndex
+            text = str(node.to_string()).removeprefix(f"ns={space};")
+            found = self._forbidden[node] = any(
+                self.spaces.covers(fenced, space) and wild(pattern).fullmatch(text)
+                for fenced, pattern in self._config.fences.nodes
+            )
         return found
+
+    def fenced(self, way: Steps) -> bool:
+        """Whether a way, named as `step` names it, leads into what must not be read."""
+        return any(way[: len(fence)] == fence for fence in self._fences)
+
+    def step(self, name: Any) -> tuple[Space, str]:
+        """A QualifiedName so that it outlives the connection."""
+        return self.spaces.name(int(name.NamespaceIndex)), str(name.Name)
+
+    def text(self, node: Any) -> str:
+        """An id so that it outlives the connection; empty for none, and for the null id."""
+        if not isinstance(node, ua.NodeId) or node.is_null():
+            return ""
+        space = self.spaces.name(node.NamespaceIndex)
+        text = str(node.to_string())
+        return f"nsu={space};{text.removeprefix(f'ns={node.NamespaceIndex};')}" if isinstance(space, str) else text
 
     async def watch(self, subscription: int, items: Sequence[Any]) -> list[Any]:
         """Create monitored items; the result of each."""
@@ -248,18 +280,16 @@ class Session:
 
     def typed(self, address: NodeAddress) -> Any:
         """The id that an address names; a StatusCode where the server has no such namespace."""
-        if address.uri and address.uri not in self.namespaces:
+        space = self.spaces.index(address.space)
+        if space is None:
             return ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
-        space = self.namespaces.index(address.uri) if address.uri else address.namespace
         return ua.NodeId(address.identifier, space)
 
     def local(self, expanded: Any) -> Any:
         """A plain node id of what may name its namespace by uri."""
-        space = expanded.NamespaceIndex
         uri = getattr(expanded, "NamespaceUri", None)
-        if uri in self.namespaces:
-            space = self.namespaces.index(uri)
-        return ua.NodeId(expanded.Identifier, space)
+        space = self.spaces.index(uri) if uri else None
+        return ua.NodeId(expanded.Identifier, expanded.NamespaceIndex if space is None else space)
 
     @contextmanager
     def in_words(self, doing: str) -> Iterator[None]:
@@ -326,6 +356,21 @@ class Session:
             found += result.References or ()
         raise self.trouble("browse", f"no end after {MOST_PAGES} replies", Quality.BAD_DECODING)
 
+    def _count(self, spaces: Any, servers: Any) -> None:
+        """Take in the server's own counting of its namespaces."""
+        table, server = _texts(spaces), next(iter(_texts(servers)), "")
+        unknown = self._config.indexes - self._meant.keys()
+        self._meant |= Spaces(table, server).meaning(unknown)
+        self.spaces = Spaces(table, server, self._meant)
+        self._forbidden.clear()
+        self._fences = [self.spaces.steps(steps) for steps in self._config.fences.paths]
+
+    def _counted(self, path: Steps) -> list[tuple[int, str]] | None:
+        """A path with the namespaces as the server counts them now; None where it has one of them not."""
+        counted = [(self.spaces.index(space), name) for space, name in path]
+        whole = [(index, name) for index, name in counted if index is not None]
+        return whole if len(whole) == len(path) else None
+
     async def _on_lost(self, error: Exception) -> None:
         self._lost = f"connection lost ({str(error) or type(error).__name__})"
 
@@ -333,6 +378,12 @@ class Session:
 def attribute(node: Any, which: int = ua.AttributeIds.Value) -> Any:
     """What `Session.read` wants to know of a node; may be kept and used again."""
     return ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds(which))
+
+
+def _texts(value: Any) -> list[str]:
+    """An array of texts; empty where the server does not give it."""
+    content = None if value.Value is None else value.Value.Value
+    return [str(one or "") for one in content] if isinstance(content, list) else []
 
 
 def _relative(path: Sequence[tuple[int, str]]) -> Any:

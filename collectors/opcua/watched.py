@@ -129,7 +129,7 @@ class Watched:
         for branch in self._branches:
             assert isinstance(branch.address, BranchAddress)
             spread = self._memory.spreads.setdefault(branch.number, Spread(branch.number, branch.count))
-            found = await expand(self._session, branch.address, self._config.fences)
+            found = await expand(self._session, branch.address)
             if not found:
                 self._memory.remark(f"{branch.name}: nothing is there now ({branch.text})", once=True)
             for steps in found or ():
@@ -149,6 +149,7 @@ class Watched:
         """Resolve, learn and monitor nodes; the rows of their first values wait in the decoder."""
         wanted = {node.number: node for node in nodes}
         self._again_ns = self._clock() + RETRY_NS
+        await self._session.recount()
         found = await paths.resolve(self._session, list(wanted.values()), self._memory)
         ids = {number: node for number, node in found.items() if not isinstance(node, ua.StatusCode)}
         await self._remember(ids, found)
@@ -188,7 +189,7 @@ class Watched:
             self._memory.remark(f"the ways to nodes cannot be learned, their ids are believed: {error}", once=True)
             return
         for number, way in ways.items():
-            if self._config.fences.forbids_path(way):
+            if self._session.fenced(way):
                 del ids[number]
                 found[number] = paths.missing(Quality.BAD_CONFIGURATION)
                 self._memory.remark(f"{self._nodes[number].name}: lies in never_read {path_of(way)}", once=True)

@@ -231,7 +231,11 @@ def _check(
             found.wrong(under(path, key), f"the {collector.protocol} collector does not know it; take it out", name)
     for line in collector.check(device):
         _checked(line, path, places, found, name)
-    if len(found.mistakes) > before or device.budget is None:
+    if len(found.mistakes) > before:
+        return
+    for line in collector.doubts(device):
+        found.odd(path, line, name)
+    if device.budget is None:
         return
     planned = sum(1 / request.every_s for request in collector.plan(device))
     if planned > device.budget:

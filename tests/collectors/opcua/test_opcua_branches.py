@@ -263,7 +263,7 @@ def test_a_gentle_server_is_not_browsed_for_paths(peer: UaPeer) -> None:
         draft = await plc.discover(["/Objects/2:Plant/2:gentle"])
         assert [tag["name"] for tag in draft.tags] == ["Speed"]
         draft = await plc.discover(["/Objects/2:Plant/2:gentle/2:Speed", "/Objects/2:Nowhere"])
-        assert [tag["at"] for tag in draft.tags] == ["/Objects/2:Plant/2:gentle/2:Speed"]
+        assert [tag["at"] for tag in draft.tags] == ["/Objects/nsu=http://acme.example/plc;Plant/;gentle/;Speed"]
         assert draft.notes == ("/Objects/2:Nowhere: the server has no such node",)
         await plc.close()
         await gone(peer, "ns=2;s=gentle")

@@ -564,7 +564,7 @@ def test_what_discover_finds_can_be_read(peer: UaPeer) -> None:
         by_name = {str(tag["name"]): tag for tag in draft.tags}
         assert by_name["pressure"] == {
             "name": "pressure",
-            "at": "ns=2;s=pressure",
+            "at": "nsu=http://acme.example/plc;s=pressure",
             "type": "float64",
             "unit": "bar",
         }
@@ -655,13 +655,13 @@ def test_a_server_with_another_certificate_than_the_pinned_is_not_used(peer: UaP
 
 @pytest.mark.parametrize("kind", ["safety", "protection"])
 def test_gentle_servers_are_not_asked_who_they_are(peer: UaPeer, kind: str) -> None:
-    """Namespaces and limits are needed; vendor and product are not."""
+    """Namespaces, the uri of the server itself and limits are needed; vendor and product are not."""
 
     async def main() -> None:
         plc = collector(device(peer.url, text_tags("pressure"), kind=kind))
         peer.asked.clear()
         await plc.open()
-        assert peer.asked[0] == "read 5 values"
+        assert peer.asked[0] == "read 6 values"
         assert plc.identity().model == ""
         await plc.close()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from collectors.base import Device, numbered
 from collectors.opcua import config, units
-from collectors.opcua.address import Address, NodeAddress, PathAddress, parse, path_of
+from collectors.opcua.address import Address, NodeAddress, PathAddress, Space, parse, path_of
 from collectors.opcua.config import load, mistakes, requests
 from protocol.content import units as ucum
 from protocol.errors import ConfigError
@@ -72,12 +72,13 @@ def test_no_node_is_guessed(text: str) -> None:
     assert parse(text) is None
 
 
-NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8) | st.sampled_from([";", "nsu=a;b", "&n", "a&*"])
+URIS = st.sampled_from(["urn:a;b", "http://a/b%3B&c", "x", "%25"])
 
 
 @LAW
-@given(st.lists(st.tuples(st.integers(0, 65535), NAMES), max_size=5))
-def test_a_path_is_read_as_it_was_written(steps: list[tuple[int, str]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 65535) | URIS, NAMES), max_size=5))
+def test_a_path_is_read_as_it_was_written(steps: list[tuple[Space, str]]) -> None:
     """Whatever signs its names have."""
     whole = ((0, "Objects"), *steps)
     assert parse(path_of(whole)) == PathAddress(steps=whole)

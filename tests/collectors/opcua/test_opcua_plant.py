@@ -80,7 +80,7 @@ def test_a_restart_that_renumbers_every_node_costs_no_tag() -> None:
         finder = collector(device(url), plant)
         await finder.open()
         assert finder._session is not None
-        (node,) = await finder._session.translate([[(0, "Objects"), (2, "site"), (2, "rig"), (2, "Speed")]])
+        (node,) = await finder._session.translate([((0, "Objects"), (2, "site"), (2, "rig"), (2, "Speed"))])
         await finder.close()
         tags: Tags = [
             {"name": "number", "at": node.to_string()},
