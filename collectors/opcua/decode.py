@@ -10,6 +10,9 @@ is worse already), and `native` names the cause:
 
 Quality is the server's StatusCode, every bit of it. A bad one has no value.
 
+asyncua 2.1 takes the two fields after the source's time in the wrong order, so where a server sends SourcePicoseconds
+its own time is not to be had.
+
 No I/O here, no clock, and nothing of the library: DataValues are looked at by their attributes.
 """
 
@@ -192,7 +195,7 @@ class Decoder:
     def _stamp(self, number: int, value: Any, raw: Any, quality: int, read_ns: int) -> tuple[int, int, int, int]:
         """Time, other time, quality and native."""
         source = nanoseconds(value.SourceTimestamp)
-        server = nanoseconds(value.ServerTimestamp)
+        server = None if value.SourcePicoseconds is not None else nanoseconds(value.ServerTimestamp)
         cause = self._doubt(number, source, raw, read_ns)
         if cause is None:
             assert source is not None
@@ -211,7 +214,7 @@ class Decoder:
             seen = self._seen[number] = _Seen()
         if source != seen.source_ns:
             seen.source_ns, seen.since_ns, seen.frozen = source, read_ns, False
-        elif not _same(raw, seen.value) and read_ns - seen.since_ns > FROZEN_NS:
+        elif not same(raw, seen.value) and read_ns - seen.since_ns > FROZEN_NS:
             seen.frozen = True
         seen.value = raw
         if abs(source - read_ns) > DAY_NS:
@@ -266,6 +269,8 @@ def _flat(values: list[Any]) -> list[Any]:
     return values
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Equal; NaN is equal to itself."""
+def same(one: Any, other: Any) -> bool:
+    """Equal; NaN is equal to itself, in an array too."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and (one == other or all(map(same, one, other)))
     return bool(one == other) or bool(one != one and other != other)

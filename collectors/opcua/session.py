@@ -17,6 +17,7 @@ import logging
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from asyncua import ua
@@ -57,6 +58,21 @@ _TOO_MUCH = (
 )
 _UNREADABLE = (struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError, ua.UaError)
 """What asyncua raises at a reply that it cannot take apart; UaError's subclasses with a status are looked at first."""
+
+_NO_VIEW = ua.ViewDescription(Timestamp=datetime(1601, 1, 1, tzinfo=UTC))
+"""The whole address space, as it is now (OPC 10000-4, 5.9.2.2): with any other time some servers look for a view."""
+
+_UNKNOWN_SERVICE = (
+    ua.StatusCodes.BadServiceUnsupported,
+    ua.StatusCodes.BadNotImplemented,
+    ua.StatusCodes.BadNotSupported,
+)
+_FOLDERS = {
+    "Objects": ua.NodeId(ua.ObjectIds.ObjectsFolder),
+    "Types": ua.NodeId(ua.ObjectIds.TypesFolder),
+    "Views": ua.NodeId(ua.ObjectIds.ViewsFolder),
+}
+"""Where paths begin (OPC 10000-5, 8.2)."""
 
 _LIMITS = {
     "read": ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
@@ -105,6 +121,8 @@ class Session:
         self._connections = install(self._client, guard, note=note, forbids=self.forbids)
         self._sizes = dict.fromkeys(_LIMITS, CHUNK)
         self._lost = ""
+        self._translates = True
+        """The server knows the service for it, so far as is known."""
         self._forbidden: dict[Any, bool] = {}
         self._fences: list[Steps] = []
         self._meant = {} if meant is None else meant
@@ -182,7 +200,10 @@ class Session:
         return await self._in_chunks("read", wanted, call, unreadable)
 
     async def translate(self, paths: Sequence[Steps]) -> list[Any]:
-        """Node id at the end of each path from the root folder; a StatusCode where there is none."""
+        """Node id at the end of each path from the root folder; a StatusCode where there is none.
+
+        A server without this service is browsed along the path, but for a gentle one.
+        """
 
         async def call(part: Sequence[Any]) -> list[Any]:
             asked = [
@@ -193,12 +214,35 @@ class Session:
 
         out = [ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown) for _ in paths]
         counted = {at: whole for at, path in enumerate(paths) if (whole := self._counted(path))}
-        results = await self._in_chunks("translate", list(counted.values()), call, ua.BrowsePathResult())
+        if counted and not self._translates:
+            return await self._follow(paths, out)
+        try:
+            results = await self._in_chunks("translate", list(counted.values()), call, ua.BrowsePathResult())
+        except AssetError as error:
+            if error.quality not in _UNKNOWN_SERVICE or self._config.gentle:
+                raise
+            self._translates = False
+            return await self._follow(paths, out)
         for at, result in zip(counted, results, strict=True):
             whole = [one.TargetId for one in result.Targets or () if one.RemainingPathIndex == 0xFFFFFFFF]
             missing = result.StatusCode if result.StatusCode.is_bad() else ua.StatusCode(ua.StatusCodes.BadNoMatch)
             out[at] = self.local(whole[0]) if whole else missing
         return out
+
+    async def _follow(self, paths: Sequence[Steps], out: list[Any]) -> list[Any]:
+        """As `translate`, by browsing; `out` holds what stands for a path that leads nowhere."""
+        wanted = [self.spaces.steps(path) for path in paths]
+        here: dict[Steps, Any] = {((0, name),): node for name, node in _FOLDERS.items()}
+        for depth in range(1, max(map(len, wanted), default=0)):
+            fronts = list(dict.fromkeys(path[:depth] for path in wanted if len(path) > depth and path[:depth] in here))
+            onward = {path[: depth + 1] for path in wanted if len(path) > depth}
+            held = await self.browse([here[front] for front in fronts], ua.ObjectIds.HierarchicalReferences, 0)
+            for front, references in zip(fronts, held, strict=True):
+                for reference in references:
+                    way = (*front, self.step(reference.BrowseName))
+                    if way in onward:
+                        here.setdefault(way, self.local(reference.NodeId))
+        return [here.get(path, missing) for path, missing in zip(wanted, out, strict=True)]
 
     async def browse(
         self, nodes: Sequence[Any], reference: int, classes: int, *, inverse: bool = False
@@ -218,7 +262,7 @@ class Session:
                 )
                 for node in part
             ]
-            return list(await self.services.browse(ua.BrowseParameters(NodesToBrowse=wanted)))
+            return list(await self.services.browse(ua.BrowseParameters(View=_NO_VIEW, NodesToBrowse=wanted)))
 
         results = await self._in_chunks("browse", nodes, call, ua.BrowseResult())
         return [await self._whole(result) for result in results]

@@ -25,7 +25,7 @@ from collectors.opcua import paths
 from collectors.opcua.address import BranchAddress, PathAddress, path_of
 from collectors.opcua.branch import expand
 from collectors.opcua.config import Config, Node, Watch
-from collectors.opcua.decode import Decoder
+from collectors.opcua.decode import Decoder, same
 from collectors.opcua.facts import About, learn
 from collectors.opcua.memory import Memory, Spread
 from collectors.opcua.session import Session, attribute
@@ -269,6 +269,9 @@ class Watched:
 
 def _same(one: Any, other: Any) -> bool:
     """The same value, status and source time."""
-    return bool(
-        one.SourceTimestamp == other.SourceTimestamp and one.StatusCode == other.StatusCode and one.Value == other.Value
-    )
+    stamped = one.SourceTimestamp == other.SourceTimestamp and one.StatusCode == other.StatusCode
+    return bool(stamped) and same(_content(one), _content(other))
+
+
+def _content(value: Any) -> Any:
+    return None if value.Value is None else value.Value.Value

@@ -1,7 +1,8 @@
 """An OPC UA server to test against, in a thread with a loop of its own, and a wire to it that can be cut.
 
 The server is asyncua's; its nodes are put in directly. `asked` lists what its services were asked for, and
-`most_nodes` makes it refuse larger requests, as small servers do.
+`most_nodes` makes it refuse larger requests, as small servers do, and without `translates` it knows no way of browse
+names. Like async-opcua's it refuses a Browse of any view but the null one.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class UaPeer:
         """Of the server's application."""
         self.asked: list[str] = []
         self.most_nodes = 0
+        self.translates = True
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._server: Any = None
@@ -260,9 +262,17 @@ class UaPeer:
 
         def recorded_browse(parameters: Any) -> Any:
             self.asked.append(f"browse {len(parameters.NodesToBrowse)}")
+            if not parameters.View.ViewId.is_null() or parameters.View.Timestamp.year != 1601:
+                raise ua.UaStatusCodeError(ua.StatusCodes.BadViewIdUnknown)
             self._limit(parameters.NodesToBrowse)
             return browse(parameters)
 
+        def translate(paths: Any) -> Any:
+            if not self.translates:
+                raise ua.UaStatusCodeError(ua.StatusCodes.BadServiceUnsupported)
+            return translated(paths)
+
+        translated, views.translate_browsepaths_to_nodeids = views.translate_browsepaths_to_nodeids, translate
         attributes.read, views.browse = recorded_read, recorded_browse
 
     def _limit(self, nodes: list[Any]) -> None:

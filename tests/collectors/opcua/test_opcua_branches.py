@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from asyncua import ua
 from opcua_peer import UaPeer
 from opcua_reading import MODES, Tags, collector, device, latest, run, until
 
@@ -242,6 +243,49 @@ def test_a_server_that_tells_no_ways_is_read_all_the_same(peer: UaPeer, monkeypa
         with pytest.raises(AssetError):
             await shut.open()
         await gone(peer, "ns=2;s=wayless")
+
+    run(main())
+
+
+def test_a_server_that_translates_no_paths_is_browsed_along_them(peer: UaPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths, branches and discover go without that service; a gentle server is not browsed."""
+    monkeypatch.setattr(peer, "translates", False)
+    way = "/Objects/2:Plant/2:pressure"
+
+    async def main() -> None:
+        nowhere = [{"name": str(at), "at": at} for at in ("/Objects/2:Plant/2:no", "/Objects/9:Plant")]
+        tags = [{"name": "path", "at": way}, *nowhere, *branch("/Objects/2:Plant/2:press*", most=2)]
+        made = device(peer.url, tags, mode="poll")
+        plc = collector(made)
+        await plc.open()
+        rows = latest(await plc.read(made.scans[0]))
+        assert {number for number, row in rows.items() if row.value == 4.5} == {0, 3}
+        assert rows[1].quality == rows[2].quality == Quality.BAD_NODE_UNKNOWN
+        draft = await plc.discover([way])
+        assert [tag["name"] for tag in draft.tags] == ["pressure"]
+        await plc.close()
+        gentle = collector(device(peer.url, [{"name": "path", "at": way}], kind="safety"))
+        with pytest.raises(AssetError, match="translate"):
+            await gentle.open()
+        await gentle.close()
+
+    run(main())
+
+
+def test_a_node_with_a_very_long_id_is_drafted_by_its_path(peer: UaPeer) -> None:
+    """An address has 512 bytes in a configuration."""
+
+    async def main() -> None:
+        where = await at(peer, peer.folder("long"))
+        node = ua.NodeId("x" * 600, 2)
+        await at(peer, where.add_variable(node, "2:Speed", 10.0))
+        made = device(peer.url)
+        plc = collector(made)
+        await plc.open()
+        draft = await plc.discover(["/Objects/2:Plant/2:long"])
+        assert [tag["at"] for tag in draft.tags] == ["/Objects/nsu=http://acme.example/plc;Plant/;long/;Speed"]
+        await plc.close()
+        await gone(peer, "ns=2;s=long")
 
     run(main())
 

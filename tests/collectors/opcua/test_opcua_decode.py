@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import struct
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from asyncua import ua
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import struct_from_binary
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opcua_peer import SCALARS
@@ -105,6 +108,22 @@ def test_a_value_that_does_not_change_freezes_no_clock(content: float) -> None:
     decoder = Decoder()
     rows = [row(value(content), NOW_NS + at * 10**9, decoder) for at in range(5)]
     assert {(one.time_ns, one.native) for one in rows} == {(NOW_NS, 0)}
+
+
+def test_an_array_with_a_nan_freezes_no_clock() -> None:
+    """Each time another object, as it comes off the wire."""
+    decoder = Decoder()
+    for at in range(5):
+        decoder.add(node(2), value([float("nan"), 1.0]), NOW_NS + at * 10**9)
+    assert {(one.time_ns, one.native) for one in decoder.take().rows()} == {(NOW_NS, 0)}
+
+
+def test_no_server_time_is_made_up_where_the_source_says_picoseconds() -> None:
+    """The fields as the standard has them on the wire: source, its picoseconds, server, its picoseconds."""
+    ticks = 116_444_736_000_000_000 + NOW_NS // 100  # of 100 ns, since 1601
+    wire = struct.pack("<BBdqHqH", 0x3D, 11, 1.0, ticks, 1234, ticks + 20_000_000, 99)
+    got = struct_from_binary(ua.DataValue, Buffer(wire))
+    assert row(got, NOW_NS + 5) == Row(5, NOW_NS, 1.0, 0, 0, NOW_NS + 5)
 
 
 @LAW
