@@ -146,7 +146,7 @@ class Event:
     """The device's short name for it."""
     text: str
     state: str
-    """`active`, `acked` or `cleared`."""
+    """`active`, `acked` or `cleared`; empty for what just happened and does not stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,14 @@
     a hole      in the numbering, or the server's own overflow event: the refresh is asked for again, and it is remarked
 
 A condition has branches (OPC 10000-9, 5.5.2): an older state of it that still waits for a person. Each stands for
-itself. Order is the server's; time is the event's own where it is believable. The state is `active` while the alarm is,
-`acked` once somebody has acknowledged it, `cleared` when it is gone, disabled, or waits for nobody any more.
+itself, and its code says which it is. Order is the server's; time is the event's own where it is believable. The state
+is `active` while the alarm is, `acked` once somebody has acknowledged it, `cleared` when it is gone, disabled, or waits
+for nobody any more; an event that is of no condition has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from asyncua import ua
@@ -26,9 +25,12 @@ from collectors.opcua.address import NodeAddress, PathAddress, path_of, text_of
 from collectors.opcua.channel import Channel
 from collectors.opcua.config import EVENTS_S, Config
 from collectors.opcua.decode import DAY_NS, nanoseconds
+from collectors.opcua.kinds import Kinds, learn
 from collectors.opcua.memory import Memory, Stood
 from collectors.opcua.session import Session
+from collectors.opcua.told import Told, clauses, read, state_of
 from protocol.content.sample import Quality
+from protocol.errors import AssetError
 
 QUEUE = 1000
 """Events that the server keeps for each notifier between two publishings: a trip with its consequences."""
@@ -36,46 +38,10 @@ QUEUE = 1000
 RETRY_NS = 60 * 10**9
 """A notifier that was refused is asked for again this often [ns]."""
 
-_BASE, _CONDITION = ua.ObjectIds.BaseEventType, ua.ObjectIds.ConditionType
-_FIELDS: tuple[tuple[str, int, str], ...] = (
-    ("type", _BASE, "EventType"),
-    ("source", _BASE, "SourceName"),
-    ("time", _BASE, "Time"),
-    ("severity", _BASE, "Severity"),
-    ("message", _BASE, "Message"),
-    ("condition", _CONDITION, ""),
-    ("name", _CONDITION, "ConditionName"),
-    ("branch", _CONDITION, "BranchId"),
-    ("retain", _CONDITION, "Retain"),
-    ("enabled", _CONDITION, "EnabledState/Id"),
-    ("acked", ua.ObjectIds.AcknowledgeableConditionType, "AckedState/Id"),
-    ("active", ua.ObjectIds.AlarmConditionType, "ActiveState/Id"),
-)
-"""Name here, type that defines it, path of browse names from that type; no path: the condition's own id."""
-
 _START = ua.NodeId(ua.ObjectIds.RefreshStartEventType)
 _END = ua.NodeId(ua.ObjectIds.RefreshEndEventType)
 _OVERFLOW = ua.NodeId(ua.ObjectIds.EventQueueOverflowEventType)
 _AGAIN = ua.NodeId(ua.ObjectIds.RefreshRequiredEventType)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """One event, its fields by the names above; None where the server says nothing."""
-
-    type: Any
-    source: str
-    time: datetime | None
-    severity: int
-    message: str
-    condition: str
-    """Id of the condition, empty for an event that is of none."""
-    name: str
-    branch: str
-    retain: bool | None
-    enabled: bool | None
-    acked: bool | None
-    active: bool | None
 
 
 class Conditions(Channel):
@@ -97,9 +63,12 @@ class Conditions(Channel):
         """Conditions told since RefreshStart; None outside of a refresh."""
         self._stale = not config.gentle
         """Whether a refresh is to be asked for."""
+        self._kinds = Kinds()
 
     async def begin(self) -> None:
         """Listen, and ask for what stands."""
+        if not self._config.gentle:
+            self._kinds = await self._learn()
         await self.open()
         await self.mend()
 
@@ -125,11 +94,23 @@ class Conditions(Channel):
             self._stale = False
             await self._refresh()
 
+    async def _learn(self) -> Kinds:
+        try:
+            return await learn(self._session)
+        except AssetError as error:
+            if self._session.lost:
+                raise
+            self._memory.remark(f"the server's own kinds of events are told by number: {error}", once=True)
+            return Kinds()
+
     async def _listen(self) -> None:
         found = await self._find(self._missing)
         known = {at: node for at, node in enumerate(found) if not isinstance(node, ua.StatusCode)}
-        results = await self._session.watch(self._id, [_item(at, node) for at, node in known.items()])
-        codes = dict(zip(known, (one.StatusCode for one in results), strict=True))
+        codes = await self._watch(known)
+        if self._kinds.fields and codes and not any(code.is_good() for code in codes.values()):
+            self._memory.remark("the server does not give the own fields of its events", once=True)
+            self._kinds = Kinds(names=self._kinds.names)
+            codes = await self._watch(known)
         refused = []
         for at, where in enumerate(self._missing):
             code = codes.get(at, found[at])
@@ -139,6 +120,12 @@ class Conditions(Channel):
                 self._memory.remark(f"events of {text} are not to be had: {code.name}", once=True)
         self._missing = refused
 
+    async def _watch(self, nodes: Mapping[int, Any]) -> dict[int, Any]:
+        """The StatusCode of each notifier that is asked for its events."""
+        asked = clauses(self._kinds)
+        results = await self._session.watch(self._id, [_item(at, node, asked) for at, node in nodes.items()])
+        return dict(zip(nodes, (one.StatusCode for one in results), strict=True))
+
     async def _find(self, notifiers: Sequence[NodeAddress | PathAddress]) -> list[Any]:
         paths = [one.steps for one in notifiers if isinstance(one, PathAddress)]
         ends = iter(await self._session.translate(paths))
@@ -147,7 +134,7 @@ class Conditions(Channel):
     async def _refresh(self) -> None:
         """The one method that is called (see `guard`); a server that has none is listened to all the same."""
         call = ua.CallMethodRequest(
-            ObjectId=ua.NodeId(_CONDITION),
+            ObjectId=ua.NodeId(ua.ObjectIds.ConditionType),
             MethodId=ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh),
             InputArguments=[ua.Variant(ua.UInt32(self._id), ua.VariantType.UInt32)],
         )
@@ -161,7 +148,7 @@ class Conditions(Channel):
     def _take(self, part: Any, read_ns: int) -> None:
         if isinstance(part, ua.EventNotificationList):
             for event in part.Events or ():
-                self._happened(_read(event.EventFields or (), self._session.text), read_ns)
+                self._happened(read(event.EventFields or (), self._session.text, self._kinds), read_ns)
 
     def _happened(self, told: Told, read_ns: int) -> None:
         if told.type == _START:
@@ -176,7 +163,7 @@ class Conditions(Channel):
         elif told.condition:
             self._changed(told, read_ns)
         elif self._config.events == "all" and told.severity >= self._config.least_severity:
-            self._memory.happen(_event(told, read_ns, "active", "", _type_name(told.type)))
+            self._memory.happen(_event(told, read_ns, "", "", self._code(told)))
 
     def _changed(self, told: Told, read_ns: int) -> None:
         """A condition as it stands now; nothing where that was told already."""
@@ -184,7 +171,7 @@ class Conditions(Channel):
         if self._refreshed is not None:
             self._refreshed.add(key)
         before = self._memory.stood.get(key)
-        state = _state(told)
+        state = state_of(told)
         if before is None and (told.severity < self._config.least_severity or state == "cleared"):
             return
         now = Stood(
@@ -193,14 +180,20 @@ class Conditions(Channel):
             said_ns=nanoseconds(told.time) or 0,
             source=told.source,
             severity=told.severity,
-            code=told.name,
+            code=self._code(told),
             text=told.message,
         )
         if now == before:
             return
         after = " (acknowledged)" if state == "cleared" and told.acked and before and before.state == "cleared" else ""
-        self._memory.happen(_event(told, read_ns, state, after, told.name))
+        self._memory.happen(_event(told, read_ns, state, after, now.code))
         self._memory.stands(key, None if state == "cleared" and not told.retain else now)
+
+    def _code(self, told: Told) -> str:
+        """A condition's name, and which branch of it; else the name of the event's type."""
+        if told.condition:
+            return f"{told.name} (branch {told.branch})" if told.branch else told.name
+        return self._kinds.name(told.type, self._session.text(told.type))
 
     def _ended(self, read_ns: int) -> None:
         """What stood and was not told again has gone."""
@@ -222,62 +215,18 @@ class Conditions(Channel):
                 self._memory.happen(gone)
 
 
-def _item(handle: int, node: Any) -> Any:
+def _item(handle: int, node: Any, asked: Sequence[Any]) -> Any:
     return ua.MonitoredItemCreateRequest(
         ItemToMonitor=ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.EventNotifier),
         MonitoringMode=ua.MonitoringMode.Reporting,
         RequestedParameters=ua.MonitoringParameters(
             ClientHandle=ua.UInt32(handle),
             SamplingInterval=0.0,
-            Filter=ua.EventFilter(SelectClauses=[_operand(kind, path) for _, kind, path in _FIELDS]),
+            Filter=ua.EventFilter(SelectClauses=list(asked)),
             QueueSize=ua.UInt32(QUEUE),
             DiscardOldest=True,
         ),
     )
-
-
-def _operand(kind: int, path: str) -> Any:
-    return ua.SimpleAttributeOperand(
-        TypeDefinitionId=ua.NodeId(ua.Int32(kind)),
-        BrowsePath=[ua.QualifiedName(name, 0) for name in path.split("/") if name],
-        AttributeId=ua.AttributeIds.Value if path else ua.AttributeIds.NodeId,
-    )
-
-
-def _read(fields: Sequence[Any], id_text: Callable[[Any], str]) -> Told:
-    """The fields of one event; whatever is not of its kind counts as not said."""
-    said = {name: one.Value for (name, _, _), one in zip(_FIELDS, fields, strict=False)}
-
-    def flag(name: str) -> bool | None:
-        return said.get(name) if isinstance(said.get(name), bool) else None
-
-    def text(name: str) -> str:
-        value = said.get(name)
-        return (value.Text or "") if isinstance(value, ua.LocalizedText) else str(value) if value is not None else ""
-
-    severity, time = said.get("severity"), said.get("time")
-    return Told(
-        type=said.get("type"),
-        source=text("source"),
-        time=time if isinstance(time, datetime) else None,
-        severity=min(1000, max(1, severity)) if isinstance(severity, int) else 1,
-        message=text("message"),
-        condition=id_text(said.get("condition")),
-        name=text("name"),
-        branch=id_text(said.get("branch")),
-        retain=flag("retain"),
-        enabled=flag("enabled"),
-        acked=flag("acked"),
-        active=flag("active"),
-    )
-
-
-def _state(told: Told) -> str:
-    """A condition that is no alarm has no active state; it stands while it is retained."""
-    stands = told.retain if told.active is None else told.active
-    if told.enabled is False or not stands:
-        return "cleared"
-    return "acked" if told.acked else "active"
 
 
 def _time(told: Told, read_ns: int) -> int:
@@ -295,10 +244,3 @@ def _event(told: Told, read_ns: int, state: str, after: str, code: str) -> Event
         text=told.message + after,
         state=state,
     )
-
-
-def _type_name(kind: Any) -> str:
-    """The standard's name of an event type, or its id."""
-    if isinstance(kind, ua.NodeId) and kind.NamespaceIndex == 0:
-        return str(ua.ObjectIdNames.get(kind.Identifier, kind.to_string()))
-    return str(kind.to_string()) if isinstance(kind, ua.NodeId) else ""

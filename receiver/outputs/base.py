@@ -79,7 +79,7 @@ class EventBody:
     code: str
     text: str
     state: str
-    """`active`, `acked` or `cleared`."""
+    """`active`, `acked` or `cleared`; empty for what just happened and does not stand."""
     sequence: int
 
 

@@ -184,7 +184,14 @@ class UaPeer:
         await self._server.iserver.subscription_service.trigger_event(event)
 
     async def alarm(
-        self, name: str, *, active: bool, acked: bool = False, severity: int = 700, at: datetime | None = None
+        self,
+        name: str,
+        *,
+        active: bool,
+        acked: bool = False,
+        severity: int = 700,
+        at: datetime | None = None,
+        branch: Any = None,
     ) -> None:
         """A condition as it stands now; one that is neither active nor waits for somebody is not retained."""
         await self.event(
@@ -194,11 +201,17 @@ class UaPeer:
             Message=(ua.LocalizedText(f"{name} is high"), V.LocalizedText),
             NodeId=(ua.NodeId(f"alarm-{name}", 2), V.NodeId),
             ConditionName=(name, V.String),
+            BranchId=(branch or ua.NodeId(), V.NodeId),
             Retain=(active or not acked, V.Boolean),
             EnabledState__Id=(True, V.Boolean),
             AckedState__Id=(acked, V.Boolean),
             ActiveState__Id=(active, V.Boolean),
         )
+
+    async def own_kind(self, name: str, *fields: tuple[str, Any]) -> Any:
+        """A type of events in namespace 2, with fields; its id."""
+        made = await self._server.create_custom_event_type(2, name, ua.ObjectIds.BaseEventType, list(fields))
+        return made.nodeid
 
     async def forget(self, name: str) -> None:
         """A condition goes while nobody is told."""

@@ -159,6 +159,6 @@ class EventView:
     code: str
     text: str
     state: str
-    """`active`, `acked` or `cleared`."""
+    """`active`, `acked` or `cleared`; empty for what just happened and does not stand."""
     sequence: int
     received_ns: int

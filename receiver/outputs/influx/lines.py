@@ -203,7 +203,8 @@ def _event(stream: StreamDescription, body: EventBody) -> bytes:
         f"severity={body.severity}i,sequence={body.sequence}i"
     )
     place = _place(stream, body.asset)
-    return f"event,{place},state={escaped(body.state)} {fields} {body.time_ns}\n".encode()
+    state = f",state={escaped(body.state)}" if body.state else ""  # an empty tag is no line protocol
+    return f"event,{place}{state} {fields} {body.time_ns}\n".encode()
 
 
 def _place(stream: StreamDescription, name: str) -> str:

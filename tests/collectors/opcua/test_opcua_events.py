@@ -135,6 +135,49 @@ def test_events_below_the_least_severity_are_left_out_and_all_may_be_wanted(peer
     run(main())
 
 
+def test_an_event_of_a_kind_of_the_servers_own_has_its_name_and_fields(peer: UaPeer) -> None:
+    """Under the browse name of its type, its fields in its text; what just happened has no state."""
+
+    async def main() -> None:
+        kind = await asyncio.wrap_future(
+            peer.later(
+                peer.own_kind("BatchEndType", ("Batch", ua.VariantType.Int32), ("Operator", ua.VariantType.String))
+            )
+        )
+        made = device(peer.url, text_tags("pressure"), events="all")
+        plc = collector(made)
+        await plc.open()
+        message = (ua.LocalizedText("batch ended"), ua.VariantType.LocalizedText)
+        fields = {"Batch": (17, ua.VariantType.Int32), "Operator": ("anna", ua.VariantType.String)}
+        await at(peer, peer.event(EventType=(kind, ua.VariantType.NodeId), Message=message, **fields))
+        await at(peer, peer.event(Message=message))
+        events = await heard(plc, made, lambda events: len(events) >= 2)
+        assert told(events) == [("BatchEndType", ""), ("BaseEventType", "")]
+        assert [event.text for event in events] == ["batch ended (Batch=17, Operator=anna)", "batch ended"]
+        await plc.close()
+
+    run(main())
+
+
+def test_branches_of_a_condition_are_told_apart(peer: UaPeer) -> None:
+    """An older state that still waits for somebody is no second `active` of the condition."""
+
+    async def main() -> None:
+        made = device(peer.url, text_tags("pressure"), events="conditions")
+        plc = collector(made)
+        await plc.open()
+        await at(peer, peer.alarm("BR", active=True))
+        await at(peer, peer.alarm("BR", active=True, branch=ua.NodeId(7, 2)))
+        await at(peer, peer.alarm("BR", active=False, acked=True, branch=ua.NodeId(7, 2)))
+        events = await heard(plc, made, lambda events: len(events) >= 3)
+        branch = "BR (branch i=7)"
+        assert told(events) == [("BR", "active"), (branch, "active"), (branch, "cleared")]
+        await plc.close()
+        await at(peer, peer.alarm("BR", active=False, acked=True))
+
+    run(main())
+
+
 def test_the_time_of_an_event_is_its_own_where_it_is_believable(peer: UaPeer) -> None:
     """A clock that was never set gives way to the time of reading."""
 

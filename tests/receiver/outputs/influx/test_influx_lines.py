@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
+from dataclasses import replace
 
 import pytest
 from history_blocks import SECOND, T0, batch, block, some_blocks, stream
@@ -173,6 +174,8 @@ def test_states_and_events_have_measurements_of_their_own() -> None:
         b"state,asset=pump-7,site=north,what=down n=1i,up=0i %d\n" % T0,
         b"event,asset=press-1,simulated=true,site=north,state=active severity=700i,sequence=9i %d\n" % T0,
     ]
+    passed = writer.lines(block(stream(), 2, replace(event, state="")))
+    assert passed.startswith(b"event,asset=press-1,simulated=true,site=north code="), "an empty tag is refused"
     assert writer.lines(block(stream(), 3, StateBody(asset="", time_ns=T0, what="note", text=""))) == b""
     assert writer.lines(block(stream(), 4, OtherBody(kind=1, body={}))) == b""
 
