@@ -16,11 +16,11 @@ from collectors.base import Collector, Device, Draft, Event, Facts, Identity, Re
 from collectors.guard import Guard
 from collectors.opcua import config as configuration
 from collectors.opcua.address import BranchAddress, parse
-from collectors.opcua.conditions import Conditions
 from collectors.opcua.config import LEVEL_S
 from collectors.opcua.discover import draft
-from collectors.opcua.kept import Kept
+from collectors.opcua.events.conditions import Conditions
 from collectors.opcua.memory import Memory
+from collectors.opcua.namespaces.kept import Kept
 from collectors.opcua.redundancy import Choice, rank
 from collectors.opcua.secure.servicelog import ServiceLog
 from collectors.opcua.session import Session

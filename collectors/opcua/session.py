@@ -31,8 +31,8 @@ from collectors.guard import Guard
 from collectors.opcua.address import NodeAddress, Space, Steps
 from collectors.opcua.config import CHUNK, WATCHDOG_S, Config
 from collectors.opcua.guard import install
+from collectors.opcua.namespaces.spaces import Spaces
 from collectors.opcua.secure.client import APPLICATION_URI, prepare
-from collectors.opcua.spaces import Spaces
 from collectors.settings import wild
 from protocol.content.sample import Quality, severity
 from protocol.errors import AssetError

@@ -15,7 +15,7 @@ from opcua_reading import MODES, Tags, collector, device, latest, run
 
 from collectors.opcua.address import BranchAddress, parse
 from collectors.opcua.collector import OpcUaCollector
-from collectors.opcua.spaces import OWN, Spaces
+from collectors.opcua.namespaces.spaces import OWN, Spaces
 from protocol.content.sample import Quality
 from protocol.errors import AssetError
 

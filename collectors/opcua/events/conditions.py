@@ -25,10 +25,10 @@ from collectors.opcua.address import NodeAddress, PathAddress, path_of, text_of
 from collectors.opcua.channel import Channel
 from collectors.opcua.config import EVENTS_S, Config
 from collectors.opcua.decode import DAY_NS, nanoseconds
-from collectors.opcua.kinds import Kinds, learn
+from collectors.opcua.events.kinds import Kinds, learn
+from collectors.opcua.events.told import Told, clauses, read, state_of
 from collectors.opcua.memory import Memory, Stood
 from collectors.opcua.session import Session
-from collectors.opcua.told import Told, clauses, read, state_of
 from protocol.content.sample import Quality
 from protocol.errors import AssetError
 

@@ -14,7 +14,7 @@ from typing import Any
 from asyncua import ua
 
 from collectors.opcua.decode import column_value
-from collectors.opcua.kinds import Kinds
+from collectors.opcua.events.kinds import Kinds
 
 LONGEST = 200
 """Most characters of one own field that are kept."""
