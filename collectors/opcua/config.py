@@ -8,6 +8,7 @@ from math import ceil
 
 from collectors.base import Device, Point, Request, Scan
 from collectors.opcua.address import Address, BranchAddress, Fences, NodeAddress, PathAddress, fences, indexes, parse
+from collectors.opcua.secure import files
 from collectors.opcua.secure import settings as security
 from collectors.opcua.secure.settings import Security
 from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse
@@ -96,9 +97,12 @@ def load(device: Device) -> Config:
 
 
 def mistakes(device: Device) -> list[str]:
-    """Every mistake, as `key: what is wrong; next step`."""
+    """Every mistake, as `key: what is wrong; next step`; certificates and keys are opened."""
     wrong: list[str] = []
-    _parse(device, wrong)
+    config = _parse(device, wrong)
+    keys = Keys("opcua", device.settings, wrong)
+    for key, what, step in files.mistakes(config.security):
+        keys.wrong(key, what, step)
     return wrong
 
 
