@@ -32,7 +32,8 @@ from collectors.opcua.address import NodeAddress, Space, Steps
 from collectors.opcua.config import CHUNK, WATCHDOG_S, Config
 from collectors.opcua.guard import install
 from collectors.opcua.namespaces.spaces import Spaces
-from collectors.opcua.secure.client import APPLICATION_URI, prepare
+from collectors.opcua.secure.client import APPLICATION_URI, BAD_SECURITY_CHECKS_FAILED, SESSION_MS, prepare
+from collectors.opcua.secure.words import concerns, explain
 from collectors.settings import wild
 from protocol.content.sample import Quality, severity
 from protocol.errors import AssetError
@@ -40,9 +41,6 @@ from protocol.errors import AssetError
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it logs frames, values and each loss of a connection
 
 Thing = TypeVar("Thing")
-
-SESSION_MS = 60_000
-"""How long a server keeps the session of a collector that is gone [ms]: small ones have room for a handful."""
 
 MOST_PAGES = 10_000
 """Most replies to the browse of one node; a server may give one reference a reply, or never come to an end."""
@@ -58,6 +56,9 @@ _TOO_MUCH = (
 )
 _UNREADABLE = (struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError, ua.UaError)
 """What asyncua raises at a reply that it cannot take apart; UaError's subclasses with a status are looked at first."""
+
+_REFUSALS = (AssertionError, ConnectionError, TimeoutError, ua.UaError)
+"""What connecting to a server that refuses ends in; asyncua's assertion is a fault in place of an open channel."""
 
 _NO_VIEW = ua.ViewDescription(Timestamp=datetime(1601, 1, 1, tzinfo=UTC))
 """The whole address space, as it is now (OPC 10000-4, 5.9.2.2): with any other time some servers look for a view."""
@@ -118,6 +119,7 @@ class Session:
         self._client.application_uri = APPLICATION_URI
         self._client.session_timeout = SESSION_MS
         self._client.connection_lost_callback = self._on_lost
+        self._guard, self._note = guard, note
         self._connections = install(self._client, guard, note=note, forbids=self.forbids)
         self._sizes = dict.fromkeys(_LIMITS, CHUNK)
         self._lost = ""
@@ -152,8 +154,15 @@ class Session:
             AssetError: the server cannot be used.
         """
         with self.in_words("connect"):
-            await prepare(self._client, self._config.security, self._device.name)
-            await self._client.connect()
+            try:
+                await prepare(self._client, self._config.security, self._device.name)
+                await self._client.connect()
+            except _REFUSALS as error:
+                why = await self._why(error)
+                if not why and not isinstance(error, AssertionError):
+                    raise
+                quality = getattr(error, "code", BAD_SECURITY_CHECKS_FAILED)
+                raise self.trouble("connect", ": ".join(filter(None, (self._said(error), why))), quality) from error
         about = [*_SPACES, *_LIMITS.values()]
         if not self._config.gentle:
             about += _BUILD
@@ -414,6 +423,30 @@ class Session:
         counted = [(self.spaces.index(space), name) for space, name in path]
         whole = [(index, name) for index, name in counted if index is not None]
         return whole if len(whole) == len(path) else None
+
+    async def _why(self, error: Exception) -> str:
+        """Why the server refused the connection, in words; its endpoints are asked for once more, in clear."""
+        if not self._connections or not concerns(error, self._config.security):
+            return ""  # nobody was reached, or it says enough
+        asking = Client(self.url, timeout=self._device.timeout_s)
+        connections = install(asking, self._guard, note=self._note)
+        offered = None
+        try:
+            await self.turn()
+            with suppress(Exception):
+                offered = await asking.connect_and_get_server_endpoints()
+        finally:
+            for connection in connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+        return explain(error, self._config.security, offered)
+
+    def _said(self, error: Exception) -> str:
+        if isinstance(error, AssertionError):
+            return "the server answered with a fault"
+        if isinstance(error, TimeoutError):
+            return f"no answer in {self._device.timeout_s:g} s"
+        return str(error) or type(error).__name__
 
     async def _on_lost(self, error: Exception) -> None:
         self._lost = f"connection lost ({str(error) or type(error).__name__})"

@@ -8,7 +8,7 @@ from typing import Any
 
 from collectors import registry
 from collectors.base import Collector, Device, Draft, numbered
-from protocol.content.sample import Row, Value
+from protocol.content.sample import Quality, Row, Value
 from protocol.errors import AssetError, ConfigError
 from sender.commands.watch import quality, told
 
@@ -168,4 +168,8 @@ def _hex(value: Value) -> str:
 
 
 def _silent(url: str, error: AssetError) -> ConfigError:
-    return ConfigError(f"{url}: {error}", hint="is the address right, and is the device reachable?")
+    silent = error.quality in (Quality.BAD_TIMEOUT, Quality.BAD_NOT_CONNECTED, Quality.BAD_COMMUNICATION)
+    hint = (
+        "is the address right, and is the device reachable?" if silent else "the device was reached; mend what it says"
+    )
+    return ConfigError(f"{url}: {error}", hint=hint)

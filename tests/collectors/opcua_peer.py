@@ -67,10 +67,12 @@ class Guests(PermissiveUserManager):  # type: ignore[misc]  # the library has no
     def __init__(self) -> None:
         self.came: list[tuple[str | None, Any]] = []
         """Name and certificate of each."""
+        self.passwords: list[str | None] = []
 
     def get_user(self, iserver: Any, username: Any = None, password: Any = None, certificate: Any = None) -> Any:
         """As the library's own."""
         self.came.append((username, certificate))
+        self.passwords.append(password)
         return super().get_user(iserver, username, password, certificate)
 
 

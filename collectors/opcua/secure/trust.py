@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
 
 KINDS = (".der", ".cer", ".crt", ".pem")
 """Endings of certificate files."""
@@ -49,7 +50,18 @@ def objection(certificate: x509.Certificate, uri: str, folder: Path, now: dateti
 
 def load(path: Path) -> x509.Certificate | None:
     """A certificate of either form; None where the file holds none."""
-    data = path.read_bytes()
+    return read(path.read_bytes())
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    """As it goes over the wire."""
+    return certificate.public_bytes(Encoding.DER)
+
+
+def read(data: bytes) -> x509.Certificate | None:
+    """As `load`; of a chain in DER the first one."""
+    if data[:2] == b"\x30\x82":
+        data = data[: int.from_bytes(data[2:4]) + 4]
     with suppress(ValueError):
         pem = data.lstrip().startswith(b"-----")
         return x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)

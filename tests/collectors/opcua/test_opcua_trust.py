@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asyncua import ua
+from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from asyncua.server.internal_server import InternalServer
+from asyncua.server.internal_session import InternalSession
+from asyncua.server.uaprocessor import UaProcessor
+from asyncua.ua.ua_binary import struct_from_binary, uatcp_to_binary
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -177,6 +185,145 @@ def test_an_encrypted_session_leaves_the_names_of_its_services(peer: UaPeer, tmp
         assert {"CreateSession", "ActivateSession", "Read"} <= set(names)
         assert names[-1] == "CloseSecureChannel"
         assert told == f"service log services-t.log: head sha256 {verify(text)}"
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["a fault", "an error", "hangs up"])
+def test_a_server_that_does_not_trust_us_is_to_be_told_to(
+    peer: UaPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Whether it answers with a fault where an open channel was expected, with an error, or not at all."""
+    opens = UaProcessor.open_secure_channel
+
+    def refuses(self: Any, header: Any, sequence: Any, body: Any) -> None:
+        request = struct_from_binary(ua.OpenSecureChannelRequest, body.copy())
+        if request.Parameters.SecurityMode == ua.MessageSecurityMode.None_:
+            opens(self, header, sequence, body)
+            return
+        if how == "hangs up":
+            self._transport.close()
+            return
+        untrusted = ua.StatusCode(ua.StatusCodes.BadCertificateUntrusted)
+        if how == "an error":
+            message = ua.ErrorMessage(Error=untrusted, Reason="")
+            self._transport.write(uatcp_to_binary(ua.MessageType.Error, message))
+            return
+        parameters = request.Parameters
+        self._connection.select_policy(header.SecurityPolicyURI, header.SenderCertificate, parameters.SecurityMode)
+        self._connection.open(parameters, self.iserver)
+        fault = ua.ServiceFault()
+        fault.ResponseHeader.ServiceResult = untrusted
+        self.send_response(request.RequestHeader.RequestHandle, sequence, fault, ua.MessageType.SecureOpen)
+
+    monkeypatch.setattr(UaProcessor, "open_secure_channel", refuses)
+
+    async def main() -> None:
+        settings = await secured(tmp_path, trust_any=True)
+        plc = collector(device(peer.url, text_tags("pressure"), **settings))
+        with pytest.raises(AssetError, match="does not trust this collector yet") as caught:
+            await plc.open()
+        text = str(caught.value)
+        shown = hashlib.sha1(Path(settings["certificate"]).read_bytes()).hexdigest().upper()
+        assert settings["certificate"] in text
+        assert shown in text
+        assert "AssertionError" not in text
+        await plc.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("settings", "offers"),
+    [
+        ({}, "it offers Basic256Sha256 with SignAndEncrypt; Basic256Sha256 with Sign, not None"),
+        ({"security": "Aes256Sha256RsaPss"}, "not Aes256Sha256RsaPss with SignAndEncrypt"),
+    ],
+)
+def test_what_a_server_offers_is_listed_where_it_refuses(
+    peer: UaPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], offers: str
+) -> None:
+    """A policy or a mode that it has not."""
+    endpoints = InternalServer.get_endpoints
+
+    async def without_none(self: Any, *args: Any, **more: Any) -> Any:
+        return [one for one in await endpoints(self, *args, **more) if not one.SecurityPolicyUri.endswith("#None")]
+
+    async def refuses(self: Any, *args: Any, **more: Any) -> Any:
+        raise ua.UaStatusCodeError(ua.StatusCodes.BadSecurityModeRejected)
+
+    monkeypatch.setattr(InternalServer, "get_endpoints", without_none)
+    monkeypatch.setattr(InternalSession, "create_session", refuses)
+
+    async def main() -> None:
+        more = await secured(tmp_path, trust_any=True) | settings if settings else {}
+        plc = collector(device(peer.url, text_tags("pressure"), **more))
+        with pytest.raises(AssetError) as caught:
+            await plc.open()
+        assert offers in str(caught.value)
+        await plc.close()
+
+    run(main())
+
+
+def test_a_wrong_pin_is_named(peer: UaPeer, tmp_path: Path) -> None:
+    """With the thumbprint of what the server shows; servers say no more than that something failed."""
+
+    async def main() -> None:
+        other, _ = await certificate(tmp_path, "other", "urn:test:other")
+        settings = await secured(tmp_path, server_certificate=str(other))
+        plc = collector(device(peer.url, text_tags("pressure"), wait=1.0, **settings))
+        with pytest.raises(AssetError, match=f"than the pinned server_certificate {other}") as caught:
+            await plc.open()
+        assert hashlib.sha1(peer.certificate.read_bytes()).hexdigest().upper() in str(caught.value)
+        await plc.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_password_is_encrypted_with_the_certificate_of_the_endpoint(
+    peer: UaPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: bool
+) -> None:
+    """Where the server wants it so and CreateSession shows none; no endpoint with one is a refusal in words."""
+    endpoints, sends = InternalServer.get_endpoints, UaProcessor.send_response
+    file = tmp_path / "password"
+    file.write_text("open sesame")
+
+    async def told(self: Any, *args: Any, **more: Any) -> Any:
+        held = await endpoints(self, *args, **more)
+        for one in held:
+            one.ServerCertificate = one.ServerCertificate if shown else None
+            tokens = [
+                replace(token, SecurityPolicyUri=SecurityPolicyBasic256Sha256.URI) for token in one.UserIdentityTokens
+            ]
+            one.UserIdentityTokens = tokens
+        return held
+
+    def bare(self: Any, handle: Any, sequence: Any, response: Any, *kind: Any) -> None:
+        if isinstance(response, ua.CreateSessionResponse):
+            created = response.Parameters
+            created.ServerCertificate, created.RevisedSessionTimeout = None, 0
+            for one in created.ServerEndpoints:
+                one.ServerCertificate = None
+        sends(self, handle, sequence, response, *kind)
+
+    monkeypatch.setattr(InternalServer, "get_endpoints", told)
+    monkeypatch.setattr(UaProcessor, "send_response", bare)
+
+    async def main() -> None:
+        made = device(peer.url, text_tags("pressure"), user="viewer", password_file=str(file), plain_password=True)
+        plc = collector(made)
+        if not shown:
+            with pytest.raises(AssetError, match="wants the password encrypted"):
+                await plc.open()
+        else:
+            await plc.open()
+            assert peer.guests.came[-1][0] == "viewer"
+            assert peer.guests.passwords[-1] == "open sesame"
+            assert plc._session is not None
+            assert plc._session._client.session_timeout > 0, "the probe would have no time for an answer"
+        await plc.close()
 
     run(main())
 
