@@ -143,8 +143,10 @@ class DeviceLoop:
         self._subscribes, self._identity = subscribes, Identity()
         self._schedule: Schedule | None = None
         self._begin_by = 0.0
-        self._pause, self._live_since = 0.0, 0.0
+        self._live_since = 0.0
         self._trouble = Trouble(text="not reached yet", quality=Quality.BAD_NOT_CONNECTED)
+        self._mentioned = ""
+        """The reason that was said last."""
         self._overruns, self._refusals, self._downs = Seldom(), Seldom(), Seldom()
         counts.since_ns = clock()
 
@@ -156,8 +158,7 @@ class DeviceLoop:
                 await self._session()
                 self._begin()
                 await self._close(self._bide)
-                self._pause = self._backoff.next()
-                await self._bide(None, self._pause)
+                await self._bide(None, self._backoff.next())
         finally:
             await self._close(_wait)
 
@@ -264,6 +265,8 @@ class DeviceLoop:
 
     def _absent(self, schedule: Schedule) -> float:
         """Bad rows for every slot that is due; when the next one is [s, monotonic]."""
+        if self._counts.state == "down":
+            self._mention()
         while slot := schedule.due(self._now()):
             self._hand.rows(slot.scan, self._bad(self._points[slot.scan], self._trouble))
         return schedule.deadline()
@@ -300,14 +303,20 @@ class DeviceLoop:
         counts, now = self._counts, self._now()
         counts.failures += 1
         counts.troubles = []
-        if counts.state == "up" and now - self._live_since >= self._pause:
-            self._backoff.reset()
-        other = trouble.text != self._trouble.text and self._downs.add(1, now) > 0
-        self._trouble = trouble
-        if counts.state != "down" or other:
-            log.warning("device_down asset=%s quality=0x%08X text=%r", self._device.name, trouble.quality, trouble.text)
-            self._turn("down", trouble.text)
-            self._hand.said("down", trouble.text)
+        if counts.state == "up":
+            self._backoff.lasted(now - self._live_since)
+        self._trouble, fresh = trouble, counts.state != "down"
+        self._turn("down", trouble.text)
+        self._mention(fresh=fresh)
+
+    def _mention(self, *, fresh: bool = False) -> None:
+        """Say why it is down: at once where it has just gone, another reason than the last said once a minute."""
+        trouble = self._trouble
+        if not fresh and (trouble.text == self._mentioned or not self._downs.add(1, self._now())):
+            return
+        self._mentioned = trouble.text
+        log.warning("device_down asset=%s quality=0x%08X text=%r", self._device.name, trouble.quality, trouble.text)
+        self._hand.said("down", trouble.text)
 
     def _turn(self, state: str, trouble: str) -> None:
         if self._counts.state != state:

@@ -28,6 +28,9 @@ BACKOFF_S = {"process": (1.0, 30.0), "safety": (10.0, 120.0), "protection": (10.
 """First and longest pause between two attempts by class of asset [s]. The first of 1 s is gRPC's; a safety system or a
 relay that does not answer has better things to do, and its few sessions must have timed out before we ask for one."""
 
+GOOD = 10.0
+"""First pauses that a device must be good for, at most, before its back-off begins anew."""
+
 ROUNDING = 1e-9
 """Part of a period that a computed slot may lie beyond `now` and still count as reached (float64 rounding)."""
 
@@ -97,17 +100,27 @@ class Backoff:
     def __init__(self, random: Random, first_s: float, most_s: float) -> None:
         self._random = random
         self._first_s, self._most_s = first_s, most_s
-        self._failures = 0
+        self._failures, self._pause = 0, first_s
 
     def next(self) -> float:
         """The pause after one more failure [s], between half and the whole of 1, 2, 4 .. times the first, at most."""
         whole = min(self._most_s, self._first_s * 2.0 ** min(self._failures, 30))
         self._failures += 1
-        return whole * self._random.uniform(0.5, 1.0)
+        self._pause = whole * self._random.uniform(0.5, 1.0)
+        return self._pause
 
     def reset(self) -> None:
         """The device answered: the next pause is the first again."""
         self._failures = 0
+
+    def lasted(self, good_s: float) -> None:
+        """The device was good for so long [s]: long enough, and the next pause is the first again.
+
+        Enough is as long as the last pause, so that a device that fails at once is not pressed; or GOOD of the first:
+        a short outage must not cost the pause that a long one before it had come to.
+        """
+        if good_s >= min(self._pause, GOOD * self._first_s):
+            self.reset()
 
 
 class Seldom:

@@ -77,6 +77,23 @@ def test_back_off_doubles_to_its_limit(tmp_path: Path) -> None:
         assert pauses.max() > most / 2
 
 
+def test_the_present_reason_of_a_device_that_is_down_is_told(tmp_path: Path) -> None:
+    """In the status at once, in the log within a minute, whatever was said a second before; not again and again."""
+
+    async def refuses(_: Fake) -> None:
+        now = asyncio.get_running_loop().time()
+        reason = "connection refused" if now < 1 else "too many sessions" if now < 40 else "too many subscriptions"
+        raise AssetError(reason, quality=Quality.BAD_COMMUNICATION)
+
+    config = loaded(tmp_path, sender_toml(asset_toml("pump", *TWO)), {"pump": scripted(opens=refuses)})
+    sink = poll_for(config, 130)
+    said = [(at, text) for at, _, what, text in sink.states if what == "down"]
+    assert [text for _, text in said] == ["connection refused", "too many sessions", "too many subscriptions"]
+    assert said[2][0] < 40 + 60 + 1
+    assert sink.status["pump"]["trouble"] == "too many subscriptions"
+    assert poll_for(config, 42 + 30).status["pump"]["trouble"] == "too many subscriptions"
+
+
 def test_device_that_comes_back_is_up_again(tmp_path: Path) -> None:
     """A lost device is closed, opened again, and its good rows go on in the same slots."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,6 +83,16 @@ def test_pauses_double_to_the_limit_and_begin_again(seed: int, most: float) -> N
             whole = min(most, 2.0**count)
             assert whole / 2 <= backoff.next() <= whole
         backoff.reset()
+
+
+@pytest.mark.parametrize(("failures", "good", "most"), [(9, 10.0, 1.0), (9, 5.0, 30.0), (1, 1.0, 1.0), (1, 0.4, 2.0)])
+def test_a_pause_is_short_after_a_long_good_time(failures: int, good: float, most: float) -> None:
+    """Ten times the first pause is long, however long the pauses had become; less than the last pause is not."""
+    backoff = Backoff(Random(7), 1.0, 30.0)
+    for _ in range(failures):
+        backoff.next()
+    backoff.lasted(good)
+    assert most / 2 <= backoff.next() <= most
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.integers(0, 5)), max_size=60))
