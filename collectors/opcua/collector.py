@@ -24,7 +24,7 @@ from collectors.opcua.namespaces.kept import Kept
 from collectors.opcua.redundancy import Choice, rank
 from collectors.opcua.secure.servicelog import ServiceLog
 from collectors.opcua.session import Session
-from collectors.opcua.watched import Watched
+from collectors.opcua.watched import RETRY_NS, Watched
 from protocol.content.sample import Columns, Quality, concat
 from protocol.errors import AssetError
 
@@ -50,6 +50,8 @@ class OpcUaCollector(Collector):
         self._memory = Memory()
         self._kept = Kept(device.folder, device.name)
         self._loaded = False
+        self._deaf, self._deaf_until = "", 0
+        """Why events are not heard, and when that is tried again [ns]."""
         self._choice = Choice(len(self.config.urls))
         self._level_at = 0.0
         keeps = self.config.security.encrypted and device.folder is not None
@@ -86,6 +88,7 @@ class OpcUaCollector(Collector):
     async def read(self, scan: Scan) -> Columns:
         try:
             await self._compare(self._connected())
+            await self._hear(self._connected())
             if self._conditions is not None:
                 self._conditions.check()
                 await self._conditions.mend()
@@ -118,6 +121,10 @@ class OpcUaCollector(Collector):
     def remarks(self) -> Sequence[str]:
         told = self._services.remarks(self.clock()) if self._services is not None else []
         return [*self._memory.take_remarks(), *told]
+
+    def troubles(self) -> Sequence[str]:
+        """What has no values, or is not heard, although the device is up."""
+        return [self._deaf] if self._deaf else []
 
     def relearned(self) -> bool:
         again = False
@@ -190,16 +197,31 @@ class OpcUaCollector(Collector):
         try:
             self._identity = session.identity
             self._keep(session)
+            self._deaf_until = 0
+            await self._hear(session)  # first: without a subscription values can be polled, and events cannot
             for scan, watch in zip(self.device.scans, self.config.watches, strict=True):
                 watched = Watched(session, self.config, watch, self.clock, self._facts, self._memory)
                 await watched.begin()
                 self._watches[_key(scan)] = watched
-            if self.config.events != "none":
-                self._conditions = Conditions(session, self.config, self.clock, self._memory)
-                await self._conditions.begin()
         except BaseException:
             await self.close()
             raise
+
+    async def _hear(self, session: Session) -> None:
+        """Listen to events, if they are asked for; where the server does not let us, values are read all the same."""
+        if self.config.events == "none" or self._conditions is not None or self.clock() < self._deaf_until:
+            return
+        conditions = Conditions(session, self.config, self.clock, self._memory)
+        try:
+            await conditions.begin()
+        except AssetError as error:
+            if session.lost or error.quality in (Quality.BAD_TIMEOUT, Quality.BAD_NOT_CONNECTED):
+                raise
+            self._deaf_until = self.clock() + RETRY_NS
+            self._deaf = f"events are not heard, the server does not let us listen: {error}"
+            self._memory.remark(self._deaf, once=True)
+            return
+        self._conditions, self._deaf = conditions, ""
 
     async def _compare(self, session: Session) -> None:
         """Ask the server how well it can serve; where it says badly for long, look at the others, and change over."""

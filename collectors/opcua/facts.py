@@ -39,7 +39,8 @@ class About:
 async def learn(session: Session, ids: Mapping[int, Any], clock: Callable[[], int]) -> dict[int, About]:
     """First value and facts of each node, by the key it is given under."""
     attributes = (ua.AttributeIds.DataType, ua.AttributeIds.Description, ua.AttributeIds.Value)
-    answers = await session.read([attribute(node, which) for node in ids.values() for which in attributes])
+    asked = [attribute(node, which) for node in ids.values() for which in attributes]
+    answers = await session.read(asked, partly=True)
     read_ns = clock()
     plain = {key: tuple(answers[3 * at : 3 * at + 3]) for at, key in enumerate(ids)}
     own = {key: _content(data_type) for key, (data_type, _, _) in plain.items()}

@@ -1,10 +1,7 @@
-"""One connection to a server: bulk requests within its limits, and its troubles in the project's words.
+"""One connection to a server: opened, looked into, and known by what outlives it.
 
-Every service here takes a list and cuts it into requests of at most CHUNK, or fewer where the server says so in its
-OperationLimits, or refuses a request for being too large: then by halves, and it is remembered. A reply that asyncua
-cannot take apart is cut down in the same way until the one node that spoils it stands alone.
-
-Each of them waits for its turn in the device's budget.
+Bulk requests within the server's limits are `bulk`'s. Namespaces go out of here, and come in, by uri (`spaces`); on the
+wire alone they are indexes.
 
 The library's watchdog asks for the server's state every WATCHDOG_S; its own reconnection is off, since the poller
 reopens. A lost connection is told by `lost`, at once where the socket closes.
@@ -14,11 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -29,18 +25,17 @@ from collectors.base import Device, Identity
 from collectors.budget import Budget
 from collectors.guard import Guard
 from collectors.opcua.address import NodeAddress, Space, Steps
-from collectors.opcua.config import CHUNK, WATCHDOG_S, Config
+from collectors.opcua.bulk import Bulk
+from collectors.opcua.config import WATCHDOG_S, Config
 from collectors.opcua.guard import install
 from collectors.opcua.namespaces.spaces import Spaces
 from collectors.opcua.secure.client import APPLICATION_URI, BAD_SECURITY_CHECKS_FAILED, SESSION_MS, prepare
 from collectors.opcua.secure.words import concerns, explain
 from collectors.settings import wild
-from protocol.content.sample import Quality, severity
+from protocol.content.sample import Quality
 from protocol.errors import AssetError
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it logs frames, values and each loss of a connection
-
-Thing = TypeVar("Thing")
 
 MOST_PAGES = 10_000
 """Most replies to the browse of one node; a server may give one reference a reply, or never come to an end."""
@@ -48,14 +43,13 @@ MOST_PAGES = 10_000
 CLOSE_S = 2.0
 """Longest polite goodbye [s]."""
 
-_TOO_MUCH = (
-    ua.StatusCodes.BadTooManyOperations,
-    ua.StatusCodes.BadRequestTooLarge,
-    ua.StatusCodes.BadResponseTooLarge,
-    ua.StatusCodes.BadEncodingLimitsExceeded,
+_NO_MORE = (
+    ua.StatusCodes.BadTooManyMonitoredItems,
+    ua.StatusCodes.BadServiceUnsupported,
+    ua.StatusCodes.BadOutOfMemory,
+    ua.StatusCodes.BadResourceUnavailable,
 )
-_UNREADABLE = (struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError, ua.UaError)
-"""What asyncua raises at a reply that it cannot take apart; UaError's subclasses with a status are looked at first."""
+"""What a server says that takes no more monitored items."""
 
 _REFUSALS = (AssertionError, ConnectionError, TimeoutError, ua.UaError)
 """What connecting to a server that refuses ends in; asyncua's assertion is a fault in place of an open channel."""
@@ -89,7 +83,7 @@ _BUILD = (
 )
 
 
-class Session:
+class Session(Bulk):
     """A connected client.
 
     Args:
@@ -113,7 +107,8 @@ class Session:
         meant: dict[int, str] | None = None,
     ) -> None:
         self.url = url
-        self._config, self._device, self._budget = config, device, budget
+        super().__init__(device, budget, tuple(_LIMITS))
+        self._config = config
         self._client = Client(url, timeout=device.timeout_s, watchdog_intervall=WATCHDOG_S)
         self._client.name = self._client.description = "Checkvalve collector"
         self._client.application_uri = APPLICATION_URI
@@ -121,7 +116,6 @@ class Session:
         self._client.connection_lost_callback = self._on_lost
         self._guard, self._note = guard, note
         self._connections = install(self._client, guard, note=note, forbids=self.forbids)
-        self._sizes = dict.fromkeys(_LIMITS, CHUNK)
         self._lost = ""
         self._translates = True
         """The server knows the service for it, so far as is known."""
@@ -142,10 +136,6 @@ class Session:
     def services(self) -> Any:
         """asyncua's session, for the services that have no bulk form here; `turn` is to be awaited before each."""
         return self._client.uaclient.session
-
-    async def turn(self) -> None:
-        """Wait until a request may leave."""
-        await self._budget.wait()
 
     async def open(self) -> None:
         """Connect, and learn limits, namespaces and identity.
@@ -198,15 +188,20 @@ class Session:
                     connection.transport.abort()
         await asyncio.sleep(0)  # a transport closes its socket on the loop's next turn
 
-    async def read(self, wanted: Sequence[Any]) -> list[Any]:
-        """A DataValue for each `attribute`, with source and server time; bad for one that cannot be decoded."""
+    async def read(self, wanted: Sequence[Any], *, partly: bool = False) -> list[Any]:
+        """A DataValue for each `attribute`, with source and server time; bad for one that cannot be decoded.
+
+        Args:
+            partly: What was read is kept: the values of a request that failed are bad with its reason, and only where
+                none was answered, or the session is of no use any more, that is raised.
+        """
 
         async def call(part: Sequence[Any]) -> list[Any]:
             both = ua.TimestampsToReturn.Both
             return list(await self.services.read(ua.ReadParameters(TimestampsToReturn=both, NodesToRead=list(part))))
 
         unreadable = ua.DataValue(StatusCode=ua.StatusCode(ua.UInt32(Quality.BAD_DECODING)))
-        return await self._in_chunks("read", wanted, call, unreadable)
+        return await self._in_chunks("read", wanted, call, unreadable, _bad_value if partly else None)
 
     async def translate(self, paths: Sequence[Steps]) -> list[Any]:
         """Node id at the end of each path from the root folder; a StatusCode where there is none.
@@ -326,7 +321,12 @@ class Session:
                 TimestampsToReturn=ua.TimestampsToReturn.Both,
                 ItemsToCreate=list(part),
             )
-            return list(await self.services.create_monitored_items(parameters))
+            try:
+                return list(await self.services.create_monitored_items(parameters))
+            except ua.UaStatusCodeError as error:
+                if error.code not in _NO_MORE:
+                    raise
+                return [ua.MonitoredItemCreateResult(StatusCode=ua.StatusCode(ua.UInt32(error.code)))] * len(part)
 
         refused = ua.MonitoredItemCreateResult(StatusCode=ua.StatusCode(ua.UInt32(Quality.BAD_DECODING)))
         return await self._in_chunks("watch", items, call, refused)
@@ -343,58 +343,6 @@ class Session:
         uri = getattr(expanded, "NamespaceUri", None)
         space = self.spaces.index(uri) if uri else None
         return ua.NodeId(expanded.Identifier, expanded.NamespaceIndex if space is None else space)
-
-    @contextmanager
-    def in_words(self, doing: str) -> Iterator[None]:
-        """Turn what asyncua raises into an AssetError that says what was being done."""
-        try:
-            yield
-        except TimeoutError as error:
-            raise self.trouble(doing, f"no answer in {self._device.timeout_s:g} s", Quality.BAD_TIMEOUT) from error
-        except OSError as error:
-            raise self.trouble(doing, str(error) or "no connection", Quality.BAD_NOT_CONNECTED) from error
-        except ua.UaStatusCodeError as error:
-            quality = error.code if severity(error.code) == 2 else Quality.BAD_COMMUNICATION
-            raise self.trouble(doing, str(error), quality) from error
-        except ua.UaError as error:
-            raise self.trouble(doing, str(error), Quality.BAD_COMMUNICATION) from error
-        except _UNREADABLE as error:
-            raise self.trouble(doing, f"{type(error).__name__}: {error}", Quality.BAD_DECODING) from error
-
-    def trouble(self, doing: str, text: str, quality: int) -> AssetError:
-        return AssetError(f"{self._device.name}: {doing}: {text}", quality=quality)
-
-    async def _in_chunks(
-        self,
-        service: str,
-        things: Sequence[Thing],
-        call: Callable[[Sequence[Thing]], Awaitable[list[Any]]],
-        unreadable: Any,
-    ) -> list[Any]:
-        """One result a thing; `unreadable` for one whose reply asyncua cannot take apart."""
-        out: list[Any] = []
-        size = self._sizes[service]
-        while len(out) < len(things):
-            part = things[len(out) : len(out) + size]
-            await self.turn()
-            with self.in_words(service):
-                try:
-                    results = await call(part)
-                except ua.UaStatusCodeError as error:
-                    if error.code not in _TOO_MUCH or len(part) == 1:
-                        raise
-                    size = self._sizes[service] = len(part) // 2
-                    continue
-                except _UNREADABLE:
-                    if len(part) > 1:
-                        size = len(part) // 2
-                        continue
-                    results = [unreadable]
-            if len(results) != len(part):
-                raise self.trouble(service, f"{len(results)} results for {len(part)}", Quality.BAD_DECODING)
-            out += results
-            size = min(2 * size, self._sizes[service])
-        return out
 
     async def _whole(self, result: Any) -> list[Any]:
         """All references of a browse, also those that did not fit its first reply."""
@@ -455,6 +403,10 @@ class Session:
 def attribute(node: Any, which: int = ua.AttributeIds.Value) -> Any:
     """What `Session.read` wants to know of a node; may be kept and used again."""
     return ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds(which))
+
+
+def _bad_value(code: int) -> Any:
+    return ua.DataValue(StatusCode=ua.StatusCode(ua.UInt32(code)))
 
 
 def _texts(value: Any) -> list[str]:

@@ -6,15 +6,16 @@
     read, subscribed    the first rows, then what has come; a full read after a hole
     read, polled        every node, in requests of at most CHUNK
 
-A node that the server does not know (any more), or will not monitor, costs only itself: its rows are bad with the
-server's status, and it is looked for again every RETRY_NS, by its path where that is known. A branch is walked at the
-beginning and every SPREAD_NS; what is new there is read and listened to. What had come before the connection was lost
-is handed out first.
+A node that the server does not know (any more) costs only itself: its rows are bad with the server's status, and it is
+looked for again every RETRY_NS, by its path where that is known. A node that it will not monitor though it can be read
+is polled; so is a scan for which it has no subscription until it has one, which is asked every RETRY_NS. Both are told.
+What was read in a pass is kept: a request that fails costs its own nodes. A branch is walked at the beginning and every
+SPREAD_NS; what is new there is read and listened to. What had come before the connection was lost is handed out first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -76,7 +77,12 @@ class Watched:
         """Nodes that the server has said it does not know any more."""
         self._again_ns = self._spread_ns = 0
         self._decoder = Decoder()
-        self._subscription = Subscription(session, watch, clock) if config.subscribe else None
+        self._watch = watch
+        self._subscription: Subscription | None = None
+        self._polled: dict[int, Any] = {}
+        """What is polled beside a subscription, because the server will not monitor it."""
+        self._subscribe_ns = 0
+        """When a subscription that was refused is asked for again."""
         self._first: dict[int, Any] = {}
         """First value of each node, until its first notification has come."""
         self._trouble: AssetError | None = None
@@ -85,8 +91,8 @@ class Watched:
 
     async def begin(self) -> None:
         """Find the nodes, read them once, and subscribe to them."""
-        if self._subscription is not None:
-            await self._subscription.open()
+        if self._config.subscribe:
+            await self._listen()
         await self._spread()
         await self._find(self._nodes.values())
         self.relearned = False
@@ -97,10 +103,14 @@ class Watched:
         Raises:
             AssetError: the connection is of no use, and nothing is left to hand out.
         """
+        if self._subscription is None and self._config.subscribe and self._clock() >= self._subscribe_ns:
+            subscription = await self._listen()
+            if subscription is not None:
+                await self._monitor(subscription, dict(self._asked))
         if self._subscription is None:
             await self._retry()
             failed = set(self._failed)
-            await self._poll(overflow=False)
+            await self._poll(self._asked)
             await self._miss()
             for number, quality in self._failed.items():
                 if number in failed:
@@ -121,6 +131,42 @@ class Watched:
         if self._subscription is not None:
             self._drain(self._subscription)
         return self._decoder.take()
+
+    async def _listen(self) -> Subscription | None:
+        """Subscribe; where the server has no subscription for it, the scan is polled until it has."""
+        subscription = Subscription(self._session, self._watch, self._clock)
+        try:
+            await subscription.open()
+        except AssetError as error:
+            if self._session.lost or error.quality in (Quality.BAD_TIMEOUT, Quality.BAD_NOT_CONNECTED):
+                raise
+            self._subscribe_ns = self._clock() + RETRY_NS
+            scan = f"the scan of {self._watch.every_s:g} s"
+            self._memory.remark(f"{scan} is polled, the server gives no subscription for it: {error}", once=True)
+            return None
+        self._subscription = subscription
+        return subscription
+
+    async def _monitor(self, subscription: Subscription, asked: dict[int, Any], bad: Collection[int] = ()) -> list[int]:
+        """Monitor nodes; those that the server will not monitor though they can be read are polled.
+
+        Args:
+            bad: Those that cannot be read.
+
+        Returns:
+            Those of them that cannot be monitored either.
+        """
+        refused = await subscription.add({number: one.NodeId for number, one in asked.items()})
+        readable = {number: asked[number] for number in refused if number not in bad}
+        self._polled = {number: one for number, one in self._polled.items() if number not in asked} | readable
+        if readable:
+            why = ua.StatusCode(ua.UInt32(refused[next(iter(readable))])).name
+            nodes = f"{len(self._polled)} of {len(self._asked)} nodes of the scan of {self._watch.every_s:g} s"
+            self._memory.remark(f"{nodes} are polled, the server will not monitor them ({why})", once=True)
+        for line in subscription.revised:
+            self._memory.remark(line, once=True)
+        subscription.revised.clear()
+        return [number for number in refused if number in bad]
 
     async def _spread(self) -> list[Node]:
         """Walk the branches; the nodes that were not known before."""
@@ -156,18 +202,18 @@ class Watched:
         learned = await learn(self._session, ids, self._clock)
         ids = {number: node for number, node in ids.items() if self._describe(wanted[number], learned[number])}
         failed = {number: int(node.value) for number, node in found.items() if isinstance(node, ua.StatusCode)}
+        asked = {number: attribute(node) for number, node in ids.items()}
+        self._asked |= asked
         if self._subscription is not None:
-            failed |= await self._subscription.add(ids)
-            for line in self._subscription.revised:
-                self._memory.remark(line, once=True)
-            self._subscription.revised.clear()
+            bad = {number for number in asked if _bad(learned[number].value)}
+            for number in await self._monitor(self._subscription, asked, bad):
+                failed[number] = int(learned[number].value.StatusCode.value)
+                del self._asked[number]
             for number, quality in failed.items():
                 self._decoder.fail(wanted[number], quality, self._clock())
-            for number in ids:
-                if number not in failed:
-                    self._decoder.add(wanted[number], learned[number].value, learned[number].read_ns)
-                    self._first[number] = learned[number].value
-        self._asked |= {number: attribute(node) for number, node in ids.items() if number not in failed}
+            for number in [number for number in asked if number not in failed and number not in self._polled]:
+                self._decoder.add(wanted[number], learned[number].value, learned[number].read_ns)
+                self._first[number] = learned[number].value
         self._failed = {number: code for number, code in self._failed.items() if number not in wanted} | failed
         self.relearned = True
 
@@ -227,7 +273,9 @@ class Watched:
             raise self._session.trouble("listen", dead, Quality.BAD_NOT_CONNECTED)
         if subscription.holes:
             subscription.holes = 0
-            await self._poll(overflow=True)
+            await self._poll(self._asked, overflow=True)
+        if self._polled:
+            await self._poll(self._polled)
         await self._miss()
         await self._retry()
 
@@ -241,12 +289,12 @@ class Watched:
         if again:
             await self._find(again.values())
 
-    async def _poll(self, *, overflow: bool) -> None:
-        """Read every node that was found."""
+    async def _poll(self, asked: dict[int, Any], *, overflow: bool = False) -> None:
+        """Read nodes that were found."""
         begun = self._clock()
-        values = await self._session.read(list(self._asked.values()))
+        values = await self._session.read(list(asked.values()), partly=True)
         read_ns = (begun + self._clock()) // 2
-        for number, value in zip(self._asked, values, strict=True):
+        for number, value in zip(asked, values, strict=True):
             self._add(number, value, read_ns, overflow=overflow)
 
     def _add(self, number: int, value: Any, read_ns: int, *, overflow: bool) -> None:
@@ -261,6 +309,7 @@ class Watched:
             return
         for number in gone:
             del self._asked[number]
+            self._polled.pop(number, None)
             self._failed[number] = Quality.BAD_NODE_UNKNOWN
         self._again_ns = min(self._again_ns, self._clock() + SOON_NS)
         if self._subscription is not None:
@@ -271,6 +320,10 @@ def _same(one: Any, other: Any) -> bool:
     """The same value, status and source time."""
     stamped = one.SourceTimestamp == other.SourceTimestamp and one.StatusCode == other.StatusCode
     return bool(stamped) and same(_content(one), _content(other))
+
+
+def _bad(value: Any) -> bool:
+    return value.StatusCode is not None and bool(value.StatusCode.is_bad())
 
 
 def _content(value: Any) -> Any:

@@ -139,10 +139,16 @@ class Conditions(Channel):
             InputArguments=[ua.Variant(ua.UInt32(self._id), ua.VariantType.UInt32)],
         )
         await self._session.turn()
-        with self._session.in_words("ask for standing alarms"):
-            (result,) = await self._session.services.call([call])
-        if not result.StatusCode.is_good():
-            line = f"the server does not tell its standing alarms ({result.StatusCode.name}); only new ones are seen"
+        try:
+            with self._session.in_words("ask for standing alarms"):
+                (result,) = await self._session.services.call([call])
+            why = "" if result.StatusCode.is_good() else result.StatusCode.name
+        except AssetError as error:
+            if self._session.lost or error.quality in (Quality.BAD_TIMEOUT, Quality.BAD_NOT_CONNECTED):
+                raise
+            why = str(error)
+        if why:
+            line = f"the server does not tell its standing alarms ({why}); only new ones are seen"
             self._memory.remark(line, once=True)
 
     def _take(self, part: Any, read_ns: int) -> None:
