@@ -11,8 +11,10 @@ from collectors.opcua.address import Address, BranchAddress, Fences, NodeAddress
 from collectors.opcua.secure import files
 from collectors.opcua.secure import settings as security
 from collectors.opcua.secure.settings import Security
+from collectors.opcua.stamps import CHOICES, DAY_NS
 from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse
 from protocol.content.catalog import TYPES
+from protocol.text import seconds
 
 CHUNK = 500
 """Most nodes a request where the server does not say fewer: servers for controllers allow 1,000 and less, and one
@@ -72,6 +74,10 @@ class Config:
     gentle: bool
     """Do not ask the server who it is, for paths of nodes, or for the conditions it holds; look at no second server."""
     security: Security
+    time: str
+    """Whose time a value gets: `source`, `server` or `read`."""
+    offset_ns: int
+    """Added to the times of source and server [ns]."""
     events: str
     """`none`, `conditions` or `all`."""
     notifiers: tuple[NodeAddress | PathAddress, ...]
@@ -100,7 +106,7 @@ def mistakes(device: Device) -> list[str]:
     """Every mistake, as `key: what is wrong; next step`; certificates and keys are opened."""
     wrong: list[str] = []
     config = _parse(device, wrong)
-    keys = Keys("opcua", device.settings, wrong)
+    keys = KeyReader("opcua", device.settings, wrong)
     for key, what, step in files.mistakes(config.security):
         keys.wrong(key, what, step)
     return wrong
@@ -187,6 +193,8 @@ def _parse(device: Device, wrong: list[str]) -> Config:
         for key in ("sampling_ms", "queue", "buffer"):
             if key in device.settings:
                 keys.wrong(key, "has no meaning in a poll", 'take it out, or set mode = "subscribe"')
+    time = keys.word("time", "source", CHOICES)
+    offset_ns = _offset(keys, time)
     found = security.read(keys)
     events = keys.word("events", "none", ("none", "conditions", "all"))
     notifiers = _notifiers(keys, events)
@@ -202,6 +210,8 @@ def _parse(device: Device, wrong: list[str]) -> Config:
         subscribe=subscribe,
         gentle=device.gentle,
         security=found,
+        time=time,
+        offset_ns=offset_ns,
         events=events,
         notifiers=notifiers,
         least_severity=least,
@@ -209,6 +219,23 @@ def _parse(device: Device, wrong: list[str]) -> Config:
         indexes=_indexes(watches, fenced, notifiers),
         watches=tuple(watches),
     )
+
+
+def _offset(keys: KeyReader, time: str) -> int:
+    """The key `time_offset` [ns]."""
+    text = keys.text("time_offset")
+    if not text:
+        return 0
+    if time == "read":
+        keys.wrong("time_offset", "the time of reading is ours, and right", 'take it out, or set time = "source"')
+    try:
+        whole = round(seconds(text.strip().lstrip("+-")) * 1e9)
+    except ValueError:
+        whole = DAY_NS + 1
+    if whole > DAY_NS or text.strip().lstrip("+-") != text.strip()[text.strip()[:1] in "+-" :]:
+        keys.wrong("time_offset", f"{text!r} is not possible", 'write "-2h", "30m" or "1.5s", at most a day')
+        return 0
+    return -whole if text.strip().startswith("-") else whole
 
 
 def _indexes(

@@ -1,17 +1,6 @@
-"""A server's DataValues as columns: which time each gets, and which kind of value it is.
-
-Time. The source's own, where it is believable; the server's, or else the time of reading, stands beside it in
-`other_ns`. Where it is not, the time of reading counts, the source's stands beside it, quality is Uncertain (unless it
-is worse already), and `native` names the cause:
-
-    1  MISSING  the server gives no source time
-    2  FAR      it is more than a day from the time of reading: a clock that was never set, or a value that old
-    3  FROZEN   values change and it does not, for a second or more; until it moves again
+"""A server's DataValues as columns: which kind of value each is. Which time it gets is `stamps`' matter.
 
 Quality is the server's StatusCode, every bit of it. A bad one has no value.
-
-asyncua 2.1 takes the two fields after the source's time in the wrong order, so where a server sends SourcePicoseconds
-its own time is not to be had.
 
 No I/O here, no clock, and nothing of the library: DataValues are looked at by their attributes.
 """
@@ -21,36 +10,16 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
 from collectors.opcua.config import Node
+from collectors.opcua.stamps import Stamps
 from protocol.content.sample import NO_TIME, Columns, Quality, Value, columns, severity
-
-DAY_NS = 86_400 * 10**9
-"""A source time further than this from the time of reading is not believed [ns]."""
-
-FROZEN_NS = 10**9
-"""A source clock that stands so long while values change is frozen [ns]; coarser ones than this are not in use."""
 
 OVERFLOW = 0x480
 """Info bits of a StatusCode: a data value, and some before it were lost (OPC 10000-4, 7.39.1)."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NO_DATE = datetime(1602, 1, 1, tzinfo=UTC)
-_MOST = 2**63 - 1
-
-
-class Cause(IntEnum):
-    """Why the time of reading stands for the source's; in `native`."""
-
-    MISSING = 1
-    FAR = 2
-    FROZEN = 3
-
 
 TYPE_OF: dict[int, str] = {
     1: "bool",
@@ -85,30 +54,6 @@ _AS_TEXT: dict[int, Callable[[Any], str]] = {
 """Built-in types that become text: a time as ISO 8601, bytes as base64, an id in its own notation."""
 
 
-def nanoseconds(moment: datetime | None) -> int | None:
-    """Nanoseconds since 1970 UTC; None for no time, which OPC UA also writes as 1601 (OPC 10000-6, 5.2.2.5)."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if moment < _NO_DATE:
-        return None
-    since = moment - _EPOCH
-    whole = (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000
-    return max(-_MOST, min(_MOST, whole))  # the year 9999 does not fit
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What the source last said of a node."""
-
-    source_ns: int | None = None
-    since_ns: int = 0
-    """When that source time was first read."""
-    value: Any = None
-    frozen: bool = False
-
-
 @dataclass(slots=True)
 class _Rows:
     """Rows as they gather."""
@@ -131,10 +76,14 @@ class _Rows:
 
 
 class Decoder:
-    """Gathers rows, and remembers what each node's source clock did before."""
+    """Gathers rows.
 
-    def __init__(self) -> None:
-        self._seen: dict[int, _Seen] = {}
+    Args:
+        stamps: Which time each gets; by default the source's.
+    """
+
+    def __init__(self, stamps: Stamps | None = None) -> None:
+        self._stamps = stamps or Stamps()
         self._rows = _Rows()
 
     def add(self, node: Node, value: Any, read_ns: int, *, overflow: bool = False) -> None:
@@ -148,7 +97,7 @@ class Decoder:
         status = value.StatusCode
         quality = (0 if status is None else int(status.value)) | (OVERFLOW if overflow else 0)
         raw = None if value.Value is None else value.Value.Value
-        stamp = self._stamp(node.number, value, raw, quality, read_ns)
+        stamp = self._stamps.stamp(node.number, value, raw, quality, read_ns)
         if severity(quality) == 2:
             self._empty(node, stamp)
             return
@@ -191,35 +140,6 @@ class Decoder:
     def _empty(self, node: Node, stamp: tuple[int, int, int, int]) -> None:
         for number in range(node.number, node.number + node.count):
             self._rows.add(number, stamp, None)
-
-    def _stamp(self, number: int, value: Any, raw: Any, quality: int, read_ns: int) -> tuple[int, int, int, int]:
-        """Time, other time, quality and native."""
-        source = nanoseconds(value.SourceTimestamp)
-        server = None if value.SourcePicoseconds is not None else nanoseconds(value.ServerTimestamp)
-        cause = self._doubt(number, source, raw, read_ns)
-        if cause is None:
-            assert source is not None
-            return source, read_ns if server is None else server, quality, 0
-        other = server if source is None else source
-        if severity(quality) == 0:
-            quality = Quality.UNCERTAIN | (quality & 0xFFFF)
-        return read_ns, NO_TIME if other is None else other, quality, cause
-
-    def _doubt(self, number: int, source: int | None, raw: Any, read_ns: int) -> Cause | None:
-        """Why the source time is not believed, None where it is."""
-        if source is None:
-            return Cause.MISSING
-        seen = self._seen.get(number)
-        if seen is None:
-            seen = self._seen[number] = _Seen()
-        if source != seen.source_ns:
-            seen.source_ns, seen.since_ns, seen.frozen = source, read_ns, False
-        elif not same(raw, seen.value) and read_ns - seen.since_ns > FROZEN_NS:
-            seen.frozen = True
-        seen.value = raw
-        if abs(source - read_ns) > DAY_NS:
-            return Cause.FAR
-        return Cause.FROZEN if seen.frozen else None
 
 
 def column_value(kind: int, raw: Any, wanted: str | None) -> tuple[Value, int]:
@@ -267,10 +187,3 @@ def _flat(values: list[Any]) -> list[Any]:
     while values and isinstance(values[0], list):
         values = [value for row in values for value in row]
     return values
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equal; NaN is equal to itself, in an array too."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and (one == other or all(map(same, one, other)))
-    return bool(one == other) or bool(one != one and other != other)

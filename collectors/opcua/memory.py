@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from collectors.base import Event
 from collectors.opcua.address import Steps
+from collectors.opcua.stamps import Difference
 
 MOST_EVENTS = 20_000
 """Events that wait for the poller: a flood of 5,000 a second through a pause of four seconds."""
@@ -71,6 +72,8 @@ class Memory:
     """Condition and branch -> what was told of it last; those that stand, or still wait for somebody."""
     happened: list[Event] = field(default_factory=list)
     """What the poller has not taken yet, in the order it came."""
+    difference: Difference = field(default_factory=Difference)
+    """Between the source's clock and ours."""
     remarks: list[str] = field(default_factory=list)
     _said: set[str] = field(default_factory=set)
     _dropped: int = 0
@@ -99,6 +102,8 @@ class Memory:
 
     def take_remarks(self) -> list[str]:
         """What was remarked since the last call."""
+        if off := self.difference.told():
+            self.remark(off)
         remarks, self.remarks = self.remarks, []
         return remarks
 

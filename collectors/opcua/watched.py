@@ -26,10 +26,11 @@ from collectors.opcua import paths
 from collectors.opcua.address import BranchAddress, PathAddress, path_of
 from collectors.opcua.branch import expand
 from collectors.opcua.config import Config, Node, Watch
-from collectors.opcua.decode import Decoder, same
+from collectors.opcua.decode import Decoder
 from collectors.opcua.facts import About, learn
 from collectors.opcua.memory import Memory, Spread
 from collectors.opcua.session import Session, attribute
+from collectors.opcua.stamps import Stamps, same
 from collectors.opcua.subscription import Subscription
 from protocol.content.sample import Columns, Quality
 from protocol.errors import AssetError
@@ -76,7 +77,7 @@ class Watched:
         self._gone: set[int] = set()
         """Nodes that the server has said it does not know any more."""
         self._again_ns = self._spread_ns = 0
-        self._decoder = Decoder()
+        self._decoder = Decoder(Stamps(config.time, config.offset_ns, memory.difference))
         self._watch = watch
         self._subscription: Subscription | None = None
         self._polled: dict[int, Any] = {}

@@ -24,11 +24,11 @@ from collectors.base import Event
 from collectors.opcua.address import NodeAddress, PathAddress, path_of, text_of
 from collectors.opcua.channel import Channel
 from collectors.opcua.config import EVENTS_S, Config
-from collectors.opcua.decode import DAY_NS, nanoseconds
 from collectors.opcua.events.kinds import Kinds, learn
 from collectors.opcua.events.told import Told, clauses, read, state_of
 from collectors.opcua.memory import Memory, Stood
 from collectors.opcua.session import Session
+from collectors.opcua.stamps import DAY_NS, nanoseconds
 from protocol.content.sample import Quality
 from protocol.errors import AssetError
 
@@ -169,7 +169,7 @@ class Conditions(Channel):
         elif told.condition:
             self._changed(told, read_ns)
         elif self._config.events == "all" and told.severity >= self._config.least_severity:
-            self._memory.happen(_event(told, read_ns, "", "", self._code(told)))
+            self._memory.happen(self._event(told, read_ns, "", "", self._code(told)))
 
     def _changed(self, told: Told, read_ns: int) -> None:
         """A condition as it stands now; nothing where that was told already."""
@@ -192,8 +192,26 @@ class Conditions(Channel):
         if now == before:
             return
         after = " (acknowledged)" if state == "cleared" and told.acked and before and before.state == "cleared" else ""
-        self._memory.happen(_event(told, read_ns, state, after, now.code))
+        self._memory.happen(self._event(told, read_ns, state, after, now.code))
         self._memory.stands(key, None if state == "cleared" and not told.retain else now)
+
+    def _event(self, told: Told, read_ns: int, state: str, after: str, code: str) -> Event:
+        return Event(
+            source=told.source,
+            time_ns=self._time(told, read_ns),
+            severity=told.severity,
+            code=code,
+            text=told.message + after,
+            state=state,
+        )
+
+    def _time(self, told: Told, read_ns: int) -> int:
+        """The event's own time where it is asked for, and within a day of the time of reading."""
+        own = nanoseconds(told.time)
+        if own is None or self._config.time == "read":
+            return read_ns
+        own += self._config.offset_ns
+        return own if abs(own - read_ns) <= DAY_NS else read_ns
 
     def _code(self, told: Told) -> str:
         """A condition's name, and which branch of it; else the name of the event's type."""
@@ -232,21 +250,4 @@ def _item(handle: int, node: Any, asked: Sequence[Any]) -> Any:
             QueueSize=ua.UInt32(QUEUE),
             DiscardOldest=True,
         ),
-    )
-
-
-def _time(told: Told, read_ns: int) -> int:
-    """The event's own time where it is within a day of the time of reading."""
-    own = nanoseconds(told.time)
-    return own if own is not None and abs(own - read_ns) <= DAY_NS else read_ns
-
-
-def _event(told: Told, read_ns: int, state: str, after: str, code: str) -> Event:
-    return Event(
-        source=told.source,
-        time_ns=_time(told, read_ns),
-        severity=told.severity,
-        code=code,
-        text=told.message + after,
-        state=state,
     )

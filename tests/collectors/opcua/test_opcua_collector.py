@@ -17,7 +17,7 @@ from opcua_reading import BAD_NO_MATCH, MODES, Tags, collector, device, failure,
 from collectors.opcua import watched
 from collectors.opcua.collector import OpcUaCollector
 from collectors.opcua.config import PROBE
-from collectors.opcua.decode import Cause
+from collectors.opcua.stamps import Cause
 from protocol.content.sample import Quality, severity
 from protocol.errors import AssetError
 

@@ -17,7 +17,8 @@ from opcua_peer import SCALARS
 
 from collectors.opcua.address import NodeAddress
 from collectors.opcua.config import Node
-from collectors.opcua.decode import DAY_NS, OVERFLOW, Cause, Decoder, column_value, nanoseconds
+from collectors.opcua.decode import OVERFLOW, Decoder, column_value
+from collectors.opcua.stamps import DAY_NS, Cause, Difference, Stamps, nanoseconds
 from protocol.content.sample import NO_TIME, Quality, Row
 
 LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
@@ -74,15 +75,82 @@ def test_a_missing_source_time_is_uncertain(source: datetime | None) -> None:
 @example(DAY_NS + 1000)
 @example(-DAY_NS)
 @example(DAY_NS)
-def test_a_source_time_more_than_a_day_off_is_uncertain_and_kept(off: int) -> None:
-    """To either side; a day is still believed."""
+def test_a_source_time_may_stand_for_long_and_is_never_far_ahead(off: int) -> None:
+    """A last change long ago is as good as the server says, the time of reading beside it; a day ahead is believed."""
     off -= off % 1000  # what a DateTime of the library can say
     source = NOW + timedelta(microseconds=off // 1000)
-    got = row(value(source=source))
-    if abs(off) > DAY_NS:
+    got = row(value(source=source, server=NOW if off < -DAY_NS else None))
+    if off > DAY_NS:
         assert got == Row(5, NOW_NS, 1.0, Quality.UNCERTAIN, Cause.FAR, NOW_NS + off)
     else:
         assert got == Row(5, NOW_NS + off, 1.0, 0, 0, NOW_NS)
+
+
+def test_a_contact_that_has_not_changed_for_weeks_is_good() -> None:
+    """However often it is read; a wrong clock moves, and stays as far behind as it was, or was never set."""
+    decoder = Decoder()
+    long_ago = NOW - timedelta(days=20)
+    for at in range(3):
+        got = row(value(source=long_ago, server=long_ago), NOW_NS + at * 10**9, decoder)
+        assert got == Row(5, NOW_NS - 20 * DAY_NS, 1.0, 0, 0, NOW_NS + at * 10**9)
+    behind = row(value(2.0, source=long_ago + timedelta(seconds=5)), NOW_NS + 5 * 10**9, decoder)
+    assert (behind.time_ns, behind.quality, behind.native) == (NOW_NS + 5 * 10**9, Quality.UNCERTAIN, Cause.FAR)
+    assert row(value(3.0, source=NOW + timedelta(seconds=9)), NOW_NS + 9 * 10**9, decoder).native == 0
+    assert row(value(source=datetime(1999, 12, 31, tzinfo=UTC))).native == Cause.FAR
+
+
+@pytest.mark.parametrize(
+    ("which", "offset_s", "time_s", "other_s"),
+    [
+        ("source", 0, 7200, 1),
+        ("source", -7200, 0, -7199),
+        ("server", 0, 1, 7200),
+        ("server", 3600, 3601, 10_800),
+        ("read", 0, 9, 7200),
+    ],
+)
+def test_whose_time_a_value_gets_can_be_said(which: str, offset_s: int, time_s: int, other_s: int) -> None:
+    """And how much its clock is off; quality stays as the server gave it."""
+    decoder = Decoder(Stamps(which, offset_s * 10**9))
+    given = value(source=NOW + timedelta(hours=2), server=NOW + timedelta(seconds=1))
+    got = row(given, NOW_NS + 9 * 10**9, decoder)
+    assert ((got.time_ns - NOW_NS) // 10**9, (got.other_ns - NOW_NS) // 10**9) == (time_s, other_s)
+    assert (got.quality, got.native) == (0, 0)
+
+
+@pytest.mark.parametrize("which", ["server", "read"])
+def test_without_the_time_that_is_asked_for_it_is_the_time_of_reading(which: str) -> None:
+    """And nothing is held against a source time that nobody asked for."""
+    assert row(value(source=None), NOW_NS, Decoder(Stamps(which))) == Row(5, NOW_NS, 1.0, 0, 0, NO_TIME)
+
+
+@pytest.mark.parametrize(
+    ("off_s", "line"),
+    [(7200, '"-2h"'), (-3600, '"1h"'), (5401, '"-90m"'), (-100, '"100s"'), (20, ""), (-59, "")],
+)
+def test_a_clock_that_is_steadily_off_is_told_once_with_the_line_to_write(off_s: int, line: str) -> None:
+    """Minutes or hours; less is nobody's time zone."""
+    difference = Difference()
+    decoder = Decoder(Stamps(difference=difference))
+    said = []
+    for at in range(20):
+        source = NOW + timedelta(seconds=at + off_s)
+        row(value(float(at), source=source), NOW_NS + at * 10**9, decoder)
+        said.append(difference.told())
+    assert len([one for one in said if one]) == bool(line)
+    assert f"time_offset = {line}" in "".join(said) if line else not any(said)
+
+
+def test_what_comes_late_now_and_then_is_no_clock_that_is_off() -> None:
+    """Nor is what a server had buffered, all at once."""
+    difference = Difference()
+    decoder = Decoder(Stamps(difference=difference))
+    for at in range(20):
+        row(value(float(at), source=NOW + timedelta(seconds=at - 40 * at)), NOW_NS + at * 10**9, decoder)
+        assert difference.told() == ""
+    for at in range(50):
+        row(value(float(at), source=NOW - timedelta(seconds=600 - at)), NOW_NS + 20 * 10**9, decoder)
+        assert difference.told() == ""
 
 
 def test_the_last_year_of_all_is_a_time_that_fits() -> None:
