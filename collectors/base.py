@@ -166,6 +166,7 @@ class Request:
     what: str
     """`read holding 0..9`, in the protocol's words."""
     every_s: float
+    """Period [s]; infinite for what is sent once at each connect."""
     points: int
     """Points it serves."""
     request_bytes: int

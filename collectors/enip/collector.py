@@ -25,11 +25,14 @@ from pycomm3 import PycommError
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
 from collectors.enip import batch, browse, config, decode
 from collectors.enip import plan as planning
-from collectors.enip.driver import Depth, Driver
+from collectors.enip.driver import Depth, Driver, Refused
 from collectors.enip.symbols import Symbols
 from collectors.guard import Guard, WriteRefused
 from protocol.content.sample import Columns, Quality, concat
 from protocol.errors import AssetError
+
+ASIDE_NS = 3600 * 10**9
+"""A tag at whose reading the device hung up is asked for again so long after it [ns]."""
 
 RENEW_NS = 60_000_000_000
 """Where a device tells no change counts, its tags are looked up again this long after one was not found [ns]."""
@@ -59,6 +62,13 @@ class LogixCollector(Collector):
         self._facts: dict[int, Facts] = {}
         self._identity = Identity()
         self._renewed_ns = 0
+        self._aside: dict[int, tuple[str, int]] = {}
+        """Items at whose reading the device hung up: what happened, and until when they are not asked for [ns]."""
+        self._suspect: int | None = None
+        """The item at which the connection failed once."""
+        self._lost: dict[int, str] = {}
+        """Why an item has no values."""
+        self._told: set[str] = set()
 
     @classmethod
     def check(cls, device: Device) -> list[str]:
@@ -98,6 +108,16 @@ class LogixCollector(Collector):
         tables, notes = await self._run(lambda: self._browse(ranges))
         return Draft(identity=self.identity(), tags=tuple(tables), notes=tuple(notes))
 
+    def troubles(self) -> Sequence[str]:
+        """Tags without values, and why."""
+        return [f"{self._items[number].point.name}: {text}" for number, text in sorted(self._lost.items())]
+
+    def remarks(self) -> Sequence[str]:
+        """The same, each once."""
+        fresh = [line for line in self.troubles() if line not in self._told]
+        self._told.update(fresh)
+        return fresh
+
     def facts(self) -> Mapping[int, Facts]:
         """Types, as the controller has them."""
         return self._facts
@@ -126,7 +146,8 @@ class LogixCollector(Collector):
         """Open at the greatest depth that the device bears; `pool` is no longer ours if the opening was given up."""
         depths = [Depth.LIST] * self._config.browse + [Depth.NAME, Depth.NOTHING]
         first: Exception | None = None
-        for depth in depths:
+        while depths:
+            depth, known = depths[0], (self._suspect, len(self._aside))
             driver = Driver(
                 self._config,
                 self.guard,
@@ -149,10 +170,13 @@ class LogixCollector(Collector):
                 raise _asset_error(error) from error
             except Exception as error:  # noqa: BLE001 - the library raises nearly anything on replies it cannot read
                 self._drop(driver)
-                first = first or error
+                if (self._suspect, len(self._aside)) != known:
+                    continue  # once more, and at the second time without the tag at which it hung up
+                first = error if first is None or isinstance(error, Refused) else first
                 if not driver.transport.answered or _is_timeout(error):
                     break  # nobody there, or too slow: asking for less does not help
                 _log.warning("%s: not readable by %s, asking for less: %s", self.device.name, depth.name.lower(), error)
+                depths.pop(0)
             else:
                 self._identity = _identity(driver.info)
                 return
@@ -161,24 +185,56 @@ class LogixCollector(Collector):
 
     def _learn(self, driver: Driver) -> None:
         """Look the configured tags up, in the tag list or by asking for each."""
+        now = self.clock()
+        self._aside = {number: held for number, held in self._aside.items() if held[1] > now}
         if driver.depth is Depth.LIST:
             self._changes = driver.change_counts()
             if self._changes is None:
                 driver.by_name()
+            self._ask(driver, self._unlisted(driver))
         else:
             self._changes = None
             driver.forget()
-            for item in self._items.values():
-                driver.learn(item.address, item.point.count)
+            self._ask(driver, list(self._items.values()))
         self._renewed_ns = self.clock()
         self._symbols = Symbols(driver.tags)
         self._plans, self._apart = {}, frozenset()
-        found = decode.plan(self._items.values(), self._symbols, whole=self._config.whole, fenced=self._config.inside)
-        for lost in found.lost:
-            _log.warning("%s: %s", self.device.name, lost.text)
+        items = [item for number, item in self._items.items() if number not in self._aside]
+        found = decode.plan(items, self._symbols, whole=self._config.whole, fenced=self._config.inside)
+        self._lost = {lost.numbers.start: lost.text for lost in found.lost}
+        self._lost |= {number: text for number, (text, _) in self._aside.items()}
+        for line in self.troubles():
+            _log.warning("%s: %s", self.device.name, line)
         self._facts = {
             number: Facts(type=take.type) for ask in found.asks for take in ask.takes for number in take.numbers
         }
+
+    def _unlisted(self, driver: Driver) -> list[config.Item]:
+        """Tags that the controller does not list, and may have all the same (Micro800, some of other makers)."""
+        listed = {name.lower() for name in driver.tags}
+        items = [
+            item
+            for item in self._items.values()
+            if (item.address.scope + item.address.steps[0].name).lower() not in listed
+        ]
+        if items:
+            driver.apart()
+        return items
+
+    def _ask(self, driver: Driver, items: Sequence[config.Item]) -> None:
+        """Ask for tags by name, to learn their types; one at which the device hangs up is set aside."""
+        for item in items:
+            if item.point.number in self._aside:
+                continue
+            try:
+                driver.learn(item.address, item.point.count)
+            except (PycommError, OSError) as error:
+                number = item.point.number
+                if not _is_timeout(error) and self._suspect == number:
+                    text = f"the connection failed twice when {item.address} was asked for ({error}); it is set aside"
+                    self._aside[number] = text, self.clock() + ASIDE_NS
+                self._suspect = None if number in self._aside or _is_timeout(error) else number
+                raise
 
     def _pass(self, scan: Scan) -> Columns:
         driver = self._driver
@@ -215,7 +271,8 @@ class LogixCollector(Collector):
             self._apart |= {plan.asks[place].parent for place in refused}
             self._plans.clear()
             return self._read(driver, scan)
-        gone = plan.lost or any(status in decode.GONE or status == batch.TYPE_CHANGED for _, status in answers)
+        lost = [one for one in plan.lost if one.numbers.start not in self._aside]
+        gone = lost or any(status in decode.GONE or status == batch.TYPE_CHANGED for _, status in answers)
         if gone and self._changes is None and self.clock() - self._renewed_ns > RENEW_NS:
             self._renew(driver)
             return self._read(driver, scan)
@@ -225,9 +282,12 @@ class LogixCollector(Collector):
         """What the scan asks, prepared when it is first read after the tag list was."""
         key = tuple(point.number for point in scan.points)
         if key not in self._plans:
-            items = [self._items[number] for number in key]
+            items = [self._items[number] for number in key if number not in self._aside]
             whole, fenced = self._config.whole, self._config.inside
             plan = decode.plan(items, self._symbols, whole=whole, apart=self._apart, fenced=fenced)
+            for number in [number for number in key if number in self._aside]:
+                text, numbers = self._aside[number][0], self._items[number].numbers
+                plan.lost.append(decode.Lost(numbers=numbers, quality=Quality.BAD_COMMUNICATION, text=text))
             self._plans[key] = plan, batch.prepare(driver, [ask.text for ask in plan.asks])
         return self._plans[key]
 

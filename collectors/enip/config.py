@@ -3,6 +3,7 @@
     url   enip://10.0.0.9                       slot 0 of the chassis, or a CompactLogix
           enip://10.0.0.9:44818/1               slot 1
           enip://10.0.0.9/backplane/2/enet/192.168.1.5/backplane/0        a route, in pairs of port and link
+          route = ""                            in the settings: none, for a device without a backplane (Micro800)
 
     at    Pressure    Program:Main.Speed    Motors[2].Speed    Grid[1,2]    Word.5 (a bit)    Local:1:I.Data
           Profile[0] with count = 100 is read whole and becomes Profile[0] .. Profile[99]
@@ -104,7 +105,7 @@ class Config:
     host: str
     port: int
     route: tuple[tuple[int, str], ...]
-    """(port, link) pairs to the controller; `((1, "0"),)` is slot 0."""
+    """(port, link) pairs to the controller; `((1, "0"),)` is slot 0, `()` the device at the address itself."""
     large: bool
     """Ask for a large connection (4000 bytes) first; older processors refuse it and lose seconds."""
     browse: bool
@@ -195,6 +196,12 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     keys = KeyReader("enip", device.settings, wrong)
     slot = keys.whole("slot", 0, 0, 255)
     route = _route(device.url, slot, wrong)
+    if keys.text("route", "?") not in ("", "?"):
+        keys.wrong("route", "a route stands in the url", 'write enip://10.0.0.9/backplane/1, or route = "" for none')
+    if device.settings.get("route") == "":
+        if "slot" in device.settings or urlsplit(device.url).path.strip("/"):
+            keys.wrong("route", "a slot or a route is named as well", "keep one of them")
+        route = ()
     if "slot" in device.settings and urlsplit(device.url).path.strip("/"):
         keys.wrong("slot", "the url names a slot or route as well", "keep one of them")
     large = keys.flag("large_forward_open", True)

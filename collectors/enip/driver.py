@@ -36,6 +36,7 @@ from pycomm3.packets import SendUnitDataRequestPacket
 from collectors.budget import Budget
 from collectors.enip.config import Address, Config
 from collectors.enip.guard import check
+from collectors.enip.refusal import explain
 from collectors.guard import Guard
 
 logging.getLogger("pycomm3").setLevel(logging.CRITICAL)  # it logs every error with the bytes of the message
@@ -141,6 +142,10 @@ class Transport:
             held.close()
 
 
+class Refused(CommError):
+    """The device was reached, and opens no connection."""
+
+
 class Driver(LogixDriver):
     """One connection to one controller.
 
@@ -167,7 +172,9 @@ class Driver(LogixDriver):
         self.transport = self._sock = Transport(timeout_s)
         self.guard = guard
         self._budget = budget
-        self._asked = b""
+        if not config.route:
+            self._cfg["cip_path"] = []  # the library puts slot 0 where nothing is typed
+        self._asked = self._heard = b""
         self._upload_until: float | None = None
 
     # -- what the collector calls
@@ -178,7 +185,7 @@ class Driver(LogixDriver):
         if not self.open():
             raise CommError("the device registered no session")
         if not self._forward_open() and not self._fall_back():
-            raise CommError("the device opened no connection")
+            raise Refused(explain(self._heard[40:], self._product()))
         self._upload_until = None
         self.quicken()
 
@@ -225,8 +232,15 @@ class Driver(LogixDriver):
         """Know no tag any more."""
         self._tags.clear()
 
+    def apart(self) -> None:
+        """Have a tag list of its own, to which tags may be added that the controller does not list."""
+        self._tags: dict[str, Any] = dict(self._tags)
+
     def learn(self, address: Address, count: int) -> bool:
-        """Read one element to learn its type, and describe it as the tag list would; False if it cannot be read."""
+        """Read one element to learn its type, and describe it as the tag list would; False if it cannot be read.
+
+        An array may be named with element numbers and without, in any order: it stays an array.
+        """
         prefix = self._type_of(address)
         info = None if prefix is None else _described(prefix, len(address.steps[-1].index) or int(count > 1))
         if info is None:
@@ -237,7 +251,8 @@ class Driver(LogixDriver):
             above = {"data_type": {"internal_tags": {}}, "dim": len(step.index), "dimensions": [0, 0, 0]}
             place = place.setdefault(name, above)["data_type"]["internal_tags"]
             name = _spelled(following.name, place)
-        place[name] = info
+        if name not in place or place[name]["dim"] <= info["dim"]:
+            place[name] = info
         return True
 
     def _type_of(self, address: Address) -> bytes | None:
@@ -279,6 +294,12 @@ class Driver(LogixDriver):
         if counts is not None:
             UPLOADED[who] = counts, self._tags
 
+    def _product(self) -> str:
+        """What the device calls itself."""
+        with contextlib.suppress(PycommError, OSError):
+            return str(self._info.get("product_name") or self._list_identity().get("product_name", ""))
+        return ""
+
     def _fall_back(self) -> bool:
         """The small connection, where the large one was refused."""
         if not self._cfg["extended forward open"]:
@@ -298,7 +319,7 @@ class Driver(LogixDriver):
 
     def _receive(self) -> bytes:
         reply: bytes = super()._receive()
-        asked = self._asked
+        asked, self._heard = self._asked, reply
         if reply[:2] != asked[:2]:
             raise CommError("the reply is to another command")
         (status,) = struct.unpack_from("<I", reply, 8)

@@ -1,15 +1,19 @@
 """The requests that a scan will cost, worked out from the configuration alone.
 
-Types, and with them sizes, are the controller's to say; where the configuration has none, a value counts as 4 bytes (a
-STRING as 88). Tags are counted by name, as a controller without instance numbers is asked; with them requests are
-shorter. Members that will be read as one structure are counted one by one. So the plan is the upper bound of requests
-of small values, and what is sent is never more often.
+Types, and with them sizes, are the controller's to say; where the configuration has none, a value counts as a STRING
+(88 bytes), the largest that is predefined; `type` in a tag's table brings the plan closer. Tags are counted by name, as
+a controller without instance numbers is asked; with them requests are shorter. Members that will be read as one
+structure are counted one by one. So the plan is an upper bound, and what is sent is never more often; but for a device
+that knows no Multiple Service Packet, which is asked for each tag by itself, and for strings of the program's own that
+are longer. What a connect costs is listed as one line without a period.
 
 Packing follows the library: tags share a Multiple Service Packet until the connection's size is reached; a value that
 is larger than the connection is read in fragments.
 """
 
 from __future__ import annotations
+
+import math
 
 from collectors.base import Device, Request
 from collectors.enip.config import Address, Config, Item
@@ -24,8 +28,14 @@ FRAME = 46
 MULTIPLE = 8
 """Service, path and count of a Multiple Service Packet [bytes]; each tag adds an offset of 2."""
 
+COUNT = 2
+"""Sequence count, which the library counts with each part when it packs [bytes]."""
+
 REPLY = 6
 """Head and type word of one reply [bytes]."""
+
+UNKNOWN = 88
+"""Bytes of a value whose type nobody has typed: a STRING."""
 
 SIZES = {
     "bool": 1,
@@ -39,11 +49,11 @@ SIZES = {
     "float64": 8,
     "string": 88,
 }
-"""Bytes of a value of a catalog type in the controller; all others, and unknown ones, take 4."""
+"""Bytes of a value of a catalog type in the controller; all others take 4."""
 
 
 def requests(device: Device, config: Config) -> list[Request]:
-    """Every read request of one pass over each scan."""
+    """Every read request of one pass over each scan, and of a connect."""
     room = LARGE if config.large and config.browse else SMALL
     out: list[Request] = []
     for scan, items in zip(device.scans, config.scans, strict=True):
@@ -58,7 +68,20 @@ def requests(device: Device, config: Config) -> list[Request]:
                     reply_bytes=FRAME + 42,
                 )
             )
-    return out
+    return [*out, *_opening(config)]
+
+
+def _opening(config: Config) -> list[Request]:
+    """Who it is, and what its tags are; once at each connect."""
+    items = [item for items in config.scans for item in items]
+    what = "session, connection, identity and name of the program"
+    if config.browse:
+        what += "; the tag list, some 30 tags a request, where the change counts have moved; unlisted tags once each"
+    else:
+        what += f"; each of {len(items)} tags once, to learn its type"
+    asked = max((request_bytes(item.address) for item in items), default=0)
+    most = FRAME + (SMALL if config.browse else REPLY + UNKNOWN)
+    return [Request(what=what, every_s=math.inf, points=0, request_bytes=FRAME + asked, reply_bytes=most)]
 
 
 def _packets(items: tuple[Item, ...], room: int, every_s: float) -> list[Request]:
@@ -66,16 +89,22 @@ def _packets(items: tuple[Item, ...], room: int, every_s: float) -> list[Request
     group: list[tuple[Item, int, int]] = []
     used = 10
     for item in items:
-        asked, size = request_bytes(item.address), item.point.count * SIZES.get(str(item.point.type), 4)
-        if size + asked + 2 > room:
+        asked, size = request_bytes(item.address), item.point.count * _size(item)
+        whole = size + asked + COUNT + 2
+        if whole > room:
             packets += _fragments(item, asked, size, room, every_s)
             continue
-        if used + size + asked + 2 > room:
+        if used + whole > room:
             packets.append(_packet(group, every_s))
             group, used = [], 10
         group.append((item, asked, size))
-        used += size + asked + 2
+        used += whole
     return packets + ([_packet(group, every_s)] if group else [])
+
+
+def _size(item: Item) -> int:
+    """Bytes of one element."""
+    return UNKNOWN if item.point.type is None else SIZES.get(item.point.type, 4)
 
 
 def _packet(group: list[tuple[Item, int, int]], every_s: float) -> Request:

@@ -382,11 +382,16 @@ def _device_json(load: DeviceLoad) -> dict[str, Any]:
 
     return {
         "asset": load.device.name,
-        "requests": [asdict(one) for one in load.requests],
+        "requests": [asdict(one) | {"every_s": _finite(one.every_s)} for one in load.requests],
         "requests_s": load.requests_s,
         "bytes_s": load.bytes_s,
         "samples_s": load.samples_s,
     }
+
+
+def _finite(every_s: float) -> float | None:
+    """None for what is sent at each connect, which JSON has no number for."""
+    return every_s if every_s < float("inf") else None
 
 
 def _link_json(link: LinkLoad) -> dict[str, Any]:
@@ -407,7 +412,8 @@ def _print_device(load: DeviceLoad) -> None:
     for one in sorted(load.requests, key=lambda one: one.every_s):
         each = (one.request_bytes + one.reply_bytes) / one.every_s
         sizes = (str(one.points), f"{one.request_bytes} B", f"{one.reply_bytes} B", f"{each:,.0f}")
-        table.add_row(duration(one.every_s), inert(one.what), *sizes)
+        every = "connect" if _finite(one.every_s) is None else duration(one.every_s)
+        table.add_row(every, inert(one.what), *sizes)
     table.caption = (
         f"{load.requests_s:,.1f} requests/s, {load.bytes_s:,.0f} bytes/s with TCP and IP, "
         f"{load.samples_s:,.1f} samples/s"

@@ -143,12 +143,13 @@ def test_the_sample_is_right() -> None:
 
 def test_the_plan_packs_as_the_connection_allows() -> None:
     """300 numbers fit two large packets but many small ones; a long array is read in parts; each point counts once."""
-    tags = [*asking(*(f"Pressure_{at:03d}" for at in range(300))), {"name": "p", "at": "Profile[0]", "count": 2000}]
+    numbers: list[dict[str, Any]] = [{"at": f"Pressure_{at:03d}", "type": "float32"} for at in range(300)]
+    tags = [*numbers, {"name": "p", "at": "Profile[0]", "count": 2000, "type": "float32"}]
     large = LogixCollector.plan(device(1, tags))
     small = LogixCollector.plan(device(1, tags, large_forward_open=False))
     assert sum(request.points for request in large) == 2300 == sum(request.points for request in small)
     assert len([request for request in large if "together" in request.what]) <= 3
-    assert len([request for request in small if "together" in request.what]) == 15
+    assert len([request for request in small if "together" in request.what]) == 17
     assert len([request for request in large if "part" in request.what]) == 3
     for request in large:
         assert request.request_bytes <= 4100
@@ -159,6 +160,9 @@ def test_the_plan_packs_as_the_connection_allows() -> None:
 
 
 def test_the_plan_of_a_safety_device_asks_for_the_typed_tags_only() -> None:
-    """No tag list, no change counts: the requests are the tags."""
+    """No tag list, no change counts: the requests are the tags, and each of them once at a connect."""
     requests = LogixCollector.plan(device(1, asking("a", "b"), kind="safety"))
-    assert [request.what for request in requests] == ["read 2 tags together: a, b"]
+    assert [request.what for request in requests if request.every_s == 1.0] == ["read 2 tags together: a, b"]
+    (opening,) = [request.what for request in requests if request.every_s > 1.0]
+    assert "tag list" not in opening
+    assert "each of 2 tags once" in opening
