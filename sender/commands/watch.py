@@ -17,6 +17,7 @@ from collectors.base import Event
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Quality, Row, Value, severity
 from protocol.inert import CELL, inert
+from sender.commands.statuscodes import name_of
 
 COLOURS = ("", "yellow", "red")
 """By severity: good, uncertain, bad."""
@@ -126,5 +127,5 @@ def told(row: Row, kind: str = "") -> str:
 def quality(row: Row) -> str:
     """Its name, and the protocol's own code."""
     code = row.quality & 0xFFFF0000  # the low half are flags (OPC 10000-4, 7.39.1)
-    name = NAMES.get(code, f"0x{row.quality:08X}")
+    name = NAMES.get(code) or name_of(row.quality)
     return f"{name} ({row.native})" if row.native else name

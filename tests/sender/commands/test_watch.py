@@ -50,7 +50,7 @@ def test_value_is_told_in_few_characters() -> None:
     assert told(Row(0, 0, None)) == "-"
     assert told(Row(0, 0, "a\nb" * 40)) == "a\nb" * 40
     assert told(Row(0, 0, -1), "uint64") == str(2**64 - 1)
-    assert quality(Row(0, 0, 1.0, 0x12340000)) == "0x12340000"
+    assert quality(Row(0, 0, 1.0, 0x12340000)) == "Good (0x12340000, which the standard does not name)"
     assert quality(Row(0, 0, 1.0, int(Quality.UNCERTAIN) | 0x480)) == "uncertain"
 
 
