@@ -25,7 +25,7 @@ from pycomm3 import PycommError
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
 from collectors.enip import batch, browse, config, decode
 from collectors.enip import plan as planning
-from collectors.enip.driver import Depth, Driver, Refused
+from collectors.enip.driver import Depth, Driver, NotConnected
 from collectors.enip.symbols import Symbols
 from collectors.guard import Guard, WriteRefused
 from protocol.content.sample import Columns, Quality, concat
@@ -172,7 +172,7 @@ class LogixCollector(Collector):
                 self._drop(driver)
                 if (self._suspect, len(self._aside)) != known:
                     continue  # once more, and at the second time without the tag at which it hung up
-                first = error if first is None or isinstance(error, Refused) else first
+                first = error if first is None or isinstance(error, NotConnected) else first
                 if not driver.transport.answered or _is_timeout(error):
                     break  # nobody there, or too slow: asking for less does not help
                 _log.warning("%s: not readable by %s, asking for less: %s", self.device.name, depth.name.lower(), error)

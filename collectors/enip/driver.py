@@ -142,7 +142,7 @@ class Transport:
             held.close()
 
 
-class Refused(CommError):
+class NotConnected(CommError):
     """The device was reached, and opens no connection."""
 
 
@@ -185,7 +185,7 @@ class Driver(LogixDriver):
         if not self.open():
             raise CommError("the device registered no session")
         if not self._forward_open() and not self._fall_back():
-            raise Refused(explain(self._heard[40:], self._product()))
+            raise NotConnected(explain(self._heard[40:], self._product()))
         self._upload_until = None
         self.quicken()
 

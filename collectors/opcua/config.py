@@ -8,7 +8,7 @@ from math import ceil
 
 from collectors.base import Device, Point, Request, Scan
 from collectors.opcua.address import Address, BranchAddress, Fences, NodeAddress, PathAddress, fences, indexes, parse
-from collectors.opcua.secure import files
+from collectors.opcua.secure import keypairs
 from collectors.opcua.secure import settings as security
 from collectors.opcua.secure.settings import Security
 from collectors.opcua.stamps import CHOICES, DAY_NS
@@ -107,7 +107,7 @@ def mistakes(device: Device) -> list[str]:
     wrong: list[str] = []
     config = _parse(device, wrong)
     keys = KeyReader("opcua", device.settings, wrong)
-    for key, what, step in files.mistakes(config.security):
+    for key, what, step in keypairs.mistakes(config.security):
         keys.wrong(key, what, step)
     return wrong
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from collectors.base import Event
 from collectors.opcua.address import Steps
-from collectors.opcua.stamps import Difference
+from collectors.opcua.stamps import ClockDifference
 
 MOST_EVENTS = 20_000
 """Events that wait for the poller: a flood of 5,000 a second through a pause of four seconds."""
@@ -72,7 +72,7 @@ class Memory:
     """Condition and branch -> what was told of it last; those that stand, or still wait for somebody."""
     happened: list[Event] = field(default_factory=list)
     """What the poller has not taken yet, in the order it came."""
-    difference: Difference = field(default_factory=Difference)
+    difference: ClockDifference = field(default_factory=ClockDifference)
     """Between the source's clock and ours."""
     remarks: list[str] = field(default_factory=list)
     _said: set[str] = field(default_factory=set)

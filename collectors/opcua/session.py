@@ -30,7 +30,7 @@ from collectors.opcua.config import WATCHDOG_S, Config
 from collectors.opcua.guard import install
 from collectors.opcua.namespaces.spaces import Spaces
 from collectors.opcua.secure.client import APPLICATION_URI, BAD_SECURITY_CHECKS_FAILED, SESSION_MS, prepare
-from collectors.opcua.secure.words import concerns, explain
+from collectors.opcua.secure.refusals import concerns, explain
 from collectors.settings import wild
 from protocol.content.sample import Quality
 from protocol.errors import AssetError

@@ -16,7 +16,7 @@ of reading; it stands beside it, quality is Uncertain (unless it is worse alread
 asyncua 2.1 takes the two fields after the source's time in the wrong order, so where a server sends SourcePicoseconds
 its own time is not to be had.
 
-`Difference` notices a source clock that is steadily minutes or hours off, as that of a server that stamps local time.
+`ClockDifference` notices a source clock that is steadily minutes or hours off: of a server that stamps local time.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def nanoseconds(moment: datetime | None) -> int | None:
     return max(-_MOST, min(_MOST, whole))  # the year 9999 does not fit
 
 
-class Difference:
+class ClockDifference:
     """Between source clock and time of reading, over all nodes of a device; told once.
 
     Only times that have just moved say anything: one that stands says when its value changed.
@@ -125,7 +125,7 @@ class Stamps:
         difference: Is shown each source time that has moved.
     """
 
-    def __init__(self, which: str = "source", offset_ns: int = 0, difference: Difference | None = None) -> None:
+    def __init__(self, which: str = "source", offset_ns: int = 0, difference: ClockDifference | None = None) -> None:
         self._which, self._offset = which, offset_ns
         self._difference = difference
         self._seen: dict[int, _Seen] = {}

@@ -21,7 +21,7 @@ DEEPEST = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class OwnField:
     """A field that a type of the server's own adds."""
 
     kind: Any
@@ -36,7 +36,7 @@ class Kinds:
 
     names: dict[Any, str] = field(default_factory=dict)
     """Browse name of each own type, by its id."""
-    fields: tuple[Field, ...] = ()
+    fields: tuple[OwnField, ...] = ()
 
     def name(self, kind: Any, text: str) -> str:
         """The browse name of an event type, or its id.
@@ -68,5 +68,5 @@ async def learn(session: Session) -> Kinds:
         if not level:
             break
     held = await session.browse(list(names), ua.ObjectIds.Aggregates, ua.NodeClass.Variable)
-    fields = [Field(kind, one.BrowseName) for kind, has in zip(names, held, strict=True) for one in has]
+    fields = [OwnField(kind, one.BrowseName) for kind, has in zip(names, held, strict=True) for one in has]
     return Kinds(names=names, fields=tuple(fields[:MOST_FIELDS]))

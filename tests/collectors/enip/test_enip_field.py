@@ -16,7 +16,7 @@ from collectors.guard import Guard
 from protocol.content.sample import Quality
 from protocol.errors import AssetError
 from simulator.logix import connections
-from simulator.logix.attributes import Identity
+from simulator.logix.attributes import IdentityObject
 from simulator.logix.server import start
 
 
@@ -111,7 +111,7 @@ def test_a_refused_connection_names_status_and_product(
     monkeypatch.setattr(connections, "MOST", 0)
 
     async def work() -> None:
-        server = await start(controller(), identity=Identity(product=product))
+        server = await start(controller(), identity=IdentityObject(product=product))
         reader = Reader(device(server.port, asking("One_REAL")))
         with pytest.raises(AssetError, match="no connections are left") as caught:
             await reader.collector.open()

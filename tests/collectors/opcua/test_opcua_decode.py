@@ -18,7 +18,7 @@ from opcua_peer import SCALARS
 from collectors.opcua.address import NodeAddress
 from collectors.opcua.config import Node
 from collectors.opcua.decode import OVERFLOW, Decoder, column_value
-from collectors.opcua.stamps import DAY_NS, Cause, Difference, Stamps, nanoseconds
+from collectors.opcua.stamps import DAY_NS, Cause, ClockDifference, Stamps, nanoseconds
 from protocol.content.sample import NO_TIME, Quality, Row
 
 LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)
@@ -130,7 +130,7 @@ def test_without_the_time_that_is_asked_for_it_is_the_time_of_reading(which: str
 )
 def test_a_clock_that_is_steadily_off_is_told_once_with_the_line_to_write(off_s: int, line: str) -> None:
     """Minutes or hours; less is nobody's time zone."""
-    difference = Difference()
+    difference = ClockDifference()
     decoder = Decoder(Stamps(difference=difference))
     said = []
     for at in range(20):
@@ -143,7 +143,7 @@ def test_a_clock_that_is_steadily_off_is_told_once_with_the_line_to_write(off_s:
 
 def test_what_comes_late_now_and_then_is_no_clock_that_is_off() -> None:
     """Nor is what a server had buffered, all at once."""
-    difference = Difference()
+    difference = ClockDifference()
     decoder = Decoder(Stamps(difference=difference))
     for at in range(20):
         row(value(float(at), source=NOW + timedelta(seconds=at - 40 * at)), NOW_NS + at * 10**9, decoder)
