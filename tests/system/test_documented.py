@@ -136,6 +136,7 @@ def test_every_documented_command_does_what_its_page_says(
         pytest.skip("only root can try what root does")
     work = folder / user
     work.mkdir()
+    (work / "registers.csv").write_text("name,address,type,factor,unit\npressure,holding:0,uint16,0.1,bar\n")
     if os.geteuid() == 0:
         os.chown(work, SERVICE, SERVICE)
     wrong = []
