@@ -201,13 +201,18 @@ def configured(app: Starlette) -> uvicorn.Config:
 
 
 def _serve(app: Starlette, sock: socket.socket, ready: Callable[[], None]) -> None:
-    before = None
+    server, before = Server(app, ready), None
+
+    def stop(number: int, frame: object) -> None:
+        server.should_exit = True
+
     if threading.current_thread() is threading.main_thread():
-        # uvicorn raises the signal once more when it has shut down; without this the process would end there and then.
-        before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+        # uvicorn listens to it a moment later, and raises it once more when it has shut down: neither may be lost on
+        # the way, nor end the process there and then.
+        before = signal.signal(signal.SIGTERM, stop)
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            Server(app, ready).run(sockets=[sock])
+            server.run(sockets=[sock])
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)

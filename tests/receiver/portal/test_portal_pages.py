@@ -397,3 +397,16 @@ def test_run_writes_its_address_serves_and_leaves_on_a_signal(tmp_path: Path) ->
             child.stderr.close()
         assert not note.exists()
         assert errors == b""
+
+
+def test_a_stop_that_comes_before_the_server_listens_for_it_ends_the_process(tmp_path: Path) -> None:
+    """Its parent may die at any moment of its start; four pages of killed parents lived on and kept their ports."""
+    code = (
+        "import signal; from pathlib import Path; from receiver.outputs.historian.views import Scope;"
+        "from receiver.portal.serving import serve; whole = serve.Server.run;"
+        "serve.Server.run = lambda self, **words: (signal.raise_signal(signal.SIGTERM), whole(self, **words));"
+        f"serve.run(Path({str(tmp_path / 'history')!r}), Path({str(tmp_path)!r}), '127.0.0.1:0', Scope())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (tmp_path / "portal.json").exists()
