@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Account, AssetView, LatestView, Scope
-from receiver.portal import alarms, reports, words
+from receiver.portal import health, reports, words
 from receiver.portal import link as link_view
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
@@ -100,7 +100,7 @@ class Live:
         self.processes: list[ProcessRow] = []
         """Whether each of the low side's processes runs, in the order they are shown."""
         self.alarms: list[str] = []
-        """What a person must be called for, in words (`alarms.py`)."""
+        """What a person must be called for, in words (`health.py`)."""
         self.trouble = "the pages have just started"
         """Why values cannot be shown; empty while they can."""
         self.looked_ns = 0
@@ -222,7 +222,7 @@ class Live:
         if self._scope.whole:  # catch's warnings name nobody; another's may
             others = [f"{one.process}: {line}" for one in found for line in one.status.warnings]
             self.link = replace(self.link, warnings=(*self.link.warnings, *others))
-        self.alarms = alarms.gathered([catch, publish, *found], whole=self._scope.whole)
+        self.alarms = health.alarms([catch, publish, *found], whole=self._scope.whole)
 
     def _report(self, process: str, kind: type[_Status]) -> reports.Report[_Status]:
         return reports.read(self._state, process, kind, self._reported_ns, written=self._in_steady)

@@ -16,7 +16,7 @@ SILENT_S = 60.0
 """A process whose last report is older than this is an alarm [s]: longer than any start."""
 
 
-def gathered(reports: Sequence[Report[Any]], *, whole: bool) -> list[str]:
+def alarms(reports: Sequence[Report[Any]], *, whole: bool) -> list[str]:
     """Lines for people.
 
     Args:
