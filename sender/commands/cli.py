@@ -125,7 +125,7 @@ def discover(
     from protocol.errors import ConfigError
     from protocol.text import seconds
     from protocol.written import toml
-    from sender.commands.browse import browse
+    from sender.commands.device_look import browse
     from sender.commands.draft import asset_section
 
     found = registry.load(collector)
@@ -175,7 +175,7 @@ def peek(
 
     from rich.table import Table
 
-    from sender.commands.browse import peek as look
+    from sender.commands.device_look import peek as look
 
     rows = asyncio.run(look(url, address, _settings(given), terminal.complain))
     if as_json:

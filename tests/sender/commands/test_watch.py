@@ -15,7 +15,7 @@ from collectors.base import FORMATS, Device, Facts, Scan
 from collectors.modbus.config import mistakes
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Quality, Row, columns, from_rows
-from sender.commands.browse import SCHEMES
+from sender.commands.device_look import SCHEMES
 from sender.commands.watch import Latest, quality, screen, told
 from sender.poll import config
 
