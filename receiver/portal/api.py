@@ -19,7 +19,7 @@ from receiver.portal import trend as trends
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import LOOK_S, TELL_S, Live
 from receiver.portal.pages import check_range, moment_ns
-from receiver.portal.picture import LiveAsset, LiveTag, called, wire_value
+from receiver.portal.plant_picture import LiveAsset, LiveTag, called, wire_value
 from receiver.portal.serving.crowd import Crowd, origin
 from receiver.portal.streams import EventStream, Topic
 

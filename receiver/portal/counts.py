@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from protocol.content.sample import severity
 
 if TYPE_CHECKING:
-    from receiver.portal.picture import LiveTag
+    from receiver.portal.plant_picture import LiveTag
 
 _NEVER_NS = 2**63
 

@@ -23,7 +23,7 @@ from receiver.portal import health, reports, words
 from receiver.portal import link as link_view
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
-from receiver.portal.picture import LiveTag, Picture, ViewTime, called
+from receiver.portal.plant_picture import LiveTag, Picture, ViewTime, called
 from receiver.portal.shown import attention
 from receiver.portal.steady import UNKNOWN, EraFile, Steady
 from receiver.portal.streams import Streams, Topic, event

@@ -14,7 +14,7 @@ from typing import Any
 from protocol.content.sample import severity
 from receiver.portal import words
 from receiver.portal.freshness import Stale
-from receiver.portal.picture import LiveTag, Picture, ViewTime, called
+from receiver.portal.plant_picture import LiveTag, Picture, ViewTime, called
 from receiver.portal.steady import UNKNOWN
 
 STALE_WORDS = {

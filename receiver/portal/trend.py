@@ -30,7 +30,7 @@ from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import AbsenceView, SampleView, Trend
 from receiver.portal import words
 from receiver.portal.freshness import beat_lost
-from receiver.portal.picture import LiveTag, ViewTime
+from receiver.portal.plant_picture import LiveTag, ViewTime
 
 MOST_BUCKETS = 4000
 """More than any screen is wide; bounds the work of one request."""

@@ -10,7 +10,7 @@ from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import NO_TIME, Quality, severity
 from receiver.outputs.historian.views import AssetView, LatestView, TagView
 from receiver.portal.freshness import Stale
-from receiver.portal.picture import LiveAsset, LiveTag, Picture, ViewTime
+from receiver.portal.plant_picture import LiveAsset, LiveTag, Picture, ViewTime
 from receiver.portal.steady import UNKNOWN
 
 SECOND = 10**9

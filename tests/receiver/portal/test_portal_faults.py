@@ -22,7 +22,7 @@ from receiver.portal import shown, words
 from receiver.portal.app import create_app
 from receiver.portal.faults import KNOWN, DisplayFaults
 from receiver.portal.live import TELL_S, Live
-from receiver.portal.picture import LiveAsset, LiveTag, Picture
+from receiver.portal.plant_picture import LiveAsset, LiveTag, Picture
 from receiver.portal.streams import Listener, Topic
 
 ASSETS = (Asset(name="pump-7", site="north"), Asset(name="fan-1", site="north"))

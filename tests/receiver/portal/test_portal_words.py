@@ -14,7 +14,7 @@ from protocol.content.catalog import Tag
 from protocol.content.sample import Quality
 from receiver.portal import link, reports, words
 from receiver.portal.freshness import Stale, judge, stale_after
-from receiver.portal.picture import LiveTag
+from receiver.portal.plant_picture import LiveTag
 from receiver.portal.shown import bar
 from receiver.status.catch import CatchStatus
 
