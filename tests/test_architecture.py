@@ -54,7 +54,7 @@ COMMON_CLASSES = {
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
 UNPARTED_MODULES = frozenset(
     (
-        *("batch", "ranges", "server"),
+        *("batch", "server"),
         *("units", "watch"),
     )
 )

@@ -28,9 +28,8 @@ from collectors.guard import Guard
 from collectors.modbus import config as configuration
 from collectors.modbus import guard as modbus_guard
 from collectors.modbus import line as lines
-from collectors.modbus import mapped, nameplate, sunspec
+from collectors.modbus import mapped, nameplate, sunspec, typed_ranges
 from collectors.modbus import plan as planning
-from collectors.modbus import ranges as typed
 from collectors.modbus.address import Table, ranges_of
 from collectors.modbus.config import Config, Item
 from collectors.modbus.decode import Decoder, Outcome, bad_rows
@@ -181,9 +180,9 @@ class ModbusCollector(Collector):
             try:
                 return await self._answer(read)
             except Unanswered as error:
-                return typed.GARBLED if error.why is Why.GARBLED else None
+                return typed_ranges.GARBLED if error.why is Why.GARBLED else None
 
-        tags, notes = await typed.draft(wanted, self.config, ask, halve=self.config.isolate)
+        tags, notes = await typed_ranges.draft(wanted, self.config, ask, halve=self.config.isolate)
         return Draft(identity=self._identity, tags=tuple(tags), notes=tuple(notes))
 
     async def _walked(self) -> Draft:
