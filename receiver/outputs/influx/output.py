@@ -33,7 +33,7 @@ from receiver.outputs.influx.settings import InfluxTable, read_token, shown
 from receiver.outputs.settings import OutputTable
 
 if TYPE_CHECKING:
-    from receiver.outputs.influx.server import ServerMetrics
+    from receiver.outputs.influx.influx_server import ServerMetrics
 
 HOLD_S = 60.0
 """How long an acknowledged line is kept [s]: VictoriaMetrics 1.79 loses those of the last 8 to 12 s when it is killed;
@@ -320,7 +320,7 @@ class InfluxOutput(Output):
 
 
 def _server(url: str, token: str, org: str, bucket: str) -> Endpoint:
-    from receiver.outputs.influx.server import (
+    from receiver.outputs.influx.influx_server import (
         InfluxServer,  # its library takes half a second, which --check need not wait for
     )
 

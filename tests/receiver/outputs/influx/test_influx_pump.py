@@ -7,8 +7,8 @@ import random
 import pytest
 
 from receiver.outputs.influx.answer import HOLD_WAIT_S, MOST_WAIT_S, Verdict, WriteAnswer, verdict, wait_s
+from receiver.outputs.influx.influx_server import read_metrics
 from receiver.outputs.influx.pump import GROW_AFTER, Pump, halves
-from receiver.outputs.influx.server import read_metrics
 from receiver.outputs.influx.settings import shown
 
 PROBE = b"probe v=1 1\n"
