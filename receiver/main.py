@@ -93,7 +93,7 @@ def _catch(config: CatchConfig, mode: Mode, preflight: Policy) -> int:
 def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
     from protocol.process.document import to_json
     from receiver.config import HISTORIAN
-    from receiver.publish.watch import LagWatch  # it knows what opens blocks, which catch has no use for
+    from receiver.publish.lag_watch import LagWatch  # it knows what opens blocks, which catch has no use for
     from receiver.status.publish import ChildStatus, PublishStatus
 
     shed(NET_BIND_SERVICE)

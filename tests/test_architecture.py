@@ -52,7 +52,7 @@ COMMON_CLASSES = {
     "_Process": "the one object of a `process.py`, which nothing else sees",
 }
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
-UNPARTED_MODULES = frozenset(("batch", "units", "watch"))
+UNPARTED_MODULES = frozenset(("batch", "units"))
 UNPARTED_CLASSES = frozenset((*("Part", "Place", "Step", "Watched"),))
 """Names that still mean several things: these two lists only ever get shorter."""
 

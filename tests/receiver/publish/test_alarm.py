@@ -23,8 +23,8 @@ from receiver.outputs.historian.views import Scope as Seen
 from receiver.outputs.scope import Scope
 from receiver.portal.app import create_app
 from receiver.publish.alarm import UNPUBLISHED_S, JournalEnds, lag_alarm, waiting_alarms
+from receiver.publish.lag_watch import LagWatch
 from receiver.publish.process import OutputProcess
-from receiver.publish.watch import LagWatch
 from receiver.status.publish import OutputCounters
 
 __all__ = ["journal"]
