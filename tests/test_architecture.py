@@ -53,7 +53,7 @@ COMMON_CLASSES = {
 }
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
 UNPARTED_MODULES = frozenset(("batch", "units"))
-UNPARTED_CLASSES = frozenset((*("Part", "Place", "Step", "Watched"),))
+UNPARTED_CLASSES = frozenset(("Place", "Step", "Watched"))
 """Names that still mean several things: these two lists only ever get shorter."""
 
 _NAMED = re.compile(rf"\b((?:{'|'.join(PLACES)})/[\w./-]*\w|(?:supervise|checkvalve)\.py)")

@@ -63,15 +63,15 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Some bits of a register."""
+class BitField:
+    """Neighbouring bits of a register."""
 
     first: int
     """The least significant of them, 0 to 15."""
     bits: int
 
 
-def parse_place(text: str) -> tuple[Table, int, Part | None] | None:
+def parse_place(text: str) -> tuple[Table, int, BitField | None] | None:
     """Table, 0-based address and part of an address in one of the notations above; None where it is none of them."""
     if named := _NAMED.fullmatch(text):
         table, at, part = Table(named[1]), int(named[2]), named[3]
@@ -84,10 +84,10 @@ def parse_place(text: str) -> tuple[Table, int, Part | None] | None:
     if not part:
         return table, at, None
     if part in _BYTES:
-        return table, at, Part(*_BYTES[part])
+        return table, at, BitField(*_BYTES[part])
     first, _, last = part.partition("-")
     low, high = int(first), int(last or first)
-    return (table, at, Part(low, high - low + 1)) if low <= high <= 15 and (not last or low < high) else None
+    return (table, at, BitField(low, high - low + 1)) if low <= high <= 15 and (not last or low < high) else None
 
 
 def parse_address(text: str) -> tuple[Table, int, int | None] | None:

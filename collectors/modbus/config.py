@@ -11,7 +11,7 @@ from pathlib import Path
 
 from collectors.base import Device, Facts, Point
 from collectors.modbus.absent import Absent, absent
-from collectors.modbus.address import Part, Range, Table, parse_address, parse_place, ranges_of
+from collectors.modbus.address import BitField, Range, Table, parse_address, parse_place, ranges_of
 from collectors.modbus.formats import BCD_TYPES, FORMATS
 from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse
 
@@ -46,7 +46,7 @@ class Item:
     """`bool`, or one of `formats.FORMATS`."""
     cell: int = 2
     """Bytes at an address; of a table of bits one for a bit."""
-    part: Part | None = None
+    part: BitField | None = None
     """Bits of the register; None where the whole is meant."""
     length: int = 0
     """Bytes of a text."""
@@ -371,10 +371,10 @@ def _element(first: Item, i: int) -> Item:
     if first.part is None or first.part.bits > 1:
         return replace(first, number=first.number + i, address=first.address + i * first.width)
     registers, bit = divmod(first.part.first + i, 16)
-    return replace(first, number=first.number + i, address=first.address + registers, part=Part(bit, 1))
+    return replace(first, number=first.number + i, address=first.address + registers, part=BitField(bit, 1))
 
 
-def _type(keys: KeyReader, point: Point, table: Table, part: Part | None, length: int) -> str:
+def _type(keys: KeyReader, point: Point, table: Table, part: BitField | None, length: int) -> str:
     """The point's type, by its own word or by its address."""
     if table.bits or (part is not None and part.bits == 1):
         if point.type not in (None, "bool"):

@@ -21,8 +21,8 @@ from protocol.settings.table import Seconds, SettingsTable, listed, one_or_more
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a tag's range, from `"1%"`."""
+class RangeShare:
+    """A share of a tag's range, from `"1%"`."""
 
     share: float
 
@@ -56,7 +56,7 @@ def _pair(value: object) -> tuple[float | None, float | None]:
 
 def _deadband(value: object) -> object:
     if isinstance(value, str):
-        return Part(text.share(value))
+        return RangeShare(text.share(value))
     if type(value) not in (int, float) or not (isinstance(value, int | float) and 0 <= value < math.inf):
         raise ValueError(f'{value!r} is no change; write a number from 0 in the unit of the tag, or "1%" of its range')
     return float(value)
@@ -125,7 +125,7 @@ class TagTable(SettingsTable):
     range: Pair | None = None
     normal: Pair | None = None
     """Normal band, in `unit`; `-inf` and `inf` leave a side open."""
-    deadband: Annotated[float | Part, BeforeValidator(_deadband)] | None = None
+    deadband: Annotated[float | RangeShare, BeforeValidator(_deadband)] | None = None
     """Smallest change that is sent, in `unit`, or `"1%"` of the range; without it every poll is sent."""
     max_silence: Seconds | None = None
     """Longest time between two sendings [s]; 60 s with a deadband or a subscription, else the scan's period."""
@@ -158,7 +158,7 @@ class TagTable(SettingsTable):
     @property
     def change(self) -> float | None:
         """The deadband in the tag's unit, None where every poll is sent."""
-        if not isinstance(self.deadband, Part):
+        if not isinstance(self.deadband, RangeShare):
             return self.deadband
         low, high = self.span
         return None if low is None or high is None else self.deadband.share * (high - low)
@@ -169,7 +169,7 @@ class TagTable(SettingsTable):
             yield "range", "says what low and high say; keep one way"
         elif low is not None and high is not None and low >= high:
             yield "low", f"{low:g} is not below high, {high:g}; swap the two"
-        elif isinstance(self.deadband, Part) and self.change is None:
+        elif isinstance(self.deadband, RangeShare) and self.change is None:
             yield "deadband", "a percentage of no range; add range = [low, high], or write it in the tag's unit"
         if self.ne43 and (low is None or high is None):
             yield "ne43", "needs what 4 and 20 mA stand for; add range = [low, high]"
