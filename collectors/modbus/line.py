@@ -24,7 +24,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from collectors.modbus.config import Config
 from collectors.modbus.late import Late
-from collectors.modbus.pymodbus_client import Client, Place, RawRequest, failure, made
+from collectors.modbus.pymodbus_client import Client, Destination, RawRequest, failure, made
 from collectors.modbus.replies import Frame, Question, mbap, rtu
 from protocol.content.sample import Quality
 from protocol.errors import AssetError, CheckvalveError
@@ -101,14 +101,14 @@ class _Asked:
 
 
 class Line:
-    """The connection; `at` gives the one that leads to a place."""
+    """The connection; `at` gives the one that leads to a destination."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, destination: Destination) -> None:
+        self.destination = destination
         self.late = Late()
         self.numbered = False
         """The device repeats the transaction number: nothing can be mistaken."""
-        self.unnumbered = place.rtu
+        self.unnumbered = destination.rtu
         """It does not; both false while nothing has come yet."""
         self._users: WeakSet[User] = WeakSet()
         self._turn = asyncio.Lock()
@@ -154,7 +154,7 @@ class Line:
         self._answers = self._silent = 0
         if client is not None:
             client.close()
-        if self.place.stream:
+        if self.destination.stream:
             self.late.forget()
 
     async def ask(self, question: Question, user: User, *, within: float | None = None, copies: int = 0) -> bytes:
@@ -199,7 +199,9 @@ class Line:
             await asyncio.sleep(pause)
             await self._connect(user, came)
         self._number = self._number % _NUMBERS + 1
-        asked = _Asked(question, 0 if self.place.rtu else self._number, asyncio.get_running_loop().create_future())
+        asked = _Asked(
+            question, 0 if self.destination.rtu else self._number, asyncio.get_running_loop().create_future()
+        )
         client, self._check, self._buffer = self.client, user.check, b""
         assert client is not None
         sent, self._asked, pdu, lost = time.monotonic(), asked, None, False
@@ -231,7 +233,7 @@ class Line:
         else:
             self.late.owe(question, sent, timeout, user.late_s)
         self._silent += 1
-        unsure = self._buffer or (self.unnumbered and self.place.stream)
+        unsure = self._buffer or (self.unnumbered and self.destination.stream)
         if unsure or self._silent >= MOST_SILENT or self.client is None:
             self.drop()
 
@@ -239,7 +241,7 @@ class Line:
         """Wait for it; a datagram that brings none is sent again, and the reply to any of them counts."""
         begun = time.monotonic()
         usual = max(FIRST_AGAIN_S, 4 * self.late.slowest) if self.late.slowest else timeout
-        for at in range(copies if self.place.scheme == "udp" else 0):
+        for at in range(copies if self.destination.scheme == "udp" else 0):
             again = min(usual, timeout / (copies + 1)) * 2**at
             done, _ = await asyncio.wait({asked.reply}, timeout=min(again, begun + timeout - time.monotonic()))
             if done or time.monotonic() - begun >= timeout:
@@ -282,7 +284,7 @@ class Line:
             raise AssetError(str(self._failed[1]), quality=Quality.BAD_NOT_CONNECTED)
         self.drop()
         self._check = user.check
-        self._client = client = made(self.place, user.name, user.timeout_s, self._guarded)
+        self._client = client = made(self.destination, user.name, user.timeout_s, self._guarded)
         client.ctx.callback_data = self._taken  # type: ignore[method-assign]
         client.ctx.error_received = lambda error: self._lost(client, str(error))  # type: ignore[method-assign]
         client.ctx.trace_connect = lambda up: None if up else self._lost(client, "connection lost")
@@ -290,7 +292,8 @@ class Line:
             self.drop()
             why = f" ({failure(client)})" if failure(client) else ""
             error = AssetError(
-                f"no connection to {self.place.host}:{self.place.port}{why}", quality=Quality.BAD_NOT_CONNECTED
+                f"no connection to {self.destination.host}:{self.destination.port}{why}",
+                quality=Quality.BAD_NOT_CONNECTED,
             )
             self._failed = time.monotonic(), error
             raise error
@@ -309,9 +312,9 @@ class Line:
     def _taken(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
         """pymodbus's `callback_data`: everything is taken, what is no whole frame yet is kept here."""
         asked = self._asked
-        if self.place.rtu:
+        if self.destination.rtu:
             frames, self._buffer = rtu(self._buffer + data, asked.question if asked else None)
-        elif self.place.scheme == "udp":
+        elif self.destination.scheme == "udp":
             frames, self._buffer = mbap(data)[0], b""
         else:
             frames, self._buffer = mbap(self._buffer + data)
@@ -341,14 +344,14 @@ class Line:
             asked.reply.set_result(frame.pdu)
 
 
-_LINES: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Place], Line] = WeakValueDictionary()
+_LINES: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Destination], Line] = WeakValueDictionary()
 
 
 def at(config: Config) -> Line:
     """The line to a device's host, which others may be using already; to be called in its event loop."""
-    place = Place(scheme=config.scheme, host=config.host, port=config.port, rtu=config.rtu, tls=config.tls)
-    key = asyncio.get_running_loop(), place
+    destination = Destination(scheme=config.scheme, host=config.host, port=config.port, rtu=config.rtu, tls=config.tls)
+    key = asyncio.get_running_loop(), destination
     line = _LINES.get(key)
     if line is None:
-        line = _LINES[key] = Line(place)
+        line = _LINES[key] = Line(destination)
     return line

@@ -28,7 +28,7 @@ Client: TypeAlias = AsyncModbusTcpClient | AsyncModbusUdpClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Destination:
     """Where a line leads; assets with an equal one share it."""
 
     scheme: str
@@ -72,7 +72,7 @@ class _SecureClient(AsyncModbusTcpClient):
         super().__init__("", framer=FramerType.SOCKET, **more)
 
 
-def made(place: Place, name: str, timeout: float, hook: Callable[[bool, bytes], bytes]) -> Client:
+def made(destination: Destination, name: str, timeout: float, hook: Callable[[bool, bytes], bytes]) -> Client:
     """A client that is not connected yet; `failure` says afterwards why it could not be.
 
     Args:
@@ -80,15 +80,21 @@ def made(place: Place, name: str, timeout: float, hook: Callable[[bool, bytes], 
         timeout: Longest wait for the connection [s].
         hook: Gets each frame just before the socket does.
     """
-    about: dict[str, Any] = {"port": place.port, "timeout": timeout, "name": name, "trace_packet": hook, "retries": 0}
+    about: dict[str, Any] = {
+        "port": destination.port,
+        "timeout": timeout,
+        "name": name,
+        "trace_packet": hook,
+        "retries": 0,
+    }
     client: Client
-    if place.tls is not None:
-        client = _SecureClient(place.host, secure=_secured(place.tls), **about)
-    elif place.scheme == "udp":
-        client = AsyncModbusUdpClient(place.host, reconnect_delay=0, **about)
+    if destination.tls is not None:
+        client = _SecureClient(destination.host, secure=_secured(destination.tls), **about)
+    elif destination.scheme == "udp":
+        client = AsyncModbusUdpClient(destination.host, reconnect_delay=0, **about)
     else:
-        framer = FramerType.RTU if place.rtu else FramerType.SOCKET
-        client = AsyncModbusTcpClient(place.host, framer=framer, reconnect_delay=0, **about)
+        framer = FramerType.RTU if destination.rtu else FramerType.SOCKET
+        client = AsyncModbusTcpClient(destination.host, framer=framer, reconnect_delay=0, **about)
     client.ctx.call_create = _telling(client, client.ctx.call_create)
     return client
 
