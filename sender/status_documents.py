@@ -59,13 +59,13 @@ class EmitStatus:
     damaged: SpoolDamage = SpoolDamage()
     errand: ErrandStatus = ErrandStatus()
     engine: str = ""
-    """Of the erasure code."""
+    """What computes the erasure code."""
     clock_synced: int = 2
     """1: the kernel says that the clock is synchronised, 0: that it is not, 2: it does not say."""
     confined: str = ""
     """How the kernel holds the process: on, strict, off or none."""
     confinement: str = ""
-    """The same in words."""
+    """How the kernel holds the process, in words for people."""
     preflight: str = ""
     """What a fault of the diode's interface does at the start."""
     preflight_unread: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class PollStatus:
     stream: str = ""
     """The stream that it writes, in hex."""
     number: int = 0
-    """Of the next block."""
+    """Number that the next block of the stream gets."""
     counts: Mapping[str, AssetRows] = field(default_factory=dict)
     """By asset."""
     spool: Mapping[str, bool | int | float | str] = field(default_factory=dict)

@@ -34,7 +34,7 @@ class StreamDescription:
     """What is known of the stream a block belongs to, at the moment it was opened."""
 
     key: bytes
-    """Its 8 random bytes."""
+    """8 random bytes, drawn at each start of the packer."""
     boot: int
     """What orders streams, and with the block number samples (never a clock): the packer's start counter, plus `BOOTS`
     for each time that a person had lowered the floor (`accept --lower`) before the stream was first heard. So a sender

@@ -65,7 +65,7 @@ class Curve:
     """Samples in the bucket without a usable value; `count` holds the others."""
     interruptions: tuple[Interruption, ...]
     width_ms: float
-    """Of one bucket."""
+    """How much time a bucket spans [ms]."""
 
     def to_json(self) -> dict[str, Any]:
         """As `/api/trend` sends it; NaN becomes null in the encoder."""

@@ -75,7 +75,7 @@ class KnownStream:
     """What is known of a stream; grows, and never forgets."""
 
     key: bytes
-    """Its 8 random bytes."""
+    """8 random bytes, drawn at each start of the packer."""
     boot: int | None = None
     """As outputs are told it (`outputs/base.py`); None before its OPEN."""
     site: str = ""

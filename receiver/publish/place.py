@@ -37,7 +37,7 @@ class LastRead:
 
     at: Place
     digest: bytes
-    """Its block's SHA-256."""
+    """SHA-256 of the block in the record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class CatchStatus:
     confined: str = ""
     """How the kernel holds the process: on, strict, off or none."""
     confinement: str = ""
-    """The same in words."""
+    """How the kernel holds the process, in words for people."""
     preflight: str = ""
     """What a fault of the diode's interface does at the start."""
     preflight_unread: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ class DeviceLoad:
 
     @property
     def requests_s(self) -> float:
-        """Requests [1/s]."""
+        """Requests that the device is asked to answer [1/s]."""
         return sum(1 / one.every_s for one in self.requests)
 
     @property

@@ -51,9 +51,9 @@ class LinkLoad:
     need: int
     """Data shards of a block at this load."""
     spare: int
-    """Its spares."""
+    """Spare shards of a block."""
     frame_bytes: int
-    """Of one of its frames, headers counted [bytes]."""
+    """A frame on the wire, headers counted [bytes]."""
     spool_s: float
     """What the spool takes [bytes/s]."""
     carousel_s: float

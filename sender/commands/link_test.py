@@ -46,7 +46,7 @@ class Wanted:
     bursts: tuple[float, ...] = ()
     """[bytes]; empty: BURSTS."""
     seconds: float = 2.0
-    """Of a step [s]."""
+    """How long a step lasts [s]."""
 
 
 def numbers(text: str, option: str) -> tuple[float, ...]:

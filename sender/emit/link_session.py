@@ -26,7 +26,7 @@ class LinkTerms:
     """What an emitter is given of its link, and of the machine that it runs on."""
 
     mtu: int
-    """Of the interface [bytes]."""
+    """Largest IP packet of the interface [bytes]."""
     spread_s: float
     """Pause between two portions of a block [s], see interleave.py."""
     repeat: tuple[float, ...]

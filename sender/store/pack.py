@@ -50,7 +50,7 @@ class Previous:
 
     stream: bytes
     last: int
-    """Its highest number."""
+    """Number of the last block of the stream."""
     root: bytes
     """Tree head over all its blocks."""
 

@@ -59,14 +59,14 @@ class Fates:
             return cls({})
 
     def fate(self, one: Segment) -> Fate:
-        """Of one segment."""
+        """How much of a segment is still to do."""
         start, end = Place(one.number, 0), Place(one.number, one.size)
         if self._new < end or _touches(self._unsent, start, end):
             return Fate.UNSENT
         return Fate.SENT if _touches(self._to_repeat, start, end) else Fate.REPEATED
 
     def counts(self, one: Segment) -> dict[Fate, int]:
-        """Its blocks: a segment of which only some were not sent tells both apart."""
+        """How many blocks of a segment have which fate: where only some were not sent, both stand apart."""
         blocks, fate = sum(held.count for held in one.streams.values()), self.fate(one)
         if fate is not Fate.UNSENT:
             return {fate: blocks}

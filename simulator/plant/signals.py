@@ -162,7 +162,7 @@ class AlarmSignal:
     delay_s: float = 0.0
     """A whole multiple of the tag's period."""
     hold_s: float = 0.0
-    """Same."""
+    """A whole multiple of the tag's period."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

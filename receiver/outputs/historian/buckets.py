@@ -88,7 +88,7 @@ class Buckets:
         self.from_ns = from_ns
         self.to_ns = to_ns
         self.width = max(-(-(to_ns - from_ns) // n), 1)
-        """Of a bucket [ns]."""
+        """How much time a bucket spans [ns]."""
         self._low = np.full(n, np.inf)
         self._high = np.full(n, -np.inf)
         self._total = np.zeros(n)

@@ -129,7 +129,7 @@ class Account:
     read: int
     """By the newest tally of each stream."""
     sent: int
-    """Same."""
+    """By the newest tally of each stream."""
     published: int
     healed: int
     lost: int

@@ -21,7 +21,7 @@ from receiver.outputs.historian.views import Scope, TagView
 
 
 class VisibleSeries(NamedTuple):
-    """A visible series."""
+    """A series that the reader may see, as its newest description has it."""
 
     asset: int
     name: str
