@@ -32,8 +32,8 @@ class Budget:
         self.held_back = 0
         """Requests that had to wait."""
 
-    def take(self, now: float) -> float:
-        """Take one request out; how long to wait before it may leave [s].
+    def spend(self, now: float) -> float:
+        """Spend one request; how long to wait before it may leave [s].
 
         Args:
             now: Monotonic time [s].
@@ -49,12 +49,12 @@ class Budget:
 
     async def wait(self) -> None:
         """Wait until the next request may leave."""
-        seconds = self.take(time.monotonic())
+        seconds = self.spend(time.monotonic())
         if seconds:
             await asyncio.sleep(seconds)
 
     def pause(self, given_up: threading.Event) -> None:
         """As `wait`, in a thread; ends early when `given_up` is set."""
-        seconds = self.take(time.monotonic())
+        seconds = self.spend(time.monotonic())
         if seconds:
             given_up.wait(seconds)

@@ -23,7 +23,7 @@ def test_no_window_holds_more_than_the_rate_and_a_second_of_it(rate: float, gaps
     budget, now, left = Budget(rate), 0.0, []
     for gap in gaps:
         now += gap
-        now += budget.take(now)  # whoever asks waits as long as it is told
+        now += budget.spend(now)  # whoever asks waits as long as it is told
         left.append(now)
     for first in range(len(left)):
         for last in range(first, len(left)):
@@ -34,14 +34,14 @@ def test_no_window_holds_more_than_the_rate_and_a_second_of_it(rate: float, gaps
 def test_a_plan_within_the_rate_is_never_held_back() -> None:
     """Five requests at each second of a budget of five leave at once."""
     budget = Budget(5.0)
-    assert [budget.take(float(second)) for second in range(100) for _ in range(5)] == [0.0] * 500
+    assert [budget.spend(float(second)) for second in range(100) for _ in range(5)] == [0.0] * 500
     assert budget.held_back == 0
 
 
 def test_without_a_rate_nothing_waits() -> None:
     """A process device is asked as its scans need."""
     budget = Budget(None)
-    assert [budget.take(0.0) for _ in range(1000)] == [0.0] * 1000
+    assert [budget.spend(0.0) for _ in range(1000)] == [0.0] * 1000
 
 
 def test_a_thread_that_is_given_up_does_not_wait_out_its_pause() -> None:
