@@ -10,7 +10,7 @@ from collectors import registry
 from collectors.base import Collector, Device, Draft, numbered
 from protocol.content.sample import Quality, Row, Value
 from protocol.errors import AssetError, ConfigError
-from sender.commands.watch import quality, told
+from sender.commands.watch import quality, value_text
 
 SCHEMES = {"tcp": "modbus", "udp": "modbus", "tls": "modbus", "opc.tcp": "opcua", "enip": "enip"}
 """Scheme of a url -> its collector; any other scheme is the name of an installed one."""
@@ -158,7 +158,7 @@ def _shown(ways: list[dict[str, Any]], rows: list[Row], types: Mapping[int, str]
         else:
             kind = types.get(number) or way.get("type", "")
             named = kind or way["name"] if way["name"] == "as it is" else way["name"]
-            out.extend((named, told(row, kind), quality(row)) for row in part)
+            out.extend((named, value_text(row, kind), quality(row)) for row in part)
         number += count
     return out
 

@@ -75,7 +75,7 @@ def screen(latest: Latest, wanted: str, now_ns: int, height: int) -> Table:
     for key in shown[:height]:
         row = latest.rows[key]
         age = f"{(now_ns - row.time_ns) / 1e9:.1f} s"
-        cells = ("/".join(key), told(row, tags[key].type), tags[key].unit, quality(row), age)
+        cells = ("/".join(key), value_text(row, tags[key].type), tags[key].unit, quality(row), age)
         table.add_row(*(inert(cell, CELL) for cell in cells), style=COLOURS[severity(row.quality)])
     lines = [inert(f"{asset}: {what} {text}") for asset, (what, text) in latest.states.items() if asset]
     more = f", {len(shown) - height} more tags" if len(shown) > height else ""
@@ -111,7 +111,7 @@ def _json(row: Row, kind: str) -> Value:
     return row.value % 2**64 if kind == "uint64" and isinstance(row.value, int) else row.value
 
 
-def told(row: Row, kind: str = "") -> str:
+def value_text(row: Row, kind: str = "") -> str:
     """A value in words; a text as it came, for who shows it to make inert.
 
     Args:

@@ -16,7 +16,7 @@ from collectors.modbus.config import mistakes
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Quality, Row, columns, from_rows
 from sender.commands.device_look import SCHEMES
-from sender.commands.watch import Latest, quality, screen, told
+from sender.commands.watch import Latest, quality, screen, value_text
 from sender.poll import config
 
 
@@ -46,10 +46,10 @@ def test_screen_shows_the_newest_row_of_each_wanted_tag() -> None:
 
 def test_value_is_told_in_few_characters() -> None:
     """Numbers short, texts as they came, an unsigned 64-bit value as itself, no value as a dash."""
-    assert told(Row(0, 0, 1 / 3)) == "0.3333333"
-    assert told(Row(0, 0, None)) == "-"
-    assert told(Row(0, 0, "a\nb" * 40)) == "a\nb" * 40
-    assert told(Row(0, 0, -1), "uint64") == str(2**64 - 1)
+    assert value_text(Row(0, 0, 1 / 3)) == "0.3333333"
+    assert value_text(Row(0, 0, None)) == "-"
+    assert value_text(Row(0, 0, "a\nb" * 40)) == "a\nb" * 40
+    assert value_text(Row(0, 0, -1), "uint64") == str(2**64 - 1)
     assert quality(Row(0, 0, 1.0, 0x12340000)) == "Good (0x12340000, which the standard does not name)"
     assert quality(Row(0, 0, 1.0, int(Quality.UNCERTAIN) | 0x480)) == "uncertain"
 
