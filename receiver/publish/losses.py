@@ -28,8 +28,8 @@ class JournalLosses:
         self._journal = journal
         self.places: list[Damage] = []
         """Where the journal holds no records any more, as far as was read; the newest `PLACES_KEPT`."""
-        self.found = 0
-        """How many such places were found."""
+        self.count = 0
+        """How many such places there were since the start, more than are kept."""
         self.numbers: dict[bytes, Ranges] = {}
         """Of the blocks that stood there, as far as can be known, and that have not come again."""
 
@@ -38,7 +38,7 @@ class JournalLosses:
         fresh = [one for one in reader.damaged if one not in self.places]
         reader.damaged.clear()
         if fresh:
-            self.found += len(fresh)
+            self.count += len(fresh)
             self.places = [*self.places, *fresh][-PLACES_KEPT:]
             for stream, numbers in numbers_at(self._journal, *fresh).items():
                 held = self.numbers.setdefault(stream, Ranges())

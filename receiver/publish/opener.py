@@ -243,7 +243,7 @@ class Opener:
 
     def _unread(self) -> int:
         """Grows when a part of the journal could not be read: what was in it may stand in `kept/`."""
-        return self.reader.skipped + self.losses.found
+        return self.reader.skipped + self.losses.count
 
     # --- what waits -------------------------------------------------------------------------------------------------
 

@@ -151,7 +151,7 @@ class OutputProcess:
             alarms=(*of_output.get("alarms", ()), *alarms),
             warnings=(*of_output.get("warnings", ()), *self._warnings()),
             refused=dict(opener.refused),
-            damaged=opener.losses.found,
+            damaged=opener.losses.count,
             later_kinds={str(kind): count for kind, count in opener.later.items()},
             skipped_segments=opener.reader.skipped,
         )
@@ -162,10 +162,10 @@ class OutputProcess:
         out = list(opener.said)
         if opener.trouble:
             out.append(opener.trouble)
-        if opener.losses.found:
+        if opener.losses.count:
             lost = sum(numbers.count for numbers in opener.losses.numbers.values())
             out.append(
-                f"the journal was found damaged in {opener.losses.found} places; of the blocks known to have "
+                f"the journal was found damaged in {opener.losses.count} places; of the blocks known to have "
                 f"stood there {lost} have not come again. "
                 "Look at the disk; `checkvalve gaps` names the code to type for them"
             )

@@ -331,7 +331,7 @@ def test_a_damaged_record_costs_itself_and_is_told_by_place_and_number(journal: 
     reading = Reading(journal.folder)
     reading.read()
     assert reading.numbers() == [other for other in range(11) if other != number]
-    assert reading.opener.losses.found == len(reading.opener.losses.places) == 1
+    assert reading.opener.losses.count == len(reading.opener.losses.places) == 1
     assert not reading.opener.waiting
     healed = next(one for one in _stream(a) if one.number == number)
     journal.append([healed])
