@@ -36,7 +36,7 @@ def run(config: LinkConfig, codes: Sequence[str], *, dry_run: bool, as_json: boo
     plan = {"dry_run": dry_run, "emitter_running": emitting, "streams": [_plain(one) for one in found]}
     body = replay_plan.body(found)
     if not as_json:
-        for line in replay_plan.told(found, config.outlet.geometry.rate, float(told.get("backlog_s", 0.0))):
+        for line in replay_plan.in_words(found, config.outlet.geometry.rate, float(told.get("backlog_s", 0.0))):
             say(line)
     if not body["blocks"] or dry_run:
         if not as_json and not emitting:

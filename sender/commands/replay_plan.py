@@ -122,8 +122,8 @@ def body(found: Sequence[StreamPlan]) -> dict[str, Any]:
     }
 
 
-def told(found: Sequence[StreamPlan], rate: float, behind_s: float) -> list[str]:
-    """In words: what is here, what is not, what will be sent and how long that takes.
+def in_words(found: Sequence[StreamPlan], rate: float, behind_s: float) -> list[str]:
+    """What is here, what is not, what will be sent and how long that takes.
 
     Args:
         rate: Of the link [bytes/s].

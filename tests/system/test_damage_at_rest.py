@@ -149,7 +149,7 @@ def test_a_damaged_block_of_the_backlog_and_of_a_replay_is_skipped(tmp_path: Pat
     _flip(pipe, 5)
     code = gapcode.encode(stream, [(0, blocks)])
     (found,) = replay_plan.find(_spool(pipe), [code], pipe.geometry)
-    told = replay_plan.told([found], 1e6, 0.0)
+    told = replay_plan.in_words([found], 1e6, 0.0)
     assert "  block 5: gone, damaged on this side's disk" in told
     assert not any("does not keep" in line for line in told)
     pipe.errands._errands._folder.mkdir(exist_ok=True)

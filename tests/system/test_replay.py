@@ -170,7 +170,7 @@ def test_what_retention_took_is_said_to_be_gone_and_never_waited_for(tmp_path: P
     kept = {one.number for one in read_kept(pipe.high / "spool", stream)}
     gone = {number for first, past in after.gone for number in range(first, past)}
     assert gone == {number for first, past in after.asked for number in range(first, past)} - kept
-    assert any("gone" in line for line in replay_plan.told([after], 2.5e6, 0.0))
+    assert any("gone" in line for line in replay_plan.in_words([after], 2.5e6, 0.0))
 
 
 @pytest.mark.parametrize(
