@@ -237,7 +237,7 @@ class ModbusCollector(Collector):
         got: dict[Read, Outcome] = {}
         ended: AssetError | None = None
         for read in reads:
-            if (quality := blocks.found(read)) is not None:
+            if (quality := blocks.quality(read)) is not None:
                 got[read] = Outcome(data=b"", time_ns=self.clock(), quality=quality)
                 continue
             try:

@@ -89,14 +89,14 @@ class Blocks:
         self._mended = False
         self._silent: dict[Read, _Silent] = {}
         self._answered: set[Read] = set()
-        self._found: dict[Read, int] = {}
+        self._qualities: dict[Read, int] = {}
 
     def due(self, now: int) -> list[Read]:
         """What to ask for in this pass, what was not answered last time behind the others."""
         aside = self._aside
         if self._mended and not aside:
             self._reads, self._mended = list(self._planned), False
-        self._found.clear()
+        self._qualities.clear()
         due = [read for read in self._reads if read not in aside or now >= aside[read].again_ns]
         return sorted(due, key=lambda read: read in self._silent or read in aside)
 
@@ -160,16 +160,16 @@ class Blocks:
             most = STRIKES if read in self._answered else STRIKES_ALONE if single else 1
             if not self._isolate or (held.strikes < most and read not in self._aside):
                 continue
-            self._found[read] = held.quality
+            self._qualities[read] = held.quality
             if not single:
                 self._cut(read)
             elif self._put_aside(read, now, held.why, 0, held.quality):
                 out.append((read, held.why))
         return out
 
-    def found(self, read: Read) -> int | None:
+    def quality(self, read: Read) -> int | None:
         """Quality of what was cut or set aside after this pass began; None: it is to be asked."""
-        return self._found.get(read)
+        return self._qualities.get(read)
 
     def _cut(self, read: Read) -> None:
         half = len(read.items) // 2
