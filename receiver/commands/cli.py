@@ -131,11 +131,12 @@ def linktest(file: EitherFile, as_json: AsJson = False) -> None:
 @app.command()
 def status(file: EitherFile, as_json: AsJson = False) -> None:
     """What the running processes of this side say of themselves."""
-    from protocol.process.last_words import believed, read_statuses
+    from protocol.process.last_words import believed
     from receiver.config import load
+    from receiver.status.wording import read_low
 
     state = load(file).state
-    told = read_statuses(state)
+    told = read_low(state)
     if as_json:
         terminal.data(told)
         return
@@ -210,10 +211,10 @@ def _moment(time_ns: int) -> str:
 
 
 def _told(file: Path) -> dict[str, dict[str, Any]]:
-    from protocol.process.last_words import read_statuses
     from receiver.catch_file import load
+    from receiver.status.wording import read_low
 
-    return read_statuses(load(file).state)
+    return read_low(load(file).state)
 
 
 def _brief(value: Any) -> str:

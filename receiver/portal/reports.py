@@ -17,6 +17,7 @@ from protocol.process.status_header import StatusHeader
 from protocol.store import statefile
 from receiver.portal import words
 from receiver.status.publish import OutputCounters
+from receiver.status.wording import complete
 
 OLD_S = 5.0
 """A report older than this is of a process that does not run any more [s]; it is written each second."""
@@ -71,7 +72,7 @@ def read(
         data = statefile.read(path, REPORT_BYTES)
         if data is None:
             return Report(process, False, nothing, trouble="it has left no report")
-        body = _sound(json.loads(data))  # takes NaN too: a writer may have put it there
+        body = _sound(complete(json.loads(data)))  # takes NaN too: a writer may have put it there
     except (OSError, ValueError, RecursionError) as error:
         return Report(process, False, nothing, trouble=f"its report cannot be read ({type(error).__name__})")
     time_ns = document.from_json(StatusHeader, body).time_ns

@@ -1,7 +1,9 @@
 """`status-catch.json`: what catch says of the link once a second.
 
-catch writes it from `receiver/catch/status/picture.py` and loads nothing of this: an end of the link carries no reader.
-A test holds the two together, key by key. All of it is of the link: catch cannot open a block.
+catch writes it from `receiver/catch/status/picture.py` and loads nothing of this: an end of the link carries no reader,
+and no wording. So the file has figures under `watch` in place of the words and codes that are made of them, and
+`wording.complete` makes it what readers are shown. A test holds the two together, key by key. All of it is of the link:
+catch cannot open a block.
 """
 
 from __future__ import annotations
@@ -134,6 +136,43 @@ class LinkTestStep:
         """Raises ValueError where no test has such a step."""
         if not (0 < self.of >= self.received >= 0 <= self.first <= self.step <= self.last < self.first + STEPS_MOST):
             raise ValueError("no step of a link test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenSession:
+    """A session that frames or LINKs named, whether it is believed or not."""
+
+    session: int
+    age_s: float
+    """How long ago, when this was written [s]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatOrigin:
+    """Whose the last beat is."""
+
+    session: int
+    apart_s: float
+    """The sender's wall clock in it less ours when this was written [s]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkWatch:
+    """Figures of the link that catch leaves to be worded (`alerts.py`)."""
+
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """How fast the counts of what was refused or lost rise, over the last five seconds [1/s]."""
+    beat: BeatOrigin | None = None
+    refused: SeenSession | None = None
+    """A session below the floor, heard last then."""
+    waiting: SeenSession | None = None
+    """The frame that waits longest for its LINK."""
+    gaps: int = 0
+    """How many there are, listed or not."""
+
+    def rate(self, *names: str) -> float:
+        """Of these counts together [1/s]."""
+        return sum(self.rates.get(name, 0.0) for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from receiver.catch.numbers import StreamNumbers
 from receiver.catch.status.picture import picture
 from receiver.catch.store.floors import Floors
 from receiver.status.catch import CatchStatus
+from receiver.status.wording import complete
 
 WALL_NS = 1_700_000_000 * 10**9
 """A wall clock of the tests [ns since 1970 UTC]."""
@@ -213,9 +214,9 @@ class Low:
         return {(one.stream, one.number): one.block for one in self.arrivals}
 
     def status(self) -> dict[str, Any]:
-        """What catch would say of itself, through JSON."""
+        """What catch would say of itself, through JSON, as readers are shown it."""
         told = picture(self.intake, kernel_drops=0, now=self.now, wall_ns=self.wall_ns)
-        loaded: dict[str, Any] = json.loads(json.dumps(told, allow_nan=False))
+        loaded: dict[str, Any] = complete(json.loads(json.dumps(told, allow_nan=False)))
         read = to_json(from_json(CatchStatus, loaded))
         assert {key: read[key] for key in loaded} == loaded, "readers do not know what catch writes"
         assert read.keys() - loaded.keys() == {"confined", "confinement", "preflight", "preflight_unread"}

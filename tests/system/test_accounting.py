@@ -18,12 +18,12 @@ import sender.emit.first_sending
 from protocol.store.reader import walk
 from protocol.store.record import Record
 from receiver.catch.intake import Arrival
-from receiver.catch.status import gap_codes as outlook
 from receiver.catch.status.picture import picture
 from receiver.outputs.base import BatchBody
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
+from receiver.status import gap_codes as outlook
 from sender.commands import errand, replay_plan
 
 WEATHER = ("clear", "clear", "loss", "storm", "cut", "full")

@@ -18,6 +18,7 @@ from receiver.outputs.base import BatchBody
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
+from receiver.status.wording import complete
 
 DAY_NS = 86_400 * 10**9
 
@@ -42,7 +43,8 @@ def _busy(pipe: Pipe, seconds: float, share: float = 0.0) -> None:
 
 
 def _said(pipe: Pipe) -> dict[str, Any]:
-    return picture(pipe.intake, kernel_drops=0, now=pipe.now, wall_ns=pipe.low_wall)
+    shown: dict[str, Any] = complete(picture(pipe.intake, kernel_drops=0, now=pipe.now, wall_ns=pipe.low_wall))
+    return shown
 
 
 @pytest.mark.parametrize("gap", [0.0, 3600.0])

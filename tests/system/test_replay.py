@@ -19,10 +19,10 @@ import checkvalve
 from protocol import gapcode
 from protocol.content.sample import Row
 from protocol.errors import ConfigError
-from protocol.process.statusfile import read_status
 from protocol.store.reader import read_kept, walk
 from protocol.store.record import Record
-from receiver.catch.status import gap_codes as outlook
+from receiver.status import gap_codes as outlook
+from receiver.status.wording import read_low
 from sender import link_file
 from sender.commands import errand, replay, replay_plan
 from sender.emit import errands
@@ -300,7 +300,7 @@ def _finished(high: Path) -> int:
 
 
 def _said(low: Path) -> dict[str, Any]:
-    return read_status(low / "state", "catch") or {}
+    return read_low(low / "state").get("catch", {})
 
 
 def _held(low: Path) -> int:

@@ -33,6 +33,7 @@ from protocol.errors import StoreError
 from protocol.process.statusfile import read_status
 from protocol.store.layout import read_leaves
 from receiver.outputs.disk import open_reader
+from receiver.status.wording import read_low
 
 MINUTES = float(os.environ.get("CHECKVALVE_SOAK_MINUTES", "30"))
 """Length of the long storm [min]."""
@@ -179,7 +180,7 @@ def _heal(made: Plant, wanted: Counter[Sample]) -> None:
     ends = time.monotonic() + HEALING
     sender = str(made.folder / "high/sender.toml")
     while wanted - _held(made) and time.monotonic() < ends:
-        told = read_status(made.state("low"), "catch") or {}
+        told = read_low(made.state("low")).get("catch", {})
         codes = [one["code"] for one in told.get("codes", ())]
         if codes and made.fresh("high", "emit"):
             subprocess.run(command("replay", sender, *codes), capture_output=True, check=False, timeout=60)

@@ -1,1 +1,1 @@
-"""What catch says of itself: counts, warnings, gap codes, and what came of a linktest."""
+"""What catch says of itself: counts, rates, and what came of a linktest; figures, no wording."""

@@ -1,6 +1,7 @@
 """What catch says of itself: the content of `state/status-catch.json`. Pure; the writing thread writes it.
 
-Its keys are the fields of `CatchStatus` (receiver/status/catch.py), which readers load and this end does not.
+Its keys are the fields of `CatchStatus` (receiver/status/catch.py), which readers load and this end does not. What is
+only wording stands in it as figures, under `watch`: receiver/status/wording.py makes lines and gap codes of them.
 
 Everything in it is of the link: catch cannot open a block, so it knows no name of an asset or tag.
 """
@@ -15,8 +16,6 @@ from typing import Any
 
 from receiver.catch.gaps import Gaps
 from receiver.catch.intake import Intake
-from receiver.catch.status.alerts import lines
-from receiver.catch.status.gap_codes import codes, kept_s
 from receiver.gap import Gap
 
 STREAMS_TOLD = 64
@@ -25,8 +24,8 @@ GAPS_TOLD = 1000
 """Most gaps listed, longest missing first."""
 LOST_TOLD = 1000
 """Most stretches listed that the sender lost."""
-CODES_TOLD = 64
-"""Most gap codes listed: a person reads out a few."""
+RATE_FROM_S = 60.0
+"""What came in less time than this says nothing of a day [s]."""
 
 
 def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> dict[str, Any]:
@@ -44,13 +43,12 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
     backlog_s = beat.backlog_s if beat and math.isfinite(beat.backlog_s) else None
     keep_s = kept_s(spool, intake.taken_bytes, taken_s)
     return {
-        "warnings": [*lines(intake, now, wall_ns), *_kept(intake.gaps, len(gaps))],
+        "watch": _watch(intake, len(gaps), now, wall_ns),
         "link": _link(intake, kernel_drops, now),
         "blocks": asdict(intake.gaps.counts()),
         "sender": {"spool": _plain(spool), "backlog_s": backlog_s},
         "streams": _streams(intake.gaps),
         "gaps": [_gap(one, keep_s) for one in gaps[:GAPS_TOLD]],
-        "codes": codes(gaps[:GAPS_TOLD])[:CODES_TOLD],
         "lost": _lost(intake.gaps),
         "probes": [step.plain() for step in intake.gather.probes.steps.values()],
         "linktest": intake.gather.probes.test(),
@@ -77,17 +75,16 @@ def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
     }
 
 
-def _kept(gaps: Gaps, listed: int) -> list[str]:
-    """What people must know of gaps besides the list."""
-    out, counts = [], gaps.counts()
-    if counts.damaged:
-        out.append(
-            f"{counts.damaged} blocks were journaled here and can no longer be read (damaged or absent): "
-            "`checkvalve gaps` shows the code that brings them again"
-        )
-    if counts.lost:
-        out.append(f"{counts.lost} blocks can never come: the sender lost them (`checkvalve gaps` lists them)")
-    return [*out, f"{listed} gaps; only the oldest {GAPS_TOLD} are listed"] if listed > GAPS_TOLD else out
+def _watch(intake: Intake, gaps: int, now: float, wall_ns: int) -> dict[str, Any]:
+    """Figures that readers word; `LinkWatch` tells what each is."""
+    beat, old, waiting = intake.beat, intake.sessions.old, intake.gather.waiting.oldest()
+    return {
+        "rates": intake.rates.all(),
+        "beat": beat and {"session": beat.session, "apart_s": (beat.wall_ns - wall_ns) / 1e9},
+        "refused": old and {"session": old.session, "age_s": now - old.heard},
+        "waiting": waiting and {"session": waiting[1], "age_s": now - waiting[0]},
+        "gaps": gaps,
+    }
 
 
 def _streams(gaps: Gaps) -> list[dict[str, Any]]:
@@ -97,6 +94,27 @@ def _streams(gaps: Gaps) -> list[dict[str, Any]]:
         if len(out) < STREAMS_TOLD and (counts.missing or gaps.named(one)):
             out.append({"stream": key.hex(), **asdict(counts), "finished": one.finished, "sealed": one.sealed})
     return out
+
+
+def kept_s(spool: Mapping[str, Any], taken_bytes: int, taken_s: float) -> float:
+    """How long the sender keeps a block at least, from its sealing on [s]; infinite where it does not say.
+
+    The sender says in its beats how long and how much it keeps (`keep_s`, `most_bytes`); how soon that much has come is
+    told from what came here. So the time is the earliest at which retention may take a block.
+
+    Args:
+        spool: What its last beat says of its spool.
+        taken_bytes: Of blocks that came on their first sending [bytes].
+        taken_s: In this time [s].
+    """
+    keep, most = _number(spool.get("keep_s")), _number(spool.get("most_bytes"))
+    if taken_s < RATE_FROM_S or not taken_bytes:
+        return keep
+    return min(keep, most * taken_s / taken_bytes)
+
+
+def _number(value: Any) -> float:
+    return float(value) if type(value) in (int, float) and value >= 0 else math.inf
 
 
 def _gap(one: Gap, keep_s: float) -> dict[str, Any]:

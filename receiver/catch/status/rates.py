@@ -29,6 +29,10 @@ class Rates:
         """The counters as they are now; not changed afterwards."""
         self._looks.append((now, counts))
 
+    def all(self) -> dict[str, float]:
+        """Of each counter by itself [1/s]."""
+        return {name: self.of(name) for name in self._looks[-1][1]} if self._looks else {}
+
     def of(self, *names: str) -> float:
         """Rise of these counters together [1/s]; 0 before the second look."""
         if len(self._looks) < 2:

@@ -19,6 +19,7 @@ from link_sender import Pair, Sender, key_files, totals
 
 from protocol.store.reader import walk
 from protocol.store.record import How, Record
+from receiver.status.wording import complete
 
 COMMAND = [sys.executable, "-P", "-m", "checkvalve", "receive"]
 
@@ -87,7 +88,7 @@ class Bench:
     def status(self) -> dict[str, Any]:
         """Its last word."""
         try:
-            found: dict[str, Any] = json.loads((self.state / "status-catch.json").read_text())
+            found: dict[str, Any] = complete(json.loads((self.state / "status-catch.json").read_text()))
         except FileNotFoundError:
             return {}
         return found

@@ -1,4 +1,6 @@
-"""What catch warns people of, a line each: what is so, what it probably is, the next step. Pure.
+"""What people are warned of on the link, a line each: what is so, what it probably is, the next step. Pure.
+
+catch writes figures and no words (`watch` in its file, receiver/catch/status/picture.py); who shows them words them.
 
 Whoever can put a frame on the wire can make it say anything. So a line that asks somebody to change something rests on
 bytes that the sender signed or tagged; of all other bytes a line tells that they come, how many a second, and how to
@@ -8,7 +10,7 @@ find who sends them.
 from __future__ import annotations
 
 from protocol.limits import UNCONFIRMED_S
-from receiver.catch.intake import Intake
+from receiver.status.catch import CatchStatus, LinkWatch
 
 LINK_DUE_S = 3.0
 """A session whose frames come has said its LINK by then [s]; it says it every second."""
@@ -31,25 +33,19 @@ FLOODS = (
 """Reasons of refusal, and what their rate is told as."""
 
 
-def lines(intake: Intake, now: float, wall_ns: int) -> list[str]:
+def lines(catch: CatchStatus, watch: LinkWatch) -> list[str]:
     """All of them, the gravest first.
 
     Args:
-        intake: The receiving thread's parts.
-        now: Monotonic time [s].
-        wall_ns: Our wall clock [ns since 1970 UTC].
+        catch: What catch says of itself.
+        watch: The figures that it leaves to be worded.
     """
-    return [*_drops(intake), *_present(intake, now, wall_ns), *_floods(intake, now)]
+    return [*_drops(watch), *_present(catch, watch), *_floods(watch), *_gaps(catch, watch)]
 
 
-def live(intake: Intake, now: float) -> bool:
-    """Whether the sender is heard."""
-    return intake.beat is not None and now - intake.beat_at <= LIVE_S
-
-
-def _drops(intake: Intake) -> list[str]:
+def _drops(watch: LinkWatch) -> list[str]:
     out = []
-    kernel, queue = intake.rates.of("kernel_drops"), intake.rates.of("queue_overflow")
+    kernel, queue = watch.rate("kernel_drops"), watch.rate("queue_overflow")
     if kernel:
         out.append(
             f"the kernel drops {kernel:.3g} buffers a second, since catch does not take them in time: a larger receive "
@@ -63,20 +59,20 @@ def _drops(intake: Intake) -> list[str]:
     return out
 
 
-def _present(intake: Intake, now: float, wall_ns: int) -> list[str]:
+def _present(catch: CatchStatus, watch: LinkWatch) -> list[str]:
     """Which session, and whether it is the present one."""
     out = []
-    sessions, beat = intake.sessions, intake.beat
-    waits = intake.gather.waiting.oldest()
-    told = sessions.old is not None and waits is not None and sessions.old.session == waits[1]  # and below
-    if waits is not None and now - waits[0] > LINK_DUE_S and not live(intake, now) and not told:
+    age_s, refused, waiting, beat = catch.link.beat_age_s, watch.refused, watch.waiting, watch.beat
+    live = age_s is not None and age_s <= LIVE_S
+    told = refused is not None and waiting is not None and refused.session == waiting.session  # and below
+    if waiting is not None and waiting.age_s > LINK_DUE_S and not live and not told:
         out.append(
-            f"frames of session {waits[1]:08x} come, but no LINK that opens for this receiver. Compare "
+            f"frames of session {waiting.session:08x} come, but no LINK that opens for this receiver. Compare "
             "`checkvalve keys show` of both sides; where they are the same, these frames are not the sender's"
         )
-    if sessions.old is not None and now - sessions.old.heard <= LIVE_S:
-        what = f"session {sessions.old.session:08x} is refused: its order is below the floor"
-        if live(intake, now):
+    if refused is not None and refused.age_s <= LIVE_S:
+        what = f"session {refused.session:08x} is refused: its order is below the floor"
+        if live:
             out.append(f"{what}, and a newer one is live: a recording of the link is played. {WHO}")
         else:
             out.append(
@@ -84,25 +80,37 @@ def _present(intake: Intake, now: float, wall_ns: int) -> list[str]:
                 "`checkvalve status` there names this session was its disk or clock put back; then lower the floor "
                 "with `checkvalve accept`"
             )
-    if beat is not None and not sessions.floors.confirmed:
-        apart_h = (beat.wall_ns - wall_ns) / 3.6e12
+    if beat is not None and catch.link.confirmed is False:
         out.append(
-            f"session {beat.session:08x} is not confirmed: the sender's clock is {apart_h:+.0f} h from ours "
-            f"(more than {UNCONFIRMED_S // 3600} h) and no floor is known. Compare it, then `checkvalve accept`"
+            f"session {beat.session:08x} is not confirmed: the sender's clock is {beat.apart_s / 3600:+.0f} h from "
+            f"ours (more than {UNCONFIRMED_S // 3600} h) and no floor is known. Compare it, then `checkvalve accept`"
         )
     return out
 
 
-def _floods(intake: Intake, now: float) -> list[str]:
+def _floods(watch: LinkWatch) -> list[str]:
     out = []
     for reasons, what in FLOODS:
-        rate = intake.rates.of(*reasons)
+        rate = watch.rate(*reasons)
         if rate >= FLOOD:
             out.append(f"{rate:.3g} a second are refused ({', '.join(reasons)}): {what}. {WHO}")
-    again = intake.rates.of("again")
+    again = watch.rate("again")
     if again >= FLOOD:
         out.append(
             f"{again:.3g} frames a second come that had come before: the way doubles them, or a recording is played; "
             f"the loss figures leave them out. {WHO}"
         )
     return out
+
+
+def _gaps(catch: CatchStatus, watch: LinkWatch) -> list[str]:
+    """What people must know of gaps besides the list."""
+    out, counts, listed = [], catch.blocks, len(catch.gaps)
+    if counts.damaged:
+        out.append(
+            f"{counts.damaged} blocks were journaled here and can no longer be read (damaged or absent): "
+            "`checkvalve gaps` shows the code that brings them again"
+        )
+    if counts.lost:
+        out.append(f"{counts.lost} blocks can never come: the sender lost them (`checkvalve gaps` lists them)")
+    return [*out, f"{watch.gaps} gaps; only the oldest {listed} are listed"] if watch.gaps > listed else out
