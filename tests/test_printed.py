@@ -151,7 +151,7 @@ def test_a_command_shows_texts_and_obeys_none(
 
 PASSES_ON = {
     "protocol/terminal.py": "the door itself",
-    "receiver/catch/store/writer.py": "the confined catcher loads no more than it needs, and is inert itself",
+    "receiver/catch/store/writer.py": "the confined catcher loads no more than it needs, and escapes all but ASCII",
     "audit/selftest.py": "a script for a child, whose parent reads it",
     "bench/field.py": "JSON in ASCII, which the parent reads",
     "bench/link_ends.py": "JSON in ASCII, which the parent reads",

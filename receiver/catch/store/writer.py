@@ -22,7 +22,6 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from protocol.inert import inert
 from protocol.limits import QUEUE_BLOCKS
 from protocol.process.statusfile import write_status
 from protocol.store.record import record
@@ -38,6 +37,17 @@ LINES = 1000
 
 LAST_TRIES_S = 2.0
 """How long a full disk is tried again at the end [s]; what then does not fit is healed by a repeat."""
+
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
+
+
+def in_ascii(text: str) -> str:
+    """One line that is safe on any terminal: all but printable ASCII as its escape.
+
+    Readers' programs have `protocol/inert.py`, which knows letters of every script; an end of the link does without.
+    """
+    return text.encode("ascii", "backslashreplace").decode().translate(_CONTROLS)
 
 
 class _Word(Enum):
@@ -150,7 +160,7 @@ class WritingThread:
         if request is not None:
             self.requests.append(request)
         while self._lines:
-            sys.stderr.write(inert(f"catch: {self._lines.popleft()}") + "\n")
+            sys.stderr.write(in_ascii(f"catch: {self._lines.popleft()}") + "\n")
         self._write_status()
 
     def _write_status(self) -> None:

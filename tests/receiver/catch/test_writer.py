@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from receiver.catch.store import floors
 from receiver.catch.store import writer as module
 from receiver.catch.store.floors import AcceptRequest, Floors
 from receiver.catch.store.journal import Journal
-from receiver.catch.store.writer import WritingThread
+from receiver.catch.store.writer import WritingThread, in_ascii
 from receiver.commands import accept
 
 S = b"stream-1"
@@ -224,3 +224,16 @@ def test_a_stream_first_heard_after_a_lowering_is_marked_with_it_for_ever(tmp_pa
     orders: list[tuple[bytes, int]] = []
     walk(tmp_path / "journal", lambda _, one: orders.append((one.stream, one.order)))
     assert orders == [(S, 0), (S, 0), (b"stream-2", 1), (S, 0), (b"stream-2", 1)]
+
+
+@pytest.mark.parametrize(
+    "letters", [map(chr, range(0x3000)), ["\u202e", "\ud800", "\ue000", "\U0010ffff"]], ids=["low", "worst"]
+)
+def test_a_line_for_people_is_one_line_of_printable_ascii(letters: Iterable[str]) -> None:
+    """Whatever stands in it, a terminal obeys nothing of it; ASCII stays as it is, a backslash too."""
+    for letter in letters:
+        line = in_ascii(f"catch: a{letter}b")
+        assert line.isascii()
+        assert line.isprintable()
+        if letter.isascii() and letter.isprintable():
+            assert line == f"catch: a{letter}b"
