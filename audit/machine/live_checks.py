@@ -1,7 +1,8 @@
 """`audit live`: this machine's end of the link as it stands now, looked at and not touched.
 
     the interface   counters, flags, addresses, routes, neighbours, firewall     ground.py
-    the process     sockets, privileges, memory, keys, its own word              process_facts.py
+    the namespace   sockets, each with its port and program                      sockets.py
+    the process     privileges, descriptors, memory, keys, its own word          process_facts.py
 
 Most of it needs no privilege; what does (the firewall, another user's descriptors) is SKIP with its reason, and is told
 by root. A namespace is entered by `ip netns exec`, which takes root too.
@@ -17,7 +18,7 @@ from typing import Any
 
 from audit import catalogue
 from audit.check import AuditFindings, Check, CheckStatus, stamp
-from audit.machine import ground, process_facts
+from audit.machine import ground, process_facts, sockets
 from audit.machine.look import NamespaceLook
 from audit.report.machine_facts import facts
 from protocol.errors import ConfigError
@@ -60,7 +61,7 @@ def run(question: MachineQuestion, *, wall: Callable[[], int]) -> AuditFindings:
     folder, keys = _folders(question.config)
     name = "emit" if subject.high else "catch"
     pid = question.pid or (_living(process_facts.said(folder, name).get("pid")) if folder else None)
-    checks = ground.checks(state, subject) + process_facts.sockets(at, subject.side)
+    checks = ground.checks(state, subject) + sockets.checks(at, subject.side)
     checks += _process(at, pid, wall)
     checks += [process_facts.confined(folder, name, wall), process_facts.keys(keys, subject.side, wall)]
     about = _facts(question, at, state, pid) | _switches(folder, name)

@@ -1,6 +1,6 @@
-"""What stands in the link's namespace beside the interface, and what the process at the link holds.
+"""What the process at the link holds: privileges, descriptors, memory, keys, and its own word.
 
-Sockets, privileges, memory, keys, and its own word. What could not be read is SKIP with its reason.
+What could not be read is SKIP with its reason.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from typing import Any
 from audit import catalogue
 from audit.check import Check, CheckStatus, Evidence, stamp, verdict
 from audit.machine.look import NamespaceLook, Observation
+from audit.report.machine_facts import user_name
 from protocol.store import statefile
 
 LINK_FD = 99
 """Descriptor of the one socket (protocol/process/confine.py)."""
-OTHERS = ("tcp", "tcp6", "udp6", "udplite", "udplite6", "raw", "raw6", "icmp", "icmp6")
-"""Tables of /proc/net that must be empty (proc(5))."""
 IDS = ("PR-1", "PR-2", "PR-3", "PR-4", "PR-5", "PR-6")
 """Checks of one process."""
 OWN = {"high": ("sign.key", "link-sign.key"), "low": ("catch.key", "open.key")}
@@ -67,48 +66,6 @@ def look(at: NamespaceLook, pid: int, wall: Callable[[], int]) -> ProcessFacts:
         tasks = []
     threads = tuple(at.plain(f"/proc/{pid}/task/{task}/status") for task in tasks)
     return ProcessFacts(pid=pid, status=status, maps=maps, descriptors=descriptors, why=why, time=time, threads=threads)
-
-
-def sockets(at: NamespaceLook, side: str) -> list[Check]:
-    """SK-1 to SK-4: what stands in the namespace."""
-    tables = [at.file(f"/proc/net/{name}") for name in OTHERS]
-    unread = [one.why for one in tables if not one.read and "No such file" not in one.why]
-    rows = {seen.command.rpartition("/")[2]: _rows(seen) for seen in tables if seen.read and _rows(seen)}
-    found = ", ".join(f"{len(open_sockets)} {name}" for name, open_sockets in rows.items()) or "none"
-    seen = [one.evidence(_rows(one)[:5]) for one in tables if one.read]
-    one = catalogue.check(
-        "SK-1", CheckStatus.SKIP if unread else verdict(not rows), unread[0] if unread else found, *seen
-    )
-    udp, packet = at.file("/proc/net/udp"), at.file("/proc/net/packet")
-    return [one, *_udp(udp, side), _packet(packet)]
-
-
-def _udp(udp: Observation, side: str) -> list[Check]:
-    if not udp.read:
-        return [catalogue.check(one, CheckStatus.SKIP, udp.why, udp.evidence()) for one in ("SK-2", "SK-3")]
-    rows = [row.split() for row in _rows(udp)]
-    shown = [{"local": row[1], "tx:rx queue": row[4], "uid": row[7], "drops": row[-1]} for row in rows]
-    wrong = 1 if side == "high" else 0
-    waiting = [row[4] for row in rows if int(row[4].split(":")[wrong], 16)]
-    found = f"{len(rows)} UDP sockets" + ("" if rows else ": nothing runs here now")
-    word = ("receive" if side == "high" else "send") + " queue"
-    dropped = sum(int(row[-1]) for row in rows)
-    queues = f"{word} " + (", ".join(waiting) or "0") + f"; {dropped} datagrams discarded at sockets"
-    return [
-        catalogue.check("SK-2", verdict(len(rows) <= 1), found, udp.evidence(shown)),
-        catalogue.check("SK-3", verdict(not waiting), queues, udp.evidence(shown)),
-    ]
-
-
-def _packet(packet: Observation) -> Check:
-    if not packet.read:
-        return catalogue.check("SK-4", CheckStatus.SKIP, packet.why, packet.evidence())
-    rows = _rows(packet)
-    return catalogue.check("SK-4", verdict(not rows), f"{len(rows)} packet sockets", packet.evidence(rows[:5]))
-
-
-def _rows(observation: Observation) -> list[str]:
-    return observation.text.splitlines()[1:]
 
 
 def checks(process: ProcessFacts) -> list[Check]:
@@ -161,6 +118,8 @@ def _word(
             ident, CheckStatus.SKIP, f"this kernel does not tell {keys[0]}", process.status.evidence()
         )
     found = f"pid {process.pid}: " + ", ".join(f"{key} {' '.join(value.split())}" for key, value in shown.items())
+    if "Uid" in shown:
+        found += f" ({', '.join(dict.fromkeys(user_name(int(one)) for one in shown['Uid'].split()))})"
     return catalogue.check(ident, verdict(right(shown)), found, process.status.evidence(shown))
 
 

@@ -1,4 +1,5 @@
-"""`audit diff OLD NEW`: what changed between two runs, or between two folders of runs (the newest of each command).
+"""`audit diff OLD NEW`: what changed between two runs, or between two folders of runs (the newest of each command;
+`code`, `selftest` and `provoke` by machine).
 
 Answers that are worse come first. Exit 1 where something is worse.
 """
@@ -68,7 +69,9 @@ def diff(old: Path, new: Path) -> Difference:
     before, after = _newest(load_all([old])), _newest(load_all([new]))
     if old.is_file() and new.is_file() and not set(before) & set(after):
         one, two = next(iter(before)), next(iter(after))
-        raise ConfigError(f"{old.name} is of `{one}`, {new.name} of `{two}`", hint="compare two runs of one command")
+        raise ConfigError(
+            f"{old.name} is of `{one}`, {new.name} of `{two}`", hint="compare two runs of one command and machine"
+        )
     both = [name for name in before if name in after]
     changed = [line for name in both for line in period.compare(name, before[name], after[name])]
     return Difference(
@@ -80,7 +83,7 @@ def diff(old: Path, new: Path) -> Difference:
 
 
 def _newest(runs: Sequence[AuditFindings]) -> dict[str, AuditFindings]:
-    return {one.what: one for one in runs}
+    return {period.subject(one): one for one in runs}
 
 
 def _line(one: Changed) -> str:

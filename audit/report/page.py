@@ -1,7 +1,7 @@
 """The report as one HTML file: no script, nothing loaded, every text inert and escaped; prints on A4.
 
-From the whole to the single: verdict, what needs a person, every day, every change, all checks in one table, then each
-check with its evidence, the clauses, the documents it is made of, and room for signatures.
+From the whole to the single: a summary of one page, what needs a person, every day, every change, all checks in one
+table, then each check with its evidence, the clauses, the documents it is made of, and room for signatures.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 from audit.catalogue import KINDS, catalogue
 from audit.check import Check, CheckStatus, worst_first
 from audit.report.days import days_part
-from audit.report.report import BOUND, AuditReport, NewestAnswer
+from audit.report.first_page import first_page
+from audit.report.report import AuditReport, NewestAnswer
 from audit.report.show import clause_text, short
 from audit.report.show import markup as escape
 from protocol.inert import inert
@@ -26,7 +27,7 @@ _MARK = (
     '<svg viewBox="0 0 26 17" aria-hidden="true"><path fill="none" stroke="currentColor" stroke-width="2" '
     'd="M1 8.5h7M18 8.5h7M8 2l10 6.5L8 15zM18 2v13"/></svg>'
 )
-_GROUND = ("host", "by", "tool", "system", "boot", "interface", "mac", "diode", "confined", "preflight")
+_GROUND = ("host", "machine", "by", "tool", "system", "boot", "interface", "mac", "diode", "confined", "preflight")
 """Facts that tell on which machine, with which program and how a run was made."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -35,7 +36,7 @@ def html(report: AuditReport) -> str:
     """The report as one HTML page that needs nothing beside it."""
     parts = [
         _tiles(report),
-        f'<p class="panel bound">{escape(BOUND)}</p>',
+        first_page(report),
         _weakened(report),
         _needs(report),
         days_part(report),

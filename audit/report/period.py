@@ -1,6 +1,7 @@
 """Findings over time: every day, every change, every missing day.
 
-A series is what one command found about one subject (`live high`), run after run. Two runs that follow each other are
+A series is what one command found about one subject (`live high`), run after run; what a command says of the machine
+that it ran on is that machine's series (`code on high-1`). Two runs that follow each other are
 compared check by check and fact by fact: a check whose answer changed, and a machine that was started again, got
 another card or another program, are changes. Nothing is smoothed: two changes that cancel each other are two. Pure.
 """
@@ -18,8 +19,11 @@ from audit.check import AuditFindings, Check, CheckStatus, Evidence
 from audit.questions import NamedChange
 from protocol.errors import ConfigError
 
+OF_A_MACHINE = ("code", "selftest", "provoke", "provoke from low")
+"""Commands whose only subject is the machine that they ran on; `live` names its side, the others a file."""
 FACTS = (
     "host",
+    "machine",
     "boot",
     "tool",
     "python",
@@ -93,6 +97,13 @@ def moment(findings: AuditFindings) -> datetime:
         return datetime.strptime(findings.time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise ConfigError(f"findings {findings.what!r}: {findings.time!r} is no time") from None
+
+
+def subject(findings: AuditFindings) -> str:
+    """What a run is about, by which runs are put in series: the command, and where it says nothing else the machine."""
+    if findings.what not in OF_A_MACHINE:
+        return findings.what
+    return f"{findings.what} on {findings.facts.get('host') or 'a machine that is not named'}"
 
 
 def days_of(runs: Sequence[AuditFindings], first: date, last: date, changes: Sequence[NamedChange]) -> list[Day]:

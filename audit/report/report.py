@@ -190,20 +190,21 @@ def make(
 
 
 def _series(runs: Sequence[AuditFindings]) -> dict[str, list[AuditFindings]]:
-    """Runs by what they looked at: two captures that share a name are two, told apart by their hash."""
-    hashes: dict[str, set[str]] = {}
+    """Runs by what they looked at: two captures or two machines that share a name are two, told apart by a mark."""
+    marks: dict[str, set[str]] = {}
     for one in runs:
-        hashes.setdefault(one.what, set()).add(_bytes_of(one))
+        marks.setdefault(period.subject(one), set()).add(_mark(one))
     out: dict[str, list[AuditFindings]] = {}
     for one in runs:
-        digest = _bytes_of(one)
-        name = f"{one.what} ({digest[:8]})" if digest and len(hashes[one.what]) > 1 else one.what
-        out.setdefault(name, []).append(one)
+        name, mark = period.subject(one), _mark(one)
+        out.setdefault(f"{name} ({mark[:8]})" if mark and len(marks[name]) > 1 else name, []).append(one)
     return out
 
 
-def _bytes_of(one: AuditFindings) -> str:
-    """SHA-256 of the file that a run read; empty where it read none."""
+def _mark(one: AuditFindings) -> str:
+    """SHA-256 of the file that a run read, or the machine that it is about; empty where there is neither."""
+    if one.what in period.OF_A_MACHINE:
+        return str(one.facts.get("machine", ""))
     file = one.facts.get("file")
     return str(file.get("sha256", "")) if isinstance(file, dict) else ""
 

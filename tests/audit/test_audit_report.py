@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from audit import catalogue, findings_folder, questions
 from audit.check import AuditFindings, Check, CheckStatus, Evidence
 from audit.cli import app
-from audit.report import differ, junit, page, period, report
+from audit.report import differ, first_page, junit, page, period, report
 from audit.report.report import AuditReport, Document
 from protocol.errors import ConfigError
 
@@ -320,7 +320,7 @@ def test_a_difference_is_worse_first_and_ends_with_one(tmp_path: Path) -> None:
     assert (differ.diff(first, first).changed, differ.diff(first, first).exit_code) == ((), 0)
     findings_folder.keep(run("selftest", 1, {"SELF-1": CheckStatus.PASS}), old)
     assert differ.diff(old, old).exit_code == 0
-    assert differ.diff(old, new).only_old == ("selftest",)
+    assert differ.diff(old, new).only_old == ("selftest on here",)
     other = findings_folder.keep(run("code", 2, {"SRC-1": CheckStatus.PASS}), tmp_path / "other")
     with pytest.raises(ConfigError):
         differ.diff(first, other)
@@ -334,3 +334,42 @@ def test_a_time_that_is_none_and_a_period_without_end_are_mistakes() -> None:
         made([AuditFindings(what="live high", time="yesterday")])
     with pytest.raises(ConfigError):
         made(both([1]), first=date(1990, 1, 1))
+
+
+@pytest.mark.parametrize("what", period.OF_A_MACHINE)
+def test_runs_of_two_machines_are_two_series(what: str, tmp_path: Path) -> None:
+    """A machine that fails is not covered by another that passes later; they are told apart where they share a name."""
+    high = run(what, 1, {"SRC-1": CheckStatus.FAIL}, host="high-1", machine="a" * 16)
+    low = run(what, 2, {"SRC-1": CheckStatus.PASS}, host="low-1", machine="b" * 16)
+    found = made([high, low])
+    assert [(one.series, one.check.status) for one in found.answers if one.check.id == "SRC-1"] == [
+        (f"{what} on high-1", CheckStatus.FAIL),
+        (f"{what} on low-1", CheckStatus.PASS),
+    ]
+    assert (found.exit_code, found.changed) == (1, ())
+    twin = run(what, 2, {"SRC-1": CheckStatus.PASS}, host="high-1", machine="b" * 16)
+    assert {one.series for one in made([high, twin]).answers if one.check.id == "SRC-1"} == {
+        f"{what} on high-1 (aaaaaaaa)", f"{what} on high-1 (bbbbbbbb)",
+    }  # fmt: skip
+    for one in (high, low):
+        findings_folder.keep(one, tmp_path / "old")
+    findings_folder.keep(high, tmp_path / "new")
+    assert differ.diff(tmp_path / "old", tmp_path / "new").only_old == (f"{what} on low-1",)
+
+
+def test_the_first_page_tells_the_verdict_and_stays_one_page() -> None:
+    """However much failed: verdict, period, machines, failures first, what is not proven; the rest is counted."""
+    failing = dict.fromkeys(catalogue.catalogue(), CheckStatus.FAIL)
+    runs = [*both([1, 2]), *(run("code", 2, failing, host=f"machine-{place}") for place in range(20))]
+    found = made([*runs, run("capture x", 2, {"CAP-1": CheckStatus.WARN, "CAP-4": CheckStatus.SKIP})])
+    text = page.html(found)
+    first = text[text.index('<section class="first">') :].partition("</section>")[0]
+    places = [
+        first.index(word) for word in ("checks failed", "2026-11-01 to", "here: live", "What failed", "not proven")
+    ]
+    assert places == sorted(places)
+    assert text.index(first) < text.index("<h2>What needs a person")
+    assert first.count("<li>") <= first_page.FAILS + first_page.WARNS + 8
+    assert f"{found.counts['FAIL'] - first_page.FAILS} more" in first
+    assert "SKIP" in first
+    assert len(first) < 12_000
