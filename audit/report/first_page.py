@@ -13,11 +13,11 @@ from audit.report.report import BOUND, AuditReport, NewestAnswer
 from audit.report.show import markup as escape
 from protocol.inert import inert
 
-FAILS = 10
-"""Most lines of what failed."""
+FAILS = 8
+"""Most checks of what failed."""
 WARNS = 5
-"""Most lines of what warned."""
-MACHINES = 6
+"""Most checks of what warned."""
+MACHINES = 5
 """Most machines."""
 IDS = 30
 """Most ids in a row."""
@@ -79,23 +79,30 @@ def _machines(report: AuditReport) -> list[str]:
         alone = sum(name == host for name, _ in held) == 1
         name = host if alone or not mark else f"{host} ({mark[:8]})"
         out.append(inert(f"{name}: {', '.join(what)}" + (f"; {tool}" if tool else ""), TEXT))
-    return out + ([f"{len(held) - MACHINES} more, under `Made of`"] if len(held) > MACHINES else [])
+    return out + ([f"{len(held) - MACHINES} more, under Made of"] if len(held) > MACHINES else [])
 
 
 def _listed(report: AuditReport, status: CheckStatus, most: int) -> str:
-    bad = [one for one in report.answers if one.check.status == status]
+    """A line a check, however many runs gave that answer."""
+    bad: dict[str, list[NewestAnswer]] = {}
+    for one in report.answers:
+        if one.check.status == status:
+            bad.setdefault(one.check.id, []).append(one)
     if not bad:
         return '<p class="text">None.</p>'
-    items = "".join(f"<li>{_line(one)}</li>" for one in bad[:most])
-    more = f"<li>{len(bad) - most} more, under `What needs a person`</li>" if len(bad) > most else ""
+    items = "".join(f"<li>{_line(answers)}</li>" for answers in list(bad.values())[:most])
+    more = f"<li>{len(bad) - most} more checks, under What needs a person</li>" if len(bad) > most else ""
     return f"<ul>{items}{more}</ul>"
 
 
-def _line(one: NewestAnswer) -> str:
-    step = f" Next step: {one.check.remedy}" if one.check.status == CheckStatus.FAIL and one.check.remedy else ""
-    link = f'<a class="id" href="#{escape(one.check.id)}">{escape(one.check.id)}</a>'
-    series, found, next_step = (escape(inert(text, TEXT)) for text in (one.series, one.check.found, step))
-    return f'{link} <span class="wrap">{series}: {found}.{next_step}</span>'
+def _line(answers: Sequence[NewestAnswer]) -> str:
+    first = answers[0]
+    check = first.check
+    series = first.series + (f" and {len(answers) - 1} more" if len(answers) > 1 else "")
+    step = f" Next step: {check.remedy}" if check.status == CheckStatus.FAIL and check.remedy else ""
+    link = f'<a class="id" href="#{escape(check.id)}">{escape(check.id)}</a>'
+    series, found, step = (escape(inert(text, TEXT)) for text in (series, check.found, step))
+    return f'{link} <span class="wrap">{series}: {found}.{step}</span>'
 
 
 def _unproven(report: AuditReport) -> str:
