@@ -52,6 +52,9 @@ def simulate_command(
     seed: Annotated[int, typer.Option(help="Same seed, same values at the same time.")] = 1,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     ports_file: Annotated[Path | None, typer.Option(help="Written as JSON when all devices listen.")] = None,
+    sender_toml: Annotated[
+        Path | None, typer.Option(help="Written: sender.toml for this scene's devices, with keys beside it.")
+    ] = None,
     status: Annotated[Path | None, typer.Option(help="Rewritten as JSON every second.")] = None,
     fault: Annotated[
         list[str] | None, typer.Option(help='What a device does wrong: "pump-7: late 0.5s at holding:0-9 x3".')
@@ -67,6 +70,8 @@ def simulate_command(
 
     loaded = load(scene)
     if netns:
+        if sender_toml is not None:
+            raise ConfigError("--sender-toml is for devices on this machine", hint="--netns prints what to start")
         from simulator.link import netlab
 
         words = [scene, "--seed", str(seed)]
@@ -87,6 +92,7 @@ def simulate_command(
             stop=stop,
             say=terminal.say,
             ports_file=ports_file,
+            sender_toml=sender_toml,
             status_file=status,
             control_port=control,
             faults=fault,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import ConfigError
-from simulator import status
+from simulator import sender_file, status
 from simulator.control import open_control
 from simulator.device_faults import DeviceFaults
 from simulator.plant.plant import Plant
@@ -218,6 +218,7 @@ async def simulate(
     stop: asyncio.Event,
     say: Callable[[str], None],
     ports_file: Path | None = None,
+    sender_toml: Path | None = None,
     status_file: Path | None = None,
     control_port: int | None = None,
     faults: list[str] | None = None,
@@ -227,6 +228,7 @@ async def simulate(
     Args:
         say: Takes one line for the console.
         ports_file: Written once, when all devices listen.
+        sender_toml: The high side's configuration for this scene, written before the ports file.
         status_file: Rewritten every second.
         control_port: Where lines of `control` are taken; 0 is any, None is nowhere.
         faults: What devices do wrong from the start, as `spoil` takes it.
@@ -234,6 +236,8 @@ async def simulate(
     Raises:
         ConfigError: a device cannot be started, or a file not be written.
     """
+    if sender_toml is not None:
+        scene = sender_file.prepared(scene, sender_toml)
     room = Room(scene, seed, host)
     await room.open()
     gc.collect()
@@ -248,6 +252,9 @@ async def simulate(
         if control_port is not None:
             control, port = await open_control(room.breakable, control_port, room.counts)
             say(f"control: 127.0.0.1:{port}")
+        if sender_toml is not None:
+            sender_file.write(sender_toml, scene, room.places())
+            say(f"the high side's configuration: {sender_toml}; checkvalve send {sender_toml} --check")
         if ports_file is not None:
             status.write(ports_file, room.places())
         say(f"ready: scene {scene.name}, seed {seed}, tick {scene.tick_ms} ms")
