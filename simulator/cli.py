@@ -59,7 +59,9 @@ def simulate_command(
     fault: Annotated[
         list[str] | None, typer.Option(help='What a device does wrong: "pump-7: late 0.5s at holding:0-9 x3".')
     ] = None,
-    control: Annotated[int | None, typer.Option(help="Port for lines that break and heal devices.")] = None,
+    control: Annotated[
+        int | None, typer.Option(help="Port for lines: fault ASSET TEXT, heal ASSET, trip ASSET.")
+    ] = None,
     netns: Annotated[
         bool, typer.Option("--netns", help="In a lab of network namespaces, with a diode that is really one-way.")
     ] = False,

@@ -53,7 +53,9 @@ class Wish:
     seconds: float | None = None
     """How long to read; None: until Ctrl-C."""
     folder: Path | None = None
-    """Work folder that stays; None: a temporary one."""
+    """Work folder that stays; None: a temporary one, which goes when all went well."""
+    control: int | None = None
+    """Port for lines that break devices and let them trip; None: nowhere."""
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ class Demo:
             if part.poll() is not None:
                 lines = (self.folder / f"{name}.log").read_text(errors="replace").strip().splitlines()[-12:]
                 text = f"{name} ended with exit code {part.returncode}:\n  " + "\n  ".join(lines)
-                raise ConfigError(text, hint=f"its whole output is in {self.folder / f'{name}.log'}")
+                raise ConfigError(text, hint=f"its whole output is in {self.folder / f'{name}.log'}, which stays")
 
     def summary(self) -> PathSummary:
         """What all parts say of themselves now."""
@@ -138,6 +140,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     demo = Demo(wish, folder)
     stop: list[int] = []
+    well = False
     before = [(number, signal.signal(number, lambda got, _: stop.append(got))) for number in (15, 2)]
     try:
         _prepare(demo, say)
@@ -148,14 +151,18 @@ def run(
             demo.check()
             show(demo.summary(), time.monotonic() - started, demo.page())
             _pause(stop, 1.0)
-        return _finish(demo, stop, say)
+        result = _finish(demo, stop, say)
+        well = True
+        return result
     finally:
         for name in list(demo.parts):
             demo.end(name)
         for number, handler in before:
             signal.signal(number, handler)
-        if wish.folder is None:
+        if wish.folder is None and well:
             shutil.rmtree(folder, ignore_errors=True)
+        elif not well:
+            say(f"configurations, keys and logs are in {folder}")
 
 
 def _prepare(demo: Demo, say: Callable[[str], None]) -> None:
@@ -168,7 +175,10 @@ def _prepare(demo: Demo, say: Callable[[str], None]) -> None:
     shutil.copy(demo.folder / "high/keys/high.pub", demo.folder / "low/keys/high.pub")
     ports = demo.folder / "ports.json"
     ports.unlink(missing_ok=True)
-    demo.start("simulate", "simulate", "small", "--seed", str(demo.wish.seed), "--ports-file", str(ports))
+    plant = ["simulate", "small", "--seed", str(demo.wish.seed), "--ports-file", str(ports)]
+    if demo.wish.control is not None:
+        plant += ["--control", str(demo.wish.control)]
+    demo.start("simulate", *plant)
     say("the simulated plant is starting")
     link_in, link_out = _free_udp(15005), _free_udp(15006)
     _write_configurations(demo, link_in, link_out)
@@ -183,6 +193,10 @@ def _prepare(demo: Demo, say: Callable[[str], None]) -> None:
     demo.start("relay", "relay", *relay)
     _until(ports.exists, demo, "the simulated plant did not start")
     _point_at(demo.folder / "high/sender.toml", json.loads(ports.read_text()))
+    for line in (demo.folder / "simulate.log").read_text(errors="replace").splitlines():
+        if line.startswith("control: "):
+            where = line.removeprefix("control: ").replace(":", " ")
+            say(f'control: echo "trip turbine-1" | nc -q1 {where}; also fault, heal, list, counts (docs/simulator.md)')
     demo.start("emit", "send", str(demo.folder / "high/sender.toml"), "--only", "emit")
     demo.start("poll", "send", str(demo.folder / "high/sender.toml"), "--only", "poll")
 
@@ -249,7 +263,7 @@ def _until(done: Callable[[], bool], demo: Demo, text: str) -> None:
     while not done():
         demo.check()
         if time.monotonic() > ends:
-            raise ConfigError(text, hint=f"see the .log files in {demo.folder}")
+            raise ConfigError(text, hint=f"see the .log files in {demo.folder}, which stays")
         time.sleep(0.05)
 
 
@@ -300,11 +314,16 @@ def demo_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object at the end.")] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same plant and same fate of frames.")] = 1,
     folder: Annotated[Path | None, typer.Option(help="Keep the work folder here: configurations, keys, logs.")] = None,
+    control: Annotated[
+        int | None, typer.Option(help="Port on 127.0.0.1 for lines: fault ASSET TEXT, heal ASSET, trip ASSET.")
+    ] = None,
 ) -> None:
     """A simulated plant, a lossy one-way link, a historian and a page, until Ctrl-C or for --seconds."""
     from simulator.screen import Screen
 
-    wish = Wish(loss=loss, burst=burst, cut=tuple(cut or ()), seed=seed, seconds=seconds, folder=folder)
+    wish = Wish(
+        loss=loss, burst=burst, cut=tuple(cut or ()), seed=seed, seconds=seconds, folder=folder, control=control
+    )
     with Screen(live=not (headless or as_json), quiet=as_json) as screen:
         result = run(wish, say=screen.say, show=screen.show)
     if as_json:

@@ -250,7 +250,7 @@ async def simulate(
             moved = "" if place["port"] == _wanted(scene, asset) else f"  (port {_wanted(scene, asset)} was taken)"
             say(f"{asset}: {place['protocol']} {place['url']}, {place['points']} points{moved}")
         if control_port is not None:
-            control, port = await open_control(room.breakable, control_port, room.counts)
+            control, port = await open_control(room.breakable, control_port, room.counts, room.plant.trip)
             say(f"control: 127.0.0.1:{port}")
         if sender_toml is not None:
             sender_file.write(sender_toml, scene, room.places())

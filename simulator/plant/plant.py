@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from protocol.errors import ConfigError
 from simulator.plant.network import Want
 from simulator.plant.reading import LIMITS, Reading
 from simulator.plant.signals import EPOCH_S, SECOND
@@ -119,6 +120,23 @@ class Plant:
     def events(self, start_ns: int, end_ns: int, asset: str | None = None) -> list[TripEvent]:
         """The sequence of events from `start_ns` until just before `end_ns`; of one asset's recorder, or of all."""
         return self.trips.events(start_ns, end_ns, asset)
+
+    def trip(self, asset: str, name: str = "") -> str:
+        """Let a protection of the asset act at the next tick; gives back its name.
+
+        Args:
+            asset: Whose.
+            name: Which; empty for the first of the asset.
+
+        Raises:
+            ConfigError: there is none of that name, or it is on, or about to come by itself.
+        """
+        for place, one in enumerate(self.trips.all):
+            if one.asset == asset and name in ("", one.name):
+                self.trips.ask(place, self.moment.time_ns + self.tick_ns)
+                return one.name
+        held = ", ".join(f"{one.asset} {one.name}" for one in self.trips.all) or "none in this scene"
+        raise ConfigError(f"{asset} has no trip {name}".rstrip(), hint=f"there is {held}")
 
     def _want(self, point: ScenePoint) -> Want:
         """The point itself, or the one that it is another view of."""

@@ -6,8 +6,9 @@
         |begin   end|     |begin  end|          each step's tag is `to` from begin + after_ms until end = begin + for_s
 
 The end is an event of its own: everything is as before. Each step is one `TripEvent`, numbered through for its asset
-from EPOCH_S on, so that a recorder can be read out at any time and always tells the same story. Pure: time is an
-argument.
+from EPOCH_S on, so that a recorder can be read out at any time and always tells the same story. A trip that somebody
+asks for (`ask`) is one more in that story, as long as this process lives: it is no part of what the seed tells. Pure:
+time is an argument.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from protocol.errors import ConfigError
 from simulator.plant.shapes import key_of, uniform
 from simulator.plant.signals import EPOCH_S, SECOND
 
@@ -83,6 +85,29 @@ class Trips:
     def __init__(self, trips: Sequence[Trip], seed: int) -> None:
         self.all = tuple(trips)
         self._keys = [np.array([key_of(seed, one.asset, f"trip {one.name}")], np.uint64) for one in trips]
+        self._asked: list[tuple[int, int]] = []
+
+    def ask(self, number: int, begin_ns: int) -> None:
+        """Let a trip happen besides those of its periods.
+
+        Args:
+            number: Its place among all.
+            begin_ns: Later than whatever was told already [ns since 1970].
+
+        Raises:
+            ConfigError: it is on then, or comes by itself before this one would be over.
+        """
+        trip = self.all[number]
+        long_ns = round(trip.for_s * SECOND)
+        period = self._period(number, begin_ns)
+        begins = [self.begin_ns(number, one) for one in (period - 1, period, period + 1)]
+        begins += [begin for other, begin in self._asked if other == number]
+        for begin in begins:
+            if begin <= begin_ns < begin + long_ns:
+                raise ConfigError(f"{trip.name} is on", hint=f"{(begin + long_ns - begin_ns) / 1e9:.0f} s more")
+            if begin_ns < begin <= begin_ns + long_ns:
+                raise ConfigError(f"{trip.name} comes by itself", hint=f"in {(begin - begin_ns) / 1e9:.0f} s")
+        self._asked.append((number, begin_ns))
 
     def begin_ns(self, number: int, period: int) -> int:
         """When a trip begins in a period; both counted from 0, the period from EPOCH_S [ns since 1970]."""
@@ -93,8 +118,10 @@ class Trips:
 
     def begun_ns(self, number: int, time_ns: int) -> int | None:
         """The begin of the trip that is on at `time_ns`, or None."""
-        begin = self.begin_ns(number, self._period(number, time_ns))
-        return begin if begin <= time_ns < begin + round(self.all[number].for_s * SECOND) else None
+        begins = [self.begin_ns(number, self._period(number, time_ns))]
+        begins += [begin for other, begin in self._asked if other == number]
+        long_ns = round(self.all[number].for_s * SECOND)
+        return next((begin for begin in begins if begin <= time_ns < begin + long_ns), None)
 
     def events(self, start_ns: int, end_ns: int, asset: str | None = None) -> list[TripEvent]:
         """What happened from `start_ns` until just before `end_ns`, in order; of one asset, or of all."""
@@ -103,7 +130,14 @@ class Trips:
             for number, trip in enumerate(self.all)
             if asset in (None, trip.asset)
             for period in range(self._period(number, start_ns), self._period(number, end_ns) + 1)
-            for event in self._events(number, period)
+            for event in self._events(number, self.begin_ns(number, period))
+            if start_ns <= event.time_ns < end_ns
+        ]
+        events += [
+            event
+            for number, begin in self._asked
+            if asset in (None, self.all[number].asset)
+            for event in self._events(number, begin)
             if start_ns <= event.time_ns < end_ns
         ]
         return sorted(events, key=lambda event: (event.time_ns, event.number))
@@ -124,13 +158,13 @@ class Trips:
     def _period(self, number: int, time_ns: int) -> int:
         return (time_ns - _EPOCH) // round(self.all[number].every_s * SECOND)
 
-    def _events(self, number: int, period: int) -> Iterator[TripEvent]:
-        trip, begin = self.all[number], self.begin_ns(number, period)
+    def _events(self, number: int, begin: int) -> Iterator[TripEvent]:
+        trip = self.all[number]
         times = [begin + step.after_ms * MILLISECOND for step in trip.steps]
         for code, (step, time_ns) in enumerate(zip(trip.steps, times, strict=True), 1):
             yield TripEvent(
                 time_ns=time_ns,
-                number=self._number(number, period, code, time_ns),
+                number=self._number(number, begin, code, time_ns),
                 asset=trip.asset,
                 trip=trip.name,
                 code=code,
@@ -142,7 +176,7 @@ class Trips:
         end = begin + round(trip.for_s * SECOND)
         yield TripEvent(
             time_ns=end,
-            number=self._number(number, period, len(times) + 1, end),
+            number=self._number(number, begin, len(times) + 1, end),
             asset=trip.asset,
             trip=trip.name,
             code=0,
@@ -152,16 +186,25 @@ class Trips:
             severity=100,
         )
 
-    def _number(self, own: int, period: int, place: int, time_ns: int) -> int:
-        """How many events of the asset there were up to this one, itself included."""
-        count = period * (len(self.all[own].steps) + 1) + place
+    def _number(self, own: int, begun: int, place: int, time_ns: int) -> int:
+        """How many events of the asset there were up to this one, itself included.
+
+        At the same instant the trip that stands first in the scene was first, and an asked one after those of the seed.
+        """
+        count = place
         for number, trip in enumerate(self.all):
-            if number == own or trip.asset != self.all[own].asset:
+            if trip.asset != self.all[own].asset:
                 continue
-            now = self._period(number, time_ns)
-            begin = self.begin_ns(number, now)
             offsets = [*(step.after_ms * MILLISECOND for step in trip.steps), round(trip.for_s * SECOND)]
-            # at the same instant, the trip that stands first in the scene was first
-            before = sum(begin + offset < time_ns + (number < own) for offset in offsets)
-            count += now * len(offsets) + before
+            now = self._period(number, time_ns)
+            begins = [
+                (False, self.begin_ns(number, now)),
+                *((True, one) for other, one in self._asked if other == number),
+            ]
+            count += now * len(offsets)
+            asked = begun != self.begin_ns(own, self._period(own, begun))
+            for late, begin in begins:
+                if (number, begin) != (own, begun):
+                    first = (late, number) < (asked, own)
+                    count += sum(begin + offset < time_ns + first for offset in offsets)
         return count

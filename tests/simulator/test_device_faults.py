@@ -218,7 +218,13 @@ def test_lines_break_and_heal_a_running_device() -> None:
     async def run() -> None:
         async with modbus_device(device()) as server:
             assets: dict[str, Breakable] = {"device": server.faults, "turbine": DeviceFaults()}
-            control, port = await open_control(lambda: assets, 0)
+            trips: list[tuple[str, str]] = []
+
+            def trip(asset: str, name: str) -> str:
+                trips.append((asset, name))
+                return name or "overspeed"
+
+            control, port = await open_control(lambda: assets, 0, trip=trip)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
             async def say(line: str) -> str:
@@ -231,6 +237,10 @@ def test_lines_break_and_heal_a_running_device() -> None:
             assert await say("list") == "ok device: busy at holding:1-1; turbine: bad Speed* uncertain"
             assert await say("heal device") == "ok device is well"
             assert await ask(server, read(3, 0, 2)) == GOOD
+            assert await say("trip turbine") == "ok turbine trips: overspeed"
+            assert await say("trip turbine undervoltage") == "ok turbine trips: undervoltage"
+            assert trips == [("turbine", ""), ("turbine", "undervoltage")]
+            assert (await say("trip nobody")).startswith("error: no such asset")
             assert (await say("fault device sleepy")).startswith("error: fault `sleepy`: not understood")
             assert (await say("fault nobody hang")).startswith("error: no such asset")
             assert (await say("explode")).startswith("error: write")

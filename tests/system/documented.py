@@ -82,6 +82,7 @@ WAYS = (
     Way(shape=r"accept \S+ --lower", elsewhere="tests/receiver/catch/test_sessions.py"),
     Way(shape="simulate small --netns", elsewhere="tests/simulator/link/test_netlab.py"),
     Way(shape="simulate .*", elsewhere="tests/simulator/test_simulate.py"),
+    Way(shape=r"demo --control \d+", elsewhere="tests/simulator/test_demo.py"),
     Way(shape="relay .*", elsewhere="tests/simulator/link/test_relay.py"),
     Way(shape="bench .* --page .*", elsewhere="tests/bench/test_bench.py"),
 )

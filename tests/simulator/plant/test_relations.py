@@ -210,6 +210,44 @@ def test_events_are_in_order_and_numbered_without_a_gap() -> None:
     assert plant.events(NOW, NOW + 600 * SECOND, "nobody") == []
 
 
+def test_a_trip_that_was_asked_for_happens_at_once_and_joins_the_numbering() -> None:
+    """Its values, its events and their numbers are those of any trip, and what was told before it stays as told."""
+    plant = tripping()
+    by_itself = plant.events(NOW, NOW + 120 * SECOND)
+    begins = [event.time_ns for event in by_itself if event.code == 1]
+    ends = [event.time_ns for event in by_itself if event.code == 0]
+    free = next(end for end in ends if all(not end < begin < end + 25 * SECOND for begin in begins))
+    plant.advance(free + 2 * SECOND)
+    told = plant.events(NOW, plant.moment.time_ns + 1)
+    assert plant.trip("device") == "overcurrent"
+    begin = plant.moment.time_ns + TICK
+    assert plant.events(NOW, plant.moment.time_ns + 1) == told
+    events = plant.events(NOW, NOW + 600 * SECOND)
+    assert [event.code for event in events if begin <= event.time_ns <= begin + 20 * SECOND] == [1, 2, 3, 4, 5, 0]
+    assert [event.number for event in events] == list(range(events[0].number, events[0].number + len(events)))
+    assert values(plant, begin + SECOND)["closed"] is False
+    assert values(plant, begin + 20 * SECOND)["closed"] is True
+    with pytest.raises(ConfigError, match="overcurrent is on"):
+        plant.trip("device", "overcurrent")
+
+
+@pytest.mark.parametrize(("asset", "name"), [("nobody", ""), ("device", "undervoltage")])
+def test_a_trip_that_is_not_in_the_scene_is_refused_with_those_that_are(asset: str, name: str) -> None:
+    """A mistyped name makes nothing happen."""
+    with pytest.raises(ConfigError, match="has no trip") as refused:
+        tripping().trip(asset, name)
+    assert "device overcurrent" in refused.value.hint
+
+
+def test_a_trip_is_not_asked_for_where_one_comes_by_itself() -> None:
+    """Two of one protection at once would be no sequence of events."""
+    plant = tripping()
+    begin = next(event.time_ns for event in plant.events(NOW, NOW + 120 * SECOND) if event.code == 1)
+    plant.advance(begin - 3 * SECOND)
+    with pytest.raises(ConfigError, match="comes by itself"):
+        plant.trip("device")
+
+
 def test_several_trips_of_an_asset_share_one_numbering() -> None:
     """Two protections of one relay: their events are merged and numbered through."""
     other = {**TRIP, "name": "undervoltage", "every_s": 37, "for_s": 5, "steps": [{"tag": "pickup_51"}]}
