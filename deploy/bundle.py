@@ -146,7 +146,7 @@ def fill(side: str, folder: Path, wheels: Path) -> Path:
             (texts / name).write_bytes(content)
     (folder / "licences/THIRD-PARTY.txt").write_text(third_party([one for one in parts if one is not own]))
     here = ROOT / "deploy"
-    for name in ("install.sh", "own-keys.sh", f"link-{side}.env"):
+    for name in ("install.sh", "own-keys.sh", f"link-{side}.env", *(["add-collector.sh"] if side == "high" else [])):
         shutil.copy2(here / "bundle" / name, folder / name)
     shutil.copytree(here / "systemd" / side, folder / "systemd")
     for kind in ("nftables", "sysctl"):

@@ -92,6 +92,8 @@ def _files(libraries: bool, time: str) -> Check:
     if own is None:
         return catalogue.check("SRC-2", CheckStatus.SKIP, "this program is not installed: it runs from a folder")
     compared = [installed.compare(own, ours=True)]
+    added = installed.added_collectors()
+    compared += [installed.compare(one, ours=False) for one in {one.name: one for one in added.values()}.values()]
     if libraries:
         compared += [installed.compare(one, ours=False) for one in installed.libraries_of(own)]
     evidence = Evidence(value=[one.plain() for one in compared], command=COMMAND, time=time)
@@ -101,12 +103,15 @@ def _files(libraries: bool, time: str) -> Check:
         name = next(iter(first.changed or first.missing or first.strange))
         kind = "changed" if first.changed else "missing" if first.missing else "in no RECORD"
         return catalogue.check("SRC-2", CheckStatus.FAIL, f"{first.name}: {name} is {kind}", evidence)
+    foreign = ", ".join(f"{name} ({one.name} {one.version})" for name, one in added.items())
+    words = f"; added, no part of the release: collector {foreign}" if added else ""
     if compared[0].editable:
         found = f"an editable installation: a working copy in {compared[0].editable}, without a RECORD of its files"
-        return catalogue.check("SRC-2", CheckStatus.SKIP, found, evidence)
+        return catalogue.check("SRC-2", CheckStatus.SKIP, found + words, evidence)
     files = sum(one.checked for one in compared)
     found = f"{files} files of {len(compared)} distributions are the recorded ones"
-    return catalogue.check("SRC-2", CheckStatus.PASS, f"{found}; RECORD sha256 {compared[0].record_sha256}", evidence)
+    status = CheckStatus.WARN if added else CheckStatus.PASS
+    return catalogue.check("SRC-2", status, f"{found}; RECORD sha256 {compared[0].record_sha256}{words}", evidence)
 
 
 def _processes(question: SourceQuestion, ends: dict[LinkEnd, Closure], wall: Callable[[], int]) -> Check:

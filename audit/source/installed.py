@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from audit.report.machine_facts import NAMES
 from audit.source.walk import ROOMS
 
 SHOWN = 40
@@ -98,6 +99,12 @@ def compare(distribution: metadata.Distribution, *, ours: bool) -> DistributionF
         root = Path(str(distribution.locate_file("")))
         out.strange = [str(path.relative_to(root)) for path in _code(root) if path.resolve() not in named]
     return out
+
+
+def added_collectors() -> dict[str, metadata.Distribution]:
+    """Collectors that came with another distribution than ours, by the word that a configuration names them with."""
+    found = metadata.entry_points(group="checkvalve.collectors")
+    return {one.name: one.dist for one in found if one.dist is not None and plain_name(one.dist.name) not in NAMES}
 
 
 def libraries_of(distribution: metadata.Distribution) -> list[metadata.Distribution]:

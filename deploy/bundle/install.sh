@@ -52,6 +52,9 @@ sha256sum --check --quiet --strict SHA256SUMS >&2 || stop "files are not the one
 if [ -e "$prefix" ] && [ -n "$(ls -A "$prefix")" ] && [ ! -f "$prefix/share/TARGET" ]; then
     stop "$prefix holds something else" "name another folder with --prefix"
 fi
+kept=$(mktemp -d)
+trap 'rm -rf "$kept"' EXIT
+[ ! -d "$prefix/share/collectors" ] || cp "$prefix"/share/collectors/*.whl "$kept"
 rm -rf "$prefix"
 "$python" -m venv --without-pip "$prefix"
 # PIP_CONFIG_FILE and --isolated: no setting of this machine adds another place to take files from
@@ -60,9 +63,13 @@ PIP_CONFIG_FILE=/dev/null PYTHONPATH=$(ls "$PWD"/bootstrap/pip-*.whl) \
     --disable-pip-version-check --no-warn-script-location --only-binary :all: --require-hashes \
     --find-links wheels --requirement requirements.lock
 mkdir "$prefix/share"
-cp -R TARGET SHA256SUMS requirements.lock sbom.cdx.json licences docs examples systemd nftables sysctl "$prefix/share/"
+cp -R TARGET SHA256SUMS requirements.lock sbom.cdx.json licences docs examples systemd nftables sysctl bootstrap "$prefix/share/"
+[ ! -f add-collector.sh ] || install -m 0755 add-collector.sh "$prefix/bin/checkvalve-add-collector"
 chmod -R u=rwX,go=rX "$prefix"   # and whatever modes the archive was unpacked with
 echo "installed $("$prefix/bin/python" -P -m checkvalve --version) in $prefix"
+if [ -n "$(ls -A "$kept")" ]; then   # what was added to the version before
+    "$prefix/bin/checkvalve-add-collector" "$kept"/*.whl || echo "the wheels are gone from $prefix: add them again by hand" >&2
+fi
 [ $system = yes ] || exit 0
 
 # users, folders, units

@@ -118,6 +118,25 @@ def test_recorded_files_pass_and_every_difference_is_named(tmp_path: Path) -> No
     assert changed.sources_sha256 != strange.sources_sha256
 
 
+def test_a_collector_that_was_added_warns_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are compared too; the release's own files stay the recorded ones."""
+    own = _install(tmp_path / "a")
+    about = tmp_path / "added" / "acme_lines-2.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-lines\nVersion: 2.0\n")
+    (about / "entry_points.txt").write_text("[checkvalve.collectors]\nlines = acme:Lines\n")
+    (about / "RECORD").write_text("acme.py,sha256=xx,1\n")
+    monkeypatch.setattr(code, "distribution", lambda: own)
+    assert code._files(False, "now").status == CheckStatus.PASS
+    monkeypatch.syspath_prepend(str(tmp_path / "added"))
+    missing = code._files(False, "now")
+    assert (missing.status, missing.found) == (CheckStatus.FAIL, "acme-lines: acme.py is missing")
+    (about / "RECORD").write_text("")
+    found = code._files(False, "now")
+    assert found.status == CheckStatus.WARN
+    assert found.found.endswith("added, no part of the release: collector lines (acme-lines 2.0)")
+
+
 def test_an_editable_installation_is_said_as_such(tmp_path: Path) -> None:
     """Nothing is compared; one hash over the sources tells two of them apart."""
     found = installed.compare(_install(tmp_path, editable=True), ours=True)

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -196,6 +197,110 @@ def test_another_programs_folder_is_not_emptied(copy: Path) -> None:
     done = install(copy, "--python", sys.executable)
     assert (done.returncode, "holds something else" in done.stderr) == (2, True)
     assert (other / "precious").exists()
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example's wheel, made as docs/add-a-collector.md says, without an index."""
+    folder = tmp_path_factory.mktemp("collector")
+    source = shutil.copytree(ROOT / "examples/line-collector", folder / "line-collector")
+    words = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)]
+    subprocess.run([sys.executable, "-m", "pip", "--isolated", *words], check=True, env=NOWHERE, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+NOWHERE = {**os.environ, "PIP_NO_INDEX": "1", "PIP_INDEX_URL": "http://127.0.0.1:9"}
+"""An environment in which pip may ask nobody."""
+
+
+def with_pip(folder: Path) -> Path:
+    """The bundle with Python's own pip in the place of the fetched one."""
+    (pip,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
+    (folder / "bootstrap").mkdir(exist_ok=True)
+    shutil.copy2(pip, folder / "bootstrap")
+    (folder / "SHA256SUMS").write_text(bundle.sums(folder))
+    return folder
+
+
+def add(to: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """What an installed machine has for it."""
+    argv = ["sh", str(to / "bin/checkvalve-add-collector"), *map(str, words)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False, env=NOWHERE)
+
+
+def test_a_collector_of_ones_own_is_added_offline_and_outlives_the_next_bundle(copy: Path, collector: Path) -> None:
+    """Its word is known to the high side; installing the bundle again keeps it; the auditor is told."""
+    to = copy.parent / "to"
+    assert install(with_pip(copy), "--python", sys.executable).returncode == 0
+    done = add(to, collector)
+    assert (done.returncode, done.stdout) == (0, "collector lines: checkvalve-lines 0.1.0\n"), done.stderr
+    assert add(to, collector).returncode == 0  # made again under the same version
+    again = install(copy, "--python", sys.executable)
+    assert "collector lines: checkvalve-lines 0.1.0" in again.stdout, again.stderr
+    sender = copy.parent / "sender.toml"
+    sender.write_text(LINES)
+    path = {**NOWHERE, "PYTHONPATH": sysconfig.get_path("purelib")}  # libraries: this bundle has none
+    for words, told in (
+        (["plan", str(sender)], "READ LEVEL"),
+        (["audit", "code"], "lines (checkvalve-lines"),
+    ):
+        argv = [str(to / "bin/python"), "-P", "-m", "checkvalve", *words]
+        ran = subprocess.run(argv, capture_output=True, text=True, env=path, check=False, timeout=60)
+        assert told in ran.stdout, ran.stdout + ran.stderr
+
+
+LINES = """site = "s"
+[outlet]
+to = "127.0.0.1:5005"
+rate_mbit = 1
+[keys]
+own = "keys/high"
+receivers = ["keys/low.pub"]
+[spool]
+keep = "1d"
+max_gb = 1
+[[asset]]
+name = "tank-3"
+collector = "lines"
+url = "lines://10.0.0.12:5555"
+[[asset.scan]]
+every = "1s"
+tags = [{ name = "level", at = "LEVEL", type = "float64", unit = "m" }]
+"""
+
+
+def test_what_is_no_collectors_wheel_is_refused_with_the_next_step(copy: Path, collector: Path) -> None:
+    """A folder, another file, none, and a wheel that would replace what is installed: exit 2, nothing is changed."""
+    to = copy.parent / "to"
+    assert install(with_pip(copy), "--python", sys.executable).returncode == 0
+    other = copy.parent / "checkvalve_high-9.9-py3-none-any.whl"
+    with zipfile.ZipFile(other, "w") as wheel:
+        about = "checkvalve_high-9.9.dist-info"
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: checkvalve-high\nVersion: 9.9\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    for words, told in (
+        ([], "which wheel?"),
+        ([collector.parent / "line-collector"], "pip wheel --no-deps"),
+        ([__file__], "is no wheel"),
+        ([copy / "none.whl"], "there is no"),
+        ([collector, other], "nothing was added"),
+    ):
+        done = add(to, *words)
+        assert (done.returncode, told in done.stderr) == (2, True), done.stdout + done.stderr
+    assert not (to / "share/collectors").exists()
+    assert list(to.rglob("line_collector.py")) == []
+
+
+def test_a_collector_of_ones_own_is_installed_into_a_checkout_offline(tmp_path: Path) -> None:
+    """As docs/add-a-collector.md says after `make venv`: nothing has to be resolved or fetched."""
+    source = shutil.copytree(ROOT / "examples/line-collector", tmp_path / "line-collector")
+    words = ["install", "--no-build-isolation", "--target", str(tmp_path / "site"), str(source)]
+    argv = [sys.executable, "-m", "pip", "--isolated", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, env=NOWHERE, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site/line_collector.py").exists()
 
 
 def test_the_tested_versions_are_what_is_fetched() -> None:
