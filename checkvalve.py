@@ -59,6 +59,10 @@ COMMANDS = {
     "bench": Command("bench.cli", "measure the figures of the README here"),
 }
 """In the order in which `--help` lists them."""
+OPTIONS = {"--help": "this list, or behind a command what it takes", "--version": "what is installed"}
+EXITS = (
+    "Exit codes: 0 done, 1 not as it should be, 2 a mistake to mend, 3 a failing disk, 130 Ctrl-C (docs/commands.md)."
+)
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -97,7 +101,11 @@ def _run(words: list[str]) -> int:
         return 0
     name = words[0]
     if name not in COMMANDS:
-        raise ConfigError(f"no command is called {name!r}", hint="checkvalve --help lists them")
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, [*COMMANDS, "--help", "--version"], n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ConfigError(f"no command is called {name!r}", hint=f"{hint}checkvalve --help lists them")
     room = _room_of(name, words)
     if not _installed(room):
         raise ConfigError(f"{name!r} is not part of this installation", hint=f"its room, {room}, is in another wheel")
@@ -138,9 +146,12 @@ def keys_app() -> Typer:
     from protocol import keymaking
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Key files.")
+    of_side = typer.Argument(help="Whose: high, low or recovery.")
+    into = typer.Argument(help="Made for the private keys; FOLDER.pub stands beside it.")
+    those = typer.Argument(help="A folder of keys, or a .pub file.")
 
     @app.command()
-    def new(side: str, folder: Path) -> None:
+    def new(side: str = of_side, folder: Path = into) -> None:
         """Make the keys of a SIDE (high, low or recovery) in FOLDER, and FOLDER.pub to carry across."""
         for path in keymaking.make(side, folder):
             terminal.say(path)
@@ -148,7 +159,7 @@ def keys_app() -> Typer:
         _fingerprints(folder)
 
     @app.command()
-    def show(path: Path) -> None:
+    def show(path: Path = those) -> None:
         """Fingerprints of a folder's keys, or of a .pub file, to compare by eye."""
         _fingerprints(path)
 
@@ -199,9 +210,11 @@ def _installed(room: str) -> bool:
 
 def _help() -> str:
     there = {name: one for name, one in COMMANDS.items() if _installed(_room_of(name, []))}
-    wide = max(map(len, there))
+    wide = max(map(len, [*there, *OPTIONS]))
     lines = ["Checkvalve: plant diagnostics through a data diode, one way.", "", "checkvalve COMMAND --help for each:"]
-    return "\n".join(lines + [f"  {name:{wide}}  {one.line}" for name, one in there.items()]) + "\n"
+    lines += [f"  {name:{wide}}  {one.line}" for name, one in there.items()]
+    lines += ["", *(f"  {name:{wide}}  {line}" for name, line in OPTIONS.items()), "", EXITS]
+    return "\n".join(lines) + "\n"
 
 
 def _died(told: threading.ExceptHookArgs) -> None:

@@ -30,8 +30,14 @@ BENCHES = {
 Json = Annotated[Path | None, typer.Option(help="Write the figures to this file too.")]
 Page = Annotated[Path | None, typer.Option(help="Put them into this Markdown page, under their heading.")]
 
-benches = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure the figures of the README here.")
-app = typer.Typer(add_completion=False)
+benches = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Measure the figures of the README here.",
+)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(benches, name="bench")
 
 
@@ -77,7 +83,7 @@ def soak(
 
 
 for _name, (_module, _line) in BENCHES.items():
-    benches.command(_name, help=_line)(_command(_name, _module))
+    benches.command(_name, help=f"{_line[0].upper()}{_line[1:]}.")(_command(_name, _module))
 
 
 if __name__ == "__main__":

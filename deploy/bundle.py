@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from wheels import ROOT, build
 
 EXAMPLES = {"high": "sender.toml", "low": "receiver.toml"}
-DOCS = ("install.md", "one-way.md", "diodes.md")
+DOCS = ("install.md", "commands.md", "one-way.md", "diodes.md")
 _TEXTS = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS", "COPYRIGHT")
 _SPACE = uuid.UUID("6e5c1f7c-5e2b-5c80-9a57-1f0c6c9d2b11")
 """Namespace of our document numbers: the same content has the same number (RFC 9562, version 5)."""
@@ -149,6 +149,7 @@ def fill(side: str, folder: Path, wheels: Path) -> Path:
     for name in ("install.sh", "own-keys.sh", f"link-{side}.env", *(["add-collector.sh"] if side == "high" else [])):
         shutil.copy2(here / "bundle" / name, folder / name)
     shutil.copytree(here / "systemd" / side, folder / "systemd")
+    shutil.copytree(here / "completion", folder / "completion")
     for kind in ("nftables", "sysctl"):
         (folder / kind).mkdir()
         for one in (here / kind).glob(f"checkvalve-{side}.*"):

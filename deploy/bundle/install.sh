@@ -63,7 +63,7 @@ PIP_CONFIG_FILE=/dev/null PYTHONPATH=$(ls "$PWD"/bootstrap/pip-*.whl) \
     --disable-pip-version-check --no-warn-script-location --only-binary :all: --require-hashes \
     --find-links wheels --requirement requirements.lock
 mkdir "$prefix/share"
-cp -R TARGET SHA256SUMS requirements.lock sbom.cdx.json licences docs examples systemd nftables sysctl bootstrap "$prefix/share/"
+cp -R TARGET SHA256SUMS requirements.lock sbom.cdx.json licences docs examples systemd nftables sysctl completion bootstrap "$prefix/share/"
 [ ! -f add-collector.sh ] || install -m 0755 add-collector.sh "$prefix/bin/checkvalve-add-collector"
 chmod -R u=rwX,go=rX "$prefix"   # and whatever modes the archive was unpacked with
 echo "installed $("$prefix/bin/python" -P -m checkvalve --version) in $prefix"
@@ -93,6 +93,10 @@ install -d -m 0750 -o root -g checkvalve /var/lib/checkvalve/audit
 install -m 0755 own-keys.sh "$prefix/bin/checkvalve-own-keys"
 install -m 0644 systemd/* /etc/systemd/system/
 ln -sf "$prefix/bin/checkvalve" /usr/local/bin/checkvalve
+complete() { [ ! -d "$2" ] || install -m 0644 "completion/$1" "$2/${3:-$1}"; }   # where this machine's shells look
+complete checkvalve.bash /usr/share/bash-completion/completions checkvalve
+complete _checkvalve /usr/share/zsh/vendor-completions
+complete checkvalve.fish /usr/share/fish/vendor_completions.d
 [ ! -d /run/systemd/system ] || systemctl daemon-reload || echo "systemd was not told: systemctl daemon-reload"
 cat <<END
 next, as docs/install.md says step by step:
