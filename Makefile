@@ -27,11 +27,11 @@ $(VENV)/bin/python:
 	@deploy/make-venv.sh "$(PYTHON)" "$(VENV)"
 
 $(VENV)/demo.stamp: $(VENV)/bin/python pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fast]'
+	@deploy/pip-shown.sh $(BIN)/python --editable '.[fast]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fast,dev]'
+	@deploy/pip-shown.sh $(BIN)/python --editable '.[fast,dev]'
 	@touch $(VENV)/demo.stamp $@
 
 clean:

@@ -14,4 +14,5 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         exit 2
     fi
 fi
+echo "making $venv with $("$python" -V 2>&1)"
 "$python" -m venv "$venv"
