@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test soak lint venv bundle clean
+.PHONY: demo test soak pythons lint venv bundle clean
 demo: $(VENV)/demo.stamp
 	@$(BIN)/checkvalve demo $(ARGS)
 
@@ -13,6 +13,10 @@ test: $(VENV)/dev.stamp
 # make soak: the long counts, a storm of CHECKVALVE_SOAK_MINUTES (30) among them; prints what it counted
 soak: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -m soak -s tests
+
+# make pythons: the unit tests under every Python from 3.11 to 3.14 that this machine has
+pythons:
+	@deploy/pythons.sh
 
 lint: $(VENV)/dev.stamp
 	@LINT_ONLY=1 PYTHON=$(BIN)/python deploy/check.sh
@@ -35,4 +39,4 @@ $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
 	@touch $(VENV)/demo.stamp $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
