@@ -61,7 +61,8 @@ def test_a_file_of_an_earlier_build_keeps_its_own_words() -> None:
     """It was written with warnings and codes; so is what is no map at all."""
     earlier = {"warnings": ["as it was"], "codes": [{"code": "CV1-AAAA", "blocks": 5}], "gaps": [GAP]}
     assert complete(earlier) == earlier
-    assert [complete(told) for told in (None, 5, [])] == [None, 5, []]
+    odd: list[Any] = [None, 5, []]
+    assert [complete(told) for told in odd] == odd
 
 
 def _spoiled(told: Any, wrong: Any) -> list[Any]:
