@@ -167,6 +167,10 @@ class LinkWatch:
     """A session below the floor, heard last then."""
     waiting: SeenSession | None = None
     """The frame that waits longest for its LINK."""
+    taken_bytes: int = 0
+    """Of blocks that came on their first sending [bytes]."""
+    taken_s: float = 0.0
+    """In this time [s]."""
     gaps: int = 0
     """How many there are, listed or not."""
 

@@ -2,6 +2,7 @@
 
     watch      figures; gives way to lines in `warnings`, behind those that catch wrote itself
     codes      gap codes, made of the gaps that are listed
+    lost_ns    of each gap: until when the sender keeps its blocks at least
 
 Every reader goes through here. The file may be damaged or planted: what cannot be read says nothing, and nothing
 raises. A file of an earlier build has no `watch`; it holds its words already and stays as it is.
@@ -9,15 +10,18 @@ raises. A file of an earlier build has no `watch`; it holds its words already an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from protocol.process.document import from_json
+from protocol.process.document import from_json, to_json
 from protocol.process.last_words import read_statuses
+from receiver.gap import Gap
 from receiver.status import alerts
 from receiver.status.catch import CatchStatus, LinkWatch
-from receiver.status.gap_codes import codes
+from receiver.status.gap_codes import codes, kept_s
 
 CODES_TOLD = 64
 """Most gap codes listed: a person reads out a few."""
@@ -34,8 +38,16 @@ def complete(told: Any) -> Any:
     catch, watch = from_json(CatchStatus, told), from_json(LinkWatch, told["watch"])
     whole = {key: value for key, value in told.items() if key != "watch"}
     whole["warnings"] = [*catch.warnings, *alerts.lines(catch, watch)]
+    keep_s = kept_s(catch.sender.spool, watch.taken_bytes, watch.taken_s)
+    whole["gaps"] = [to_json(_until(gap, keep_s)) for gap in catch.gaps]
     whole["codes"] = codes(catch.gaps)[:CODES_TOLD]
     return whole
+
+
+def _until(gap: Gap, keep_s: float) -> Gap:
+    """The gap with the time until which a code helps, where that is known."""
+    known = math.isfinite(keep_s) and not gap.damaged
+    return replace(gap, lost_ns=gap.since_ns + int(keep_s * 1e9) if known else None)
 
 
 def read_low(state: Path) -> dict[str, dict[str, Any]]:

@@ -24,8 +24,6 @@ GAPS_TOLD = 1000
 """Most gaps listed, longest missing first."""
 LOST_TOLD = 1000
 """Most stretches listed that the sender lost."""
-RATE_FROM_S = 60.0
-"""What came in less time than this says nothing of a day [s]."""
 
 
 def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> dict[str, Any]:
@@ -38,17 +36,15 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
     """
     beat = intake.beat
     gaps = intake.gaps.gaps(wall_ns)
-    taken_s = 0.0 if intake.taken_since is None else now - intake.taken_since
     spool = (beat.spool or {}) if beat else {}
     backlog_s = beat.backlog_s if beat and math.isfinite(beat.backlog_s) else None
-    keep_s = kept_s(spool, intake.taken_bytes, taken_s)
     return {
         "watch": _watch(intake, len(gaps), now, wall_ns),
         "link": _link(intake, kernel_drops, now),
         "blocks": asdict(intake.gaps.counts()),
         "sender": {"spool": _plain(spool), "backlog_s": backlog_s},
         "streams": _streams(intake.gaps),
-        "gaps": [_gap(one, keep_s) for one in gaps[:GAPS_TOLD]],
+        "gaps": [_gap(one) for one in gaps[:GAPS_TOLD]],
         "lost": _lost(intake.gaps),
         "probes": [step.plain() for step in intake.gather.probes.steps.values()],
         "linktest": intake.gather.probes.test(),
@@ -83,6 +79,8 @@ def _watch(intake: Intake, gaps: int, now: float, wall_ns: int) -> dict[str, Any
         "beat": beat and {"session": beat.session, "apart_s": (beat.wall_ns - wall_ns) / 1e9},
         "refused": old and {"session": old.session, "age_s": now - old.heard},
         "waiting": waiting and {"session": waiting[1], "age_s": now - waiting[0]},
+        "taken_bytes": intake.taken_bytes,
+        "taken_s": 0.0 if intake.taken_since is None else now - intake.taken_since,
         "gaps": gaps,
     }
 
@@ -96,31 +94,9 @@ def _streams(gaps: Gaps) -> list[dict[str, Any]]:
     return out
 
 
-def kept_s(spool: Mapping[str, Any], taken_bytes: int, taken_s: float) -> float:
-    """How long the sender keeps a block at least, from its sealing on [s]; infinite where it does not say.
-
-    The sender says in its beats how long and how much it keeps (`keep_s`, `most_bytes`); how soon that much has come is
-    told from what came here. So the time is the earliest at which retention may take a block.
-
-    Args:
-        spool: What its last beat says of its spool.
-        taken_bytes: Of blocks that came on their first sending [bytes].
-        taken_s: In this time [s].
-    """
-    keep, most = _number(spool.get("keep_s")), _number(spool.get("most_bytes"))
-    if taken_s < RATE_FROM_S or not taken_bytes:
-        return keep
-    return min(keep, most * taken_s / taken_bytes)
-
-
-def _number(value: Any) -> float:
-    return float(value) if type(value) in (int, float) and value >= 0 else math.inf
-
-
-def _gap(one: Gap, keep_s: float) -> dict[str, Any]:
-    lost_ns = one.since_ns + int(keep_s * 1e9) if math.isfinite(keep_s) and not one.damaged else None
+def _gap(one: Gap) -> dict[str, Any]:
     numbers = {"stream": one.stream.hex(), "from": one.first, "to": one.after}
-    return numbers | {"since_ns": one.since_ns, "heals_ns": one.heals_ns, "lost_ns": lost_ns, "damaged": one.damaged}
+    return numbers | {"since_ns": one.since_ns, "heals_ns": one.heals_ns, "damaged": one.damaged}
 
 
 def _lost(gaps: Gaps) -> list[dict[str, Any]]:

@@ -10,11 +10,10 @@ import pytest
 from protocol import gapread
 from protocol.process.document import from_json
 from protocol.ranges import Ranges
-from receiver.catch.status.picture import kept_s
 from receiver.commands.gap_list import lines
 from receiver.gap import Gap
 from receiver.status.catch import CatchStatus
-from receiver.status.gap_codes import CODES_MOST, codes
+from receiver.status.gap_codes import CODES_MOST, codes, kept_s
 
 S = b"stream-1"
 

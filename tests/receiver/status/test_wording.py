@@ -11,7 +11,7 @@ from protocol import gapread
 from receiver.status.wording import CODES_TOLD, complete
 
 STREAM = "8a1f44c07be02d91"
-GAP = {"stream": STREAM, "from": 812, "to": 815, "since_ns": 1, "heals_ns": None, "lost_ns": None, "damaged": False}
+GAP = {"stream": STREAM, "from": 812, "to": 815, "since_ns": 1, "heals_ns": None, "damaged": False}
 TOLD: dict[str, Any] = {
     "warnings": ["the disk is full"],
     "link": {"session": "0000002a", "confirmed": False, "beat_age_s": 0.5},
@@ -22,8 +22,11 @@ TOLD: dict[str, Any] = {
         "beat": {"session": 42, "apart_s": -7200.0},
         "refused": {"session": 7, "age_s": 1.0},
         "waiting": {"session": 8, "age_s": 9.0},
+        "taken_bytes": 10**6,
+        "taken_s": 100.0,
         "gaps": 5,
     },
+    "sender": {"spool": {"keep_s": 3600.0, "most_bytes": 10**7}},
 }
 WRONG: list[Any] = [None, True, 7, -7, 0.5, 10**400, float("nan"), "x", "\ud800", [], [[]], {}, {"a": []}, [{}]]
 
@@ -57,12 +60,19 @@ def test_codes_are_made_of_the_gaps_that_the_file_lists() -> None:
     assert len(complete({**TOLD, "gaps": many})["codes"]) == CODES_TOLD
 
 
+def test_a_gap_tells_until_when_the_sender_keeps_its_blocks() -> None:
+    """By age or by size, whichever ends sooner; of damaged ones, and where the sender does not say, nothing is told."""
+    assert [gap["lost_ns"] for gap in complete(TOLD)["gaps"]] == [1 + 1000 * 10**9] * 2
+    assert complete({**TOLD, "gaps": [{**GAP, "damaged": True}]})["gaps"][0]["lost_ns"] is None
+    assert complete({**TOLD, "sender": {}})["gaps"][0]["lost_ns"] is None
+
+
 def test_a_file_of_an_earlier_build_keeps_its_own_words() -> None:
     """It was written with warnings and codes; so is what is no map at all."""
     earlier = {"warnings": ["as it was"], "codes": [{"code": "CV1-AAAA", "blocks": 5}], "gaps": [GAP]}
     assert complete(earlier) == earlier
-    odd: list[Any] = [None, 5, []]
-    assert [complete(told) for told in odd] == odd
+    no_maps: list[Any] = [None, 5, []]
+    assert [complete(told) for told in no_maps] == no_maps
 
 
 def _spoiled(told: Any, wrong: Any) -> list[Any]:
