@@ -189,7 +189,8 @@ def _opcua_at(section: DeviceSection, point: ScenePoint, name: str) -> dict[str,
     uri = str(section.settings.get("namespace", f"urn:checkvalve:simulated:{section.asset}"))
     if section.settings.get("renumber"):
         parts = [*filter(None, section.path.split("/")), section.asset, *name.split(".")]
-        return {"at": "/Objects" + "".join(f"/2:{_escaped(part)}" for part in parts)}
+        first, *others = map(_escaped, parts)
+        return {"at": f"/Objects/nsu={uri};{first}" + "".join(f"/;{part}" for part in others)}
     return {"at": f"nsu={uri};{point.at or f's={name}'}"}
 
 
