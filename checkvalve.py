@@ -53,6 +53,7 @@ COMMANDS = {
         "receiver.commands.cli", "low side: check the history's files, or rebuild them from the journal"
     ),
     "status": Command("", "what the running processes of a side say of themselves"),
+    "doctor": Command("", "the most likely cause where nothing arrives, and the next step; reads only"),
     "setup": Command("oneway.cli", "this machine's end of the link: prints the one-way recipe, does it with --apply"),
     "keys": Command("checkvalve", "make key files, show fingerprints to compare by eye"),
     "audit": Command("audit.cli", "evidence that nothing flows back, and what it does not prove"),
@@ -181,7 +182,7 @@ def _version() -> str:
 
 
 def _room_of(name: str, words: list[str]) -> str:
-    """`status` and `linktest` belong to the side whose configuration they are given.
+    """`status`, `linktest` and `doctor` belong to the side whose configuration they are given.
 
     Raises:
         ConfigError: they are given a folder.

@@ -6,6 +6,8 @@ A device's names, units, values and errors, a configuration, a status file, a fi
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -273,6 +275,17 @@ def _status(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     said(folder, "poll", pid=EVIL, warnings=[EVIL], assets={EVIL: {"state": EVIL}}, engine=EVIL, errand={"kind": EVIL})
     sides = [str(sender(folder)), str(receiver(folder))]
     return [["status", side, *form] for side in sides for form in ((), ("--json",))]
+
+
+@case("doctor")
+def _doctor(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    patch.setattr("oneway.doctor.machine.WATCH_S", 0.0)
+    now = {"time_ns": time.time_ns(), "pid": os.getpid()}
+    for name in (FILE, "poll", "emit", "catch", "historian"):
+        down = {EVIL: {"state": "down", "trouble": EVIL}}
+        said(folder, name, **now, warnings=[EVIL], alarms=[EVIL], assets=down, trouble=EVIL, link={"session": EVIL})
+    sides = [str(sender(folder)), str(receiver(folder))]
+    return [["doctor", side, *form] for side in sides for form in ((), ("--json",))]
 
 
 @case("history check", "history rebuild")

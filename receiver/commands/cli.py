@@ -129,6 +129,24 @@ def linktest(file: EitherFile, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def doctor(file: EitherFile, as_json: AsJson = False) -> None:
+    """Why nothing arrives, most likely, and the next step; reads only. Exit 0: nothing found, 1: something."""
+    from oneway.doctor.trouble import lines
+    from protocol.errors import ConfigError
+    from receiver.commands.low_look import look
+
+    if not file.is_file():
+        raise ConfigError(f"{file} is no file", hint="name the sender.toml or receiver.toml of this side")
+    told = look(file)
+    if as_json:
+        terminal.data(told.to_json())
+    else:
+        for line in lines(told):
+            terminal.say(line)
+    raise typer.Exit(1 if told.troubles else 0)
+
+
+@app.command()
 def status(file: EitherFile, as_json: AsJson = False) -> None:
     """What the running processes of this side say of themselves."""
     from protocol.process.last_words import believed

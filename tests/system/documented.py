@@ -66,6 +66,7 @@ WAYS = (
     Way(shape="receive receiver.toml", exit=2, first="error: it runs already: "),
     Way(shape="gaps receiver.toml", first=r"no block is missing|\d+ blocks? "),
     Way(shape=r"status \S*receiver.toml", first=r"catch \(pid \d+\): said \d+\.\d s ago"),
+    Way(shape=r"doctor \S*(sender|receiver)\.toml( --json)?", elsewhere="tests/system/test_doctor.py"),
     Way(shape="replay (SENDER|sender).toml CV1-.*", exit=2, first="error: CV1-[0-9A-Z-]+: well typed, but the stream"),
     Way(shape=r"history check \S+", first=r"current\.db: sound"),
     Way(shape=r"history rebuild \S+", exit=1, first="error: .*/history: another process writes this store"),
@@ -87,7 +88,7 @@ WAYS = (
     Way(shape="bench .* --page .*", elsewhere="tests/bench/test_bench.py"),
 )
 WORDS_ALONE = re.compile(
-    r"(demo|simulate|relay|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|history|status|setup|keys"
+    r"(demo|simulate|relay|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|history|status|doctor|setup|keys"
     r"|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""

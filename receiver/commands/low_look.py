@@ -1,0 +1,92 @@
+"""`checkvalve doctor receiver.toml`: collects the facts of the low side, reading only, and has them judged."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+
+from oneway.doctor import keyfiles, machine
+from oneway.doctor.both_sides import KeyFile
+from oneway.doctor.trouble import Diagnosis, diagnosis
+from oneway.gate import findings
+from oneway.preflight import Finding, Level, loopback
+from oneway.readings import read
+from oneway.recipe import Side
+from protocol.errors import ConfigError
+from protocol.store import statefile
+from receiver.commands.low_troubles import LowFacts, troubles
+
+LOOKED = (
+    "the configuration",
+    "disk and inodes",
+    "owners of state/ and keys",
+    "key files",
+    "interface, ports and firewall",
+    "catch, publish and outputs",
+    "what came within two seconds",
+    "loss and gaps",
+    "the clocks",
+)
+
+
+def look(file: Path) -> Diagnosis:
+    """Look twice, a short pause apart."""
+    from receiver.config import HISTORIAN, load
+
+    state, fault, hint, config = file.absolute().parent / "state", "", "", None
+    try:
+        config = load(file)
+    except ConfigError as error:
+        fault, hint = str(error), error.hint
+    held: list[KeyFile] = []
+    unseen: list[str] = []
+    found: list[Finding] = []
+    interface = None
+    if config is not None:
+        keys, host = config.keys, config.inlet.listen[0]
+        held, unseen = keyfiles.look(keys.own, ("catch", "open"), keys.senders, ("sign", "link-sign"))
+        readings = read()
+        if not loopback(host):
+            found = findings(Side.LOW, host)
+            seen = readings.interfaces if readings is not None else ()
+            interface = next((one for one in seen if host in (*one.addresses, *one.broadcasts)), None)
+    first, before = machine.processes(state, time.time_ns()), machine.kernel()
+    time.sleep(machine.WATCH_S)
+    later, after = machine.processes(state, time.time_ns()), machine.kernel()
+    folder = machine.folder(state)
+    facts = LowFacts(
+        file=file,
+        folder=folder,
+        host=config.inlet.listen[0] if config else "",
+        port=config.inlet.listen[1] if config else 0,
+        portal_port=config.portal.listen[1] if config else 0,
+        portal_lives=_portal_lives(state),
+        config_fault=fault.splitlines(),
+        config_hint=hint,
+        disk=machine.disk(state),
+        keys=held,
+        findings=found,
+        interface=interface,
+        outputs=(HISTORIAN, *(one.name for one in config.outputs)) if config else (),
+        processes=first,
+        later=later,
+        before=before,
+        after=after,
+        rules=machine.rules() if interface is not None else None,
+        journal_holder=machine.holder(state / "journal" / "lock"),
+        history_damaged=[name for name in folder.damaged if name.partition(".damaged-")[0].endswith(".db")],
+        wall_ns=time.time_ns(),
+        synced=machine.clock_synced(),
+    )
+    unread = [one.text for one in found if one.level == Level.UNREAD]
+    return diagnosis(list(troubles(facts)), LOOKED, [*unseen, *unread])
+
+
+def _portal_lives(state: Path) -> bool:
+    """By the process that wrote `portal.json`."""
+    with contextlib.suppress(OSError, *statefile.UNBELIEVED):
+        pid = json.loads(statefile.read(state / "portal.json") or b"{}").get("pid")
+        return type(pid) is int and machine.lives(pid)
+    return False
