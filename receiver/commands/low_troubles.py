@@ -187,6 +187,15 @@ def _link(facts: LowFacts, said: CatchStatus, later: CatchStatus, heard: bool) -
             evidence=(f"versions {', '.join(later.link.versions)}",),
             step="checkvalve --version on both sides: bring both to one release",
         )
+    elif sum(rose.values()) - floor >= FRAMES_LEAST:
+        reasons = ", ".join(sorted(name for name, count in rose.items() if count and name != "floor"))
+        yield Ailment(
+            rank=Rank.LINK,
+            name="not-ours",
+            cause=f"datagrams come that are no frames of this sender ({reasons})",
+            evidence=(f"{sum(rose.values()) - floor} were refused while this looked",),
+            step="tcpdump -n on the diode's interface shows who sends them",
+        )
     elif not floor:
         yield _silent(facts, later)
 

@@ -160,6 +160,7 @@ LOW_CASES: dict[str, tuple[LowFacts, str]] = {
         catch(link(beat_age_s=None), link(beat_age_s=None, refused={"signature": 2})),
         "link-signature",
     ),
+    "bytes of a stranger": (catch(link(beat_age_s=None), link(beat_age_s=None, refused={"magic": 9})), "not-ours"),
     "the sender's clock went back": (
         catch(link(beat_age_s=60.0), link(beat_age_s=62.0, refused={"floor": 2})),
         "below-floor",
