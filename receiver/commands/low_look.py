@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from oneway.doctor import keyfiles, machine
@@ -17,6 +18,7 @@ from oneway.recipe import Side
 from protocol.errors import ConfigError
 from protocol.store import statefile
 from receiver.commands.low_troubles import LowFacts, troubles
+from receiver.status.wording import complete
 
 LOOKED = (
     "the configuration",
@@ -52,9 +54,9 @@ def look(file: Path) -> Diagnosis:
             found = findings(Side.LOW, host)
             seen = readings.interfaces if readings is not None else ()
             interface = next((one for one in seen if host in (*one.addresses, *one.broadcasts)), None)
-    first, before = machine.processes(state, time.time_ns()), machine.kernel()
+    first, before = _processes(state), machine.kernel()
     time.sleep(machine.WATCH_S)
-    later, after = machine.processes(state, time.time_ns()), machine.kernel()
+    later, after = _processes(state), machine.kernel()
     folder = machine.folder(state)
     facts = LowFacts(
         file=file,
@@ -82,6 +84,12 @@ def look(file: Path) -> Diagnosis:
     )
     unread = [one.text for one in found if one.level == Level.UNREAD]
     return diagnosis(list(troubles(facts)), LOOKED, [*unseen, *unread])
+
+
+def _processes(state: Path) -> dict[str, machine.Process]:
+    """Last words; what catch counted is put in words here, as catch has none."""
+    told = machine.processes(state, time.time_ns())
+    return {name: replace(one, said=complete(one.said)) if name == "catch" else one for name, one in told.items()}
 
 
 def _portal_lives(state: Path) -> bool:
