@@ -231,6 +231,11 @@ class Collector(ABC):
         """Every read request one cycle of each scan would send; no traffic."""
 
     @classmethod
+    def types(cls, device: Device) -> Mapping[int, str]:
+        """Point number -> catalog type, of what its table says without the device; mistakes are passed over."""
+        return {}
+
+    @classmethod
     def notifies(cls, device: Device) -> bool:
         """Whether `read` of this very device drains notifications; for a protocol that may also be polled."""
         return cls.subscribes

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from collectors.base import Collector
 from protocol.errors import ConfigError
+from protocol.settings.findings import nearest
 
 GROUP = "checkvalve.collectors"
 
@@ -27,8 +28,10 @@ def load(name: str) -> type[Collector]:
     """
     found: list[EntryPoint] = [entry for entry in entry_points(group=GROUP) if entry.name == name]
     if not found:
-        known = ", ".join(names()) or "none"
-        raise ConfigError(f"collector {name!r} is not installed", hint=f"installed are: {known}")
+        near = nearest(name, names())
+        known = "installed are: " + (", ".join(names()) or "none")
+        hint = f"did you mean {near}? {known}" if near else known
+        raise ConfigError(f"collector {name!r} is not installed", hint=hint)
     entry = found[0]
     try:
         kind = entry.load()

@@ -16,6 +16,7 @@ from protocol.settings.findings import unknown
 
 POLLERS_KEYS = frozenset(
     (
+        *("name", "at", "type", "count", "unit"),
         *("deadband", "deadband_percent", "max_silence", "valid_when", "ne43", "clamp", "most"),
         *("description", "low", "high", "normal", "normal_low", "normal_high", "range", "states"),
     )
@@ -98,7 +99,7 @@ class KeyReader:
         """Name every key that was not asked for; `also` are other readers' keys."""
         for key in self.table:
             if key not in self._asked and key not in also:
-                self.mistakes.append(f"{self.where}.{key}: {unknown(key, sorted(self._asked))}")
+                self.mistakes.append(f"{self.where}.{key}: {unknown(key, sorted(self._asked | also))}")
 
     def _take(self, key: str, default: Any) -> Any:
         self._asked.add(key)

@@ -22,8 +22,9 @@ def load(path: Path) -> CatchConfig:
         ConfigError: it cannot be read, or with every mistake of the three tables, one a line.
     """
     path, found = path.absolute(), Findings()
-    config = catch_part(path, read(path).tables, found)
-    found.settle(path, f"checkvalve receive {path} --check")
+    tables, data = read(path)
+    config = catch_part(path, tables, found)
+    found.settle(path, f"checkvalve receive {path} --check", data)
     return config
 
 

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from protocol.errors import ConfigError
+from protocol.settings.beyond import look_at_disk, look_at_keys
 from protocol.settings.findings import Findings, read_table, read_tables, under, unknown
 from protocol.settings.table import Address, SettingsTable
 from protocol.settings.toml_file import read
 from receiver.catch_file import catch_part
-from receiver.settings import CatchConfig
+from receiver.settings import CatchConfig, InletTable, KeysTable, RetentionTable
 
 if TYPE_CHECKING:
     from receiver.outputs.settings import OutputTable
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
 TABLES = ("inlet", "keys", "retention", "portal", "output")
 """Tables of the file."""
 
+HOMES = (
+    dict.fromkeys(("kind", "name", "scope"), "[[output]]")
+    | dict.fromkeys(RetentionTable.model_fields, "[retention]")
+    | dict.fromkeys(KeysTable.model_fields, "[keys]")
+    | {key: "[inlet]" for key in InletTable.model_fields if key != "listen"}
+)
+"""Key -> where it belongs; `listen` has two places."""
+
+ANYWHERE = "0.0.0.0"  # noqa: S104  it is what is warned about
 
 HISTORIAN = "historian"
 """Kind and name of the output that is always there."""
@@ -60,24 +70,36 @@ class ReceiverConfig(CatchConfig):
         return self.state / "journal"
 
 
-def load(path: Path) -> ReceiverConfig:
+def load(path: Path, *, look: bool = False) -> ReceiverConfig:
     """Read and check `receiver.toml`.
 
     Args:
         path: The file; other paths in it are relative to its folder.
+        look: At the key files and the disk too, as `--check` does; who only reads a status may not read keys.
 
     Raises:
         ConfigError: with every mistake of the file, one a line.
     """
     path = path.absolute()
-    tables = read(path, hint="examples/receiver.toml is a complete one to begin with").tables
-    found = Findings()
+    tables, data = read(path, hint="examples/receiver.toml is a complete one to begin with")
+    found = Findings(homes=HOMES)
     for key in sorted(tables.keys() - set(TABLES)):
-        found.wrong(key, unknown(key, TABLES, "table"))
+        home = HOMES.get(key)
+        found.wrong(key, f"belongs to {home}; move it there" if home else unknown(key, TABLES, "table"))
     catch = catch_part(path, tables, found)
     portal = read_table(PortalTable, tables.get("portal", {}), "portal", found)
     outputs = [one.beside(path.parent) for one in _outputs(tables.get("output", []), found)]
-    found.settle(path, f"checkvalve receive {path} --check")
+    if look:
+        look_at_keys("low", "senders", catch.keys.own, catch.keys.senders, found)
+        look_at_disk(path.parent, "retention.max_gb", catch.retention.max_gb, found)
+    if catch.retention.history < catch.retention.journal:
+        found.odd(
+            "retention.history", "shorter than the journal, which holds what the history is made of; keep it longer"
+        )
+    if portal.listen[0] == ANYWHERE:
+        text = "serves the pages on every network of this machine; write the address that people use"
+        found.odd("portal.listen", text)
+    found.settle(path, f"checkvalve receive {path} --check", data)
     for key, one in (("keys", catch.keys), *((under("output", at), one) for at, one in enumerate(outputs))):
         for missing in (file for file in one.files() if not file.exists()):
             found.odd(key, f"{missing} is not there yet; make it, or carry it over, before this is started")

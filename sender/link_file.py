@@ -20,8 +20,8 @@ def load(path: Path) -> LinkConfig:
         ConfigError: it cannot be read, or with every mistake of the two tables, one a line.
     """
     path = path.absolute()
-    tables, found = read(path).tables, Findings()
+    (tables, data), found = read(path), Findings()
     outlet = read_table(OutletTable, tables.get("outlet"), "outlet", found)
     keys = read_table(KeysTable, tables.get("keys"), "keys", found)
-    found.settle(path, f"checkvalve send {path} --check")
+    found.settle(path, f"checkvalve send {path} --check", data)
     return LinkConfig(path=path, outlet=outlet, keys=keys.beside(path.parent))

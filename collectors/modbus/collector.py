@@ -120,6 +120,10 @@ class ModbusCollector(Collector):
         return configuration.mistakes(device)
 
     @classmethod
+    def types(cls, device: Device) -> Mapping[int, str]:
+        return configuration.types(device)
+
+    @classmethod
     def plan(cls, device: Device) -> list[Request]:
         return planning.requests(device, configuration.load(device))
 

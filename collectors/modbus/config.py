@@ -173,6 +173,11 @@ def mistakes(device: Device) -> list[str]:
     return wrong
 
 
+def types(device: Device) -> dict[int, str]:
+    """Point number -> catalog type, of every point without a mistake."""
+    return {number: str(facts.type) for number, facts in _parse(device, []).facts.items()}
+
+
 def _parse(device: Device, wrong: list[str]) -> Config:
     scheme = device.url.partition("://")[0]
     scheme = scheme if scheme in PORTS else "tcp"

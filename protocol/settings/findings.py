@@ -1,6 +1,6 @@
 """The mistakes of a file of settings, gathered before anything is raised, each as one inert line with its key:
 
-    asset[2].scan[0].tags[3].at (pump-7, flow): what is wrong; next step
+    asset[2].scan[0].tags[3].at (pump-7, flow): what is wrong; next step (line 57)
 
 A table with a mistake is read again with that key put right, only to find the mistakes behind it; what comes out of
 such a reading is never used. What may be meant but looks wrong is a warning. Pure.
@@ -8,7 +8,7 @@ such a reading is never used. What may be meant but looks wrong is a warning. Pu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from protocol.errors import ConfigError
 from protocol.inert import inert
 from protocol.settings.table import SettingsTable
+from protocol.settings.toml_file import MARK
 from protocol.written import toml
 
 AnyTable = TypeVar("AnyTable", bound=SettingsTable)
@@ -32,6 +33,8 @@ class Findings:
     mistakes: dict[str, str] = field(default_factory=dict)
     """Key path -> line; the first mistake of a key is told, what follows from it is not."""
     warnings: list[str] = field(default_factory=list)
+    homes: dict[str, str] = field(default_factory=dict)
+    """Key -> the table it belongs to, for what is right and stands elsewhere."""
 
     def wrong(self, path: str, text: str, *names: str) -> None:
         """Write a mistake down."""
@@ -41,19 +44,24 @@ class Findings:
         """Write a warning down."""
         self.warnings.append(_line(path, text, names))
 
-    def settle(self, path: Path, command: str) -> None:
+    def settle(self, path: Path, command: str, data: bytes = b"") -> None:
         """Raise what was found.
 
         Args:
             path: The file.
             command: What names every mistake of it again.
+            data: Its bytes, so that each mistake is told with its line.
 
         Raises:
             ConfigError: every mistake, one a line.
         """
         if self.mistakes:
-            count = len(self.mistakes)
-            told = f"{path} has {count} mistake{'s' * (count > 1)}:\n  " + "\n  ".join(self.mistakes.values())
+            from protocol.settings.toml_lines import line_of, lines
+
+            known = lines(data.removeprefix(MARK).decode())
+            told = f"{path} has {(count := len(self.mistakes))} mistake{'s' * (count > 1)}:"
+            for key, line in self.mistakes.items():
+                told += f"\n  {line}" + (f" (line {at})" if (at := line_of(key, known)) else "")
             raise ConfigError(told, hint=f"mend the file and try again: {command}")
 
 
@@ -78,7 +86,7 @@ def read_table(
         read = model.model_validate(table)
     except ValidationError as error:
         for detail in error.errors():
-            found.wrong(under(path, *detail["loc"]), _explain(model, detail, beside), *names)
+            found.wrong(under(path, *detail["loc"]), _explain(model, detail, beside, found.homes), *names)
             key = str((*detail["loc"], "")[0])
             table.pop(key, None)
             if key in model.EXAMPLES:
@@ -139,13 +147,15 @@ _WORDS = {
 """pydantic's error types in words (the others' messages name the limit that was passed)."""
 
 
-def _explain(model: type[SettingsTable], detail: ErrorDetails, beside: Iterable[str]) -> str:
+def _explain(model: type[SettingsTable], detail: ErrorDetails, beside: Iterable[str], homes: Mapping[str, str]) -> str:
     """pydantic's finding in this project's words: what is wrong; next step."""
     key, kind, value = str(("", *detail["loc"])[-1]), detail["type"], detail["input"]
     if kind == "missing":
         return "missing" + model.ADVICE.get(key, "; write " + _example(model, key))
     if kind == "extra_forbidden":
         known = [one.alias or name for name, one in model.model_fields.items()]
+        if key in homes:
+            return f"belongs to {homes[key]}; move it there"
         return model.stray(key, value) or unknown(key, [*known, *beside])
     if kind == "value_error":
         return str(detail["ctx"]["error"])

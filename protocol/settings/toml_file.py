@@ -12,6 +12,10 @@ MARK = b"\xef\xbb\xbf"
 """UTF-8's byte order mark, which some editors put in front; it is no part of TOML and is passed over."""
 
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Largest file [bytes]: four hundred thousand tags take less."""
+
+
 class Written(NamedTuple):
     """A file as it was read, once."""
 
@@ -35,13 +39,25 @@ def read(path: Path, *, hint: str = "") -> Written:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist", hint=hint) from None
+    except IsADirectoryError as error:
+        hint = "it is a folder; name the file in it"
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
     except OSError as error:
         hint = "give a file that this user may read"
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
+    if len(data) > MOST_BYTES:
+        hint = "name the configuration; split a plant that needs more over two senders"
+        raise ConfigError(f"{path} has {len(data) >> 20} MiB, {MOST_BYTES >> 20} are read at most", hint=hint)
     try:
         return Written(tomllib.loads(data.removeprefix(MARK).decode()), data)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path} is not UTF-8 (line {line})", hint="save it as UTF-8") from None
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+        what = f"{path} is not UTF-8 (line {line}, byte {column})" + " but UTF-16" * wide
+        raise ConfigError(what, hint="save it as UTF-8, or type the letters of that place anew") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}", hint="mend that line; texts stand in quotes") from None
+        from protocol.settings.toml_broken import explain
+
+        what, hint = explain(data.decode(), str(error))
+        raise ConfigError(f"{path} is not TOML: {what}", hint=hint) from None

@@ -51,7 +51,7 @@ def receive(
     if check:
         from receiver.config import load
 
-        config = load(file)
+        config = load(file, look=True)
         for line in config.warnings:
             terminal.complain(f"warning: {line}")
         host, port = config.inlet.listen

@@ -344,7 +344,7 @@ def _check(file: Path) -> str:
     """Name every mistake and warning; the file's digest."""
     from sender.poll.config import load
 
-    config = load(file)
+    config = load(file, look=True)
     _warn(config)
     tags = sum(one.point.count for asset in config.assets for one in asset.watched)
     terminal.say(f"{file}: right ({len(config.assets)} assets, {tags} tags, {len(config.warnings)} warnings)")

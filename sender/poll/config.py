@@ -18,12 +18,24 @@ from collectors.base import Collector, Device, Point, numbered
 from protocol.content import units
 from protocol.errors import ConfigError
 from protocol.limits import STREAM_TAGS
+from protocol.settings.beyond import look_at_disk, look_at_keys
 from protocol.settings.findings import Findings, read_table, read_tables, under
 from protocol.settings.toml_file import read
 from protocol.written import duration
 from sender.poll import alarms, validity
+from sender.poll.crossed import doubles, levels, vouchers
 from sender.poll.tables import AssetTable, ScanTable, SpoolTable, TagTable, TopKeys
 from sender.settings import KeysTable, OutletTable
+
+HOMES = (
+    dict.fromkeys(TagTable.model_fields, "a tag, { name = .., at = .. }")
+    | {key: "[[asset]]" for key in ("class", *AssetTable.model_fields) if key != "kind"}
+    | {"every": "[[asset.scan]]", "tags": "[[asset.scan]]", "site": "the top of the file, before any table"}
+    | dict.fromkeys(SpoolTable.model_fields, "[spool]")
+    | dict.fromkeys(KeysTable.model_fields, "[keys]")
+    | dict.fromkeys(OutletTable.model_fields, "[outlet]")
+)
+"""Key -> where it belongs."""
 
 SILENCE_S = 60.0
 """Longest time between two sendings of a tag by deadband or subscription, where nothing else is said [s]."""
@@ -92,27 +104,36 @@ class SenderConfig:
         return self.path.parent / "state"
 
 
-def load(path: Path, *, find: Find = registry.load) -> SenderConfig:
+def load(path: Path, *, find: Find = registry.load, look: bool = False) -> SenderConfig:
     """Read and check `sender.toml`.
 
     Args:
         path: The file; other paths in it are relative to its folder.
         find: Name -> collector.
+        look: At the key files and the disk too, as `--check` does; who only reads a status may not read keys.
 
     Raises:
         ConfigError: with every mistake of the file, one a line.
     """
     path = path.absolute()
     raw, data = read(path, hint="examples/sender.toml is a complete one to begin with")
-    found = Findings()
+    found = Findings(homes=HOMES)
     top = {key: value for key, value in raw.items() if key not in TABLES}
     site = read_table(TopKeys, top, "", found, beside=TABLES).site
     outlet = read_table(OutletTable, raw.get("outlet"), "outlet", found)
     keys = read_table(KeysTable, raw.get("keys"), "keys", found)
     spool = read_table(SpoolTable, raw.get("spool", {}), "spool", found)
     assets = _assets(raw.get("asset", []), found, find, path.parent / "state")
-    found.settle(path, f"checkvalve send {path} --check")
+    if outlet.repeat and under("outlet", "repeat") not in found.mistakes and spool.keep < outlet.repeat[-1]:
+        late = duration(outlet.repeat[-1])
+        found.wrong("spool.keep", f"shorter than the last repeat, {late}, which would find nothing; keep it longer")
+    if "/" in site:
+        found.odd("site", f'"{site}" has a slash, which parts site, area and unit in paths; write it with a -')
     keys = keys.beside(path.parent)
+    if look:
+        look_at_keys("high", "receivers", keys.own, keys.receivers, found)
+        look_at_disk(path.parent, "spool.max_gb", spool.max_gb, found)
+    found.settle(path, f"checkvalve send {path} --check", data)
     for missing in (file for file in keys.files() if not file.exists()):
         found.odd("keys", f"{missing} is not there yet; make it with `checkvalve keys new`, or carry it over")
     return SenderConfig(
@@ -165,6 +186,8 @@ def _asset(given: dict[str, Any], path: str, found: Findings, find: Find, state:
             collector = find(table.collector)
         except ConfigError as error:
             found.wrong(under(path, "collector"), f"{error}; {error.hint}", name)
+            for key in (key for key, value in given.items() if isinstance(value, dict)):
+                found.mistakes.pop(under(path, key), None)  # settings of the collector that was meant
     settings = given.get(table.collector, {}) if "collector" in given else {}
     if not isinstance(settings, dict):
         found.wrong(under(path, table.collector), f"no table; write [asset.{table.collector}]", name)
@@ -186,9 +209,11 @@ def _asset(given: dict[str, Any], path: str, found: Findings, find: Find, state:
     flat = [(every_s, tag) for every_s, tags in scans for tag in tags]
     if collector is not None:
         _check(collector, device, path, places, found, name)
+    levels(collector, device, flat, places, found, name)
     numbers = _numbers(device)
     types = {point.name: point.type for point in device.points}
-    _vouchers(device, flat, places, numbers, found, name)
+    doubles(flat, places, found, name)
+    vouchers(device, flat, places, numbers, found, name)
     return AssetConfig(
         table=table,
         device=device,
@@ -260,28 +285,6 @@ def _spans(device: Device, flat: Sequence[tuple[float, TagTable]]) -> dict[str, 
         point.name: (range(point.number, point.number + point.count), tag)
         for point, (_, tag) in zip(device.points, flat, strict=True)
     }
-
-
-def _vouchers(
-    device: Device,
-    flat: Sequence[tuple[float, TagTable]],
-    places: Mapping[str, str],
-    numbers: Mapping[str, int],
-    found: Findings,
-    name: str,
-) -> None:
-    """Whether each `valid_when` can be read, and names a tag of this asset."""
-    for _, tag in flat:
-        if not tag.valid_when:
-            continue
-        key = under(places[tag.name], "valid_when")
-        try:
-            voucher = validity.parse_gate(tag.valid_when).tag
-        except ValueError as error:
-            found.wrong(key, str(error), name, tag.name)
-            continue
-        if voucher not in numbers:
-            found.wrong(key, f'"{voucher}" is no tag of this asset; add it to a scan', name, tag.name)
 
 
 def _watched(

@@ -17,7 +17,35 @@ from collectors.base import FORMATS
 from protocol import text
 from protocol.content.catalog import TYPES
 from protocol.limits import NAME_BYTES
+from protocol.settings.findings import nearest
 from protocol.settings.table import Seconds, SettingsTable, listed, one_or_more
+
+MEANT = {
+    "REAL": "float32",
+    "LREAL": "float64",
+    "FLOAT": "float32",
+    "DOUBLE": "float64",
+    "SINT": "int8",
+    "INT": "int16",
+    "DINT": "int32",
+    "LINT": "int64",
+    "USINT": "uint8",
+    "UINT": "uint16",
+    "UDINT": "uint32",
+    "ULINT": "uint64",
+    "BYTE": "uint8",
+    "WORD": "uint16",
+    "DWORD": "uint32",
+    "LWORD": "uint64",
+    "BOOLEAN": "bool",
+    "BIT": "bool",
+    "STR": "string",
+    "TEXT": "string",
+}
+"""Words of controllers (IEC 61131-3, 6.4.2) and programs -> the type they mean."""
+
+USUAL = "float32, float64, int16, uint16, int32, uint32 or string"
+"""Types that every protocol has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +69,9 @@ def _short(value: str) -> str:
 
 def _type(value: str) -> str:
     if value not in TYPES and value not in FORMATS:
-        raise ValueError(f'"{value}" is no type; one of {", ".join(TYPES)}')
+        meant = MEANT.get(value.upper()) or nearest(value.lower(), TYPES)
+        step = f"did you mean {meant}?" if meant else f"write one that the device's list says, such as {USUAL}"
+        raise ValueError(f'"{value}" is no type; {step}')
     return value
 
 
@@ -163,6 +193,13 @@ class TagTable(SettingsTable):
         low, high = self.span
         return None if low is None or high is None else self.deadband.share * (high - low)
 
+    @property
+    def normal_beyond(self) -> bool:
+        """Whether an end of the normal band is outside the instrument range."""
+        low, high = self.span
+        ends = [end for end in self.normal or () if end is not None]
+        return low is not None and high is not None and low < high and any(not low <= end <= high for end in ends)
+
     def crossed(self) -> Iterator[tuple[str, str]]:
         low, high = self.span
         if self.range and (self.low is not None or self.high is not None):
@@ -171,6 +208,10 @@ class TagTable(SettingsTable):
             yield "low", f"{low:g} is not below high, {high:g}; swap the two"
         elif isinstance(self.deadband, RangeShare) and self.change is None:
             yield "deadband", "a percentage of no range; add range = [low, high], or write it in the tag's unit"
+        elif self.change is not None and low is not None and high is not None and self.change > high - low:
+            yield "deadband", f"{self.change:g} is more than the whole range, so nothing is ever sent; make it smaller"
+        if self.normal and self.normal_beyond:
+            yield "normal", f"lies outside the range, {low:g} to {high:g}; make the range larger, or mend the band"
         if self.ne43 and (low is None or high is None):
             yield "ne43", "needs what 4 and 20 mA stand for; add range = [low, high]"
         for key, given in (("ne43", self.ne43), ("clamp", self.clamp)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def mistakes(folder: Path, text: str) -> dict[str, str]:
     with pytest.raises(ConfigError) as caught:
         read(folder, text)
     assert "--check" in caught.value.hint
-    lines = str(caught.value).split("\n")[1:]
+    lines = [re.sub(r" \(line [0-9]+\)$", "", line) for line in str(caught.value).split("\n")[1:]]
     return {key.split(" (")[0].strip(): rest for key, _, rest in (line.partition(": ") for line in lines)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from sender.poll.config import devices, load
 HEAD = 'site = "north"\n[keys]\nown = "keys/high"\nreceivers = ["keys/low.pub"]\n'
 OUTLET = '[outlet]\nto = "127.0.0.1:5005"\n'
 
+LINE = re.compile(r" \(line [0-9]+\)$")
+"""What tells where in the file a mistake stands."""
 
 KINDS = {"fake": scripted(), "notify": scripted(subscribes=True)}
 
@@ -23,7 +26,7 @@ def refused(folder: Path, text: str) -> dict[str, str]:
     """Key path -> what is wrong, of a file that must be refused."""
     with pytest.raises(ConfigError) as error:
         loaded(folder, text, KINDS)
-    lines = str(error.value).splitlines()[1:]
+    lines = [LINE.sub("", line) for line in str(error.value).splitlines()[1:]]
     assert all("; " in line for line in lines), "a mistake without a next step"
     return {line.split(": ")[0].split(" (")[0].strip(): line.split(": ", 1)[1] for line in lines}
 
@@ -141,7 +144,7 @@ def test_finding_of_a_collector_stands_where_its_tag_stands(tmp_path: Path) -> N
     text = asset_toml("p", 'name = "Pump", at = "0"', 'name = "Pump.Speed", at = "1"', collector="fake")
     with pytest.raises(ConfigError) as error:
         loaded(tmp_path, sender_toml(text), {"fake": Strict})
-    lines = [line.strip() for line in str(error.value).splitlines()[1:]]
+    lines = [LINE.sub("", line).strip() for line in str(error.value).splitlines()[1:]]
     assert lines == [
         "asset[0].scan[0].tags[1].at (p, Pump.Speed): no; x",
         "asset[0].scan[0].tags[1].a.b (p, Pump.Speed): no; x",

@@ -1,0 +1,99 @@
+"""Whether the key files that a configuration names are the ones that belong there, told by kind of key.
+
+A side has its own private keys and the public ones of the other side; the two are easily swapped, and nothing would be
+noticed before the start. What has not been made yet is no mistake; what is there and is another thing is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from protocol import keys
+from protocol.errors import ConfigError
+
+OTHER = {"high": "low", "low": "high"}
+TAKEN = {"high": ("catch", "open", "recovery"), "low": ("sign", "link-sign")}
+"""Side -> kinds of public keys that it may be given."""
+
+
+def unfit(side: str, key: str, own: Path, publics: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """Key and text of each mistake.
+
+    Args:
+        side: `high` or `low`, whose configuration it is.
+        key: The configuration's key of the public files, `receivers` or `senders`.
+        own: Folder of the private keys.
+        publics: The public files.
+    """
+    made = all((own / f"{kind}.key").exists() for kind in keys.SIDES[side])
+    yield from (("own", text) for text in _private(side, own))
+    kinds: set[str] = set()
+    wrong = False
+    for index, path in enumerate(publics):
+        text, held = _public(side, path, made)
+        kinds |= held
+        if text:
+            wrong = True
+            yield f"{key}[{index}]", text
+    lack = [kind for kind in keys.SIDES[OTHER[side]] if kind not in kinds]
+    if not wrong and lack and all(path.exists() for path in publics):
+        what = f"no {' and no '.join(lack)} key in them"
+        yield key, f"{what}; carry the whole file over that `checkvalve keys new {OTHER[side]} DIR` made, DIR.pub"
+
+
+def _private(side: str, own: Path) -> Iterator[str]:
+    step = f"write the folder that `checkvalve keys new {side} FOLDER` made"
+    if own.suffix == ".pub" or own.is_file():
+        yield f"{own} is a file of keys, not the folder of the private ones; {step}, without .pub"
+        return
+    if not own.exists():
+        return
+    theirs = [kind for kind in keys.SIDES[OTHER[side]] if (own / f"{kind}.key").exists()]
+    if theirs:
+        yield f"{own} holds the keys of the {OTHER[side]} side ({', '.join(theirs)}); {step}"
+        return
+    bad = []
+    for kind in keys.SIDES[side]:
+        try:
+            keys.load(own, kind)
+        except ConfigError as error:
+            bad.append(f"{error}; {error.hint or f'put its copy back, or {step} anew'}")
+    if bad:
+        yield " | ".join(bad)
+
+
+def _public(side: str, path: Path, made: bool) -> tuple[str, set[str]]:
+    """What is wrong with a public file, and the kinds of key in it."""
+    other = OTHER[side]
+    carry = f"carry over the .pub file of the {other} side"
+    if path.is_dir():
+        return f"{path} is a folder; name the .pub file that was carried over, such as {path}.pub", set()
+    if not path.exists():
+        near = get_close_matches(path.name, [one.name for one in path.parent.glob("*.pub")], n=1, cutoff=0.8)
+        if near:
+            return f"{path} is not there; did you mean {near[0]}?", set()
+        return (f"{path} is not there, while this side's own keys are; {carry}" if made else ""), set()
+    if lost := _secret(path):
+        what = f"{path} holds a private key ({lost}), which must never leave its side"
+        return f"{what}; take it off this machine, and let the {other} side make new keys", set()
+    try:
+        held = {key.kind for key in keys.load_public(path)}
+    except ConfigError as error:
+        return f"{error}; {error.hint or f'{carry} again'}", set()
+    ours = sorted(held - set(TAKEN[side]))
+    if ours:
+        whose = f"this side's own, of the {side} side" if set(ours) <= set(keys.SIDES[side]) else "not to be given here"
+        return f"{path} holds {', '.join(ours)} keys, which are {whose}; {carry}", held
+    return "", held
+
+
+def _secret(path: Path) -> str:
+    """Kind of a private key in the file, empty where there is none."""
+    try:
+        words = [line.split(" ") for line in path.read_text("ascii").splitlines()]
+    except (OSError, ValueError):
+        return ""
+    private = {kind for kinds in keys.SIDES.values() for kind in kinds}
+    return next((one[1] for one in words if len(one) == 3 and one[0] == keys.LABEL and one[1] in private), "")
