@@ -52,8 +52,8 @@ COMMON_CLASSES = {
     "_Process": "the one object of a `process.py`, which nothing else sees",
 }
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
-UNPARTED_MODULES = frozenset(("batch", "units"))
-UNPARTED_CLASSES = frozenset(("Place", "Step", "Watched"))
+UNPARTED_MODULES = frozenset({"batch"})
+UNPARTED_CLASSES = frozenset({"Place"})
 """Names that still mean several things: these two lists only ever get shorter."""
 
 _NAMED = re.compile(rf"\b((?:{'|'.join(PLACES)})/[\w./-]*\w|(?:supervise|checkvalve)\.py)")

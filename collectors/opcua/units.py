@@ -8,7 +8,7 @@ catalog warns about one that is no code.
 
 from __future__ import annotations
 
-from protocol.content import units
+from protocol.content.ucum import known, meant
 
 UNECE_URI = "http://www.opcfoundation.org/UA/units/un/cefact"
 """Namespace of the numbers that are UNECE codes (OPC 10000-8, 5.6.4.3)."""
@@ -46,4 +46,4 @@ def ucum(uri: str | None, unit_id: int, shown: str | None) -> str:
     if uri == UNECE_URI and unit_id in UCUM_OF:
         return UCUM_OF[unit_id]
     text = (shown or "").strip()
-    return text if units.known(text) else units.meant(text) or text
+    return text if known(text) else meant(text) or text

@@ -15,7 +15,7 @@ from typing import Any
 
 from collectors import registry
 from collectors.base import Collector, Device, Point, numbered
-from protocol.content import units
+from protocol.content import ucum
 from protocol.errors import ConfigError
 from protocol.limits import STREAM_TAGS
 from protocol.settings.beyond import look_at_disk, look_at_keys
@@ -50,7 +50,7 @@ Find = Callable[[str], type[Collector]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class WatchedPoint:
     """A point beside its table, with what follows from its scan and its collector."""
 
     point: Point
@@ -68,7 +68,7 @@ class AssetConfig:
     table: AssetTable
     device: Device
     """What its collector is given."""
-    watched: tuple[Watched, ...]
+    watched: tuple[WatchedPoint, ...]
     """One a point of the device, in number order."""
     collector: type[Collector]
     subscribes: bool
@@ -294,10 +294,10 @@ def _watched(
     collector: type[Collector] | None,
     found: Findings,
     name: str,
-) -> tuple[Watched, ...]:
+) -> tuple[WatchedPoint, ...]:
     subscribes = collector is not None and collector.notifies(device)
     return tuple(
-        Watched(
+        WatchedPoint(
             point=point,
             table=tag,
             scan_s=every_s,
@@ -329,8 +329,8 @@ def _scan(
                 found.wrong(under(at, "name"), f'"{element}" is {places[element]} already; choose another name', asset)
                 tag = tag.model_copy(update={"name": at})
         places.update(dict.fromkeys((tag.name, *_elements(tag)), at))
-        if not units.known(tag.unit):
-            meant = units.meant(tag.unit)
+        if not ucum.known(tag.unit):
+            meant = ucum.meant(tag.unit)
             step = f'did you mean "{meant}"?' if meant else "it is carried as it stands"
             found.odd(under(at, "unit"), f'"{tag.unit}" is no UCUM code that is known here; {step}', asset, tag.name)
         if tag.most is not None and not _spreads(tag, collector):

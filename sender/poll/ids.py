@@ -27,7 +27,7 @@ from protocol.content.catalog import TYPES, Tag
 from protocol.content.sample import Columns
 from protocol.errors import ConfigError
 from protocol.limits import NAME_BYTES, STREAM_TAGS
-from sender.poll.config import Watched
+from sender.poll.config import WatchedPoint
 
 STATES = 4096
 """Most names of an enumeration's values that a description carries; the catalog's readers take no more."""
@@ -116,7 +116,7 @@ def _number(said: object) -> float | None:
     return float(said) if isinstance(said, int | float) and math.isfinite(said) else None
 
 
-def drafts(asset: str, watched: Iterable[Watched], facts: Mapping[int, Facts]) -> list[Tag | None]:
+def drafts(asset: str, watched: Iterable[WatchedPoint], facts: Mapping[int, Facts]) -> list[Tag | None]:
     """Descriptions of a device's points, one a point number; an array's elements are `name[i]`.
 
     What a pattern found has its name from the device; None stands for what it has not found.

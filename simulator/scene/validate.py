@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import prod
 
-from protocol.content import units
+from protocol.content import ucum
 from simulator.plant.signals import (
     RELATED,
     AlarmSignal,
@@ -59,8 +59,8 @@ def _entry(point: ScenePoint, tick_ms: int) -> Iterator[str]:
     entry = point.entry
     if entry.every_ms % tick_ms:
         yield f"every_ms must be a multiple of the scene's tick_ms, {tick_ms}"
-    if not units.known(entry.unit):
-        meant = units.meant(entry.unit)
+    if not ucum.known(entry.unit):
+        meant = ucum.meant(entry.unit)
         yield f"`{entry.unit}` is no UCUM code{f', is `{meant}` meant?' if meant else ''}"
     if len(entry.dims) > 3 or prod(entry.dims) < 1:
         yield "dims are up to three sizes, each 1 or more"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import text
-from protocol.content import units
+from protocol.content import ucum
 from protocol.written import duration, toml
 
 
@@ -145,7 +145,7 @@ def test_toml_is_read_back_the_same(value: object) -> None:
 )
 def test_unit_of_a_plant_is_known(code: str) -> None:
     """UCUM codes that plants and power use."""
-    assert units.known(code)
+    assert ucum.known(code)
 
 
 @pytest.mark.parametrize(
@@ -153,18 +153,18 @@ def test_unit_of_a_plant_is_known(code: str) -> None:
 )
 def test_what_is_no_unit_is_not_known(code: str) -> None:
     """Broken grammar and atoms of no system."""
-    assert not units.known(code)
+    assert not ucum.known(code)
 
 
-@pytest.mark.parametrize("wrong", sorted(units.MEANT))
+@pytest.mark.parametrize("wrong", sorted(ucum.MEANT))
 def test_wrong_spelling_is_answered_with_a_right_one(wrong: str) -> None:
     """Also where the wrong spelling happens to be a code of its own: pH is a picohenry."""
-    assert not units.known(wrong)
-    assert units.known(units.meant(wrong))
+    assert not ucum.known(wrong)
+    assert ucum.known(ucum.meant(wrong))
 
 
 @given(st.text(max_size=20))
 def test_any_text_is_judged(code: str) -> None:
     """No text, however odd, does more than get a yes or a no."""
-    assert units.known(code) in (True, False)
-    assert units.meant(code) == units.MEANT.get(code, "")
+    assert ucum.known(code) in (True, False)
+    assert ucum.meant(code) == ucum.MEANT.get(code, "")

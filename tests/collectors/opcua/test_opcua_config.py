@@ -15,7 +15,7 @@ from collectors.base import Device, numbered
 from collectors.opcua import config, units
 from collectors.opcua.address import Address, NodeAddress, PathAddress, Space, parse, path_of
 from collectors.opcua.config import load, mistakes, requests
-from protocol.content import units as ucum
+from protocol.content import ucum
 from protocol.errors import ConfigError
 
 LAW = settings(max_examples=50, deadline=None, derandomize=True, database=None)

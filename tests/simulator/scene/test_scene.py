@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from small_plant import SMALL, fixed, one_device, small
 
-from protocol.content import units
+from protocol.content import ucum
 from protocol.content.catalog import TYPES
 from protocol.errors import ConfigError
 from simulator.opcua.unece import UCUM, UNECE, unit
@@ -37,7 +37,7 @@ def test_the_small_scene_is_a_whole_plant() -> None:
 def test_every_unit_of_the_small_scene_has_its_code() -> None:
     """The units are UCUM, and OPC UA has a UNECE code for each."""
     for point in small().points:
-        assert units.known(point.entry.unit)
+        assert ucum.known(point.entry.unit)
         if point.entry.unit:
             assert unit(point.entry.unit).namespace == UNECE, point.entry.unit
 
