@@ -24,7 +24,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from collectors.modbus.config import Config
 from collectors.modbus.late import Late
-from collectors.modbus.pymodbus_client import Client, Destination, RawRequest, failure, made
+from collectors.modbus.pymodbus_client import Client, Destination, RawRequest, failure, made, suspicion
 from collectors.modbus.replies import Frame, Question, mbap, rtu
 from protocol.content.sample import Quality
 from protocol.errors import AssetError, CheckvalveError
@@ -287,7 +287,7 @@ class Line:
         self._client = client = made(self.destination, user.name, user.timeout_s, self._guarded)
         client.ctx.callback_data = self._taken  # type: ignore[method-assign]
         client.ctx.error_received = lambda error: self._lost(client, str(error))  # type: ignore[method-assign]
-        client.ctx.trace_connect = lambda up: None if up else self._lost(client, "connection lost")
+        client.ctx.trace_connect = lambda up: None if up else self._lost(client, self._how_lost(client))
         if not await client.connect():
             self.drop()
             why = f" ({failure(client)})" if failure(client) else ""
@@ -308,6 +308,13 @@ class Line:
         """Without this a request that is under way would wait out its time when the connection ends."""
         if client is self._client and self._asked is not None and not self._asked.reply.done():
             self._asked.reply.set_exception(Unanswered(why, Why.LOST))
+
+    def _how_lost(self, client: Client) -> str:
+        """In words; in TLS 1.3 a certificate is refused after the handshake, and many devices just hang up then."""
+        why, tls = failure(client), self.destination.tls
+        if tls is not None and not self._answers:
+            why = why if suspicion(tls) in why else f"{why}; {suspicion(tls)}".lstrip("; ")
+        return f"connection lost ({why})" if why else "connection lost"
 
     def _taken(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
         """pymodbus's `callback_data`: everything is taken, what is no whole frame yet is kept here."""

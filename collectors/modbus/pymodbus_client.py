@@ -95,24 +95,53 @@ def made(destination: Destination, name: str, timeout: float, hook: Callable[[bo
     else:
         framer = FramerType.RTU if destination.rtu else FramerType.SOCKET
         client = AsyncModbusTcpClient(destination.host, framer=framer, reconnect_delay=0, **about)
-    client.ctx.call_create = _telling(client, client.ctx.call_create)
+    client.ctx.call_create = _telling(client, destination, client.ctx.call_create)
+    ended = client.ctx.callback_disconnected
+
+    def disconnected(error: Exception | None) -> None:
+        if error is not None:
+            client.ctx.why = _in_words(error, destination)  # type: ignore[attr-defined]
+        ended(error)
+
+    client.ctx.callback_disconnected = disconnected  # type: ignore[assignment,method-assign]
     return client
 
 
 def failure(client: Client) -> str:
-    """Why no connection was made, in the system's words; pymodbus says only that it was not."""
+    """Why no connection was made, or how it ended, in the system's words; pymodbus says only that it was so."""
     return str(getattr(client.ctx, "why", ""))
 
 
-def _telling(client: Client, make: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[[], Coroutine[Any, Any, Any]]:
+def _telling(
+    client: Client, destination: Destination, make: Callable[..., Coroutine[Any, Any, Any]]
+) -> Callable[[], Coroutine[Any, Any, Any]]:
     async def connected() -> Any:
         try:
             return await make()
         except OSError as error:
-            client.ctx.why = str(error)  # type: ignore[attr-defined]
+            client.ctx.why = _in_words(error, destination, greeting=True)  # type: ignore[attr-defined]
             raise
 
     return connected
+
+
+def _in_words(error: Exception, destination: Destination, *, greeting: bool = False) -> str:
+    """What was said; where TLS was refused for our certificate's sake it says what to do.
+
+    Args:
+        greeting: While connecting: many devices then just hang up, and their alert is lost.
+    """
+    text = str(error) or type(error).__name__
+    alert = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
+    hung_up = greeting and isinstance(error, ConnectionResetError | ConnectionAbortedError)
+    return f"{text}; {suspicion(destination.tls)}" if destination.tls is not None and (alert or hung_up) else text
+
+
+def suspicion(files: Certificates) -> str:
+    """What it may be where TLS ends before anything was answered."""
+    if files.own:
+        return f"the device may not accept our certificate {files.own}: have it trusted there"
+    return "the device may demand a certificate of ours: set certificate and key"
 
 
 def _secured(files: Certificates) -> ssl.SSLContext:

@@ -154,9 +154,12 @@ def certificate(folder: Path, name: str, address: str = HOST) -> tuple[Path, Pat
 
 
 @asynccontextmanager
-async def on_tls(own: tuple[Path, Path], wants: Path | None = None) -> AsyncIterator[str]:
+async def on_tls(
+    own: tuple[Path, Path], wants: Path | None = None, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+) -> AsyncIterator[str]:
     """A device behind TLS that answers in pieces of a few bytes; with `wants` it asks for a client certificate."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.maximum_version = newest
     context.load_cert_chain(*own)
     if wants is not None:
         context.load_verify_locations(wants)
@@ -178,9 +181,11 @@ async def on_tls(own: tuple[Path, Path], wants: Path | None = None) -> AsyncIter
             writer.close()
 
     server = await asyncio.start_server(serve, HOST, 0, ssl=context)
-    yield f"tls://{HOST}:{server.sockets[0].getsockname()[1]}"
-    server.close()
-    await server.wait_closed()
+    try:
+        yield f"tls://{HOST}:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
 
 
 def test_values_over_tls_are_read_right_in_whatever_pieces_they_come(tmp_path: Path) -> None:
@@ -222,6 +227,34 @@ def test_a_device_that_is_not_the_known_one_is_not_talked_to(tmp_path: Path) -> 
         async with on_tls(elsewhere) as url:
             assert "mismatch" in await opens(url, authority=str(elsewhere[0]))
             assert not await opens(url, authority=str(elsewhere[0]), check_name=False)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda one: one.name)
+@pytest.mark.parametrize("given", [False, True], ids=["no certificate", "one that is not trusted"])
+def test_a_device_that_wants_another_certificate_of_ours_is_told_of(
+    tmp_path: Path, newest: ssl.TLSVersion, given: bool
+) -> None:
+    """Where the handshake fails, and where it seems to work and the first request is refused (TLS 1.3)."""
+    own, ours, other = (certificate(tmp_path, name) for name in ("device", "collector", "other"))
+
+    async def main() -> None:
+        async with on_tls(own, wants=ours[0], newest=newest) as url:
+            files = {"certificate": str(other[0]), "key": str(other[1])} if given else {}
+            made = device(url, {"authority": str(own[0]), **files})
+            plc = ModbusCollector(made, clock=time.time_ns, refused=print)
+
+            async def looked() -> None:
+                await plc.open()
+                await plc.read(made.scans[0])
+
+            with pytest.raises(AssetError) as caught:
+                await looked()
+            text = "have it trusted there" if given else "set certificate and key"
+            assert text in str(caught.value)
+            assert caught.value.quality == Quality.BAD_NOT_CONNECTED
+            await plc.close()
 
     asyncio.run(main())
 
