@@ -62,13 +62,21 @@ class Gate:
 
     tag: str
     compare: str
-    value: float
+    value: float | int
+    """A whole number stays one: Python compares it as it is, beyond 2^53 too."""
 
-    def says(self, row: Row) -> bool | None:
-        """Whether the row vouches; None where it says nothing."""
-        if row.quality >> 31 or not isinstance(row.value, bool | int | float):
+    def says(self, row: Row, *, unsigned: bool = False) -> bool | None:
+        """Whether the row vouches; None where it says nothing.
+
+        Args:
+            unsigned: A whole number is `uint64`.
+        """
+        value = row.value
+        if row.quality >> 31 or not isinstance(value, bool | int | float):
             return None
-        return bool(_COMPARE[self.compare](row.value, self.value))
+        if unsigned and isinstance(value, int):
+            value %= 1 << 64
+        return bool(_COMPARE[self.compare](value, self.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +92,8 @@ class Rule:
     """Point number of the gate's tag."""
     unsigned: bool = False
     """Its type is `uint64`: what travels as a negative number is one from 2^63 on."""
+    voucher_unsigned: bool = False
+    """The voucher's type is."""
 
 
 def parse_gate(text: str) -> Gate:
@@ -97,9 +107,11 @@ def parse_gate(text: str) -> Gate:
         raise ValueError(f"{text!r} is no condition; write sensor_ok, !sensor_fault or status == 0")
     if found[3]:
         word = found[4]
-        number = {"true": 1.0, "false": 0.0}.get(word)
-        return Gate(tag=found[2], compare=found[3], value=float(word) if number is None else number)
-    return Gate(tag=found[2], compare="==" if found[1] else "!=", value=0.0)
+        known = {"true": 1, "false": 0}
+        whole = word.lstrip("+-").isdecimal()
+        value = known[word] if word in known else int(word) if whole else float(word)
+        return Gate(tag=found[2], compare=found[3], value=value)
+    return Gate(tag=found[2], compare="==" if found[1] else "!=", value=0)
 
 
 class Validity:
@@ -126,7 +138,8 @@ class Validity:
                 self._clamp[:, at] = np.array(rule.clamp)[:, None]
             if rule.gate is not None:
                 self._gates.setdefault(rule.voucher, []).append(rule)
-            self._unsigned[at] = rule.unsigned
+                self._unsigned[rule.voucher] |= rule.voucher_unsigned
+            self._unsigned[at] |= rule.unsigned
         self._clamps = bool(np.isfinite(self._clamp).any())
         self._state: dict[Gate, bool | None] = {}
         self._last: dict[int, Row] = {}
@@ -161,7 +174,7 @@ class Validity:
             for rule in rules:
                 assert rule.gate is not None
                 before = self._state.get(rule.gate)
-                says = [before, *(rule.gate.says(row) for row in told)]
+                says = [before, *(self._says(rule.gate, row) for row in told)]
                 concerned = np.flatnonzero((rows.tag >= rule.numbers.start) & (rows.tag < rule.numbers.stop))
                 which = np.full(len(concerned), len(told))
                 if self._subscribes:
@@ -171,7 +184,10 @@ class Validity:
                     quality[at] = _judged(int(quality[at]), says[word])
             for rule in rules:
                 if told and rule.gate is not None:
-                    self._state[rule.gate] = rule.gate.says(told[-1])
+                    self._state[rule.gate] = self._says(rule.gate, told[-1])
+
+    def _says(self, gate: Gate, row: Row) -> bool | None:
+        return gate.says(row, unsigned=bool(self._unsigned[row.tag]))
 
     def _again(self, rows: Columns) -> Columns:
         """The rows, and last rows of points that did not change while their voucher did."""
@@ -187,7 +203,7 @@ class Validity:
                     held = self._last.get(number)
                     if not told or held is None or rule.gate is None:
                         continue
-                    changed = rule.gate.says(told[-1]) != self._state.get(rule.gate)
+                    changed = self._says(rule.gate, told[-1]) != self._state.get(rule.gate)
                     if changed and held.time_ns < told[-1].time_ns:
                         more.append(held._replace(time_ns=told[-1].time_ns, other_ns=held.time_ns))
         return concat([rows, from_rows(more)]) if more else rows
@@ -230,6 +246,7 @@ def rules(points: Mapping[str, tuple[range, Any]], resolve: Mapping[str, int]) -
         resolve: Tag name -> point number, an array's elements too.
     """
     out = []
+    unsigned = {number for numbers, table in points.values() if table.type == "uint64" for number in numbers}
     for numbers, table in points.values():
         gate = parse_gate(table.valid_when) if table.valid_when else None
         low, high = table.span
@@ -242,6 +259,7 @@ def rules(points: Mapping[str, tuple[range, Any]], resolve: Mapping[str, int]) -
                     unsigned=table.type == "uint64",
                     gate=gate,
                     voucher=resolve[gate.tag] if gate else -1,
+                    voucher_unsigned=gate is not None and resolve[gate.tag] in unsigned,
                 )
             )
     return out

@@ -233,3 +233,29 @@ def test_a_large_whole_number_is_cut_exactly_or_not_at_all(
     rows = list(validity.apply(columns([1, 0], 0, [-1, travels])).rows())
     assert (int(rows[1].value or 0) % 2**64, rows[1].quality) == (cut, flags)
     assert rows[0].value == -1
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "means"),
+    [
+        ("ok > 9", 2**63, True),
+        ("ok > 9223372036854775813", 2**63 + 5, False),
+        ("ok == 9223372036854775813", 2**63 + 5, True),
+        ("ok == 9223372036854775812", 2**63 + 5, False),
+        ("ok != 18446744073709551615", 2**64 - 1, False),
+        ("ok < 0", 2**64 - 1, False),
+        ("ok == 9007199254740993", 2**53, False),
+        ("ok >= 1e19", 2**64 - 1, True),
+    ],
+)
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("subscribes", [False, True])
+def test_a_large_voucher_is_compared_exactly(text: str, value: int, means: bool, told: bool, subscribes: bool) -> None:
+    """Whether its type was configured or comes from the device."""
+    rule = Rule(numbers=range(1), gate=parse_gate(text), voucher=1, voucher_unsigned=not told)
+    validity = Validity([rule], 2, subscribes=subscribes)
+    if told:
+        validity.typed([1])
+    travels = value - 2**64 if value >= 2**63 else value
+    rows = {row.tag: row.quality for row in validity.apply(columns([1, 0], 5, [travels, 7])).rows()}
+    assert rows[0] == (Quality.GOOD if means else Quality.BAD_SENSOR_FAILURE)
