@@ -16,7 +16,8 @@ import math
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from protocol.content.catalog import Tag
-from protocol.content.sample import Quality, Value, severity
+from protocol.content.sample import Quality, Value
+from protocol.content.statuscodes import name_of
 from protocol.inert import inert
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -211,9 +212,9 @@ def unit(code: str) -> str:
 def quality(code: int, native: int = 0, collector: str = "") -> str:
     """A StatusCode in words, with the protocol's own code: `not supported by the device (Modbus exception 2)`.
 
-    A code without a name here is written in hexadecimal.
+    A code without words here has the standard's name.
     """
-    text = _QUALITIES.get(code & 0xFFFF0000) or f"{WORDS[severity(code)]} 0x{code:08X}"
+    text = _QUALITIES.get(code & 0xFFFF0000) or name_of(code)
     return f"{text} ({_NATIVE.get(collector, 'device code')} {native})" if native else text
 
 

@@ -16,8 +16,8 @@ from rich.table import Table
 from collectors.base import Event
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Quality, Row, Value, severity
+from protocol.content.statuscodes import name_of
 from protocol.inert import CELL, inert
-from sender.commands.statuscodes import name_of
 
 COLOURS = ("", "yellow", "red")
 """By severity: good, uncertain, bad."""

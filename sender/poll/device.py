@@ -27,6 +27,7 @@ import numpy as np
 from collectors.base import Collector, Device, Event, Facts, Identity, Point, Scan
 from protocol.content.array import Array
 from protocol.content.sample import Columns, Quality, ValueKind, columns, concat
+from protocol.content.statuscodes import name_of
 from protocol.errors import AssetError
 from protocol.written import duration
 from sender.poll.schedule import BACKOFF_S, Backoff, Schedule, Seldom, Slot
@@ -315,7 +316,8 @@ class DeviceLoop:
         if not fresh and (trouble.text == self._mentioned or not self._downs.add(1, self._now())):
             return
         self._mentioned = trouble.text
-        log.warning("device_down asset=%s quality=0x%08X text=%r", self._device.name, trouble.quality, trouble.text)
+        quality = name_of(trouble.quality)
+        log.warning("device_down asset=%s quality=%s text=%r", self._device.name, quality, trouble.text)
         self._hand.said("down", trouble.text)
 
     def _turn(self, state: str, trouble: str) -> None:

@@ -161,11 +161,12 @@ def test_unit_is_written_as_people_write_it(code: str, text: str) -> None:
 
 
 def test_quality_says_condition_and_the_devices_own_code() -> None:
-    """By the upper 16 bits; a code without a name is written in hexadecimal."""
+    """By the upper 16 bits; a code without words here has its name in the standard."""
     assert words.quality(Quality.GOOD) == "good"
     assert words.quality(Quality.BAD_NOT_SUPPORTED, 2, "modbus") == "not supported by the device (Modbus exception 2)"
     assert words.quality(Quality.UNCERTAIN_SENSOR | 0x400) == "sensor not accurate"
-    assert words.quality(0x80FF0000) == "bad 0x80FF0000"
+    assert words.quality(0x80DB0480) == "BadTooManyMonitoredItems"
+    assert words.quality(0x80FF0000) == "Bad (0x80FF0000, which the standard does not name)"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from asyncua.ua import status_codes
 
 from protocol.content.sample import NO_TIME, Row
-from sender.commands.statuscodes import NAMES
+from protocol.content.statuscodes import NAMES
 from sender.commands.watch import quality
 
 
