@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from pycomm3 import CommError, PycommError
@@ -80,56 +80,51 @@ class Packet:
 
     cip: bytes
     parts: tuple[Part, ...]
+    long: bool = False
+    """One value that is larger than the connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """All of a pass."""
+def prepare(driver: Driver, names: Sequence[str], places: Sequence[int]) -> list[Packet]:
+    """Have the library parse and pack the names; a name that it cannot parse is in no packet.
 
-    count: int
-    packets: tuple[Packet, ...]
-    longs: tuple[Part, ...]
-    """Values larger than the connection."""
-
-
-def prepare(driver: Driver, names: Sequence[str]) -> Batch:
-    """Have the library parse and pack the names; a name that it cannot parse stays without an answer."""
-    if not names:
-        return Batch(0, (), ())
-    parsed = driver._parse_requested_tags(names)
+    Args:
+        places: Which of the names go together, apart from the others.
+    """
+    if not places:
+        return []
+    parsed = driver._parse_requested_tags([names[place] for place in places])
     packets: list[Packet] = []
-    longs: list[Part] = []
+    longs: list[Packet] = []
     for request in driver._read_build_requests(parsed):
         parts = []
         for one in request.requests if request.type_ == "multi" else [request]:
             one.build_message()
-            parts.append(_part(parsed[one.request_id], b"\x4c" + one.tag_only_message()[1:]))
+            part = _part(parsed[one.request_id], b"\x4c" + one.tag_only_message()[1:])
+            parts.append(replace(part, place=places[part.place]))
         if isinstance(request, ReadTagFragmentedRequestPacket):
-            longs += parts
+            longs += [Packet(part.cip, (part,), long=True) for part in parts]
         else:
             cip = parts[0].cip if len(parts) == 1 else _packed([part.cip for part in parts])
             packets.append(Packet(cip, tuple(parts)))
-    return Batch(len(names), tuple(packets), tuple(longs))
+    return packets + longs
 
 
-def read(driver: Driver, batch: Batch) -> list[Answer]:
-    """Send the batch and decode what comes; one answer a name.
+def ask(driver: Driver, packet: Packet) -> list[Answer]:
+    """Send one request, or the fragments of a long value, and decode what comes; one answer a part.
 
     Raises:
         NoPackets: the device does not know packets; ask it singly.
         PycommError, OSError: the connection failed.
     """
-    answers = [Answer(None, UNFIT)] * batch.count
-    for packet in batch.packets:
-        response = driver.exchange(SendUnitDataRequestPacket(driver._sequence).add(packet.cip))
-        replies = _replies(response, len(packet.parts))
-        for part, (status, data) in zip(packet.parts, replies, strict=True):
-            if status in NO_ROOM:
-                answers[part.place] = _long(driver, part)
-            else:
-                answers[part.place] = Answer(None, status) if status else _decoded(part, data)
-    for part in batch.longs:
-        answers[part.place] = _long(driver, part)
+    if packet.long:
+        return [_long(driver, part) for part in packet.parts]
+    response = driver.exchange(SendUnitDataRequestPacket(driver._sequence).add(packet.cip))
+    answers = []
+    for part, (status, data) in zip(packet.parts, _replies(response, len(packet.parts)), strict=True):
+        if status in NO_ROOM:
+            answers.append(_long(driver, part))
+        else:
+            answers.append(Answer(None, status) if status else _decoded(part, data))
     return answers
 
 

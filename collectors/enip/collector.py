@@ -1,13 +1,15 @@
 """Reads one Logix controller: the shell around `driver` (the library), `symbols`, `decode` and `plan`.
 
     open    session, identity, connection, tag list; a device without a tag list is asked for each typed tag instead
-    read    one batch of requests; then the change counts: had the program been changed, the values are thrown away,
+    read    the requests of a pass; then the change counts: had the program been changed, the values are thrown away,
             the tag list is read again, and the pass repeated. So a value never stands under the name of another tag
             whose instance number it was read by
     close   connection and session are closed, or the socket dropped if the device does not answer
 
 The library blocks, so it runs in one thread of this collector's own; the thread touches nothing else. Any failure of
-the connection ends it: the driver is thrown away and `open` builds a new one.
+the connection ends it: the driver is thrown away and `open` builds a new one. Where the device had answered in the
+pass, or the connection failed at the same request before, that is done within the pass, and the failure costs that
+request: `suspects` finds the tag, which is set aside.
 
 The time of a value is the middle of request and reply of its pass: CIP reads carry no time of their own.
 """
@@ -26,6 +28,7 @@ from collectors.base import Collector, Device, Draft, Facts, Identity, Request, 
 from collectors.enip import batch, browse, config, decode
 from collectors.enip import plan as planning
 from collectors.enip.driver import Depth, Driver, NotConnected
+from collectors.enip.suspects import Suspects
 from collectors.enip.symbols import Symbols
 from collectors.guard import Guard, WriteRefused
 from protocol.content.sample import Columns, Quality, concat
@@ -33,6 +36,14 @@ from protocol.errors import AssetError
 
 ASIDE_NS = 3600 * 10**9
 """A tag at whose reading the device hung up is asked for again so long after it [ns]."""
+
+MOST_FAILED = 2
+"""Requests of a pass at which the connection may fail before the rest is left out."""
+
+NO_PACKETS = (
+    "the device knows no Multiple Service Packet and is asked for each tag by itself; "
+    "write one_request_a_tag = true, so that plan and budget count so"
+)
 
 RENEW_NS = 60_000_000_000
 """Where a device tells no change counts, its tags are looked up again this long after one was not found [ns]."""
@@ -57,8 +68,14 @@ class LogixCollector(Collector):
         self._driver: Driver | None = None
         self._symbols = Symbols({})
         self._changes: bytes | None = None
-        self._plans: dict[tuple[int, ...], tuple[decode.Plan, batch.Batch]] = {}
+        self._plans: dict[tuple[int, ...], tuple[decode.Plan, list[batch.Packet]]] = {}
         self._apart: frozenset[str] = frozenset()
+        """Structures that the device does not give whole."""
+        self._broken: frozenset[str] = frozenset()
+        """Structures at whose reading the connection fails."""
+        self._suspects = Suspects()
+        self._convicted: dict[int, str] = {}
+        """Items that were set aside in a pass, and what was asked for them."""
         self._facts: dict[int, Facts] = {}
         self._identity = Identity()
         self._renewed_ns = 0
@@ -69,6 +86,7 @@ class LogixCollector(Collector):
         self._lost: dict[int, str] = {}
         """Why an item has no values."""
         self._told: set[str] = set()
+        self._lines: list[str] = []
 
     @classmethod
     def check(cls, device: Device) -> list[str]:
@@ -114,7 +132,8 @@ class LogixCollector(Collector):
 
     def remarks(self) -> Sequence[str]:
         """The same, each once."""
-        fresh = [line for line in self.troubles() if line not in self._told]
+        fresh = [line for line in (*self._lines, *self.troubles()) if line not in self._told]
+        self._lines.clear()
         self._told.update(fresh)
         return fresh
 
@@ -146,6 +165,7 @@ class LogixCollector(Collector):
         """Open at the greatest depth that the device bears; `pool` is no longer ours if the opening was given up."""
         depths = [Depth.LIST] * self._config.browse + [Depth.NAME, Depth.NOTHING]
         first: Exception | None = None
+        before = len(self._aside)
         while depths:
             depth, known = depths[0], (self._suspect, len(self._aside))
             driver = Driver(
@@ -164,13 +184,16 @@ class LogixCollector(Collector):
                 if self._pool is not pool:
                     driver.leave()
                     return
+                if self._config.one_request_a_tag:
+                    driver.singly()
                 self._learn(driver)
             except WriteRefused as error:
                 self._drop(driver)
                 raise _asset_error(error) from error
             except Exception as error:  # noqa: BLE001 - the library raises nearly anything on replies it cannot read
                 self._drop(driver)
-                if (self._suspect, len(self._aside)) != known:
+                often = _is_timeout(error) and len(self._aside) > before
+                if (self._suspect, len(self._aside)) != known and not often:
                     continue  # once more, and at the second time without the tag at which it hung up
                 first = error if first is None or isinstance(error, NotConnected) else first
                 if not driver.transport.answered or _is_timeout(error):
@@ -186,7 +209,10 @@ class LogixCollector(Collector):
     def _learn(self, driver: Driver) -> None:
         """Look the configured tags up, in the tag list or by asking for each."""
         now = self.clock()
-        self._aside = {number: held for number, held in self._aside.items() if held[1] > now}
+        for number in [number for number, held in self._aside.items() if held[1] <= now]:
+            del self._aside[number]
+            if number in self._convicted:
+                self._suspects.doubt((self._convicted.pop(number),))
         if driver.depth is Depth.LIST:
             self._changes = driver.change_counts()
             if self._changes is None:
@@ -230,10 +256,10 @@ class LogixCollector(Collector):
                 driver.learn(item.address, item.point.count)
             except (PycommError, OSError) as error:
                 number = item.point.number
-                if not _is_timeout(error) and self._suspect == number:
+                if self._suspect == number:
                     text = f"the connection failed twice when {item.address} was asked for ({error}); it is set aside"
                     self._aside[number] = text, self.clock() + ASIDE_NS
-                self._suspect = None if number in self._aside or _is_timeout(error) else number
+                self._suspect = None if number in self._aside else number
                 raise
 
     def _pass(self, scan: Scan) -> Columns:
@@ -241,27 +267,36 @@ class LogixCollector(Collector):
         if driver is None:
             raise AssetError("not connected", quality=Quality.BAD_NOT_CONNECTED)
         try:
+            before = self._changes
             parts = self._read(driver, scan)
-            if self._changes is not None and driver.change_counts() != self._changes:
-                self._renew(driver)
-                parts = self._read(driver, scan)
-                if driver.change_counts() != self._changes:
+            if before is not None and self._held().change_counts() != before:
+                self._renew(self._held())
+                before = self._changes
+                parts = self._read(self._held(), scan)
+                if self._held().change_counts() != before:
                     raise AssetError("the program is being changed", quality=Quality.BAD_DEVICE_FAILURE)
             return concat(parts)
         except AssetError:
-            self._drop(driver)
+            self._drop(self._driver or driver)
             raise
         except Exception as error:
-            self._drop(driver)
+            self._drop(self._driver or driver)
             raise _asset_error(error) from error
+
+    def _held(self) -> Driver:
+        """The driver, which may be another one than when the pass began."""
+        if self._driver is None:
+            raise AssetError("not connected", quality=Quality.BAD_NOT_CONNECTED)
+        return self._driver
 
     def _read(self, driver: Driver, scan: Scan) -> list[Columns]:
         """Ask for the scan's tags, and once more for members of structures that cannot be read whole."""
         plan, prepared = self._plan(driver, scan)
         before = self.clock()
         try:
-            answers = batch.read(driver, prepared)
+            answers, failed = self._answers(plan, prepared)
         except batch.NoPackets:
+            self._lines.append(NO_PACKETS)
             driver.singly()
             self._plans.clear()
             return self._read(driver, scan)
@@ -273,22 +308,95 @@ class LogixCollector(Collector):
             return self._read(driver, scan)
         lost = [one for one in plan.lost if one.numbers.start not in self._aside]
         gone = lost or any(status in decode.GONE or status == batch.TYPE_CHANGED for _, status in answers)
-        if gone and self._changes is None and self.clock() - self._renewed_ns > RENEW_NS:
+        if not failed and gone and self._changes is None and self.clock() - self._renewed_ns > RENEW_NS:
             self._renew(driver)
             return self._read(driver, scan)
-        return [*decode.rows(plan.asks, answers, time_ns), decode.lost_rows(plan.lost, time_ns)]
+        kept = [place for place in range(len(plan.asks)) if place not in failed]
+        rows = decode.rows([plan.asks[place] for place in kept], [answers[place] for place in kept], time_ns)
+        cut = [
+            decode.Lost(numbers=take.numbers, quality=error.quality, text=str(error))
+            for place, error in failed.items()
+            for take in plan.asks[place].takes
+        ]
+        return [*rows, decode.lost_rows([*plan.lost, *cut], time_ns)]
 
-    def _plan(self, driver: Driver, scan: Scan) -> tuple[decode.Plan, batch.Batch]:
+    def _answers(
+        self, plan: decode.Plan, packets: Sequence[batch.Packet]
+    ) -> tuple[list[batch.Answer], dict[int, AssetError]]:
+        """Answers to what the plan asks, and what has none since the connection failed at it, by place."""
+        answers = [batch.Answer(None, batch.UNFIT)] * len(plan.asks)
+        failed: dict[int, AssetError] = {}
+        failures: list[AssetError] = []
+        heard = False
+        for packet in packets:
+            places = [part.place for part in packet.parts]
+            names = tuple(plan.asks[place].text for place in places)
+            if len(failures) < MOST_FAILED:
+                try:
+                    got = batch.ask(self._held(), packet)
+                except (batch.NoPackets, WriteRefused, AssetError):
+                    raise
+                except Exception as error:
+                    failures.append(_asset_error(error))
+                    if not self._blamed(plan, places, names, error, heard=heard):
+                        raise
+                else:
+                    heard = True
+                    self._suspects.answered(names)
+                    for place, answer in zip(places, got, strict=True):
+                        answers[place] = answer
+                    continue
+            failed |= dict.fromkeys(places, failures[-1])
+        return answers, failed
+
+    def _blamed(
+        self, plan: decode.Plan, places: Sequence[int], names: tuple[str, ...], error: Exception, *, heard: bool
+    ) -> bool:
+        """The connection failed at a request: whether it is that request's fault, and there is a new connection.
+
+        Args:
+            heard: The device answered another one in this pass.
+        """
+        known, silent = self._suspects.known(names), _is_timeout(error)
+        if silent and not heard and len(names) == 1:
+            return False  # the device may be gone
+        name, held, pool = self._suspects.failed(names), self._driver, self._pool
+        if held is not None:
+            self._drop(held)
+        if not (known or heard) or pool is None:
+            return False
+        if name:
+            self._set_aside(plan.asks[places[0]], f"the connection failed twice when {name} was asked for ({error})")
+        before = self._changes
+        self._enter(pool)
+        if self._changes != before:
+            raise AssetError("the program is being changed", quality=Quality.BAD_DEVICE_FAILURE)
+        return True
+
+    def _set_aside(self, ask: decode.Ask, text: str) -> None:
+        """Ask for it seldom; for a structure that was read whole: for its members, each by itself."""
+        if ask.parent:
+            self._broken |= {ask.parent}
+            return
+        for number, item in self._items.items():
+            if any(item.numbers.start <= take.numbers.start < item.numbers.stop for take in ask.takes):
+                self._aside[number] = f"{text}; it is set aside", self.clock() + ASIDE_NS
+                self._convicted[number] = ask.text
+
+    def _plan(self, driver: Driver, scan: Scan) -> tuple[decode.Plan, list[batch.Packet]]:
         """What the scan asks, prepared when it is first read after the tag list was."""
         key = tuple(point.number for point in scan.points)
         if key not in self._plans:
             items = [self._items[number] for number in key if number not in self._aside]
             whole, fenced = self._config.whole, self._config.inside
-            plan = decode.plan(items, self._symbols, whole=whole, apart=self._apart, fenced=fenced)
+            apart = self._apart | self._broken
+            plan = decode.plan(items, self._symbols, whole=whole, apart=apart, fenced=fenced)
             for number in [number for number in key if number in self._aside]:
                 text, numbers = self._aside[number][0], self._items[number].numbers
                 plan.lost.append(decode.Lost(numbers=numbers, quality=Quality.BAD_COMMUNICATION, text=text))
-            self._plans[key] = plan, batch.prepare(driver, [ask.text for ask in plan.asks])
+            names = [ask.text for ask in plan.asks]
+            groups = self._suspects.parted(names)
+            self._plans[key] = plan, [packet for group in groups for packet in batch.prepare(driver, names, group)]
         return self._plans[key]
 
     def _renew(self, driver: Driver) -> None:

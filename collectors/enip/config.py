@@ -31,6 +31,9 @@ PORT = 44818
 ELEMENTS = 100_000
 """Most elements of one array: a tag each."""
 
+LONGEST_TEXT = 65_535
+"""Most bytes of a string."""
+
 BITS = 64
 """Bits of the widest integer."""
 
@@ -80,6 +83,8 @@ class Item:
     scale: float | None = None
     """The value is raw x scale + offset; None where neither is written."""
     offset: float = 0.0
+    length: int = 0
+    """Most bytes of a string of the program's own type; 0: the predefined STRING."""
 
     @property
     def names(self) -> list[str]:
@@ -112,6 +117,8 @@ class Config:
     """Ask for the tag list; without it each tag is read once to learn its type. Off for kinds other than `process`."""
     whole: bool
     """Read a structure whole where several of its members are wanted; only in kind `process`."""
+    one_request_a_tag: bool
+    """For a device that knows no Multiple Service Packet."""
     scans: tuple[tuple[Item, ...], ...]
     """Items of each of the device's scans, in the scans' order."""
     never_read: tuple[str, ...] = ()
@@ -206,6 +213,7 @@ def _parse(device: Device, wrong: list[str]) -> Config:
         keys.wrong("slot", "the url names a slot or route as well", "keep one of them")
     large = keys.flag("large_forward_open", True)
     browse = keys.flag("browse", device.kind == "process")
+    one_request_a_tag = keys.flag("one_request_a_tag", False)
     keys.done()
     scans = tuple(
         tuple(item for point in scan.points if (item := _item(point, wrong)) is not None) for scan in device.scans
@@ -217,6 +225,7 @@ def _parse(device: Device, wrong: list[str]) -> Config:
         large=large,
         browse=browse,
         whole=not device.gentle,
+        one_request_a_tag=one_request_a_tag,
         scans=scans,
         never_read=device.never_read,
     )
@@ -259,7 +268,10 @@ def _item(point: Point, wrong: list[str]) -> Item | None:
     keys = KeyReader(f"tags.{point.name}", point.options, wrong)
     scaled = "scale" in point.options or "offset" in point.options
     scale, offset = keys.real("scale", 1.0), keys.real("offset", 0.0)
+    length = keys.whole("length", 0, 0, LONGEST_TEXT)
     keys.done(POLLERS_KEYS)
+    if length and point.type not in (None, "string"):
+        keys.wrong("length", f"a {point.type} has none", "take it out")
     if type(point.count) is not int or not 1 <= point.count <= ELEMENTS:
         keys.wrong("count", f"{point.count!r} is not possible", f"use a whole number from 1 to {ELEMENTS}")
     if point.type is not None and point.type not in TYPES:
@@ -275,4 +287,4 @@ def _item(point: Point, wrong: list[str]) -> Item | None:
         keys.wrong("count", "a bit is one value", "name each bit, or read the whole integer")
     if len(wrong) > before:
         return None
-    return Item(point=point, address=where, scale=scale if scaled else None, offset=offset)
+    return Item(point=point, address=where, scale=scale if scaled else None, offset=offset, length=length)

@@ -3,9 +3,10 @@
 Types, and with them sizes, are the controller's to say; where the configuration has none, a value counts as a STRING
 (88 bytes), the largest that is predefined; `type` in a tag's table brings the plan closer. Tags are counted by name, as
 a controller without instance numbers is asked; with them requests are shorter. Members that will be read as one
-structure are counted one by one. So the plan is an upper bound, and what is sent is never more often; but for a device
-that knows no Multiple Service Packet, which is asked for each tag by itself, and for strings of the program's own that
-are longer. What a connect costs is listed as one line without a period.
+structure are counted one by one. So the plan is an upper bound, and what is sent is never more often; a device that
+knows no Multiple Service Packet has `one_request_a_tag`, a string of a type of the program's own its `length`. Only
+while a tag is looked for at which the connection fails there are more requests. What a connect costs is listed as one
+line without a period.
 
 Packing follows the library: tags share a Multiple Service Packet until the connection's size is reached; a value that
 is larger than the connection is read in fragments.
@@ -57,7 +58,9 @@ def requests(device: Device, config: Config) -> list[Request]:
     room = LARGE if config.large and config.browse else SMALL
     out: list[Request] = []
     for scan, items in zip(device.scans, config.scans, strict=True):
-        out += _packets(items, room, scan.every_s)
+        groups = [(item,) for item in items] if config.one_request_a_tag else [items]
+        for group in groups:
+            out += _packets(group, room, scan.every_s)
         if items and config.browse:
             out.append(
                 Request(
@@ -104,6 +107,8 @@ def _packets(items: tuple[Item, ...], room: int, every_s: float) -> list[Request
 
 def _size(item: Item) -> int:
     """Bytes of one element."""
+    if item.length:
+        return (4 + item.length + 3) // 4 * 4
     return UNKNOWN if item.point.type is None else SIZES.get(item.point.type, 4)
 
 

@@ -202,7 +202,12 @@ class LogixServer:
             self._counted["bytes_in"] += HEADER.size + len(body)
             self.objects.met = None
             reply = session.answer(header, body)
-            if reply is not None and self.faults and can_meet(reply[0]) and len(reply) > HEADER.size:
+            if (
+                reply is not None
+                and (self.faults or self.objects.met)
+                and can_meet(reply[0])
+                and len(reply) > HEADER.size
+            ):
                 fault = self.objects.met or self.faults.meet("", 0, 1)
                 if fault is not None:
                     reply = await self._spoil(fault, reply, writer)

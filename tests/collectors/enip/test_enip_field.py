@@ -10,6 +10,7 @@ from enip_peer import Reader, asking, controller, device, reading, run
 from collectors.base import Device
 from collectors.budget import Budget
 from collectors.enip import config, plan
+from collectors.enip.collector import NO_PACKETS
 from collectors.enip.driver import Depth, Driver, Transport
 from collectors.enip.refusal import explain
 from collectors.guard import Guard
@@ -17,6 +18,8 @@ from protocol.content.sample import Quality
 from protocol.errors import AssetError
 from simulator.logix import connections
 from simulator.logix.attributes import IdentityObject
+from simulator.logix.cip import CipError, GeneralStatus
+from simulator.logix.objects import Objects
 from simulator.logix.server import start
 
 
@@ -32,13 +35,17 @@ def test_an_array_is_read_with_element_numbers_and_without(names: tuple[str, ...
     run(work)
 
 
-def test_a_tag_at_which_the_device_hangs_up_is_set_aside() -> None:
+@pytest.mark.parametrize(("fault", "opens"), [("reset", 1), ("wrong_function", 1), ("hang", 2)])
+def test_a_tag_at_which_the_device_hangs_up_is_set_aside(fault: str, opens: int) -> None:
     """After the second time; the others are read in every pass, and it is told which and why."""
 
     async def work() -> None:
         server = await start(controller())
-        server.faults.add("reset at tag:One_INT")
-        reader = Reader(device(server.port, asking("One_REAL", "One_INT", "One_DINT"), browse=False))
+        server.faults.add(f"{fault} at tag:One_INT")
+        reader = Reader(device(server.port, asking("One_REAL", "One_INT", "One_DINT"), browse=False, timeout_s=0.3))
+        for _ in range(opens - 1):  # each silent tag costs its timeout twice, so not many of them in one opening
+            with pytest.raises(AssetError):
+                await reader.collector.open()
         await reader.collector.open()
         for _ in range(3):
             rows = await reader.rows()
@@ -54,6 +61,57 @@ def test_a_tag_at_which_the_device_hangs_up_is_set_aside() -> None:
         assert list(reader.collector.remarks()) == []
         await reader.collector.close()
         await server.close()
+
+    run(work)
+
+
+@pytest.mark.parametrize("fault", ["reset", "hang", "garbage"])
+@pytest.mark.parametrize("culprit", ["One_INT", "Name", "Profile"])
+def test_a_listed_tag_at_which_the_connection_fails_is_found(fault: str, culprit: str) -> None:
+    """Though it shares its request with others, or is read in fragments: they come back, it alone is set aside."""
+
+    async def work() -> None:
+        server = await start(controller())
+        server.faults.add(f"{fault} at tag:{culprit}")
+        names = [*(f"One_{kind}" for kind in ("REAL", "INT", "DINT", "LINT", "LREAL")), "Name", "Word", "Grid[1,2]"]
+        asked = [*asking(*names), {"at": "Profile[0]", "name": "Profile", "count": 2000}]
+        reader = Reader(device(server.port, asked, timeout_s=0.15))
+        opened = False
+        for _ in range(14):
+            try:
+                if not opened:
+                    await reader.collector.open()
+                opened = True
+                rows = await reader.rows()
+            except AssetError:
+                opened = False
+        lost = {name for name, row in rows.items() if row.value is None}
+        assert {name.partition("[")[0] for name in lost} == {culprit}
+        assert rows["Word" if culprit != "Word" else "One_REAL"].quality == Quality.GOOD
+        (line,) = reader.collector.troubles()
+        assert line.startswith(f"{culprit}: the connection failed twice when {culprit}")
+        connections = server.counts["connections"]
+        await reader.rows()
+        assert server.counts["connections"] == connections
+        await reader.collector.close()
+        await server.close()
+
+    run(work)
+
+
+def test_what_was_read_in_a_pass_is_kept_when_the_connection_fails_in_it() -> None:
+    """The rest is bad with the reason, and the next pass is whole."""
+
+    async def work() -> None:
+        asked = [*asking("One_REAL"), {"at": "Profile[0]", "name": "Profile", "count": 2000}]
+        async with reading(asked) as (server, reader):
+            await reader.read()
+            server.faults.add("reset at tag:Profile x1")
+            rows = await reader.rows()
+            assert rows["One_REAL"].value == 12.5
+            assert rows["Profile[7]"].quality == Quality.BAD_COMMUNICATION
+            assert all(row.quality == Quality.GOOD for row in (await reader.rows()).values())
+            assert list(reader.collector.troubles()) == []
 
     run(work)
 
@@ -175,6 +233,38 @@ def test_the_plan_is_an_upper_bound(
             assert len(sent) <= passes(typed) <= 2 * len(sent)
 
     run(work)
+
+
+def test_a_plan_counts_each_tag_of_a_device_without_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where that is said; where it is not, it is told what to write."""
+
+    def unsupported(self: Objects, *_: Any) -> tuple[GeneralStatus, bytes]:
+        raise CipError(GeneralStatus.SERVICE_NOT_SUPPORTED)
+
+    monkeypatch.setattr(Objects, "_multiple", unsupported)
+    names = ["One_REAL", "One_INT", "Name"]
+
+    async def work() -> None:
+        cases: list[tuple[dict[str, Any], list[str]]] = [({}, [NO_PACKETS]), ({"one_request_a_tag": True}, [])]
+        for settings, told in cases:
+            async with reading(asking(*names), **settings) as (server, reader):
+                assert (await reader.values())["One_INT"] == -3000
+                assert list(reader.collector.remarks()) == told
+                before = server.counts["requests"]
+                await reader.read()
+                assert server.counts["requests"] - before == 4
+                assert passes(reader.device) == (4 if settings else 2)
+
+    run(work)
+
+
+def test_a_string_of_the_programs_own_counts_as_long_as_it_is() -> None:
+    """With its `length`; it is no length of anything else."""
+    tags = [{"at": f"Text{at}", "type": "string", "length": 400} for at in range(4)]
+    made = device(1, tags, large_forward_open=False)
+    assert passes(made) == 5
+    (line,) = config.mistakes(device(1, [{"at": "A", "type": "int16", "length": 5}]))
+    assert line.startswith("tags.A.length: ")
 
 
 CATALOG = {"STRING": "string", "LINT": "int64", "REAL": "float32"}
