@@ -68,7 +68,7 @@ async def peek(
         raise ConfigError(f"{url!r} is no device", hint="write tcp://, opc.tcp:// or enip:// and its address")
     kind = registry.load(name)
     for width in WIDTHS:
-        ways = _ways(name, address, width, wide="wide" in settings)
+        ways = _ways(name, address, width, wide=_wide(address, settings))
         if width > 1 and kind.check(_device(url, _quiet(name, settings), ways)):
             continue
         rows, types = await _look(kind, url, _quiet(name, settings), ways, say)
@@ -116,6 +116,8 @@ def _ways(name: str, address: str, width: int, *, wide: bool) -> list[dict[str, 
     from collectors.modbus.formats import BCD_TYPES, FORMATS
 
     ways: list[dict[str, Any]] = []
+    if wide and width > 1:
+        ways.append({"name": "hex", "at": address, "type": "uint32", "count": min(width, 4) // 2})
     if not wide:
         ways.append({"name": "hex", "at": address, "type": "uint16", "count": min(width, 4)})
         ways += [{"name": f"{part} byte", "at": f"{address}.{part}"} for part in ("high", "low")]
@@ -136,6 +138,19 @@ def _ways(name: str, address: str, width: int, *, wide: bool) -> list[dict[str, 
     return ways
 
 
+def _wide(address: str, settings: Mapping[str, Any]) -> bool:
+    """Whether the address is one of those that hold 32 bits each."""
+    if "wide" not in settings:
+        return False
+    from collectors.modbus.address import parse_place, ranges_of
+
+    place = parse_place(address)
+    texts = [one for one in settings["wide"] if isinstance(one, str)] if isinstance(settings["wide"], list) else []
+    return place is not None and any(
+        one.meets(place[0], place[1], place[1] + 1) for one in ranges_of(texts, "wide", [])
+    )
+
+
 def _orders(registers: int) -> tuple[str, ...]:
     if registers == 4:
         return ("big", "little", "halves", "pairs")
@@ -153,7 +168,8 @@ def _shown(ways: list[dict[str, Any]], rows: list[Row], types: Mapping[int, str]
         count = way.get("count", 1)
         part = [row for row in rows if number <= row.tag < number + count]
         if way["name"] == "hex":
-            words = " ".join(_hex(row.value) for row in part)
+            digits = 8 if way["type"] == "uint32" else 4
+            words = " ".join(_hex(row.value, digits) for row in part)
             out.append((way["name"], words, quality(part[0]) if part else "no data"))
         else:
             kind = types.get(number) or way.get("type", "")
@@ -163,8 +179,8 @@ def _shown(ways: list[dict[str, Any]], rows: list[Row], types: Mapping[int, str]
     return out
 
 
-def _hex(value: Value) -> str:
-    return f"{value:04X}" if isinstance(value, int) else "...."
+def _hex(value: Value, digits: int) -> str:
+    return f"{value:0{digits}X}" if isinstance(value, int) else "." * digits
 
 
 def _silent(url: str, error: AssetError) -> ConfigError:

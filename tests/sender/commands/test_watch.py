@@ -132,6 +132,21 @@ def test_peek_narrows_at_the_end_of_a_table(registers: type[Registers], capsys: 
     assert len({len(device.points) for device in registers.devices}) == 4
 
 
+def test_peek_shows_wide_addresses_whole_and_others_as_they_are(
+    registers: type[Registers], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where some addresses hold 32 bits each: hex of 32 bits there, and registers elsewhere."""
+    monkeypatch.setattr(registers, "check", classmethod(lambda kind, device: mistakes(device)))
+    monkeypatch.setattr(registers, "read", one_each)
+    for address, words, narrow in (("holding:7001", "00000001", False), ("holding:10", "0001 0001", True)):
+        wide = 'wide=["holding:7001-7999"]'
+        assert checkvalve.main(["peek", "tcp://10.0.0.7:502", address, "--set", wide]) == 0
+        out = capsys.readouterr().out
+        assert words in out
+        assert ("high byte" in out) is narrow
+        assert "float32" in out
+
+
 def test_peek_takes_what_is_left_at_the_end_of_the_addresses(
     registers: type[Registers], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
