@@ -41,8 +41,8 @@ class Format:
 
 
 def text_of(data: bytes) -> str:
-    """A device's string: up to the first NUL, without the blanks that fill it up; UTF-8, else Latin-1."""
-    data = data.split(b"\0", 1)[0].rstrip(b" ")
+    """A device's string: up to the first NUL, without blanks or bytes of FF that fill it up; UTF-8, else Latin-1."""
+    data = data.split(b"\0", 1)[0].rstrip(b" \xff")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ from test_modbus_decode import by_tag, decoded
 from collectors.base import Device, numbered
 from collectors.modbus.config import load, mistakes
 from collectors.modbus.decode import Decoder, Outcome
-from collectors.modbus.formats import FORMATS
+from collectors.modbus.formats import FORMATS, text_of
 from collectors.modbus.plan import reads
 from protocol.content.sample import Quality
 
@@ -209,3 +209,20 @@ def test_a_string_has_as_many_characters_as_it_says(length: int) -> None:
     """What fills the last register up is not its."""
     words = b"ABCDEFGHIJKLMNOP"
     assert read(words.hex(), type="string", length=length) == words[:length].decode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"PUMP-7 A\xff\xff\xff", "PUMP-7 A"),
+        (b"PUMP  \0junk", "PUMP"),
+        (b"PUMP \xff\xff ", "PUMP"),
+        (b"\xff" * 10, ""),
+        (b"\0" * 10, ""),
+        (b"T\xc4NK", "T\xc4NK"),
+        (b"T\xc3\x84NK", "T\xc4NK"),
+    ],
+)
+def test_what_fills_a_text_up_is_no_part_of_it(raw: bytes, text: str) -> None:
+    """NUL, blanks, or memory that was never written."""
+    assert text_of(raw) == text
