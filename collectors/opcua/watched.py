@@ -8,7 +8,7 @@
 
 A node that the server does not know (any more) costs only itself: its rows are bad with the server's status, and it is
 looked for again every RETRY_NS, by its path where that is known. A node that it will not monitor though it can be read
-is polled; so is a scan for which it has no subscription until it has one, which is asked every RETRY_NS. Both are told.
+is polled; so is a scan for which it has no subscription. Both are asked for again every RETRY_NS, and told.
 What was read in a pass is kept: a request that fails costs its own nodes. A branch is walked at the beginning and every
 SPREAD_NS; what is new there is read and listened to. What had come before the connection was lost is handed out first.
 """
@@ -84,6 +84,8 @@ class Watched:
         """What is polled beside a subscription, because the server will not monitor it."""
         self._subscribe_ns = 0
         """When a subscription that was refused is asked for again."""
+        self._room_ns = 0
+        """When nodes that the server would not monitor are asked for again."""
         self._first: dict[int, Any] = {}
         """First value of each node, until its first notification has come."""
         self._trouble: AssetError | None = None
@@ -161,6 +163,7 @@ class Watched:
         readable = {number: asked[number] for number in refused if number not in bad}
         self._polled = {number: one for number, one in self._polled.items() if number not in asked} | readable
         if readable:
+            self._room_ns = self._clock() + RETRY_NS
             why = ua.StatusCode(ua.UInt32(refused[next(iter(readable))])).name
             nodes = f"{len(self._polled)} of {len(self._asked)} nodes of the scan of {self._watch.every_s:g} s"
             self._memory.remark(f"{nodes} are polled, the server will not monitor them ({why})", once=True)
@@ -275,6 +278,8 @@ class Watched:
         if subscription.holes:
             subscription.holes = 0
             await self._poll(self._asked, overflow=True)
+        if self._polled and self._clock() >= self._room_ns:
+            await self._monitor(subscription, dict(self._polled))
         if self._polled:
             await self._poll(self._polled)
         await self._miss()

@@ -121,6 +121,36 @@ def test_nodes_that_are_not_monitored_are_polled(peer: UaPeer, monkeypatch: pyte
     run(main())
 
 
+def test_nodes_are_monitored_as_soon_as_the_server_has_room(peer: UaPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked for again without a new connection, and polled no more."""
+    monkeypatch.setattr(watched, "RETRY_NS", 10**8)
+    creates, room = MonitoredItemService.create_monitored_items, [0]
+
+    async def limited(self: Any, parameters: Any) -> Any:
+        if not room[0]:
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadTooManyMonitoredItems)
+        return await creates(self, parameters)
+
+    monkeypatch.setattr(MonitoredItemService, "create_monitored_items", limited)
+
+    async def main() -> None:
+        made = device(peer.url, text_tags(*LEVELS))
+        plc = collector(made)
+        await plc.open()
+        await until(plc, made, lambda rows: {row.tag for row in rows} == set(range(10)))
+        assert len(await plc.read(made.scans[0]))
+        room[0] = 1
+        for _ in range(100):
+            if not len(await plc.read(made.scans[0])):
+                break
+            await asyncio.sleep(0.02)
+        else:
+            pytest.fail("it is polled for ever")
+        await plc.close()
+
+    run(main())
+
+
 @pytest.mark.parametrize("fault", ["refused", "silent"])
 def test_a_request_that_fails_costs_its_own_nodes(peer: UaPeer, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     """What the others read is kept in every pass; where none is answered the device is lost."""
