@@ -52,9 +52,6 @@ COMMON_CLASSES = {
     "_Process": "the one object of a `process.py`, which nothing else sees",
 }
 """Class names beyond parallel rooms that may stand in several, and why; each must still do so."""
-UNPARTED_MODULES = frozenset({"batch"})
-UNPARTED_CLASSES = frozenset({"Place"})
-"""Names that still mean several things: these two lists only ever get shorter."""
 
 _NAMED = re.compile(rf"\b((?:{'|'.join(PLACES)})/[\w./-]*\w|(?:supervise|checkvalve)\.py)")
 _ROW = re.compile(r"^\| (\d+) \| `(\S+)` \| ([\d,]+) \|", re.MULTILINE)
@@ -102,7 +99,7 @@ def test_a_class_name_means_one_thing() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 names[node.name].append(file)
-    found, allowed = _ambiguous(names), UNPARTED_CLASSES | COMMON_CLASSES.keys()
+    found, allowed = _ambiguous(names), COMMON_CLASSES.keys()
     assert {name: files for name, files in found.items() if name not in allowed} == {}
     assert sorted(allowed - found.keys()) == [], "means one thing now: strike it off the list"
 
@@ -112,7 +109,7 @@ def test_a_module_name_means_one_thing() -> None:
     names = defaultdict(list)
     for file in _modules():
         names[Path(file).stem].append(file)
-    found, allowed = _ambiguous(names), UNPARTED_MODULES | COMMON_MODULES.keys() | {"__init__", "__main__"}
+    found, allowed = _ambiguous(names), COMMON_MODULES.keys() | {"__init__", "__main__"}
     assert {name: files for name, files in found.items() if name not in allowed} == {}
     assert sorted(allowed - found.keys() - {"__main__"}) == [], "means one thing now: strike it off the list"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from collectors.enip.config import ELEMENTS as LONGEST
-from collectors.enip.symbols import CATALOG, Place, base, values
+from collectors.enip.symbols import CATALOG, TagNode, base, values
 from collectors.settings import wild
 
 DEPTH = 3
@@ -68,7 +68,7 @@ def draft(
     return tables, notes
 
 
-def _all(tags: Mapping[str, Mapping[str, Any]]) -> Iterator[Place | str]:
+def _all(tags: Mapping[str, Mapping[str, Any]]) -> Iterator[TagNode | str]:
     for name, info in tags.items():
         if name.rpartition(".")[2].startswith("__"):
             continue
@@ -78,7 +78,7 @@ def _all(tags: Mapping[str, Mapping[str, Any]]) -> Iterator[Place | str]:
             yield from values(base(name, info), DEPTH, ELEMENTS)
 
 
-def _table(place: Place) -> dict[str, Any] | str:
+def _table(place: TagNode) -> dict[str, Any] | str:
     """One entry, or why there is none."""
     kind = place.info["data_type"]
     type_ = CATALOG.get("STRING" if isinstance(kind, Mapping) else str(kind))

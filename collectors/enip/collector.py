@@ -25,7 +25,7 @@ from typing import Any, ClassVar, TypeVar
 from pycomm3 import PycommError
 
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
-from collectors.enip import batch, browse, config, decode
+from collectors.enip import browse, config, decode, prepared_pass
 from collectors.enip import plan as planning
 from collectors.enip.driver import Depth, Driver, NotConnected
 from collectors.enip.suspects import Suspects
@@ -68,7 +68,7 @@ class LogixCollector(Collector):
         self._driver: Driver | None = None
         self._symbols = Symbols({})
         self._changes: bytes | None = None
-        self._plans: dict[tuple[int, ...], tuple[decode.Plan, list[batch.Packet]]] = {}
+        self._plans: dict[tuple[int, ...], tuple[decode.Plan, list[prepared_pass.Packet]]] = {}
         self._apart: frozenset[str] = frozenset()
         """Structures that the device does not give whole."""
         self._broken: frozenset[str] = frozenset()
@@ -295,7 +295,7 @@ class LogixCollector(Collector):
         before = self.clock()
         try:
             answers, failed = self._answers(plan, prepared)
-        except batch.NoPackets:
+        except prepared_pass.NoPackets:
             self._lines.append(NO_PACKETS)
             driver.singly()
             self._plans.clear()
@@ -307,7 +307,7 @@ class LogixCollector(Collector):
             self._plans.clear()
             return self._read(driver, scan)
         lost = [one for one in plan.lost if one.numbers.start not in self._aside]
-        gone = lost or any(status in decode.GONE or status == batch.TYPE_CHANGED for _, status in answers)
+        gone = lost or any(status in decode.GONE or status == prepared_pass.TYPE_CHANGED for _, status in answers)
         if not failed and gone and self._changes is None and self.clock() - self._renewed_ns > RENEW_NS:
             self._renew(driver)
             return self._read(driver, scan)
@@ -321,10 +321,10 @@ class LogixCollector(Collector):
         return [*rows, decode.lost_rows([*plan.lost, *cut], time_ns)]
 
     def _answers(
-        self, plan: decode.Plan, packets: Sequence[batch.Packet]
-    ) -> tuple[list[batch.Answer], dict[int, AssetError]]:
+        self, plan: decode.Plan, packets: Sequence[prepared_pass.Packet]
+    ) -> tuple[list[prepared_pass.Answer], dict[int, AssetError]]:
         """Answers to what the plan asks, and what has none since the connection failed at it, by place."""
-        answers = [batch.Answer(None, batch.UNFIT)] * len(plan.asks)
+        answers = [prepared_pass.Answer(None, prepared_pass.UNFIT)] * len(plan.asks)
         failed: dict[int, AssetError] = {}
         failures: list[AssetError] = []
         heard = False
@@ -333,8 +333,8 @@ class LogixCollector(Collector):
             names = tuple(plan.asks[place].text for place in places)
             if len(failures) < MOST_FAILED:
                 try:
-                    got = batch.ask(self._held(), packet)
-                except (batch.NoPackets, WriteRefused, AssetError):
+                    got = prepared_pass.ask(self._held(), packet)
+                except (prepared_pass.NoPackets, WriteRefused, AssetError):
                     raise
                 except Exception as error:
                     failures.append(_asset_error(error))
@@ -383,7 +383,7 @@ class LogixCollector(Collector):
                 self._aside[number] = f"{text}; it is set aside", self.clock() + ASIDE_NS
                 self._convicted[number] = ask.text
 
-    def _plan(self, driver: Driver, scan: Scan) -> tuple[decode.Plan, list[batch.Packet]]:
+    def _plan(self, driver: Driver, scan: Scan) -> tuple[decode.Plan, list[prepared_pass.Packet]]:
         """What the scan asks, prepared when it is first read after the tag list was."""
         key = tuple(point.number for point in scan.points)
         if key not in self._plans:
@@ -396,7 +396,10 @@ class LogixCollector(Collector):
                 plan.lost.append(decode.Lost(numbers=numbers, quality=Quality.BAD_COMMUNICATION, text=text))
             names = [ask.text for ask in plan.asks]
             groups = self._suspects.parted(names)
-            self._plans[key] = plan, [packet for group in groups for packet in batch.prepare(driver, names, group)]
+            self._plans[key] = (
+                plan,
+                [packet for group in groups for packet in prepared_pass.prepare(driver, names, group)],
+            )
         return self._plans[key]
 
     def _renew(self, driver: Driver) -> None:

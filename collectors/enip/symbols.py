@@ -48,7 +48,7 @@ class Unknown(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TagNode:
     """A node of the tag list that was reached: a tag, an element, or a member."""
 
     name: str
@@ -125,13 +125,13 @@ class Symbols:
             member=Step(place.name.rpartition(".")[2].partition("[")[0], address.steps[-1].index),
         )
 
-    def _walk(self, address: Address) -> tuple[Place, Place | None]:
+    def _walk(self, address: Address) -> tuple[TagNode, TagNode | None]:
         """Down the steps; also the structure above the last one, if its size is known."""
         first, *members = address.steps
         name = self._names.get((address.scope + first.name).lower())
         if name is None:
             raise Unknown(f"no tag {address.scope}{first.name}")
-        parent: Place | None = None
+        parent: TagNode | None = None
         place = _indexed(base(name, self.tags[name]), first)
         for step in members:
             if place.dims:
@@ -144,13 +144,13 @@ class Symbols:
         return place, parent
 
 
-def base(name: str, info: Mapping[str, Any]) -> Place:
+def base(name: str, info: Mapping[str, Any]) -> TagNode:
     """A tag as a place."""
     dims = tuple(info["dimensions"][: info["dim"]])
     return _open(name, info, dims)
 
 
-def member(place: Place, name: str) -> Place:
+def member(place: TagNode, name: str) -> TagNode:
     """A structure's member as a place."""
     info = place.members[name]
     count = info.get("array", 0)
@@ -159,13 +159,13 @@ def member(place: Place, name: str) -> Place:
     return _open(f"{place.name}.{name}", info, (count,) if count else ())
 
 
-def _open(name: str, info: Mapping[str, Any], dims: tuple[int, ...]) -> Place:
+def _open(name: str, info: Mapping[str, Any], dims: tuple[int, ...]) -> TagNode:
     if dims and info["data_type"] == "DWORD":
         dims = (prod(dims) * 32,)
-    return Place(name=name, info=info, dims=dims, left=prod(dims))
+    return TagNode(name=name, info=info, dims=dims, left=prod(dims))
 
 
-def _indexed(place: Place, step: Step) -> Place:
+def _indexed(place: TagNode, step: Step) -> TagNode:
     """Step into an array by the element numbers, if there are any."""
     if not step.index:
         return place
@@ -178,14 +178,14 @@ def _indexed(place: Place, step: Step) -> Place:
         number = number * size + at
     left = place.left - number if place.left else 0
     text = ",".join(map(str, step.index))
-    return Place(name=f"{place.name}[{text}]", info=place.info, dims=(), left=left)
+    return TagNode(name=f"{place.name}[{text}]", info=place.info, dims=(), left=left)
 
 
 def _type_name(info: Mapping[str, Any]) -> str:
     return str(info.get("data_type_name") or info["data_type"])
 
 
-def values(place: Place, depth: int, elements: int) -> Iterator[Place | str]:
+def values(place: TagNode, depth: int, elements: int) -> Iterator[TagNode | str]:
     """Every readable value below a place, for a draft; a text where something was left out.
 
     Args:

@@ -30,7 +30,7 @@ ENDED_S = 2.0
 
 
 @dataclass(slots=True)
-class ReceivedStep:
+class StepSeen:
     """One step, as far as it was received."""
 
     probe: Probe
@@ -82,13 +82,13 @@ class Probes:
     """The steps of the last tests."""
 
     def __init__(self) -> None:
-        self.steps: OrderedDict[tuple[int, int], ReceivedStep] = OrderedDict()
+        self.steps: OrderedDict[tuple[int, int], StepSeen] = OrderedDict()
         """By session and number, oldest first."""
         self.kernel_drops = 0
         """Of the socket so far; the shell keeps it true."""
         self.overflow = 0
         """Blocks that the queue refused so far."""
-        self._newest: ReceivedStep | None = None
+        self._newest: StepSeen | None = None
         self._told = True
 
     def take(self, probe: Probe, length: int, now: float) -> bool:
@@ -141,15 +141,13 @@ class Probes:
         same = (newest.probe.session, newest.probe.first)
         return [one.plain() for one in self.steps.values() if (one.probe.session, one.probe.first) == same]
 
-    def _begin(self, probe: Probe, length: int, now: float) -> ReceivedStep:
+    def _begin(self, probe: Probe, length: int, now: float) -> StepSeen:
         self._count(now)
         while len(self.steps) >= STEPS_KEPT:
             self.steps.popitem(last=False)
         if self._newest is not None:
             self._newest.seen = bytearray()  # late frames of it count as doubled
-        step = ReceivedStep(
-            probe, length, self.kernel_drops, self.overflow, now, now, seen=bytearray((probe.of + 7) // 8)
-        )
+        step = StepSeen(probe, length, self.kernel_drops, self.overflow, now, now, seen=bytearray((probe.of + 7) // 8))
         self.steps[probe.session, probe.step] = self._newest = step
         self._told = False
         return step

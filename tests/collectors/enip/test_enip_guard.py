@@ -122,7 +122,7 @@ def test_everything_the_collector_does_passes() -> None:
 
 def test_a_refusal_inside_the_collector_fails_the_pass_and_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the library to write by itself, the pass would fail as a whole and say why."""
-    monkeypatch.setattr("collectors.enip.batch.ask", lambda driver, packet: [driver.write("One_DINT", 5)])
+    monkeypatch.setattr("collectors.enip.prepared_pass.ask", lambda driver, packet: [driver.write("One_DINT", 5)])
 
     async def work() -> None:
         async with reading(asking("One_DINT")) as (server, reader):
