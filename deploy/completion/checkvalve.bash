@@ -4,7 +4,7 @@ _checkvalve() {
     path=${COMP_WORDS[1]}
     case $path in history|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay discover plan peek watch send receive accept linktest replay gaps history status setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay discover plan peek watch send receive accept linktest replay gaps history status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -158,6 +158,7 @@ _checkvalve() {
         "history check") offered="--help" ;;
         "history rebuild") offered="--help" ;;
         "status") offered="--json --help" ;;
+        "doctor") offered="--json --help" ;;
         "setup") offered="high low --config --interface --address --to --listen --peer-mac --appliance-mac --sender --netns --mtu --apply --verify --host --help" ;;
         "keys") offered="new show --help" ;;
         "keys new") offered="--help" ;;

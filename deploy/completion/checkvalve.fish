@@ -14,6 +14,7 @@ complete -c checkvalve -f -n __fish_use_subcommand -a replay -d 'high side: send
 complete -c checkvalve -f -n __fish_use_subcommand -a gaps -d 'low side: what is missing, and the code to carry to the high side'
 complete -c checkvalve -f -n __fish_use_subcommand -a history -d 'low side: check the history’s files, or rebuild them from the journal'
 complete -c checkvalve -f -n __fish_use_subcommand -a status -d 'what the running processes of a side say of themselves'
+complete -c checkvalve -f -n __fish_use_subcommand -a doctor -d 'the most likely cause where nothing arrives, and the next step; reads only'
 complete -c checkvalve -f -n __fish_use_subcommand -a setup -d 'this machine’s end of the link: prints the one-way recipe, does it with --apply'
 complete -c checkvalve -f -n __fish_use_subcommand -a keys -d 'make key files, show fingerprints to compare by eye'
 complete -c checkvalve -f -n __fish_use_subcommand -a audit -d 'evidence that nothing flows back, and what it does not prove'
@@ -106,6 +107,8 @@ complete -c checkvalve -n '__fish_seen_subcommand_from history ; and __fish_seen
 complete -c checkvalve -n '__fish_seen_subcommand_from history ; and __fish_seen_subcommand_from rebuild' -l help -d 'Show this message and exit.'
 complete -c checkvalve -n '__fish_seen_subcommand_from status' -l json -d 'One JSON object for programs.'
 complete -c checkvalve -n '__fish_seen_subcommand_from status' -l help -d 'Show this message and exit.'
+complete -c checkvalve -n '__fish_seen_subcommand_from doctor' -l json -d 'One JSON object for programs.'
+complete -c checkvalve -n '__fish_seen_subcommand_from doctor' -l help -d 'Show this message and exit.'
 complete -c checkvalve -n '__fish_seen_subcommand_from setup' -a high
 complete -c checkvalve -n '__fish_seen_subcommand_from setup' -a low
 complete -c checkvalve -n '__fish_seen_subcommand_from setup' -l config -r -d 'sender.toml or receiver.toml: the link’s address and port.'
