@@ -36,6 +36,8 @@ def read(state: Path) -> dict[str, float]:
     except (OSError, *statefile.UNBELIEVED):
         return {}
     figures = {
-        key[:KEY_MOST]: value for key, value in told.items() if isinstance(value, int | float) and abs(value) < 2**63
+        key[:KEY_MOST]: value
+        for key, value in told.items()
+        if key.isascii() and key.isprintable() and isinstance(value, int | float) and abs(value) < 2**63
     }
     return dict(list(figures.items())[:FIGURES_MOST])

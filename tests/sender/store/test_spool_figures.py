@@ -23,7 +23,8 @@ def test_figures_come_back_as_they_were_written(tmp_path: Path) -> None:
     "data",
     [
         b"", b"{", b"[]", b"null", b'{"bytes": 1e999}', b'{"bytes": NaN}', b'{"a": {"b": 1}}', b'{"bytes": "1"}',
-        json.dumps({"bytes": 1 << 64}).encode(), b"[" * 100_000, statefile.pack({"bytes": 7}).replace(b"7", b"8", 1),
+        json.dumps({"bytes": 1 << 64}).encode(), b'{"\\ud800": 1}', b'{"\\u001b[2J": 1}',
+        b"[" * 100_000, statefile.pack({"bytes": 7}).replace(b"7", b"8", 1),
     ],
 )  # fmt: skip
 def test_nothing_in_the_file_can_stop_a_beat(tmp_path: Path, data: bytes) -> None:
