@@ -31,6 +31,10 @@ class JsonLinesTable(OutputTable):
     file: File
     """Where the lines go."""
 
+    def files(self) -> list[Path]:
+        """None that must be there before the start: the output makes its own."""
+        return []
+
 
 class JsonLinesOutput(Output):
     """One file."""

@@ -48,7 +48,7 @@ class SettingsTable(BaseModel):
         return self.model_copy(update=placed)
 
     def files(self) -> list[Path]:
-        """Every path in it."""
+        """Every path in it; a table leaves out here what need not be there before the start."""
         held = [one for _, value in self for one in (value if isinstance(value, tuple) else (value,))]
         return [one for one in held if isinstance(one, Path)]
 
