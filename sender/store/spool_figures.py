@@ -35,9 +35,6 @@ def read(state: Path) -> dict[str, float]:
         told = statefile.unpack(statefile.read(state / NAME, SIZE_MOST) or b"{}")
     except (OSError, *statefile.UNBELIEVED):
         return {}
-    figures = {
-        key[:KEY_MOST]: value
-        for key, value in told.items()
-        if key.isascii() and key.isprintable() and isinstance(value, int | float) and abs(value) < 2**63
-    }
-    return dict(list(figures.items())[:FIGURES_MOST])
+    named = {key[:KEY_MOST]: value for key, value in told.items() if key.isascii() and key.isprintable()}
+    figures = [(key, value) for key, value in named.items() if isinstance(value, int | float) and abs(value) < 2**63]
+    return dict(figures[:FIGURES_MOST])
