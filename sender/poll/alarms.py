@@ -165,8 +165,3 @@ def _crossed(entry: AlarmEntry, kind: str | None) -> list[tuple[str, str]]:
     if kind is not None and "int" in kind and entry.bit is None and entry.value is None:
         wrong.append(("bit", f"a {kind} has many; write bit = 0 .. or value = .."))
     return wrong
-
-
-def dump(alarms: Sequence[Alarm]) -> list[dict[str, Any]]:
-    """As plain values, for `plan --json`."""
-    return [{"tag": alarm.tag, **alarm.entry.model_dump(exclude_none=True)} for alarm in alarms]

@@ -56,7 +56,3 @@ class FaultSchedule:
                 again = FaultChange(change.at_s + fault.every_s, change.order, True, fault.asset, fault.what)
                 heapq.heappush(self._waiting, again)
         return out
-
-    def next_s(self) -> float | None:
-        """When something is due next [s]."""
-        return self._waiting[0].at_s if self._waiting else None

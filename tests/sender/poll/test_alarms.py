@@ -13,7 +13,7 @@ from polling import EPOCH_NS, Fake, asset_toml, loaded, points_of, poll_for, scr
 from collectors.base import Event, Scan
 from protocol.content.sample import Columns, Quality, Row, Value, columns, from_rows
 from protocol.errors import ConfigError
-from sender.poll.alarms import Alarm, AlarmEntry, Alarms, dump
+from sender.poll.alarms import Alarm, AlarmEntry, Alarms
 
 LAW = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 
@@ -151,8 +151,3 @@ list = [
         "asset[0].alarm[2].list[3].text",
         "asset[0].alarm[2].list[4].when",
     ]
-
-
-def test_the_table_can_be_shown_as_plain_values() -> None:
-    """For programs."""
-    assert dump(BITS[:1]) == [{"tag": "word", "bit": 0, "when": True, "severity": 100, "code": "B0", "text": "bit 0"}]
