@@ -29,6 +29,13 @@ def test_every_check_that_a_page_names_is_in_the_catalogue(page: Path) -> None:
     assert named <= set(catalogue())
 
 
+def test_every_file_that_a_check_names_is_there() -> None:
+    """A remedy is typed as it stands: a file of another name stops whoever mends."""
+    named = set(re.findall(r"\b(?:deploy|docs|protocol|examples)/[\w./-]*\w", _text(ROOT / "audit" / "checks.toml")))
+    assert "deploy/nftables/checkvalve-high.nft" in named
+    assert not [name for name in sorted(named) if not (ROOT / name).exists()]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_and_option_that_a_page_shows_exists(page: Path) -> None:
     """Lines are joined where they go on; a word after a command that begins with `--` must be its option."""
