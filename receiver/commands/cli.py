@@ -54,10 +54,9 @@ def receive(
         config = load(file, look=True)
         for line in config.warnings:
             terminal.complain(f"warning: {line}")
-        host, port = config.inlet.listen
-        terminal.say(
-            f"{file}: no mistakes; listens on {host}:{port}, {len(config.outputs)} outputs besides the history"
-        )
+        (host, port), count = config.inlet.listen, len(config.outputs)
+        besides = f"{count} output{'' if count == 1 else 's'} besides the history"
+        terminal.say(f"{file}: no mistakes; listens on {host}:{port}, {besides}")
         return
     from receiver import main
 
