@@ -39,6 +39,7 @@ COMMANDS = {
     "demo": Command("simulator.demo", "a simulated plant, a lossy link, a historian and a page, end to end"),
     "simulate": Command("simulator.cli", "the simulated devices of a scene alone"),
     "relay": Command("simulator.cli", "a bad one-way link between two ports"),
+    "init": Command("", "high or low: make a configuration by questions or flags, its keys, and a sheet to print"),
     "discover": Command("sender.commands.cli", "browse a device, print a draft section of sender.toml"),
     "plan": Command("sender.commands.cli", "every read request that would be sent, and the load; no traffic"),
     "peek": Command("sender.commands.cli", "one raw read: hex and every type and word order"),
@@ -60,6 +61,8 @@ COMMANDS = {
     "bench": Command("bench.cli", "measure the figures of the README here"),
 }
 """In the order in which `--help` lists them."""
+INIT = {"high": "sender.commands.init", "low": "receiver.commands.init"}
+"""The room of `init` by the side that it names: before there is a configuration, no file tells."""
 OPTIONS = {"--help": "this list, or behind a command what it takes", "--version": "what is installed"}
 EXITS = (
     "Exit codes: 0 done, 1 not as it should be, 2 a mistake to mend, 3 a failing disk, 130 Ctrl-C (docs/commands.md)."
@@ -182,13 +185,15 @@ def _version() -> str:
 
 
 def _room_of(name: str, words: list[str]) -> str:
-    """`status`, `linktest` and `doctor` belong to the side whose configuration they are given.
+    """`status`, `linktest` and `doctor` belong to the side whose configuration they are given, `init` to the one named.
 
     Raises:
-        ConfigError: they are given a folder.
+        ConfigError: they are given a folder; `init` is given no side.
     """
     if COMMANDS[name].room:
         return COMMANDS[name].room
+    if name == "init":
+        return _side_of(words)
     paths = [Path(word) for word in words[1:] if not word.startswith("-")]
     for path in paths:
         if path.is_file():
@@ -200,6 +205,17 @@ def _room_of(name: str, words: list[str]) -> str:
                 hint="name the sender.toml or receiver.toml that the side was started with",
             )
     return "sender.commands.cli" if _installed("sender.commands.cli") else "receiver.commands.cli"
+
+
+def _side_of(words: list[str]) -> str:
+    """The room of `init`, by the first word that is no option; without any word, that of a side that is here."""
+    given = [word for word in words[1:] if not word.startswith("-")]
+    if given and given[0] in INIT:
+        return INIT[given[0]]
+    if given or (words and words[1:] not in ([], ["--help"])):
+        told = f"{given[0]!r} is no side" if given else "no side is named"
+        raise ConfigError(told, hint="name it first: checkvalve init high DIR, or checkvalve init low DIR")
+    return INIT["high"] if _installed("sender") else INIT["low"]
 
 
 def _installed(room: str) -> bool:

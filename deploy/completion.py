@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from checkvalve import COMMANDS, keys_app
+from checkvalve import COMMANDS, INIT, Command, keys_app
 
 FILES = {"bash": "checkvalve.bash", "zsh": "_checkvalve", "fish": "checkvalve.fish"}
 _BOTH_SIDES = ("sender.commands.cli", "receiver.commands.cli")
@@ -44,7 +44,7 @@ def tree() -> dict[str, Words]:
     out = {}
     for name, one in COMMANDS.items():
         words = Words(line=one.line)
-        for room in [one.room] if one.room else _BOTH_SIDES:
+        for room in _rooms(name, one):
             _gather(words, _command(room, name))
         out[name] = words
     return out
@@ -54,12 +54,17 @@ def commands() -> dict[str, Any]:
     """Every command and subcommand as typer made it, by its words: `audit live`; a side's `status` by its room."""
     out: dict[str, Any] = {}
     for name, one in COMMANDS.items():
-        for room in [one.room] if one.room else _BOTH_SIDES:
+        for room in _rooms(name, one):
             command = _command(room, name)
             out[name if one.room else f"{name} ({room.partition('.')[0]})"] = command
             for below, inner in getattr(command, "commands", {}).items():
                 out[f"{name} {below}"] = inner
     return out
+
+
+def _rooms(name: str, one: Command) -> tuple[str, ...]:
+    """Where a command is made: of both sides' in two rooms."""
+    return (one.room,) if one.room else tuple(INIT.values()) if name == "init" else _BOTH_SIDES
 
 
 def _command(room: str, name: str) -> Any:
@@ -73,7 +78,7 @@ def _gather(words: Words, command: Any) -> None:
     for one in command.params:
         choices = _choices(one.type_descriptor.annotation)
         if one.param_type_name == "argument":
-            words.first = words.first or choices
+            words.first = tuple(dict.fromkeys((*words.first, *choices)))
             continue
         for name in (*one.opts, *one.secondary_opts):
             words.options.setdefault(name, one.help or "")

@@ -4,6 +4,7 @@
     document  our own text of several lines    data      one JSON value, in ASCII
     refusal   an error and its next step       trace     where an error came from
     progress  a line that the next one covers  console   rich, told to take texts as texts
+    ask       a question, and the line answered asks     whether there is anybody to ask
 
 `say` and `complain` take one line: what is a line end in a text from elsewhere is shown as `\\n` and begins none. Rich
 would read `[psi]` as markup, `:smile:` as a picture and `[/]` as a mistake; `console` makes it read nothing. A test
@@ -71,6 +72,25 @@ def progress(line: str) -> None:
         _write(sys.stderr, COVER + inert(line))
     elif line:
         complain(line)
+
+
+def asks() -> bool:
+    """Whether a person can be asked: what is read and what is written are both a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def ask(question: str) -> str:
+    """A question on stdout, and the line that is typed behind it, without blanks around it.
+
+    Raises:
+        EOFError: there is no line any more.
+    """
+    _write(sys.stdout, inert(question) + " ")
+    line = sys.stdin.buffer.readline()
+    if not line:
+        _write(sys.stdout, "\n")
+        raise EOFError
+    return line.decode(errors="surrogateescape").strip()
 
 
 def console(*, error: bool = False) -> Console:

@@ -81,7 +81,7 @@ def load(path: Path, *, look: bool = False) -> ReceiverConfig:
         ConfigError: with every mistake of the file, one a line.
     """
     path = path.absolute()
-    tables, data = read(path, hint="examples/receiver.toml is a complete one to begin with")
+    tables, data = read(path, hint="checkvalve init low DIR makes one to begin with")
     found = Findings(homes=HOMES)
     for key in sorted(tables.keys() - set(TABLES)):
         home = HOMES.get(key)

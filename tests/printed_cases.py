@@ -181,6 +181,20 @@ def _relay(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     return [["relay", "--loss", EVIL], ["relay", "--cut", EVIL], ["relay", "--to", EVIL]]
 
 
+@case("init")
+def _init(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    high, low = str(folder / FILE / "high"), str(folder / FILE / "low")
+    return [
+        ["init", "high", high, "--site", NAME, "--to", "192.0.2.2:5005"],
+        ["init", "high", high, "--sheet"],
+        ["init", "high", high, "--site", NAME, "--to", "192.0.2.2:5005"],
+        ["init", "high", f"{high}2", "--site", EVIL, "--to", EVIL, "--rate-mbit", EVIL, "--keep", EVIL],
+        ["init", "low", low, "--listen", "192.0.2.2:5005"],
+        ["init", "low", f"{low}2", "--listen", EVIL, "--peer", EVIL],
+        ["init", EVIL],
+    ]
+
+
 @case("discover")
 def _discover(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     return [

@@ -75,8 +75,8 @@ fi
 # users, folders, units
 [ "$prefix" = /opt/checkvalve ] || stop "the units start /opt/checkvalve/bin/python" "leave --prefix out, or mend systemd/ by hand"
 case $side in
-    high) users="checkvalve-poll checkvalve-emit" store=checkvalve-poll first=spool config=sender.toml ;;
-    low) users="checkvalve-catch checkvalve-publish" store=checkvalve-catch first=journal config=receiver.toml ;;
+    high) users="checkvalve-poll checkvalve-emit" store=checkvalve-poll first=spool room=sender config=sender.toml ;;
+    low) users="checkvalve-catch checkvalve-publish" store=checkvalve-catch first=journal room=receiver config=receiver.toml ;;
 esac
 getent group checkvalve >/dev/null || groupadd --system checkvalve
 for user in $users; do
@@ -89,7 +89,9 @@ install -d -m 2770 -o root -g checkvalve /var/lib/checkvalve/state
 install -d -m 2750 -o "$store" -g checkvalve "/var/lib/checkvalve/state/$first"
 install -d -m 0750 -o root -g checkvalve /var/lib/checkvalve/audit
 [ -e /etc/checkvalve/link.env ] || install -m 0644 "link-$side.env" /etc/checkvalve/link.env
-[ -e "/var/lib/checkvalve/$config" ] || install -m 0640 -o root -g checkvalve "examples/$config" "/var/lib/checkvalve/$config"
+# no device is read and nothing is sent anywhere until somebody says so: the file that `checkvalve init` fills
+[ -e "/var/lib/checkvalve/$config" ] ||
+    install -m 0640 -o root -g checkvalve "$prefix"/lib/python*/site-packages/$room/commands/empty.toml "/var/lib/checkvalve/$config"
 install -m 0755 own-keys.sh "$prefix/bin/checkvalve-own-keys"
 install -m 0644 systemd/* /etc/systemd/system/
 ln -sf "$prefix/bin/checkvalve" /usr/local/bin/checkvalve
@@ -100,7 +102,7 @@ complete checkvalve.fish /usr/share/fish/vendor_completions.d
 [ ! -d /run/systemd/system ] || systemctl daemon-reload || echo "systemd was not told: systemctl daemon-reload"
 cat <<END
 next, as docs/install.md says step by step:
-  checkvalve keys new $side /var/lib/checkvalve/keys/$side, then checkvalve-own-keys (in $prefix/bin)
-  edit /var/lib/checkvalve/$config and /etc/checkvalve/link.env
+  checkvalve init $side /root/$side: configuration, keys and a sheet to print; copy it to /var/lib/checkvalve
+  $prefix/bin/checkvalve-own-keys; edit /etc/checkvalve/link.env
   systemctl enable --now checkvalve-$side.target
 END

@@ -4,7 +4,7 @@ _checkvalve() {
     path=${COMP_WORDS[1]}
     case $path in history|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay discover plan peek watch send receive accept linktest replay gaps history status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send receive accept linktest replay gaps history status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -37,6 +37,19 @@ _checkvalve() {
         "relay --buffer") offered= files=1; value=1 ;;
         "relay --seed") offered= files=1; value=1 ;;
         "relay --status") offered= files=1; value=1 ;;
+        "init --site") offered= files=1; value=1 ;;
+        "init --to") offered= files=1; value=1 ;;
+        "init --rate-mbit") offered= files=1; value=1 ;;
+        "init --mtu") offered= files=1; value=1 ;;
+        "init --loss-target") offered= files=1; value=1 ;;
+        "init --keep") offered= files=1; value=1 ;;
+        "init --max-gb") offered= files=1; value=1 ;;
+        "init --peer") offered= files=1; value=1 ;;
+        "init --listen") offered= files=1; value=1 ;;
+        "init --buffer-mib") offered= files=1; value=1 ;;
+        "init --journal") offered= files=1; value=1 ;;
+        "init --history") offered= files=1; value=1 ;;
+        "init --pages") offered= files=1; value=1 ;;
         "discover --name") offered= files=1; value=1 ;;
         "discover --set") offered= files=1; value=1 ;;
         "discover --timeout") offered= files=1; value=1 ;;
@@ -144,6 +157,7 @@ _checkvalve() {
         "demo") offered="--loss --burst --cut --seconds --headless --json --seed --folder --control --help" ;;
         "simulate") offered="--seed --host --ports-file --sender-toml --status --fault --control --netns --help" ;;
         "relay") offered="--listen --to --loss --burst --cut --duplicate --reorder --truncate --flip --delay --jitter --rate-mbit --buffer --seed --status --trace --help" ;;
+        "init") offered="high low --site --to --rate-mbit --mtu --loss-target --keep --max-gb --peer --sheet --help --listen --buffer-mib --journal --history --pages" ;;
         "discover") offered="--name --set --timeout --class --range --map --map-first --never-read --help" ;;
         "plan") offered="--json --help" ;;
         "peek") offered="--set --json --help" ;;

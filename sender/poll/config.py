@@ -116,7 +116,7 @@ def load(path: Path, *, find: Find = registry.load, look: bool = False) -> Sende
         ConfigError: with every mistake of the file, one a line.
     """
     path = path.absolute()
-    raw, data = read(path, hint="examples/sender.toml is a complete one to begin with")
+    raw, data = read(path, hint="checkvalve init high DIR makes one to begin with")
     found = Findings(homes=HOMES)
     top = {key: value for key, value in raw.items() if key not in TABLES}
     site = read_table(TopKeys, top, "", found, beside=TABLES).site

@@ -52,6 +52,8 @@ class Way:
 LIVE, SETUP = "tests/namespace/test_live.py", "tests/namespace/test_ends.py"
 WAYS = (
     Way(shape=r"keys new (high|low) \S+", first=r"\S+/keys/new/(sign|catch).key"),
+    Way(shape=r"init (high|low) /root/\w+( --\S+ \S+)*", first=r"made \S+: (sender|receiver)\.toml, keys/"),
+    Way(shape=r"init (high|low) /var/lib/checkvalve --sheet", first="CHECKVALVE COMMISSIONING SHEET"),
     Way(shape=r"keys show \S+", first="sign "),
     Way(shape="discover lines .*", elsewhere="tests/collectors/test_example_collector.py"),
     Way(shape="discover (opcua|modbus|enip) .*", first=r"# \S+, as `checkvalve discover` found it"),
@@ -88,8 +90,8 @@ WAYS = (
     Way(shape="bench .* --page .*", elsewhere="tests/bench/test_bench.py"),
 )
 WORDS_ALONE = re.compile(
-    r"(demo|simulate|relay|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|history|status|doctor|setup|keys"
-    r"|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
+    r"(demo|simulate|relay|init|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|history|status|doctor|setup"
+    r"|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""
 

@@ -104,6 +104,7 @@ def places(plant: Path) -> Mapping[str, str]:
         r"opc\.tcp://10\.0\.0\.\d+:4840": urls["turbine-1"],
         r"enip://10\.0\.0\.\d+": urls["packaging-2"],
         r"high\.pub": str(plant / "high/keys/high.pub"),
+        r"low\.pub": str(plant / "low/keys/low.pub"),
         r"\$KEEP": str(plant / "kept"),
         "copy/spool": str(plant / "high/state/spool"),
         "copy/journal": str(plant / "low/state/journal"),
@@ -145,7 +146,11 @@ def test_every_documented_command_does_what_its_page_says(
         assert way is not None
         if one.words[:2] == ("keys", "new"):
             shutil.rmtree(work / "keys", ignore_errors=True)
-        argv = checkvalve(*tried(one.words, way, {**places, r"\S*keys/(high|low)": str(work / "keys" / "new")}))
+        own = {r"\S*keys/(high|low)": str(work / "keys" / "new")}
+        if one.words[0] == "init":
+            shutil.rmtree(work / "made", ignore_errors=True)
+            own = {r"/root/\w+": str(work / "made"), "/var/lib/checkvalve": str(plant / one.words[1])}
+        argv = checkvalve(*tried(one.words, way, {**places, **own}))
         done = _run(as_service(argv) if user == "service" else argv, work)
         if user == "root" and one.words in STARTS:
             way = replace(way, first=rf"error: \S+ cannot be written by root: it belongs to user {SERVICE}")
