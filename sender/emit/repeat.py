@@ -45,6 +45,8 @@ class Repeats:
         self.dropped = 0
         """Blocks whose repeat did not leave."""
         self._stages: list[deque[SentRun]] = [deque() for _ in after]
+        self._leaving: tuple[int, SentRun] | None = None
+        """Stage and run that is being sent; until all of it has left a restart begins it again."""
 
     def sent(self, start: Place, end: Place, blocks: int, now: float) -> None:
         """A stretch had its first sending."""
@@ -57,17 +59,21 @@ class Repeats:
         self._stages[0].append(SentRun(now, start, end, blocks))
 
     def due(self, now: float) -> tuple[int, SentRun] | None:
-        """(copy, run) whose time has come; it moves on to the next stage."""
+        """(copy, run) whose time has come; call `done` when it has left."""
         for stage, queue in enumerate(self._stages):
             while queue and now >= queue[0].at + self.after[stage]:
-                run = queue.popleft()
-                if stage + 1 < len(self._stages):
-                    self._stages[stage + 1].append(run)
-                if now > run.at + self.after[stage] + LATE:
-                    self.dropped += run.blocks
-                    continue
-                return stage + 1, run
+                self._leaving = stage, run = stage, queue.popleft()
+                if now <= run.at + self.after[stage] + LATE:
+                    return stage + 1, run
+                self.dropped += run.blocks
+                self.done()
         return None
+
+    def done(self) -> None:
+        """The run that was due has left, or is given up: it moves on to the next stage."""
+        if self._leaving is not None and self._leaving[0] + 1 < len(self._stages):
+            self._stages[self._leaving[0] + 1].append(self._leaving[1])
+        self._leaving = None
 
     def deadline(self) -> float | None:
         """When the next repeat is due, monotonic [s]."""
@@ -76,11 +82,9 @@ class Repeats:
 
     def to_json(self, now: float) -> list[Any]:
         """What a restart needs: stage, age, stretch."""
-        return [
-            [stage, now - run.at, *run.start, *run.end, run.blocks]
-            for stage, queue in enumerate(self._stages)
-            for run in queue
-        ]
+        waiting = [(stage, run) for stage, queue in enumerate(self._stages) for run in queue]
+        leaving = [] if self._leaving is None else [self._leaving]
+        return [[stage, now - run.at, *run.start, *run.end, run.blocks] for stage, run in [*leaving, *waiting]]
 
     def restore(self, held: list[Any], now: float) -> None:
         """Take up what `to_json` gave; stages that are no longer configured are left out."""
@@ -127,3 +131,4 @@ class Reruns:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+            self._repeats.done()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from protocol.store.resync import Place
 from sender.emit.repeat import LATE, Repeats, SentRun
 
@@ -10,6 +12,7 @@ def _drain(repeats: Repeats, now: float) -> list[tuple[int, SentRun]]:
     out = []
     while (due := repeats.due(now)) is not None:
         out.append(due)
+        repeats.done()
     return out
 
 
@@ -54,3 +57,32 @@ def test_a_restart_takes_repeats_up_at_their_age() -> None:
     after.restore(before.to_json(115.0), 3.0)
     assert after.deadline() == 8.0
     assert Repeats(()).due(1e9) is None
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+def test_a_restart_in_the_middle_of_a_repeat_begins_it_again(stage: int) -> None:
+    """What of it had not left would wait for the next one, or for ever after the last; its later ones stay."""
+    after = (20.0, 900.0)
+    before = Repeats(after)
+    before.sent(Place(1, 0), Place(1, 100), 7, 0.0)
+    for _ in range(stage):
+        assert len(_drain(before, 20.0)) == 1
+    before.sent(Place(1, 100), Place(1, 200), 1, 1.0)
+    now = after[stage]
+    due = before.due(now)
+    assert due is not None
+    again = Repeats(after)
+    again.restore(before.to_json(now), now)
+    assert again.due(now) == due
+    again.done()
+    left = [(copy, run.start.offset) for copy, run in _drain(again, 900.0)]
+    assert (2, 0) in left or stage == 1
+    before.done()
+    assert before.to_json(now) == Repeats.to_json(_restored(before, now), now)
+
+
+def _restored(repeats: Repeats, now: float) -> Repeats:
+    """The same after a restart."""
+    out = Repeats(repeats.after)
+    out.restore(repeats.to_json(now), now)
+    return out
