@@ -11,6 +11,7 @@ in the draft's notes with its number and its reason. Pure: text in, tables out.
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -182,9 +183,13 @@ def _tag(row: Mapping[str, str], first: int) -> dict[str, Any]:
 
 
 def _address(text: str, table: str, first: int) -> str:
-    if parse_place(text) is not None:
-        return text
     known = _TABLES.get(table.lower().strip())
+    place = parse_place(text)
+    if place is not None:
+        if table.strip() and known != place[0].value:
+            other = f"{known}:{text}" if known and text.isdigit() else "which is meant"
+            raise ValueError(f"{text!r} is of the table {place[0].value}, the table says {table!r}: write {other}")
+        return text
     try:
         number = int(text, 0) if text.lower().startswith("0x") else int(text)
     except ValueError:
@@ -211,6 +216,8 @@ def _type(text: str) -> tuple[str, dict[str, Any]]:
 def _number(text: str, key: str) -> float | None:
     if not text:
         return None
+    if re.fullmatch(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", text):
+        raise ValueError(f"{text!r} may be a fraction or thousands: write it with a point, or without the comma")
     try:
         value = float(text.replace(",", "."))
     except ValueError:
@@ -218,4 +225,6 @@ def _number(text: str, key: str) -> float | None:
         if part is None or float(part[2]) == 0:
             raise ValueError(f"{text!r} is no {key or 'number'}") from None
         value = float(part[1]) / float(part[2])
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is no {key or 'number'}")
     return int(value) if key == "" and value == int(value) else value

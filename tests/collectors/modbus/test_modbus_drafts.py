@@ -49,6 +49,40 @@ def test_a_register_map_becomes_tags_as_it_says() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("Power;32080;I16;;3", "'32080' is of the table input, the table says '3': write holding:32080"),
+        ("Power;30001;U16;;coil", "'30001' is of the table input, the table says 'coil': write coil:30001"),
+        ("Power;holding:4;U16;;4", "'holding:4' is of the table holding, the table says '4': write which is meant"),
+        ("Energy;40001;U16;1,000;", "'1,000' may be a fraction or thousands"),
+        ("Energy;40001;U16;nan;", "'nan' is no scale"),
+        ("Energy;40001;U16;1e999;", "'1e999' is no scale"),
+    ],
+)
+def test_what_a_map_says_in_two_ways_is_not_guessed(line: str, reason: str) -> None:
+    """A wrong table or a factor a thousand times off would be a wrong value marked good: the line is left out."""
+    tags, notes = draft(f"Name;Address;Type;Factor;Table\n{line}\n", 0)
+    assert not tags
+    assert [note.partition(" left out: ")[2].startswith(reason) for note in notes] == [True]
+
+
+@pytest.mark.parametrize(("factor", "scale"), [("0,001", 0.001), ("1,5", 1.5), ("-10,25", -10.25), ("1000", 1000.0)])
+def test_a_decimal_comma_that_is_nothing_else_is_read(factor: str, scale: float) -> None:
+    """Most maps of one half of the world have it."""
+    tags, notes = draft(f"Name;Address;Type;Factor\nEnergy;40001;U16;{factor}\n", 0)
+    assert not notes
+    assert tags[0]["scale"] == scale
+
+
+@pytest.mark.parametrize("cell", ["inf", "-inf", "1e400", "nan"])
+def test_a_number_without_an_end_in_a_map_costs_its_line(cell: str) -> None:
+    """As a length or a missing value too; the other lines are drafted."""
+    tags, notes = draft(f"name;address;type;length\nA;1;string;{cell}\nB;2;U16;\n", 0)
+    assert [tag["name"] for tag in tags] == ["B"]
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
     ("written", "type_", "more"),
     [
         ("INT16", "int16", {}),
