@@ -23,6 +23,9 @@ POLLERS_KEYS = frozenset(
 )
 """Keys of a tag's table that the poller and the catalog read; a collector lets them pass."""
 
+ASSETS_KEYS = frozenset(("class", "url", "urls", "requests_s", "never_read", "timeout"))
+"""Keys of `[[asset]]` itself, for what is said where they stand in a table below it; none is taken by mistake."""
+
 
 class KeyReader:
     """One table, its values one after another, and the mistakes found in it.
@@ -99,7 +102,8 @@ class KeyReader:
         """Name every key that was not asked for; `also` are other readers' keys."""
         for key in self.table:
             if key not in self._asked and key not in also:
-                self.mistakes.append(f"{self.where}.{key}: {unknown(key, sorted(self._asked | also))}")
+                home = "belongs to [[asset]]; move it there" if key in ASSETS_KEYS else ""
+                self.mistakes.append(f"{self.where}.{key}: {home or unknown(key, sorted(self._asked | also))}")
 
     def _take(self, key: str, default: Any) -> Any:
         self._asked.add(key)

@@ -294,6 +294,8 @@ MISTAKES = (
     high("negative gap", "max_gap = 16", "max_gap = -1", "asset[0].modbus.max_gap", "-1", "0 to 2000"),
     high("settings of another collector", "[asset.modbus]", "[asset.opcua]", "asset[0].opcua", "another collector"),
     high("a tag's key at the asset", 'class = "process"', 'unit = "bar"', "asset[0].unit", "belongs to a tag"),
+    high("a fence below the asset", "max_gap = 16", 'never_read = ["holding:9"]', "asset[0].modbus.never_read", "belongs to [[asset]]", "move it there"),
+    high("a time below the asset", "max_gap = 16", 'timeout = "3s"', "asset[0].modbus.timeout", "belongs to [[asset]]", "move it there"),
     high("every at the asset", 'class = "process"', 'every = "1s"', "asset[0].every", "belongs to [[asset.scan]]", "line 20"),
     high("[asset] for [[asset]]", SENDER[SENDER.index("[[asset]]"):], '[asset]\nname = "pump-7"\n', "asset", "no list", "write [[asset]]", "line 17"),
     # --- the low side

@@ -10,8 +10,10 @@ import pytest
 from polling import asset_toml, loaded, scripted, sender_toml
 
 from collectors.base import Device
+from collectors.settings import ASSETS_KEYS
 from protocol.errors import ConfigError
 from sender.poll.config import devices, load
+from sender.poll.tables import AssetTable
 
 HEAD = 'site = "north"\n[keys]\nown = "keys/high"\nreceivers = ["keys/low.pub"]\n'
 OUTLET = '[outlet]\nto = "127.0.0.1:5005"\n'
@@ -29,6 +31,11 @@ def refused(folder: Path, text: str) -> dict[str, str]:
     lines = [LINE.sub("", line) for line in str(error.value).splitlines()[1:]]
     assert all("; " in line for line in lines), "a mistake without a next step"
     return {line.split(": ")[0].split(" (")[0].strip(): line.split(": ", 1)[1] for line in lines}
+
+
+def test_every_key_that_is_sent_home_to_the_asset_is_one_of_its_own() -> None:
+    """A fence in a table below it is told where it belongs, not to be taken out."""
+    assert {one.alias or name for name, one in AssetTable.model_fields.items()} >= ASSETS_KEYS
 
 
 def test_defaults_are_the_documented_ones(tmp_path: Path) -> None:
