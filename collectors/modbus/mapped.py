@@ -135,11 +135,22 @@ def draft(text: str, first: int) -> tuple[list[Mapping[str, Any]], list[str]]:
         raise ConfigError("the map has no column of addresses", hint=f"name one of its headings {known}")
     tags: list[Mapping[str, Any]] = []
     notes: list[str] = []
+    addresses = [
+        cells[columns["at"]].strip()
+        for cells in csv.reader(lines[:MOST_LINES], delimiter=delimiter)
+        if len(cells) > columns["at"]
+    ]
+    plain = {one[0] for one in addresses if one in ("10000", "30000", "40000")}
     for cells in table:
         row = {key: cells[at].strip() for key, at in columns.items() if at < len(cells)}
         if not any(row.values()):
             continue
         try:
+            at = row.get("at", "")
+            if at[:1] in plain and re.fullmatch(r"[0-9]{5}", at):
+                raise ValueError(
+                    f"{at!r} may count from {at[0]}0000, which stands here too, or from {at[0]}0001: write holding:.."
+                )
             tags.append(_tag(row, first))
         except ValueError as error:
             notes.append(f"line {table.line_num} left out: {error}: {delimiter.join(cells)[:100]}")

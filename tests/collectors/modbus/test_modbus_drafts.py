@@ -66,6 +66,13 @@ def test_what_a_map_says_in_two_ways_is_not_guessed(line: str, reason: str) -> N
     assert [note.partition(" left out: ")[2].startswith(reason) for note in notes] == [True]
 
 
+def test_a_map_with_40000_in_it_is_no_numbering_from_40001() -> None:
+    """There 40001 may be the wire's own number: it is not drafted as the first register."""
+    tags, notes = draft("name,address,type\nA,40000,U16\nB,40001,U16\nC,30001,U16\n", 0)
+    assert [(tag["name"], tag["at"]) for tag in tags] == [("C", "30001")]
+    assert [note.partition(" left out: ")[0] for note in notes] == ["line 2", "line 3"]
+
+
 @pytest.mark.parametrize(("factor", "scale"), [("0,001", 0.001), ("1,5", 1.5), ("-10,25", -10.25), ("1000", 1000.0)])
 def test_a_decimal_comma_that_is_nothing_else_is_read(factor: str, scale: float) -> None:
     """Most maps of one half of the world have it."""
