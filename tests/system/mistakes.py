@@ -220,7 +220,7 @@ MISTAKES = (
     high("no UTF-8", _bytes("sender.toml", b"Acme", b"Acm\xe9"), "", "line 19, byte 14", "UTF-8", "save it as UTF-8"),
     high("UTF-16", _wide, "", "UTF-16", "save it as UTF-8"),
     high("a folder for the file", _folder, "", "sender.toml", "folder", "name the file in it"),
-    high("no file", _gone("sender.toml"), "", "sender.toml does not exist", "examples/sender.toml"),
+    high("no file", _gone("sender.toml"), "", "sender.toml does not exist", "checkvalve init high DIR"),
     high("a file of 65 MiB", _huge, "", "sender.toml", "65 MiB", "64"),
     # --- the link
     high("a name for an address", "192.0.2.2:5005", "receiver.plant:5005", "outlet.to", "receiver.plant", "in numbers", "line 4"),

@@ -216,9 +216,11 @@ def converse(words: list[str], typed: list[str]) -> tuple[int, str]:
     argv = ["setsid", "--ctty", sys.executable, "-P", "-m", "checkvalve", *words]
     process = subprocess.Popen(argv, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
+    ready = select.poll()  # select() knows no descriptor above 1,023
+    ready.register(master, select.POLLIN)
     shown, asked, ends, left = b"", 0, time.monotonic() + PATIENCE, list(typed)
     while time.monotonic() < ends:
-        if select.select([master], [], [], 0.1)[0]:
+        if ready.poll(100):
             try:
                 data = os.read(master, 65_536)
             except OSError:  # its last process has closed the terminal
