@@ -177,7 +177,7 @@ def _parse(path: Path, line: str, kind: str) -> bytes:
     if len(parts) != 3 or parts[0] != LABEL:
         raise ConfigError(f"{path} is no key file: it does not begin with '{LABEL} KIND'")
     if parts[1] != kind:
-        raise ConfigError(f"{path} holds a {parts[1]} key where a {kind} key belongs")
+        raise ConfigError(f"{path} holds a key of the kind {parts[1]} where one of the kind {kind} belongs")
     try:
         return base64.b64decode(parts[2], validate=True)
     except ValueError:

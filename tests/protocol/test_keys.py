@@ -64,7 +64,7 @@ def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     """A catch key does not serve as an open key."""
     keymaking.make("low", tmp_path / "low")
     (tmp_path / "low" / "catch.key").rename(tmp_path / "low" / "open.key")
-    with pytest.raises(ConfigError, match="holds a catch key"):
+    with pytest.raises(ConfigError, match="holds a key of the kind catch where one of the kind open belongs"):
         keys.load(tmp_path / "low", "open")
 
 
