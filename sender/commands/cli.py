@@ -347,7 +347,9 @@ def _check(file: Path) -> str:
     config = load(file, look=True)
     _warn(config)
     tags = sum(one.point.count for asset in config.assets for one in asset.watched)
-    terminal.say(f"{file}: right ({len(config.assets)} assets, {tags} tags, {len(config.warnings)} warnings)")
+    found = {"asset": len(config.assets), "tag": tags, "warning": len(config.warnings)}
+    told = ", ".join(f"{count} {noun}" if count == 1 else f"{count} {noun}s" for noun, count in found.items())
+    terminal.say(f"{file}: right ({told})")
     return config.digest
 
 

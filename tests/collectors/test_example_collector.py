@@ -89,7 +89,7 @@ def test_an_installed_collector_is_found_drafts_and_its_draft_is_accepted_unchan
         section = await command(["discover", "lines", url, "--name", "tank"])
         file = tmp_path / "sender.toml"
         file.write_text(HEAD + section)
-        assert "1 assets, 2 tags" in await command(["send", "--check", str(file)])
+        assert "1 asset, 2 tags" in await command(["send", "--check", str(file)])
         (device,) = json.loads(await command(["plan", "--json", str(file)]))["devices"]
         assert [one["what"] for one in device["requests"]] == ["READ LEVEL", "READ FLOW"]
         server.close()

@@ -128,7 +128,7 @@ def test_check_names_mistakes_and_warnings(tmp_path: Path, capsys: pytest.Captur
     file.write_text(sender_toml(asset_toml("pump", 'name = "a", at = "0", unit = "degC"', collector="fake")))
     code, out, err = printed(capsys, "send", str(file), "--check")
     assert code == 0
-    assert "right (1 assets, 1 tags" in out
+    assert "right (1 asset, 1 tag, 3 warnings)" in out
     assert 'warning: asset[0].scan[0].tags[0].unit (pump, a): "degC"' in err
     file.write_text(sender_toml(asset_toml("pump", 'name = "a", at = "x"', 'name = "a", at = "y"', collector="fake")))
     code, out, err = printed(capsys, "send", str(file), "--check")
