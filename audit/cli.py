@@ -7,6 +7,7 @@ system, on the auditor's own machine. Exit 0: nothing failed; 1: a check failed;
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -36,24 +37,45 @@ Every = Annotated[bool, typer.Option("--all", help="Show the evidence of what pa
 
 def finish(findings: AuditFindings, *, as_json: bool, keep: Path | None = None, every: bool = False) -> None:
     """Print a run, keep it where asked, and end with its exit code: every command of the group does so."""
+    finish_all([findings], as_json=as_json, keep=keep, every=every)
+
+
+def finish_all(found: list[AuditFindings], *, as_json: bool, keep: Path | None, every: bool) -> None:
+    """The same of several runs of one command; as JSON they are a list."""
     from audit import findings_folder
     from audit.report import show
 
-    if keep is not None:
-        terminal.complain(f"kept {findings_folder.keep(findings, keep)}")
+    for one in found if keep is not None else ():
+        assert keep is not None
+        terminal.complain(f"kept {findings_folder.keep(one, keep)}")
     if as_json:
-        terminal.data(findings.plain(), indent=1)
+        documents = [one.plain() for one in found]
+        terminal.data(documents[0] if len(documents) == 1 else documents, indent=1)
     else:
-        terminal.document(show.findings_text(findings, every=every))
-    raise typer.Exit(findings.exit_code)
+        for one in found:
+            terminal.document(show.findings_text(one, every=every))
+    raise typer.Exit(max(one.exit_code for one in found))
 
 
 @audits.command()
 def capture(
-    file: Annotated[Path, typer.Argument(help="A pcap or pcapng file, from a passive tap on the link.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="pcap or pcapng, from a passive tap on the link; of several the time is judged together."),
+    ],
     high: Annotated[str | None, typer.Option(help="MAC address of the high side's interface.")] = None,
-    low: Annotated[str | None, typer.Option(help="MAC address of the low side's interface, to name it.")] = None,
+    low: Annotated[
+        str | None, typer.Option(help="MAC address of the low side's interface: where the link's frames go.")
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="UDP port of the link.")] = None,
+    interface: Annotated[
+        str | None, typer.Option(help="Of a file with several interfaces the one that sees the high side's frames.")
+    ] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="The capture must cover the time from here: a day or a time, UTC.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="To here; a day means its end.")] = None,
+    pause: Annotated[float, typer.Option(min=0.1, help="Shortest pause between frames that is told [s].")] = 10.0,
     control: Annotated[
         str | None, typer.Option(help="Mark of the positive control's frame, which must be seen: text or hex:..")
     ] = None,
@@ -67,17 +89,28 @@ def capture(
 ) -> None:
     """Every frame of a capture by its direction; offline, without root."""
     from audit.capture import capture as captures
+    from audit.capture.coverage import read_moment
+    from audit.capture.read_capture import CaptureQuestion
 
-    question = captures.CaptureQuestion(
-        path=file,
+    question = CaptureQuestion(
+        path=files[0],
         high=high,
         low=low,
         port=port,
+        interface=interface,
+        begin_ns=read_moment(begin, end=False) if begin else None,
+        end_ns=read_moment(end, end=True) if end else None,
+        pause_s=pause,
         control=captures.read_mark(control) if control else b"",
         appliance=appliance,
         by=by,
     )
-    finish(captures.run(question, now_ns=time.time_ns()), as_json=as_json, keep=keep, every=every)
+    if len(files) == 1:
+        finish(captures.run(question, now_ns=time.time_ns()), as_json=as_json, keep=keep, every=every)
+    alone = replace(question, begin_ns=None, end_ns=None)
+    found = [captures.run(replace(alone, path=path), now_ns=time.time_ns()) for path in files]
+    together = captures.covered(found, question, now_ns=time.time_ns())
+    finish_all([*found, together], as_json=as_json, keep=keep, every=every)
 
 
 @audits.command()

@@ -24,6 +24,7 @@ from typing import Any
 from audit import catalogue
 from audit.capture import capture
 from audit.capture.pcap import Capture
+from audit.capture.read_capture import CaptureQuestion
 from audit.capture.tally import LISTED
 from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp, verdict
 from audit.disks import compare
@@ -176,7 +177,10 @@ def _drops(text: str) -> bool:
 
 
 def _reverse_frame(folder: Path, own: Path | None, high: str | None, wall: Callable[[], int]) -> Check:
-    good = [frame(HIGH_MAC, LOW_MAC, b"CV\1\1" + index.to_bytes(60, "big")) for index in range(FRAMES)]
+    good = [
+        frame(HIGH_MAC, LOW_MAC, b"CV\1\1" + bytes(12) + index.to_bytes(8, "big") + bytes(40))
+        for index in range(FRAMES)
+    ]
     reverse = frame(LOW_MAC, HIGH_MAC, b"an answer")
     clean, planted = folder / "clean.pcap", folder / "planted.pcap"
     make_capture(clean, good)
@@ -262,7 +266,7 @@ def _compare(stores: Stores, wall: Callable[[], int]) -> dict[str, Check]:
 
 
 def _judge(path: Path, high: str, port: int | None, wall: Callable[[], int]) -> Check:
-    question = capture.CaptureQuestion(path=path, high=high, low=LOW_MAC, port=port)
+    question = CaptureQuestion(path=path, high=high, low=LOW_MAC, port=port)
     return capture.run(question, now_ns=wall()).checks[0]
 
 

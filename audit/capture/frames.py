@@ -1,6 +1,6 @@
 """What each frame is: source, EtherType, protocol, ports; read from its first bytes, many frames at once.
 
-A frame becomes a row of 32 bytes, so that equal ones can be counted together:
+A frame becomes a row of 40 bytes, so that equal ones can be counted together:
 
      0   6   source      MAC address, where the link type has one
      6   1   sourced     1: it has, and it was kept
@@ -9,14 +9,20 @@ A frame becomes a row of 32 bytes, so that equal ones can be counted together:
     10   1   version     4 or 6 where it is IP
     11   1   protocol    of IP
     12   1   fragment    1: a piece of an IP packet
-    13   1   cut         1: the bytes kept end before what follows here could be read
+    13   1   cut         1: the bytes kept end before what follows here could be read; 2: the frame itself does
     14   1   type        ICMP's type, ARP's operation, LLC's service point
     15   1   code        ICMP's code
-    16   4   from        IPv4 address
-    20   4   to          IPv4 address
-    24   2   from_port   of UDP and TCP
-    26   2   to_port
-    28   4   zeros
+    16   6   target      MAC address; of Linux cooked only whether it was everyone's (ff) or a group's (01)
+    22   1   targeted    1: it is known
+    23   1   way         what the file says of it: UNTOLD, IN, OUT of the capturing machine
+    24   1   hops        IPv4's time to live, of UDP alone
+    25   1   payload     of UDP over IPv4: 1 begins as the link's frames do, 2 does not, 0 was not kept
+    26   1   interface   which of the file's, by name and filter; 255 and beyond are one
+    27   1   excess      1: far more bytes were kept than its IPv4 packet has
+    28   4   from        IPv4 address
+    32   4   to          IPv4 address
+    36   2   from_port   of UDP and TCP
+    38   2   to_port
 
 Only what decides about direction and kind is read; nothing is followed by a length that the frame tells, except the
 lengths of the IP headers, which are bounded by the protocol. Sources: IEEE 802.3, 802.1Q; RFC 791, 8200, 768, 792, 826;
@@ -31,14 +37,19 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from audit.capture.records import HEAD_BYTES, Bytes, Numbers, window
+from audit.capture.records import HEAD_BYTES, IN, OUT, Bytes, Numbers, window
+from protocol.wire.frame import MAGIC
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-ROW = 32
+ROW = 40
+EXCESS = 64
+"""Bytes behind a packet that need no other reason than Ethernet's least frame of 64 bytes (IEEE 802.3, 4.4.2)."""
 LINKS = {1: "Ethernet", 0: "null", 101: "raw IP", 113: "Linux cooked", 276: "Linux cooked v2"}
 """Link types that are read; frames of another are counted and their source is unknown."""
 
+_TO_EVERYONE, _TO_A_GROUP, _SENT_HERE = 1, 2, 4
+"""Linux cooked's packet types; 0 and 3 came in for this machine and for others (tcpdump.org, LINKTYPE_LINUX_SLL)."""
 _VLAN = (0x8100, 0x88A8, 0x9100)
 _ICMP, _IGMP, _TCP, _UDP, _ICMP6 = 1, 2, 6, 17, 58
 _HOP_BY_HOP, _FRAGMENT6 = 0, 44
@@ -74,18 +85,28 @@ class FrameRow:
     """An IPv4 UDP datagram, whole, without a VLAN tag, its ports kept."""
     link: tuple[str, str, int]
     """From, to, to_port: what has to be the same in all frames of the one flow; its source port changes with starts."""
+    payload: int = 0
+    """1: a datagram that begins as the link's frames do; 2: one that does not; 0: no datagram, or too little kept."""
+    target: str | None = None
+    """MAC address of who it was sent to; None: unknown."""
+    cut: bool = False
+    """Too few of its bytes were kept to say more of it, though there were more on the wire."""
 
 
-def rows(heads: Bytes, kept: Numbers, link: int) -> Bytes:
+def rows(heads: Bytes, kept: Numbers, length: Numbers, link: int, way: Bytes, interface: Bytes) -> Bytes:
     """Rows of frames of one link type.
 
     Args:
         heads: Their first HEAD_BYTES, a row each; what was not kept is made zero here.
         kept: Bytes kept of each; what is behind is not looked at.
+        length: Bytes on the wire of each.
         link: Link type.
+        way: What the file says of each one's way.
+        interface: Which of the file's interfaces each one stands for.
     """
     out = np.zeros((len(heads), ROW), np.uint8)
-    kept = np.minimum(kept, HEAD_BYTES)
+    out[:, 23], out[:, 26] = way, interface
+    whole, kept = kept, np.minimum(kept, HEAD_BYTES)
     short = np.flatnonzero(kept < HEAD_BYTES)
     heads[short] *= np.arange(HEAD_BYTES) < kept[short, None]
     if link == 1:
@@ -99,7 +120,7 @@ def rows(heads: Bytes, kept: Numbers, link: int) -> Bytes:
         out[:, 13] = 1
         return out
     ethertype = out[:, 8].astype(np.int64) << 8 | out[:, 9]
-    _ip4(out, heads, kept, network, ethertype == 0x0800)
+    _ip4(out, heads, kept, network, ethertype == 0x0800, whole)
     _ip6(out, heads, kept, network, ethertype == 0x86DD)
     arp = ethertype == 0x0806
     if arp.any():
@@ -107,24 +128,16 @@ def rows(heads: Bytes, kept: Numbers, link: int) -> Bytes:
         out[arp, 13] |= (kept < network + 8)[arp]
     cut = out[:, 13] == 1
     if cut.any():
-        out[np.ix_(cut, (14, 15, 24, 25, 26, 27))] = 0
+        out[np.ix_(cut, (14, 15, 25, 36, 37, 38, 39))] = 0
+        out[cut & (whole >= length), 13] = 2
     return out
-
-
-def sources(table: Bytes) -> npt.NDArray[np.uint64]:
-    """Each row's source as a number, 2**64 - 1 where it is unknown."""
-    padded = np.zeros((len(table), 8), np.uint8)
-    padded[:, 2:] = table[:, :6]
-    number = padded.view(">u8").reshape(-1).astype(np.uint64)
-    number[table[:, 6] == 0] = np.uint64(2**64 - 1)
-    return number
 
 
 def read_row(row: bytes) -> FrameRow:
     """A row for people."""
     ethertype, version, protocol = int.from_bytes(row[8:10], "big"), row[10], row[11]
-    from_port, to_port = int.from_bytes(row[24:26], "big"), int.from_bytes(row[26:28], "big")
-    addresses = [".".join(map(str, row[at : at + 4])) for at in (16, 20)]
+    from_port, to_port = int.from_bytes(row[36:38], "big"), int.from_bytes(row[38:40], "big")
+    addresses = [".".join(map(str, row[at : at + 4])) for at in (28, 32)]
     ports = protocol in (_UDP, _TCP) and not row[12] and not row[13] and version
     kind = "VLAN " * min(row[7], 1) + _kind(row, ethertype, version, protocol, (from_port, to_port) if ports else ())
     flow = ""
@@ -135,7 +148,11 @@ def read_row(row: bytes) -> FrameRow:
         flow = f":{from_port} > :{to_port}"
     udp = version == 4 and protocol == _UDP and bool(ports) and not row[7]
     source = row[:6].hex(":") if row[6] else None
-    return FrameRow(source=source, kind=kind, flow=flow, udp=udp, link=(addresses[0], addresses[1], to_port))
+    target = row[16:22].hex(":") if row[22] else None
+    link = (addresses[0], addresses[1], to_port)
+    return FrameRow(
+        source=source, kind=kind, flow=flow, udp=udp, link=link, payload=row[25], target=target, cut=row[13] == 1
+    )
 
 
 def _kind(row: bytes, ethertype: int, version: int, protocol: int, ports: tuple[int, ...]) -> str:
@@ -162,8 +179,8 @@ def _kind(row: bytes, ethertype: int, version: int, protocol: int, ports: tuple[
 
 def _ethernet(out: Bytes, heads: Bytes, kept: Numbers) -> Numbers:
     """Fill source, tags and EtherType; returns where the network layer begins."""
-    out[:, :6] = heads[:, 6:12]
-    out[:, 6] = kept >= 12
+    out[:, :6], out[:, 16:22] = heads[:, 6:12], heads[:, :6]
+    out[:, 6], out[:, 22] = kept >= 12, kept >= 6
     place = np.full(len(heads), 12, np.int64)
     for _ in range(2):
         tagged = np.isin(_word(heads, place), _VLAN)
@@ -176,9 +193,14 @@ def _ethernet(out: Bytes, heads: Bytes, kept: Numbers) -> Numbers:
 
 
 def _cooked(out: Bytes, heads: Bytes, kept: Numbers, link: int) -> Numbers:
-    """Linux cooked: the sender's address where it is an Ethernet one, the protocol, no destination."""
-    kind, size, address, place, network = (2, 4, 6, 14, 16) if link == 113 else (8, 11, 12, 0, 20)
-    length = heads[:, 5] if link == 113 else heads[:, size]
+    """Linux cooked: the sender's address where it is an Ethernet one, the protocol, which way; no destination."""
+    kind, packet, address, place, network = (2, 1, 6, 14, 16) if link == 113 else (8, 10, 12, 0, 20)
+    length = heads[:, 5] if link == 113 else heads[:, 11]
+    told = (kept > packet) & (heads[:, packet] <= _SENT_HERE) & (out[:, 23] == 0)
+    out[told, 23] = np.where(heads[told, packet] == _SENT_HERE, OUT, IN)
+    for which, first in ((_TO_EVERYONE, 0xFF), (_TO_A_GROUP, 0x01)):
+        here = told & (heads[:, packet] == which)
+        out[here, 16], out[here, 22] = first, 1
     ethernet = (heads[:, kind] == 0) & (heads[:, kind + 1] == 1) & (length == 6)
     out[:, :6] = np.where(ethernet[:, None], heads[:, address : address + 6], 0)
     out[:, 6] = ethernet & (kept >= address + 6)
@@ -204,7 +226,7 @@ def _set_raw_type(out: Bytes, heads: Bytes, network: Numbers, kept: Numbers) -> 
     out[:, 13] = (version != 4) & (version != 6)
 
 
-def _ip4(out: Bytes, heads: Bytes, kept: Numbers, network: Numbers, here: Mask) -> None:
+def _ip4(out: Bytes, heads: Bytes, kept: Numbers, network: Numbers, here: Mask, whole: Numbers) -> None:
     header = _bytes(heads, network, 20)
     size = (header[:, 0] & 15).astype(np.int64) * 4
     good = here & (header[:, 0] >> 4 == 4) & (size >= 20) & (kept >= network + 20)
@@ -212,8 +234,15 @@ def _ip4(out: Bytes, heads: Bytes, kept: Numbers, network: Numbers, here: Mask) 
     out[good, 10] = 4
     out[good, 11] = header[good, 9]
     out[good, 12] = ((header[:, 6] & 0x3F) | header[:, 7] != 0)[good]  # more fragments, or not the first one
-    out[good, 16:24] = header[good, 12:]
+    out[good, 28:36] = header[good, 12:]
+    length = header[:, 2].astype(np.int64) << 8 | header[:, 3]
+    out[:, 27] = good & (whole > network + np.maximum(length, 20) + EXCESS) & ((length > 0) | (header[:, 9] == _UDP))
     _transport(out, heads, kept, network + size, good)
+    datagram = good & (out[:, 12] == 0) & (header[:, 9] == _UDP)
+    out[datagram, 24] = header[datagram, 8]
+    told = datagram & (kept >= network + size + 8 + len(MAGIC))
+    begins = _bytes(heads, network + size + 8, len(MAGIC))
+    out[told, 25] = np.where((begins == np.frombuffer(MAGIC, np.uint8)).all(axis=1), 1, 2)[told]
 
 
 def _ip6(out: Bytes, heads: Bytes, kept: Numbers, network: Numbers, here: Mask) -> None:
@@ -240,7 +269,7 @@ def _transport(out: Bytes, heads: Bytes, kept: Numbers, place: Numbers, good: Ma
     first = _bytes(heads, place, 4)
     protocol = out[:, 11]
     ported = whole & ((protocol == _UDP) | (protocol == _TCP))
-    out[ported, 24:28] = first[ported]
+    out[ported, 36:40] = first[ported]
     echoed = whole & np.where(out[:, 10] == 4, protocol == _ICMP, protocol == _ICMP6)
     out[echoed, 14:16] = first[echoed, :2]
     out[:, 13] |= (ported & (kept < place + 4)) | (echoed & (kept < place + 2))

@@ -8,8 +8,10 @@
     2         packet, obsolete: interface (2), frames lost (2), then as 6
     5         interface statistics: what the capture itself lost
 
-A block is believed when its length is possible, is repeated at its end and fits the file; at the first that is not the
-walk ends and says so. Source: draft-ietf-opsawg-pcapng, sections 3 and 4.
+A block is believed when its length is possible, is repeated at its end and fits the file; behind one that is not the
+walk goes on where blocks can be told again (`resume.py`), and says so. Blocks of other types are counted by type; those
+that Wireshark counts as frames have a number here too, so that both name a frame alike. Source:
+draft-ietf-opsawg-pcapng, sections 3 and 4; which blocks have numbers: tried with tshark 4.0.17.
 """
 
 from __future__ import annotations
@@ -21,9 +23,13 @@ from mmap import mmap
 
 import numpy as np
 
+from audit.capture import resume
 from audit.capture.records import (
     CHUNK,
+    IN,
     MOST_BYTES,
+    MOST_PLACES,
+    OUT,
     Bytes,
     CaptureInterface,
     CaptureWalk,
@@ -34,7 +40,12 @@ from audit.capture.records import (
 )
 
 _SECTION, _INTERFACE, _OLD, _SIMPLE, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 5, 6
+_NAMES, _SECRETS = 4, 10
+_NUMBERED = (9, 0xBAD, 0x40000BAD, 0x204)
+"""Blocks without a frame that tshark numbers as one: a journal's entry, somebody's own (two forms), a system call."""
 _MAGIC = 0x1A2B3C4D
+_VERSIONS = ((1, 0), (1, 2))
+"""Versions of a section that are laid out as above; 1.2 was written by some for the same."""
 _INTERFACES = 4096
 """Most interfaces of a file: more is no capture, and would only fill the memory."""
 _OPTIONS = 64
@@ -61,6 +72,7 @@ class _Part:
     order: Order
     base: int
     at: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
     totals: list[int] = field(default_factory=list)
 
@@ -76,56 +88,71 @@ def blocks(data: mmap, view: Bytes, interfaces: list[CaptureInterface], walk: Ca
     """
     section = _Section()
     part = _Part(section.order, section.base)
-    number = 1
-    for at, kind, total in _walk(data, section, interfaces, walk):
+    for at, kind, total, number in _walk(data, view, section, interfaces, walk):
         if (part.order, part.base) != (section.order, section.base) or len(part.at) >= CHUNK:
             if part.at:
-                yield (frames := _frames(view, part, interfaces, number, walk))
-                number += len(frames.at)
+                yield _frames(view, part, interfaces, walk)
             part = _Part(section.order, section.base)
         part.at.append(at)
         part.kinds.append(kind)
         part.totals.append(total)
+        part.numbers.append(number)
     if part.at:
-        yield _frames(view, part, interfaces, number, walk)
+        yield _frames(view, part, interfaces, walk)
 
 
 def _walk(
-    data: mmap, section: _Section, interfaces: list[CaptureInterface], walk: CaptureWalk
-) -> Iterator[tuple[int, int, int]]:
-    """Place, kind and length of each packet block; other blocks are taken in on the way."""
-    at, end = 0, len(data)
+    data: mmap, view: Bytes, section: _Section, interfaces: list[CaptureInterface], walk: CaptureWalk
+) -> Iterator[tuple[int, int, int, int]]:
+    """Place, kind, length and number of each packet block; other blocks are taken in on the way."""
+    at, end, number = 0, len(data), 0
     head, word = struct.Struct("<II"), struct.Struct("<I")
     while at + 12 <= end:
         kind, total = head.unpack_from(data, at)
+        problem = ""
         if kind == _SECTION:
             order = _order(data, at, end)
-            if order is None:
-                walk.damage = f"the section at byte {at} has no byte-order magic"
-                return
-            section.order, section.base = order, len(interfaces)
-            head, word = struct.Struct(order + "II"), struct.Struct(order + "I")
-            kind, total = head.unpack_from(data, at)
+            problem = _section_problem(data, at, order)
+            if order is not None and not problem:
+                section.order, section.base = order, len(interfaces)
+                head, word = struct.Struct(order + "II"), struct.Struct(order + "I")
+                kind, total = head.unpack_from(data, at)
         packet = kind in (_ENHANCED, _SIMPLE, _OLD)
-        if total % 4 or not (16 if packet else 12) <= total <= (_BLOCK_BYTES if packet else _BIG):
-            walk.damage = f"the block at byte {at} claims {total} bytes"
-            return
-        if at + total > end:
-            return  # cut by the end of the file
-        if word.unpack_from(data, at + total - 4)[0] != total:
-            walk.damage = f"the block at byte {at} does not repeat its length"
-            return
-        if packet:
-            yield at, kind, total
-        elif kind == _INTERFACE:
-            if len(interfaces) >= _INTERFACES:
-                walk.damage = f"more than {_INTERFACES} interfaces at byte {at}"
+        cut = False
+        if problem:
+            pass
+        elif total % 4 or not (16 if packet else 12) <= total <= (_BLOCK_BYTES if packet else _BIG):
+            problem = f"the block at byte {at} claims {total} bytes"
+        elif at + total > end:
+            cut = True
+        elif word.unpack_from(data, at + total - 4)[0] != total:
+            problem = f"the block at byte {at} does not repeat its length"
+        elif kind == _INTERFACE and len(interfaces) >= _INTERFACES:
+            problem = f"more than {_INTERFACES} interfaces at byte {at}"
+        if problem or cut:
+            onward = resume.block(view, at + 4, section.order) if walk.places < MOST_PLACES else None
+            if cut and onward is None:
+                return  # cut by the end of the file
+            walk.places += 1
+            walk.damage = walk.damage or problem or f"the block at byte {at} claims {total} bytes, and others follow"
+            if onward is None:
                 return
-            interfaces.append(_interface(data, at, total, section.order))
+            walk.unread += onward - at
+            walk.behind = walk.behind or number + 1
+            at = onward
+            continue
+        if packet:
+            number += 1
+            yield at, kind, total, number
+        elif kind == _INTERFACE:
+            interfaces.append(_interface(data, at, total, section.order, walk))
         elif kind == _STATISTICS:
-            _statistics(data, at, total, section, interfaces)
+            _statistics(data, at, total, section, interfaces, walk)
         elif kind != _SECTION:
+            number += kind in _NUMBERED
             walk.skipped[kind] = walk.skipped.get(kind, 0) + 1
+            if not _holds(data, at, total, kind, section.order):
+                _strange(walk, kind)
         at += total
         walk.at = at
 
@@ -137,14 +164,47 @@ def _order(data: mmap, at: int, end: int) -> Order | None:
     return next((order for order in orders if struct.unpack_from(order + "I", data, at + 8)[0] == _MAGIC), None)
 
 
-def _interface(data: mmap, at: int, total: int, order: str) -> CaptureInterface:
+def _section_problem(data: mmap, at: int, order: Order | None) -> str:
+    if order is None:
+        return f"the section at byte {at} has no byte-order magic"
+    version = struct.unpack_from(order + "HH", data, at + 12)
+    if version not in _VERSIONS:
+        return f"the section at byte {at} is of version {version[0]}.{version[1]}, which is not known here"
+    return ""
+
+
+def _holds(data: mmap, at: int, total: int, kind: int, order: Order) -> bool:
+    """Whether a block without frames begins as its type says; of types that are not known here none does.
+
+    Names begin with a record of type 0 to 4 (0 only where nothing follows); secrets with four letters and a length
+    that fits.
+    """
+    if kind == _NAMES:
+        record, size = struct.unpack_from(order + "HH", data, at + 8) if total >= 16 else (0, 0)
+        return bool(record <= 4 and (record or total <= 16 or (not size and total <= 64)))
+    if kind == _SECRETS and total >= 20:
+        letters, size = struct.unpack_from(order + "II", data, at + 8)
+        return letters.to_bytes(4, "big").isalnum() and bool(size <= total - 20)
+    return False
+
+
+def _strange(walk: CaptureWalk, kind: int) -> None:
+    walk.strange[kind] = walk.strange.get(kind, 0) + 1
+
+
+def _interface(data: mmap, at: int, total: int, order: str, walk: CaptureWalk) -> CaptureInterface:
     if total < 20:
+        _strange(walk, _INTERFACE)
         return CaptureInterface(link=-1)
     (link,) = struct.unpack_from(order + "H", data, at + 8)
+    if not _whole_options(data, at + 16, at + total - 4, order):
+        _strange(walk, _INTERFACE)
     out = CaptureInterface(link=link)
     for code, value in _options(data, at + 16, at + total - 4, order):
         if code == 2:
             out.name = value.decode("utf-8", "replace")[:80]
+        elif code == 3:
+            out.description = value.decode("utf-8", "replace")[:80]
         elif code == 11:
             out.filter = value[1:].decode("utf-8", "replace")[:400] if value[:1] == b"\0" else "bpf"
         elif code == 9 and value:
@@ -154,12 +214,13 @@ def _interface(data: mmap, at: int, total: int, order: str) -> CaptureInterface:
     return out
 
 
-def _statistics(data: mmap, at: int, total: int, section: _Section, interfaces: list[CaptureInterface]) -> None:
+def _statistics(
+    data: mmap, at: int, total: int, section: _Section, interfaces: list[CaptureInterface], walk: CaptureWalk
+) -> None:
     """The last statistics of an interface count: they are totals."""
-    if total < 24:
-        return
-    (index,) = struct.unpack_from(section.order + "I", data, at + 8)
-    if section.base + index >= len(interfaces):
+    index = struct.unpack_from(section.order + "I", data, at + 8)[0] if total >= 24 else len(interfaces)
+    if section.base + index >= len(interfaces) or not _whole_options(data, at + 20, at + total - 4, section.order):
+        _strange(walk, _STATISTICS)
         return
     told = {
         code: struct.unpack(section.order + "Q", value)[0]
@@ -182,7 +243,22 @@ def _options(data: mmap, at: int, end: int, order: str) -> Iterator[tuple[int, b
         at += 4 + (size + 3) // 4 * 4
 
 
-def _frames(view: Bytes, part: _Part, interfaces: list[CaptureInterface], number: int, walk: CaptureWalk) -> Frames:
+def _whole_options(data: mmap, at: int, end: int, order: str) -> bool:
+    """Whether the options end where their block does, or at an end of options with nothing but zeros behind."""
+    head = struct.Struct(order + "HH")
+    for _ in range(_OPTIONS):
+        if at == end:
+            return True
+        if at + 4 > end:
+            return False
+        code, size = head.unpack_from(data, at)
+        at += 4 + (size + 3) // 4 * 4
+        if code == 0:
+            return size == 0 and at <= end and not any(data[at:end])
+    return False
+
+
+def _frames(view: Bytes, part: _Part, interfaces: list[CaptureInterface], walk: CaptureWalk) -> Frames:
     at, kinds = np.array(part.at, np.int64), np.array(part.kinds, np.int64)
     totals = np.array(part.totals, np.int64)
     words = window(view, at, 28).view(np.dtype(np.uint32).newbyteorder(part.order)).reshape(-1, 7).astype(np.int64)
@@ -199,7 +275,7 @@ def _frames(view: Bytes, part: _Part, interfaces: list[CaptureInterface], number
         lost = halves[0] if part.order == ">" else halves[1]
         index = np.where(old, halves[1] if part.order == ">" else halves[0], index)
         walk.drops += int(lost[old & (lost != 0xFFFF)].sum())
-    _count_lost(view, part, kept, room, kinds, walk)
+    way = _packet_options(view, part, at + 28, kept, room, kinds, walk)
     index = part.base + index
     known = index < len(interfaces)
     if not known.all():
@@ -211,7 +287,15 @@ def _frames(view: Bytes, part: _Part, interfaces: list[CaptureInterface], number
         here = (index == one) & ~simple
         time_ns[here] = _nanoseconds(units[here], interfaces[int(one)])
     start = at + np.where(simple, 12, 28)
-    return Frames(first=number, at=start, kept=kept, length=length, time_ns=time_ns, interface=index)
+    return Frames(
+        number=np.array(part.numbers, np.int64),
+        at=start,
+        kept=kept,
+        length=length,
+        time_ns=time_ns,
+        interface=index,
+        way=way,
+    )
 
 
 def _unknown(interfaces: list[CaptureInterface]) -> int:
@@ -223,20 +307,34 @@ def _unknown(interfaces: list[CaptureInterface]) -> int:
     return len(interfaces) - 1
 
 
-def _count_lost(view: Bytes, part: _Part, kept: Numbers, room: Numbers, kinds: Numbers, walk: CaptureWalk) -> None:
-    """Enhanced blocks may say how many frames were lost before them (epb_dropcount); few have options at all."""
-    for row in np.flatnonzero((kinds == _ENHANCED) & (room - (kept + 3) // 4 * 4 >= 12)):
-        at = part.at[row] + 28 + (int(kept[row]) + 3) // 4 * 4
-        options = bytes(view[at : part.at[row] + part.totals[row] - 4][:256])
-        head = struct.Struct(part.order + "HH")
-        place = 0
-        while place + 4 <= len(options):
-            code, size = head.unpack_from(options, place)
-            if code == 0:
-                break
-            if code == 4 and size == 8 and place + 12 <= len(options):
-                walk.drops += struct.unpack_from(part.order + "Q", options, place + 4)[0]
-            place += 4 + (size + 3) // 4 * 4
+def _packet_options(
+    view: Bytes, part: _Part, at: Numbers, kept: Numbers, room: Numbers, kinds: Numbers, walk: CaptureWalk
+) -> Bytes:
+    """Each frame's way, where its flags tell it; frames that its drop count says were lost before it are added up."""
+    way = np.zeros(len(at), np.uint8)
+    here = np.flatnonzero((kinds != _SIMPLE) & (room - (kept + 3) // 4 * 4 >= 8))
+    place = at[here] + (kept[here] + 3) // 4 * 4
+    end = np.array(part.totals, np.int64)[here] + np.array(part.at, np.int64)[here] - 4
+    for _ in range(_OPTIONS):
+        inside = place + 4 <= end
+        here, place, end = here[inside], place[inside], end[inside]
+        if not len(here):
+            break
+        words = window(view, place, 12)
+        code, size = (
+            one.astype(np.int64)
+            for one in words[:, :4].copy().view(np.dtype(np.uint16).newbyteorder(part.order)).reshape(-1, 2).T
+        )
+        flags = (code == 2) & (size == 4) & (place + 8 <= end)
+        told = words[flags, 4 if part.order == "<" else 7] & 3
+        way[here[flags]] = np.where(told == 1, IN, np.where(told == 2, OUT, 0))
+        lost = (code == 4) & (size == 8) & (place + 12 <= end) & (kinds[here] == _ENHANCED)
+        if lost.any():
+            counts = words[lost, 4:].copy().view(np.dtype(np.uint64).newbyteorder(part.order)).reshape(-1)
+            walk.drops += sum(map(int, counts))
+        more = code != 0
+        here, place, end = here[more], (place + 4 + (size + 3) // 4 * 4)[more], end[more]
+    return way
 
 
 def _nanoseconds(units: np.ndarray[tuple[int], np.dtype[np.uint64]], interface: CaptureInterface) -> Numbers:

@@ -17,6 +17,11 @@ Numbers: TypeAlias = npt.NDArray[np.int64]
 Order: TypeAlias = Literal["<", ">"]
 """Byte order as struct and numpy write it: little, big."""
 
+UNTOLD, IN, OUT = 0, 1, 2
+"""What a file says of a frame's way: nothing, received by the capturing machine, sent by it."""
+MOST_PLACES = 1000
+"""Most places with an impossible length that a walk steps over; then it ends."""
+
 CHUNK = 16_384
 """Frames handled at once: their heads fill 1.5 MB, which stays in a processor's cache."""
 MOST_BYTES = 262_144
@@ -38,6 +43,7 @@ class CaptureInterface:
     """Fraction digits of a second, or its bits with 128 added (if_tsresol)."""
     offset_s: int = 0
     """Added to every time [s] (if_tsoffset)."""
+    description: str = ""
     dropped: int | None = None
     """Frames that the capture itself lost; None: the file does not say."""
 
@@ -46,8 +52,8 @@ class CaptureInterface:
 class Frames:
     """Some frames in the order of the file; one entry a frame in each array."""
 
-    first: int
-    """Number of the first one, from 1, as tshark counts."""
+    number: Numbers
+    """From 1, as tshark's frame.number counts; rising."""
     at: Numbers
     """Where its bytes begin in the file."""
     kept: Numbers
@@ -58,18 +64,30 @@ class Frames:
     """As recorded [ns since 1970 UTC]; 0 in pcapng's simple blocks, which have none."""
     interface: Numbers
     """Index into `Capture.interfaces`."""
+    way: Bytes
+    """What the file itself says of each frame's way (pcapng): UNTOLD, IN, OUT of the capturing machine."""
 
 
 @dataclass(slots=True, kw_only=True)
 class CaptureWalk:
-    """How far a walk came."""
+    """How far a walk came, and what it had to step over."""
 
     at: int = 0
     """First byte not read as a record."""
     damage: str = ""
-    """Why it ended before the end of the file, where a length cannot be true; empty: it did not, or a tail is cut."""
+    """The first length that cannot be true; empty: there is none, or a tail is cut."""
+    places: int = 0
+    """How many such places there are; behind each the walk goes on where records can be told again."""
+    unread: int = 0
+    """Bytes between such places and where it went on."""
+    behind: int | None = None
+    """Number of the first frame behind the first such place; None: none was found."""
     skipped: dict[int, int] = field(default_factory=dict)
     """Blocks that hold no frame, by type (pcapng)."""
+    strange: dict[int, int] = field(default_factory=dict)
+    """Of those, and of descriptions and statistics, what does not hold what its type says (pcapng)."""
+    impossible_times: int = 0
+    """Frames whose fraction of a second is a whole one or more (pcap); their time is read as it stands."""
     clipped: int = 0
     """Frames that claim more bytes than their own block has (pcapng); they are read as far as it goes."""
     drops: int = 0

@@ -1,25 +1,35 @@
 """Counting a capture's frames: whose they are, of which kind, and the ones that should not be there, by number.
 
-Direction is decided for every single frame by comparing its source address; what is counted in groups is only what is
-shown. All that is kept is bounded: a capture made to fill the memory fills a table and is counted beyond it.
+Frames whose rows are equal are one group, with its count and its first frame; what is said of sources, kinds and flows
+is said of groups, and so of every single frame. A frame for which there is no room in the table any more is looked at
+by itself. All that is kept is bounded: a capture made to fill the memory fills a table and is counted beyond it.
+Frames are named one by one on a second way through the file, which only a capture with something to name needs.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from audit.capture.frames import LINKS, ROW, FrameRow, read_row, rows, sources
+from audit.capture.coverage import Coverage, clock
+from audit.capture.frames import LINKS, ROW, FrameRow, read_row, rows
+from audit.capture.header_words import SHORT_BYTES, Words, words
+from audit.capture.link_order import LinkOrder
 from audit.capture.pcap import Capture
 from audit.capture.records import HEAD_BYTES, Bytes, Frames, Numbers, window
 
 GROUPS = 16_384
 """Most different rows counted apart; then addresses and ports of further ones are left out."""
 LISTED = 200
-"""Most foreign frames listed one by one; all are counted."""
-_NOBODY = 2**64 - 1
+"""Most frames of a kind listed one by one; all are counted."""
+_KEPT = 28
+"""Bytes of a row that a group without room for addresses and ports keeps."""
+_INTERFACES = 255
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,126 +51,198 @@ class Listed:
     time_ns: int
     length: int
     """Bytes on the wire."""
+    digits: int
+    """Digits of a second that its interface's times have."""
     row: FrameRow
+    why: str = ""
 
-    def plain(self, time: str) -> dict[str, str | int | None]:
+    def plain(self) -> dict[str, str | int | None]:
         """The frame as a line of evidence."""
         row = self.row
-        return {
+        told: dict[str, str | int | None] = {
             "frame": self.number,
-            "time": time,
+            "time": clock(self.time_ns, self.digits),
             "source": row.source,
+            "target": row.target,
             "kind": row.kind,
             "flow": row.flow,
             "bytes": self.length,
         }
+        return told | ({"why": self.why} if self.why else {})
 
 
 @dataclass(slots=True, kw_only=True)
 class FrameTally:
     """What a capture holds, frame by frame and in sum."""
 
-    high: int | None = None
-    """The high side's MAC address as a number; None: not told."""
-    appliance: int | None = None
-    """MAC address of a diode appliance's own plant-side port, as a number."""
     mark: bytes = b""
     """Bytes that the positive control's frame carries."""
+    own: frozenset[bytes] = frozenset()
+    """MAC addresses, 6 bytes each, whose frames are expected: looked at where the table has no room."""
     count: int = 0
-    from_high: int = 0
-    from_appliance: int = 0
-    unsourced: int = 0
-    """Frames whose source cannot be read: a link type without, or cut too short."""
-    foreign: int = 0
-    """Frames of any other source."""
-    first_ns: int | None = None
-    last_ns: int | None = None
-    """Earliest and latest time in the file [ns since 1970 UTC]."""
     links: dict[int, int] = field(default_factory=dict)
     """Frames by link type."""
     groups: dict[bytes, FrameGroup] = field(default_factory=dict)
     beyond: int = 0
     """Frames that no group could take any more."""
-    listed: list[Listed] = field(default_factory=list)
-    """The first foreign and unsourced frames."""
+    beyond_foreign: int = 0
+    """Of those, frames that are not of `own`."""
     marked: list[Listed] = field(default_factory=list)
     """Frames that carry the mark."""
-    _salt: Numbers = field(default_factory=lambda: np.frombuffer(os.urandom(ROW), np.int64) | 1)
-    """Makes the groups' sums unforeseeable; they are compared byte by byte all the same."""
+    coverage: Coverage = field(default_factory=Coverage)
+    """First and last time and the longest gaps, by interface."""
+    order: LinkOrder = field(default_factory=LinkOrder)
+    """Frames of the link that do not stand in its order."""
+    interfaces: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Name and filter of an interface: its number in the rows."""
+    _salt: Words = field(default_factory=lambda: np.frombuffer(os.urandom(64), np.uint64) | np.uint64(1))
+    """Makes the groups' sums unforeseeable; they are compared word by word all the same."""
 
     def run(self, capture: Capture) -> FrameTally:
         """Count all of an open capture."""
         marks = capture.find(self.mark) if self.mark else np.empty(0, np.int64)
         for frames in capture:
-            self._add(capture, frames, marks)
+            self.count += len(frames.at)
+            self.coverage.add(frames.time_ns, frames.interface, capture.interfaces)
+            for place, link in self._by_link(capture, frames):
+                self._add(capture, _some(frames, place), link)
+            if len(marks):
+                self._find_marks(capture, frames, marks)
         return self
 
-    def _add(self, capture: Capture, frames: Frames, marks: Numbers) -> None:
-        table = np.zeros((len(frames.at), ROW), np.uint8)
+    def table(self) -> tuple[Bytes, Numbers, Numbers]:
+        """Rows of all groups, their counts, and the numbers of their first frames."""
+        rows_of = np.frombuffer(b"".join(self.groups), np.uint8).reshape(-1, ROW)
+        counts = np.array([one.count for one in self.groups.values()], np.int64)
+        return rows_of, counts, np.array([one.first for one in self.groups.values()], np.int64)
+
+    def listing(
+        self, capture: Capture, pick: Callable[[Bytes], dict[str, Mask]], numbers: dict[int, str]
+    ) -> list[Listed]:
+        """The first frames that `pick` names, each with the reason, LISTED a reason; a second way through the file.
+
+        Args:
+            capture: Open, and counted to its end.
+            pick: Rows to masks by reason; a frame of several has the first one.
+            numbers: Frames that are named by their number, with the reason.
+        """
+        out: list[Listed] = []
+        listed: dict[str, int] = {}
+        told = np.array(sorted(numbers), np.int64)
+        for frames in capture.again():
+            for place, link in self._by_link(capture, frames):
+                some = _some(frames, place)
+                table = self._rows(capture, some, link)
+                reasons = pick(table)
+                for index in np.flatnonzero(np.isin(some.number, told)).tolist():
+                    reasons.setdefault(numbers[int(some.number[index])], np.zeros(len(table), np.bool_))[index] = True
+                taken = np.zeros(len(table), np.bool_)
+                for why, mask in reasons.items():
+                    for index in np.flatnonzero(mask & ~taken)[: LISTED - listed.get(why, 0)].tolist():
+                        listed[why] = listed.get(why, 0) + 1
+                        out.append(_listed(capture, some, table, index, why))
+                    taken |= mask
+        return sorted(out, key=lambda one: one.number)
+
+    def _by_link(self, capture: Capture, frames: Frames) -> Iterator[tuple[Numbers | slice, int]]:
+        """Places of the frames of each link type."""
         links = np.array([one.link for one in capture.interfaces], np.int64)[frames.interface]
+        kinds = np.unique(links) if len(capture.interfaces) > 1 else links[:1]
+        for link in kinds.tolist():
+            yield (slice(None) if len(kinds) == 1 else np.flatnonzero(links == link)), link
+
+    def _add(self, capture: Capture, frames: Frames, link: int) -> None:
+        self.links[link] = self.links.get(link, 0) + len(frames.at)
+        rest: Numbers | slice = slice(None)
+        if link == 1:
+            heads = window(capture.data, frames.at, SHORT_BYTES)
+            plain, short = words(heads, frames.kept, self._mark(capture, frames))
+            self._group(capture, frames, link, plain, short)
+            self.order.add(capture.data, frames, plain, heads)
+            if plain.all():
+                return
+            rest = np.flatnonzero(~plain)
+        some = _some(frames, rest)
+        table = self._rows(capture, some, link)
+        for place, count in zip(*_equal(table.view(np.uint64).T, self._salt), strict=True):
+            self._count(table[place].tobytes(), count, int(some.number[place]))
+
+    def _rows(self, capture: Capture, frames: Frames, link: int) -> Bytes:
         heads = window(capture.data, frames.at, HEAD_BYTES)
-        for link in np.unique(links):
-            here = links == link
-            every = bool(here.all())
-            table[here] = rows(heads if every else heads[here], frames.kept if every else frames.kept[here], int(link))
-            self.links[int(link)] = self.links.get(int(link), 0) + int(here.sum())
-        self.count += len(table)
-        self._times(frames.time_ns)
-        self._directions(frames, table)
-        self._group(table, frames.first)
-        if len(marks):
-            self._find_marks(frames, table, marks)
+        return rows(heads, frames.kept, frames.length, link, frames.way, self._interface(capture, frames))
 
-    def _times(self, times: Numbers) -> None:
-        stamped = times[times != 0]
-        if stamped.size:
-            first, last = int(stamped.min()), int(stamped.max())
-            self.first_ns = first if self.first_ns is None else min(first, self.first_ns)
-            self.last_ns = last if self.last_ns is None else max(last, self.last_ns)
+    def _group(self, capture: Capture, frames: Frames, link: int, plain: Mask, short: Words) -> None:
+        """Count plain frames by their words; one of each kind becomes a row."""
+        index = np.flatnonzero(plain)
+        if not len(index):
+            return
+        places, counts = _equal(short if len(index) == len(plain) else short[:, index], self._salt)
+        some = _some(frames, index[places])
+        table = self._rows(capture, some, link)
+        for row, count, number in zip(table, counts, some.number.tolist(), strict=True):
+            self._count(row.tobytes(), count, number)
 
-    def _directions(self, frames: Frames, table: Bytes) -> None:
-        source = sources(table)
-        nobody = source == np.uint64(_NOBODY)
-        high = source == np.uint64(_NOBODY if self.high is None else self.high)
-        own = source == np.uint64(_NOBODY if self.appliance is None else self.appliance)
-        high &= ~nobody
-        own &= ~nobody & ~high
-        foreign = ~(nobody | high | own)
-        self.from_high += int(high.sum())
-        self.from_appliance += int(own.sum())
-        self.unsourced += int(nobody.sum())
-        self.foreign += int(foreign.sum())
-        if self.high is not None:
-            for index in np.flatnonzero(foreign | nobody)[: LISTED - len(self.listed)]:
-                self.listed.append(_listed(frames, table, int(index)))
+    def _interface(self, capture: Capture, frames: Frames) -> Bytes:
+        """Each frame's interface, as rows tell it."""
+        own = [(one.name, one.filter) for one in capture.interfaces]
+        for one in own:
+            self.interfaces.setdefault(one, min(len(self.interfaces), _INTERFACES))
+        return np.array([self.interfaces[one] for one in own], np.uint8)[frames.interface]
 
-    def _group(self, table: Bytes, first: int) -> None:
-        words = table.view(np.int64)
-        sums = (words * self._salt).sum(axis=1)
-        sums ^= sums >> 29
-        _, index, inverse, counts = np.unique(sums, return_index=True, return_inverse=True, return_counts=True)
-        if not np.array_equal(words, words[index][inverse]):  # two rows with one sum: count by the bytes themselves
-            _, index, counts = np.unique(words, axis=0, return_index=True, return_counts=True)
-        for place, count in zip(index.tolist(), counts.tolist(), strict=True):
-            self._count(table[place].tobytes(), count, first + place)
+    def _mark(self, capture: Capture, frames: Frames) -> Words:
+        """What keeps plain frames apart beside their bytes: the file's word on their way, and the interface."""
+        if len(capture.interfaces) == 1 and not frames.way.any():
+            return np.zeros(1, np.uint64)
+        return frames.way.astype(np.uint64) << np.uint64(8) | self._interface(capture, frames)
 
     def _count(self, row: bytes, count: int, number: int) -> None:
         group = self.groups.get(row)
         if group is None and len(self.groups) >= GROUPS:
-            row = row[:16] + bytes(ROW - 16)
+            row = row[:_KEPT] + bytes(ROW - _KEPT)
             group = self.groups.get(row)
         if group is None:
             if len(self.groups) >= 2 * GROUPS:
                 self.beyond += count
+                self.beyond_foreign += count * (row[6] == 0 or row[:6] not in self.own)
                 return
             group = self.groups[row] = FrameGroup(row=read_row(row), first=number)
         group.count += count
+        group.first = min(group.first, number)
 
-    def _find_marks(self, frames: Frames, table: Bytes, marks: Numbers) -> None:
+    def _find_marks(self, capture: Capture, frames: Frames, marks: Numbers) -> None:
         index = np.searchsorted(frames.at, marks, side="right") - 1
         inside = (index >= 0) & (marks + len(self.mark) <= (frames.at + frames.kept)[np.maximum(index, 0)])
-        for one in np.unique(index[inside])[: LISTED - len(self.marked)]:
-            self.marked.append(_listed(frames, table, int(one)))
+        for one in np.unique(index[inside])[: LISTED - len(self.marked)].tolist():
+            alone = _some(frames, np.array([one], np.int64))
+            table = self._rows(capture, alone, capture.interfaces[int(alone.interface[0])].link)
+            self.marked.append(_listed(capture, alone, table, 0))
+
+
+def _equal(columns: Words, salt: Words) -> tuple[list[int], list[int]]:
+    """Where each kind of equal columns begins, and how many there are of it."""
+    sums = columns[0] * salt[0]
+    for index in range(1, len(columns)):
+        sums += columns[index] * salt[index]
+    sums ^= sums >> np.uint64(29)
+    _, place, inverse, counts = np.unique(sums, return_index=True, return_inverse=True, return_counts=True)
+    first = place[inverse]
+    if not all(np.array_equal(one, one[first]) for one in columns):  # two kinds with one sum: told apart in full
+        _, place, counts = np.unique(np.ascontiguousarray(columns.T), axis=0, return_index=True, return_counts=True)
+    return place.tolist(), counts.tolist()
+
+
+def _some(frames: Frames, places: Numbers | slice) -> Frames:
+    if isinstance(places, slice):
+        return frames
+    return Frames(
+        number=frames.number[places],
+        at=frames.at[places],
+        kept=frames.kept[places],
+        length=frames.length[places],
+        time_ns=frames.time_ns[places],
+        interface=frames.interface[places],
+        way=frames.way[places],
+    )
 
 
 def link_name(link: int) -> str:
@@ -168,10 +250,12 @@ def link_name(link: int) -> str:
     return LINKS.get(link, "not described" if link < 0 else f"link type {link}")
 
 
-def _listed(frames: Frames, table: Bytes, index: int) -> Listed:
+def _listed(capture: Capture, frames: Frames, table: Bytes, index: int, why: str = "") -> Listed:
     return Listed(
-        number=frames.first + index,
+        number=int(frames.number[index]),
         time_ns=int(frames.time_ns[index]),
         length=int(frames.length[index]),
+        digits=capture.digits(int(frames.interface[index])),
         row=read_row(table[index].tobytes()),
+        why=why,
     )

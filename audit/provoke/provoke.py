@@ -143,7 +143,8 @@ def kind(frame: bytes) -> str:
     head = np.zeros((1, HEAD_BYTES), np.uint8)
     kept = min(len(frame), HEAD_BYTES)
     head[0, :kept] = np.frombuffer(frame[:kept], np.uint8)
-    row = read_row(rows(head, np.array([len(frame)], np.int64), 1)[0].tobytes())
+    size, nothing = np.array([len(frame)], np.int64), np.zeros(1, np.uint8)
+    row = read_row(rows(head, size, size, 1, nothing, nothing)[0].tobytes())
     return " ".join(filter(None, (row.kind, row.flow, f"from {row.source}")))
 
 

@@ -86,6 +86,10 @@ _checkvalve() {
         "audit capture --high") offered= files=1; value=1 ;;
         "audit capture --low") offered= files=1; value=1 ;;
         "audit capture --port") offered= files=1; value=1 ;;
+        "audit capture --interface") offered= files=1; value=1 ;;
+        "audit capture --from") offered= files=1; value=1 ;;
+        "audit capture --to") offered= files=1; value=1 ;;
+        "audit capture --pause") offered= files=1; value=1 ;;
         "audit capture --control") offered= files=1; value=1 ;;
         "audit capture --appliance") offered= files=1; value=1 ;;
         "audit capture --by") offered= files=1; value=1 ;;
@@ -178,7 +182,7 @@ _checkvalve() {
         "keys new") offered="--help" ;;
         "keys show") offered="--help" ;;
         "audit") offered="capture live collect provoke journal code selftest explain questions report diff --help" ;;
-        "audit capture") offered="--high --low --port --control --appliance --by --keep --all --json --help" ;;
+        "audit capture") offered="--high --low --port --interface --from --to --pause --control --appliance --by --keep --all --json --help" ;;
         "audit live") offered="--side --interface --netns --config --pid --peer-mac --diode --appliance --by --keep --carry --no-carry --all --json --help" ;;
         "audit collect") offered="--keep --help" ;;
         "audit provoke") offered="--interface --address --to --peer-mac --wait --control --from-low --keep --all --json --help" ;;

@@ -31,11 +31,12 @@ from capture_files import (
 )
 
 from audit.capture import capture
-from audit.capture.capture import CaptureQuestion
+from audit.capture.coverage import clock
 from audit.capture.pcap import Capture
+from audit.capture.read_capture import CaptureQuestion
 from audit.capture.records import CHUNK
 from audit.capture.tally import GROUPS, LISTED, FrameTally
-from audit.check import Check, CheckStatus, stamp
+from audit.check import Check, CheckStatus
 from protocol.errors import ConfigError
 
 PCAP, NG = FORMS[0], FORMS[4]
@@ -62,7 +63,9 @@ def test_capture_of_the_one_flow_passes(tmp_path: Path, form: Form) -> None:
     assert found["CAP-1"].status == CheckStatus.PASS
     assert found["CAP-3"].status == CheckStatus.PASS
     told = found["CAP-1"].evidence[0].value
-    assert (told["frames"], told["first"], told["last"]) == (50, stamp(T0), stamp(T0 + 49 * 10**9))
+    digits = 9 if form.nano else 6
+    assert (told["frames"], told["first"]) == (50, clock(T0, digits))
+    assert told["last"] == clock(T0 + 49 * 10**9, digits)
     assert told["times_in_order"] is True
 
 
@@ -135,7 +138,7 @@ def test_other_frames_of_the_high_side_fail_the_kinds_alone(tmp_path: Path) -> N
 
 def test_a_second_flow_or_another_port_fails_the_kinds(tmp_path: Path) -> None:
     """One address to one address and port; another source port is another start of the sender."""
-    started = ethernet(HIGH, 0x0800, ip4(17, udp(source=50123)))
+    started = ethernet(HIGH, 0x0800, ip4(17, udp(b"CV\1\1 sealed bytes", source=50123)))
     assert _judge(tmp_path, write(PCAP, [data(), started]))["CAP-3"].status == CheckStatus.PASS
     elsewhere = ethernet(HIGH, 0x0800, ip4(17, udp(), target="192.0.2.9"))
     assert _judge(tmp_path, write(PCAP, [data(), elsewhere]))["CAP-3"].status == CheckStatus.FAIL
@@ -179,7 +182,8 @@ def test_a_length_that_cannot_be_true_fails(tmp_path: Path, form: Form) -> None:
     found = _judge(tmp_path, held + damage + held)
     assert found["CAP-1"].status == CheckStatus.FAIL
     assert "cannot be read as frames" in found["CAP-1"].found
-    assert found["CAP-1"].evidence[0].value["frames"] == 5
+    assert found["CAP-1"].evidence[0].value["frames"] == 10, "those behind it are found"
+    assert "those from number 6 on behind that place" in found["CAP-1"].found
 
 
 def test_what_the_capture_lost_or_left_out_is_said(tmp_path: Path) -> None:
@@ -212,7 +216,7 @@ def test_simple_packets_and_sections_of_the_other_byte_order_are_read(tmp_path: 
     held += packet(big, data(), T0 // 1000) + simple_packet(big, ANSWER)
     found = _judge(tmp_path, held)
     assert found["CAP-1"].found.startswith("1 of 3 frames have another source")
-    assert found["CAP-1"].evidence[0].value["first"] == stamp(T0)
+    assert found["CAP-1"].evidence[0].value["first"] == clock(T0, 6)
     assert found["CAP-1"].evidence[0].value["times_in_order"] is True, "a packet without a time is out of no order"
 
 
@@ -221,7 +225,7 @@ def test_other_units_of_time_are_read(tmp_path: Path, resolution: bytes, units: 
     """Eighths of a second, and picoseconds (which wrap: the time is as recorded, to the second)."""
     held = section(NG) + interface(NG, option(NG, 9, resolution)) + packet(NG, data(), units)
     expected = T0 if resolution == b"\x83" else T0 * 1000 % 2**64 // 1000
-    assert _judge(tmp_path, held)["CAP-1"].evidence[0].value["first"] == stamp(expected)
+    assert _judge(tmp_path, held)["CAP-1"].evidence[0].value["first"] == clock(expected, 9)
 
 
 def test_the_positive_control_must_be_seen(tmp_path: Path) -> None:
@@ -282,10 +286,10 @@ def test_what_is_kept_is_bounded_and_nothing_is_uncounted(tmp_path: Path) -> Non
     frames = [dice.randbytes(40) for _ in range(3 * GROUPS)]
     (tmp_path / "wild.pcap").write_bytes(write(PCAP, frames))
     with Capture(tmp_path / "wild.pcap") as opened:
-        tally = FrameTally(high=1).run(opened)
+        tally = FrameTally(own=frozenset({bytes(6)})).run(opened)
     assert len(tally.groups) <= 2 * GROUPS
     assert sum(group.count for group in tally.groups.values()) + tally.beyond == len(frames)
-    assert tally.foreign == len(frames)
+    assert tally.beyond_foreign == tally.beyond > 0
 
 
 def test_rows_with_one_sum_are_still_told_apart(tmp_path: Path) -> None:
@@ -293,8 +297,8 @@ def test_rows_with_one_sum_are_still_told_apart(tmp_path: Path) -> None:
     frames = [data(), ANSWER, *KINDS.values()] * 3
     (tmp_path / "x.pcap").write_bytes(write(PCAP, frames))
     counts = []
-    for salt in (None, np.zeros(4, np.int64)):
-        tally = FrameTally(high=2)
+    for salt in (None, np.zeros(8, np.uint64)):
+        tally = FrameTally()
         if salt is not None:
             tally._salt = salt
         with Capture(tmp_path / "x.pcap") as opened:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from audit.capture.capture import CaptureQuestion, run
+from audit.capture.capture import run
 from audit.capture.pcap import Capture
+from audit.capture.read_capture import CaptureQuestion
 from audit.check import CheckStatus
 from bench import audit as bench
 

@@ -35,6 +35,7 @@ from lab import (
 )
 
 from audit.capture import capture
+from audit.capture.read_capture import CaptureQuestion
 from audit.check import CheckStatus
 from audit.machine import live_checks
 from audit.machine.ground import Subject
@@ -253,7 +254,7 @@ def test_the_real_ends_are_provoked_and_nothing_comes_back(sides: Path, tmp_path
         if listening:
             until(lambda: caught(sides) >= BLOCKS, "blocks", processes)
         make_capture(tmp_path / "link.pcap", frames)
-        question = capture.CaptureQuestion(path=tmp_path / "link.pcap", high=HIGH_MAC, low=LOW_MAC, port=PORT)
+        question = CaptureQuestion(path=tmp_path / "link.pcap", high=HIGH_MAC, low=LOW_MAC, port=PORT)
         checks = {check.id: check.status for check in capture.run(question, now_ns=time.time_ns()).checks}
         assert checks["CAP-1"] == checks["CAP-3"] == CheckStatus.PASS
         processes.append(held.enter_context(running(sides, "high", one.high)))

@@ -1,0 +1,142 @@
+"""Which way a frame went, by every evidence that a capture holds, for each group of equal frames.
+
+The source address alone is a claim of the sender, and whoever sends back can make the same claim. So what else the
+file knows is compared: where a frame was addressed, on which of the file's interfaces and in which direction it was
+seen, how far it came (time to live), and whether it is what the link sends. Of frames that claim to be the high side's,
+those are taken for the way there that most are like; the others are told with the reason. What only the link's own
+frames have (one target, one time to live) is asked of them alone: another service of the high side is CAP-3's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from audit.capture.records import IN, OUT, Bytes, Numbers
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+ANOTHER_SOURCE = "another source"
+NO_SOURCE = "no source that can be read"
+TO_HIGH = "addressed to the high side, with its own address as the source"
+OTHER_WAY = "seen going the other way than the high side's other frames"
+OTHER_INTERFACE = "seen on another interface than the high side's other frames"
+OTHER_TARGET = "of the link, addressed to another card than its other frames"
+OTHER_HOPS = "of the link, with another time to live than its other frames: from another machine"
+EXCESS_BYTES = "longer than its own packet: another frame may be hidden behind it"
+TO_MANY = "addressed to everyone or to a group: one sent back would look the same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Direction:
+    """What the frames of the high side look like in this file."""
+
+    high: bytes
+    """Its MAC address, 6 bytes."""
+    appliance: bytes | None = None
+    """MAC address of a diode appliance's own port."""
+    low: bytes | None = None
+    """The low side's, where it is told."""
+    way: int = 0
+    """What the file says of most of the high side's frames: IN or OUT of the capturing machine; 0: nothing."""
+    interface: int = 0
+    """The interface that most of them were seen on."""
+    targets: frozenset[bytes] = field(default_factory=frozenset)
+    """Where the link's frames go: one card."""
+    hops: int = 0
+    """Their time to live."""
+
+    def reasons(self, table: Bytes) -> dict[str, Mask]:
+        """Which rows went another way, or may have, by reason; the weightiest first."""
+        sourced = table[:, 6] == 1
+        high = sourced & _is(table[:, :6], self.high)
+        own = high if self.appliance is None else high | (sourced & _is(table[:, :6], self.appliance))
+        targeted, link = table[:, 22] == 1, high & (table[:, 25] == 1)
+        out = {ANOTHER_SOURCE: sourced & ~own, NO_SOURCE: ~sourced}
+        out[TO_HIGH] = high & targeted & _is(table[:, 16:22], self.high)
+        out[OTHER_WAY] = high & (self.way != 0) & (table[:, 23] != 0) & (table[:, 23] != self.way)
+        out[OTHER_INTERFACE] = high & (table[:, 26] != self.interface)
+        here = np.zeros(len(table), np.bool_)
+        for one in self.targets:
+            here |= _is(table[:, 16:22], one)
+        out[OTHER_TARGET] = link & targeted & ~here & bool(self.targets)
+        out[OTHER_HOPS] = link & (table[:, 24] != self.hops)
+        out[EXCESS_BYTES] = own & (table[:, 27] == 1)
+        return out
+
+    def open_to_all(self, table: Bytes) -> Mask:
+        """The high side's frames to a group address, which no evidence of this file tells the way of."""
+        high = (table[:, 6] == 1) & _is(table[:, :6], self.high)
+        group = (table[:, 22] == 1) & (table[:, 16] & 1 == 1) & (table[:, 23] == 0)
+        for one in self.targets:
+            group &= ~_is(table[:, 16:22], one)
+        out: Mask = high & group
+        return out
+
+
+def learn(
+    table: Bytes,
+    counts: Numbers,
+    firsts: Numbers,
+    *,
+    high: bytes,
+    appliance: bytes | None = None,
+    low: bytes | None = None,
+    interface: int | None = None,
+) -> Direction:
+    """What most frames of the high side look like; of two that are as many, what the file begins with.
+
+    Args:
+        table: Rows of all groups.
+        counts: Frames of each.
+        firsts: Number of each one's first frame.
+        high, appliance, low: MAC addresses, 6 bytes.
+        interface: The interface on which the high side's frames are expected, where a person said so.
+    """
+    mine = (table[:, 6] == 1) & _is(table[:, :6], high)
+    told, link = mine & np.isin(table[:, 23], (IN, OUT)), mine & (table[:, 25] == 1)
+    if not link.any():
+        target = frozenset[bytes]()
+    else:
+        target = frozenset({_most(table[:, 16:22], counts, firsts, link & (table[:, 22] == 1))} - {None})  # type: ignore[arg-type]
+    way = _most(table[:, 23:24], counts, firsts, told)
+    seen = _most(table[:, 26:27], counts, firsts, mine)
+    hops = _most(table[:, 24:25], counts, firsts, link)
+    return Direction(
+        high=high,
+        appliance=appliance,
+        low=low,
+        way=way[0] if way else 0,
+        interface=interface if interface is not None else seen[0] if seen else 0,
+        targets=target if low is None or not target else frozenset({low}),
+        hops=hops[0] if hops else 0,
+    )
+
+
+def counted(reasons: Mapping[str, Mask], counts: Numbers) -> dict[str, int]:
+    """Frames by reason, those without any left out; a frame of several reasons counts for the first."""
+    taken = np.zeros(len(counts), np.bool_)
+    out = {}
+    for why, mask in reasons.items():
+        many = int(counts[mask & ~taken].sum())
+        taken |= mask
+        if many:
+            out[why] = many
+    return out
+
+
+def _most(columns: Bytes, counts: Numbers, firsts: Numbers, mask: Mask) -> bytes | None:
+    totals: dict[bytes, tuple[int, int]] = {}
+    for value, count, first in zip(columns[mask], counts[mask].tolist(), firsts[mask].tolist(), strict=True):
+        many, begun = totals.get(key := value.tobytes(), (0, first))
+        totals[key] = (many + count, min(begun, first))
+    return max(totals, key=lambda key: (totals[key][0], -totals[key][1]), default=None)
+
+
+def _is(columns: Bytes, value: bytes) -> Mask:
+    out: Mask = (columns == np.frombuffer(value, np.uint8)).all(axis=1)
+    return out
