@@ -39,6 +39,10 @@ class Subject:
         return self.side == "high"
 
 
+ALONE = ("", "veth", "dummy")
+"""Kinds of interface under which no other lies: a card's own, and the kernel's own pair and sink (ip-link(8))."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundState:
     """What the kernel said of the interface and its namespace at one moment."""
@@ -71,7 +75,7 @@ def look(at: NamespaceLook, name: str) -> GroundState:
     four = "/proc/sys/net/ipv4"
     return GroundState(
         link=at.run("ip", "-j", "-s", "-d", "link", "show", "dev", name),
-        links=at.run("ip", "-j", "link", "show"),
+        links=at.run("ip", "-j", "-d", "link", "show"),
         addresses=at.run("ip", "-j", "addr", "show", "dev", name),
         routes=at.run("ip", "-j", "route", "show", "table", "all"),
         neighbours=at.run("ip", "-j", "neigh", "show", "nud", "all", "dev", name),
@@ -180,15 +184,33 @@ def _flags(state: GroundState, link: dict[str, Any]) -> list[Check]:
         return [
             catalogue.check(one, CheckStatus.SKIP, why, state.link.evidence()) for one in ("LNK-1", "LNK-2", "LNK-3")
         ]
-    joined = {"master": link.get("master"), "promiscuity": link.get("promiscuity")}
-    alone = not joined["master"] and not joined["promiscuity"]
-    found = "alone" if alone else f"master {joined['master']}, promiscuity {joined['promiscuity']}"
+    joined = {name: link.get(name) for name in ("master", "promiscuity", "link", "linkinfo")}
+    reasons = _joined(link, state.links.json() or [])
+    found = "; ".join(reasons) or "alone"
     word = "flags " + " ".join(flags)
     return [
         catalogue.check("LNK-1", verdict("NOARP" in flags), word, evidence),
         catalogue.check("LNK-2", verdict("MULTICAST" not in flags), word, evidence),
-        catalogue.check("LNK-3", verdict(alone), found, state.link.evidence(joined)),
+        catalogue.check("LNK-3", verdict(not reasons), found, state.link.evidence(joined)),
     ]
+
+
+def _joined(link: dict[str, Any], links: list[dict[str, Any]]) -> list[str]:
+    """By what other interfaces' frames pass this one, or its frames others: none of its counters and rules see that."""
+    name, kind = link.get("ifname"), _kind(link)
+    out = [f"a member of {link['master']}"] if link.get("master") else []
+    if link.get("promiscuity"):
+        out.append(f"promiscuous ({link['promiscuity']} listeners)")
+    if kind not in ALONE:
+        under = link.get("link") or (f"interface {link['link_index']} elsewhere" if "link_index" in link else "others")
+        out.append(f"a {kind} on {under}, whose frames were not counted here and which no rule here stops")
+    on = [one for one in links if one.get("link") == name and _kind(one) not in ALONE]
+    out += [f"{one['ifname']}, a {_kind(one)}, stands on it and speaks by it" for one in on]
+    return out + [f"{one['ifname']} is a member of it" for one in links if name and one.get("master") == name]
+
+
+def _kind(link: dict[str, Any]) -> str:
+    return str(link.get("linkinfo", {}).get("info_kind", ""))
 
 
 def _layer_one(state: GroundState) -> Check:

@@ -4,8 +4,9 @@
     report.json   for programs: the same and every raw value
     junit.xml     for whatever runs it daily; the exit code is 1 where anything failed
 
-The newest run of each command and subject in the period is what a check's answer is taken from; older runs of `audit
-live` are the days. A check of the catalogue that nobody ran is listed as not run and never counted as well.
+The newest run of each command and subject in the period is what a check's answer is taken from, of a file that was
+judged more than once the worst (`standing.py`); older runs of `audit live` are the days. A check of the catalogue that
+nobody ran is listed as not run and never counted as well.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from audit import catalogue, questions
 from audit.check import AuditFindings, Check, CheckStatus, read_findings
 from audit.questions import Answers
-from audit.report import period
+from audit.report import period, standing
 from audit.report.period import Changed, Day
 from protocol.errors import ConfigError
 from protocol.inert import as_json
@@ -160,9 +161,9 @@ def make(
         period.day_2([one for one in changed if one.series in live], compared, made),
     ]
     answers = [
-        NewestAnswer(series=name, time=runs[-1].time, check=one)
+        NewestAnswer(series=name, time=time, check=one)
         for name, runs in series.items()
-        for one in runs[-1].checks
+        for time, one in standing.of_series(runs, people.changes)
     ]
     answers += [
         NewestAnswer(series="people", time=_said(one, made), check=one) for one in questions.checks(people, last)
@@ -190,23 +191,16 @@ def make(
 
 
 def _series(runs: Sequence[AuditFindings]) -> dict[str, list[AuditFindings]]:
-    """Runs by what they looked at: two captures or two machines that share a name are two, told apart by a mark."""
-    marks: dict[str, set[str]] = {}
+    """Runs by what they looked at: what shares a name and is not the same is two, told apart by a mark."""
+    of_name: dict[str, list[AuditFindings]] = {}
     for one in runs:
-        marks.setdefault(period.subject(one), set()).add(_mark(one))
+        of_name.setdefault(period.subject(one), []).append(one)
     out: dict[str, list[AuditFindings]] = {}
-    for one in runs:
-        name, mark = period.subject(one), _mark(one)
-        out.setdefault(f"{name} ({mark[:8]})" if mark and len(marks[name]) > 1 else name, []).append(one)
+    for name, same in of_name.items():
+        groups = standing.groups(same)
+        for mark, of_mark in groups.items():
+            out[f"{name} ({mark[:8]})" if mark and len(groups) > 1 else name] = of_mark
     return out
-
-
-def _mark(one: AuditFindings) -> str:
-    """SHA-256 of the file that a run read, or the machine that it is about; empty where there is neither."""
-    if one.what in period.OF_A_MACHINE:
-        return str(one.facts.get("machine", ""))
-    file = one.facts.get("file")
-    return str(file.get("sha256", "")) if isinstance(file, dict) else ""
 
 
 def _said(one: Check, made: str) -> str:
@@ -229,6 +223,9 @@ def _weakened(series: Mapping[str, Sequence[AuditFindings]]) -> list[str]:
                 out.append(f"{name}: {words}; {len(times)} of {len(runs)} runs, {times[0]} to {times[-1]}")
         kinds = sorted({str(one.facts["diode"]) for one in runs if str(one.facts.get("diode", "")).startswith("appl")})
         out += [f"{name}: {kind}: its own frames towards the plant are attested, not excluded" for kind in kinds]
+        told = [one.facts["appliance"] for one in runs if isinstance(one.facts.get("appliance"), dict)]
+        for mac, by in sorted({(str(one.get("mac")), str(one.get("by") or "nobody")) for one in told}):
+            out.append(f"{name}: frames of appliance {mac} were not held against it, attested by {by}")
     return out
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from audit.check import CheckStatus
-from audit.machine import sockets
+from audit.machine import ground, sockets
 from audit.machine.look import NamespaceLook
 from audit.report import machine_facts
 
@@ -72,3 +72,45 @@ def test_who_ran_it_is_a_name(said: str, monkeypatch: pytest.MonkeyPatch) -> Non
     by = machine_facts.facts()["by"]
     assert by == ("jim, as root (uid 0)" if said == "jim" else "root (uid 0)")
     assert machine_facts.user_name(4_000_000_000) == "uid 4000000000, which has no name here"
+
+
+PARENTS = {
+    "macvlan": {"link": "eth3"},
+    "macvtap": {"link": "eth3"},
+    "ipvlan": {"link": "eth3"},
+    "vlan": {"link": "eth3"},
+    "bridge": {},
+    "bond": {},
+    "team": {},
+    "vxlan": {},
+    "macsec": {"link": "eth3"},
+}
+
+
+@pytest.mark.parametrize("kind", PARENTS)
+def test_an_interface_that_speaks_by_another_is_not_alone(kind: str) -> None:
+    """Its own counters and rules see nothing of what lies under it: LNK-3 fails and names it."""
+    link = {"ifname": "diode0", "promiscuity": 0, "linkinfo": {"info_kind": kind}, **PARENTS[kind]}
+    (reason,) = ground._joined(link, [])
+    assert f"a {kind} on {PARENTS[kind].get('link', 'others')}" in reason
+    moved = link | {"link_index": 3, "link_netnsid": 0}
+    moved.pop("link", None)
+    assert "interface 3 elsewhere" in ground._joined(moved, [])[0]
+
+
+@pytest.mark.parametrize("kind", PARENTS)
+def test_an_interface_under_another_is_not_alone(kind: str) -> None:
+    """What stands on it, or has it as a member, sends by it past its rules."""
+    card = {"ifname": "diode0", "promiscuity": 0}
+    other = {"ifname": "other0", "link": "diode0", "linkinfo": {"info_kind": kind}}
+    assert ground._joined(card, [card, other])
+    assert ground._joined(card, [card, {"ifname": "eth9", "master": "diode0"}])
+    assert ground._joined(card | {"master": "br0"}, [card])
+
+
+def test_a_card_and_the_kernels_own_pair_are_alone() -> None:
+    """The pair's other end is no interface that stands on it."""
+    one = {"ifname": "v0", "link": "v1", "promiscuity": 0, "linkinfo": {"info_kind": "veth"}}
+    two = {"ifname": "v1", "link": "v0", "promiscuity": 0, "linkinfo": {"info_kind": "veth"}}
+    assert ground._joined(one, [one, two]) == []
+    assert ground._joined({"ifname": "eth3", "promiscuity": 0, "link_type": "ether"}, [one]) == []

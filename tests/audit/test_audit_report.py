@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -299,6 +299,63 @@ def test_two_captures_of_one_name_are_two() -> None:
     assert (found.exit_code, found.changed) == (1, ())
     again = run("capture link.pcap", 2, {"CAP-1": CheckStatus.PASS}, file={"sha256": "a" * 64})
     assert [(one.subject, one.before, one.after) for one in made([first, again]).changed] == [("CAP-1", "FAIL", "PASS")]
+
+
+@pytest.mark.parametrize("status", [CheckStatus.PASS, CheckStatus.SKIP, CheckStatus.ATTESTED, CheckStatus.WARN])
+def test_a_file_that_failed_is_not_passed_by_judging_it_again(status: CheckStatus) -> None:
+    """The worst answer of a file stands, with how it was asked again; a named person's reason makes it a warning."""
+    file = {"sha256": "a" * 64, "content_sha256": "c" * 64}
+    first = run("capture link.pcap", 1, {"CAP-1": CheckStatus.FAIL}, file=file)
+    packed = {"sha256": "b" * 64, "content_sha256": "c" * 64}
+    again = run(
+        "capture link.pcap", 2, {"CAP-1": status}, file=packed, appliance={"mac": "02:00:00:00:00:09", "by": "X"}
+    )
+    found = made([first, again])
+    (answer,) = [one for one in found.answers if one.check.id == "CAP-1"]
+    assert (answer.check.status, found.exit_code) == (CheckStatus.FAIL, 1)
+    assert "judged again" in answer.check.found
+    assert any("02:00:00:00:00:09" in one and "X" in one for one in found.weakened)
+    when = datetime(2026, 11, 2, tzinfo=UTC)
+    named = questions.NamedChange(
+        start=when, end=when + timedelta(days=1), by="J. Doe", why="the address had a typing mistake"
+    )
+    people = questions.Answers(hardware={}, changes=(named,))
+    (answer,) = [one for one in made([first, again], people=people).answers if one.check.id == "CAP-1"]
+    assert answer.check.status == CheckStatus.WARN
+    assert "J. Doe" in answer.check.found
+
+
+def test_a_file_that_could_not_be_judged_can_be_asked_again() -> None:
+    """Without the address it was skipped; with it, it passes."""
+    file = {"sha256": "a" * 64}
+    runs = [
+        run("capture x.pcap", 1, {"CAP-1": CheckStatus.SKIP}, file=file),
+        run("capture x.pcap", 2, {"CAP-1": CheckStatus.PASS}, file=file),
+    ]
+    assert [one.check.status for one in made(runs).answers if one.check.id == "CAP-1"] == [CheckStatus.PASS]
+
+
+def test_journals_of_two_sites_in_folders_of_one_name_are_two() -> None:
+    """They share no stream; a later run of one site shares some and is the same series."""
+
+    def journal(day: int, status: CheckStatus, *streams: str) -> AuditFindings:
+        sides: dict[str, Any] = {side: {"stream_ids": list(streams)} for side in ("high", "low")}
+        return run("journal spool journal", day, {"JRN-3": status}, **sides)
+
+    found = made([journal(1, CheckStatus.FAIL, "aa"), journal(2, CheckStatus.PASS, "bb")])
+    assert found.exit_code == 1
+    assert [one.check.status for one in found.answers if one.check.id == "JRN-3"] == [
+        CheckStatus.FAIL,
+        CheckStatus.PASS,
+    ]
+    grown = made(
+        [
+            journal(1, CheckStatus.FAIL, "aa"),
+            journal(2, CheckStatus.PASS, "aa", "cc"),
+            journal(3, CheckStatus.PASS, "cc"),
+        ]
+    )
+    assert len([one for one in grown.answers if one.check.id == "JRN-3"]) == 1
 
 
 def test_the_same_document_twice_counts_once(tmp_path: Path) -> None:
