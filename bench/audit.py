@@ -16,17 +16,20 @@ import json
 import os
 import random
 import resource
+import statistics
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.build_before import command, unpacked
 from bench.figures import BenchRow
 
 FRAMES = 1_000_000
+BEFORE = "66b0d71"
+"""The build that looked at source addresses alone."""
 HIGH = "02:dd:00:00:00:01"
 KINDS = 400
 """Different frames that the file is made of; each is written many times, in random order."""
@@ -35,26 +38,38 @@ _HIGH, _OTHER = bytes.fromhex("02dd00000001"), bytes.fromhex("02dd00000002")
 
 
 def measure(runs: int = 7, frames: int = FRAMES) -> list[BenchRow]:
-    """`audit.capture.capture`, `audit.capture.capture.rss`.
+    """`audit.capture`, its baseline the build before, turn by turn; `audit.capture.rss`.
 
     Args:
         runs: Of each.
         frames: In the file.
     """
-    with tempfile.TemporaryDirectory(prefix="checkvalve-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="checkvalve-bench-") as name, unpacked(BEFORE) as before:
         path = Path(name) / "link.pcap"
         size = make(path, frames)
         path.read_bytes()
-        taken = [_read(path, frames) for _ in range(runs)]
+        taken, earlier = [], []
+        for _ in range(runs):
+            taken.append(_read(path, frames, None))
+            if before is not None:
+                earlier.append(_read(path, frames, before)[0])
     note = f"{frames:,} frames, {size / 1e6:.0f} MB; {NOTE}"
+    note += f"; baseline: the build before, {BEFORE}" if earlier else "; the build before cannot be had here"
+    peaks = tuple(peak for _, peak in taken if peak is not None)
     return [
-        BenchRow(row="audit.capture.capture", unit="packets/s", runs=tuple(rate for rate, _ in taken), note=note),
         BenchRow(
-            row="audit.capture.capture.rss",
+            row="audit.capture",
+            unit="packets/s",
+            runs=tuple(rate for rate, _ in taken),
+            baseline=statistics.median(earlier) if earlier else None,
+            note=note,
+        ),
+        BenchRow(
+            row="audit.capture.rss",
             unit="MB",
-            runs=tuple(peak for _, peak in taken if peak is not None),
+            runs=peaks,
             note="peak beyond the mapped file, interpreter and libraries included"
-            if any(peak is not None for _, peak in taken)
+            if peaks
             else "this kernel does not tell RssAnon",
         ),
     ]
@@ -115,13 +130,13 @@ def _ip4(protocol: int, payload: bytes) -> bytes:
     return head + payload
 
 
-def _read(path: Path, frames: int) -> tuple[float, float | None]:
+def _read(path: Path, frames: int, tree: Path | None) -> tuple[float, float | None]:
     """(frames a second of processor time, peak memory [MB]) of one run of the command.
 
     Raises:
         RuntimeError: it did not count every frame.
     """
-    words = [sys.executable, "-P", "-m", "checkvalve", "audit", "capture", str(path), "--high", HIGH, "--json"]
+    words = [*command(tree), "audit", "capture", str(path), "--high", HIGH, "--json"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "100"}) as process:
         peak, done = [0], threading.Event()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -45,7 +46,11 @@ def run(question: CaptureQuestion, *, now_ns: int) -> AuditFindings:
     question = _checked(question)
     with Capture(question.path) as capture:
         own = frozenset(_bytes(one) for one in (question.high, question.appliance) if one)
-        tally = FrameTally(mark=question.control, own=own, coverage=Coverage(pause_s=question.pause_s)).run(capture)
+        pick = None
+        if question.high is not None:
+            pick = partial(direction.absolute, high=_bytes(question.high), appliance=_maybe(question.appliance))
+        coverage = Coverage(pause_s=question.pause_s)
+        tally = FrameTally(mark=question.control, own=own, coverage=coverage, absolute=pick).run(capture)
         reading = _judged(question, capture, tally, capture.sha256(), stamp(now_ns))
     checks = [source_check.cap_1(reading), frame_checks.cap_2(reading), frame_checks.cap_3(reading)]
     if question.appliance is not None:
@@ -131,7 +136,9 @@ def _judged(question: CaptureQuestion, capture: Capture, tally: FrameTally, sha2
         to_many = int(counts[way.open_to_all(table)].sum())
         pick = way.reasons
     numbers = source_check.out_of_order(tally.order)
-    listed = tally.listing(capture, pick, numbers) if reasons or (numbers and question.high) else []
+    listed = sorted((one for of_why in tally.listed.values() for one in of_why), key=lambda one: one.number)
+    if question.high is not None and (numbers or not set(reasons) <= direction.ABSOLUTE):
+        listed = tally.listing(capture, pick, numbers)  # what is told by comparison takes a second way
     return ReadCapture(
         question=question, capture=capture, tally=tally, sha256=sha256, time=time,
         direction=way, reasons=reasons, to_many=to_many, listed=listed,

@@ -52,12 +52,10 @@ class Direction:
 
     def reasons(self, table: Bytes) -> dict[str, Mask]:
         """Which rows went another way, or may have, by reason; the weightiest first."""
-        sourced = table[:, 6] == 1
-        high = sourced & _is(table[:, :6], self.high)
-        own = high if self.appliance is None else high | (sourced & _is(table[:, :6], self.appliance))
+        out = absolute(table, self.high, self.appliance)
+        high = (table[:, 6] == 1) & _is(table[:, :6], self.high)
+        own = ~(out[ANOTHER_SOURCE] | out[NO_SOURCE])
         targeted, link = table[:, 22] == 1, high & (table[:, 25] == 1)
-        out = {ANOTHER_SOURCE: sourced & ~own, NO_SOURCE: ~sourced}
-        out[TO_HIGH] = high & targeted & _is(table[:, 16:22], self.high)
         out[OTHER_WAY] = high & (self.way != 0) & (table[:, 23] != 0) & (table[:, 23] != self.way)
         out[OTHER_INTERFACE] = high & (table[:, 26] != self.interface)
         here = np.zeros(len(table), np.bool_)
@@ -76,6 +74,23 @@ class Direction:
             group &= ~_is(table[:, 16:22], one)
         out: Mask = high & group
         return out
+
+
+def absolute(table: Bytes, high: bytes, appliance: bytes | None) -> dict[str, Mask]:
+    """Rows that did not go the way there, by reasons that need no other frame; the weightiest first.
+
+    Args:
+        table: Rows.
+        high, appliance: MAC addresses, 6 bytes.
+    """
+    sourced = table[:, 6] == 1
+    mine = sourced & _is(table[:, :6], high)
+    own = mine if appliance is None else mine | (sourced & _is(table[:, :6], appliance))
+    to_high = mine & (table[:, 22] == 1) & _is(table[:, 16:22], high)
+    return {ANOTHER_SOURCE: sourced & ~own, NO_SOURCE: ~sourced, TO_HIGH: to_high}
+
+
+ABSOLUTE = frozenset({ANOTHER_SOURCE, NO_SOURCE, TO_HIGH})
 
 
 def learn(

@@ -3,11 +3,11 @@
     pcap    header 24: magic (its byte order and the unit of time), version, snaplen, link type
             record 16: seconds, fraction, bytes kept, bytes on the wire; then the bytes kept
 
-The file is mapped and walked record by record; everything else is gathered by numpy, `CHUNK` frames at a time, and
-pages that were read are given back, so that a capture of any size takes the same memory. No length is trusted: behind
-a record that claims more than any capture keeps, or more than the file holds while others follow, the walk goes on
-where records can be told again (`resume.py`), and `CaptureWalk` says so. Whatever the bytes are, nothing but
-ConfigError (it is no capture at all) comes out. A capture packed by gzip or zstd is unpacked first (`unpack.py`).
+The file is mapped and walked by many walkers at once (`walkers.py`); what they find is gathered by numpy, `CHUNK`
+frames at a time, and pages that were read are given back, so that a capture of any size takes the same memory. No length is
+trusted: behind a record that claims more than any capture keeps, or more than the file holds while others follow, the
+walk goes on where records can be told again (`resume.py`), and `CaptureWalk` says so. Whatever the bytes are, nothing
+but ConfigError (it is no capture at all) comes out. A capture packed by gzip or zstd is unpacked first (`unpack.py`).
 
 Sources: draft-ietf-opsawg-pcap (classic), draft-ietf-opsawg-pcapng; link types: tcpdump.org/linktypes.html.
 """
@@ -18,7 +18,6 @@ import contextlib
 import hashlib
 import mmap
 import struct
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +40,7 @@ from audit.capture.records import (
     window,
 )
 from audit.capture.unpack import PACKED, Unpacked, unpack
+from audit.capture.walkers import walk
 from protocol.errors import ConfigError
 
 _CLASSIC: dict[bytes, tuple[Order, int]] = {
@@ -51,7 +51,6 @@ _CLASSIC: dict[bytes, tuple[Order, int]] = {
 }
 """Magic: byte order, and nanoseconds in a unit of the fraction."""
 _FILE_HEAD, _RECORD_HEAD = 24, 16
-_NATIVE: Order = "<" if sys.byteorder == "little" else ">"
 _SECTION = b"\x0a\x0d\x0d\x0a"
 _VERSIONS = ((2, 4), (2, 3))
 """Versions of the classic form whose records are laid out as above; 2.3 is what some old writers call the same."""
@@ -86,7 +85,6 @@ class Capture:
         self.size = len(self._map)
         self.interfaces: list[CaptureInterface] = []
         self.walk = CaptureWalk()
-        self._words = _words(self._map)
         self._hash = _Hash(self._map)
         self._last_s: int | None = None
         try:
@@ -179,9 +177,6 @@ class Capture:
         """Let go of the file; arrays of its frames' places stay good, `data` does not."""
         self._hash.close()
         self.data = np.empty(0, np.uint8)
-        for view in self._words:
-            view.release()
-        self._words = ()
         if self.packed is not None:
             self.packed.file.close()
         with contextlib.suppress(BufferError):  # someone holds a view: it goes with that
@@ -199,23 +194,28 @@ class Capture:
     def _classic(self) -> Iterator[Frames]:
         number, at = 1, _FILE_HEAD
         while True:
-            places, at = self._walk_records(at)
+            stopped = self.size - at < _RECORD_HEAD
+            if not stopped:
+                places, after, stopped = walk(self.data, at, self._order)
+                for begin in range(0, len(places), CHUNK):
+                    starts = places[begin : begin + CHUNK]
+                    words = self._headers(starts)
+                    good = self._believed(starts, words)
+                    if good:
+                        at = int(starts[good - 1] + _RECORD_HEAD + words[good - 1, 2])
+                        self.walk.at = at
+                        yield self._frames(starts[:good], words[:good], number)
+                        number += good
+                    if good < len(starts):
+                        at, after, stopped = int(starts[good]), int(starts[good]), True
+                        break
+                at = after
             self.walk.at = at
-            if places:
-                starts = np.array(places, np.int64)
-                words = self._headers(starts)
-                good = self._believed(starts, words)
-                if good:
-                    yield self._frames(starts[:good], words[:good], number)
-                    number += good
-                if good < len(places):
-                    at = places[good]
-                elif len(places) == CHUNK:
-                    continue
-            onward = self._onward(at, number)
-            if onward is None:
-                return
-            at = onward
+            if stopped:
+                onward = self._onward(at, number)
+                if onward is None:
+                    return
+                at = onward
 
     def _headers(self, starts: Numbers) -> Numbers:
         heads = window(self.data, starts, _RECORD_HEAD).view(np.dtype(np.uint32).newbyteorder(self._order))
@@ -261,36 +261,6 @@ class Capture:
             self.walk.behind = self.walk.behind or number
         return onward
 
-    def _walk_records(self, at: int) -> tuple[list[int], int]:
-        """Up to CHUNK record beginnings from `at` on, and where the next one would be."""
-        places: list[int] = []
-        end, append, words = self.size, places.append, self._words
-        last = end - _RECORD_HEAD
-        if self._order == _NATIVE:  # four bytes of a view cost less than unpacking them does
-            sure = last - MOST_BYTES - _RECORD_HEAD
-            while at <= sure and len(places) < CHUNK:
-                for _ in range(CHUNK - len(places)):
-                    kept = words[at & 3][(at >> 2) + 2]
-                    if kept > MOST_BYTES or at > sure:
-                        break
-                    append(at)
-                    at += kept + _RECORD_HEAD
-                else:
-                    break
-                if kept > MOST_BYTES:
-                    return places, at
-        data, kept_of = self._map, struct.Struct(self._order + "I").unpack_from
-        for _ in range(CHUNK - len(places)):
-            if at > last:
-                break
-            (kept,) = kept_of(data, at + 8)
-            after = at + _RECORD_HEAD + kept
-            if after > end or kept > MOST_BYTES:
-                break
-            append(at)
-            at = after
-        return places, at
-
 
 class _Hash:
     """SHA-256 of the file, taken beside the walk and some megabytes ahead of it: the walk then finds its bytes in the
@@ -329,9 +299,3 @@ class _Hash:
     def _update(self, begin: int, end: int) -> None:
         for at in range(begin, end, _PIECE):
             self._digest.update(self._view[at : min(at + _PIECE, end)])
-
-
-def _words(data: mmap.mmap) -> tuple[memoryview, ...]:
-    """The file as numbers of four bytes, from its first, second, third and fourth byte on."""
-    whole = memoryview(data)
-    return tuple(whole[start : start + (len(whole) - start) // 4 * 4].cast("I") for start in range(min(4, len(whole))))

@@ -87,6 +87,10 @@ class FrameTally:
     """Frames that no group could take any more."""
     beyond_foreign: int = 0
     """Of those, frames that are not of `own`."""
+    absolute: Callable[[Bytes], dict[str, Mask]] | None = None
+    """Rows to masks by reason, of what needs no other frame to be told; such frames are listed on the first way."""
+    listed: dict[str, list[Listed]] = field(default_factory=dict)
+    """The first LISTED of them, by reason."""
     marked: list[Listed] = field(default_factory=list)
     """Frames that carry the mark."""
     coverage: Coverage = field(default_factory=Coverage)
@@ -164,8 +168,8 @@ class FrameTally:
             rest = np.flatnonzero(~plain)
         some = _some(frames, rest)
         table = self._rows(capture, some, link)
-        for place, count in zip(*_equal(table.view(np.uint64).T, self._salt), strict=True):
-            self._count(table[place].tobytes(), count, int(some.number[place]))
+        places, counts, kind_of = _equal(table.view(np.uint64).T, self._salt)
+        self._take(capture, some, link, table[places], places, counts, kind_of)
 
     def _rows(self, capture: Capture, frames: Frames, link: int) -> Bytes:
         heads = window(capture.data, frames.at, HEAD_BYTES)
@@ -176,11 +180,43 @@ class FrameTally:
         index = np.flatnonzero(plain)
         if not len(index):
             return
-        places, counts = _equal(short if len(index) == len(plain) else short[:, index], self._salt)
-        some = _some(frames, index[places])
-        table = self._rows(capture, some, link)
-        for row, count, number in zip(table, counts, some.number.tolist(), strict=True):
+        places, counts, kind_of = _equal(short if len(index) == len(plain) else short[:, index], self._salt)
+        table = self._rows(capture, _some(frames, index[places]), link)
+        every = frames if len(index) == len(plain) else _some(frames, index)
+        self._take(capture, every, link, table, places, counts, kind_of)
+
+    def _take(
+        self,
+        capture: Capture,
+        frames: Frames,
+        link: int,
+        table: Bytes,
+        places: Numbers,
+        counts: Numbers,
+        kind_of: Numbers,
+    ) -> None:
+        """Count kinds of frames, and list the frames of those that are told by themselves.
+
+        Args:
+            capture, frames, link: The frames, all of one link type.
+            table: A row for each kind.
+            places: Where each kind begins among the frames.
+            counts: Frames of each kind.
+            kind_of: Each frame's kind.
+        """
+        for row, count, number in zip(table, counts.tolist(), frames.number[places].tolist(), strict=True):
             self._count(row.tobytes(), count, number)
+        if self.absolute is None:
+            return
+        for why, mask in self.absolute(table).items():
+            room = LISTED - len(self.listed.get(why, ()))
+            if room > 0 and mask.any():
+                here = np.flatnonzero(mask[kind_of])[:room]
+                some = _some(frames, here)
+                own = self._rows(capture, some, link)
+                self.listed.setdefault(why, []).extend(
+                    _listed(capture, some, own, index, why) for index in range(len(here))
+                )
 
     def _interface(self, capture: Capture, frames: Frames) -> Bytes:
         """Each frame's interface, as rows tell it."""
@@ -218,8 +254,8 @@ class FrameTally:
             self.marked.append(_listed(capture, alone, table, 0))
 
 
-def _equal(columns: Words, salt: Words) -> tuple[list[int], list[int]]:
-    """Where each kind of equal columns begins, and how many there are of it."""
+def _equal(columns: Words, salt: Words) -> tuple[Numbers, Numbers, Numbers]:
+    """Where each kind of equal columns begins, how many there are of it, and each column's kind."""
     sums = columns[0] * salt[0]
     for index in range(1, len(columns)):
         sums += columns[index] * salt[index]
@@ -227,8 +263,9 @@ def _equal(columns: Words, salt: Words) -> tuple[list[int], list[int]]:
     _, place, inverse, counts = np.unique(sums, return_index=True, return_inverse=True, return_counts=True)
     first = place[inverse]
     if not all(np.array_equal(one, one[first]) for one in columns):  # two kinds with one sum: told apart in full
-        _, place, counts = np.unique(np.ascontiguousarray(columns.T), axis=0, return_index=True, return_counts=True)
-    return place.tolist(), counts.tolist()
+        whole = np.ascontiguousarray(columns.T)
+        _, place, inverse, counts = np.unique(whole, axis=0, return_index=True, return_inverse=True, return_counts=True)
+    return place, counts, inverse.reshape(-1)
 
 
 def _some(frames: Frames, places: Numbers | slice) -> Frames:
