@@ -4,10 +4,11 @@
             record 16: seconds, fraction, bytes kept, bytes on the wire; then the bytes kept
 
 The file is mapped and walked by many walkers at once (`walkers.py`); what they find is gathered by numpy, `CHUNK`
-frames at a time, and pages that were read are given back, so that a capture of any size takes the same memory. No length is
-trusted: behind a record that claims more than any capture keeps, or more than the file holds while others follow, the
-walk goes on where records can be told again (`resume.py`), and `CaptureWalk` says so. Whatever the bytes are, nothing
-but ConfigError (it is no capture at all) comes out. A capture packed by gzip or zstd is unpacked first (`unpack.py`).
+frames at a time, and pages that were read are given back, so that a capture of any size takes the same memory. No
+length is trusted: behind a record that claims more than any capture keeps, or more than the file holds while others
+follow, the walk goes on where records can be told again (`resume.py`), and `CaptureWalk` says so. Whatever the bytes
+are, nothing but ConfigError (it is no capture at all) comes out. A capture packed by gzip or zstd is unpacked first
+(`unpack.py`).
 
 Sources: draft-ietf-opsawg-pcap (classic), draft-ietf-opsawg-pcapng; link types: tcpdump.org/linktypes.html.
 """
