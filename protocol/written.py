@@ -26,6 +26,24 @@ def duration(value_s: float) -> str:
     return f"{round(value_s / SECONDS['us'], 3):g}us" if value_s else "0s"
 
 
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 3 h.
+
+    Args:
+        seconds: Finite [s].
+    """
+    if seconds < 0:
+        return "\N{MINUS SIGN}" + span(-seconds)
+    if seconds < 10:
+        return f"{math.floor(seconds * 10) / 10:.1f} s"
+    whole = math.floor(seconds)
+    for size, name, below, under in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size} {name} {rest} {under}" if rest else f"{whole // size} {name}"
+    return f"{whole} s"
+
+
 def toml(value: object) -> str:
     """A value as TOML 1.0 writes it: text, number, true, false, list, or inline table.
 

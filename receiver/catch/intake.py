@@ -134,10 +134,9 @@ class Intake:
 
     def _counters(self) -> dict[str, int]:
         counts = {reason.value: count for reason, count in self.gather.refused.items()}
-        probes = self.gather.probes
         return counts | {
-            "kernel_drops": probes.kernel_drops, "queue_overflow": self.overflow, "again": self.sessions.again()
-        }  # fmt: skip
+            "kernel_drops": self.gather.probes.kernel_drops, "queue_overflow": self.overflow,
+            "again": self.sessions.again()}  # fmt: skip
 
     def _on(self, event: Event, now: float, wall_ns: int) -> None:
         if isinstance(event, BlockDone):

@@ -137,8 +137,7 @@ class _Process:
         while self._writer.damaged:
             self._intake.damage(*self._writer.damaged.popleft(), time.time_ns())
         self._writer.floors = self._intake.sessions.floors
-        drops = self._inlet.kernel_drops
-        status = picture(self._intake, kernel_drops=drops, now=now, wall_ns=time.time_ns())
+        status = picture(self._intake, now=now, wall_ns=time.time_ns())
         status["confined"], status["confinement"] = self._confinement.mode, self._confinement.text
         status.update(self._ground)
         self._writer.show(status)

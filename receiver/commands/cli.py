@@ -177,7 +177,8 @@ def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:
     for key in ("link", "blocks", "assets", "children"):
         held = said.get(key)
         for name, value in held.items() if isinstance(held, dict) else ():  # `blocks` of an output is a number
-            yield f"  {key}.{name}: {_brief(value)}"
+            least = "at least " if name == "kernel_drops" and value else ""  # it counts what it had merged as one
+            yield f"  {key}.{name}: {least}{_brief(value)}"
 
 
 def _said(time_ns: int | None) -> str:

@@ -103,7 +103,8 @@ def _burst(steps: Sequence[LinkTestStep], rate: int) -> list[str]:
 
 def _notes(steps: Sequence[LinkTestStep]) -> Iterator[str]:
     if any(one.lost_kernel for one in steps):
-        yield "  the kernel here dropped some, and a buffer of it may hold many frames: part of `wire` may be its own."
+        yield "  the kernel here dropped some, and counts up to 64 frames that it had merged as one: `sent` less `came`"
+        yield "  is all that was lost, `kernel` the least that was lost here, `wire` the most that was on the way."
         yield "  sysctl -w net.core.rmem_max=67108864, or a faster machine; then test again"
     full = _rates(steps)
     longest = {one.rate: one for one in full}
@@ -117,7 +118,8 @@ def _notes(steps: Sequence[LinkTestStep]) -> Iterator[str]:
 
 
 def _row(one: LinkTestStep) -> str:
-    counts = f"{one.lost_wire:>8}{one.lost_kernel:>8}{one.lost_writer:>8}"
+    wire, kernel = (f"<={one.lost_wire}", f">={one.lost_kernel}") if one.lost_kernel else (str(one.lost_wire), "0")
+    counts = f"{wire:>8}{kernel:>8}{one.lost_writer:>8}"
     sizes = f"{one.rate / 1000:>6g}{one.length:>9}{one.burst:>9}{one.of:>9}{one.received:>9}"
     return f"{sizes}{_loss(one):>9.2%}{counts}{_outage_ms(one):>13.1f} ms"
 

@@ -25,14 +25,21 @@ from oneway.readings import UP, Interface
 from protocol.process.document import from_json
 from protocol.process.status_header import StatusHeader
 from receiver.status.catch import CatchStatus
+from receiver.status.concerns import line
 from receiver.status.publish import OutputCounters, OutputStatus
 
 SILENT_S = 5.0
 """A sender whose last beat is older is not heard [s]; it beats every second."""
-CLOCK_APART_S = 60.0
-"""Clocks of both sides that differ by more are told [s]: no network holds them together, so seconds are usual."""
 LOSS = 0.05
 """Loss that is told while nothing is missing yet, 0 to 1."""
+CONCERNS = {
+    "clock-apart": Rank.CLOCK,
+    "sender-disk-full": Rank.RATE,
+    "sender-disk-low": Rank.RATE,
+    "sender-loses": Rank.RATE,
+    "certificate-ends": Rank.PLANT,
+}
+"""What beats tell of the sender (`receiver/status/concerns.py`), and what it explains."""
 FRAMES_LEAST = 2
 """Frames in one pause that are more than chance: LINK and BEAT come every second."""
 
@@ -75,6 +82,7 @@ def troubles(facts: LowFacts) -> Iterator[Ailment]:
     """All that the facts tell, in no order."""
     catch = facts.processes.get("catch")
     runs = catch is not None and catch.runs
+    told: set[str] = set()
     if facts.config_fault:
         yield Ailment(
             rank=Rank.CONFIG,
@@ -104,9 +112,11 @@ def troubles(facts: LowFacts) -> Iterator[Ailment]:
         heard = age is not None and age <= SILENT_S
         yield from _link(facts, said, later, heard)
         yield from _loss(facts, said, later, heard)
+        yield from _concerns(later)
+        told = {f"catch warns: {line(one)}" for one in said.concerns}
     yield from _outputs(facts)
     yield from both_sides.clock_troubles(facts.synced)
-    yield from both_sides.said_troubles(facts.processes, facts.file)
+    yield from (one for one in both_sides.said_troubles(facts.processes, facts.file) if one.cause not in told)
 
 
 def _processes(facts: LowFacts) -> Iterator[Ailment]:
@@ -156,6 +166,7 @@ def _link(facts: LowFacts, said: CatchStatus, later: CatchStatus, heard: bool) -
     """Why nothing is taken, or what else comes."""
     rose = {name: count - said.link.refused.get(name, 0) for name, count in later.link.refused.items()}
     floor, key, false = rose.get("floor", 0), rose.get("key", 0), rose.get("signature", 0)
+    receiver = rose.get("receiver", 0)
     if floor >= FRAMES_LEAST or (floor and not heard):
         yield _below_floor(facts, floor, heard)
     if later.link.confirmed is False and later.link.session is not None:
@@ -168,16 +179,26 @@ def _link(facts: LowFacts, said: CatchStatus, later: CatchStatus, heard: bool) -
         )
     if heard:
         return
-    if key or false:
+    if receiver:
+        yield Ailment(
+            rank=Rank.KEY_PAIR,
+            name="not-a-receiver",
+            cause="the sender does not seal for this side: its LINKs come, signed as they should be, and all are for "
+            "other catch keys",
+            evidence=(f"{receiver} LINKs of a known signer were for other receivers only while this looked",),
+            step="carry this side's .pub over and name it in [keys] receivers of sender.toml, then restart send; "
+            "checkvalve keys show tells on both sides which key it is",
+        )
+    elif key or false:
         yield Ailment(
             rank=Rank.KEY_PAIR,
             name="link-keys" if key else "link-signature",
-            cause="LINKs come and none opens: the sender does not seal for this side's catch key, or its link-sign key "
-            "is not in [keys] senders"
+            cause="LINKs come that are signed with a key which is not in [keys] senders"
             if key
             else "LINKs come whose signature is false: they are not the sender's, or damaged",
             evidence=(f"{key or false} LINKs were refused while this looked",),
-            step="checkvalve keys show of each side's keys, on both sides: carry over the .pub that differs, restart",
+            step="checkvalve keys show of the high side's keys, there and here: where they differ carry its .pub over, "
+            "name it in [keys] senders, restart receive; where they are the same, tcpdump -n shows who sends these",
         )
     elif rose.get("version", 0):
         yield Ailment(
@@ -294,7 +315,10 @@ def _loss(facts: LowFacts, said: CatchStatus, later: CatchStatus, heard: bool) -
             rank=Rank.LOSS,
             name="kernel-drops",
             cause="the kernel drops what catch does not take in time: its buffer is too small, or the machine too busy",
-            evidence=(f"kernel_drops rose from {said.link.kernel_drops} to {link.kernel_drops}",),
+            evidence=(
+                f"kernel_drops rose from {said.link.kernel_drops} to {link.kernel_drops}, which is the least",
+                f"by the sender's count {link.frames_lost - said.link.frames_lost} frames did not come meanwhile",
+            ),
             step="sysctl -w net.core.rmem_max=67108864, [inlet] buffer_mib = 64, then restart catch",
         )
     elif heard and (blocks.missing or link.loss > LOSS):
@@ -316,16 +340,18 @@ def _loss(facts: LowFacts, said: CatchStatus, later: CatchStatus, heard: bool) -
             evidence=(f"queue_overflow rose to {link.queue_overflow}",),
             step="iostat -x 1 shows what else writes to that disk",
         )
-    if heard and link.beat_wall_ns is not None:
-        apart = (link.beat_wall_ns - facts.wall_ns) / 1e9
-        if abs(apart) > CLOCK_APART_S:
-            yield Ailment(
-                rank=Rank.CLOCK,
-                name="clock-apart",
-                cause=f"the sender's clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} ours",
-                evidence=("its last beat says so",),
-                step="date on both sides tells which one is wrong; then timedatectl there",
-            )
+
+
+def _concerns(later: CatchStatus) -> Iterator[Ailment]:
+    """What the sender's own beats tell of it."""
+    for one in later.concerns:
+        yield Ailment(
+            rank=CONCERNS.get(one.name, Rank.SAID),
+            name=one.name,
+            cause=one.cause,
+            evidence=("its last beat says so",),
+            step=one.step,
+        )
 
 
 def _outputs(facts: LowFacts) -> Iterator[Ailment]:

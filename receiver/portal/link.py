@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from protocol.process.document import to_json
 from receiver.gap import Gap
 from receiver.portal import words
 from receiver.portal.freshness import beat_lost
 from receiver.portal.reports import Report
-from receiver.status.catch import CatchStatus
+from receiver.status.catch import CatchStatus, Concern
+from receiver.status.concerns import CLOCK
 
 GAPS_SHOWN = 50
 """Most gaps in a list; the rest is a number: a page of 10,000 lines helps nobody."""
@@ -28,7 +30,8 @@ REASONS = {
     "geometry": "impossible geometry",
     "session": "unknown session",
     "tag": "wrong authentication tag",
-    "key": "for another receiver, or an unknown signer",
+    "key": "an unknown signer",
+    "receiver": "for other receivers, and none for this one",
     "signature": "signature does not verify",
     "floor": "older than what was accepted",
     "rate": "too many new sessions a second",
@@ -69,7 +72,10 @@ class LinkHealth:
     """Frames lost in the last interval between two beats, 0 to 1."""
     loss_total: float
     frames_received: int
+    frames_lost: int
+    """As beats count them: sent less received, on the way or here."""
     kernel_drops: int
+    """Of these dropped here at least so many."""
     queue_overflow: int
     refused: tuple[tuple[str, str, int], ...]
     """(reason, in words, how often), most first; seen-already ones last."""
@@ -83,6 +89,13 @@ class LinkHealth:
     codes: tuple[str, ...]
     """What a person types on the high side for the gaps without a repeat."""
     warnings: tuple[str, ...]
+    concerns: tuple[Concern, ...]
+    """What of the sender calls for a person, the gravest first; none while its beats are not heard."""
+
+    @property
+    def clock(self) -> str:
+        """How far the sender's clock is from ours, in a few letters; empty while nobody need care."""
+        return next((one.value for one in self.concerns if one.name == CLOCK), "")
 
     @property
     def refused_total(self) -> int:
@@ -109,6 +122,7 @@ def link_health(report: Report[CatchStatus]) -> LinkHealth:
         loss=link.loss,
         loss_total=link.loss_total,
         frames_received=link.frames_received,
+        frames_lost=link.frames_lost,
         kernel_drops=link.kernel_drops,
         queue_overflow=link.queue_overflow,
         refused=_refused(link.refused),
@@ -118,6 +132,7 @@ def link_health(report: Report[CatchStatus]) -> LinkHealth:
         gaps_more=max(len(gaps) - GAPS_SHOWN, 0),
         codes=tuple(one.code for one in said.codes),
         warnings=said.warnings,
+        concerns=() if beat_lost(beat_age_s) else said.concerns,
     )
 
 
@@ -132,6 +147,7 @@ def link_json(link: LinkHealth, now_ns: int) -> dict[str, Any]:
         "loss": link.loss,
         "loss_total": link.loss_total,
         "frames_received": link.frames_received,
+        "frames_lost": link.frames_lost,
         "kernel_drops": link.kernel_drops,
         "queue_overflow": link.queue_overflow,
         "refused_total": link.refused_total,
@@ -151,6 +167,8 @@ def link_json(link: LinkHealth, now_ns: int) -> dict[str, Any]:
         "gaps_more": link.gaps_more,
         "codes": list(link.codes),
         "warnings": list(link.warnings),
+        "clock": link.clock,
+        "concerns": [to_json(one) for one in link.concerns],
     }
 
 

@@ -19,6 +19,7 @@ from protocol.content.catalog import Tag
 from protocol.content.sample import Quality, Value
 from protocol.content.statuscodes import name_of
 from protocol.inert import inert
+from protocol.written import span as _span
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
 NOTHING = "\N{EM DASH}"
@@ -219,19 +220,8 @@ def quality(code: int, native: int = 0, collector: str = "") -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two largest units: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 3 h."""
-    if not math.isfinite(seconds):
-        return NOTHING
-    if seconds < 0:
-        return "\N{MINUS SIGN}" + span(-seconds)
-    if seconds < 10:
-        return f"{math.floor(seconds * 10) / 10:.1f} s"
-    whole = math.floor(seconds)
-    for size, name, below, under in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size} {name} {rest} {under}" if rest else f"{whole // size} {name}"
-    return f"{whole} s"
+    """A length of time as `written.span` writes it."""
+    return _span(seconds) if math.isfinite(seconds) else NOTHING
 
 
 def share(part: float) -> str:

@@ -24,7 +24,8 @@ FLOODS = (
     (("short", "long", "magic", "kind", "geometry"), "bytes that are no frames of Checkvalve come to this port"),
     (("version",), "frames of another wire version come; compare `checkvalve --version` of both sides, else"),
     (("tag",), "frames come that name this sender's session and were not made with its key: forged or damaged"),
-    (("key",), "LINKs come for another receiver, or from a sender that is not in [keys] senders"),
+    (("key",), "LINKs come from a sender that is not in [keys] senders"),
+    (("receiver",), "LINKs of this sender come for others, of sessions that are not the present one"),
     (("signature", "rate"), "false LINKs come that name this sender's key"),
     (("floor",), "LINKs, beats or probes come that are older than what was taken: a recording is played"),
     (("session",), "frames come of sessions that nobody opened"),
@@ -48,8 +49,9 @@ def _drops(watch: LinkWatch) -> list[str]:
     kernel, queue = watch.rate("kernel_drops"), watch.rate("queue_overflow")
     if kernel:
         out.append(
-            f"the kernel drops {kernel:.3g} buffers a second, since catch does not take them in time: a larger receive "
-            "buffer ([inlet] buffer_mib, net.core.rmem_max), a less busy machine, or a flood to be ended"
+            f"the kernel drops at least {kernel:.3g} frames a second (it counts what it had merged, up to 64, as one), "
+            "since catch does not take them in time: a larger receive buffer ([inlet] buffer_mib, net.core.rmem_max), "
+            "a less busy machine, or a flood to be ended"
         )
     if queue:
         out.append(
@@ -65,7 +67,18 @@ def _present(catch: CatchStatus, watch: LinkWatch) -> list[str]:
     age_s, refused, waiting, beat = catch.link.beat_age_s, watch.refused, watch.waiting, watch.beat
     live = age_s is not None and age_s <= LIVE_S
     told = refused is not None and waiting is not None and refused.session == waiting.session  # and below
-    if waiting is not None and waiting.age_s > LINK_DUE_S and not live and not told:
+    overdue = waiting is not None and waiting.age_s > LINK_DUE_S and not told
+    if not live and watch.rate("receiver"):
+        out.append(
+            "LINKs that this sender signed come, and none is for this receiver: its catch key is not among "
+            "[keys] receivers of sender.toml. Carry this side's .pub file over, name it there, restart `send`"
+        )
+    elif not live and watch.rate("key"):
+        out.append(
+            "LINKs come that are signed with a link-sign key which is not in [keys] senders. Compare "
+            "`checkvalve keys show` of both sides; where it is this sender's, carry its .pub file over and restart"
+        )
+    elif not live and overdue and waiting is not None:
         out.append(
             f"frames of session {waiting.session:08x} come, but no LINK that opens for this receiver. Compare "
             "`checkvalve keys show` of both sides; where they are the same, these frames are not the sender's"

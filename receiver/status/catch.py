@@ -32,12 +32,14 @@ class LinkStatus:
     frames_sent: int = 0
     """As beats said, over all sessions seen."""
     frames_received: int = 0
+    frames_lost: int = 0
+    """Of those sent between the first and the last beat of a session, as beats count them: on the way or here."""
     loss: float = 0.0
     """Frames lost between the last two beats, 0 to 1."""
     loss_total: float = 0.0
     """Since catch was started."""
     kernel_drops: int = 0
-    """Buffers that the kernel dropped at the socket."""
+    """Buffers that the kernel dropped at the socket: at least so many frames, one may hold 64 that it had merged."""
     queue_overflow: int = 0
     """Blocks that the writing thread's queue refused."""
     again: int = 0
@@ -83,6 +85,24 @@ class SenderStatus:
     """Figures of its spool, as a beat of its version carries them."""
     backlog_s: float | None = None
     """How far it is behind [s]."""
+    synced: int | None = None
+    """Its clock: 1 synchronised, 0 not, 2 not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concern:
+    """Something of the sender that calls for a person (`concerns.py`)."""
+
+    name: str
+    """One word for programs, such as `clock-apart`."""
+    value: str
+    """How much, in a few letters."""
+    cause: str
+    """What is so, one line."""
+    step: str
+    """What to do."""
+    grave: bool = False
+    """It is an alarm, not only a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +204,9 @@ class CatchStatus:
     """All of it."""
 
     warnings: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    """Lines of the concerns that are grave."""
+    concerns: tuple[Concern, ...] = ()
     link: LinkStatus = LinkStatus()
     blocks: BlockFigures = BlockFigures()
     sender: SenderStatus = SenderStatus()
@@ -206,8 +229,3 @@ class CatchStatus:
     """What a fault of the diode's interface does at the start."""
     preflight_unread: tuple[str, ...] = ()
     """What of the interface could not be looked at."""
-
-    @property
-    def alarms(self) -> tuple[str, ...]:
-        """catch has none of its own: what it warns of heals, or is in the gaps."""
-        return ()

@@ -1,6 +1,7 @@
 """`status-catch.json` as it is shown: the words and codes that catch leaves to its readers are made here (pure).
 
     watch      figures; gives way to lines in `warnings`, behind those that catch wrote itself
+    concerns   what the last beat tells of the sender that calls for a person; a line each in `warnings` or `alarms`
     codes      gap codes, made of the gaps that are listed
     lost_ns    of each gap: until when the sender keeps its blocks at least
 
@@ -21,6 +22,7 @@ from protocol.process.last_words import read_statuses
 from receiver.gap import Gap
 from receiver.status import alerts
 from receiver.status.catch import CatchStatus, LinkWatch
+from receiver.status.concerns import concerns, line
 from receiver.status.gap_codes import codes, kept_s
 
 CODES_TOLD = 64
@@ -37,7 +39,10 @@ def complete(told: Any) -> Any:
         return told
     catch, watch = from_json(CatchStatus, told), from_json(LinkWatch, told["watch"])
     whole = {key: value for key, value in told.items() if key != "watch"}
-    whole["warnings"] = [*catch.warnings, *alerts.lines(catch, watch)]
+    found = concerns(catch, watch)
+    whole["alarms"] = [line(one) for one in found if one.grave]
+    whole["warnings"] = [*catch.warnings, *alerts.lines(catch, watch), *(line(one) for one in found if not one.grave)]
+    whole["concerns"] = [to_json(one) for one in found]
     keep_s = kept_s(catch.sender.spool, watch.taken_bytes, watch.taken_s)
     whole["gaps"] = [to_json(_until(gap, keep_s)) for gap in catch.gaps]
     whole["codes"] = codes(catch.gaps)[:CODES_TOLD]

@@ -215,7 +215,7 @@ class Low:
 
     def status(self) -> dict[str, Any]:
         """What catch would say of itself, through JSON, as readers are shown it."""
-        told = picture(self.intake, kernel_drops=0, now=self.now, wall_ns=self.wall_ns)
+        told = picture(self.intake, now=self.now, wall_ns=self.wall_ns)
         loaded: dict[str, Any] = complete(json.loads(json.dumps(told, allow_nan=False)))
         read = to_json(from_json(CatchStatus, loaded))
         assert {key: read[key] for key in loaded} == loaded, "readers do not know what catch writes"

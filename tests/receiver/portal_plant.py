@@ -147,7 +147,7 @@ def catch_report(**changes: Any) -> dict[str, Any]:
         "gaps": [],
     }
     for name, change in changes.items():
-        body[name] = body[name] | change if isinstance(change, dict) else change
+        body[name] = body.get(name, {}) | change if isinstance(change, dict) else change
     return body
 
 

@@ -32,6 +32,7 @@ from receiver.commands.low_troubles import LowFacts
 from receiver.commands.low_troubles import troubles as low_troubles
 from receiver.publish.alarm import _WHY
 from receiver.publish.known import Lack
+from receiver.status.wording import complete
 from sender.commands.high_troubles import HighFacts
 from sender.commands.high_troubles import troubles as high_troubles
 
@@ -57,6 +58,12 @@ def catch(before: Mapping[str, Any], after: Mapping[str, Any], /, **more: Any) -
     """Two looks at a catch that runs."""
     first = dict(LOW.processes) | {"catch": says(**before)}
     return replace(LOW, processes=first, later=first | {"catch": says(**after)}, **more)
+
+
+def beats(apart_s: float = 0.0, **spool: Any) -> LowFacts:
+    """A sender that is heard and says this of itself."""
+    told = link() | {"sender": {"spool": spool}, "watch": {"beat": {"session": 1, "apart_s": apart_s}}}
+    return catch(complete(told), complete(told))
 
 
 def silent(frames: Mapping[str, int], snmp: Mapping[str, int], **more: Any) -> LowFacts:
@@ -152,9 +159,17 @@ LOW_CASES: dict[str, tuple[LowFacts, str]] = {
         "too-large",
     ),
     "interface down": (silent({"dd0": 0}, {}, interface=replace(DEVICE, flags=0)), "interface-down"),
-    "LINKs for another receiver": (
+    "signed with a key nobody named": (
         catch(link(beat_age_s=None), link(beat_age_s=None, refused={"key": 2})),
         "link-keys",
+    ),
+    "missing from the sender's list": (
+        catch(link(beat_age_s=None), link(beat_age_s=None, refused={"receiver": 2, "rate": 4})),
+        "not-a-receiver",
+    ),
+    "missing from the list, and a stranger's LINKs too": (
+        catch(link(beat_age_s=9.0), link(beat_age_s=11.0, refused={"receiver": 1, "key": 40})),
+        "not-a-receiver",
     ),
     "false signatures": (
         catch(link(beat_age_s=None), link(beat_age_s=None, refused={"signature": 2})),
@@ -170,7 +185,11 @@ LOW_CASES: dict[str, tuple[LowFacts, str]] = {
         catch(link(confirmed=False), link(confirmed=False)),
         "unconfirmed",
     ),
-    "clocks apart": (replace(LOW, wall_ns=10**18 + 600 * 10**9), "clock-apart"),
+    "clocks apart": (beats(apart_s=-3 * 86400.0), "clock-apart"),
+    "the sender's disk full": (beats(full=True), "sender-disk-full"),
+    "the sender's disk nearly full": (beats(free_bytes=5 * 10**8, bytes=1, most_bytes=2 * 10**10), "sender-disk-low"),
+    "the spool about to lose what was not repeated": (beats(loses_s=2400), "sender-loses"),
+    "a device's certificate near its end": (beats(certificate_s=5 * 86400), "certificate-ends"),
     "unknown `sign` key": (output(SIGNED), "sign-key"),
     "another `open` key": (output(OPENS), "open-key"),
     "a small buffer": (catch(link(kernel_drops=1), link(kernel_drops=90)), "kernel-drops"),
@@ -338,7 +357,8 @@ def test_a_wrong_port_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("side", ["high", "low"])
 def test_keys_that_do_not_belong_together_are_named(tmp_path: Path, side: str) -> None:
-    """A side has the public keys of a stranger in place of the other's: LINKs come and none opens."""
+    """A side has the public keys of a stranger in place of the other's: LINKs come and none opens, and whose list is
+    wrong is told."""
     with plant(tmp_path) as made:
         other = "low" if side == "high" else "high"
         keymaking.make(other, tmp_path / "stranger")
@@ -346,7 +366,7 @@ def test_keys_that_do_not_belong_together_are_named(tmp_path: Path, side: str) -
         made.start("low")
         made.start("high")
         until(lambda: made.fresh("high", "emit") and made.fresh("low", "catch"), "they did not start")
-        named(made, "low", "link-keys")
+        named(made, "low", "not-a-receiver" if side == "high" else "link-keys")
 
 
 def test_what_processes_left_behind_is_named_without_them(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def _busy(pipe: Pipe, seconds: float, share: float = 0.0) -> None:
 
 
 def _said(pipe: Pipe) -> dict[str, Any]:
-    shown: dict[str, Any] = complete(picture(pipe.intake, kernel_drops=0, now=pipe.now, wall_ns=pipe.low_wall))
+    shown: dict[str, Any] = complete(picture(pipe.intake, now=pipe.now, wall_ns=pipe.low_wall))
     return shown
 
 

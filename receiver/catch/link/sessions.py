@@ -5,14 +5,17 @@ A LINK says the tag key of a session, once a second. It is judged in this order,
     the last one again      compared, counted, not verified
     length                  SHORT, LONG
     one known to be false   SIGNATURE
-    receiver, signer        KEY
+    signer                  KEY
+    receiver                RECEIVER
     at or above its floor   FLOOR
     its turn                RATE where there are too many: draw.py
     signature, sealed key   SIGNATURE
 
 and then its session is the current one. The keys of the last two sessions are kept, for frames that were under way.
-With several receivers every LINK reaches all of them: one for another receiver in a session that is known here is
-verified once, so that it is counted as received (the sender counts it as sent), and is KEY else.
+With several receivers every LINK reaches all of them: one for another receiver in the present session is verified
+once, so that it is counted as received (the sender counts it as sent). In any other session one a second is verified,
+and only what the sender made is RECEIVER: where such come and none for this receiver does, its key is not in the
+sender's list. RATE are those beyond.
 
 What a person is advised rests on signed bytes alone: of LINKs below the floor one a second is verified, and only one
 that the sender made is told (`old`). It may still be a recording; that is for a person to judge.
@@ -40,11 +43,9 @@ from receiver.catch.store.floors import LOWERED_MOST, Floors
 SESSIONS_KEPT = 2
 """Sessions whose keys are kept: the current one and the one before."""
 
-OTHERS_KEPT = 3
-"""LINKs for other receivers that are remembered; at most four receivers share a link."""
-
 OTHERS_CHECKS, OLD_CHECKS = 4, 1
-"""LINKs for other receivers, and below the floor, that are verified in a second: they open nothing."""
+"""LINKs for other receivers, and of sessions that are not the present one, that are verified in a second: they open
+nothing."""
 
 _Verified = TypeVar("_Verified")
 
@@ -83,6 +84,7 @@ class Sessions:
         self._last = b""
         self._last_old = b""
         self._others: dict[bytes, bytes] = {}
+        """Verified LINKs of the present session, by receiver: as many as the sender has others."""
         self._others_limit, self._old_limit = RateLimit(OTHERS_CHECKS), RateLimit(OLD_CHECKS)
         self._retired = [0] * 5
 
@@ -105,11 +107,11 @@ class Sessions:
         link = read_link(datagram)
         if self.draw.is_false(datagram):
             raise FrameError(Reason.SIGNATURE, size=len(datagram))
+        if link.signer not in self._signers:
+            raise FrameError(Reason.KEY, size=len(datagram))
         if link.receiver != self._own.public.id:
             self._for_another(datagram, link, now)
             return None
-        if link.signer not in self._signers:
-            raise FrameError(Reason.KEY, size=len(datagram))
         if self.floors.link is not None and link.order < self.floors.link:
             self._below(datagram, link, now)
         if not drawn and not self.draw.at_once.spend(now):
@@ -161,10 +163,10 @@ class Sessions:
         self._last = self._last_old = b""
         return True
 
-    def totals(self) -> tuple[int, int, float]:
-        """(frames sent, as beats said, frames received, part lost between beats) over all sessions seen."""
+    def totals(self) -> tuple[int, int, float, int]:
+        """(frames sent, as beats said, received, part and number lost between beats) over all sessions seen."""
         sums = _sums(self._retired, self.known.values())
-        return sums[0], sums[1], loss(sums[2], sums[3])
+        return sums[0], sums[1], loss(sums[2], sums[3]), max(0, sums[2] - sums[3])
 
     def again(self) -> int:
         """Authentic frames that came more often than they were sent, over all sessions seen."""
@@ -199,11 +201,12 @@ class Sessions:
 
     def _for_another(self, datagram: bytes, link: Link, now: float) -> None:
         if self._others.get(link.receiver) != datagram:
-            if self.current is None or self.current.number != link.session or len(self._others) >= OTHERS_KEPT:
-                raise FrameError(Reason.KEY, size=len(datagram))
-            if not self._others_limit.spend(now):
+            ours = self.current is not None and self.current.number == link.session
+            if not (self._others_limit if ours else self._old_limit).spend(now):
                 raise FrameError(Reason.RATE, size=len(datagram))
             self._verify(datagram, check_link)
+            if not ours:
+                raise FrameError(Reason.RECEIVER, size=len(datagram))
             self._others[link.receiver] = datagram
         self._count(link.receiver, len(datagram), now)
 

@@ -26,23 +26,22 @@ LOST_TOLD = 1000
 """Most stretches listed that the sender lost."""
 
 
-def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> dict[str, Any]:
+def picture(intake: Intake, *, now: float, wall_ns: int) -> dict[str, Any]:
     """The receiving thread's part of the status.
 
     Args:
-        kernel_drops: What the kernel dropped at the socket.
         now: Monotonic time [s].
         wall_ns: Our wall clock [ns since 1970 UTC].
     """
     beat = intake.beat
     gaps = intake.gaps.gaps(wall_ns)
-    spool = (beat.spool or {}) if beat else {}
+    spool = _plain((beat and beat.spool) or {})
     backlog_s = beat.backlog_s if beat and math.isfinite(beat.backlog_s) else None
     return {
         "watch": _watch(intake, len(gaps), now, wall_ns),
-        "link": _link(intake, kernel_drops, now),
+        "link": _link(intake, now),
         "blocks": asdict(intake.gaps.counts()),
-        "sender": {"spool": _plain(spool), "backlog_s": backlog_s},
+        "sender": {"spool": spool, "backlog_s": backlog_s, "synced": beat and beat.synced},
         "streams": _streams(intake.gaps),
         "gaps": [_gap(one) for one in gaps[:GAPS_TOLD]],
         "lost": _lost(intake.gaps),
@@ -51,9 +50,9 @@ def picture(intake: Intake, *, kernel_drops: int, now: float, wall_ns: int) -> d
     }
 
 
-def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
+def _link(intake: Intake, now: float) -> dict[str, Any]:
     sessions, beat, session = intake.sessions, intake.beat, intake.sessions.current
-    sent, received, loss_total = sessions.totals()
+    sent, received, loss_total, lost = sessions.totals()
     return {
         "session": None if session is None else f"{session.number:08x}",
         "confirmed": sessions.floors.confirmed,
@@ -61,9 +60,10 @@ def _link(intake: Intake, kernel_drops: int, now: float) -> dict[str, Any]:
         "beat_wall_ns": None if beat is None else beat.wall_ns,
         "frames_sent": sent,
         "frames_received": received,
+        "frames_lost": lost,
         "loss": 0.0 if session is None else round(session.loss, 6),
         "loss_total": round(loss_total, 6),
-        "kernel_drops": kernel_drops,
+        "kernel_drops": intake.gather.probes.kernel_drops,
         "queue_overflow": intake.overflow,
         "again": sessions.again(),
         "refused": {reason.value: count for reason, count in intake.gather.refused.items()},
@@ -76,7 +76,7 @@ def _watch(intake: Intake, gaps: int, now: float, wall_ns: int) -> dict[str, Any
     beat, old, waiting = intake.beat, intake.sessions.old, intake.gather.waiting.oldest()
     return {
         "rates": intake.rates.all(),
-        "beat": beat and {"session": beat.session, "apart_s": (beat.wall_ns - wall_ns) / 1e9},
+        "beat": beat and {"session": beat.session, "apart_s": (beat.wall_ns - wall_ns) / 1e9 + now - intake.beat_at},
         "refused": old and {"session": old.session, "age_s": now - old.heard},
         "waiting": waiting and {"session": waiting[1], "age_s": now - waiting[0]},
         "taken_bytes": intake.taken_bytes,

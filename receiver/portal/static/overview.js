@@ -62,6 +62,14 @@ function attention({ rows: found, more }) {
   replace("[data-attention]", lines.length ? lines : [none]);
 }
 
+// What of the sender calls for a person, above the tags.
+function concerns(found) {
+  replace("[data-concerns]", found.map(({ name, value, cause, step, grave }) => make("tr", {},
+    make("th", { scope: "row" }, name[0].toUpperCase() + name.slice(1).replaceAll("-", " "), make("span", { class: "sub" }, "link")),
+    make("td", { class: "num value", data: { grade: grave ? "bad" : "uncertain" } }, make("span", { class: "v" }, value)),
+    make("td", { class: "why" }, `${cause}. ${step}`))));
+}
+
 function process({ name, running, trouble, note }) {
   const cell = make("td", { data: { mark: running ? "" : "bad" } }, running ? "running" : `NOT RUNNING: ${trouble}`);
   if (running && note) cell.append(make("span", { class: "sub" }, note));
@@ -83,6 +91,7 @@ function link(link) {
   }
   replace("[data-refused]", link.refused.map((row) => make("tr", {},
     make("th", { scope: "row" }, row.text), make("td", { class: "num" }, count(row.count)))));
+  concerns(link.concerns);
   replace("[data-warnings]", link.warnings.map((text) => make("li", {}, text)));
   gaps(link);
   if (String(link.version) !== document.body.dataset.version) renew(find);

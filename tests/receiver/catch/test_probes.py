@@ -58,6 +58,19 @@ def test_kernel_and_writer_are_counted_apart_and_to_their_step() -> None:
     assert (second["lost_kernel"], second["lost_wire"], second["lost_writer"]) == (0, 0, 0)
 
 
+def test_what_the_kernel_dropped_is_told_as_a_least_and_the_way_as_a_most() -> None:
+    """192 buffers of merged frames where 8,448 frames were missing: neither figure is told as if it were exact."""
+    step = {"session": 7, "step": 0, "first": 0, "last": 0, "rate": 100_000, "burst": 2500, "length": 1472}
+    mixed = LinkTestStep(**step, of=10_000, received=1552, lost_kernel=192, lost_wire=8256)
+    exact = LinkTestStep(**step, of=10_000, received=9990, lost_wire=10)
+    said = list(lines([mixed]))
+    assert said[2].split()[5:8] == ["84.48%", "<=8256", ">=192"]
+    assert any("`kernel` the least" in one for one in said)
+    said = list(lines([exact]))
+    assert said[2].split()[5:8] == ["0.10%", "10", "0"]
+    assert not any("merged" in one for one in said)
+
+
 def test_a_test_ends_once_and_by_itself() -> None:
     """After its last step, or a while after the last one that came; the next test begins a new table."""
     probes = Probes()

@@ -115,11 +115,48 @@ def test_links_for_others_and_from_strangers_are_refused(pair: Pair, tmp_path: P
     for_other = announce.make_link(5, 2000, 0, bytes(32), other.own.public, pair.signer)
     link = sender.link()
     low.receive(stranger, for_other)
-    assert low.refused == {"key": 2}
+    assert low.refused == {"key": 1, "receiver": 1}
     low.receive(link[:130] + bytes([link[130] ^ 1]) + link[131:], link[:50] + bytes([link[50] ^ 1]) + link[51:])
-    assert low.refused == {"key": 2, "signature": 2}
+    assert low.refused == {"key": 1, "receiver": 1, "signature": 2}
     assert low.sessions.known == {}
     assert low.sessions.floors == Floors()
+
+
+def test_a_receiver_that_is_missing_from_the_senders_list_knows_it_by_the_signature(pair: Pair, tmp_path: Path) -> None:
+    """Only LINKs that the known sender signed say so, one a second is looked at, and the advice ends with them."""
+    others = [key_files(tmp_path / name).own.public for name in ("one", "two", "three")]
+    for before in (False, True):  # never heard; or heard until the sender was started with another list
+        sender, low = Sender(pair), Low(pair)
+        if before:
+            low.receive(sender.link(), sender.beat())
+            low.wait(10.0)
+            sender.renew()
+        said = [announce.make_link(sender.session, 1000, 1, sender.key, one, sender.signer) for one in others]
+        for _ in range(6):
+            low.receive(*said)
+            low.wait(1.0)
+        assert low.refused == {"receiver": 6, "rate": 12}
+        (line,) = [one for one in low.status()["warnings"] if "not among [keys] receivers" in one]
+        assert "sender.toml" in line
+        low.receive(sender.link(), sender.beat(), *said)
+        assert not [one for one in low.status()["warnings"] if "[keys]" in one]
+        assert low.refused == {"receiver": 6, "rate": 12}, "in the present session they are frames received"
+
+
+def test_what_only_claims_to_be_the_senders_says_nothing_of_its_list(pair: Pair, tmp_path: Path) -> None:
+    """A forged LINK for another receiver is a false signature; a stranger's is of an unknown key and is told so."""
+    other, low, sender = key_files(tmp_path), Low(pair), Sender(pair)
+    link = announce.make_link(sender.session, 1000, 0, sender.key, other.own.public, pair.signer)
+    for at in range(6):
+        low.receive(link[:180] + bytes([at, 1, 2, 3]))
+        low.wait(1.0)
+    assert low.refused == {"signature": 6}
+    assert not [one for one in low.status()["warnings"] if "[keys]" in one]
+    low.receive(announce.make_link(sender.session, 1000, 0, sender.key, pair.own.public, other.signer))
+    low.wait(1.0)
+    low.status()
+    assert low.refused == {"signature": 6, "key": 1}
+    assert [one for one in low.status()["warnings"] if "not in [keys] senders" in one]
 
 
 def test_a_link_for_the_twin_counts_as_received(pair: Pair, tmp_path: Path) -> None:

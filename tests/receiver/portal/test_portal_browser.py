@@ -191,6 +191,23 @@ def test_lost_beat_is_unmistakable_and_every_value_goes_stale_with_it(site: Site
         until(page, lambda: not note.is_visible(), "the alarm stayed")
 
 
+def test_a_sender_three_days_back_is_unmistakable_though_the_link_is_live(site: Site) -> None:
+    """The strip, a line of alarm and the list that needs a look say it, on an open page, and let go of it."""
+    with site.open("/") as page:
+        strip, alarms = page.locator("[data-clock-apart]"), page.locator("#alarms")
+        rows = page.locator("[data-concerns] tr")
+        assert not strip.is_visible()
+        site.plant.report(watch={"beat": {"session": 1, "apart_s": -259_200.0}})
+        until(page, lambda: strip.is_visible() and "3 d behind" in strip.inner_text(), "the strip is silent")
+        until(page, lambda: rows.count() == 1, "nothing needs a look")
+        assert "Link live" in page.locator(".lamp").inner_text()
+        assert "differ by 3 d" in alarms.inner_text()
+        assert "date -u" in rows.inner_text()
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        site.renew()
+        until(page, lambda: not strip.is_visible() and not alarms.is_visible() and not rows.count(), "it stayed")
+
+
 def test_catch_that_does_not_run_is_unmistakable(site: Site) -> None:
     """Its report is gone: the page says which process it is."""
     with site.open("/") as page:

@@ -167,6 +167,33 @@ def test_warnings_of_every_process_stand_on_the_overview_and_are_inert(plant: Pl
             assert (len(ask(base + "/api/link").json["warnings"]) == 2) is others
 
 
+def test_what_beats_foretell_stands_in_the_strip_among_the_alarms_and_above_the_tags(plant: Plant) -> None:
+    """A sender three days back with a full disk: not only "Link live"; gone with the next beat that is well."""
+    apart = {"beat": {"session": 1, "apart_s": -259_200.0}}
+    with served(pages(plant)) as base, Ear(base, "/live") as ear:
+        calm = ear.until(lambda name, body: name == "link")
+        assert (calm["clock"], calm["concerns"], calm["alarms"]) == ("", [], [])
+        assert "differ by" not in ask(base + "/").text
+        plant.report(watch=apart, sender={"spool": {"full": True}}, link={"frames_lost": 8448, "kernel_drops": 192})
+        told = ear.until(lambda name, body: name == "link" and body["concerns"])
+        assert told["lamp"] == "live"
+        assert told["clock"] == "3 d behind"
+        assert {one["name"] for one in told["concerns"]} == {"clock-apart", "sender-disk-full"}
+        assert len(told["alarms"]) == 2
+        text = ask(base + "/").text
+        assert '<dd data-vital="clock">3 d behind</dd>' in text
+        assert text.count("the two clocks differ by 3 d: the sender&#39;s is behind ours") == 2
+        assert "Clock apart" in text
+        assert 'data-frames="frames_lost">8448<' in text
+        assert ">of these dropped by the kernel, at least<" in text
+        assert ask(base + "/healthz").status == 503
+        plant.report(link={"beat_age_s": 30.0}, watch=apart)
+        assert ear.until(lambda name, body: name == "link" and not body["clock"])["lamp"] == "silent"
+        plant.report(watch={"beat": {"session": 1, "apart_s": 20.0}})
+        assert ear.until(lambda name, body: name == "link" and body["lamp"] == "live")["alarms"] == []
+        assert ask(base + "/healthz").status == 200
+
+
 def test_new_asset_is_told_by_a_higher_version(plant: Plant) -> None:
     """Open pages fetch themselves again when the plant grows."""
     with served(pages(plant)) as base, Ear(base, "/live") as ear:

@@ -34,8 +34,13 @@ WRONG: list[Any] = [None, True, 7, -7, 0.5, 10**400, float("nan"), "x", "\ud800"
 def test_figures_become_lines_behind_those_that_catch_wrote() -> None:
     """Each kind once, with its figure; the figures themselves are not shown."""
     whole = complete(TOLD)
-    assert whole.keys() == (TOLD.keys() - {"watch"}) | {"codes"}
-    heads = ["the disk is full", "the kernel drops 3 buffers", "session 00000007 is refused", "session 0000002a"]
+    assert whole.keys() == (TOLD.keys() - {"watch"}) | {"codes", "alarms", "concerns"}
+    heads = [
+        "the disk is full",
+        "the kernel drops at least 3 frames",
+        "session 00000007 is refused",
+        "session 0000002a",
+    ]
     heads += [
         "20 a second are refused",
         "1 blocks were journaled",
