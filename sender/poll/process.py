@@ -16,6 +16,7 @@ from typing import Any
 from protocol import keys
 from protocol.errors import ConfigError, StoreError
 from protocol.process.statusfile import PERIOD, write_status
+from protocol.written import span
 from sender.poll import reload
 from sender.poll.config import SenderConfig, load
 from sender.poll.poller import Poller
@@ -26,6 +27,9 @@ from sender.store.spool import Spool
 
 LOOK = 0.005
 """Longest time between two looks at what is due [s]: a small part of the 20 ms group."""
+
+LOSES_TOLD_S = 24 * 3600.0
+"""What the spool will lose within this is told [s]: a day, so that somebody on duty reads it in time."""
 
 LOOK_RELOAD = 0.3
 """How often a reload is looked for [s]: a person waits for it."""
@@ -47,6 +51,7 @@ def run(config: SenderConfig) -> int:
         config.state,
         keep_s=config.spool.keep,
         most_bytes=int(config.spool.max_gb * 1e9),
+        repeated_after_s=max(config.outlet.repeat, default=0.0),
         now=time.monotonic(),
         wall_ns=time.time_ns(),
     )
@@ -160,6 +165,7 @@ class _Process:
                 *self._config.warnings,
                 *self._spool.warnings,
                 *self._full(),
+                *self._loses(),
                 *self._poller.warnings(),
             ],
         }
@@ -170,6 +176,15 @@ class _Process:
             return []
         size = self._spool.store.waiting_bytes / 1e6
         return [f"the spool's disk is full: {size:.1f} MB wait in memory; make room, or make [spool] max_gb smaller"]
+
+    def _loses(self) -> list[str]:
+        """What retention will take too early, where somebody can still do something."""
+        loses = self._spool.loses_s
+        if loses >= LOSES_TOLD_S:
+            return []
+        step = "make [spool] max_gb or keep larger where the disk has room, or send faster ([outlet] rate_mbit)"
+        what = f"blocks go from the spool in {span(loses)} that are still to be sent or repeated"
+        return [f"at the present rate {what}: {step}"]
 
 
 def _bare(error: Exception) -> Exception:

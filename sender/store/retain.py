@@ -10,6 +10,7 @@ none that can be read, nothing was sent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -48,6 +49,7 @@ class Fates:
         self._new = noted.new or START
         self._unsent = noted.backlog
         self._to_repeat = [(Place(a, b), Place(c, d)) for _, _, a, b, c, d, _ in noted.repeats]
+        self._ages = [float(age) for _, age, *_ in noted.repeats]
         self._finished = noted.finished
 
     @classmethod
@@ -64,6 +66,19 @@ class Fates:
         if self._new < end or _touches(self._unsent, start, end):
             return Fate.UNSENT
         return Fate.SENT if _touches(self._to_repeat, start, end) else Fate.REPEATED
+
+    def done_s(self, one: Segment, repeated_after_s: float) -> float:
+        """How long until the last repeat of a segment's blocks is due [s]; infinite where some had no first sending.
+
+        Args:
+            repeated_after_s: When the last repeat of a block leaves after its first sending [s].
+        """
+        fate = self.fate(one)
+        if fate is not Fate.SENT:
+            return math.inf if fate is Fate.UNSENT else 0.0
+        start, end = Place(one.number, 0), Place(one.number, one.size)
+        runs = zip(self._ages, self._to_repeat, strict=True)
+        return max(0.0, repeated_after_s - min(age for age, run in runs if _touches([run], start, end)))
 
     def counts(self, one: Segment) -> dict[Fate, int]:
         """How many blocks of a segment have which fate: where only some were not sent, both stand apart."""

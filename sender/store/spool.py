@@ -3,7 +3,8 @@
 A group of blocks is written and synced every 20 ms or 1 MiB, then the doorbell rings. Retention unlinks whole
 segments: those older than `keep` (in running time, summed over starts: a wall clock that jumps deletes nothing), and
 more where the spool is larger than `max_gb`, first what was sent and repeated, then what was sent, and last what was
-not (retain.py). Each is counted, over all starts.
+not (retain.py). Each is counted, over all starts, and what will go before it was repeated is told beforehand
+(foresee.py).
 
 A full disk keeps live data flowing: room is made in the same order, at once from what was sent, after UNSENT_WAIT from
 what was not, in the end from the current segment. Where even that gives no room, blocks wait in memory up to
@@ -19,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +43,7 @@ from protocol.store.resync import scan_kinds
 from protocol.store.segment_store import Store, StoreFull
 from sender.store import damage
 from sender.store.ending import cut_off
+from sender.store.foresee import Filling, loses_s
 from sender.store.pack import Previous
 from sender.store.retain import ORDER, Fate, Fates
 
@@ -63,12 +66,22 @@ NOTE_PERIOD = 60.0
 class Spool:
     """The writer's side; one at a time."""
 
-    def __init__(self, state: Path, *, keep_s: float, most_bytes: int, now: float, wall_ns: int = 0) -> None:
+    def __init__(
+        self,
+        state: Path,
+        *,
+        keep_s: float,
+        most_bytes: int,
+        now: float,
+        repeated_after_s: float = 0.0,
+        wall_ns: int = 0,
+    ) -> None:
         """
         Args:
             state: The state folder; the store is `state/spool`.
             keep_s: Longest time a block is kept, in running time [s].
             most_bytes: Largest size [bytes].
+            repeated_after_s: When the last repeat of a block leaves after its first sending [s].
             now: Monotonic time [s].
             wall_ns: Wall time, for the name of a damaged file [ns since 1970 UTC].
 
@@ -82,7 +95,12 @@ class Spool:
         )
         self.full_since: float | None = None
         """The disk has been full since then, monotonic [s]; None where it was not at the last sync."""
-        self._keep_s, self._most = keep_s, most_bytes
+        self.loses_s = math.inf
+        """How long until retention takes what is still to be sent or repeated, at the last look [s]."""
+        self.free_bytes: int | None = None
+        """Room that the disk has besides, at the last look [bytes]; None where it does not say."""
+        self._keep_s, self._most, self._repeated_after_s = keep_s, most_bytes, repeated_after_s
+        self._filling, self._taken_bytes = Filling(), 0
         self._since: float | None = None
         self._retry_at = now
         self._tidy_at = now + TIDY_PERIOD
@@ -100,6 +118,7 @@ class Spool:
         self._indexed = self.store.current.size
         self._said_dropped, self._said_at, self._said_full = dict(self.dropped), now - NOTE_PERIOD, False
         self._bell = Doorbell(state / "doorbell", wall_ns=wall_ns)
+        self._look_ahead(now, Fates.read(state))
 
     def next_boot(self, wall_ns: int) -> int:
         """A start counter above all before it: max(stored + 1, unix microseconds); stored before it is used."""
@@ -115,6 +134,7 @@ class Spool:
 
     def append(self, one: Record) -> None:
         """Take a block; it is safe once `tick` or `flush` has synced it."""
+        self._taken_bytes += one.length
         self.store.append(one)
 
     @property
@@ -195,6 +215,8 @@ class Spool:
             **{f"dropped_{fate}": count for fate, count in self.dropped.items()},
             "waiting_bytes": self.store.waiting_bytes,
             "full": self.full_since is not None,
+            **({} if self.free_bytes is None else {"free_bytes": self.free_bytes}),
+            **({} if math.isinf(self.loses_s) else {"loses_s": int(self.loses_s)}),
             "damaged": damage.count(self.store.lost),
             "damaged_bytes": sum(one.size for one in self.store.damaged),
         }
@@ -249,6 +271,26 @@ class Spool:
             if found is None:
                 break
             self._drop(found, fates)
+        self._look_ahead(now, fates)
+
+    def _look_ahead(self, now: float, fates: Fates) -> None:
+        """What retention will do if all goes on like this."""
+        try:
+            told = os.statvfs(self.folder)
+            self.free_bytes = told.f_bavail * told.f_frsize
+        except OSError:
+            self.free_bytes = None
+        self._filling.look(self._taken_bytes, now)
+        room = self._most - self.store.size
+        self.loses_s = loses_s(
+            self.store.segments,
+            fates,
+            repeated_after_s=self._repeated_after_s,
+            running_s=self.running(now),
+            keep_s=self._keep_s,
+            room_bytes=room if self.free_bytes is None else min(room, self.free_bytes),
+            rate=self._filling.rate(),
+        )
 
     def _worst(self, now: float) -> Fate:
         """What may go for room: what never left only once nothing else helped for a while."""
