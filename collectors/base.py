@@ -297,6 +297,11 @@ class Collector(ABC):
         """What the device says of its points, by point number; filled by `open`."""
         return {}
 
+    def certificates(self) -> Mapping[str, int]:
+        """What certificate the connection rests on, in words, and when it ends [ns since 1970 UTC]; asked for after
+        `open`."""
+        return {}
+
     def relearned(self) -> bool:
         """Whether `facts` says more or other than at `open`, or at the last call; asked for after each read."""
         return False

@@ -1,4 +1,4 @@
-"""Values as they are written for people: a duration in one unit, and TOML. The other way is `text.py` and `tomllib`."""
+"""Values as they are written for people: durations, counts, and TOML. The other way is `text.py` and `tomllib`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def span(seconds: float) -> str:
             rest = whole % size // below
             return f"{whole // size} {name} {rest} {under}" if rest else f"{whole // size} {name}"
     return f"{whole} s"
+
+
+def counted(count: int, one: str) -> str:
+    """`1 asset`, `2 assets`; `one` is a noun whose plural ends in s."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
 
 
 def toml(value: object) -> str:

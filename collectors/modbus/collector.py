@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
+from collectors.certificate_ends import ends
 from collectors.guard import Guard
 from collectors.modbus import config as configuration
 from collectors.modbus import guard as modbus_guard
@@ -126,6 +127,10 @@ class ModbusCollector(Collector):
     @classmethod
     def plan(cls, device: Device) -> list[Request]:
         return planning.requests(device, configuration.load(device))
+
+    def certificates(self) -> Mapping[str, int]:
+        files = self.config.tls
+        return {} if files is None else ends({"authority": files.authority, "certificate": files.own})
 
     async def open(self) -> None:
         await self.close()

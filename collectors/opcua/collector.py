@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+from collectors import certificate_ends
 from collectors.base import Collector, Device, Draft, Event, Facts, Identity, Request, Scan
 from collectors.guard import Guard
 from collectors.opcua import config as configuration
@@ -125,6 +126,13 @@ class OpcUaCollector(Collector):
     def troubles(self) -> Sequence[str]:
         """What has no values, or is not heard, although the device is up."""
         return [self._deaf] if self._deaf else []
+
+    def certificates(self) -> Mapping[str, int]:
+        given = self.config.security
+        names = ("certificate", "user_certificate", "server_certificate")
+        shown = certificate_ends.end_ns(self._session.server_certificate) if self._session is not None else None
+        held = certificate_ends.ends({name: getattr(given, name) for name in names})
+        return held | ({} if shown is None or given.policy == "None" else {"the server's certificate": shown})
 
     def relearned(self) -> bool:
         again = False

@@ -15,6 +15,7 @@ from collectors.opcua.stamps import CHOICES, DAY_NS
 from collectors.settings import POLLERS_KEYS, KeyReader, address, refuse
 from protocol.content.catalog import TYPES
 from protocol.text import seconds
+from protocol.written import counted
 
 CHUNK = 500
 """Most nodes a request where the server does not say fewer: servers for controllers allow 1,000 and less, and one
@@ -120,7 +121,7 @@ def doubts(device: Device) -> list[str]:
     if not config.indexes:
         return []
     which = ", ".join(f"ns={index}" for index in sorted(config.indexes))
-    tags = f" by {len(named)} tags, the first {named[0].name}" if named else ""
+    tags = f" by {counted(len(named), 'tag')}, the first {named[0].name}" if named else ""
     return [
         f"namespaces are named by their index ({which}){tags}: a server may count them otherwise after a restart. What "
         "each means is looked up at the first reading, and kept; write nsu= and the uri, as `discover` does"

@@ -166,6 +166,11 @@ class Session(Bulk):
         if said:
             self.identity = Identity(vendor=said[0], model=said[1], firmware=said[2])
 
+    @property
+    def server_certificate(self) -> bytes:
+        """What the server showed, as it came; empty where the connection has none."""
+        return bytes(self._client.security_policy.peer_certificate or b"")
+
     async def recount(self) -> None:
         """Ask for the namespaces once more where a typed index means none of them yet: it may have come meanwhile."""
         if self._config.indexes <= self._meant.keys():

@@ -82,6 +82,8 @@ class CollectorContract(Stand):
                         break
                 assert set(plc.facts()) <= set(rows)
                 assert not [line for line in plc.remarks() if not isinstance(line, str)]
+                held = plc.certificates().items()
+                assert not [what for what, end_ns in held if not (isinstance(what, str) and isinstance(end_ns, int))]
             assert len(wire.sent) == 1, "one device, one connection"
 
         self._run(main)

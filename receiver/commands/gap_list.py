@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from protocol.written import counted
 from receiver.gap import Gap
 from receiver.status.catch import CatchStatus, LostBlocks
 
@@ -36,11 +37,11 @@ def lines(catch: CatchStatus, moment: Callable[[int], str]) -> Iterator[str]:
         yield f"stream {one.stream.hex()} {_blocks(one)}: the sender lost {_them(one)}"
     counts = catch.blocks
     if counts.lost:
-        yield f"{counts.lost} blocks cannot come any more: the sender lost them"
+        yield f"{counted(counts.lost, 'block')} cannot come any more: the sender lost them"
     if counts.expired > counts.lost:
-        yield f"{counts.expired - counts.lost} blocks cannot come any more: the sender keeps them no longer"
+        yield f"{counted(counts.expired - counts.lost, 'block')} cannot come any more: the sender keeps them no longer"
     if counts.damaged:
-        yield f"{counts.damaged} of the missing blocks were journaled here and can no longer be read"
+        yield f"of the missing, {counted(counts.damaged, 'block')} journaled here can no longer be read"
     if not catch.gaps:
         yield "no block is missing"
     fates = ("expected", "whole", "repaired", "healed", "missing", "expired")

@@ -24,6 +24,7 @@ from oneway.preflight import Finding
 from oneway.readings import UP, Interface
 from protocol.process.document import from_json
 from protocol.process.status_header import StatusHeader
+from protocol.written import counted
 from receiver.status.catch import CatchStatus
 from receiver.status.concerns import line
 from receiver.status.publish import OutputCounters, OutputStatus
@@ -391,6 +392,9 @@ def _shut_blocks(word: str, cause: str, said: OutputStatus, alarms: Sequence[str
         rank=Rank.KEY_PAIR,
         name=word,
         cause=cause,
-        evidence=(f"{said.unpublished.blocks} blocks of {said.unpublished.streams} streams", *alarms[:2]),
+        evidence=(
+            f"{counted(said.unpublished.blocks, 'block')} of {counted(said.unpublished.streams, 'stream')}",
+            *alarms[:2],
+        ),
         step="checkvalve keys show of each side's keys, on both sides: carry over what differs, restart publish",
     )

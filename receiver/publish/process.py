@@ -24,6 +24,7 @@ from protocol.process.doorbell import Doorbell
 from protocol.process.statusfile import PERIOD, write_status
 from protocol.store import statefile
 from protocol.store.resync import Damage
+from protocol.written import counted
 from receiver.config import ReceiverConfig
 from receiver.outputs.base import Output
 from receiver.outputs.scope import Scope
@@ -171,7 +172,7 @@ class OutputProcess:
             )
         counts = dict(opener.refused)
         if expired := counts.pop("expired", 0):
-            out.append(f"{expired} blocks were gone from the journal before what opens them came")
+            out.append(f"{counted(expired, 'block')} gone from the journal before what opens them came")
         if counts:
             told = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
             out.append(f"blocks that are journaled and will never open, by reason: {told}")

@@ -10,6 +10,7 @@ find who sends them.
 from __future__ import annotations
 
 from protocol.limits import UNCONFIRMED_S
+from protocol.written import counted
 from receiver.status.catch import CatchStatus, LinkWatch
 
 LINK_DUE_S = 3.0
@@ -121,9 +122,11 @@ def _gaps(catch: CatchStatus, watch: LinkWatch) -> list[str]:
     out, counts, listed = [], catch.blocks, len(catch.gaps)
     if counts.damaged:
         out.append(
-            f"{counts.damaged} blocks were journaled here and can no longer be read (damaged or absent): "
+            f"{counted(counts.damaged, 'block')} journaled here can no longer be read (damaged or absent): "
             "`checkvalve gaps` shows the code that brings them again"
         )
     if counts.lost:
-        out.append(f"{counts.lost} blocks can never come: the sender lost them (`checkvalve gaps` lists them)")
+        out.append(
+            f"{counted(counts.lost, 'block')} can never come: the sender lost them (`checkvalve gaps` lists them)"
+        )
     return [*out, f"{watch.gaps} gaps; only the oldest {listed} are listed"] if watch.gaps > listed else out

@@ -342,14 +342,14 @@ def _status_lines(process: str, said: dict[str, Any], now_ns: int) -> Iterator[s
 
 def _check(file: Path) -> str:
     """Name every mistake and warning; the file's digest."""
+    from protocol.written import counted
     from sender.poll.config import load
 
     config = load(file, look=True)
     _warn(config)
     tags = sum(one.point.count for asset in config.assets for one in asset.watched)
-    found = {"asset": len(config.assets), "tag": tags, "warning": len(config.warnings)}
-    told = ", ".join(f"{count} {noun}" if count == 1 else f"{count} {noun}s" for noun, count in found.items())
-    terminal.say(f"{file}: right ({told})")
+    held = ((len(config.assets), "asset"), (tags, "tag"), (len(config.warnings), "warning"))
+    terminal.say(f"{file}: right ({', '.join(counted(count, one) for count, one in held)})")
     return config.digest
 
 

@@ -15,6 +15,7 @@ from oneway.doctor.trouble import Ailment, Rank
 from oneway.preflight import Finding
 from oneway.readings import UP, Interface
 from protocol.process.document import from_json
+from protocol.written import counted
 from sender.status_documents import EmitStatus, PollStatus
 
 BACKLOG_S = 30.0
@@ -98,7 +99,7 @@ def _interface(facts: HighFacts) -> Iterator[Ailment]:
 def _processes(facts: HighFacts) -> Iterator[Ailment]:
     both = f"checkvalve send {facts.file}, or systemctl status 'checkvalve-*'"
     for name in ("emit", "poll"):
-        seen = [f"{facts.errands} requests wait for it"] if name == "emit" and facts.errands else []
+        seen = [f"{counted(facts.errands, 'request')} left for it"] if name == "emit" and facts.errands else []
         down = both_sides.down_trouble(name, facts.processes.get(name), seen, both)
         if down is not None and name == "emit" and facts.outlet_holder is not None:
             yield Ailment(

@@ -18,6 +18,7 @@ from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.limits import WIRE_OVERHEAD
 from protocol.wire.frame import PROBE_LEAST, SHARD_OVERHEAD, width_for
+from protocol.written import counted
 from sender.commands import errand
 from sender.emit.pace import BURST_MOST, Pace
 from sender.emit.probing import FRAMES_MOST, SECONDS_MOST, STEPS_MOST, ProbeStep
@@ -106,7 +107,7 @@ def run(config: LinkConfig, wanted: Wanted, *, as_json: bool, say: Callable[[str
     alone = not errand.running(config.state)
     if not as_json:
         fastest = max(one.rate_kbit for one in steps) / 1000
-        say(f"{len(steps)} steps up to {fastest:g} Mbit/s, about {sum(one.seconds for one in steps):.0f} s")
+        say(f"{counted(len(steps), 'step')} up to {fastest:g} Mbit/s, about {sum(one.seconds for one in steps):.0f} s")
         if not config.outlet.repeat:
             say("warning: sender.toml has no repeat, so data that a too fast step loses need a gap code")
         if alone:

@@ -26,6 +26,7 @@ from protocol.store.layout import index_path, kept_path, leaf_path, leaf_streams
 from protocol.store.reader import Reader
 from protocol.store.record import Record
 from protocol.store.resync import Damage, Place, scan_kinds
+from protocol.written import counted
 from sender.emit.resend import BlockRange, StreamBlocks
 from sender.geometry import Geometry
 from sender.store import damage
@@ -131,14 +132,14 @@ def in_words(found: Sequence[StreamPlan], rate: float, behind_s: float) -> list[
     """
     out = []
     for one in found:
-        out.append(f"stream {one.stream.hex()}: {one.asked.count} blocks asked for")
+        out.append(f"stream {one.stream.hex()}: {counted(one.asked.count, 'block')} asked for")
         damaged, taken = one.damaged_and_taken()
         out += [f"  {numbers(*span)}: gone, damaged on this side's disk" for span in damaged]
         out += [f"  {numbers(*span)}: gone, the spool does not keep them any more" for span in taken]
         out += [f"  {numbers(*span)}: never existed in this stream" for span in one.never]
         out += [f"  {numbers(*span)}: here" for span in one.here]
         if one.along:
-            out.append(f"  and {one.along} blocks that are needed to open them (OPEN, EPOCH, CATALOG)")
+            out.append(f"  and {counted(one.along, 'block')} needed to open them (OPEN, EPOCH, CATALOG)")
     blocks, wire = sum(one.here.count + one.along for one in found), sum(one.wire for one in found)
     if blocks:
         size, takes = f"{wire / 1e6:.3g} MB on the wire with spares", f"{wire / rate:.2g} s at {rate * 8e-6:g} Mbit/s"

@@ -90,6 +90,8 @@ class Counts:
     """How long the last read took [ms]."""
     troubles: list[str] = field(default_factory=list)
     """What has no values although the device is up, and why: a request that it does not answer."""
+    certificates: dict[str, int] = field(default_factory=dict)
+    """Of its connection, in words, and when each ends [ns since 1970 UTC]; as of the last time it was opened."""
 
 
 class Hand(Protocol):
@@ -185,6 +187,8 @@ class DeviceLoop:
             self._collector = self._make(lambda line: _from_any_thread(loop, self._refuse, line))
         collector = self._collector
         await collector.open()
+        held = list(collector.certificates().items())[:LINES]
+        self._counts.certificates = {str(what)[:TEXT]: int(end_ns) for what, end_ns in held}
         return collector.facts(), collector.identity()
 
     async def _read(self, slot: Slot) -> bool:

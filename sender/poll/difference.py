@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from protocol.written import counted
+
 SHOWN = frozenset(
     (
         *("name", "vendor", "serial", "model", "path", "class", "collector", "timeout"),
@@ -47,7 +49,7 @@ def of_asset(name: str, before: Mapping[str, Any] | None, after: Mapping[str, An
         after: As it stands now; None where it was taken out.
     """
     if before is None and after is not None:
-        return f"{name} added: {len(_tags(after))} tags by {after.get('collector', '')}"
+        return f"{name} added: {counted(len(_tags(after)), 'tag')} by {after.get('collector', '')}"
     if after is None:
         return f"{name} taken out"
     assert before is not None

@@ -19,6 +19,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -29,6 +30,7 @@ from protocol.content.array import Array
 from protocol.content.catalog import TYPES, Asset, Tag
 from protocol.content.sample import Columns, Flag, concat
 from protocol.errors import ConfigError, StoreError
+from protocol.written import counted, span
 from sender.poll import difference
 from sender.poll.alarms import Alarms
 from sender.poll.config import AssetConfig, SenderConfig
@@ -43,6 +45,9 @@ SPREAD_S = 1.0
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo 1, lie evenly for any number of devices."""
+
+ENDS_S = 30 * 86400.0
+"""A certificate that ends within this is told [s]: to have one made and trusted takes a plant weeks."""
 
 log = logging.getLogger("checkvalve.poll")
 
@@ -127,11 +132,18 @@ class Poller:
     def status(self) -> dict[str, Any]:
         """Counters of each asset, by name; plain JSON values."""
         told = {name: asdict(line.counts) for name, line in self._lines.items()}
-        return {name: {key: one for key, one in counts.items() if key != "troubles"} for name, counts in told.items()}
+        apart = ("troubles", "certificates")
+        return {name: {key: one for key, one in counts.items() if key not in apart} for name, counts in told.items()}
 
     def warnings(self) -> list[str]:
-        """What has no values although its device is up, and why, a line each."""
-        return [f"{name}: {text}" for name, line in self._lines.items() for text in line.counts.troubles]
+        """What has no values although its device is up, and why; certificates that end soon; a line each."""
+        lines = [f"{name}: {text}" for name, line in self._lines.items() for text in line.counts.troubles]
+        return lines + [f"{name}: {text}" for name, line in self._lines.items() for text in line.ending()]
+
+    def certificate_s(self) -> float:
+        """How long until the first certificate of a device's connection ends [s]; infinite where none has an end."""
+        ends = [end_ns for line in self._lines.values() for end_ns in line.counts.certificates.values()]
+        return min(((end_ns - self._clock()) / 1e9 for end_ns in ends), default=math.inf)
 
     def _line(self, asset: AssetConfig) -> _Line:
         return _Line(asset, self._config.site, self._ids, self._sink, self._clock, self._monotonic)
@@ -194,7 +206,8 @@ class Poller:
 
     def _summary(self) -> str:
         tags = sum(one.point.count for asset in self._config.assets for one in asset.watched)
-        return f"sha256 {self._config.digest}, {len(self._config.assets)} assets, {tags} tags"
+        assets = len(self._config.assets)
+        return f"sha256 {self._config.digest}, {counted(assets, 'asset')}, {counted(tags, 'tag')}"
 
 
 class _Line:
@@ -220,6 +233,8 @@ class _Line:
         self._validity = Validity(asset.rules, count, subscribes=asset.subscribes)
         self._alarms = Alarms(asset.alarms)
         self._sequence = 0
+        self._warned: set[str] = set()
+        """Certificates of which it was said in the stream that they end."""
         self._patterns = any(one.point.pattern for one in asset.watched)
         self._points = [
             np.array([point.number + index for point in scan.points for index in range(point.count)], np.uint32)
@@ -230,6 +245,20 @@ class _Line:
         """Go on with the counts and the numbers of events of the same device."""
         self.counts = replace(before.counts, state="starting", trouble="", since_ns=self._clock())
         self._sequence = before._sequence
+
+    def ending(self) -> list[str]:
+        """Certificates of its connection that end soon, a line each."""
+        return [text for _, text in self._ending()]
+
+    def _ending(self) -> list[tuple[str, str]]:
+        now, out = self._clock(), []
+        for what, end_ns in self.counts.certificates.items():
+            left_s = (end_ns - now) / 1e9
+            if left_s < ENDS_S:
+                day = datetime.fromtimestamp(end_ns // 10**9, UTC).strftime("%Y-%m-%d")
+                when = f"ends on {day}, in {span(left_s)}" if left_s > 0 else f"ended on {day}"
+                out.append((what, f"{what} {when}: have a new one made, and trusted at the other end"))
+        return out
 
     def make(self, refused: Callable[[str], None]) -> Collector:
         """The device's collector."""
@@ -250,6 +279,10 @@ class _Line:
         if fresh or description != self.description:
             self.description = description
             self._sink.catalog({name: description}, fresh)
+        for what, text in self._ending():
+            if what not in self._warned:  # a device that comes and goes says it once
+                self._warned.add(what)
+                self.said("note", text)
         before, self._identity = self._identity, identity
         serial = self.asset.table.serial
         other = serial and identity.serial and identity.serial.strip().casefold() != serial.strip().casefold()

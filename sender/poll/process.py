@@ -31,6 +31,9 @@ LOOK = 0.005
 LOSES_TOLD_S = 24 * 3600.0
 """What the spool will lose within this is told [s]: a day, so that somebody on duty reads it in time."""
 
+CERTIFICATE_TOLD_S = 90 * 86400.0
+"""Beats say of a certificate how long it lasts from here on [s]: readers warn later, and a beat has little room."""
+
 LOOK_RELOAD = 0.3
 """How often a reload is looked for [s]: a person waits for it."""
 
@@ -152,8 +155,9 @@ class _Process:
             reload.answer(state, digest, lines=lines)
 
     def _say(self) -> None:
-        spool = self._spool.status()
-        spool_figures.write(self._config.state, spool)
+        spool, ends_s = self._spool.status(), self._poller.certificate_s()
+        soon = {"certificate_s": int(ends_s)} if ends_s < CERTIFICATE_TOLD_S else {}
+        spool_figures.write(self._config.state, spool | soon)
         told: dict[str, Any] = {
             "stream": self._packer.stream.hex(),
             "number": self._packer.number,

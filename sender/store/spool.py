@@ -41,6 +41,7 @@ from protocol.store.reader import read_kept
 from protocol.store.record import Record
 from protocol.store.resync import scan_kinds
 from protocol.store.segment_store import Store, StoreFull
+from protocol.written import counted
 from sender.store import damage
 from sender.store.ending import cut_off
 from sender.store.foresee import Filling, loses_s
@@ -252,7 +253,7 @@ class Spool:
         lost = self.store.lost
         size = sum(one.size for one in self.store.damaged)
         if lost:
-            which = f"{damage.count(lost)} blocks are lost and can never be sent again: {damage.words(lost)}"
+            which = f"{counted(damage.count(lost), 'block')} can never be sent again: {damage.words(lost)}"
             self._notes.append(f"the spool is damaged on its disk, {which}")
         elif size:
             known = any(segment.lost for segment in self.store.segments)
@@ -331,7 +332,7 @@ class Spool:
         """Blocks dropped since this was said last."""
         fresh = {fate: count - self._said_dropped[fate] for fate, count in self.dropped.items()}
         self._said_dropped = dict(self.dropped)
-        return "dropped: " + ", ".join(f"{count} blocks {fate}" for fate, count in fresh.items())
+        return "dropped: " + ", ".join(f"{counted(count, 'block')} {fate}" for fate, count in fresh.items())
 
     def _write_note(self, now: float) -> bool:
         """False where the disk is full; a start after a crash then counts a little less running time."""

@@ -68,6 +68,7 @@ class Fake(Collector):
     reads: ClassVar[Callable[[Fake, Scan], Awaitable[Any]]]
     told: ClassVar[Mapping[int, Facts]]
     who: ClassVar[Identity]
+    held: ClassVar[Mapping[str, int]] = {}
     made: ClassVar[list[Fake]]
 
     def __init__(self, device: Device, *, clock: Callable[[], int], refused: Callable[[str], None]) -> None:
@@ -114,6 +115,9 @@ class Fake(Collector):
     def identity(self) -> Identity:
         return type(self).who
 
+    def certificates(self) -> Mapping[str, int]:
+        return type(self).held
+
 
 async def opens_at_once(_: Fake) -> None:
     """A device that is there."""
@@ -158,6 +162,7 @@ class Memory:
     read: dict[str, int] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    certificate_s: float = 0.0
 
     def samples(self, asset: str, columns: Columns, read: int) -> None:
         ids = columns.tag.tolist()
@@ -247,6 +252,7 @@ def poll_for(config: SenderConfig, seconds: float, *, meanwhile: Callable[[Memor
         for name, counts in status.items():
             assert counts["read"] == sink.read.get(name, 0)
         sink.status, sink.warnings = status, poller.warnings()
+        sink.certificate_s = poller.certificate_s()
 
     run_virtual(main())
     return kept[0]

@@ -22,6 +22,7 @@ from asyncua.client.client import Client
 from asyncua.crypto import security_policies
 from cryptography import x509
 
+from collectors import certificate_ends
 from collectors.opcua.secure import trust
 from collectors.opcua.secure.settings import Security
 from protocol.errors import AssetError
@@ -98,7 +99,7 @@ async def _find_certificate(client: Client, created: Any, name: str) -> None:
         return
     endpoints = [*created.ServerEndpoints, *await client.get_endpoints()]
     shown = next((bytes(one.ServerCertificate) for one in endpoints if one.ServerCertificate), b"")
-    if trust.read(shown) is None:
+    if certificate_ends.read(shown) is None:
         how = str(policy.SecurityPolicyUri).rpartition("#")[2]
         text = f"{name}: connect: the server wants the password encrypted ({how}) and shows no certificate for it"
         raise AssetError(f"{text}; set security", quality=BAD_IDENTITY_TOKEN_REJECTED)

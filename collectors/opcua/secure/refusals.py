@@ -13,6 +13,7 @@ from typing import Any
 
 from asyncua import ua
 
+from collectors import certificate_ends
 from collectors.opcua.secure import trust
 from collectors.opcua.secure.settings import Security
 
@@ -59,7 +60,7 @@ def explain(error: Exception, security: Security, offered: Sequence[Any] | None)
     """
     if offered is not None and security.server_certificate and (shown := _shown(offered)):
         pinned = trust.load(Path(security.server_certificate))
-        if pinned is not None and not any(pinned == trust.read(one) for one in shown):
+        if pinned is not None and not any(pinned == certificate_ends.read(one) for one in shown):
             return (
                 f"the server shows another certificate ({thumbprint(shown[0])}) than the pinned server_certificate "
                 f"{security.server_certificate}; is it that server, and has it a new one?"

@@ -18,6 +18,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from collectors.certificate_ends import read
+
 KINDS = (".der", ".cer", ".crt", ".pem")
 """Endings of certificate files."""
 
@@ -56,16 +58,6 @@ def load(path: Path) -> x509.Certificate | None:
 def der(certificate: x509.Certificate) -> bytes:
     """As it goes over the wire."""
     return certificate.public_bytes(Encoding.DER)
-
-
-def read(data: bytes) -> x509.Certificate | None:
-    """As `load`; of a chain in DER the first one."""
-    if data[:2] == b"\x30\x82":
-        data = data[: int.from_bytes(data[2:4]) + 4]
-    with suppress(ValueError):
-        pem = data.lstrip().startswith(b"-----")
-        return x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
-    return None
 
 
 def application_uris(certificate: x509.Certificate) -> list[str]:

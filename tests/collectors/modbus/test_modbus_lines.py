@@ -198,6 +198,9 @@ def test_values_over_tls_are_read_right_in_whatever_pieces_they_come(tmp_path: P
             plc = ModbusCollector(device(url, files), clock=time.time_ns, refused=print)
             await plc.open()
             await whole(plc)
+            told = plc.certificates()
+            assert told.keys() == {f"authority {own[0]}", f"certificate {ours[0]}"}
+            assert all(time.time_ns() < end_ns < time.time_ns() + 10**18 for end_ns in told.values())
             await plc.close()
             await plc.close()
 

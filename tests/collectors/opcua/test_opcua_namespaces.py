@@ -212,7 +212,7 @@ def test_indexes_are_warned_of() -> None:
         "opc.tcp://h", [{"name": "a", "at": "ns=3;i=1"}, {"name": "b", "at": "i=2258"}], never_read=("ns=7;s=*",)
     )
     (line,) = OpcUaCollector.doubts(made)
-    assert "(ns=3, ns=7) by 1 tags, the first a" in line
+    assert "(ns=3, ns=7) by 1 tag, the first a" in line
     assert OpcUaCollector.doubts(device("opc.tcp://h", [{"name": "a", "at": f"nsu={A};i=1"}])) == []
 
 

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from opcua_peer import UaPeer, certificate
 from opcua_reading import collector, device, latest, run, text_tags
 
-from collectors.opcua.secure import servicelog
+from collectors.opcua.secure import servicelog, trust
 from collectors.opcua.secure.client import BAD_CERTIFICATE_UNTRUSTED
 from collectors.opcua.secure.servicelog import ServiceLog, verify
 from collectors.opcua.secure.trust import objection
@@ -417,3 +417,28 @@ def test_a_disk_without_room_stops_no_device_and_is_told(tmp_path: Path, monkeyp
         "1970-01-01T00:07:00Z Read",
         "1970-01-01T00:08:00Z Read",
     ]
+
+
+def test_the_ends_of_a_connections_certificates_are_known_once_it_is_open(peer: UaPeer, tmp_path: Path) -> None:
+    """Of each file that is given, and of what the server showed, pinned or not; in clear there are none."""
+
+    async def main() -> None:
+        for more in ({"trust_any": True}, {"server_certificate": str(peer.certificate)}):
+            settings = await secured(tmp_path, **more)
+            plc = collector(device(peer.url, text_tags("pressure"), **settings))
+            await plc.open()
+            held = {trust.load(Path(path)) for path in (settings["certificate"], peer.certificate)}
+            ends = {int(one.not_valid_after_utc.timestamp()) * 10**9 for one in held if one is not None}
+            told = plc.certificates()
+            assert set(told.values()) == ends
+            assert [f"certificate {settings['certificate']}", "the server's certificate"] == [
+                one for one in told if not one.startswith("server_certificate ")
+            ]
+            assert (f"server_certificate {peer.certificate}" in told) == ("server_certificate" in more)
+            await plc.close()
+        plain = collector(device(peer.url, text_tags("pressure")))
+        await plain.open()
+        assert plain.certificates() == {}
+        await plain.close()
+
+    run(main())

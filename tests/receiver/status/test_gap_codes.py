@@ -88,6 +88,6 @@ def test_what_was_here_and_what_the_sender_lost_have_words_of_their_own() -> Non
         "stream 00ff blocks 20 to 21: the sender lost them",
         "3 blocks cannot come any more: the sender lost them",
         "3 blocks cannot come any more: the sender keeps them no longer",
-        "5 of the missing blocks were journaled here and can no longer be read",
+        "of the missing, 5 blocks journaled here can no longer be read",
         "blocks: expected 20, whole 0, repaired 0, healed 0, missing 5, expired 6",
     ]

@@ -43,7 +43,7 @@ def test_figures_become_lines_behind_those_that_catch_wrote() -> None:
     ]
     heads += [
         "20 a second are refused",
-        "1 blocks were journaled",
+        "1 block journaled here",
         "2 blocks can never come",
         "5 gaps; only the oldest 2",
     ]

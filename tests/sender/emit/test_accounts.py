@@ -13,6 +13,7 @@ from protocol.wire.beat import STREAMS
 from sender.emit.accounts import DAMAGED_TOLD, Accounts
 from sender.emit.emitter import REFRESH_PERIOD
 from sender.emit.spool_index import SpoolIndex
+from sender.store.spool import Spool
 
 
 def _streams(count: int) -> list[bytes]:
@@ -79,6 +80,33 @@ def test_figures_of_the_spool_ride_in_the_beats(tmp_path: Path) -> None:
     line.emitter.say_of_spool({"bytes": 7, "full": True})
     line.run(1)
     assert line.beats[-1].spool == {"bytes": 7, "full": True}
+
+
+def test_what_the_low_side_is_warned_of_rides_in_every_beat_of_a_narrow_link(tmp_path: Path) -> None:
+    """The figures of a real spool at their largest, beside eight waiting streams with holes, in a frame of mtu 576."""
+    spool = Spool(tmp_path / "state", keep_s=1e9, most_bytes=1 << 50, now=0.0)
+    spool.loses_s = 80_000.0
+    figures = spool.status() | {"certificate_s": 7_000_000}
+    spool.close(0.0)
+    assert {"free_bytes", "loses_s", "full"} <= figures.keys()
+    largest = {key: value if type(value) is bool else 1 << 50 for key, value in figures.items()}
+    line = Emitting(tmp_path, mtu=MTU_LEAST)
+    low = 1 << 20
+    for name in _streams(STREAMS):
+        line.numbers[name] = low
+        line.write(30, name)
+        line.damage(*range(low + 1, low + 30, 2), stream=name)
+    line.start()
+    line.run(REFRESH_PERIOD + 1)
+    session, told = line.emitter.session, set()
+    for counter in range(3 * STREAMS):
+        finished = {name: Ranges((at, at + 1) for at in range(low, low + 30, 4)) for name in line.numbers}
+        frame = line.emitter._accounts.beat(session, counter, finished, 1.0, largest)
+        assert len(frame) <= MTU_LEAST - UDP_HEADERS
+        beat = session._beat.read(frame)
+        assert largest.items() <= (beat.spool or {}).items()
+        told |= {one.stream for one in beat.streams}
+    assert told == set(line.numbers)
 
 
 def test_people_are_told_what_is_damaged(tmp_path: Path) -> None:

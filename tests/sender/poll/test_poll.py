@@ -445,7 +445,7 @@ def test_configuration_is_stated_first(tmp_path: Path) -> None:
     _, asset, what, text = sink.states[0]
     assert (asset, what) == ("", "configuration")
     assert config.digest in text
-    assert "1 assets, 2 tags" in text
+    assert "1 asset, 2 tags" in text
 
 
 def test_what_a_device_says_later_is_described_before_its_rows(tmp_path: Path) -> None:
@@ -466,3 +466,27 @@ def test_what_a_device_says_later_is_described_before_its_rows(tmp_path: Path) -
     assert [(tag.name, tag.unit) for tag in sink.tags.values()] == [("a", ""), ("b", ""), ("b", "bar")]
     units = [sink.tags[row.tag].unit for _, name, row in sink.rows("pump") if name == "b"]
     assert units == [""] * 4 + ["bar"] * 6
+
+
+def test_a_certificate_near_its_end_is_told_once_in_the_stream_and_for_long_in_the_status(tmp_path: Path) -> None:
+    """With its asset and its date, however often the device comes and goes; one that ends later is no news."""
+    day = 86_400 * 10**9
+
+    async def comes_and_goes(fake: Fake, scan: Scan) -> Columns:
+        if len(fake.read_at) % 5 == 0:
+            raise AssetError("gone", quality=Quality.BAD_NOT_CONNECTED)
+        return await steady(fake, scan)
+
+    soon, far, over = scripted(comes_and_goes), scripted(), scripted()
+    soon.held = {"certificate own.der": EPOCH_NS + 20 * day, "the server's certificate": EPOCH_NS + 300 * day}
+    far.held, over.held = {"authority ca.pem": EPOCH_NS + 31 * day}, {"the server's certificate": EPOCH_NS - day}
+    assets = [asset_toml(name, *TWO, collector=name) for name in ("pump", "fan", "old")]
+    sink = poll_for(loaded(tmp_path, sender_toml("".join(assets)), {"pump": soon, "fan": far, "old": over}), 200)
+    assert len(soon.made[0].opened) > 5
+    notes = {asset: said for _, asset, what, said in sink.states if what == "note"}
+    assert len([1 for _, _, what, _ in sink.states if what == "note"]) == len(notes) == 2
+    assert notes["pump"].startswith("certificate own.der ends on 2023-12-04, in 20 d: have a new one made")
+    assert notes["old"].startswith("the server's certificate ended on 2023-11-13: have a new one made")
+    assert sorted(line.split(":")[0] for line in sink.warnings) == ["old", "pump"]
+    assert sink.certificate_s == pytest.approx(-86_400 - 200)
+    assert "certificates" not in sink.status["pump"]

@@ -121,8 +121,8 @@ def test_devices_come_and_go(tmp_path: Path) -> None:
 
     async def steps(poller: Poller, sink: Memory) -> None:
         assert await poller.reload(loaded(tmp_path, both, kinds)) == [
-            "pump added: 1 tags by pump",
-            "fan added: 1 tags by fan",
+            "pump added: 1 tag by pump",
+            "fan added: 1 tag by fan",
         ]
         await asyncio.sleep(5)
         assert await poller.reload(loaded(tmp_path, sender_toml(asset_toml("fan", A)), kinds)) == ["pump taken out"]
@@ -136,7 +136,7 @@ def test_devices_come_and_go(tmp_path: Path) -> None:
     assert [text.split(", ", 1)[1] for text in configuration(sink) if text.startswith("sha256")] == [
         "0 assets, 0 tags",
         "2 assets, 2 tags",
-        "1 assets, 1 tags",
+        "1 asset, 1 tag",
     ]
 
 
@@ -304,7 +304,7 @@ def test_a_running_sender_takes_a_changed_file(tmp_path: Path, capsys: pytest.Ca
         wait_for({"pump"})
         file.write_text(text("pump", "fan"))
         code, out, _ = send()
-        assert (code, out.splitlines()[-1]) == (0, "fan added: 1 tags by modbus")
+        assert (code, out.splitlines()[-1]) == (0, "fan added: 1 tag by modbus")
         wait_for({"pump", "fan"})
         file.write_text(text("pump", "fan", unit=2))
         assert "pump changed: modbus.unit 1 -> 2" in send()[1]
