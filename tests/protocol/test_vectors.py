@@ -63,6 +63,12 @@ def _beat(given: dict[str, Any]) -> Outcome:
     return {**told, "streams": streams, "backlog_s": beat.backlog_s, "repeats": list(beat.repeats)}, data
 
 
+def _figures(given: dict[str, Any]) -> Outcome:
+    data = _hex(given, "frame")
+    beat = BeatTag(_hex(given, "link_key"), given["session"]).read(data)
+    return [beat.wall_ns, beat.synced, beat.spool], data
+
+
 def _probe(given: dict[str, Any]) -> Outcome:
     data = _hex(given, "frame")
     probe = ProbeTag(_hex(given, "link_key"), given["session"]).read(data)
@@ -150,6 +156,7 @@ CHECKS: dict[str, Callable[[dict[str, Any]], Outcome]] = {
     "shard_frames": _shard_frames,
     "datagram": _datagram,
     "beat": _beat,
+    "figures": _figures,
     "probe": _probe,
     "link": _link,
     "signed": _signed,

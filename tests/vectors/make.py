@@ -100,6 +100,9 @@ def _frames() -> None:
         "repeats": [20.0, 900.0],
     }
     write("beat", "beat", {**base, "frame": beat.hex()}, told, beat)
+    figures = {"bytes": 19 << 30, "free_bytes": 0, "full": True, "loses_s": 2400, "certificate_s": -5, "later": 1.5}
+    ahead = BeatTag(LINK_KEY, SESSION).frame(replace(said, wall_ns=-1, synced=0, spool=figures))
+    write("beat_figures", "figures", {**base, "frame": ahead.hex()}, [-1, 0, figures], ahead)
     write("beat_tag_forged", "beat", {**base, "frame": (beat[:-1] + b"\0").hex()}, "tag")
     write("beat_total_changed", "beat", {**base, "frame": (beat[:40] + b"\xee" + beat[41:]).hex()}, "tag")
     probe = ProbeTag(LINK_KEY, SESSION).frame(2, 20_000, 3, 400, 80, burst=2500, first=1, last=6)
