@@ -15,8 +15,9 @@ from oneway.doctor.trouble import Ailment, Rank
 from oneway.preflight import Finding
 from oneway.readings import UP, Interface
 from protocol.process.document import from_json
-from protocol.written import counted
+from protocol.written import counted, span
 from sender.status_documents import EmitStatus, PollStatus
+from sender.store import foresee
 
 BACKLOG_S = 30.0
 """A sender that is further behind than this is told [s]."""
@@ -140,7 +141,16 @@ def _plant(facts: HighFacts) -> Iterator[Ailment]:
                 step=f"checkvalve watch {facts.file} --only {name}",
             )
     size, most = said.spool.get("bytes"), said.spool.get("most_bytes")
-    if isinstance(size, int | float) and isinstance(most, int | float) and size > NEAR_FULL * most > 0:
+    loses_s = said.spool.get("loses_s")
+    if isinstance(loses_s, int | float) and loses_s < foresee.TOLD_S:
+        yield Ailment(
+            rank=Rank.RATE,
+            name="spool-loses",
+            cause=f"at the present rate blocks still to be sent or repeated go from the spool in {span(loses_s)}",
+            evidence=("poll foretells it by the rate of the last minutes",),
+            step="make [spool] max_gb or keep larger where the disk has room, or send faster (rate_mbit)",
+        )
+    elif isinstance(size, int | float) and isinstance(most, int | float) and size > NEAR_FULL * most > 0:
         yield Ailment(
             rank=Rank.RATE,
             name="spool-near-limit",

@@ -20,16 +20,13 @@ from protocol.written import span
 from sender.poll import reload
 from sender.poll.config import SenderConfig, load
 from sender.poll.poller import Poller
-from sender.store import spool_figures
+from sender.store import foresee, spool_figures
 from sender.store.outbox import Outbox
 from sender.store.pack import Packer
 from sender.store.spool import Spool
 
 LOOK = 0.005
 """Longest time between two looks at what is due [s]: a small part of the 20 ms group."""
-
-LOSES_TOLD_S = 24 * 3600.0
-"""What the spool will lose within this is told [s]: a day, so that somebody on duty reads it in time."""
 
 CERTIFICATE_TOLD_S = 90 * 86400.0
 """Beats say of a certificate how long it lasts from here on [s]: readers warn later, and a beat has little room."""
@@ -184,7 +181,7 @@ class _Process:
     def _loses(self) -> list[str]:
         """What retention will take too early, where somebody can still do something."""
         loses = self._spool.loses_s
-        if loses >= LOSES_TOLD_S:
+        if loses >= foresee.TOLD_S:
             return []
         step = "make [spool] max_gb or keep larger where the disk has room, or send faster ([outlet] rate_mbit)"
         what = f"blocks go from the spool in {span(loses)} that are still to be sent or repeated"

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from protocol.store.index import Segment
 from sender.store.retain import ORDER, Fate, Fates
 
+TOLD_S = 24 * 3600.0
+"""What will be lost within this is told [s]: a day, so that somebody on duty reads it in time."""
 LOOKS = 31
 """Looks at what was taken that are kept; one each ten seconds is five minutes."""
 

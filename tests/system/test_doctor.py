@@ -228,6 +228,10 @@ HIGH_CASES: dict[str, tuple[HighFacts, str]] = {
     "mtu too small": (faulty(interfaces=(replace(DEVICE, addresses=(), mtu=1400),)), "interface"),
     "disk full": (replace(HIGH, disk=FULL), "disk-full"),
     "spool near its limit": (sender("poll", says(spool={"bytes": 99, "most_bytes": 100})), "spool-near-limit"),
+    "spool about to lose what was not repeated": (
+        sender("poll", says(spool={"bytes": 99, "most_bytes": 100, "loses_s": 2400})),
+        "spool-loses",
+    ),
     "key missing": (replace(HIGH, keys=(KeyFile(path=Path("k"), fault="no key file k"),)), "key-file"),
     "a device down": (device(pump="connection refused", fan=""), "device-down"),
     "all devices down": (device(pump="timeout", fan="timeout"), "all-devices-down"),

@@ -66,7 +66,7 @@ function attention({ rows: found, more }) {
 function concerns(found) {
   replace("[data-concerns]", found.map(({ name, value, cause, step, grave }) => make("tr", {},
     make("th", { scope: "row" }, name[0].toUpperCase() + name.slice(1).replaceAll("-", " "), make("span", { class: "sub" }, "link")),
-    make("td", { class: "num value", data: { grade: grave ? "bad" : "uncertain" } }, make("span", { class: "v" }, value)),
+    make("td", { class: "num", data: { mark: grave ? "bad" : "warn" } }, value),
     make("td", { class: "why" }, `${cause}. ${step}`))));
 }
 
