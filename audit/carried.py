@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from protocol import seal
 from protocol.block import BlockKind, read_header
 from protocol.content.parts import OUTBOX, FileParts, WholeFile
 from protocol.errors import ConfigError, FrameError, Reason
-from protocol.keys import PrivateKey, PublicKey, load, load_public
+from protocol.keys import PrivateKey, PublicKey, load_public
+from protocol.opening_keys import load_opening
 from protocol.seal import Seal
 from protocol.settings.toml_file import read as read_settings
 from protocol.store import statefile
@@ -92,8 +93,8 @@ def collect(config: Path, folder: Path) -> Collected:
     Raises:
         ConfigError: a configuration, key or journal that cannot be read, a folder that cannot be written.
     """
-    journal, own, signers = _read(config)
-    files = arrived(journal, own, signers)
+    journal, held, signers = _read(config)
+    files = arrived(journal, held, signers)
     new, known, others = [], 0, 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,16 +111,16 @@ def collect(config: Path, folder: Path) -> Collected:
     return Collected(new=tuple(new), known=known, others=others, arrived=files)
 
 
-def arrived(journal: Path, own: PrivateKey, signers: Mapping[bytes, PublicKey]) -> Arrived:
+def arrived(journal: Path, held: Sequence[PrivateKey], signers: Mapping[bytes, PublicKey]) -> Arrived:
     """All files that a journal holds whole.
 
     Args:
         journal: The journal's folder, or a copy.
-        own: The low side's `open` key, or a recovery key.
+        held: The low side's keys that open data (`protocol/opening_keys.py`).
         signers: The senders' `sign` keys, by id.
     """
     out, parts = Arrived(), FileParts()
-    seals = {stream: _seals(journal, stream, own, signers) for stream in kept_streams(journal)}
+    seals = {stream: _seals(journal, stream, held, signers) for stream in kept_streams(journal)}
     for number in segment_numbers(journal):
         for one in scan_kinds(segment_path(journal, number), (BlockKind.FILE,)):
             try:
@@ -133,12 +134,14 @@ def arrived(journal: Path, own: PrivateKey, signers: Mapping[bytes, PublicKey]) 
     return out
 
 
-def _seals(journal: Path, stream: bytes, own: PrivateKey, signers: Mapping[bytes, PublicKey]) -> dict[int, Seal]:
+def _seals(
+    journal: Path, stream: bytes, held: Sequence[PrivateKey], signers: Mapping[bytes, PublicKey]
+) -> dict[int, Seal]:
     """A stream's data keys by epoch; an EPOCH that does not verify or open gives none."""
     out = {}
     for one in read_kept(journal, stream, (BlockKind.EPOCH,)):
         try:
-            epoch, key = seal.open_epoch(seal.verify(one.block, signers), stream, own)
+            epoch, key = seal.open_epoch(seal.verify(one.block, signers), stream, *held)
         except FrameError:
             continue
         out[epoch] = Seal(key, stream, epoch)
@@ -174,8 +177,8 @@ def _write(folder: Path, one: WholeFile) -> Path:
     return path
 
 
-def _read(config: Path) -> tuple[Path, PrivateKey, dict[bytes, PublicKey]]:
-    """The journal's folder, the `open` key, the senders' `sign` keys."""
+def _read(config: Path) -> tuple[Path, tuple[PrivateKey, ...], dict[bytes, PublicKey]]:
+    """The journal's folder, the keys that open data, the senders' `sign` keys."""
     try:
         keys = read_settings(config).tables["keys"]
         own, senders = str(keys["own"]), [str(one) for one in keys["senders"]]
@@ -187,4 +190,4 @@ def _read(config: Path) -> tuple[Path, PrivateKey, dict[bytes, PublicKey]]:
     journal = folder / "state" / "journal"
     if not journal.is_dir():
         raise ConfigError(f"there is no {journal}", hint="give the receiver.toml of a low side that has run")
-    return journal, load(folder / own, "open"), signers
+    return journal, load_opening(folder / own), signers

@@ -179,10 +179,11 @@ def _fingerprints(side: str, path: Path) -> Iterator[str]:
     """The two lines of each key, and a blank one."""
     there = path.is_dir() or path.exists()
     keys = {key.kind: key for key in keymaking.show(path)} if there else {}
-    yield f"  {side} side, {inert(path.name.removesuffix('.pub'))}" + (
+    where = "in a safe" if keys.keys() == {"recovery"} else f"{side} side"
+    yield f"  {where}, {inert(path.name.removesuffix('.pub'))}" + (
         "" if there else ": not here yet; print this sheet again once it is"
     )
-    for kind in SIDES[side]:
+    for kind in ("recovery",) if keys.keys() == {"recovery"} else SIDES[side]:
         first, second = _halves(keys.get(kind))
         yield f"    {kind:10} {first:44} agrees [ ]"
         yield f"    {'':10} {second}"

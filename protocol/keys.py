@@ -91,7 +91,7 @@ def load(folder: Path, kind: str) -> PrivateKey:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     if mode & 0o077:
         raise ConfigError(f"{path} can be read by others (mode {mode:04o})", hint=f"chmod 600 {path}")
-    raw = _parse(path, text.strip(), kind)
+    raw = parse_line(path, text.strip(), kind)
     try:
         return from_bytes(kind, raw)
     except ValueError:
@@ -118,7 +118,7 @@ def load_public(path: Path, kind: str | None = None) -> list[PublicKey]:
     out = []
     for line in lines:
         said = line.split(" ")[1].removesuffix(".pub") if line.count(" ") == 2 else "?"
-        raw = _parse(path, line, f"{said}.pub")
+        raw = parse_line(path, line, f"{said}.pub")
         if kind in (None, said):
             try:
                 out.append(public_from_bytes(said, raw))
@@ -172,7 +172,8 @@ def _side_of(kind: str) -> str:
     return next(side for side, kinds in SIDES.items() if kind in kinds)
 
 
-def _parse(path: Path, line: str, kind: str) -> bytes:
+def parse_line(path: Path, line: str, kind: str) -> bytes:
+    """The bytes in the line of a key file, which must say this kind; else a ConfigError."""
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != LABEL:
         raise ConfigError(f"{path} is no key file: it does not begin with '{LABEL} KIND'")

@@ -112,8 +112,11 @@ def epoch_body(epoch: int, stream: bytes, epoch_key: bytes, receivers: list[Publ
     }
 
 
-def open_epoch(body: Mapping[str, Any], stream: bytes, key: PrivateKey) -> tuple[int, bytes]:
+def open_epoch(body: Mapping[str, Any], stream: bytes, *held: PrivateKey) -> tuple[int, bytes]:
     """(epoch, epoch key) for this receiver.
+
+    Args:
+        held: Its `open` key, and any others that it may be sealed for: replaced ones, a `recovery` key.
 
     Raises:
         FrameError: KEY when it names another receiver, SIGNATURE when the sealed key does not open, BODY.
@@ -121,7 +124,8 @@ def open_epoch(body: Mapping[str, Any], stream: bytes, key: PrivateKey) -> tuple
     epoch, sealed = body.get("epoch"), _sealed_keys(body)
     if type(epoch) is not int or not 0 <= epoch < 2**32:
         raise FrameError(Reason.BODY, size=0)
-    if key.public.id not in sealed:
+    key = next((one for one in held if one.public.id in sealed), None)
+    if key is None:
         raise FrameError(Reason.KEY, size=0)
     assert isinstance(key.key, MLKEM768X25519PrivateKey)
     try:

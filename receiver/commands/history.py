@@ -17,6 +17,7 @@ from pathlib import Path
 
 from protocol import keys
 from protocol.errors import ConfigError, StoreError
+from protocol.opening_keys import load_opening
 from protocol.process.capabilities import shed
 from receiver.config import ReceiverConfig
 from receiver.outputs.disk import sorted_errors
@@ -48,7 +49,7 @@ def rebuild(config: ReceiverConfig, say: Callable[[str], None]) -> None:
         StoreError: the disk fails, or is full.
     """
     folder = _folder(config)
-    own = keys.load(config.keys.own, "open")
+    own, *others = load_opening(config.keys.own)
     publics = [key for path in config.keys.senders for key in keys.load_public(path)]
     _as_owner(folder)
     signers = {key.id: key for key in publics if key.kind == "sign"}
@@ -56,7 +57,16 @@ def rebuild(config: ReceiverConfig, say: Callable[[str], None]) -> None:
 
     def new_opener() -> Opener:
         place, now, wall_ns = output.place(), time.monotonic(), time.time_ns()
-        return Opener(config.journal, place, own=own, signers=signers, scope=Scope(), now=now, wall_ns=wall_ns)
+        return Opener(
+            config.journal,
+            place,
+            own=own,
+            signers=signers,
+            scope=Scope(),
+            now=now,
+            wall_ns=wall_ns,
+            others=others,
+        )
 
     try:
         for line in output.status()["warnings"]:

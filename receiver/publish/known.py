@@ -12,7 +12,7 @@ FrameError.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -65,9 +65,11 @@ class Ring:
     """The keys of this side."""
 
     own: PrivateKey
-    """The `open` (or `recovery`) key."""
+    """The `open` key."""
     signers: Mapping[bytes, PublicKey]
     """The senders' `sign` keys, by id."""
+    others: Sequence[PrivateKey] = ()
+    """Further keys that data may be sealed for: `open` keys that were replaced, a `recovery` key."""
 
 
 @dataclass(slots=True)
@@ -144,14 +146,14 @@ class KnownStream:
                 self.boot, self.site = one.order * BOOTS + boot, site
                 self.news.add(Lack.OPEN)
         elif kind == BlockKind.EPOCH:
-            self._read_epoch(body, ring.own)
+            self._read_epoch(body, ring)
         if self.boot is None:
             raise Lacking(Lack.OPEN)
         return OtherBody(kind=kind, body=body)
 
-    def _read_epoch(self, body: Mapping[str, Any], own: PrivateKey) -> None:
+    def _read_epoch(self, body: Mapping[str, Any], ring: Ring) -> None:
         try:
-            epoch, key = seal.open_epoch(body, self.key, own)
+            epoch, key = seal.open_epoch(body, self.key, ring.own, *ring.others)
         except FrameError as error:
             if error.reason != Reason.KEY:
                 raise

@@ -15,7 +15,7 @@ be believed, or that is of another journal than this, means to read from the beg
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from protocol.block import BlockKind
@@ -52,16 +52,18 @@ class Opener:
         scope: Scope,
         now: float,
         wall_ns: int,
+        others: Sequence[PrivateKey] = (),
     ) -> None:
         """
         Args:
             journal: The journal's folder.
             place: What the output stored last; None: from the beginning. What is damaged counts as None, and is told.
-            own: The `open` (or `recovery`) key.
+            own: The `open` key.
             signers: The senders' `sign` keys, by id.
             scope: What the output may see.
             now: Running time [s].
             wall_ns: The low side's wall clock now [ns since 1970 UTC].
+            others: Further keys that data may be sealed for (`key_files.py`).
         """
         self.refused: Counter[str] = Counter()
         """Blocks that will never open, by reason; `expired`: those that went from the journal while they waited."""
@@ -69,7 +71,7 @@ class Opener:
         """Blocks of kinds that this build does not know, by number; they stay in the journal."""
         self.said: list[str] = []
         """What people should know: that the journal is read again, and why."""
-        self._journal, self._ring, self._scope = journal, Ring(own, signers), scope
+        self._journal, self._ring, self._scope = journal, Ring(own, signers, others), scope
         self._now, self._started, self._started_ns = now, now, wall_ns
         self.losses = JournalLosses(journal)
         """What of the journal cannot be read any more."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import keys
+from protocol.opening_keys import load_opening
 from protocol.process.document import to_json
 from protocol.process.doorbell import Doorbell
 from protocol.process.statusfile import PERIOD, write_status
@@ -71,7 +72,7 @@ class OutputProcess:
         """
         publics = [key for path in config.keys.senders for key in keys.load_public(path)]
         self._output, self._name, self._state, self._tidy = output, name, config.state, tidy
-        self._own = keys.load(config.keys.own, "open")
+        self._own, *self._others = load_opening(config.keys.own)
         self._signers = {key.id: key for key in publics if key.kind == "sign"}
         self._journal, self._scope = config.journal, scope
         self._started = time.monotonic()
@@ -121,6 +122,7 @@ class OutputProcess:
             self._journal,
             self._stored,
             own=self._own,
+            others=self._others,
             signers=self._signers,
             scope=self._scope,
             now=time.monotonic(),

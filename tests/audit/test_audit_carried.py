@@ -261,7 +261,7 @@ tags = [{ name = "speed", at = "holding:0", type = "uint16" }]
     signer = keys.load_public(plant.high / "keys" / "high.pub")
     found = carried.arrived(
         plant.high / "state" / "spool",
-        keys.load(plant.low / "keys" / "low", "open"),
+        [keys.load(plant.low / "keys" / "low", "open")],
         {key.id: key for key in signer if key.kind == "sign"},
     )
     assert [one.data for one in found.files] == [kept.read_bytes()]
