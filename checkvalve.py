@@ -53,6 +53,8 @@ COMMANDS = {
     "history": Command(
         "receiver.commands.cli", "low side: check the history's files, or rebuild them from the journal"
     ),
+    "backup": Command("protocol.backup.cli", "copy a side into one file while it runs; private keys go apart"),
+    "restore": Command("protocol.backup.cli", "make a side's folder from its backup, or look whether that is whole"),
     "status": Command("", "what the running processes of a side say of themselves"),
     "doctor": Command("", "the most likely cause where nothing arrives, and the next step; reads only"),
     "setup": Command("oneway.cli", "this machine's end of the link: prints the one-way recipe, does it with --apply"),

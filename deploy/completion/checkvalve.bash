@@ -4,7 +4,7 @@ _checkvalve() {
     path=${COMP_WORDS[1]}
     case $path in history|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send receive accept linktest replay gaps history status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send receive accept linktest replay gaps history backup restore status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -72,6 +72,7 @@ _checkvalve() {
         "linktest --sizes") offered= files=1; value=1 ;;
         "linktest --bursts") offered= files=1; value=1 ;;
         "linktest --seconds") offered= files=1; value=1 ;;
+        "restore --to") offered= files=1; value=1 ;;
         "setup --config") offered= files=1; value=1 ;;
         "setup --interface") offered= files=1; value=1 ;;
         "setup --address") offered= files=1; value=1 ;;
@@ -175,6 +176,8 @@ _checkvalve() {
         "history") offered="check rebuild --help" ;;
         "history check") offered="--help" ;;
         "history rebuild") offered="--help" ;;
+        "backup") offered="--keys --help" ;;
+        "restore") offered="--to --check --help" ;;
         "status") offered="--json --help" ;;
         "doctor") offered="--json --help" ;;
         "setup") offered="high low --config --interface --address --to --listen --peer-mac --appliance-mac --sender --netns --mtu --apply --verify --host --help" ;;
