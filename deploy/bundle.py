@@ -159,6 +159,7 @@ def fill(side: str, folder: Path, wheels: Path) -> Path:
     (folder / "docs").mkdir()
     for name in DOCS:
         shutil.copy2(ROOT / "docs" / name, folder / "docs")
+    shutil.copytree(ROOT / "docs/life", folder / "docs/life")
     out = folder / "SHA256SUMS"
     out.write_text(sums(folder))
     return out

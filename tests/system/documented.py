@@ -17,6 +17,11 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(path for room in ("collectors", "receiver", "examples") for path in (ROOT / room).rglob("README.md")),
 ]
+FOLLOWED = {
+    f"docs/life/{name}.md"
+    for name in ("keys", "escrow", "backup", "restore", "upgrade", "rollback", "full-disks", "replaced")
+}
+"""Pages whose blocks are run as they stand, from start to end, by test_life.py and test_life_upgrade.py."""
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINE = re.compile(r"^\s*(?:\$ )?(sudo )?checkvalve (.+)$")
 _REST = re.compile(r"\s+#|\s{3,}|\s[|>]")
@@ -82,6 +87,7 @@ WAYS = (
     Way(shape="audit journal .*", first="journal "),
     Way(shape="audit capture .*", elsewhere="tests/audit/test_audit_capture.py"),
     Way(shape="audit report .*", elsewhere="tests/audit/test_audit_report.py"),
+    Way(shape=r"accept \S+ SESSION", elsewhere="tests/receiver/catch/test_sessions.py"),
     Way(shape=r"accept \S+ --lower", elsewhere="tests/receiver/catch/test_sessions.py"),
     Way(shape="simulate small --netns", elsewhere="tests/simulator/link/test_netlab.py"),
     Way(shape="simulate .*", elsewhere="tests/simulator/test_simulate.py"),
@@ -90,8 +96,8 @@ WAYS = (
     Way(shape="bench .* --page .*", elsewhere="tests/bench/test_bench.py"),
 )
 WORDS_ALONE = re.compile(
-    r"(demo|simulate|relay|init|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|history|status|doctor|setup"
-    r"|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
+    r"(demo|simulate|relay|init|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|history|backup|restore"
+    r"|status|doctor|setup|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""
 
@@ -102,7 +108,7 @@ def documented() -> Iterator[Documented]:
         text, name = page.read_text(encoding="utf-8"), page.relative_to(ROOT).as_posix()
         found: dict[tuple[str, ...], bool] = {}
         indented = "\n".join(re.findall(r"^ {4}.*$", _BLOCK.sub("", text), re.MULTILINE))
-        for block in [*_BLOCK.findall(text), indented]:
+        for block in [] if name in FOLLOWED else [*_BLOCK.findall(text), indented]:
             for line in re.sub(r"\\\n\s*", "", block).splitlines():
                 if match := _LINE.match(line):
                     found.setdefault(_words(match[2]), bool(match[1]))
