@@ -79,6 +79,8 @@ class Site:
     made: Plant
     places: dict[str, str]
     """What stands on a page (a regular expression), and what stands for it here, for both machines."""
+    environment: dict[str, str]
+    """Of every command, besides the test's own."""
 
     def page(self, name: str) -> list[tuple[str, str]]:
         """Machine and text of each block of a page, in order."""
@@ -106,7 +108,11 @@ class Site:
         here = self.made.folder / machine
         text = re.sub(r"/var/lib/checkvalve", str(here), text)
         text = re.sub(r"/etc/checkvalve", str(self.made.folder / f"{machine}-etc"), text)
-        environment = {**os.environ, "PATH": f"{self.made.folder / 'bin' / machine}:{os.environ['PATH']}"}
+        environment = {
+            **os.environ,
+            **self.environment,
+            "PATH": f"{self.made.folder / 'bin' / machine}:{os.environ['PATH']}",
+        }
         done = subprocess.run(
             ["sh", "-eu", "-c", text],
             capture_output=True,
@@ -164,29 +170,34 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *, start: bool = True) -> Iterator[Site]:
+def site(folder: Path) -> Iterator[Site]:
     """A plant whose sides are run by `systemctl`; all of it runs, and data arrive, before this is handed over."""
     with plant(folder, repeat=("1s", "3s")) as made:
-        places = {
-            r"/mnt/backup": str(folder / "backup"),
-            r"/media/stick": str(folder / "stick"),
-            r"/media/safe": str(folder / "safe"),
-            r"/opt/checkvalve/bin/checkvalve-own-keys": "checkvalve-own-keys",
-        }
-        for name in ("backup", "stick", "safe", "high-etc", "low-etc"):
-            (folder / name).mkdir(exist_ok=True)
-        for machine in ("high", "low", "safe"):
-            _shims(folder, machine)
-        running = Site(made, places)
+        running = prepare(made)
         try:
-            if start:
-                running.systemctl("low", "start", "checkvalve-low.target")
-                running.systemctl("high", "start", "checkvalve-high.target")
-                until(lambda: made.published() > 0, "nothing was published")
+            running.systemctl("low", "start", "checkvalve-low.target")
+            running.systemctl("high", "start", "checkvalve-high.target")
+            until(lambda: made.published() > 0, "nothing was published")
             yield running
         finally:
             for machine in ("high", "low"):
                 running.systemctl(machine, "stop", f"checkvalve-{machine}.target")
+
+
+def prepare(made: Plant) -> Site:
+    """A plant's folders with what a site has besides; nothing is started."""
+    folder = made.folder
+    places = {
+        r"/mnt/backup": str(folder / "backup"),
+        r"/media/stick": str(folder / "stick"),
+        r"/media/safe": str(folder / "safe"),
+        r"/opt/checkvalve/bin/checkvalve-own-keys": "checkvalve-own-keys",
+    }
+    for name in ("backup", "stick", "safe", "high-etc", "low-etc"):
+        (folder / name).mkdir(exist_ok=True)
+    for machine in ("high", "low", "safe"):
+        _shims(folder, machine)
+    return Site(made, places, {})
 
 
 def _shims(folder: Path, machine: str) -> None:
