@@ -21,6 +21,7 @@ import pytest
 
 import bundle
 import wheels
+from protocol import keymaking
 
 ROOT = Path(__file__).parent.parent.parent
 SIDES = ("high", "low")
@@ -357,3 +358,30 @@ def test_a_whole_bundle_installs_without_a_network(tmp_path: Path, side: str) ->
         assert answers["SRC-1"] == answers["SRC-2"] == "PASS"
     finally:
         subprocess.run(["ip", "netns", "del", namespace], check=False)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_each_key_is_given_to_the_one_process_that_needs_it(tmp_path: Path, side: str) -> None:
+    """By what stands in it: also those of a second folder, an open key under another name, and one out of the safe."""
+    for folder in (side, f"{side}-2"):
+        keymaking.make(side, tmp_path / "keys" / folder)
+    if side == "low":
+        shutil.copy2(tmp_path / "keys/low/open.key", tmp_path / "keys/low-2/open-before.key")
+        keymaking.make("recovery", tmp_path / "safe")
+        shutil.copy2(tmp_path / "safe/recovery.key", tmp_path / "keys/low-2")
+    (tmp_path / "keys" / side / "web.key").write_text("-----BEGIN PRIVATE KEY-----\n")
+    (tmp_path / "chown").write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/given"\n')
+    (tmp_path / "chown").chmod(0o755)
+    argv = ["sh", str(ROOT / "deploy/bundle/own-keys.sh"), str(tmp_path / "keys")]
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=path)
+    assert done.returncode == 0, done.stderr
+    assert "web.key holds no key of Checkvalve" in done.stderr
+    given = dict(line.split(" ")[::-1] for line in (tmp_path / "given").read_text().splitlines())
+    users = {"sign": "poll", "link-sign": "emit", "catch": "catch", "open": "publish", "open-before": "publish"}
+    users["recovery"] = "publish"
+    keys = [path for path in (tmp_path / "keys").rglob("*.key") if path.name != "web.key"]
+    assert {str(path): given[str(path)] for path in keys} == {
+        str(path): f"checkvalve-{users[path.stem]}:checkvalve" for path in keys
+    }
+    assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}

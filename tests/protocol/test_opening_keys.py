@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol import keymaking, keys, seal
+from protocol import commissioning, keymaking, keys, seal
 from protocol.errors import ConfigError
 from protocol.opening_keys import load_opening
 
@@ -47,3 +47,13 @@ def test_a_further_key_that_is_wrong_is_named(tmp_path: Path) -> None:
     (tmp_path / "low/open.key").unlink()
     with pytest.raises(ConfigError, match="no key file"):
         load_opening(tmp_path / "low")
+
+
+def test_the_sheet_tells_a_recovery_key_from_a_receiver(tmp_path: Path) -> None:
+    """Its fingerprint stands there to be compared, and nothing is left to be filled in for it."""
+    for name, side in (("high", "high"), ("low", "low"), ("recovery", "recovery")):
+        keymaking.make(side, tmp_path / name)
+    text = commissioning.sheet("high", {}, tmp_path / "high", [tmp_path / "low.pub", tmp_path / "recovery.pub"])
+    (key,) = keymaking.show(tmp_path / "recovery.pub")
+    assert "  in a safe, recovery\n    recovery   " + key.fingerprint[:39] in text
+    assert "____ ____" not in text

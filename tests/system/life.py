@@ -38,37 +38,42 @@ set -eu
 verb=$1; shift
 here={here} run={run} python={python}
 lives() {{ [ -e "$run/$1" ] && readlink "/proc/$(cat "$run/$1")/exe" >/dev/null; }}
+parts=
 for unit; do
     case ${{unit%.*}} in
-        checkvalve-high) parts="poll emit" ;;
-        checkvalve-low) parts="catch publish" ;;
-        checkvalve-setup-*|--*) continue ;;
-        checkvalve-*) parts=${{unit#checkvalve-}}; parts=${{parts%.service}} ;;
+        checkvalve-high) parts="$parts poll emit" ;;
+        checkvalve-low) parts="$parts catch publish" ;;
+        checkvalve-setup-*) ;;
+        checkvalve-*) unit=${{unit#checkvalve-}}; parts="$parts ${{unit%.service}}" ;;
         *) echo "no unit is called $unit" >&2; exit 5 ;;
     esac
-    for part in $parts; do
-        case $part in
-            poll|emit) words="send $here/sender.toml --only $part" status=$part ;;
-            catch) words="receive $here/receiver.toml --only catch" status=catch ;;
-            publish) words="receive $here/receiver.toml --only historian" status=historian ;;
-        esac
-        case $verb in stop|restart)
-            lives $part && kill -TERM "$(cat "$run/$part")"
-            while lives $part; do sleep 0.05; done
-        esac
-        case $verb in is-active) lives $part || exit 3 ;; esac
-        case $verb in start|restart)
-            lives $part && continue
-            setsid "$python" -P -m checkvalve $words >>"$run/$part.log" 2>&1 </dev/null &
-            pid=$!
-            echo $pid > "$run/$part"
-            while ! grep -qs "\\"pid\\": $pid," "$here/state/status-$status.json"; do
-                lives $part || {{ tail -n 5 "$run/$part.log" >&2; exit 1; }}
-                sleep 0.05
-            done
-        esac
-    done
 done
+case $verb in
+    is-active) for part in $parts; do lives $part || exit 3; done ;;
+    stop|restart)
+        for part in $parts; do ! lives $part || kill -TERM "$(cat "$run/$part")"; done
+        for part in $parts; do while lives $part; do sleep 0.05; done; done ;;
+esac
+case $verb in start|restart)
+    for part in $parts; do
+        ! lives $part || continue
+        case $part in
+            poll|emit) words="send $here/sender.toml --only $part" ;;
+            catch) words="receive $here/receiver.toml --only catch" ;;
+            publish) words="receive $here/receiver.toml --only historian" ;;
+        esac
+        setsid "$python" -P -m checkvalve $words >>"$run/$part.log" 2>&1 </dev/null &
+        echo $! > "$run/$part"
+    done
+    for part in $parts; do
+        status=$part
+        [ $part != publish ] || status=historian
+        while ! grep -qs "\\"pid\\": $(cat "$run/$part")," "$here/state/status-$status.json"; do
+            lives $part || {{ tail -n 5 "$run/$part.log" >&2; exit 1; }}
+            sleep 0.05
+        done
+    done
+esac
 """
 
 
