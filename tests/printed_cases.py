@@ -5,8 +5,10 @@ A device's names, units, values and errors, a configuration, a status file, a fi
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -437,3 +439,34 @@ def _soak(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
 
 for _name in AUDITS:
     CASES[f"audit {_name}"] = _audit(_name)
+
+
+@case("backup", "restore")
+def _archives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    """A side whose files have such names, and archives that somebody else made, with such members and versions."""
+    side = folder / f"side{FILE}"
+    (side / "keys").mkdir(parents=True)
+    config = receiver(side)
+    (side / "keys" / f"{FILE}.key").write_text("secret")
+    (side / FILE).symlink_to("/etc/passwd")
+    data, foreign, lying = (folder / f"{name}{FILE}.tar" for name in ("data", "foreign", "lying"))
+    with tarfile.open(foreign, "w") as tar:
+        tar.addfile(tarfile.TarInfo(f"../{FILE}"))
+    told = {"backup": 1, "side": EVIL, "config": EVIL, "what": "data", "version": EVIL, "files": {}}
+    for path, more in ((lying, {}), (folder / "lacks.tar", {"files": {EVIL: {"bytes": 1, "sha256": EVIL}}})):
+        text = json.dumps({**told, **more}).encode()
+        with tarfile.open(path, "w") as tar:
+            member = tarfile.TarInfo("CHECKVALVE-BACKUP.json")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text))
+    return [
+        ["backup", str(config), str(data)],
+        ["backup", str(config), str(data)],
+        ["backup", str(config), str(folder / f"k{FILE}.tar"), "--keys"],
+        ["restore", str(data), "--to", str(folder / f"to{FILE}")],
+        ["restore", str(data), "--to", str(folder / f"to{FILE}")],
+        ["restore", str(foreign), "--check"],
+        ["restore", str(lying), "--check"],
+        ["restore", str(folder / "lacks.tar"), "--check"],
+        ["restore", EVIL, "--check"],
+    ]
