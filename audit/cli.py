@@ -61,7 +61,7 @@ def finish_all(found: list[AuditFindings], *, as_json: bool, keep: Path | None, 
 def capture(
     files: Annotated[
         list[Path],
-        typer.Argument(help="pcap or pcapng, from a passive tap on the link; of several the time is judged together."),
+        typer.Argument(help="Captures of a passive tap on the link; of several the time is judged together."),
     ],
     high: Annotated[str | None, typer.Option(help="MAC address of the high side's interface.")] = None,
     low: Annotated[
