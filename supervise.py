@@ -25,7 +25,7 @@ from protocol.errors import ConfigError
 
 FIRST_WAIT, LONGEST_WAIT, HEALTHY = 0.2, 30.0, 60.0
 """Back-off of restarts, and the running time after which it begins anew [s]."""
-_PDEATHSIG = 1  # linux/prctl.h
+_PDEATHSIG, _NO_NEW_PRIVS = 1, 38  # linux/prctl.h
 PATIENCE = 20.0
 """How long a child may take to end before it is killed [s]."""
 ALONE = 5.0
@@ -130,6 +130,9 @@ def end(child: Child) -> int | None:
 def start(argv: list[str], output: int | None = None) -> subprocess.Popen[bytes]:
     """A child that is asked to end when its parent dies, whatever killed the parent (prctl(2), PR_SET_PDEATHSIG).
 
+    The kernel forgets the tie of a process that gains a capability, and a child of root gains whatever its parent gave
+    up but could not take out of the bounding set. So no child gains any (PR_SET_NO_NEW_PRIVS).
+
     Args:
         argv: Its command line.
         output: Descriptor that it writes its output and its errors to; None: those of this process.
@@ -137,6 +140,7 @@ def start(argv: list[str], output: int | None = None) -> subprocess.Popen[bytes]
     library, parent = ctypes.CDLL(None), os.getpid()
 
     def tie() -> None:
+        library.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
         library.prctl(_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it died before the child could ask
             os._exit(1)

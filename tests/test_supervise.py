@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -108,3 +110,21 @@ def test_a_second_parent_with_the_same_folder_is_refused_at_once(
     ending.start()
     supervise.alone(tmp_path / "receiver.toml", lock)
     ending.join()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has anything to give up")
+def test_a_child_keeps_its_tie_where_its_parent_gave_up_less_than_its_bounds() -> None:
+    """As `publish` under `receive`: it may not touch its bounding set, and root's children would gain what is in it."""
+    asked = (
+        "import ctypes; signal = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(signal));"  # PR_GET_PDEATHSIG
+        "from protocol.process.capabilities import _mask; print(signal.value, hex(_mask('CapPrm')), flush=True)"
+    )
+    second = f"import sys, supervise; {{shed}}; supervise.start([sys.executable, '-c', {asked!r}]).wait()"
+    shed = "from protocol.process import capabilities as c; c.shed({keep})"
+    second = second.format(shed=shed.format(keep="c.NET_BIND_SERVICE"))
+    first = (
+        f"import sys, supervise; {shed.format(keep='c.NET_ADMIN, c.NET_BIND_SERVICE')};"
+        f"supervise.start([sys.executable, '-c', {second!r}]).wait()"
+    )
+    done = subprocess.run([sys.executable, "-c", first], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["15", "0x400"], done.stderr

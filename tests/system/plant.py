@@ -257,6 +257,7 @@ def plant(folder: Path, *, seed: int | None = None, repeat: tuple[str, ...] = RE
                 process.kill()
         if made.link is not None:
             made.link.close()
+    until(lambda: not _running(f"{folder}/".encode()), "a process outlived its parent", patience=15.0)
 
 
 def spooled(spool: Path, own: keys.PrivateKey, sign: keys.PublicKey) -> Blocks:

@@ -85,9 +85,9 @@ def started(*words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate(timeout=PATIENCE)
 
 
-def until(done: Callable[[], object], what: str) -> None:
+def until(done: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Wait for a condition."""
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + patience
     while not done():
         assert time.monotonic() < ends, what
         time.sleep(0.05)
@@ -112,6 +112,16 @@ def family(pid: int) -> dict[str, int]:
         if len(words) > 1:  # else it ends just now
             out[words[-2].decode()] = int(child)
         out |= family(int(child))
+    return out
+
+
+def running(folder: bytes) -> list[int]:
+    """The processes that were started with a file of this folder."""
+    out = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if folder in (path / "cmdline").read_bytes():
+                out.append(int(path.name))
     return out
 
 
@@ -150,14 +160,30 @@ def test_what_root_starts_keeps_nothing(sides: Path) -> None:
             )
 
 
-def test_children_end_with_a_parent_that_gave_up_capabilities(sides: Path) -> None:
-    """The tie to the parent (PR_SET_PDEATHSIG) is lost where a child has more than it: none has."""
-    with started("receive", str(sides / "low/receiver.toml")) as low:
-        until(lambda: len(family(low.pid)) == 4, "not all started")
-        children = family(low.pid)
-        low.kill()
-        low.wait()
-        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children.values()), "a child lives on")
+@pytest.mark.parametrize("moment", [0.3, 0.7, 1.2, None])
+def test_children_end_with_parents_killed_at_any_moment_of_their_start(sides: Path, moment: float | None) -> None:
+    """The tie to the parent (PR_SET_PDEATHSIG) is lost where a child has more than it: none has. None: all begun."""
+    starts = [("send", "high/sender.toml"), ("receive", "low/receiver.toml")]
+    parents = [
+        subprocess.Popen([sys.executable, "-P", "-m", "checkvalve", word, str(sides / file)], stderr=subprocess.DEVNULL)
+        for word, file in starts
+    ]
+    if moment is None:
+        until(lambda: sum(len(family(each.pid)) for each in parents) == 6, "not all started")
+        until(lambda: (sides / "low/state/portal.json").exists(), "the pages did not start")
+    else:
+        time.sleep(moment)  # the moment of death is the case, not a wait for something
+    publish = [pid for each in parents for name, pid in family(each.pid).items() if name == "publish"]
+    for pid in (*publish, *(each.pid for each in parents)):
+        os.kill(pid, signal.SIGKILL)
+    for each in parents:
+        each.wait()
+    try:
+        until(lambda: not running(f"{sides}/".encode()), "a child lives on", patience=10.0)
+    finally:
+        for pid in running(f"{sides}/".encode()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("only", ["poll", "emit", "catch", "publish", "historian", "portal"])
