@@ -2,6 +2,10 @@
 
 The law: in every window of `w` seconds the link is given at most rate x w + burst bytes, Ethernet, IP and UDP headers
 counted. Tokens are kept as the instant at which the bucket is full again, so there is no drift and nothing to round.
+
+A sleep ends late, and a send takes its time; what the bucket gained meanwhile goes with the next send. Only a bucket
+that is full gains nothing, so it is kept low: a send waits for a quarter of the burst, and takes up to half of it where
+more is there.
 """
 
 from __future__ import annotations
@@ -40,22 +44,22 @@ class Pace:
         self._full_at = max(self._full_at, now) + size / self.rate
 
     def frames(self, length: int) -> int:
-        """How many frames of `length` payload bytes one send carries: half the burst, at least 1.
+        """How many frames of `length` payload bytes one send waits for: a quarter of the burst, at least 1.
 
-        A send of the whole burst waits for a full bucket, and a full bucket loses whatever comes late; with half of it
-        this process may be late by burst / (2 x rate) and the link loses no time.
+        This process may then be late by three quarters of burst / rate, its own send counted, and the link loses no
+        time: a burst of 64 KiB at 900 Mb/s allows 0.44 ms. A send of the whole burst would wait for a full bucket.
         """
-        return max(1, self.burst // 2 // (length + WIRE_OVERHEAD))
+        return max(1, self.burst // 4 // (length + WIRE_OVERHEAD))
 
     def send(
         self,
         frames: memoryview,
         length: int,
         out: Callable[[memoryview, int], bool],
+        hold: Callable[[], bool] = lambda: False,
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], object],
-        hold: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Send frames at this pace, some at a time: what the emitter does, and whoever measures it.
 
@@ -63,23 +67,24 @@ class Pace:
             frames: Equally long frames, one after another.
             length: UDP payload of one [bytes].
             out: `Outlet.send`, or what stands for it.
+            hold: Asked where `out` did not take some; True: those are given again.
             clock: Monotonic time [s].
             sleep: Lets so much of it pass [s].
-            hold: Asked where `out` did not take some; True: those are given again.
 
         Returns:
             False where `out` did not take them all.
         """
-        step = self.frames(length) * length
-        for at in range(0, len(frames), step):
-            part = frames[at : at + step]
-            size = wire_bytes(len(part), -(-len(part) // length))
-            while (wait := self.wait(size, clock())) > 0:
+        frame, least, at = length + WIRE_OVERHEAD, self.frames(length), 0
+        while at < len(frames):
+            while (wait := self.wait(least * frame, now := clock())) > 0:
                 sleep(wait)
+            room = self.burst - max(0.0, self._full_at - now) * self.rate
+            part = frames[at : at + max(least, min(int(room // frame), 2 * least)) * length]
             while not out(part, length):
                 if not hold():
                     return False
-            self.spend(size, clock())  # after it: a pause of this process never crowds two sends
+            at += len(part)
+            self.spend(wire_bytes(len(part), -(-len(part) // length)), clock())  # after it: a pause crowds no sends
         return True
 
 

@@ -131,8 +131,7 @@ class _Process:
         """Send at the set rate; False where the interface did not take it."""
         pace = self._errands.pace(time.monotonic()) or self._pace
         hold = self._hold if parcel.frames[3] == FrameKind.SHARD else lambda: False
-        send, clock, sleep = self._outlet.send, time.monotonic, time.sleep
-        sent = pace.send(parcel.frames, parcel.length, send, clock=clock, sleep=sleep, hold=hold)
+        sent = pace.send(parcel.frames, parcel.length, self._outlet.send, hold, clock=time.monotonic, sleep=time.sleep)
         if sent:
             self._emitter.left(parcel)
         return sent
