@@ -23,6 +23,7 @@ BENCHES = {
     "loss": ("bench.loss", "bad links on virtual time: loss in, loss out, overhead, latency; draws loss.png"),
     "confine": ("bench.confine", "what confinement costs: both ends with the system-call filter and without"),
     "audit": ("bench.audit", "audit capture: frames a second, memory"),
+    "first": ("bench.first", "a fresh checkout: installed, and the demo to its first page with values"),
     "link": ("bench.link", "both ends over a real link: bulk, loss, samples, delay, idle"),
 }
 """Command: its module, and its line of help. `soak` has a command of its own: it takes minutes, not runs."""

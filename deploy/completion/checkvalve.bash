@@ -153,6 +153,9 @@ _checkvalve() {
         "bench audit --runs") offered= files=1; value=1 ;;
         "bench audit --json") offered= files=1; value=1 ;;
         "bench audit --page") offered= files=1; value=1 ;;
+        "bench first --runs") offered= files=1; value=1 ;;
+        "bench first --json") offered= files=1; value=1 ;;
+        "bench first --page") offered= files=1; value=1 ;;
         "bench link --runs") offered= files=1; value=1 ;;
         "bench link --json") offered= files=1; value=1 ;;
         "bench link --page") offered= files=1; value=1 ;;
@@ -196,7 +199,7 @@ _checkvalve() {
         "audit questions") offered="--help" ;;
         "audit report") offered="--out --answers --from --to --only --title --json --help" ;;
         "audit diff") offered="--json --help" ;;
-        "bench") offered="soak codec fec collect loss confine audit link --help" ;;
+        "bench") offered="soak codec fec collect loss confine audit first link --help" ;;
         "bench soak") offered="--minutes --tags --rate --pages --json --page --help" ;;
         "bench codec") offered="--runs --json --page --help" ;;
         "bench fec") offered="--runs --json --page --help" ;;
@@ -204,6 +207,7 @@ _checkvalve() {
         "bench loss") offered="--runs --json --page --help" ;;
         "bench confine") offered="--runs --json --page --help" ;;
         "bench audit") offered="--runs --json --page --help" ;;
+        "bench first") offered="--runs --json --page --help" ;;
         "bench link") offered="--runs --json --page --help" ;;
         esac
         files=1
