@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -35,6 +38,27 @@ def test_each_step_of_the_first_installation_is_said(tmp_path: Path) -> None:
         "  writing 3 libraries into the environment ..",
         "installed",
     ]
+
+
+@pytest.mark.timeout(20)
+def test_a_step_is_said_while_pip_is_still_at_it(tmp_path: Path) -> None:
+    """Not with the next 4 KB of what pip says, which is how Debian's awk reads."""
+    python, goes_on = tmp_path / "python", tmp_path / "on"
+    os.mkfifo(goes_on)
+    words = 'echo "Collecting lib30"\necho "  Downloading lib30-2.0.whl (16.4 MB)"'
+    python.write_text(f'#!/bin/sh\n{words}\nread line < "{goes_on}"\n')
+    python.chmod(0o755)
+    argv = [str(ROOT / "deploy/pip-shown.sh"), str(python), "."]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        try:
+            said = [process.stdout.readline(), process.stdout.readline()]
+            assert said[1] == "  fetching lib30 (16.4 MB)\n"
+            goes_on.write_text("\n")
+            process.communicate(timeout=10)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("code", [1, 2])
