@@ -9,4 +9,5 @@ bin=$(dirname "$PYTHON")
 "$bin/mypy" .
 [ "${LINT_ONLY:-}" ] && exit 0
 deploy/test-packages.sh
-exec "$PYTHON" -m pytest -m "not soak" -n 2 tests
+# more workers than cores: a third of the time a test waits for a process, a timeout or a clock
+exec "$PYTHON" -m pytest -m "not soak" -n $(($(getconf _NPROCESSORS_ONLN) * 2)) --maxprocesses 8 --dist worksteal tests

@@ -2,7 +2,8 @@
 
 Files of tests lie in memory where there is room: what a file system makes of a power cut is asked of real ones
 (tests/system/disks.py), and everywhere else a sync to the disk is time that tells nothing. What tests of stores leave
-open is closed behind each of them.
+open is closed behind each of them. What runs whole processes comes first, since it waits the longest, and a worker that
+has nothing left takes from another's rest.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ first are closed once, the others as often as one likes."""
 
 settings.register_profile("checkvalve", deadline=None, print_blob=True)
 settings.load_profile("checkvalve")
+
+SLOW = ("system", "namespace")
+"""Folders of tests that start processes of both sides and wait for them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,7 +81,8 @@ def _forgetting(close: Callable[[Any], None], made: dict[int, Any]) -> Callable[
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked `soak` run only where they are asked for by `-m`."""
+    """The longest first; tests marked `soak` run only where they are asked for by `-m`."""
+    items.sort(key=lambda item: item.path.parent.name not in SLOW)
     if "soak" in (config.option.markexpr or ""):
         return
     skip = pytest.mark.skip(reason="long count: make soak")
