@@ -28,6 +28,7 @@ from collectors.base import Collector, Device, Draft, Facts, Identity, Request, 
 from collectors.enip import browse, config, decode, prepared_pass
 from collectors.enip import plan as planning
 from collectors.enip.driver import Depth, Driver, NotConnected
+from collectors.enip.failures import asset_error, is_timeout
 from collectors.enip.suspects import Suspects
 from collectors.enip.symbols import Symbols
 from collectors.guard import Guard, WriteRefused
@@ -189,14 +190,14 @@ class LogixCollector(Collector):
                 self._learn(driver)
             except WriteRefused as error:
                 self._drop(driver)
-                raise _asset_error(error) from error
+                raise asset_error(error) from error
             except Exception as error:  # noqa: BLE001 - the library raises nearly anything on replies it cannot read
                 self._drop(driver)
-                often = _is_timeout(error) and len(self._aside) > before
+                often = is_timeout(error) and len(self._aside) > before
                 if (self._suspect, len(self._aside)) != known and not often:
                     continue  # once more, and at the second time without the tag at which it hung up
                 first = error if first is None or isinstance(error, NotConnected) else first
-                if not driver.transport.answered or _is_timeout(error):
+                if not driver.transport.answered or is_timeout(error):
                     break  # nobody there, or too slow: asking for less does not help
                 _log.warning("%s: not readable by %s, asking for less: %s", self.device.name, depth.name.lower(), error)
                 depths.pop(0)
@@ -204,7 +205,7 @@ class LogixCollector(Collector):
                 self._identity = _identity(driver.info)
                 return
         assert first is not None
-        raise _asset_error(first) from first
+        raise asset_error(first) from first
 
     def _learn(self, driver: Driver) -> None:
         """Look the configured tags up, in the tag list or by asking for each."""
@@ -281,7 +282,7 @@ class LogixCollector(Collector):
             raise
         except Exception as error:
             self._drop(self._driver or driver)
-            raise _asset_error(error) from error
+            raise asset_error(error) from error
 
     def _held(self) -> Driver:
         """The driver, which may be another one than when the pass began."""
@@ -337,7 +338,7 @@ class LogixCollector(Collector):
                 except (prepared_pass.NoPackets, WriteRefused, AssetError):
                     raise
                 except Exception as error:
-                    failures.append(_asset_error(error))
+                    failures.append(asset_error(error))
                     if not self._blamed(plan, places, names, error, heard=heard):
                         raise
                 else:
@@ -357,7 +358,7 @@ class LogixCollector(Collector):
         Args:
             heard: The device answered another one in this pass.
         """
-        known, silent = self._suspects.known(names), _is_timeout(error)
+        known, silent = self._suspects.known(names), is_timeout(error)
         if silent and not heard and len(names) == 1:
             return False  # the device may be gone
         name, held, pool = self._suspects.failed(names), self._driver, self._pool
@@ -422,7 +423,7 @@ class LogixCollector(Collector):
             return browse.draft(driver.tags, wanted=ranges, forbids=self._config.forbids)
         except Exception as error:
             self._drop(driver)
-            raise _asset_error(error) from error
+            raise asset_error(error) from error
 
     def _drop(self, driver: Driver) -> None:
         """Throw a driver away; nothing is said to a device that did not answer as it should."""
@@ -439,29 +440,3 @@ def _identity(told: Mapping[str, Any]) -> Identity:
         firmware=f"{revision['major']}.{revision['minor']}" if revision else "",
         serial=str(told.get("serial", "")),
     )
-
-
-def _asset_error(error: BaseException) -> AssetError:
-    """What a failure means for the samples."""
-    text = str(error)
-    inner = error.__cause__ or error.__context__
-    while inner is not None:
-        text = f"{text}: {inner}"
-        inner = inner.__cause__ or inner.__context__
-    if isinstance(error, WriteRefused):
-        quality = Quality.BAD_CONFIGURATION
-    elif _is_timeout(error):
-        quality = Quality.BAD_TIMEOUT
-    elif isinstance(error, OSError | PycommError):
-        quality = Quality.BAD_COMMUNICATION
-    else:
-        quality = Quality.BAD_DECODING
-    return AssetError(text, quality=quality)
-
-
-def _is_timeout(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, TimeoutError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
