@@ -45,7 +45,7 @@ def write(path: Path, data: bytes, mode: int = 0o640, *, inside: Path | None = N
     Args:
         path: Its folder must be there.
         data: All of it.
-        mode: Permission bits, less the umask.
+        mode: Permission bits, less the umask; of root's file all of them, since it is for the folder's owner.
         inside: A folder above, such as `state`, whose place nobody but its owner chooses: none of the folders between
             it and the file may be a link. By default the file's own.
         synced: It must outlive a power cut.
@@ -59,8 +59,8 @@ def write(path: Path, data: bytes, mode: int = 0o640, *, inside: Path | None = N
         try:
             with os.fdopen(file, "wb") as opened:
                 if os.geteuid() == 0:
-                    owner = os.fstat(folder)
-                    os.fchown(opened.fileno(), owner.st_uid, owner.st_gid)
+                    os.fchown(file, (owner := os.fstat(folder)).st_uid, owner.st_gid)
+                    os.fchmod(file, mode)
                 opened.write(data)
                 opened.flush()
                 if synced:
@@ -85,9 +85,9 @@ def make_folder(path: Path) -> None:
             os.mkdir(path.name, 0o770, dir_fd=above)
         opened = _enter(path.name, above)
         try:
-            owner, own = os.fstat(above), os.fstat(opened)
-            if os.geteuid() == 0 == own.st_uid:
-                os.fchown(opened, owner.st_uid, owner.st_gid)
+            if os.geteuid() == 0 == os.fstat(opened).st_uid:
+                os.fchown(opened, (owner := os.fstat(above)).st_uid, owner.st_gid)
+                os.fchmod(opened, stat.S_IMODE(owner.st_mode))
         finally:
             os.close(opened)
 

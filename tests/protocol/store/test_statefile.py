@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,23 @@ def test_what_root_writes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
     statefile.write(tmp_path / "accept.json", b"{}")
     held = (tmp_path / "accept.json").stat()
     assert (held.st_uid, held.st_gid) == (12345, 12346)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for another user")
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_what_root_leaves_is_read_by_the_folders_group_whatever_roots_umask_is(tmp_path: Path, umask: int) -> None:
+    """On an installed machine a state folder is root's, and its group are the services."""
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o2770)
+    before = os.umask(umask)
+    try:
+        statefile.make_folder(state / "errands")
+        statefile.write(state / "errands/1.json", b"{}", inside=state)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((state / "errands").stat().st_mode) == 0o2770
+    assert stat.S_IMODE((state / "errands/1.json").stat().st_mode) == 0o640
 
 
 def test_a_flipped_digit_is_not_believed() -> None:
