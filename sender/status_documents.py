@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from protocol.content.applied import AppliedChange
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrandStatus:
@@ -81,6 +83,16 @@ class AssetRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunningConfiguration:
+    """The configuration that poll runs."""
+
+    sha256: str = ""
+    """Of its file, in hex."""
+    change: AppliedChange = field(default_factory=AppliedChange)
+    """How it came to run; without a kind: nothing is known of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PollStatus:
     """The poller; what it says of its spool and its devices is theirs, and shown as it is."""
 
@@ -95,4 +107,5 @@ class PollStatus:
     """By name: state, trouble and counters of each device."""
     not_kept: int = 0
     """Rows that a full disk did not take."""
+    configuration: RunningConfiguration = RunningConfiguration()
     warnings: tuple[str, ...] = ()

@@ -71,7 +71,7 @@ def nasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(registry, "load", find)
     monkeypatch.setattr(registry, "names", lambda: ["nasty", "broken"])
-    monkeypatch.setattr(config.load, "__kwdefaults__", {"find": find, "look": False})
+    monkeypatch.setattr(config.load, "__kwdefaults__", {"find": find, "look": False, "source": None})
 
 
 @contextmanager

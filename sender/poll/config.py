@@ -97,6 +97,8 @@ class SenderConfig:
     """SHA-256 of the file's bytes, in hex: names the configuration in STATE blocks."""
     raw: Mapping[str, Any]
     """The file's other tables and keys as they stand."""
+    data: bytes
+    """The file as it was read."""
 
     @property
     def state(self) -> Path:
@@ -104,19 +106,20 @@ class SenderConfig:
         return self.path.parent / "state"
 
 
-def load(path: Path, *, find: Find = registry.load, look: bool = False) -> SenderConfig:
+def load(path: Path, *, find: Find = registry.load, look: bool = False, source: Path | None = None) -> SenderConfig:
     """Read and check `sender.toml`.
 
     Args:
         path: The file; other paths in it are relative to its folder.
         find: Name -> collector.
         look: At the key files and the disk too, as `--check` does; who only reads a status may not read keys.
+        source: A file that is read in its place, and checked as if it stood there already.
 
     Raises:
         ConfigError: with every mistake of the file, one a line.
     """
     path = path.absolute()
-    raw, data = read(path, hint="checkvalve init high DIR makes one to begin with")
+    raw, data = read(source or path, hint="checkvalve init high DIR makes one to begin with")
     found = Findings(homes=HOMES)
     top = {key: value for key, value in raw.items() if key not in TABLES}
     site = read_table(TopKeys, top, "", found, beside=TABLES).site
@@ -133,7 +136,8 @@ def load(path: Path, *, find: Find = registry.load, look: bool = False) -> Sende
     if look:
         look_at_keys("high", "receivers", keys.own, keys.receivers, found)
         look_at_disk(path.parent, "spool.max_gb", spool.max_gb, found)
-    found.settle(path, f"checkvalve send {path} --check", data)
+    again = f"send {path} --check" if source is None else f"apply {path} --from {source}"
+    found.settle(source or path, f"checkvalve {again}", data)
     for missing in (file for file in keys.files() if not file.exists()):
         found.odd("keys", f"{missing} is not there yet; make it with `checkvalve keys new`, or carry it over")
     return SenderConfig(
@@ -146,6 +150,7 @@ def load(path: Path, *, find: Find = registry.load, look: bool = False) -> Sende
         warnings=tuple(found.warnings),
         digest=hashlib.sha256(data).hexdigest(),
         raw={key: value for key, value in raw.items() if key != "asset"},
+        data=data,
     )
 
 

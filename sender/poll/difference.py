@@ -15,6 +15,7 @@ learns that they changed, no more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from protocol.written import counted
@@ -33,7 +34,26 @@ FIXED = ("site", "outlet", "keys", "spool")
 VALUE = 80
 """Most characters of a shown value."""
 
-_ABSENT = object()
+ABSENT = object()
+"""In place of a value that is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueChange:
+    """A value that is another one now."""
+
+    tag: str
+    """Of this tag; empty: of the table itself."""
+    path: str
+    """In the table, such as `scan[0].every`."""
+    old: Any
+    new: Any
+    """Either may be `ABSENT`."""
+
+    @property
+    def key(self) -> str:
+        """The last word of the path."""
+        return self.path.rpartition(".")[2].partition("[")[0]
 
 
 def fixed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -49,12 +69,43 @@ def of_asset(name: str, before: Mapping[str, Any] | None, after: Mapping[str, An
         after: As it stands now; None where it was taken out.
     """
     if before is None and after is not None:
-        return f"{name} added: {counted(len(_tags(after)), 'tag')} by {after.get('collector', '')}"
+        return f"{name} added: {counted(len(tags(after)), 'tag')} by {after.get('collector', '')}"
     if after is None:
         return f"{name} taken out"
     assert before is not None
-    said = [*_named(_tags(before), _tags(after)), *_values(before, after)]
+    said = [*_named(tags(before), tags(after)), *_values(before, after)]
     return f"{name} changed: " + "; ".join(said) if said else ""
+
+
+def of_file(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """A line for each value outside of the assets, then one for each asset, of all that is not the same.
+
+    Args:
+        before: All tables of the file as it was.
+        after: As it is now.
+    """
+    top = ({key: one for key, one in file.items() if key != "asset"} for file in (before, after))
+    lines = [_said(one.path, one, open_=one.path == "site") for one in of_table(*top)]
+    old, new = assets(before), assets(after)
+    named = [of_asset(name, old.get(name), new.get(name)) for name in {**old, **new}]
+    return lines + [line for line in named if line]
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ValueChange]:
+    """Values of an asset that are others now: its own first, by path, then those of tags that were there before."""
+    yield from of_table(_plain(before), _plain(after))
+    old, new = tags(before), tags(after)
+    for name in sorted(old.keys() & new.keys()):
+        yield from of_table(old[name], new[name], tag=name)
+
+
+def of_table(before: Any, after: Any, *, tag: str = "") -> Iterator[ValueChange]:
+    """Values of a table that are others now, by path."""
+    old, new = dict(_flat(before, "", "")), dict(_flat(after, "", ""))
+    for path in sorted(old.keys() | new.keys()):
+        one, other = old.get(path, ABSENT), new.get(path, ABSENT)
+        if one != other or type(one) is not type(other):
+            yield ValueChange(tag=tag, path=path, old=one, new=other)
 
 
 def _named(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
@@ -65,21 +116,16 @@ def _named(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]
 
 
 def _values(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Keys that have other values; of a tag only where it was there before."""
-    old, new = dict(_flat(_plain(before), "", "")), dict(_flat(_plain(after), "", ""))
-    for tag, table in _tags(before).items():
-        if tag in _tags(after):
-            old |= _flat(table, f"tags.{tag}", "")
-            new |= _flat(_tags(after)[tag], f"tags.{tag}", "")
+    """Keys that have other values, in words that may cross the link."""
     own = (f"{before.get('collector')}.", f"{after.get('collector')}.")
-    for path in sorted(old.keys() | new.keys()):
-        one, other = old.get(path, _ABSENT), new.get(path, _ABSENT)
-        if one == other and type(one) is type(other):
-            continue
-        key = path.rpartition(".")[2].partition("[")[0]
-        open_ = key in SHOWN and not path.startswith(own)
-        told, telling = _shown(one, open_), _shown(other, open_)
-        yield f"{path} hidden" if "" in (told, telling) else f"{path} {told} -> {telling}"
+    found = {f"tags.{one.tag}.{one.path}" if one.tag else one.path: one for one in changed(before, after)}
+    for path in sorted(found):
+        yield _said(path, found[path], open_=found[path].key in SHOWN and not path.startswith(own))
+
+
+def _said(path: str, one: ValueChange, *, open_: bool) -> str:
+    told, telling = _shown(one.old, open_), _shown(one.new, open_)
+    return f"{path} hidden" if "" in (told, telling) else f"{path} {told} -> {telling}"
 
 
 def _plain(asset: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +135,12 @@ def _plain(asset: Mapping[str, Any]) -> dict[str, Any]:
     return {**asset, "scan": bare}
 
 
-def _tags(asset: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def assets(file: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Assets by name, in the file's order."""
+    return {str(one.get("name", "")): one for one in file.get("asset", [])}
+
+
+def tags(asset: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Tags by name, each with the place of its scan."""
     scans = asset.get("scan", [])
     return {
@@ -113,7 +164,7 @@ def _flat(value: Any, path: str, key: str) -> Iterator[tuple[str, Any]]:
 
 def _shown(value: Any, open_: bool) -> str:
     """A value in words; empty where it is hidden."""
-    if value is _ABSENT:
+    if value is ABSENT:
         return "(none)"
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -14,9 +14,12 @@ import time
 from typing import Any
 
 from protocol import keys
+from protocol.content.applied import FOUND, WHAT, AppliedChange
 from protocol.errors import ConfigError, StoreError
+from protocol.process.document import to_json
 from protocol.process.statusfile import PERIOD, write_status
 from protocol.written import span
+from sender.change import running
 from sender.poll import reload
 from sender.poll.config import SenderConfig, load
 from sender.poll.poller import Poller
@@ -90,12 +93,17 @@ class _Process:
             say=lambda what, text: packer.state("", time.time_ns(), what, text),
             settle=self._settle,
         )
+        self._change: AppliedChange | None = None
+        self._doubts: list[str] = []
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        for line in self._took():
+            self._packer.state("", time.time_ns(), "configuration", line)
+        self._say_change()
         works = (self._poller.run(), self._tick(), self._reload(), self._stop.wait())
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -149,7 +157,27 @@ class _Process:
                 reload.answer(state, digest, refused=f"{error}; {error.hint}" if error.hint else str(error))
                 continue
             self._config = config
+            await asyncio.to_thread(self._took)
+            self._say_change()
             reload.answer(state, digest, lines=lines)
+
+    def _took(self) -> list[str]:
+        """Note what runs from now on; the lines of what changed since the last run."""
+        self._doubts = []
+        state, data = self._config.state, self._config.data
+        self._change, lines = running.take(state, data, self._doubts.append, wall_ns=time.time_ns())
+        return lines
+
+    def _say_change(self) -> None:
+        if self._change is not None:
+            self._packer.state("", time.time_ns(), WHAT, self._change.text())
+
+    def _unapplied(self) -> list[str]:
+        """Only where applications are in use: nobody need use them."""
+        if self._change is None or self._change.kind != FOUND or not self._change.over:
+            return []
+        step = f"checkvalve apply {self._config.path} --why TEXT says who and why, or --back returns"
+        return [f"this configuration was {self._change.told()}; {step}"]
 
     def _say(self) -> None:
         spool, ends_s = self._spool.status(), self._poller.certificate_s()
@@ -162,8 +190,11 @@ class _Process:
             "spool": spool,
             "assets": self._poller.status(),
             "not_kept": self._packer.refused,
+            "configuration": {"sha256": self._config.digest, "change": to_json(self._change or AppliedChange())},
             "warnings": [
                 *self._config.warnings,
+                *self._unapplied(),
+                *self._doubts,
                 *self._spool.warnings,
                 *self._full(),
                 *self._loses(),

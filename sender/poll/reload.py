@@ -31,6 +31,12 @@ SILENT_S = 5.0
 """A process that has said nothing for so long is not running [s]; it speaks once a second."""
 
 
+class UnansweredError(ConfigError):
+    """poll has not said what became of a reload; nothing was changed only if the request was withdrawn."""
+
+    withdrawn = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What became of a reload."""
@@ -96,6 +102,11 @@ def result(state: Path, digest: str) -> Result | None:
     return Result(refused=str(told.get("refused", "")), lines=tuple(str(line) for line in told.get("lines", ())))
 
 
+def runs(state: Path) -> bool:
+    """Whether a poll says that it runs here."""
+    return time.time_ns() - (read_header(state, "poll").time_ns or 0) <= SILENT_S * 1e9
+
+
 def ask_and_wait(state: Path, digest: str, say: Callable[[str], None], *, wait_s: float = WAIT_S) -> None:
     """Let the running poll take the file that was just checked.
 
@@ -106,9 +117,10 @@ def ask_and_wait(state: Path, digest: str, say: Callable[[str], None], *, wait_s
         wait_s: Longest wait for an answer [s].
 
     Raises:
-        ConfigError: nobody runs, nobody answers, or it was refused; then nothing was changed.
+        ConfigError: nobody runs, or it was refused; then nothing was changed.
+        UnansweredError: nobody answers.
     """
-    if time.time_ns() - (read_header(state, "poll").time_ns or 0) > SILENT_S * 1e9:
+    if not runs(state):
         hint = "start it: checkvalve send FILE; it then takes the file as it is"
         raise ConfigError("no poll is running here", hint=hint)
     ask(state, digest)
@@ -117,7 +129,9 @@ def ask_and_wait(state: Path, digest: str, say: Callable[[str], None], *, wait_s
         if time.monotonic() > ends:
             took = not withdraw(state)
             hint = "look at `checkvalve status`" + ("" if took else "; the request was withdrawn")
-            raise ConfigError(f"poll has not answered in {wait_s:g} s", hint=hint)
+            error = UnansweredError(f"poll has not answered in {wait_s:g} s", hint=hint)
+            error.withdrawn = not took
+            raise error
         time.sleep(LOOK_S)
     if told_back.refused:
         raise ConfigError(f"not reloaded: {told_back.refused}")

@@ -58,7 +58,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
         return Browsable
 
     monkeypatch.setattr(registry, "load", find)
-    monkeypatch.setattr(config.load, "__kwdefaults__", {"find": find, "look": False})
+    monkeypatch.setattr(config.load, "__kwdefaults__", {"find": find, "look": False, "source": None})
     monkeypatch.setattr(Browsable, "broken", False)
 
 

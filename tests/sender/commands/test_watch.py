@@ -59,7 +59,7 @@ def test_watch_reads_and_shows(
 ) -> None:
     """The command polls for so long, prints the table and ends with 0."""
     kinds = {"fake": scripted()}
-    monkeypatch.setattr(config.load, "__kwdefaults__", {"find": kinds.__getitem__, "look": False})
+    monkeypatch.setattr(config.load, "__kwdefaults__", {"find": kinds.__getitem__, "look": False, "source": None})
     text = asset_toml(
         "pump", 'name = "flow", at = "0", type = "float64", unit = "m3/h"', collector="fake", every="50ms"
     )
