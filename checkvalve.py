@@ -45,6 +45,7 @@ COMMANDS = {
     "peek": Command("sender.commands.device_cli", "one raw read: hex and every type and word order"),
     "watch": Command("sender.commands.device_cli", "live values on the high side; nothing is sent"),
     "send": Command("sender.commands.cli", "high side: read devices, send one way (--check to validate)"),
+    "apply": Command("sender.commands.cli", "high side: change the configuration, with who and why (--back to return)"),
     "receive": Command("receiver.commands.cli", "low side: catch, keep and publish (--check to validate)"),
     "accept": Command("receiver.commands.cli", "low side: confirm a session by its fingerprint"),
     "linktest": Command("", "steps of rates, sizes and bursts through the real link; the low side tells the loss"),

@@ -250,6 +250,28 @@ def _send(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     ]
 
 
+@case("apply")
+def _apply(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    patch.setattr("sender.poll.config.look_at_keys", lambda *given: None)
+    path, other = sender(folder), folder / FILE
+    other.mkdir()
+    kept_there = folder / "state" / "applied"
+    kept_there.mkdir(parents=True)
+    told = {"kind": "apply", "number": 7, "after": "0", "by": EVIL, "why": EVIL, "ticket": EVIL, "lines": [EVIL]}
+    (kept_there / "000007.json").write_text(json.dumps(told))
+    (kept_there / f"{FILE}.json").write_text("")
+    new = sender(other, more=f"vendor = {quoted(NAME)}\nmodel = {quoted(EVIL)}\n[asset.nasty]\n{quoted(EVIL)} = 1\n")
+    return [
+        ["apply", str(path), "--list"],
+        ["send", str(path), "--check"],
+        ["apply", str(path), "--why", SEEN, "--ticket", SEEN, "--by", SEEN, "--yes"],
+        ["apply", str(path), "--from", str(new), "--why", SEEN, "--yes"],
+        ["apply", str(path), "--back", "--yes"],
+        ["apply", str(path), "--why", EVIL],
+        ["apply", str(path), "--from", EVIL, "--why", EVIL],
+    ]
+
+
 @case("receive")
 def _receive(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     odd, named = folder / "odd", folder / FILE
@@ -289,6 +311,9 @@ def _gaps(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
 def _status(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     said(folder, FILE, warnings=[EVIL], link={EVIL: EVIL}, blocks={EVIL: {EVIL: EVIL}}, children={EVIL: {"x": EVIL}})
     said(folder, "poll", pid=EVIL, warnings=[EVIL], assets={EVIL: {"state": EVIL}}, engine=EVIL, errand={"kind": EVIL})
+    change = {"kind": "apply", "by": EVIL, "why": EVIL, "ticket": EVIL, "lines": [EVIL], "time_ns": 2**62}
+    said(folder, "historian", changes=[change, {"kind": EVIL}, {"kind": "found", "over": 1}, EVIL])
+    said(folder, "poll", configuration={"sha256": EVIL, "change": change})
     sides = [str(sender(folder)), str(receiver(folder))]
     return [["status", side, *form] for side in sides for form in ((), ("--json",))]
 

@@ -4,7 +4,7 @@ _checkvalve() {
     path=${COMP_WORDS[1]}
     case $path in history|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send receive accept linktest replay gaps history backup restore status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps history backup restore status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -64,6 +64,10 @@ _checkvalve() {
         "send --only") offered="poll emit"; value=1 ;;
         "send --confine") offered="on strict off"; value=1 ;;
         "send --preflight") offered="refuse warn"; value=1 ;;
+        "apply --why") offered= files=1; value=1 ;;
+        "apply --ticket") offered= files=1; value=1 ;;
+        "apply --from") offered= files=1; value=1 ;;
+        "apply --by") offered= files=1; value=1 ;;
         "receive --only") offered= files=1; value=1 ;;
         "receive --confine") offered="on strict off"; value=1 ;;
         "receive --preflight") offered="refuse warn"; value=1 ;;
@@ -171,6 +175,7 @@ _checkvalve() {
         "peek") offered="--set --json --help" ;;
         "watch") offered="--only --seconds --json --help" ;;
         "send") offered="--check --only --confine --preflight --reload --help" ;;
+        "apply") offered="--why --ticket --from --back --by --yes --list --help" ;;
         "receive") offered="--check --only --confine --preflight --help" ;;
         "accept") offered="--lower --help" ;;
         "linktest") offered="--rates --up-to --sizes --bursts --seconds --json --help" ;;

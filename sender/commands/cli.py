@@ -1,4 +1,4 @@
-"""Commands of the high side: `send`, `replay`, `linktest`, `doctor`, `status`; `device_cli.py` has those of devices.
+"""Commands of the high side: `send`, `apply`, `replay`, `linktest`, `doctor`, `status` (of devices: `device_cli.py`).
 
 A command only reads its arguments, calls what does the work, and prints. Mistakes are raised: the front door
 (`checkvalve.py`) prints them and chooses the exit code. Imports stand inside the commands, since `send --only emit`
@@ -63,6 +63,44 @@ def send(
     if confine == Mode.OFF:
         terminal.complain("emit is NOT CONFINED: --confine=off")
     raise typer.Exit(main.run(file, only, terminal.complain, mode=confine, preflight=preflight))
+
+
+@app.command()
+def apply(
+    file: File,
+    why: Annotated[str, typer.Option(help="Why, in one line; it crosses the link.")] = "",
+    ticket: Annotated[str, typer.Option(help="Number of the change in your own system.")] = "",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A file that takes the place of FILE; else FILE itself was edited.")
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="Return to the configuration before.")] = False,
+    by: Annotated[str, typer.Option(help="Who; by default the user behind sudo.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="What was applied, newest first; nothing is done.")] = False,
+) -> None:
+    """Show what another configuration changes, ask, keep it with who and why, and let what runs take it."""
+    import os
+    import time
+
+    from protocol.errors import ConfigError
+    from sender.commands import apply_change
+
+    if listed:
+        lines = apply_change.list_lines(file, terminal.complain, wall_ns=time.time_ns())
+        for line in lines or ("nothing was applied here yet",):
+            terminal.say(line)
+        return
+    wanted = apply_change.WantedChange(
+        why=why, ticket=ticket, source=source, back=back, by=by or apply_change.person(os.environ, os.getuid())
+    )
+
+    def ask(question: str) -> str:
+        if not terminal.asks():
+            raise ConfigError("nothing was applied: nobody can be asked, this is no terminal", hint="add --yes")
+        return terminal.ask(question)
+
+    shell = apply_change.Shell(say=terminal.say, ask=None if yes else ask, wall_ns=time.time_ns())
+    apply_change.run(file, wanted, shell)
 
 
 @app.command()
@@ -131,6 +169,7 @@ def status(file: EitherFile, as_json: AsJson = False) -> None:
 
     from protocol.errors import ConfigError
     from protocol.process.last_words import believed, read_statuses
+    from sender.change.running import unapplied
 
     if not file.exists():
         hint = "name the sender.toml or receiver.toml that `checkvalve send` or `checkvalve receive` was given"
@@ -145,6 +184,8 @@ def status(file: EitherFile, as_json: AsJson = False) -> None:
     for process, said in told.items():
         for line in believed(process, _status_lines(process, said, time.time_ns())):
             terminal.say(line)
+    for line in unapplied(file.absolute(), None, wall_ns=time.time_ns()):
+        terminal.say(line)
 
 
 def _status_lines(process: str, said: dict[str, Any], now_ns: int) -> Iterator[str]:
@@ -161,6 +202,8 @@ def _status_lines(process: str, said: dict[str, Any], now_ns: int) -> Iterator[s
     if header.capabilities != "none":
         yield f"  capabilities: {header.capabilities}"
     yield from (f"  warning: {warning}" for warning in header.warnings)
+    if (change := from_json(PollStatus, said).configuration.change).kind:
+        yield f"  configuration: {change.told()}"
     for asset, counts in from_json(PollStatus, said).assets.items():
         yield f"  {asset}: " + " ".join(f"{key}={value}" for key, value in counts.items() if value not in ("", 0))
     emit = to_json(from_json(EmitStatus, said))
@@ -171,7 +214,10 @@ def _status_lines(process: str, said: dict[str, Any], now_ns: int) -> Iterator[s
 
 def _check(file: Path) -> str:
     """Name every mistake and warning; the file's digest."""
+    import time
+
     from protocol.written import counted
+    from sender.change.running import unapplied
     from sender.poll.config import load
 
     config = load(file, look=True)
@@ -179,6 +225,8 @@ def _check(file: Path) -> str:
     tags = sum(one.point.count for asset in config.assets for one in asset.watched)
     held = ((len(config.assets), "asset"), (tags, "tag"), (len(config.warnings), "warning"))
     terminal.say(f"{file}: right ({', '.join(counted(count, one) for count, one in held)})")
+    for line in unapplied(file.absolute(), config.digest, wall_ns=time.time_ns()):
+        terminal.say(line)
     return config.digest
 
 
