@@ -167,6 +167,8 @@ def status(file: EitherFile, as_json: AsJson = False) -> None:
 def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:
     from protocol.process.document import from_json
     from protocol.process.status_header import StatusHeader
+    from receiver.commands import change_list
+    from receiver.status.publish import OutputCounters
 
     header = from_json(StatusHeader, said)
     yield f"{process} (pid {header.pid or 'unknown'}): {_said(header.time_ns)}"
@@ -179,6 +181,7 @@ def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:
         for name, value in held.items() if isinstance(held, dict) else ():  # `blocks` of an output is a number
             least = "at least " if name == "kernel_drops" and value else ""  # it counts what it had merged as one
             yield f"  {key}.{name}: {least}{_brief(value)}"
+    yield from (f"  {line}" for line in change_list.lines(from_json(OutputCounters, said).changes))
 
 
 def _said(time_ns: int | None) -> str:

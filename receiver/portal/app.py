@@ -99,6 +99,7 @@ def _routes(pages: Pages, api: Api, guarded: Callable[[Endpoint], Endpoint]) -> 
         "/asset": pages.asset,
         "/asset/{name:path}": pages.asset,
         "/tag/{series:int}": pages.tag,
+        "/changes": pages.changes,
         "/api/assets": api.assets,
         "/api/events": api.events,
         "/api/latest": api.latest,

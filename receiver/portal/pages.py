@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from receiver.outputs.historian.views import EventView, SampleView, StateView
+from receiver.outputs.historian.views import ChangeView, EventView, SampleView, StateView
 from receiver.portal import trend as trends
 from receiver.portal import words
 from receiver.portal.keeper import Keeper, NoHistory
@@ -34,6 +34,9 @@ STATES = 20
 
 EVENTS = 50
 """Newest alarms and events on an asset's page."""
+
+CHANGES = 200
+"""Newest changes of the high side's configuration."""
 
 SUMMARY_BUCKETS = 360
 """Of the range that is summed up for the first page: the least, highest and mean need no more."""
@@ -133,6 +136,16 @@ class Pages:
             span_s=span_s,
             ranges=RANGES,
         )
+
+    async def changes(self, request: Request) -> HTMLResponse:
+        """`/changes`: who changed the high side's configuration, when, and why."""
+        changes: list[ChangeView] = []
+        trouble = ""
+        try:
+            changes = await self._keeper.ask(lambda door: door.changes(CHANGES))
+        except NoHistory as error:
+            trouble = str(error)
+        return self._page("changes.html", Topic(), changes=changes, trouble=trouble)
 
     def missing(self, status: int) -> HTMLResponse:
         """A page for what is not there, or not for this reader: the two look alike."""

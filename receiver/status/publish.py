@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from protocol.content.applied import AppliedChange
 from protocol.store.resync import START, Place
 
 
@@ -83,3 +84,5 @@ class OutputCounters:
     latency_ms: LatencyMs = LatencyMs()
     trouble: str = ""
     """Why nothing can be stored or sent just now; empty while it can."""
+    changes: tuple[AppliedChange, ...] = ()
+    """Of the historian: the newest changes of the sender's configuration, newest first."""

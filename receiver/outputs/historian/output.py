@@ -25,10 +25,12 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from protocol.content import applied
 from protocol.content.array import Array
 from protocol.content.catalog import Page
 from protocol.content.sample import Flag, concat
 from protocol.errors import StoreError
+from protocol.process.document import to_json
 from receiver.outputs import disk
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, Output, StateBody, TallyBody
 from receiver.outputs.disk import DamageError, Writes
@@ -39,7 +41,7 @@ from receiver.outputs.historian.files import META, WriterFiles
 from receiver.outputs.historian.latency import Latency
 from receiver.outputs.historian.mending.rebuild import rebuild
 from receiver.outputs.historian.rows import Rows, from_columns
-from receiver.outputs.historian.series import StreamSeries
+from receiver.outputs.historian.series import SENDER, StreamSeries
 from receiver.outputs.scope import Scope
 from receiver.outputs.settings import OutputTable
 
@@ -56,6 +58,9 @@ _CONDITION = """INSERT INTO condition VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (ass
 SWEEP_NS = 24 * 3600 * 10**9
 """Age of the history between two times that everything hot is sealed [ns]: well below what the journal keeps."""
 
+
+CHANGES_TOLD = 5
+"""Newest changes of the sender's configuration in the status; the pages have all of them."""
 
 CUT_S = 5.0
 """Between two looks at the size of the log [s]."""
@@ -124,6 +129,7 @@ class HistorianOutput(Output):
         """A hand-over came since the last `step`, and sealed its share."""
         self._closed = False
         self._in_hand = False
+        self._changes: list[applied.AppliedChange] = []
         self._last: dict[str, Any] = {}
         self._lock = disk.lock(folder / "lock")
         self._files = WriterFiles(folder, clock=clock, waiting=self._waiting)
@@ -201,6 +207,8 @@ class HistorianOutput(Output):
             if not batch.block.healed and batch.novelty is Novelty.NEW:
                 self._latency.add((now_ns - batch.body.first_ns) / 1e6)
         self._took = True
+        if any(isinstance(one.body, StateBody) and one.body.what == applied.WHAT for one in blocks):
+            self._read_changes()
         # 5: some hot rows are sealed, in transactions of their own
         with self._put_off():
             self._files.shelves.tidy(2 * rows, self._files.registry.rank, self._files.registry.unsigned)
@@ -291,6 +299,7 @@ class HistorianOutput(Output):
             "latency_ms": {"p50": self._latency.quantile(0.5), "p99": self._latency.quantile(0.99)},
             **trouble,
             "damaged_rows": self._files.shelves.damaged,
+            "changes": [to_json(one) for one in self._changes],
             "known_again": self._files.duplicates.known,
             "assets": assets,
         }
@@ -307,6 +316,11 @@ class HistorianOutput(Output):
         """What is counted beside the files."""
         self._mark = int(self._files.meta("mark", 0))
         self._received = {asset: sums["published"] for asset, sums in self._files.accounts.totals().items()}
+        self._read_changes()
+
+    def _read_changes(self) -> None:
+        stored = self._files.current.execute(schema.CHANGES, (SENDER, applied.WHAT, CHANGES_TOLD))
+        self._changes = [applied.read(text) for _, text in stored]
 
     def _shut(self) -> None:
         self._closed = True
@@ -410,7 +424,10 @@ class HistorianOutput(Output):
 
     def _warnings(self) -> list[str]:
         trouble = self._trouble or self._files.shelves.trouble
-        return [*([f"the history's disk: {trouble}"] if trouble else []), *self._files.warnings()]
+        newest = self._changes[0] if self._changes else None
+        by_hand = newest is not None and newest.kind == applied.FOUND and newest.over > 0
+        told = [f"the sender's configuration was {newest.told()}"] if newest is not None and by_hand else []
+        return [*([f"the history's disk: {trouble}"] if trouble else []), *told, *self._files.warnings()]
 
     def _waiting(self, why: str) -> None:
         self._trouble = why

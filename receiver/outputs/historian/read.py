@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.content import applied
 from protocol.content.array import Array
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection
@@ -25,12 +26,14 @@ from receiver.outputs.historian.asset_accounts import MINUTE_NS
 from receiver.outputs.historian.buckets import Buckets, ChunkSummaries
 from receiver.outputs.historian.missing import Span, StreamEnd, missing_spans
 from receiver.outputs.historian.rows import Rows, join, order, python_values
+from receiver.outputs.historian.schema import CHANGES
 from receiver.outputs.historian.series import SENDER
 from receiver.outputs.historian.snapshot import ReaderFiles, Snapshot
 from receiver.outputs.historian.views import (
     AbsenceView,
     Account,
     AssetView,
+    ChangeView,
     EventView,
     LatestView,
     Minute,
@@ -227,6 +230,14 @@ class Door:
                 StateView(asset=asset, time_ns=time_ns, what=what, text=text, received_ns=received_ns)
                 for time_ns, what, text, received_ns in stored
             ]
+
+    def changes(self, limit: int) -> list[ChangeView]:
+        """The newest changes of the sender's configuration, newest first; only a scope of everything may see them."""
+        with self._look() as (moment, visible):
+            if moment is None or not visible.all:
+                return []
+            stored = moment.rows(CHANGES, SENDER, applied.WHAT, limit)
+            return [ChangeView(received_ns=at_ns, change=applied.read(text)) for at_ns, text in stored]
 
     def events(self, limit: int, asset: str = "") -> list[EventView]:
         """The newest events, newest first.

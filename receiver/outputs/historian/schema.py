@@ -105,6 +105,11 @@ that a year is drawn without opening a chunk. Bodies stand apart, so that readin
 rows of `current.db`, packed with a checksum; `top` tells how far it had come."""
 
 
+CHANGES = """SELECT min(received_ns), text FROM state WHERE asset = ? AND what = ?
+    GROUP BY text ORDER BY max(boot) DESC, max(number) DESC LIMIT ?"""
+"""Changes of the sender's configuration, newest first. Each is said again at every start, in the same words."""
+
+
 def current_path(folder: Path) -> Path:
     """The file of everything but sealed chunks."""
     return folder / "current.db"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from protocol.content.applied import AppliedChange
 from protocol.content.array import Array
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import NO_TIME, Value
@@ -145,6 +146,15 @@ class StateView:
     what: str
     text: str
     received_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeView:
+    """One change of the sender's configuration."""
+
+    received_ns: int
+    """When it was first heard of."""
+    change: AppliedChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,7 @@ def pages(site: Site) -> list[str]:
         f"/tag/{one}",
         f"/tag/{one}?range=300",
         f"/tag/{other}",
+        "/changes",
         "/api/assets",
         "/api/latest",
         f"/api/trend?series={one}&from={now - 6e5}&to={now}&buckets=100",
