@@ -67,6 +67,9 @@ WAYS = (
     Way(shape="watch sender.toml", first="┏", also=("--seconds", "1")),
     Way(shape=r"send (\S+ --check|--check \S+)", first=r"\S+/sender.toml: right \(3 assets, 255 tags, 0 warnings\)"),
     Way(shape=r"send \S+ --reload", first=r"\S+/sender.toml: right"),
+    Way(shape=r"apply \S+ --from new.toml .*", first="pump-7", also=("--yes",)),
+    Way(shape=r"apply \S+ --back", first="pump-7", also=("--yes",)),
+    Way(shape=r"apply \S+ --list", first=r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ  application \d+, back to \d+ by "),
     Way(shape="send sender.toml", exit=2, first="error: it runs already: "),
     Way(shape=r"receive (\S+ --check|--check \S+)", first=r"\S+/receiver.toml: no mistakes"),
     Way(shape="receive receiver.toml --only lines", elsewhere="tests/receiver/outputs/test_example_output.py"),
@@ -96,8 +99,8 @@ WAYS = (
     Way(shape="bench .* --page .*", elsewhere="tests/bench/test_bench.py"),
 )
 WORDS_ALONE = re.compile(
-    r"(demo|simulate|relay|init|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|history|backup|restore"
-    r"|status|doctor|setup|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
+    r"(demo|simulate|relay|init|apply|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|history|backup"
+    r"|restore|status|doctor|setup|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,8 @@ def plant(folder: Path) -> Iterator[Path]:
             assert process.poll() is None, (folder / "said").read_text()
             assert time.monotonic() < ends, (folder / "said").read_text()
             time.sleep(0.1)
+        sender = folder / "demo/high/sender.toml"
+        (folder / "demo/new.toml").write_text(sender.read_text().replace('every = "1s"', 'every = "2s"', 1))
         yield folder / "demo"
     finally:
         process.terminate()
@@ -100,6 +103,7 @@ def places(plant: Path) -> Mapping[str, str]:
     return {
         r"(SENDER|sender)\.toml|/var/lib/checkvalve/sender\.toml": str(plant / "high/sender.toml"),
         r"receiver\.toml|/var/lib/checkvalve/receiver\.toml": str(plant / "low/receiver.toml"),
+        "new.toml": str(plant / "new.toml"),
         r"tcp://10\.0\.0\.\d+:502": urls["pump-7"],
         r"opc\.tcp://10\.0\.0\.\d+:4840": urls["turbine-1"],
         r"enip://10\.0\.0\.\d+": urls["packaging-2"],
@@ -157,6 +161,49 @@ def test_every_documented_command_does_what_its_page_says(
         wrong += _wrong(one, way, done)
     assert "\n".join(wrong) == ""
     assert [str(path) for path in _unusable(plant)] == []
+
+
+def test_a_change_is_told_on_the_low_side_and_one_without_apply_too(plant: Path, folder: Path) -> None:
+    """Who, why and what; a file that was edited and reloaded; and the way back to what stood before."""
+    sender, receiver = str(plant / "high/sender.toml"), str(plant / "low/receiver.toml")
+    before = Path(sender).read_text()
+
+    def typed(*words: str) -> str:
+        done = _run(as_service(checkvalve(*words)), folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def told(*wanted: str) -> str:
+        ends = time.monotonic() + 30
+        while not all(one in (said := typed("status", receiver)) for one in wanted):
+            assert time.monotonic() < ends, said
+            time.sleep(0.2)
+        return said
+
+    new = [
+        "--from",
+        str(plant / "new.toml"),
+        "--why",
+        "tried <b>twice</b>",
+        "--ticket",
+        "MOC-7",
+        "--by",
+        "anna",
+        "--yes",
+    ]
+    assert "kept as" in typed("apply", sender, *new)
+    told("by anna, ticket MOC-7: tried <b>twice</b>", 'pump-7 changed: scan[0].every "1s" -> "2s"')
+    Path(sender).write_text(before.replace('every = "500ms"', 'every = "700ms"', 1))
+    assert "is not what application" in typed("send", sender, "--reload")
+    told("warning: the sender's configuration was changed without apply, after application")
+    assert "changed without apply" in typed("status", sender)
+    typed("apply", sender, "--back", "--by", "berta", "--yes")
+    told("back to", "by berta")
+    assert Path(sender).read_text() == (plant / "new.toml").read_text()
+    with urllib.request.urlopen(json.loads((plant / "low/state/portal.json").read_text())["url"] + "changes") as reply:
+        page = reply.read().decode()
+    assert "tried &lt;b&gt;twice&lt;/b&gt;" in page
+    assert "Changed without apply" in page
 
 
 def test_the_plant_goes_on_while_everything_was_typed(plant: Path) -> None:
