@@ -33,6 +33,7 @@ from receiver.outputs.historian.months import Months
 from receiver.outputs.historian.newest import Newest
 from receiver.outputs.historian.series import Registry
 from receiver.outputs.historian.shelves import Shelves
+from receiver.outputs.historian.whole.arrival_log import ArrivalLog
 
 WARNED_NS = 7 * 24 * 3600 * 10**9
 """How long a warning of damage stands, in age of the history [ns]."""
@@ -229,8 +230,11 @@ class WriterFiles:
         self.registry = Registry(current, above=self.meta("above", 0))
         self.newest = Newest(current)
         self.accounts = AssetAccounts(current)
+        if not self.accounts.totals().keys() <= self.registry.names.keys():
+            raise DamageError("counts of an asset that is not described")
         self.shelves = Shelves(current, self.months)
         self.age = Age(current)
+        self.log = ArrivalLog(current)
         self._read_again()
         self.due = bool(self.meta("again", 0))
         self._warnings = [[int(at), str(one)] for at, one in json.loads(self.meta("told", "[]"))]

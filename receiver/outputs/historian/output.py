@@ -182,7 +182,11 @@ class HistorianOutput(Output):
             novelty = self._files.arrivals.add(source.index, block, writes)
             if novelty is Novelty.DOUBLE:
                 self._doubles += 1
-            elif isinstance(block.body, BatchBody):
+                continue
+            again = novelty is Novelty.AGAIN
+            sealed, age_ns = self._files.shelves.sealed, self._files.age.age_ns
+            self._files.log.add(source.index, block, sealed=sealed, age_ns=age_ns, again=again)
+            if isinstance(block.body, BatchBody):
                 batches.append(_SampleBlock(block, block.body, source, novelty))
             else:
                 self._note(block, source, writes)
@@ -190,6 +194,7 @@ class HistorianOutput(Output):
         rows = self._store_batches(batches, writes)
         self._files.accounts.finish(writes)
         self._files.arrivals.finish(writes)
+        self._files.log.finish(writes)
         writes.add(META, [("mark", self._mark), ("place", place), ("place_sum", zlib.crc32(place))])
         if self._files.registry.changed:
             writes.add(META, [("catalog", self._mark)])
@@ -256,6 +261,7 @@ class HistorianOutput(Output):
         with self._mended(), self._put_off():
             noted = self._files.age.grow(now_ns, keep_s, self._files.shelves.sealed)
             self._files.age.drop(self._files.shelves)
+            self._files.log.forget(int(self._files.age.age_ns - min(keep_s, 1e9) * 1e9))
             if self._files.age.age_ns - self._files.meta("swept_ns", 0) >= SWEEP_NS:
                 self._files.shelves.sweep()
                 self._files.set("swept_ns", self._files.age.age_ns)

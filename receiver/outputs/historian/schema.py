@@ -80,6 +80,12 @@ CREATE UNIQUE INDEX IF NOT EXISTS minute_time ON minute (minute_ns, asset);
 CREATE TABLE IF NOT EXISTS again (
     stream INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY (stream, first)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS arrival (
+    id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    healed INTEGER NOT NULL, sealed INTEGER NOT NULL, age_ns INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+    body BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS arrival_block ON arrival (stream, first);
+CREATE TABLE IF NOT EXISTS arrival_log (name TEXT NOT NULL, next INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS month (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS age (
@@ -88,7 +94,8 @@ CREATE TABLE IF NOT EXISTS age (
 """
 """`value` is a sample's 64 bits (rows.py): SQLite would turn a NaN into NULL. `age` says how far each table had come at
 an age of the history (its running time, `age.py`), so that what is old is found by number, never by a clock.
-`again` holds the blocks that came since the journal was begun again (arrivals.py), `month` the files that must be
+`again` holds the blocks that came since the journal was begun again (arrivals.py), `arrival` in which order all of them
+came (arrival_log.py), `month` the files that must be
 there."""
 
 MONTH = """

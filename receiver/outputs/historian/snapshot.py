@@ -131,6 +131,11 @@ class Snapshot:
         """What could not be read since the moment began."""
 
     @property
+    def sealed(self) -> int:
+        """Number of the newest chunk that is real."""
+        return self._sealed
+
+    @property
     def connection(self) -> Connection:
         """`current.db`, in this moment's transaction."""
         return self._current
