@@ -30,6 +30,8 @@ LIBRARIES = {
     "low": (*_BOTH, "influxdb-client", "jinja2", "markupsafe", "orjson", "starlette", "uvicorn"),
 }
 """What each side's rooms import; a test holds this against their source."""
+EXTRAS = {"high": ("fast",), "low": ("fast", "parquet")}
+"""What each side can do more, where a library is there."""
 POINTS = {"high": "checkvalve.collectors", "low": "checkvalve.outputs"}
 """The group of entry points that each side announces: what it has, and what others may add to it."""
 
@@ -67,7 +69,8 @@ def project(side: str) -> str:
     lines += _pairs({key: whole[key] for key in kept})
     bounds = {_name(one): one for one in whole["dependencies"]}
     lines += _pairs({"dependencies": [bounds[name] for name in sorted(LIBRARIES[side])]})
-    lines += ["", "[project.optional-dependencies]", *_pairs({"fast": whole["optional-dependencies"]["fast"]})]
+    lines += ["", "[project.optional-dependencies]"]
+    lines += _pairs({extra: whole["optional-dependencies"][extra] for extra in EXTRAS[side]})
     lines += ["", "[project.scripts]", *_pairs(whole["scripts"])]
     group = POINTS[side]
     lines += ["", f'[project.entry-points."{group}"]', *_pairs(whole["entry-points"][group])]

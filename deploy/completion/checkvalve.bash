@@ -4,7 +4,7 @@ _checkvalve() {
     path=${COMP_WORDS[1]}
     case $path in history|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps history backup restore status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps history backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -77,6 +77,17 @@ _checkvalve() {
         "linktest --bursts") offered= files=1; value=1 ;;
         "linktest --seconds") offered= files=1; value=1 ;;
         "restore --to") offered= files=1; value=1 ;;
+        "export --out") offered= files=1; value=1 ;;
+        "export --asset") offered= files=1; value=1 ;;
+        "export --tag") offered= files=1; value=1 ;;
+        "export --site") offered= files=1; value=1 ;;
+        "export --vendor") offered= files=1; value=1 ;;
+        "export --from") offered= files=1; value=1 ;;
+        "export --to") offered= files=1; value=1 ;;
+        "export --zone") offered= files=1; value=1 ;;
+        "export --since") offered= files=1; value=1 ;;
+        "export --buckets") offered= files=1; value=1 ;;
+        "export --format") offered= files=1; value=1 ;;
         "setup --config") offered= files=1; value=1 ;;
         "setup --interface") offered= files=1; value=1 ;;
         "setup --address") offered= files=1; value=1 ;;
@@ -186,6 +197,7 @@ _checkvalve() {
         "history rebuild") offered="--help" ;;
         "backup") offered="--keys --help" ;;
         "restore") offered="--to --check --help" ;;
+        "export") offered="--out --asset --tag --site --vendor --from --to --zone --since --buckets --format --replace --json --help" ;;
         "status") offered="--json --help" ;;
         "doctor") offered="--json --help" ;;
         "setup") offered="high low --config --interface --address --to --listen --peer-mac --appliance-mac --sender --netns --mtu --apply --verify --host --help" ;;

@@ -1,4 +1,5 @@
-"""Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`, `history check|rebuild`.
+"""Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`, `history check|rebuild`,
+`export`.
 
 A command only reads its arguments, calls what does the work, and prints; mistakes are raised to the front door.
 """
@@ -210,6 +211,64 @@ def rebuild(file: File) -> None:
     from receiver.config import load
 
     make_anew(load(file), terminal.say)
+
+
+@app.command()
+def export(
+    file: File,
+    out: Annotated[Path, typer.Option(help="The file to make: NAME.parquet, .csv, .csv.gz or .csv.zst.")],
+    asset: Annotated[list[str] | None, typer.Option(help="Only these assets; a pattern such as 'pump-*'.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only these tags; a pattern.")] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Only these sites; a pattern.")] = None,
+    vendor: Annotated[str | None, typer.Option(help="Only what this vendor may see.")] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="First time, with its zone: 2026-11-01T06:00Z, or a day and --zone.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="First time that is not exported any more, or now.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Time zone of times that name none: UTC, Europe/Berlin.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only what arrived since then: the cursor that the last export told, or a time.")
+    ] = None,
+    buckets: Annotated[
+        str | None, typer.Option(help="Least, greatest, mean and counts in steps such as 1h, instead of samples.")
+    ] = None,
+    form: Annotated[str | None, typer.Option("--format", help="csv or parquet, where the name does not say.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the file where it is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Samples of the history as CSV or Parquet, and beside them what is missing; reads only."""
+    from protocol.errors import ConfigError
+    from receiver.commands.export import ExportRequest
+    from receiver.commands.export import export as write
+    from receiver.config import load
+    from receiver.export.writing import ExportChoice
+
+    if form not in (None, "csv", "parquet"):
+        raise ConfigError(f"--format {form}", hint="csv or parquet")
+    choice = ExportChoice(sites=tuple(site or ()), assets=tuple(asset or ()), tags=tuple(tag or ()))
+    request = ExportRequest(
+        out=out.absolute(),
+        form=form,
+        vendor=vendor,
+        choice=choice,
+        from_text=begin,
+        to_text=to,
+        zone=zone,
+        since=since,
+        buckets=buckets,
+        replace=replace,
+    )
+    told = write(load(file), request)
+    for line in told["warnings"]:
+        terminal.complain(f"warning: {line}")
+    if as_json:
+        terminal.data(told)
+        return
+    what = "samples" if buckets is None else "buckets"
+    terminal.say(f"{told['file']}: {told['samples']:,} {what} of {told['tags']:,} tags, {told['bytes']:,} bytes")
+    terminal.say(f"{told['gaps_file']}: {told['gaps']:,} gaps")
+    if told["next"] is not None:
+        terminal.say(f"what arrives from now on: --since {told['next']}")
 
 
 def _age(said: dict[str, Any]) -> Iterator[str]:

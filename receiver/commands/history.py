@@ -32,9 +32,9 @@ SAY_S = 5.0
 
 def check(config: ReceiverConfig, say: Callable[[str], None]) -> bool:
     """Say what is to be said of each file; returns whether all are sound."""
-    _as_owner(_folder(config))
+    as_owner(folder_of(config))
     sound = True
-    for line in look(_folder(config)):
+    for line in look(folder_of(config)):
         sound &= "DAMAGED" not in line
         say(line)
     return sound
@@ -48,10 +48,10 @@ def rebuild(config: ReceiverConfig, say: Callable[[str], None]) -> None:
         HeldError: the historian runs.
         StoreError: the disk fails, or is full.
     """
-    folder = _folder(config)
+    folder = folder_of(config)
     own, *others = load_opening(config.keys.own)
     publics = [key for path in config.keys.senders for key in keys.load_public(path)]
-    _as_owner(folder)
+    as_owner(folder)
     signers = {key.id: key for key in publics if key.kind == "sign"}
     output = HistorianOutput(folder, wait=_full)
 
@@ -107,7 +107,12 @@ def _told(output: HistorianOutput) -> str:
     )
 
 
-def _folder(config: ReceiverConfig) -> Path:
+def folder_of(config: ReceiverConfig) -> Path:
+    """The history's folder.
+
+    Raises:
+        ConfigError: there is none, or it is a link.
+    """
     folder = config.state / "history"
     if folder.is_symlink():
         raise ConfigError(f"{folder} is a link, and is not followed", hint="see who put it there, and take it away")
@@ -116,7 +121,7 @@ def _folder(config: ReceiverConfig) -> Path:
     return folder
 
 
-def _as_owner(folder: Path) -> None:
+def as_owner(folder: Path) -> None:
     """Be the service's user from now on, in its groups; root's own history is worked on without capabilities.
 
     The folder is believed to be root's only where the state folder is too: nobody else can put another in its place.

@@ -1,0 +1,292 @@
+"""`checkvalve export`: the history as CSV or Parquet, beside a running receiver.
+
+Both files, the samples and the gaps, are written beside and renamed at the end, the gaps first: where the samples are
+there, both are whole. Started by root, a child process reads as the history's owner (`history.py`) and writes into
+files that are open already: no more rights than that user's touch what that user may have planted.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import zstandard
+
+from protocol import terminal, text
+from protocol.errors import ConfigError, StoreError
+from receiver.commands.history import as_owner, folder_of
+from receiver.config import ReceiverConfig
+from receiver.export import parquet_file
+from receiver.export.atomic_file import AtomicFile
+from receiver.export.moment import moment, zone
+from receiver.export.writing import (
+    BUCKET_COLUMNS,
+    GAP_COLUMNS,
+    ExportChoice,
+    ExportCounts,
+    PlainFile,
+    SampleFile,
+    chosen,
+    gaps,
+    write_buckets,
+    write_samples,
+)
+from receiver.outputs.historian.read import Door
+from receiver.outputs.historian.views import Scope
+from receiver.outputs.historian.whole.whole_history import AFTER_NS, FIRST_NS, WholeHistory
+
+ENDS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".csv.zst": "csv"}
+"""What a file is, by the end of its name."""
+SAY_S = 0.5
+"""Between two words about how far it is, on a terminal [s]."""
+_CURSOR = re.compile(r"(?P<log>[0-9a-f]{8})-(?P<sequence>\d{1,18})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What was typed."""
+
+    out: Path
+    form: str | None = None
+    """`csv` or `parquet`; None: by the end of the name."""
+    vendor: str | None = None
+    choice: ExportChoice
+    """Without times."""
+    from_text: str | None = None
+    to_text: str | None = None
+    zone: str | None = None
+    since: str | None = None
+    buckets: str | None = None
+    replace: bool = False
+
+
+def export(config: ReceiverConfig, request: ExportRequest) -> dict[str, Any]:
+    """Write the two files; returns what is told of them, as plain JSON.
+
+    Raises:
+        ConfigError: something that was typed cannot be meant.
+        HeldError: another export writes the file.
+        StoreError: the history cannot be read, or the disk is full.
+    """
+    end, form = _form(request)
+    where = None if request.zone is None else zone(request.zone)
+    from_ns, to_ns = FIRST_NS, AFTER_NS
+    if request.from_text is not None:
+        from_ns = moment("--from", request.from_text, where, time.time_ns)
+    if request.to_text is not None:
+        to_ns = moment("--to", request.to_text, where, time.time_ns)
+    if from_ns >= to_ns:
+        raise ConfigError("--from is not before --to", hint="--to is the first moment that is not exported any more")
+    choice = replace(request.choice, from_ns=from_ns, to_ns=to_ns)
+    width_ns = _width(request, choice)
+    if form == "parquet":
+        parquet_file.library()
+    since = request.since
+    if since is not None and not _CURSOR.fullmatch(since):
+        since = str(moment("--since", since, where, time.time_ns))
+    folder = folder_of(config)
+    beside_gaps = request.out.with_name(request.out.name.removesuffix(end) + ".gaps" + end)
+    with (
+        AtomicFile(request.out, replace=request.replace) as samples,
+        AtomicFile(beside_gaps, replace=request.replace) as holes,
+    ):
+
+        def work() -> dict[str, Any]:
+            with _no_space(request.out):
+                return _write(folder, request, choice, since, width_ns, form == "parquet", samples.file, holes.file)
+
+        told = _as_owner(folder, work)
+        terminal.progress("") if sys.stderr.isatty() else None
+        holes.commit()
+        size = samples.commit()
+    return {"file": str(request.out), "gaps_file": str(beside_gaps), "bytes": size, **told}
+
+
+def _write(
+    folder: Path,
+    request: ExportRequest,
+    choice: ExportChoice,
+    since: str | None,
+    width_ns: int | None,
+    parquet: bool,
+    samples: IO[bytes],
+    holes: IO[bytes],
+) -> dict[str, Any]:
+    scope = Scope() if request.vendor is None else Scope(vendors=frozenset({request.vendor}))
+    history, door = WholeHistory(folder, scope), Door(folder, scope)
+    try:
+        tags = chosen(history, choice)
+        warnings = []
+        if since is not None:
+            sequence, warning = _sequence(history, since)
+            choice = replace(choice, since=sequence)
+            warnings += [warning] if warning else []
+        cursor = f"{history.arrivals.name}-{history.arrivals.until}" if history.arrivals.name else None
+        told: dict[str, Any] = {"next": cursor}
+        with _packed(samples, request.out) as sink:
+            file = _file(sink, width_ns, parquet)
+            if isinstance(file, PlainFile):
+                assert width_ns is not None
+                done = write_buckets(door, tags, choice, width_ns, file)
+            else:
+                done = write_samples(history, tags, choice, file, _progress())
+            told |= {"samples": done.samples, "tags": done.tags}
+            lines = gaps(door, history, choice)
+            file.finish({**told, "gaps": len(lines)})
+        with _packed(holes, request.out) as sink:
+            gap_file = PlainFile(sink, GAP_COLUMNS, parquet=parquet)
+            gap_file.add(lines)
+            gap_file.finish({})
+    finally:
+        history.close()
+        door.close()
+    warnings += _gone(done)
+    samples.flush()
+    holes.flush()
+    return {**told, "gaps": len(lines), "warnings": warnings}
+
+
+def _file(sink: IO[bytes], width_ns: int | None, parquet: bool) -> PlainFile | SampleFile:
+    if width_ns is None:
+        return SampleFile(sink, parquet=parquet)
+    return PlainFile(sink, BUCKET_COLUMNS, parquet=parquet)
+
+
+def _gone(done: ExportCounts) -> list[str]:
+    if not done.gone:
+        return []
+    return [f"retention took {done.gone} chunks while they were read: what is oldest in the file is not whole"]
+
+
+def _sequence(history: WholeHistory, since: str) -> tuple[int, str]:
+    """From which block on, and what a person should know of it."""
+    arrivals = history.arrivals
+    found = _CURSOR.fullmatch(since)
+    if found is None:
+        at = arrivals.since(int(since))
+        if arrivals.name and (at > arrivals.first() or at == 0):
+            return at, ""
+        return -1, "what came before the log of arrivals has no arrival time: all of that is in the file too"
+    log, sequence = found["log"], int(found["sequence"])
+    if log != arrivals.name or sequence > arrivals.until:
+        raise ConfigError(
+            f"--since {since}: a cursor of another history than this one, {arrivals.name or 'which has none yet'}",
+            hint="the history was made anew or put back: export all of it once, or --since a time; its end tells "
+            "the next cursor",
+        )
+    if sequence < arrivals.first():
+        return sequence, f"blocks up to {arrivals.first()} went by retention before they were exported"
+    return sequence, ""
+
+
+def _form(request: ExportRequest) -> tuple[str, str]:
+    """The end of the name, and what the file is."""
+    end = next((end for end in sorted(ENDS, key=len, reverse=True) if request.out.name.endswith(end)), "")
+    form = request.form or ENDS.get(end)
+    if form is None:
+        raise ConfigError(
+            f"{request.out.name} does not say what it is to be",
+            hint="name it .parquet, .csv, .csv.gz or .csv.zst, or say --format",
+        )
+    if end and ENDS[end] != form:
+        raise ConfigError(f"--format {form}, and the file is called {request.out.name}", hint="leave one of them out")
+    return end, form
+
+
+def _width(request: ExportRequest, choice: ExportChoice) -> int | None:
+    if request.buckets is None:
+        return None
+    if request.since is not None:
+        raise ConfigError("--buckets and --since exclude each other", hint="a bucket has no arrival; export samples")
+    if choice.from_ns == FIRST_NS or choice.to_ns == AFTER_NS:
+        raise ConfigError("--buckets needs --from and --to", hint="--to now, for example")
+    try:
+        return max(int(text.seconds(request.buckets) * 1e9), 1)
+    except ValueError as error:
+        raise ConfigError(f"--buckets {error}", hint="--buckets 1h") from error
+
+
+@contextmanager
+def _packed(file: IO[bytes], out: Path) -> Iterator[IO[bytes]]:
+    """Compressed, where the name says so."""
+    if out.name.endswith(".csv.gz"):
+        with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=4, mtime=0, filename="") as packed:
+            yield packed  # type: ignore[misc]
+    elif out.name.endswith(".csv.zst"):
+        with zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(file, closefd=False) as packed:
+            yield packed
+    else:
+        yield file
+
+
+def _progress() -> Callable[[int, int], None]:
+    began = time.monotonic()
+    said = [began]
+
+    def say(done: int, total: int) -> None:
+        now = time.monotonic()
+        if sys.stderr.isatty() and now >= said[0] + SAY_S:
+            said[0] = now
+            rate = done / max(now - began, 1e-3)
+            terminal.progress(f"{done:,} of about {total:,} samples, {100 * done // total} %, {rate:,.0f} a second")
+
+    return say
+
+
+@contextmanager
+def _no_space(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{out}: {error.strerror or error}; nothing of it was kept") from error
+
+
+def _as_owner(folder: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` gives; where root asks, of a child that is the history's owner."""
+    if os.geteuid() != 0 or folder.stat().st_uid == 0:
+        return work()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _child(folder, work, writing)
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as pipe:
+            said = pipe.read()
+    except BaseException:
+        os.kill(child, signal.SIGTERM)
+        raise
+    finally:
+        os.waitpid(child, 0)
+    try:
+        told: dict[str, Any] = json.loads(said)
+    except ValueError as error:
+        raise StoreError("the export's reading process was ended; nothing was kept") from error
+    if "error" in told:
+        kind = ConfigError if told["kind"] == "ConfigError" else StoreError
+        raise ConfigError(told["error"], hint=told["hint"]) if kind is ConfigError else StoreError(told["error"])
+    return told
+
+
+def _child(folder: Path, work: Callable[[], dict[str, Any]], writing: int) -> NoReturn:
+    try:
+        as_owner(folder)
+        told = work()
+    except Exception as error:  # noqa: BLE001  the parent tells it
+        told = {"kind": type(error).__name__, "error": str(error), "hint": getattr(error, "hint", "")}
+    except BaseException:  # noqa: BLE001
+        os._exit(1)
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(json.dumps(told).encode())
+    os._exit(0)

@@ -1,0 +1,1 @@
+"""What was kept, as files for other programs: CSV and Parquet."""

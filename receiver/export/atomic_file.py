@@ -1,0 +1,85 @@
+"""A file that is there whole or not at all: written beside, as `NAME.part`, and renamed when it is whole.
+
+A part that a killed export left is written over by the next; one that is being written is refused. No link is followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from protocol.errors import ConfigError, HeldError, StoreError
+
+PART = ".part"
+
+
+class AtomicFile:
+    """One file while it is being written; leaving the `with` without `commit` takes it away."""
+
+    def __init__(self, path: Path, *, replace: bool = False) -> None:
+        """
+        Args:
+            path: What it is called in the end.
+            replace: A file of that name may be there, and is replaced.
+
+        Raises:
+            ConfigError: it cannot be made there, or is there already.
+            HeldError: another process is writing it.
+        """
+        self.path, self._part = path, path.with_name(path.name + PART)
+        if path.is_dir() or (path.exists() and not replace):
+            what = "is a folder" if path.is_dir() else "is there already"
+            raise ConfigError(f"{path} {what}", hint="name another file, or say --replace where it may go")
+        try:
+            held = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise ConfigError(
+                f"{self._part}: {error.strerror}", hint="name a file in a folder you may write"
+            ) from error
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(held)
+            raise HeldError(f"{path}: another export is writing it") from error
+        os.ftruncate(held, 0)
+        self.file = os.fdopen(held, "wb")
+
+    def commit(self) -> int:
+        """Make it durable and give it its name; returns its size [bytes].
+
+        Raises:
+            StoreError: the disk is full or fails.
+        """
+        try:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            size = os.fstat(self.file.fileno()).st_size
+            self._part.rename(self.path)
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}") from error
+        self._let_go()
+        return size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.file.closed:
+            with contextlib.suppress(OSError):
+                self._part.unlink()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(OSError):  # what did not fit any more
+            self.file.close()
