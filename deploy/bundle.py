@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from wheels import ROOT, build
+from wheels import EXTRAS, ROOT, build
 
 EXAMPLES = {"high": "sender.toml", "low": "receiver.toml"}
 DOCS = ("install.md", "commands.md", "one-way.md", "diodes.md")
@@ -193,7 +193,7 @@ def make(side: str, out: Path) -> Path:
         wheels = folder / "wheels"
         tested = work / "tested.txt"
         tested.write_text(_tested())
-        _pip(wheels, "--constraint", str(tested), f"{own}[fast]")
+        _pip(wheels, "--constraint", str(tested), f"{own}[{','.join(EXTRAS[side])}]")
         _pip(folder / "bootstrap", "--no-deps", "pip")
         fill(side, folder, wheels)
         archive = out / f"{folder.name}.tar.gz"

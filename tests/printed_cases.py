@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from history_blocks import T0, batch, block, opened, stream
 
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
-from protocol.content.sample import Columns, columns
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Columns, Row, columns
 from protocol.errors import AssetError
 
 SEEN = "[psi][red]x:smile:"
@@ -338,6 +340,17 @@ def _history(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]
     beside.mkdir()
     receiver(beside)
     return [["history", "check", str(receiver(folder))], ["history", "rebuild", str(beside / "receiver.toml")]]
+
+
+@case("export")
+def _export(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    tag = Tag(id=0, asset=EVIL, name=EVIL, unit=EVIL, type="string")
+    of = stream(tags=[tag], assets=[Asset(name=EVIL, site="north")])
+    history = opened(folder / "state" / "history")
+    history.take([block(of, 0, batch([Row(0, T0, EVIL)]))], b"")
+    history.close()
+    words = ["export", str(receiver(folder)), "--replace", "--out"]
+    return [[*words, str(folder / f"{FILE}.csv")], [*words, str(folder / "a.csv"), "--asset", "pump"]]
 
 
 @case("setup")

@@ -150,7 +150,7 @@ complete -c checkvalve -n '__fish_seen_subcommand_from export' -l to -r -d 'Firs
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l zone -r -d 'Time zone of times that name none: UTC, Europe/Berlin.'
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l since -r -d 'Only what arrived since then: the cursor that the last export told, or a time.'
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l buckets -r -d 'Least, greatest, mean and counts in steps such as 1h, instead of samples.'
-complete -c checkvalve -n '__fish_seen_subcommand_from export' -l format -r -d 'csv or parquet, where the name does not say.'
+complete -c checkvalve -n '__fish_seen_subcommand_from export' -l format -r -d 'The file is csv or parquet, where its name does not say.'
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l replace -d 'Replace the file where it is there.'
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l json -d 'One JSON object for programs.'
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l help -d 'Show this message and exit.'

@@ -232,7 +232,9 @@ def export(
     buckets: Annotated[
         str | None, typer.Option(help="Least, greatest, mean and counts in steps such as 1h, instead of samples.")
     ] = None,
-    form: Annotated[str | None, typer.Option("--format", help="csv or parquet, where the name does not say.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="The file is csv or parquet, where its name does not say.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the file where it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:

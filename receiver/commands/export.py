@@ -106,7 +106,6 @@ def export(config: ReceiverConfig, request: ExportRequest) -> dict[str, Any]:
                 return _write(folder, request, choice, since, width_ns, form == "parquet", samples.file, holes.file)
 
         told = _as_owner(folder, work)
-        terminal.progress("") if sys.stderr.isatty() else None
         holes.commit()
         size = samples.commit()
     return {"file": str(request.out), "gaps_file": str(beside_gaps), "bytes": size, **told}
@@ -139,7 +138,9 @@ def _write(
                 assert width_ns is not None
                 done = write_buckets(door, tags, choice, width_ns, file)
             else:
-                done = write_samples(history, tags, choice, file, _progress())
+                progress = _Progress()
+                done = write_samples(history, tags, choice, file, progress.say)
+                progress.end()
             told |= {"samples": done.samples, "tags": done.tags}
             lines = gaps(door, history, choice)
             file.finish({**told, "gaps": len(lines)})
@@ -229,18 +230,23 @@ def _packed(file: IO[bytes], out: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _progress() -> Callable[[int, int], None]:
-    began = time.monotonic()
-    said = [began]
+class _Progress:
+    """A line about how far it is, where there is a terminal."""
 
-    def say(done: int, total: int) -> None:
+    def __init__(self) -> None:
+        self._began = self._said = time.monotonic()
+        self._shown = False
+
+    def say(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if sys.stderr.isatty() and now >= said[0] + SAY_S:
-            said[0] = now
-            rate = done / max(now - began, 1e-3)
+        if sys.stderr.isatty() and now >= self._said + SAY_S:
+            self._said, self._shown = now, True
+            rate = done / (now - self._began)
             terminal.progress(f"{done:,} of about {total:,} samples, {100 * done // total} %, {rate:,.0f} a second")
 
-    return say
+    def end(self) -> None:
+        if self._shown:
+            terminal.progress("")
 
 
 @contextmanager

@@ -28,7 +28,8 @@ SIDES = ("high", "low")
 FOREIGN = {"high": {"receiver", "simulator", "bench", "tests"}, "low": {"sender", "collectors", "simulator", "bench"}}
 IMPORTED = {"pydantic_core": "pydantic", "urllib3": "influxdb-client", "influxdb_client": "influxdb-client"}
 """Modules whose distribution is called otherwise, or comes with another."""
-BY_FILE = {"pyeclib"}
+BY_FILE = {"pyeclib", "pyarrow"}
+"""Libraries of an extra: what needs them does without."""
 WEB = {"starlette", "uvicorn", "jinja2", "influxdb-client", "h11", "httptools", "websockets", "urllib3", "orjson"}
 
 
