@@ -34,7 +34,7 @@ TABLES = ("inlet", "keys", "retention", "portal", "output")
 """Tables of the file."""
 
 HOMES = (
-    dict.fromkeys(("kind", "name", "scope"), "[[output]]")
+    dict.fromkeys(("kind", "name", "scope", "begin"), "[[output]]")
     | dict.fromkeys(RetentionTable.model_fields, "[retention]")
     | dict.fromkeys(KeysTable.model_fields, "[keys]")
     | {key: "[inlet]" for key in InletTable.model_fields if key != "listen"}

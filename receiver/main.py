@@ -161,7 +161,9 @@ def _follow_journal(config: ReceiverConfig, name: str, patience: Patience) -> in
     for table in tables:
         if table.name == name:
             output = registry.load(table.kind).build(table, config.state, wait=patience.wait)
-            return OutputProcess(config, name, output, table.scope, patience=patience, tidy=output.tidy).run()
+            return OutputProcess(
+                config, name, output, table.scope, patience=patience, tidy=output.tidy, begin=table.begin
+            ).run()
     names = ", ".join(["catch", "publish", "portal", *(one.name for one in tables)])
     raise ConfigError(f"{config.path} has no part {name!r}", hint=f"one of {names}")
 

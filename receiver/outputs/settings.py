@@ -6,7 +6,7 @@ An output's own keys stand in a model of its own, beside its code, that derives 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
@@ -58,3 +58,5 @@ class OutputTable(SettingsTable):
     """Short and unlike any other: its cursor and its status file are called so."""
     scope: Annotated[Scope, BeforeValidator(_scope)]
     """What it is given."""
+    begin: Literal["journal", "history"] = "journal"
+    """Where a new output begins: with what the journal still has, or with all that the history has kept."""

@@ -228,6 +228,10 @@ class Opener:
             body=inside,
         )
 
+    def known(self, stream: bytes) -> KnownStream:
+        """What is known of a stream now; it grows with what is read."""
+        return self._known_stream(stream)
+
     def _known_stream(self, stream: bytes) -> KnownStream:
         known = self._streams.get(stream)
         if known is None:

@@ -6,6 +6,7 @@ only clock and the only wait.
     status-OUTPUT.json    its counters; `place`: how far it read; `alarms`: what is journaled and waits too long
     damaged-OUTPUT.json   {"places": [[segment, start, end], ..]}: where it met damage in the journal, for catch, which
                           has those numbers asked for again; they come again at the journal's end
+    feed-OUTPUT.json      of an output that begins with the history: which blocks it is given of it (feed_plan.py)
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocol import keys
 from protocol.opening_keys import load_opening
@@ -27,13 +28,17 @@ from protocol.store import statefile
 from protocol.store.resync import Damage
 from protocol.written import counted
 from receiver.config import ReceiverConfig
-from receiver.outputs.base import Output
+from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.scope import Scope
 from receiver.publish.alarm import waiting_alarms
+from receiver.publish.known import KnownStream
 from receiver.publish.losses import PLACES_KEPT
 from receiver.publish.opener import Opener
 from receiver.publish.patience import GivenUp, Patience
 from receiver.status.publish import OutputStatus
+
+if TYPE_CHECKING:
+    from receiver.publish.history_first import HistoryFirst
 
 LOOK = 0.02
 """Longest wait for the journal's doorbell [s]."""
@@ -57,6 +62,7 @@ class OutputProcess:
         *,
         patience: Patience | None = None,
         tidy: Callable[[], None] = lambda: None,
+        begin: str = "journal",
     ) -> None:
         """
         Args:
@@ -66,6 +72,7 @@ class OutputProcess:
             scope: What it may see.
             patience: The stop, and how the output waits while its disk is full.
             tidy: Called now and then: retention.
+            begin: `history`: a new output is given what the history has kept, too.
 
         Raises:
             ConfigError: a key that is missing or wrong.
@@ -76,6 +83,8 @@ class OutputProcess:
         self._signers = {key.id: key for key in publics if key.kind == "sign"}
         self._journal, self._scope = config.journal, scope
         self._started = time.monotonic()
+        self._begin = begin
+        self._history: HistoryFirst | None = None
         self._open_from_stored()
         self._damage = DamageFile(config.state / f"damaged-{name}.json", wall_ns=time.time_ns())
         self._patience = patience or Patience(self._say)
@@ -101,7 +110,7 @@ class OutputProcess:
         said, tidied = 0.0, time.monotonic()
         while not self._patience.stop:
             now = time.monotonic()
-            moved = self._output.wants() and self._hand_over()
+            moved = self._output.wants() and (self._hand_over() or self._feed(now))
             wait = self._output.step(now)
             if now >= said + PERIOD:
                 said = now
@@ -129,17 +138,44 @@ class OutputProcess:
             wall_ns=time.time_ns(),
         )
 
+        if self._begin == "history":
+            from receiver.publish.history_first import HistoryFirst  # with the history's reader, which few need
+
+            self._history = HistoryFirst(
+                self._state, self._name, self._scope, self._stored, known=self._known, wall_ns=time.time_ns()
+            )
+            self._history.begin()
+
+    def _known(self, stream: bytes) -> KnownStream:
+        return self._opener.known(stream)
+
     def _hand_over(self) -> bool:
         if self._output.begun_again():
             self._opener.close()
+            if self._history is not None:
+                self._history.close()
             self._open_from_stored()
         blocks, moved = self._opener.step(time.monotonic())
         if moved:
-            place = self._opener.place()
-            if blocks or place != self._stored:
-                self._output.take(blocks, place)
-                self._stored = place
+            self._take(blocks)
         return moved
+
+    def _feed(self, now: float) -> bool:
+        """What the history has for an output that begins; only where the journal has nothing new."""
+        if self._history is None:
+            return False
+        blocks, moved = self._history.step(now)
+        if moved:
+            self._take(blocks)
+        return moved
+
+    def _take(self, blocks: list[OpenedBlock]) -> None:
+        place = self._opener.place()
+        if self._history is not None:
+            place = self._history.place.beside(place)
+        if blocks or place != self._stored:
+            self._output.take(blocks, place)
+            self._stored = place
 
     def _say(self) -> None:
         opener, now = self._opener, time.monotonic()
@@ -158,7 +194,8 @@ class OutputProcess:
             later_kinds={str(kind): count for kind, count in opener.later.items()},
             skipped_segments=opener.reader.skipped,
         )
-        write_status(self._state, self._name, {**of_output, **to_json(status)}, time_ns=time.time_ns())
+        fed = {} if self._history is None else {"history": self._history.status()}
+        write_status(self._state, self._name, {**of_output, **to_json(status), **fed}, time_ns=time.time_ns())
 
     def _warnings(self) -> list[str]:
         opener = self._opener
@@ -172,6 +209,8 @@ class OutputProcess:
                 f"stood there {lost} have not come again. "
                 "Look at the disk; `checkvalve gaps` names the code to type for them"
             )
+        if self._history is not None:
+            out += self._history.warnings()
         counts = dict(opener.refused)
         if expired := counts.pop("expired", 0):
             out.append(f"{counted(expired, 'block')} gone from the journal before what opens them came")

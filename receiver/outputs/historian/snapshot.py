@@ -72,13 +72,18 @@ class ReaderFiles:
 
     def months(self) -> Iterator[Connection]:
         """Every month file there is."""
+        for _, connection in self.named_months():
+            yield connection
+
+    def named_months(self) -> Iterator[tuple[str, Connection]]:
+        """Every month file there is, with its name."""
         paths = schema.month_paths(self._folder)
         for gone in [path for path in self._open if path not in paths and path != schema.current_path(self._folder)]:
             self._open.pop(gone).connection.close()
         for path in paths:
             file = self._file(path)
             if file is not None:
-                yield file.connection
+                yield path.stem, file.connection
 
     def unpacked(self, groups: list[tuple[str, int, bytes]]) -> list[Rows]:
         """Groups of hot rows, given by table, number and body, in that order.

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -113,7 +113,7 @@ class WholeHistory:
                 held = spans.setdefault(span, {})
                 held[series] = held.get(series, 0) + -(-rows // (high - low + 1))
 
-        with _told(), self._moment() as moment:
+        with _told(), self.moment() as moment:
             above = self._above(wanted.since)
             for month in self._files.months():
                 for series in wanted.series:
@@ -148,6 +148,19 @@ class WholeHistory:
                         elif kept.any():
                             yield SeriesPart(tag=tag, rows=rows.pick(np.flatnonzero(kept)), arrived=arrived.pick(kept))
 
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query of `current.db`.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        with _told(), self.moment() as moment:
+            return moment.rows(sql, *values)
+
+    def months(self) -> Iterator[tuple[str, Connection]]:
+        """Every month file there is, with its name."""
+        return self._files.named_months()
+
     def close(self) -> None:
         """Close the files."""
         self._files.close()
@@ -169,7 +182,7 @@ class WholeHistory:
     def _series(self, series: int, from_ns: int, to_ns: int, above: int) -> Iterator[Rows]:
         """A series' rows of one span, in order."""
         chunks: list[tuple[int, int, Connection, ChunkSummaries]] = []
-        with self._moment() as moment:
+        with self.moment() as moment:
             held = [_within(moment.hot(series), from_ns, to_ns)]
             for month, found in moment.chunks(series, from_ns, to_ns):
                 fresh = found.pick(np.flatnonzero(found.id > above))
@@ -199,7 +212,8 @@ class WholeHistory:
         return ready.pick(order(ready, self.visible.rank)), rows.pick(np.flatnonzero(~early))
 
     @contextmanager
-    def _moment(self) -> Iterator[Snapshot]:
+    def moment(self) -> Iterator[Snapshot]:
+        """A moment of the history; what it could not read is in `damage` afterwards."""
         moment = self._files.begin()
         if moment is None:
             raise StoreError("the history went away while it was read")

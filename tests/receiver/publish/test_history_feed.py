@@ -1,0 +1,308 @@
+"""Laws of an output that begins with the history: all that was kept, then the journal; no gap, nothing twice."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from history_blocks import never, shrink
+from journal_blocks import OPEN_RAW, SIGN, T0, Journal, Reading, Source
+from test_alarm import _line_of
+
+from protocol import keymaking
+from protocol.block import BlockKind
+from protocol.content import batch, catalog
+from protocol.content.catalog import Asset, Page, Tag
+from protocol.content.sample import Row, Value, from_rows
+from protocol.process.statusfile import read_status
+from protocol.store.record import Record
+from receiver import config as configuration
+from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, Output, StateBody
+from receiver.outputs.historian.output import HistorianOutput
+from receiver.outputs.influx.lines import LineWriter
+from receiver.outputs.scope import Scope
+from receiver.publish import history_feed
+from receiver.publish.process import OutputProcess
+
+TAGS = (
+    Tag(id=4, asset="pump", name="pressure", unit="bar", type="float64"),
+    Tag(id=9, asset="pump", name="energy", type="uint64"),
+    Tag(id=2, asset="press", name="mode", type="string"),
+    Tag(id=7, asset="press", name="running", type="bool"),
+)
+ASSETS = (Asset(name="pump", site="north", vendors=("Acme",)), Asset(name="press", site="north", vendors=("Volta",)))
+
+
+class Memory(Output):
+    """Keeps what it was handed together with the place, as an output must; knows blocks by stream and number."""
+
+    kind = "memory"
+
+    def __init__(self) -> None:
+        self.stored: bytes | None = None
+        self.blocks: list[OpenedBlock] = []
+        self.twice: list[tuple[bytes, int]] = []
+        self.lines = LineWriter()
+
+    def place(self) -> bytes | None:
+        return self.stored
+
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
+        known = {(one.stream.key, one.number) for one in self.blocks}
+        self.twice += [(one.stream.key, one.number) for one in blocks if (one.stream.key, one.number) in known]
+        self.blocks += [one for one in blocks if (one.stream.key, one.number) not in known]
+        self.stored = place
+        for one in blocks:
+            self.lines.lines(one)  # it knows tags by stream and id, and trips where one means two things
+
+    def status(self) -> Mapping[str, Any]:
+        return {"trouble": ""}
+
+    def close(self) -> None:
+        pass
+
+    def samples(self) -> Counter[tuple[Any, ...]]:
+        """Every sample that it holds: block, tag, time, value, quality, and when it came."""
+        return samples(self.blocks)
+
+
+def samples(blocks: Sequence[OpenedBlock]) -> Counter[tuple[Any, ...]]:
+    """Every sample of these blocks."""
+    return Counter(
+        (
+            *(one.stream.key, one.stream.boot, one.number, one.healed, one.received_ns // 10**6),
+            *(one.stream.tags[row.tag].asset, one.stream.tags[row.tag].name, one.stream.tags[row.tag].type),
+            *(row.time_ns, row.value, row.quality, row.native, row.other_ns),
+        )
+        for one in blocks
+        if isinstance(one.body, BatchBody)
+        for row in one.body.columns.rows()
+    )
+
+
+def records(source: Source, count: int) -> Iterator[Record]:
+    """A stream with an epoch, its page, and blocks of samples, states and events."""
+    chance = random.Random(source.key)
+    yield source.open()
+    yield source.epoch(1)
+    yield source.sealed(BlockKind.CATALOG, 2, 1, catalog.to_wire(Page(index=0, assets=ASSETS, tags=TAGS)))
+    for number in range(3, count):
+        told = {"asset": "pump", "time": T0 + number, "text": f"{number}"}
+        if number % 10 == 7:
+            yield source.sealed(BlockKind.STATE, number, 1, {**told, "what": "up"})
+        elif number % 10 == 8:
+            more = {"source": "s", "severity": 500, "code": "c", "state": "", "sequence": number}
+            yield source.sealed(BlockKind.EVENT, number, 1, {**told, **more, "asset": "press"})
+        else:
+            rows = [
+                Row(
+                    tag,
+                    T0 + number * 10**9 + chance.randrange(-(10**9), 10**9),
+                    value(chance, tag),
+                    chance.choice([0, 2**31]),
+                )
+                for tag in chance.choices([4, 9, 2, 7], weights=[8, 4, 1, 1], k=chance.randrange(1, 9))
+            ]
+            body = {"first": T0, "last": T0, "columns": batch.to_wire(from_rows(rows))}
+            yield source.sealed(BlockKind.BATCH, number, 1, body)
+
+
+def value(chance: random.Random, tag: int) -> Value:
+    """One of the tag's type."""
+    if tag == 4:
+        return chance.random()
+    if tag == 9:
+        return 2**64 - chance.randrange(1, 5)
+    return chance.choice("ab") if tag == 2 else chance.random() < 0.5
+
+
+@pytest.fixture
+def low(tmp_path: Path) -> configuration.ReceiverConfig:
+    """A low side with keys and nothing in its state."""
+    keymaking.make("low", tmp_path / "keys/low")
+    (tmp_path / "keys/low/open.key").write_text(_line_of("open", OPEN_RAW))
+    (tmp_path / "high.pub").write_text(_line_of("sign.pub", SIGN.public.raw))
+    (tmp_path / "receiver.toml").write_text(
+        '[inlet]\nlisten = "127.0.0.1:7000"\n[keys]\nown = "keys/low"\nsenders = ["high.pub"]\n'
+    )
+    (tmp_path / "state").mkdir()
+    return configuration.load(tmp_path / "receiver.toml")
+
+
+@pytest.fixture
+def lived(low: configuration.ReceiverConfig, monkeypatch: pytest.MonkeyPatch) -> tuple[Journal, list[OpenedBlock]]:
+    """Two streams, in a history and in a journal of six segments, and all that was opened of them."""
+    shrink(monkeypatch)
+    monkeypatch.setattr(history_feed, "WINDOW_ROWS", 24)
+    monkeypatch.setattr(history_feed, "INDEX_CHUNKS", 50)
+    journal = Journal(low.journal)
+    for number, one in enumerate([*records(Source(), 90), *records(Source(b"stream-b", boot=9), 90)]):
+        if number and number % 30 == 0:
+            journal.next_segment()
+        journal.append([one])
+    reading = Reading(low.journal)
+    reading.read()
+    history = HistorianOutput(low.state / "history", wait=never)
+    for at in range(0, len(reading.blocks), 7):
+        history.take(reading.blocks[at : at + 7], b"{}")
+    history.close()
+    return journal, reading.blocks
+
+
+def retain(journal: Journal, *segments: int) -> None:
+    """Retention takes these."""
+    for one in segments:
+        journal.path(one).unlink()
+
+
+def process(low: configuration.ReceiverConfig, output: Output, scope: Scope | None = None) -> OutputProcess:
+    """One that begins with the history."""
+    return OutputProcess(low, "memory", output, scope or Scope(), begin="history")
+
+
+def run(one: OutputProcess, steps: int = 100_000) -> bool:
+    """Hand over until there is nothing more, or so often; whether it came to its end."""
+    return any(not (one._hand_over() or one._feed(0.0)) for _ in range(steps))
+
+
+def wanted(blocks: Sequence[OpenedBlock], kind: type = BatchBody) -> list[OpenedBlock]:
+    return [one for one in blocks if isinstance(one.body, kind)]
+
+
+def close(one: OutputProcess) -> None:
+    one._opener.close()
+    if one._history is not None:
+        one._history.close()
+
+
+@pytest.mark.parametrize("gone", [(), (1,), (1, 2, 3), (1, 2, 3, 4, 5)])
+def test_an_output_that_begins_has_every_sample_once(
+    low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]], gone: tuple[int, ...]
+) -> None:
+    """Whatever of the journal is gone: block for block as it was, with states and events, under its own number."""
+    journal, blocks = lived
+    retain(journal, *gone)
+    output = Memory()
+    one = process(low, output)
+    assert run(one)
+    assert output.samples() == samples(blocks)
+    for kind in (StateBody, EventBody):
+        assert sorted((one.number, repr(one.body)) for one in wanted(output.blocks, kind)) == sorted(
+            (one.number, repr(one.body)) for one in wanted(blocks, kind)
+        )
+    one._say()
+    told = read_status(low.state, "memory")
+    assert told is not None
+    assert (told["history"]["done"], told["history"]["blocks_left"], told["warnings"]) == (True, 0, [])
+    close(one)
+
+
+def test_only_the_oldest_segment_of_the_journal_may_come_from_both(
+    low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]]
+) -> None:
+    """Retention may take that one before it is read; all other blocks come once."""
+    retain(lived[0], 1, 2)
+    output = Memory()
+    run(one := process(low, output))
+    assert {number for _, number in output.twice} <= set(range(60, 90))
+    assert {key for key, _ in output.twice} == {b"stream-a"}
+    close(one)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_feed_that_is_killed_goes_on_where_it_was(
+    low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]], seed: int
+) -> None:
+    """At any hand-over, while the journal loses its oldest segments and goes on: every sample, and few blocks again."""
+    journal, blocks = lived
+    chance = random.Random(seed)
+    retain(journal, 1, 2)
+    output = Memory()
+    gone, done = 2, False
+    for _ in range(1000):
+        one = process(low, output)
+        done = run(one, chance.randrange(1, 12))
+        close(one)
+        if done:
+            break
+        if chance.random() < 0.2 and gone < 5 and output.stored is not None and b'"at":[6' in output.stored:
+            gone += 1
+            retain(journal, gone)
+    assert done
+    assert output.samples() == samples(blocks)
+
+
+def test_an_output_is_given_of_the_history_what_it_may_see(
+    low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]]
+) -> None:
+    """Nothing of another vendor's asset: no sample, no state, no event."""
+    journal, blocks = lived
+    retain(journal, 1, 2, 3)
+    output = Memory()
+    one = process(low, output, Scope(vendors=frozenset({"Acme"})))
+    assert run(one)
+    assert output.samples() == Counter({key: n for key, n in samples(blocks).items() if key[5] == "pump"})
+    assert not wanted(output.blocks, EventBody)
+    assert len(wanted(output.blocks, StateBody)) == len(wanted(blocks, StateBody))
+    close(one)
+
+
+def test_streams_of_which_the_journal_knows_nothing_any_more_are_handed_over(
+    low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]]
+) -> None:
+    """Their tags are numbered above all that a stream can use."""
+    journal, blocks = lived
+    retain(journal, 1, 2, 3)
+    (low.journal / f"kept/{b'stream-a'.hex()}.seg").unlink()
+    output = Memory()
+    one = process(low, output)
+    assert run(one)
+    assert output.samples() == samples(blocks)
+    close(one)
+
+
+def test_without_a_history_the_journal_is_followed_as_ever(low: configuration.ReceiverConfig) -> None:
+    """A fresh low side: there is nothing to begin with."""
+    journal = Journal(low.journal)
+    journal.append(records(Source(), 30))
+    output = Memory()
+    one = process(low, output)
+    assert run(one)
+    assert len(output.blocks) == 30
+    close(one)
+
+
+def test_a_chunk_that_cannot_be_read_is_told_and_everything_else_is_handed_over(
+    low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]], damaged: Callable[[Path], int]
+) -> None:
+    """The count of chunks, and how to see which."""
+    journal, blocks = lived
+    retain(journal, 1, 2, 3)
+    lost = damaged(low.state / "history")
+    output = Memory()
+    one = process(low, output)
+    assert run(one)
+    assert (samples(blocks) - output.samples()).total() == lost
+    assert any("1 chunks of the history" in line for line in one._warnings())
+    close(one)
+
+
+@pytest.fixture
+def damaged() -> Callable[[Path], int]:
+    """Damages a chunk of the first stream's first blocks; returns how many samples it held."""
+
+    def damage(folder: Path) -> int:
+        import sqlite3
+
+        (month,) = folder.glob("20*.db")
+        with sqlite3.connect(month) as connection:
+            connection.execute("UPDATE body SET body = CAST(substr(body, 1, 20) || x'00' AS BLOB) WHERE id = 1")
+            (count,) = connection.execute("SELECT n FROM chunk WHERE id = 1").fetchone()
+        connection.close()
+        return int(count)
+
+    return damage
