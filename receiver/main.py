@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,7 @@ def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
             status = PublishStatus(
                 children={child.name: ChildStatus(restarts=child.restarts) for child in children},
                 alarms=tuple(watch.alarms(now, running)),
+                warnings=tuple(watch.warnings()),
             )
             write_status(config.state, "publish", to_json(status), time_ns=time.time_ns())
 
@@ -157,7 +159,9 @@ def _follow_journal(config: ReceiverConfig, name: str, patience: Patience) -> in
     from receiver.outputs.historian.output import HistorianTable
     from receiver.publish.process import OutputProcess
 
-    tables = (HistorianTable(keep_s=config.retention.history), *config.outputs)
+    kept = config.retention
+    most_bytes = math.inf if kept.history_max_gb is None else kept.history_max_gb * 1e9
+    tables = (HistorianTable(keep_s=kept.history, most_bytes=most_bytes), *config.outputs)
     for table in tables:
         if table.name == name:
             output = registry.load(table.kind).build(table, config.state, wait=patience.wait)

@@ -45,6 +45,8 @@ class RetentionTable(SettingsTable):
     """Age of the oldest month of the history [s]."""
     max_gb: Annotated[float, Field(gt=0)] = 200.0
     """Largest size of the journal [GB]; its oldest segments go first."""
+    history_max_gb: Annotated[float | None, Field(gt=0)] = None
+    """Largest size of the history [GB]: its oldest months go first, never the newest; left out, age alone counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

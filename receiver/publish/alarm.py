@@ -22,6 +22,8 @@ UNPUBLISHED_S = 60.0
 """A journaled block may be unpublished for this long before it is an alarm [s]."""
 ENDS_KEPT = 3600
 """So many ends of the journal are remembered, one a second: an output that is further behind is told as that."""
+NEAR = 0.5
+"""Share of what the journal keeps, from which on it is said that something will be lost."""
 STREAMS_NAMED = 3
 """Most streams that are named in an alarm."""
 
@@ -118,6 +120,28 @@ def lag_alarm(name: str, seconds: float, trouble: str, *, runs: bool, silent_s: 
     else:
         why = "it is slower than what comes, or is reading much again"
     return f"{name} is behind: what was journaled {_span(seconds)} ago is not published there; {why}"
+
+
+def loss_ahead(used: float) -> str:
+    """More of that line: what it has not read goes by retention; empty while that is far away.
+
+    Args:
+        used: From `JournalRoom.used`.
+    """
+    if used < NEAR:
+        return ""
+    return (
+        f". It has used {100 * min(used, 1.0):.0f} % of what the journal keeps: beyond that, retention takes what it "
+        "has not read. Mend it now, or raise [retention] journal and max_gb and restart catch"
+    )
+
+
+def skipped_line(segments: int) -> str:
+    """A line for people: retention took what an output had not read."""
+    return (
+        f"{segments} segments of the journal went by retention before they were read: what stood in them does not "
+        'reach this output by itself. `begin = "history"` in its table hands it over from the history'
+    )
 
 
 def _line(lack: Lack | None, those: list[WaitingBlocks], own: str) -> str:

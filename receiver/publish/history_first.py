@@ -66,6 +66,17 @@ class HistoryFirst:
             if not self.place.done:
                 self._open()
 
+    def again(self) -> None:
+        """Retention took of the journal what the output had not read: hand over what the history has of it.
+
+        The whole plan is made anew: what the output has already it knows by stream and number.
+        """
+        self.close()
+        self.place = FeedPlace()
+        with contextlib.suppress(OSError):
+            self._file.unlink()
+        self.begin()
+
     def step(self, now: float) -> tuple[list[OpenedBlock], bool]:
         """The next blocks, or nothing; `place` moves with them.
 

@@ -13,8 +13,12 @@ from protocol.process.status_header import StatusHeader
 from protocol.process.statusfile import read_status
 from protocol.store.reader import Reader
 from receiver.config import ReceiverConfig
-from receiver.publish.alarm import JournalEnds, lag_alarm
+from receiver.publish.alarm import JournalEnds, lag_alarm, loss_ahead
+from receiver.publish.journal_room import JournalRoom
 from receiver.status.publish import OutputCounters, OutputStatus
+
+ROOM_S = 60.0
+"""Between two looks at what the journal keeps [s]: a list of some thousand files."""
 
 
 class LagWatch:
@@ -29,6 +33,9 @@ class LagWatch:
         self._state, self._outputs = config.state, outputs
         self._reader = Reader(config.journal)
         self._ends = JournalEnds()
+        self._retention = config.retention
+        self._room: JournalRoom | None = None
+        self._looked = -ROOM_S
         self._said: dict[str, tuple[int | None, float]] = {}
         """By output: the time in its last status, and when that was seen first [s]."""
 
@@ -40,6 +47,7 @@ class LagWatch:
             running: Names of the outputs whose process is there.
         """
         self._ends.note(self._reader.end(), now)
+        self._look(now)
         out = []
         for name in self._outputs:
             body = read_status(self._state, name)
@@ -49,5 +57,16 @@ class LagWatch:
                 since = self._said[name] = (stamp, now)
             seconds = self._ends.lag_s(said.journal_place, now)
             line = lag_alarm(name, seconds, trouble, runs=name in running, silent_s=now - since[1])
+            if line is not None and self._room is not None:
+                line += loss_ahead(self._room.used(said.journal_place, self._retention))
             out += [] if line is None else [line]
         return out
+
+    def warnings(self) -> list[str]:
+        """Lines for people about the journal itself, as of the last `alarms`."""
+        line = None if self._room is None else self._room.warning(self._retention)
+        return [] if line is None else [line]
+
+    def _look(self, now: float) -> None:
+        if now >= self._looked + ROOM_S:
+            self._looked, self._room = now, JournalRoom.look(self._reader.folder, self._room)

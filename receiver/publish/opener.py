@@ -96,13 +96,19 @@ class Opener:
                 yield sought.left() if few else sought.old
 
     @property
+    def skipped(self) -> int:
+        """Segments of the journal that retention took before they were read, ever."""
+        return self._skipped_before + self.reader.skipped
+
+    @property
     def trouble(self) -> str:
         """Why the end of the journal is not known; empty while it is."""
         return self.reader.trouble
 
     def place(self) -> bytes:
         """For the output to store with what `step` gave; at most some kB."""
-        return StoredPlace(self.reader.place, self._last_read, tuple(self.waiting_streams())).to_bytes()
+        waiting = tuple(self.waiting_streams())
+        return StoredPlace(self.reader.place, self._last_read, waiting, self.skipped).to_bytes()
 
     def step(self, now: float, most: int = 256) -> tuple[list[OpenedBlock], bool]:
         """Open the next records, and some of those that waited.
@@ -164,6 +170,7 @@ class Opener:
 
     def _begin(self, stored: StoredPlace) -> None:
         self._stored = stored
+        self._skipped_before = stored.skipped
         self.reader = Reader(self._journal, stored.at)
         self._last_read = stored.last_read
         self._whole = stored.at == START
@@ -177,12 +184,13 @@ class Opener:
 
     def _begin_again(self, why: str) -> None:
         self._tell(f"the journal is not as it was when it was read before ({why})")
+        skipped = self.skipped
         self.close()
         self._lookback = None
         self._waiting.clear()
         self._streams.clear()
         self.losses.begin_again()
-        self._begin(StoredPlace())
+        self._begin(StoredPlace(skipped=skipped))
 
     def _tell(self, why: str) -> None:
         self.said = [

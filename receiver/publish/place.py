@@ -2,6 +2,7 @@
 
     place = {"at": [segment, offset],                  the next record to read
              "mark": [segment, offset, sha256],        the last record read: is it still the same journal?
+             "skipped": 2,                             segments that retention took unread, if any
              "waiting": [[stream, segment, offset, [[first, after], ..]], ..]}
 
 The place goes into every hand-over, so it is bounded. A stream whose waiting numbers lie in many ranges is told with
@@ -50,6 +51,8 @@ class StoredPlace:
     """None where none was read yet."""
     waiting: tuple[WaitingBlocks, ...] = ()
     """What cannot be opened yet; while a stream is read again it comes twice."""
+    skipped: int = 0
+    """Segments that retention took before they were read, ever."""
 
     def to_bytes(self) -> bytes:
         """As an output stores it; a place with much that waits lies further back, so that it stays small."""
@@ -62,6 +65,8 @@ class StoredPlace:
         whole: dict[str, Any] = {"at": list(at)}
         if self.last_read is not None:
             whole["mark"] = [*self.last_read.at, self.last_read.digest.hex()]
+        if self.skipped:
+            whole["skipped"] = self.skipped
         whole["waiting"] = [[one.stream.hex(), *one.at, _few(one.numbers)] for one in waiting]
         return json.dumps(whole, separators=(",", ":")).encode()
 
@@ -93,7 +98,7 @@ class StoredPlace:
                 one.exact &= len(ranges) < RANGES_TOLD
                 for first, after in ranges:
                     one.numbers.add(_whole(first), _whole(after))
-            return cls(at, last_read, tuple(streams.values()))
+            return cls(at, last_read, tuple(streams.values()), _whole(whole.get("skipped", 0)))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
 

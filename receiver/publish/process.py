@@ -30,7 +30,7 @@ from protocol.written import counted
 from receiver.config import ReceiverConfig
 from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.scope import Scope
-from receiver.publish.alarm import waiting_alarms
+from receiver.publish.alarm import skipped_line, waiting_alarms
 from receiver.publish.known import KnownStream
 from receiver.publish.losses import PLACES_KEPT
 from receiver.publish.opener import Opener
@@ -138,6 +138,7 @@ class OutputProcess:
             wall_ns=time.time_ns(),
         )
 
+        self._fed_skipped = 0
         if self._begin == "history":
             from receiver.publish.history_first import HistoryFirst  # with the history's reader, which few need
 
@@ -156,6 +157,9 @@ class OutputProcess:
                 self._history.close()
             self._open_from_stored()
         blocks, moved = self._opener.step(time.monotonic())
+        if self._history is not None and self._opener.reader.skipped > self._fed_skipped:
+            self._fed_skipped = self._opener.reader.skipped
+            self._history.again()
         if moved:
             self._take(blocks)
         return moved
@@ -187,19 +191,26 @@ class OutputProcess:
             place=tuple(opener.reader.place),
             waiting=opener.waiting,
             unpublished=unpublished,
-            alarms=(*of_output.get("alarms", ()), *alarms),
+            alarms=(*of_output.get("alarms", ()), *alarms, *self._skipped_alarms()),
             warnings=(*of_output.get("warnings", ()), *self._warnings()),
             refused=dict(opener.refused),
             damaged=opener.losses.count,
             later_kinds={str(kind): count for kind, count in opener.later.items()},
-            skipped_segments=opener.reader.skipped,
+            skipped_segments=opener.skipped,
         )
         fed = {} if self._history is None else {"history": self._history.status()}
         write_status(self._state, self._name, {**of_output, **to_json(status), **fed}, time_ns=time.time_ns())
 
+    def _skipped_alarms(self) -> list[str]:
+        """Aloud while this process runs; after a restart it is a warning."""
+        skipped = self._opener.reader.skipped
+        return [skipped_line(skipped)] if skipped and self._history is None else []
+
     def _warnings(self) -> list[str]:
         opener = self._opener
         out = list(opener.said)
+        if opener.skipped > opener.reader.skipped and self._history is None:
+            out.append(skipped_line(opener.skipped))
         if opener.trouble:
             out.append(opener.trouble)
         if opener.losses.count:

@@ -27,11 +27,8 @@ class PublishStatus:
     """By name: the outputs, and the portal."""
     alarms: tuple[str, ...] = ()
     """A line for each output that is further behind than it may be; it begins with the output's name."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """publish has none of its own."""
-        return ()
+    warnings: tuple[str, ...] = ()
+    """About the journal as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +59,7 @@ class OutputStatus:
     later_kinds: Mapping[str, int] = field(default_factory=dict)
     """Blocks of kinds that this build does not know."""
     skipped_segments: int = 0
+    """Segments of the journal that retention took before they were read, ever."""
 
     @property
     def journal_place(self) -> Place:

@@ -195,10 +195,9 @@ class Journal:
 
     def _retain(self, now: float) -> None:
         segments = self.store.segments
-        while len(segments) > 1:
-            old = self.running(now) - _closed_s(segments) > self._keep_s
-            if not (old or self.store.size > self._most):
-                return
+        while len(segments) > 1 and (
+            self.running(now) - _closed_s(segments) > self._keep_s or self.store.size > self._most
+        ):
             self.ledger.drop(segments[0])
             if not self.save(now):
                 return

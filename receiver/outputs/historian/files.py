@@ -155,6 +155,10 @@ class WriterFiles:
         """What a person should know: files that were damaged, and what came of it."""
         return [line for at, line in self._warnings if self.age.age_ns - at < WARNED_NS]
 
+    def tell(self, news: str) -> None:
+        """A line for people, among `warnings` for a week of running. Raises sqlite3.Error on a full disk."""
+        self._warn([news])
+
     def meta(self, key: str, default: Any) -> Any:
         """A value of the table `meta`."""
         row = self.current.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

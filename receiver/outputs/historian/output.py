@@ -35,6 +35,7 @@ from receiver.outputs import disk
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, Output, StateBody, TallyBody
 from receiver.outputs.disk import DamageError, Writes
 from receiver.outputs.historian import schema
+from receiver.outputs.historian.age import NOTE_NS
 from receiver.outputs.historian.arrivals import Novelty
 from receiver.outputs.historian.asset_accounts import MINUTE_NS
 from receiver.outputs.historian.files import META, WriterFiles
@@ -42,6 +43,7 @@ from receiver.outputs.historian.latency import Latency
 from receiver.outputs.historian.mending.rebuild import rebuild
 from receiver.outputs.historian.rows import Rows, from_columns
 from receiver.outputs.historian.series import SENDER, StreamSeries
+from receiver.outputs.historian.whole.size_limit import SizeLimit
 from receiver.outputs.scope import Scope
 from receiver.outputs.settings import OutputTable
 
@@ -58,6 +60,8 @@ _CONDITION = """INSERT INTO condition VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (ass
 SWEEP_NS = 24 * 3600 * 10**9
 """Age of the history between two times that everything hot is sealed [ns]: well below what the journal keeps."""
 
+FOREVER_S = 1e9
+"""Longest that anything is kept [s]: 31 years of running."""
 
 CHANGES_TOLD = 5
 """Newest changes of the sender's configuration in the status; the pages have all of them."""
@@ -83,6 +87,8 @@ class HistorianTable(OutputTable):
     scope: Scope = Scope()
     keep_s: float = math.inf
     """`history` of `[retention]`: age of the oldest month that `tidy` leaves [s]."""
+    most_bytes: float = math.inf
+    """`history_max_gb` of `[retention]`: size from which on `tidy` drops the oldest month [bytes]."""
 
 
 class HistorianOutput(Output):
@@ -95,13 +101,14 @@ class HistorianOutput(Output):
     def build(cls, table: OutputTable, state: Path, *, wait: Callable[[float], None]) -> Self:
         """The history in `state/history`."""
         assert isinstance(table, HistorianTable)
-        return cls(state / "history", wait=wait, keep_s=table.keep_s)
+        return cls(state / "history", wait=wait, keep_s=table.keep_s, most_bytes=table.most_bytes)
 
     def __init__(
         self,
         folder: Path,
         *,
         keep_s: float = math.inf,
+        most_bytes: float = math.inf,
         clock: Callable[[], int] = time.time_ns,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -110,6 +117,7 @@ class HistorianOutput(Output):
         Args:
             folder: `history/`; made where it is not there.
             keep_s: Age of the oldest month that `tidy` leaves [s].
+            most_bytes: Size from which on `tidy` drops the oldest month [bytes].
             clock: Wall time [ns since 1970 UTC]: for the latency, and to name month files.
             wait: Pauses for so many seconds while the disk is full; may write the status, may raise to give up.
 
@@ -118,6 +126,7 @@ class HistorianOutput(Output):
             StoreError: it cannot be read, or was written by another version.
         """
         self._clock, self._wait, self._keep_s = clock, wait, keep_s
+        self._size_limit = SizeLimit(folder, most_bytes)
         self._trouble = ""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
@@ -258,10 +267,11 @@ class HistorianOutput(Output):
         Raises:
             StoreError: the disk fails; a full one puts it off.
         """
+        keep_s = min(keep_s, FOREVER_S)
         with self._mended(), self._put_off():
             noted = self._files.age.grow(now_ns, keep_s, self._files.shelves.sealed)
             self._files.age.drop(self._files.shelves)
-            self._files.log.forget(int(self._files.age.age_ns - min(keep_s, 1e9) * 1e9))
+            self._files.log.forget(int(self._files.age.age_ns - keep_s * 1e9) - NOTE_NS)  # not before its samples
             if self._files.age.age_ns - self._files.meta("swept_ns", 0) >= SWEEP_NS:
                 self._files.shelves.sweep()
                 self._files.set("swept_ns", self._files.age.age_ns)
@@ -269,8 +279,10 @@ class HistorianOutput(Output):
                 self._files.copy()
 
     def tidy(self) -> None:
-        """Drop what is older than the settings keep."""
+        """Drop what is older than the settings keep, and the oldest month where all together are too large."""
         self.retain(self._clock(), self._keep_s)
+        with self._mended(), self._put_off():
+            self._size_limit.keep(self._files.shelves, self._files.tell)
 
     def status(self) -> Mapping[str, Any]:
         """Counters: rows stored, latency, current trouble, and per asset received, published, healed, read, sent, lost.
@@ -300,6 +312,7 @@ class HistorianOutput(Output):
             "hot_rows": self._files.shelves.hot(),
             "chunks": self._files.shelves.sealed,
             "dropped": self._files.age.dropped,
+            "dropped_months": self._size_limit.dropped,
             "age_s": self._files.age.age_ns // 10**9,
             "disk_bytes": sum(sizes),
             "latency_ms": {"p50": self._latency.quantile(0.5), "p99": self._latency.quantile(0.99)},
@@ -433,6 +446,7 @@ class HistorianOutput(Output):
         newest = self._changes[0] if self._changes else None
         by_hand = newest is not None and newest.kind == applied.FOUND and newest.over > 0
         told = [f"the sender's configuration was {newest.told()}"] if newest is not None and by_hand else []
+        told += [self._size_limit.trouble] if self._size_limit.trouble else []
         return [*([f"the history's disk: {trouble}"] if trouble else []), *told, *self._files.warnings()]
 
     def _waiting(self, why: str) -> None:

@@ -19,14 +19,19 @@ from protocol.content import batch, catalog
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Row, Value, from_rows
 from protocol.process.statusfile import read_status
+from protocol.store.index import Segment
 from protocol.store.record import Record
+from protocol.store.resync import Place
 from receiver import config as configuration
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, Output, StateBody
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.influx.lines import LineWriter
 from receiver.outputs.scope import Scope
 from receiver.publish import history_feed
+from receiver.publish.alarm import loss_ahead
+from receiver.publish.journal_room import JournalRoom
 from receiver.publish.process import OutputProcess
+from receiver.settings import RetentionTable
 
 TAGS = (
     Tag(id=4, asset="pump", name="pressure", unit="bar", type="float64"),
@@ -234,6 +239,74 @@ def test_a_feed_that_is_killed_goes_on_where_it_was(
             retain(journal, gone)
     assert done
     assert output.samples() == samples(blocks)
+
+
+def test_what_retention_takes_unread_of_the_journal_comes_from_the_history(
+    low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]]
+) -> None:
+    """The plan is made anew, and blocks that the output has are known to it."""
+    journal, blocks = lived
+    output = Memory()
+    one = process(low, output)
+    one._hand_over()
+    retain(journal, 1, 2, 3, 4)
+    assert run(one)
+    assert output.samples() == samples(blocks)
+    close(one)
+
+
+def test_what_retention_takes_unread_is_said_aloud_and_not_forgotten(
+    low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]]
+) -> None:
+    """An alarm with the next step while the process runs, a warning after each restart; a new output skips nothing."""
+    journal, _ = lived
+    retain(journal, 1)
+    output = Memory()
+    one = OutputProcess(low, "memory", output, Scope())
+    one._hand_over()
+    one._say()
+    told = read_status(low.state, "memory")
+    assert told is not None
+    assert told["alarms"] == []
+    retain(journal, 2, 3, 4)
+    while one._hand_over():
+        pass
+    one._say()
+    told = read_status(low.state, "memory")
+    assert told is not None
+    (line,) = told["alarms"]
+    assert line.startswith("2 segments of the journal went by retention before they were read")
+    assert 'begin = "history"' in line
+    close(one)
+    again = OutputProcess(low, "memory", output, Scope())
+    again._hand_over()
+    assert any(line.startswith("2 segments of the journal") for line in again._warnings())
+    assert again._opener.skipped == 2
+    close(again)
+
+
+def test_an_output_that_is_far_behind_is_told_what_it_will_lose(tmp_path: Path) -> None:
+    """By size and by age, whichever is nearer; and a journal that its size cuts early is a warning."""
+    journal = Journal(tmp_path / "journal")
+    for _ in range(9):
+        with journal.path(journal.segment).open("ab") as file:
+            file.truncate(10_000_000)
+        journal.next_segment()
+    for number in range(1, 11):
+        told = Segment(number, size=10_000_000, born_s=number * 86400.0).to_bytes()
+        (tmp_path / f"journal/segments/{number:010d}.idx").write_bytes(told)
+    room = JournalRoom.look(journal.folder)
+    assert JournalRoom.look(journal.folder, room) == room
+    large = RetentionTable(journal="90d", max_gb=0.1)  # type: ignore[arg-type]
+    assert round(room.used(Place(5, 0), large), 2) == 0.5
+    small = RetentionTable(journal="10d", max_gb=10.0)  # type: ignore[arg-type]
+    assert round(room.used(Place(2, 0), small), 2) == 0.8
+    assert loss_ahead(0.49) == ""
+    assert "80 % of what the journal keeps" in loss_ahead(0.8)
+    assert room.warning(small) is None
+    line = room.warning(RetentionTable(journal="90d", max_gb=0.09))  # type: ignore[arg-type]
+    assert line is not None
+    assert line.startswith("the journal holds 9.0 days of running time, not the 90")
 
 
 def test_an_output_is_given_of_the_history_what_it_may_see(
