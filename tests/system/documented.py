@@ -78,6 +78,11 @@ WAYS = (
     Way(shape=r"status \S*receiver.toml", first=r"catch \(pid \d+\): said \d+\.\d s ago"),
     Way(shape=r"doctor \S*(sender|receiver)\.toml( --json)?", elsewhere="tests/system/test_doctor.py"),
     Way(shape="replay (SENDER|sender).toml CV1-.*", exit=2, first="error: CV1-[0-9A-Z-]+: well typed, but the stream"),
+    Way(
+        shape="export receiver.toml --out .*",
+        first=r"\S+: [\d,]+ (samples|buckets) of [\d,]+ tags",
+        also=("--replace",),
+    ),
     Way(shape=r"history check \S+", first=r"current\.db: sound"),
     Way(shape=r"history rebuild \S+", exit=1, first="error: .*/history: another process writes this store"),
     Way(shape="setup (high|low) --config .*", elsewhere=SETUP),

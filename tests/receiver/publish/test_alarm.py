@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_blocks import OPEN, OPEN_RAW, OTHER_OPEN, OTHER_SIGN, SIGN, T0, Journal, Reading, Source, journal
+from journal_blocks import OPEN, OTHER_OPEN, OTHER_SIGN, SIGN, T0, Journal, Reading, Source, journal
 from portal_plant import Clock, ask, served
+from stream_records import low_side
 
-from protocol import keymaking
 from protocol.process.document import from_json
 from protocol.process.statusfile import read_status, write_status
 from protocol.store.record import Record
@@ -222,14 +221,7 @@ class _Memory(Output):
 @pytest.fixture
 def low(tmp_path: Path) -> configuration.ReceiverConfig:
     """A low side's folder with keys; the sender's are the tests' own."""
-    keymaking.make("low", tmp_path / "keys/low")
-    (tmp_path / "keys/low/open.key").write_text(_line_of("open", OPEN_RAW))
-    (tmp_path / "high.pub").write_text(_line_of("sign.pub", SIGN.public.raw))
-    (tmp_path / "receiver.toml").write_text(
-        '[inlet]\nlisten = "127.0.0.1:7000"\n[keys]\nown = "keys/low"\nsenders = ["high.pub"]\n'
-    )
-    (tmp_path / "state").mkdir()
-    return configuration.load(tmp_path / "receiver.toml")
+    return low_side(tmp_path)
 
 
 def test_a_feed_says_its_place_its_warnings_and_where_the_journal_is_damaged(low: configuration.ReceiverConfig) -> None:
@@ -329,7 +321,3 @@ def test_an_alarm_turns_healthz_to_503_and_stands_on_every_page(tmp_path: Path) 
     status, lines = health(Seen())
     assert status == 503
     assert lines[0].startswith("catch does not run: its last report is")
-
-
-def _line_of(kind: str, raw: bytes) -> str:
-    return f"checkvalve-key-v1 {kind} {base64.b64encode(raw).decode()}\n"
