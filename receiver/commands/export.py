@@ -49,7 +49,7 @@ ENDS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".csv.zst": "csv
 """What a file is, by the end of its name."""
 SAY_S = 0.5
 """Between two words about how far it is, on a terminal [s]."""
-_CURSOR = re.compile(r"(?P<log>[0-9a-f]{8})-(?P<sequence>\d{1,18})")
+_CURSOR = re.compile(r"(?P<log>[0-9a-f]{8})-(?P<sequence>\d{1,18})-(?P<mark>[0-9a-f]{8})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +130,7 @@ def _write(
             sequence, warning = _sequence(history, since)
             choice = replace(choice, since=sequence)
             warnings += [warning] if warning else []
-        cursor = f"{history.arrivals.name}-{history.arrivals.until}" if history.arrivals.name else None
-        told: dict[str, Any] = {"next": cursor}
+        told: dict[str, Any] = {"next": _cursor(history)}
         with _packed(samples, request.out) as sink:
             file = _file(sink, width_ns, parquet)
             if isinstance(file, PlainFile):
@@ -179,7 +178,8 @@ def _sequence(history: WholeHistory, since: str) -> tuple[int, str]:
             return at, ""
         return -1, "what came before the log of arrivals has no arrival time: all of that is in the file too"
     log, sequence = found["log"], int(found["sequence"])
-    if log != arrivals.name or sequence > arrivals.until:
+    mark = arrivals.mark(sequence, _keys(history)) if sequence <= arrivals.until else None
+    if log != arrivals.name or sequence > arrivals.until or mark not in (None, int(found["mark"], 16)):
         raise ConfigError(
             f"--since {since}: a cursor of another history than this one, {arrivals.name or 'which has none yet'}",
             hint="the history was made anew or put back: export all of it once, or --since a time; its end tells "
@@ -188,6 +188,18 @@ def _sequence(history: WholeHistory, since: str) -> tuple[int, str]:
     if sequence < arrivals.first():
         return sequence, f"blocks up to {arrivals.first()} went by retention before they were exported"
     return sequence, ""
+
+
+def _cursor(history: WholeHistory) -> str | None:
+    """What arrives from now on."""
+    arrivals = history.arrivals
+    if not arrivals.name:
+        return None
+    return f"{arrivals.name}-{arrivals.until}-{arrivals.mark(arrivals.until, _keys(history)) or 0:08x}"
+
+
+def _keys(history: WholeHistory) -> dict[int, bytes]:
+    return {one: key for one, (key, _, _) in history.streams.items()}
 
 
 def _form(request: ExportRequest) -> tuple[str, str]:

@@ -36,13 +36,15 @@ _TYPES = {
 
 
 def library() -> tuple[ModuleType, ModuleType]:
-    """pyarrow and pyarrow.parquet.
+    """pyarrow and pyarrow.parquet, with all that they would load later: whoever writes may have become another user, who
+    cannot enter the folder of the interpreter.
 
     Raises:
         ConfigError: they are not installed.
     """
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.parquet
     except ImportError as error:
         hint = "pip install 'checkvalve-low[parquet]', or export CSV: --out NAME.csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -245,12 +246,27 @@ def test_a_cursor_of_another_history_is_refused(low: ReceiverConfig) -> None:
     """Made anew, put back: it would miss what it cannot know; the next step is said."""
     keep(low, _more(3))
     _, told = write(low, "a.parquet")
-    log, at = told["next"].split("-")
+    log, at, mark = told["next"].split("-")
     assert at == "3"
-    for wrong in (f"{'0' * 8}-{at}", f"{log}-4"):
+    for wrong in (f"{'0' * 8}-{at}-{mark}", f"{log}-4-{mark}", f"{log}-2-{mark}", f"{log}-3-00000000"):
         with pytest.raises(ConfigError, match="another history") as caught:
             write(low, "b.parquet", since=wrong)
         assert "export all of it once" in caught.value.hint
+
+
+def test_a_copy_that_was_put_back_and_went_on_is_told_from_the_history_that_was(
+    low: ReceiverConfig, tmp_path: Path
+) -> None:
+    """Its numbers are used again for other blocks: a cursor would miss some."""
+    keep(low, _more(10))
+    shutil.copytree(low.state / "history", tmp_path / "copy")
+    keep(low, _more(15, begin=10))
+    _, told = write(low, "a.parquet")
+    shutil.rmtree(low.state / "history")
+    (tmp_path / "copy").rename(low.state / "history")
+    keep(low, _more(40, begin=20))
+    with pytest.raises(ConfigError, match="another history"):
+        write(low, "b.parquet", since=told["next"])
 
 
 def test_gaps_go_with_the_file(low: ReceiverConfig) -> None:

@@ -3,9 +3,10 @@
     arrival    a row a run of blocks that came one after another: numbered on, of one stream, all healed or none
     sequence   every block that came has one, from 0, up by one; a run's `id` is that of its first block
 
-A cursor is the log's name and a sequence number: what came since is every block numbered from there on, whatever the
-time in its samples. The name is drawn when the log begins. Where the history was made anew, its log has another name,
-and a cursor of the old one is refused rather than understood wrong.
+A cursor is the log's name, a sequence number, and a mark of the block before it: what came since is every block
+numbered from there on, whatever the time in its samples. The name is drawn when the log begins: a history that was made
+anew has another one. A copy that was put back goes on under the old name, and has another block before that number. So
+a cursor that would miss something is refused rather than understood wrong.
 
 A run says also which chunk was the newest real one when it came: its samples are hot, or in chunks numbered above it.
 What came before the log was begun is in no run: its samples have no arrival time.
@@ -14,6 +15,8 @@ What came before the log was begun is in no run: its samples have no arrival tim
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,6 +185,24 @@ class ArrivalTable:
             if len(late):
                 return min(int(one + late[0]), self.until)
         return self.until
+
+    def mark(self, sequence: int, keys: Mapping[int, bytes]) -> int | None:
+        """What tells the block numbered before this from any other that may have had its number: 32 bits.
+
+        A history that was put back from a copy numbers on from there, and what came since has other numbers.
+
+        Args:
+            keys: Key of each stream, by this history's number for it.
+
+        Returns:
+            0 where there is none before it, None where retention took it.
+        """
+        if sequence == 0:
+            return 0
+        row = self._connection.execute(
+            "SELECT stream, first + ? - id FROM arrival WHERE id <= ? AND id + last - first >= ?", (sequence - 1,) * 3
+        ).fetchone()
+        return None if row is None else zlib.crc32(keys.get(row[0], b"") + row[1].to_bytes(8, "big"))
 
     def sealed(self, sequence: int) -> int:
         """Samples of blocks numbered from here on are hot, or in chunks numbered above this."""
