@@ -36,8 +36,8 @@ _TYPES = {
 
 
 def library() -> tuple[ModuleType, ModuleType]:
-    """pyarrow and pyarrow.parquet, with all that they would load later: whoever writes may have become another user, who
-    cannot enter the folder of the interpreter.
+    """pyarrow and pyarrow.parquet, with all that they would load later: whoever writes may have become another user by
+    then, who cannot enter the folder of the interpreter.
 
     Raises:
         ConfigError: they are not installed.

@@ -21,6 +21,8 @@ from receiver.outputs.historian.whole.whole_history import AFTER_NS, FIRST_NS, S
 
 GROUP_ROWS = 250_000
 """Samples of a row group, about: twice what DuckDB takes at a time; a table of so many takes some 100 MB."""
+CSV_ROWS = 50_000
+"""Samples that become lines at a time: a text a cell takes far more room than a column."""
 SAY_ROWS = 100_000
 """Samples between two words about how far it is."""
 
@@ -75,6 +77,8 @@ class SampleFile:
     """The file of samples: CSV or Parquet."""
 
     def __init__(self, sink: IO[bytes], *, parquet: bool) -> None:
+        self.most = GROUP_ROWS if parquet else CSV_ROWS
+        """Samples that are best written at a time."""
         self._sink = sink
         self._file = ParquetFile(sink) if parquet else None
         if self._file is None:
@@ -160,15 +164,16 @@ def write_samples(
     )
     spans = history.spans(wanted)
     total = sum(sum(held.values()) for held in spans.values())
-    told, met, said = ExportCounts(), set(), 0
+    told, met, said, count = ExportCounts(), set(), 0, 0
     held: list[SeriesPart] = []
     for part in history.parts(wanted, spans):
         met.add(part.tag.series)
         held.append(part)
         told.samples += len(part.rows)
-        if sum(len(one.rows) for one in held) >= GROUP_ROWS:
+        count += len(part.rows)
+        if count >= file.most:
             file.add(table(held, history.streams))
-            held = []
+            held, count = [], 0
         if told.samples >= said + SAY_ROWS:
             said = told.samples
             say(said, max(total, said))

@@ -155,6 +155,11 @@ def test_a_csv_file_has_the_same_samples_and_says_its_zone(
         assert told["samples"] == count
         (rows,) = asked(f"SELECT count(*), min(time)::VARCHAR FROM read_csv('{out}')")
         assert rows[0] == count
+        times = sorted(at for held in right(blocks).values() for at, _ in held)
+        named = "types={'time': 'TIMESTAMPTZ_NS'}"
+        assert [at for (at,) in asked(f"SELECT epoch_ns(time) FROM read_csv('{out}', {named}) ORDER BY 1")] == times
+        exact = polars.read_csv(out, schema_overrides={"time": polars.Datetime("ns", "UTC")})
+        assert exact["time"].dt.timestamp("ns").sort().to_list() == times
         held = polars.read_csv(out, infer_schema=False)
         assert len(held) == count
         assert all(one.endswith("Z") and len(one) == 30 for one in held["time"].to_list())
