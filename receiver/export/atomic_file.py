@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,7 +36,7 @@ class AtomicFile:
             what = "is a folder" if path.is_dir() else "is there already"
             raise ConfigError(f"{path} {what}", hint="name another file, or say --replace where it may go")
         try:
-            held = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+            held = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise ConfigError(
                 f"{self._part}: {error.strerror}", hint="name a file in a folder you may write"
@@ -45,6 +46,9 @@ class AtomicFile:
         except OSError as error:
             os.close(held)
             raise HeldError(f"{path}: another export is writing it") from error
+        if not stat.S_ISREG(os.fstat(held).st_mode):
+            os.close(held)
+            raise ConfigError(f"{self._part} is no plain file", hint="see who put it there, and take it away")
         os.ftruncate(held, 0)
         self.file = os.fdopen(held, "wb")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import random
 import shutil
 from collections import Counter
@@ -374,8 +375,10 @@ def test_what_a_killed_export_left_is_written_over_and_a_file_that_is_there_is_n
         write(low, "a.csv")
     assert write(low, "a.csv", replace=True)[1]["samples"] == told["samples"]
     (low.path.parent / f"b.csv{PART}").symlink_to(low.path)
-    with pytest.raises(ConfigError):
-        write(low, "b.csv")
+    os.mkfifo(low.path.parent / f"c.csv{PART}")
+    for name in ("b.csv", "c.csv"):
+        with pytest.raises(ConfigError):
+            write(low, name)
     assert low.path.read_text() == TOML
 
 

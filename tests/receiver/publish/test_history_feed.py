@@ -127,7 +127,7 @@ def close(one: OutputProcess) -> None:
         one._history.close()
 
 
-@pytest.mark.parametrize("gone", [(), (1,), (1, 2, 3), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize("gone", [(), (1, 2, 3), (1, 2, 3, 4, 5)])
 def test_an_output_that_begins_has_every_sample_once(
     low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]], gone: tuple[int, ...]
 ) -> None:
@@ -161,7 +161,7 @@ def test_only_the_oldest_segment_of_the_journal_may_come_from_both(
     close(one)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_feed_that_is_killed_goes_on_where_it_was(
     low: configuration.ReceiverConfig, lived: tuple[Journal, list[OpenedBlock]], seed: int
 ) -> None:
