@@ -220,7 +220,8 @@ class Live:
         for report in found:
             self.processes.append(ProcessRow(report.process, report.running, report.trouble, self._note(report)))
         if self._scope.whole:  # catch's warnings name nobody; another's may
-            others = [f"{one.process}: {line}" for one in found for line in one.status.warnings]
+            said = [(publish.process, publish.status.warnings), *((one.process, one.status.warnings) for one in found)]
+            others = [f"{process}: {line}" for process, lines in said for line in lines]
             self.link = replace(self.link, warnings=(*self.link.warnings, *others))
         self.alarms = health.alarms([catch, publish, *found], whole=self._scope.whole)
 

@@ -159,12 +159,14 @@ def test_warnings_of_every_process_stand_on_the_overview_and_are_inert(plant: Pl
     evil = "<b>\x1b[31m pump-7"
     plant.report(warnings=[f"catch {evil}"])
     write_report(plant.state, "historian", plant.clock(), {"warnings": [f"disk {evil}"]})
+    write_report(plant.state, "publish", plant.clock(), {"warnings": [f"journal {evil}"]})
     for scope, others in ((Scope(), True), (Scope(assets=frozenset({"fan-1"})), False)):
         with served(create_app(plant.history, plant.state, scope, clock=plant.clock)) as base:
             text = ask(base + "/").text
             assert "<li>catch &lt;b&gt;\\x1b[31m pump-7</li>" in text
             assert ("<li>historian: disk &lt;b&gt;\\x1b[31m pump-7</li>" in text) is others
-            assert (len(ask(base + "/api/link").json["warnings"]) == 2) is others
+            assert ("<li>publish: journal &lt;b&gt;\\x1b[31m pump-7</li>" in text) is others
+            assert (len(ask(base + "/api/link").json["warnings"]) == 3) is others
 
 
 def test_what_beats_foretell_stands_in_the_strip_among_the_alarms_and_above_the_tags(plant: Plant) -> None:
