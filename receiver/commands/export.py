@@ -124,6 +124,9 @@ def _write(
     scope = Scope() if request.vendor is None else Scope(vendors=frozenset({request.vendor}))
     history, door = WholeHistory(folder, scope), Door(folder, scope)
     try:
+        if not history.visible.assets and request.vendor is not None:
+            hint = "write it as sender.toml has it; the pages show each asset's vendors"
+            raise ConfigError(f"no asset here is of vendor {request.vendor!r}", hint=hint)
         tags = chosen(history, choice)
         warnings = []
         if since is not None:

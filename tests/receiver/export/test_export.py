@@ -324,6 +324,8 @@ def test_only_what_was_asked_for_is_in_the_file(low: ReceiverConfig, monkeypatch
     with pytest.raises(ConfigError, match="no asset here is called 'pumps'") as caught:
         write(low, "x.parquet", choice=ExportChoice(assets=("pumps",)))
     assert "press-1" in caught.value.hint
+    with pytest.raises(ConfigError, match="no asset here is of vendor 'acme'"):
+        write(low, "x.parquet", vendor="acme")
 
 
 @pytest.mark.parametrize(
