@@ -177,12 +177,31 @@ def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:
         yield f"  capabilities: {header.capabilities}"
     yield from (f"  ALARM: {alarm}" for alarm in header.alarms)
     yield from (f"  warning: {warning}" for warning in header.warnings)
+    if "taken" in said:
+        yield from _delivered(said)
     for key in ("link", "blocks", "assets", "children"):
         held = said.get(key)
         for name, value in held.items() if isinstance(held, dict) else ():  # `blocks` of an output is a number
             least = "at least " if name == "kernel_drops" and value else ""  # it counts what it had merged as one
             yield f"  {key}.{name}: {least}{_brief(value)}"
     yield from (f"  {line}" for line in change_list.lines(from_json(OutputCounters, said).changes))
+
+
+def _delivered(said: dict[str, Any]) -> Iterator[str]:
+    """What an output took and delivered, and why it does not get on."""
+    from protocol.process.document import from_json
+    from receiver.status.publish import OutputCounters, OutputStatus
+
+    status, counters = from_json(OutputStatus, said), from_json(OutputCounters, said)
+    for name in ("taken", "acknowledged", "held", "aside"):
+        value = getattr(counters, name)
+        yield f"  samples.{name}: {'unknown' if value is None else value}"
+    yield f"  behind: {status.behind_blocks} blocks, {status.behind_s:.1f} s"
+    yield f"  scope: {status.scope or 'unknown'}"
+    if counters.trouble:
+        yield f"  trouble: {counters.trouble}"
+    if counters.next_step:
+        yield f"  next step: {counters.next_step}"
 
 
 def _said(time_ns: int | None) -> str:

@@ -383,7 +383,7 @@ def _outputs(facts: LowFacts) -> Iterator[Ailment]:
                 rank=Rank.OUTPUT,
                 name="output-trouble",
                 cause=f"{name}: {counters.trouble}",
-                step=f"checkvalve status {facts.file}",
+                step=counters.next_step or f"checkvalve status {facts.file}",
             )
 
 

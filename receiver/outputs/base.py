@@ -175,8 +175,12 @@ class Output(ABC):
     def status(self) -> Mapping[str, Any]:
         """Counters for `status-<output>.json`; plain JSON values, no secrets.
 
-        `trouble` says in words why it does not get on (its disk, its destination), and is empty where it does;
-        `warnings` and `alarms` are lists of lines for people, `alarm` is true where somebody should look.
+        `taken`, `acknowledged`, `held`, `aside`: counts of samples, as `receiver/status/publish.py` says; for the
+        status command and the page. `trouble` says in words why it does not get on (its disk, its destination),
+        and is empty where it does; `next_step` is what a person does about it. `behind_blocks` and `behind_s` are of
+        what it has taken and its destination has not acknowledged; what is still in the journal is added to them.
+        `warnings` and `alarms` are lists of lines for people, `alarm` is true where somebody should look at once: a
+        trouble that lasts for a minute becomes one by itself.
         """
 
     @abstractmethod

@@ -241,14 +241,17 @@ class Live:
     def _note(self, report: reports.Report[OutputStatus]) -> str:
         """What an output has to say beside that it runs."""
         notes = []
-        latency, trouble = report.counters.latency_ms, report.counters.trouble
+        counters, whole = report.counters, self._scope.whole
+        latency, trouble = counters.latency_ms, counters.trouble
+        if counters.taken is not None and whole:
+            notes.append(_delivered(report))
         if latency.p50 is not None and latency.p99 is not None:
             notes.append(f"delay {words.number(latency.p50, 0)} ms, 99 % within {words.number(latency.p99, 0)} ms")
         if report.status.waiting:
             notes.append(f"blocks waiting for a key or a description: {words.count(report.status.waiting)}")
-        if trouble and self._scope.whole:
-            notes.append(trouble)
-        if self._scope.whole:
+        if trouble and whole:
+            notes.append(f"{trouble}. {counters.next_step}" if counters.next_step else trouble)
+        if whole:
             notes += report.status.warnings
         return "; ".join(notes)
 
@@ -304,6 +307,19 @@ class Live:
             "attention": attention(self.picture, at),
             "processes": self.processes,
         }
+
+
+def _delivered(report: reports.Report[OutputStatus]) -> str:
+    """What an output took and delivered, in samples, and how far it is behind."""
+    status, counters = report.status, report.counters
+    counts = ((name, getattr(counters, name)) for name in ("taken", "acknowledged", "held", "aside"))
+    told = ", ".join(
+        f"{name.replace('aside', 'set aside')} {words.count(value)}" for name, value in counts if value is not None
+    )
+    behind = "nothing behind"
+    if status.behind_blocks:
+        behind = f"behind by {words.count(status.behind_blocks)} blocks, {words.span(status.behind_s)}"
+    return f"samples {told}; {behind}; scope {status.scope or 'unknown'}"
 
 
 def _asset(name: str) -> str:

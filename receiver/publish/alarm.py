@@ -2,8 +2,9 @@
 
     waits     an output's own process: blocks that it cannot open, and what they wait for
     behind    publish, and not the output's process, which may be dead: the journal's end against the output's place
+    stands    an output's own trouble (its disk, its destination) that does not pass
 
-Both count running time, so a wall clock that steps makes no alarm and hides none. A minute is longer than two rounds of
+All count running time, so a wall clock that steps makes no alarm and hides none. A minute is longer than two rounds of
 the carousel, in which a sender says again what opens its blocks, and than any restart.
 """
 
@@ -142,6 +143,30 @@ def skipped_line(segments: int) -> str:
         f"{segments} segments of the journal went by retention before they were read: what stood in them does not "
         'reach this output by itself. `begin = "history"` in its table hands it over from the history'
     )
+
+
+class StandingTrouble:
+    """An output's trouble, and since when there is one without a break; its words may change meanwhile."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def line(self, trouble: str, next_step: str, now: float) -> str:
+        """A line for people where it has lasted longer than it may; empty elsewhere.
+
+        Args:
+            trouble: What the output says of itself; empty for nothing.
+            next_step: What a person does about it; may be empty.
+            now: Running time [s].
+        """
+        if not trouble:
+            self._since = None
+            return ""
+        self._since = now if self._since is None else self._since
+        lasted = now - self._since
+        if lasted <= UNPUBLISHED_S:
+            return ""
+        return f"for {_span(lasted)}: {trouble}" + (f". {next_step}" if next_step else "")
 
 
 def _line(lack: Lack | None, those: list[WaitingBlocks], own: str) -> str:

@@ -69,6 +69,10 @@ class Opener:
         """Blocks that will never open, by reason; `expired`: those that went from the journal while they waited."""
         self.later: Counter[int] = Counter()
         """Blocks of kinds that this build does not know, by number; they stay in the journal."""
+        self.records = self.record_bytes = 0
+        """What was read of the journal for the first time: records, and their size on the disk [bytes]."""
+        self.read_ns: int | None = None
+        """When the last of them was journaled [ns since 1970 UTC]."""
         self.said: list[str] = []
         """What people should know: that the journal is read again, and why."""
         self._journal, self._ring, self._scope = journal, Ring(own, signers, others), scope
@@ -133,6 +137,9 @@ class Opener:
         if records:
             end = self.reader.place
             self._last_read = LastRead(Place(end.segment, end.offset - records[-1].length), records[-1].digest)
+            self.records += len(records)
+            self.record_bytes += sum(one.length for one in records)
+            self.read_ns = records[-1].time_ns
         elif self.reader.beyond:
             self._begin_again(ENDS_BEFORE)
             return out, True

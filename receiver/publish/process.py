@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol import keys
 from protocol.opening_keys import load_opening
-from protocol.process.document import to_json
+from protocol.process.document import from_json, to_json
 from protocol.process.doorbell import Doorbell
 from protocol.process.statusfile import PERIOD, write_status
 from protocol.store import statefile
@@ -30,12 +30,13 @@ from protocol.written import counted
 from receiver.config import ReceiverConfig
 from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.scope import Scope
-from receiver.publish.alarm import skipped_line, waiting_alarms
+from receiver.publish.alarm import StandingTrouble, skipped_line, waiting_alarms
+from receiver.publish.behind import unread_blocks
 from receiver.publish.known import KnownStream
 from receiver.publish.losses import PLACES_KEPT
 from receiver.publish.opener import Opener
 from receiver.publish.patience import GivenUp, Patience
-from receiver.status.publish import OutputStatus
+from receiver.status.publish import OutputCounters, OutputStatus
 
 if TYPE_CHECKING:
     from receiver.publish.history_first import HistoryFirst
@@ -85,6 +86,7 @@ class OutputProcess:
         self._started = time.monotonic()
         self._begin = begin
         self._history: HistoryFirst | None = None
+        self._standing = StandingTrouble()
         self._open_from_stored()
         self._damage = DamageFile(config.state / f"damaged-{name}.json", wall_ns=time.time_ns())
         self._patience = patience or Patience(self._say)
@@ -187,11 +189,18 @@ class OutputProcess:
         alarms, unpublished = waiting_alarms(opener.waiting_streams(), now, since=self._started, own=own)
         self._damage.note(opener.losses.places)
         of_output = self._output.status()
+        counters = from_json(OutputCounters, of_output)
+        standing = self._standing.line(counters.trouble, counters.next_step, now)
+        blocks, seconds = self._behind(of_output)
         status = OutputStatus(
             place=tuple(opener.reader.place),
             waiting=opener.waiting,
             unpublished=unpublished,
-            alarms=(*of_output.get("alarms", ()), *alarms, *self._skipped_alarms()),
+            scope=self._scope.text,
+            behind_blocks=blocks,
+            behind_s=seconds,
+            alarm=bool(standing or of_output.get("alarm")),
+            alarms=(*of_output.get("alarms", ()), *([standing] if standing else []), *alarms, *self._skipped_alarms()),
             warnings=(*of_output.get("warnings", ()), *self._warnings()),
             refused=dict(opener.refused),
             damaged=opener.losses.count,
@@ -205,6 +214,16 @@ class OutputProcess:
         """Aloud while this process runs; after a restart it is a warning."""
         skipped = self._opener.reader.skipped
         return [skipped_line(skipped)] if skipped and self._history is None else []
+
+    def _behind(self, of_output: Mapping[str, Any]) -> tuple[int, float]:
+        """Blocks and seconds: what is not read yet, and what the output says of what it has not delivered yet."""
+        opener, own = self._opener, from_json(OutputStatus, of_output)
+        end, place = opener.reader.end(), opener.reader.place
+        blocks = unread_blocks(self._journal, place, end, records=opener.records, record_bytes=opener.record_bytes)
+        seconds = 0.0
+        if blocks and opener.read_ns is not None:
+            seconds = max((time.time_ns() - opener.read_ns) / 1e9, 0.0)
+        return blocks + own.behind_blocks, max(seconds, own.behind_s)
 
     def _warnings(self) -> list[str]:
         opener = self._opener

@@ -60,6 +60,14 @@ class OutputStatus:
     """Blocks of kinds that this build does not know."""
     skipped_segments: int = 0
     """Segments of the journal that retention took before they were read, ever."""
+    scope: str = ""
+    """What it is given, in words: `all`, `vendor Acme Pumps`."""
+    behind_blocks: int = 0
+    """Journaled and not yet acknowledged by its destination, about: what is not read yet is reckoned from its bytes."""
+    behind_s: float = 0.0
+    """How long ago the oldest of them was journaled, about [s]; 0.0 where there is none."""
+    alarm: bool = False
+    """Somebody should look: its trouble lasts for longer than a minute, or it says so itself."""
 
     @property
     def journal_place(self) -> Place:
@@ -77,10 +85,20 @@ class LatencyMs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputCounters:
-    """What readers know of an output's own counters; each output has more."""
+    """What every output counts of itself, in samples; each has more. None: it does not say."""
 
     latency_ms: LatencyMs = LatencyMs()
+    taken: int | None = None
+    """Taken over from the journal, durably, since its store began."""
+    acknowledged: int | None = None
+    """The destination said yes to them; what that means stands in the output's README."""
+    held: int | None = None
+    """Acknowledged, and kept to be sent again in case the destination loses them."""
+    aside: int | None = None
+    """Refused by the destination one by one or by class, and kept aside."""
     trouble: str = ""
     """Why nothing can be stored or sent just now; empty while it can."""
+    next_step: str = ""
+    """What a person does about it; empty where waiting is enough."""
     changes: tuple[AppliedChange, ...] = ()
     """Of the historian: the newest changes of the sender's configuration, newest first."""

@@ -301,8 +301,13 @@ class HistorianOutput(Output):
         }
         files = [schema.current_path(self._folder), *schema.month_paths(self._folder)]
         sizes = [path.stat().st_size for path in files if path.exists()]
+        rows = sum(sums["published"] for sums in totals.values())
         self._last = {
-            "rows": sum(sums["published"] for sums in totals.values()),
+            "taken": rows,
+            "acknowledged": rows,
+            "held": 0,
+            "aside": 0,
+            "rows": rows,
             "blocks": self._blocks,
             "doubles": self._doubles,
             "same_time": self._files.newest.same_time,

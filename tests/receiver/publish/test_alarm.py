@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from stream_records import low_side
 
 from protocol.process.document import from_json
 from protocol.process.statusfile import read_status, write_status
+from protocol.store.layout import segment_path
 from protocol.store.record import Record
 from protocol.store.resync import Place
 from receiver import config as configuration
+from receiver.commands.cli import _status_lines
 from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.historian.views import Scope as Seen
 from receiver.outputs.scope import Scope
 from receiver.portal.app import create_app
-from receiver.publish.alarm import UNPUBLISHED_S, JournalEnds, lag_alarm, waiting_alarms
+from receiver.publish.alarm import UNPUBLISHED_S, JournalEnds, StandingTrouble, lag_alarm, waiting_alarms
+from receiver.publish.behind import unread_blocks
 from receiver.publish.lag_watch import LagWatch
 from receiver.publish.process import OutputProcess
 from receiver.status.publish import OutputCounters
@@ -189,6 +193,29 @@ def test_an_output_that_is_behind_is_told_with_its_reason(
     assert words in line
 
 
+def test_a_trouble_is_an_alarm_once_it_has_stood_for_a_minute() -> None:
+    """Its words may change meanwhile; with a break it begins anew; the line has the reason and the next step."""
+    standing = StandingTrouble()
+    assert not standing.line("no answer: refused", "start the server", 10.0)
+    assert not standing.line("503: busy", "wait", 70.0)
+    assert standing.line("503: busy", "Look at its log", 71.0) == "for 61 s: 503: busy. Look at its log"
+    assert not standing.line("", "", 72.0)
+    assert not standing.line("503: busy", "", 73.0)
+
+
+def test_what_is_unread_of_a_journal_is_reckoned_by_its_bytes(tmp_path: Path) -> None:
+    """Over segments, by the mean of what was read; nothing at the end; never nothing where there is something."""
+    segment_path(tmp_path, 1).parent.mkdir()
+    for number, size in ((1, 5000), (2, 3000)):
+        segment_path(tmp_path, number).write_bytes(bytes(size))
+    counted = {"records": 10, "record_bytes": 1000}
+    assert unread_blocks(tmp_path, Place(1, 4000), Place(3, 600), **counted) == 46
+    assert unread_blocks(tmp_path, Place(3, 599), Place(3, 600), **counted) == 1
+    assert unread_blocks(tmp_path, Place(3, 600), Place(3, 600), **counted) == 0
+    assert unread_blocks(tmp_path, Place(3, 700), Place(3, 600), **counted) == 0
+    assert unread_blocks(tmp_path, Place(1, 0), Place(1, 4000), records=0, record_bytes=0) == 1
+
+
 # --- the processes ----------------------------------------------------------------------------------------------------
 
 
@@ -197,6 +224,7 @@ class _Memory(Output):
 
     def __init__(self) -> None:
         self.held: bytes | None = None
+        self.more: dict[str, Any] = {}
         self.blocks: list[OpenedBlock] = []
         self.again = False
 
@@ -212,7 +240,7 @@ class _Memory(Output):
         return again
 
     def status(self) -> Mapping[str, Any]:
-        return {"rows": len(self.blocks), "warnings": ["its own"]}
+        return {"rows": len(self.blocks), "warnings": ["its own"], **self.more}
 
     def close(self) -> None:
         return
@@ -252,6 +280,39 @@ def test_a_feed_says_its_place_its_warnings_and_where_the_journal_is_damaged(low
     later = json.loads((low.state / "damaged-memory.json").read_text())["places"]
     assert later[:1] == places
     assert len(later) == 2
+
+
+def test_an_output_says_how_far_its_destination_is_behind(low: configuration.ReceiverConfig) -> None:
+    """Counts, scope, blocks and seconds, the trouble and the next step: in its file, by the command, on the page."""
+    journal = Journal(low.journal)
+    a = Source()
+    journal.append([a.open(), a.epoch(1), a.page(2, [0]), *(a.batch(number, [0]) for number in range(3, 9))])
+    output = _Memory()
+    output.more = {"taken": 9, "acknowledged": 6, "held": 2, "aside": 1, "behind_blocks": 3, "behind_s": 7.5}
+    output.more |= {"trouble": "403: no", "next_step": "Renew the token"}
+    process = OutputProcess(low, "memory", output, Scope(vendors=frozenset({"Acme"})))
+    process._say()
+    told = read_status(low.state, "memory")
+    assert told is not None
+    assert told["behind_blocks"] > 3
+    assert (told["scope"], told["alarm"]) == ("vendor Acme", False)
+    process._started -= UNPUBLISHED_S + 1
+    process._standing._since = process._started
+    while process._hand_over():
+        pass
+    process._say()
+    told = read_status(low.state, "memory")
+    assert told is not None
+    assert (told["behind_blocks"], told["behind_s"], told["alarm"]) == (3, 7.5, True)
+    assert told["alarms"][-1].endswith("403: no. Renew the token")
+    lines = [line.strip() for line in _status_lines("memory", told)]
+    for line in ("samples.aside: 1", "behind: 3 blocks, 7.5 s", "scope: vendor Acme", "next step: Renew the token"):
+        assert line in lines
+    write_status(low.state, "publish", {"children": {"memory": {}}}, time_ns=time.time_ns())
+    with served(create_app(low.state / "history", low.state, Seen(), clock=time.time_ns)) as base:
+        page = ask(base + "/").text
+    assert "taken 9, acknowledged 6, held 2, set aside 1; behind by 3 blocks" in page
+    assert "Renew the token" in page
 
 
 def test_an_output_that_begins_again_is_fed_from_its_place(low: configuration.ReceiverConfig) -> None:

@@ -46,6 +46,7 @@ def test_an_outputs_own_counters_stand_beside_what_every_output_says() -> None:
     assert from_json(OutputStatus, told).journal_place == Place(3, 4096)
     counters = from_json(OutputCounters, told)
     assert (counters.latency_ms.p99, counters.trouble) == (311.0, "database or disk is full: waiting for space")
+    assert (counters.taken, counters.acknowledged, counters.held, counters.aside) == (800, 800, 0, 0)
 
 
 def test_gaps_are_half_open_from_catchs_file_to_the_page() -> None:
