@@ -23,6 +23,7 @@ from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Columns
 
 if TYPE_CHECKING:
+    from receiver.outputs.aside import SetAside
     from receiver.outputs.settings import OutputTable
 
 BOOTS = 2**54
@@ -137,6 +138,14 @@ class Output(ABC):
             StoreError: its store cannot be read.
         """
         raise NotImplementedError(f"{cls.__name__} is not announced as an output")
+
+    @classmethod
+    def set_aside(cls, table: OutputTable, state: Path) -> Sequence[SetAside]:
+        """What the output of one `[[output]]` has set aside, read beside the process that may be writing it.
+
+        One that sets something aside looks for a person's wish in each step (`receiver/outputs/aside.py`).
+        """
+        return ()
 
     @abstractmethod
     def place(self) -> bytes | None:

@@ -6,6 +6,7 @@ An output's own keys stand in a model of its own, beside its code, that derives 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
@@ -60,3 +61,7 @@ class OutputTable(SettingsTable):
     """What it is given."""
     begin: Literal["journal", "history"] = "journal"
     """Where a new output begins: with what the journal still has, or with all that the history has kept."""
+
+    def look(self) -> Iterator[tuple[str, str]]:
+        """What `--check` finds beyond the values: (key, what is wrong; the next step)."""
+        return iter(())

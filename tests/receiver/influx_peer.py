@@ -13,6 +13,10 @@ Line = tuple[str, str, int]
 """Series (measurement and tags, as sent), fields as sent, time [ns]."""
 
 
+GONE = -1
+"""Instead of a status: the connection breaks without an answer."""
+
+
 @dataclass
 class Told:
     """An answer to give."""
@@ -35,6 +39,12 @@ class FakeInflux:
         self.judge: Callable[[bytes], Told | None] = lambda lines: None
         self.started = 1_763_884_800.5
         self.metrics: Told | None = None
+        self.ping = {"X-Influxdb-Version": "2.7.1"}
+        """What `/ping` says of what it is."""
+        self.paths = ("/api/v2/write",)
+        """Where it takes lines; elsewhere it answers 404."""
+        self.statements: list[str] = []
+        """What `/exec` was asked, in QuestDB's manner."""
         self.url = ""
 
     def restart(self, lose: Callable[[str, int], bool]) -> None:
@@ -89,14 +99,26 @@ def serving(fake: FakeInflux, port: int = 0) -> Iterator[FakeInflux]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if urlsplit(self.path).path not in fake.paths:
+                self.tell(Told(404, "404 page not found"))
+                return
             fake.tokens.add(self.headers.get("Authorization", ""))
             fake.queries.add(tuple(sorted((k, v[0]) for k, v in parse_qs(urlsplit(self.path).query).items())))
             self.tell(fake.answer(body))
 
         def do_GET(self) -> None:
-            self.tell(fake.page() if self.path == "/metrics" else Told(404))
+            where = urlsplit(self.path)
+            if where.path == "/exec":
+                fake.statements += parse_qs(where.query)["query"]
+                self.tell(Told(200, '{"ddl":"OK"}'))
+                return
+            pages = {"/metrics": fake.page(), "/ping": Told(204, headers=fake.ping)}
+            self.tell(pages.get(self.path, Told(404)))
 
         def tell(self, told: Told) -> None:
+            if told.status == GONE:
+                self.close_connection = True
+                return
             body = told.body.encode()
             self.send_response(told.status)
             for name, value in told.headers.items():

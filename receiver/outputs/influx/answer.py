@@ -2,15 +2,17 @@
 
 | answer | meaning | what is done |
 |---|---|---|
-| 2xx | taken | the next lines |
+| 204 | taken | the next lines |
+| another 2xx | no write API answers so: a proxy, a page, another program | held |
+| no answer in time | not now, or too much at once | half as many lines, after a wait |
 | none, 408, 429, 5xx | not now | the same lines again, for ever: 0.5 s doubling to 60 s, jitter, or `Retry-After` |
 | 401, 403, 404, others | not by us, not there | held: alarm, a try a minute; a rotated token must not cost data |
 | 413 | too much at once | halved |
-| 400, 422 | a line among them is wrong | halved down to the line, which is set aside with the server's words |
+| 400, 422 | lines among them are refused | searched for (`pump.py`), and set aside with the server's words |
 
 A 4xx does not mean that nothing was stored: InfluxDB takes the good lines of a partial write. Sending lines again is
-harmless, as the same series and time replaces itself. Source: InfluxDB 1.6 and VictoriaMetrics 1.79, tried; InfluxDB 2
-and 3 API reference, write endpoint.
+harmless, as the same series and time replaces itself. Source: InfluxDB 1.6, VictoriaMetrics 1.79 and QuestDB 9.1,
+tried; InfluxDB 2 and 3 API reference, write endpoint.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from enum import Enum
 
 FIRST_WAIT_S = 0.5
 MOST_WAIT_S = 60.0
+TAKEN = 204
+"""The one status with which every one of these servers says that it took a write."""
 HOLD_WAIT_S = 60.0
 """Between two tries while held [s]."""
 
@@ -34,7 +38,9 @@ class Verdict(Enum):
     HALVE = "halve"
     """Too large; a single line is set aside."""
     SEARCH = "search"
-    """Find the line; a single one is set aside."""
+    """Find the lines; they are set aside."""
+    SLOW = "slow"
+    """Halve, and wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,22 @@ class WriteAnswer:
     """Its words, or why none came; without secrets."""
     retry_after_s: float | None = None
     """From `Retry-After` [s]."""
+    timed_out: bool = False
+    """It was connected, and said nothing in time."""
+
+    @property
+    def failed(self) -> bool:
+        """The connection failed: the server may be another process by now."""
+        return self.status == 0 and not self.timed_out
 
 
 def verdict(answer: WriteAnswer) -> Verdict:
     """What an answer means, by the table above."""
     status = answer.status
-    if 200 <= status < 300:
+    if status == TAKEN:
         return Verdict.DONE
+    if answer.timed_out:
+        return Verdict.SLOW
     if status in (0, 408, 429) or status >= 500:
         return Verdict.AGAIN
     if status == 413:
@@ -76,3 +91,20 @@ def wait_s(answer: WriteAnswer, failures: int, chance: random.Random) -> float:
         return min(max(answer.retry_after_s, 0.0), 10 * MOST_WAIT_S)
     most = min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 10), MOST_WAIT_S)
     return most * chance.uniform(0.5, 1.0)
+
+
+def next_step(answer: WriteAnswer) -> str:
+    """What a person does about an answer that is no yes."""
+    status = answer.status
+    if status == 0:
+        slow = "Look at the server's load and log" if answer.timed_out else "Start the server, or compare url"
+        return f"{slow}; nothing is lost meanwhile"
+    if status in (401, 403):
+        return "Write a token that may write to the bucket into token_file; it is read again by itself"
+    if status == 404:
+        return "Compare url, org and bucket with the server's: it has no such bucket or address"
+    if status in (408, 429):
+        return "The server has too much to do; nothing is lost meanwhile"
+    if status >= 500:
+        return "Look at the server's log and disk; InfluxDB 1.x whose disk was full is to be restarted"
+    return "Compare url with the server's: what answers there is not its write API"

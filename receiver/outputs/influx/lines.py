@@ -1,18 +1,23 @@
-"""Columns to InfluxDB line protocol (pure).
+"""Columns to InfluxDB line protocol: what a line says, and its names and texts made harmless (pure).
 
-    sample,asset=pump-7,site=north,tag=pressure v=12.34,q=192i 1763884800000000000
+    sample,asset=pump-7,site=north,tag=pressure,type=float32,unit=bar v=12.34,q=192i 1763884800000000000
 
 | field | of | why |
 |---|---|---|
 | v | every number, always a float | one type for ever: a field that changes its type is refused by InfluxDB |
 | vi | integers beyond 2**53 and within 64 signed bits, beside `v` | exact, where a float is not |
+| vd | unsigned integers from 2**63 on, as decimal digits in a text, beside `v` | exact where the sink keeps texts |
 | vb, vs | booleans, texts | same |
 | q | every sample: 192 good, 64 uncertain, 0 bad | the scale that dashboards know (OPC DA 3.0, 6.8) |
 | sc | the whole StatusCode, where it is more than its class | |
+| native | the protocol's own code (Modbus exception, CIP status) | |
+| other_after_ns | the second time (read, or the source's) less the first [ns] | a small number is exact everywhere |
 
-NaN, infinities and samples without a value are written as `q` alone. Time is in nanoseconds. Tags stand sorted by key;
-what comes from a simulator carries `simulated=true`. Unit, vendor and quality are no tags: each change would make a new
-series. Refresh rows are not written: they are no new history.
+A number that lies far from others is written as `vx` in the store; what a server gets is `v`, or a field of its own
+(`dialect.py`). NaN, infinities and samples without a value are written as `q` alone. Time is in nanoseconds. Tags stand
+sorted by key. Unit and type are tags: where one changes a new series begins, and bar never goes on as kPa. `seq` tells
+samples with equal times apart (`same_time.py`); what comes from a simulator carries `simulated=true`. Vendor and
+quality are no tags. Refresh rows are not written: they are no new history.
 
 Source: InfluxDB line protocol reference (v1.8 and v2): escapes, no newline, no trailing backslash.
 """
@@ -20,30 +25,36 @@ Source: InfluxDB line protocol reference (v1.8 and v2): escapes, no newline, no 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-import orjson
 
 from protocol.content.array import Array
 from protocol.content.catalog import Asset, Page, Tag
-from protocol.content.sample import Columns, Flag, ValueKind
+from protocol.content.sample import Flag
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, StreamDescription
+from receiver.outputs.influx.joining import CONTROL, Heads, joined, quoted
+from receiver.outputs.influx.same_time import NewestTimes, SameTimes
+from receiver.outputs.influx.server_kind import UNKNOWN
 
 _SPECIAL = re.compile(r"([,= ])")
 _DOUBTFUL = re.compile(r"\\(?=\\*(?:[,= ]|$))")
 """Backslashes that servers read in different ways: those before a character that is escaped, or at the end."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_STRING_FIELDS = re.compile(rb'^((?:[^\\ \n]|\\.)+ )(?:[a-z]+="(?:[^"\\]|\\.)*",)+', re.MULTILINE)
-"""Series and its space, then text fields: they stand before the others in every line made here."""
 STREAMS = 16
 """Streams whose tags are kept; each start of the packer begins one."""
-_EXACT = 2**53
-"""Integers up to here are exact as float64 (IEEE 754)."""
-_PLAIN = (0x00000000, 0x40000000, 0x80000000)
-"""StatusCodes that say no more than their class."""
-_CLASS = np.array([192, 64, 0, 0])
+
+
+@dataclass(slots=True)
+class LineChanges:
+    """What lines made since it was asked last changed besides; for the store, in the same transaction as they."""
+
+    series: list[tuple[int, bytes]] = field(default_factory=list)
+    """New numbers, and the series that has each."""
+    newest: list[NewestTimes] = field(default_factory=list)
+    same_time: int = 0
+    """Samples that share their series and time with an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +62,27 @@ class _Known:
     """The tags of a stream that were met, by rising id."""
 
     ids: Array
-    heads: Array
-    """Each tag's lines up to the fields."""
-    unsigned: Array
-    """Its integers are unsigned 64-bit in two's complement."""
+    series: Array
+    """Each tag's number among the series."""
+    heads: Heads
 
 
 class LineWriter:
-    """Makes the lines of blocks; keeps each tag's beginning of a line."""
+    """Makes the lines of blocks; keeps each tag's beginning of a line, and the newest time of each series."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, _Known] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._times = SameTimes()
+        self._changes = LineChanges()
+        self.resolution_ns = UNKNOWN.resolution_ns
+        """Times that are equal by this are one row at the server [ns]."""
 
     def lines(self, block: OpenedBlock) -> bytes:
         """All lines of a block, each with its newline; nothing where it holds none."""
         body = block.body
         if isinstance(body, BatchBody):
-            return self._samples(block.stream, body.columns)
+            return self._samples(block, body)
         if isinstance(body, Page):
             self._known.pop(block.stream.key, None)  # an asset may be described anew
         if isinstance(body, StateBody) and body.asset:
@@ -76,16 +91,35 @@ class LineWriter:
             return _event(block.stream, body)
         return b""
 
-    def _samples(self, stream: StreamDescription, columns: Columns) -> bytes:
-        kept = (columns.flags & Flag.REFRESH) == 0
-        if not kept.all():
-            columns = columns.select(kept)
+    def changes(self) -> LineChanges:
+        """What the lines made since the last call changed."""
+        out, self._changes = self._changes, LineChanges()
+        return out
+
+    def load(self, series: Sequence[tuple[int, bytes]], newest: Sequence[NewestTimes]) -> None:
+        """Go on from what `changes` gave before."""
+        self._numbers = {head: number for number, head in series}
+        self._times.load(newest)
+
+    def newest(self) -> NewestTimes:
+        """The newest time of each series."""
+        return self._times.whole()
+
+    def _samples(self, block: OpenedBlock, body: BatchBody) -> bytes:
+        stream, columns = block.stream, body.columns
+        if columns.flags.any():
+            columns = columns.select((columns.flags & Flag.REFRESH) == 0)
         if not len(columns):
             return b""
         known = self._learned(stream, columns.tag)
         at = np.searchsorted(known.ids, columns.tag)
-        parts = _parts(columns, known.heads[at], known.unsigned[at], _tails(columns))
-        return "".join(text for part in parts for text in part).encode()
+        hashed = zlib.crc32(stream.key + block.number.to_bytes(8, "big"))
+        seq, newest = self._times.numbers(known.series[at], columns.time_ns, self.resolution_ns, hashed)
+        self._changes.newest.append(newest)
+        if seq is None:
+            return joined(columns, known.heads, at)
+        self._changes.same_time += int(np.count_nonzero(seq))
+        return joined(columns, *_with_seq(known.heads, at, seq))
 
     def _learned(self, stream: StreamDescription, tags: Array) -> _Known:
         """What is known of the stream, with these tags in it."""
@@ -99,96 +133,60 @@ class LineWriter:
         if known is None and len(self._known) >= STREAMS:
             self._known.clear()
         described = [stream.tags[one] for one in ids]
-        self._known[stream.key] = _Known(
-            np.array(ids, np.uint32),
-            np.array([head(stream, tag) for tag in described], object),
-            np.array([tag.type == "uint64" for tag in described], bool),
-        )
+        heads = [head(stream, tag).encode() for tag in described]
+        numbers = np.array([self._number(one) for one in heads], np.int64)
+        unsigned = np.array([tag.type == "uint64" for tag in described], bool)
+        self._known[stream.key] = _Known(np.array(ids, np.uint32), numbers, Heads(heads, unsigned))
         return self._known[stream.key]
+
+    def _number(self, series: bytes) -> int:
+        number = self._numbers.get(series)
+        if number is None:
+            number = self._numbers[series] = len(self._numbers)
+            self._changes.series.append((number, series))
+        return number
 
 
 def head(stream: StreamDescription, tag: Tag) -> str:
     """A tag's lines up to the fields."""
-    asset = stream.assets.get(tag.asset) or Asset(name=tag.asset)
-    simulated = ",simulated=true" if asset.simulated else ""
-    return f"sample,asset={escaped(asset.name)}{simulated},site={escaped(stream.site)},tag={escaped(tag.name)} "
+    unit = f",unit={escaped(tag.unit)}" if tag.unit else ""
+    simulated = _simulated(stream, tag.asset)
+    return (
+        f"sample,asset={escaped(tag.asset)}{simulated},site={escaped(stream.site)},tag={escaped(tag.name)}"
+        f",type={escaped(tag.type)}{unit} "
+    )
 
 
 def escaped(text: str) -> str:
     """A tag's value: control characters become spaces, doubtful backslashes slashes, and nothing a dash."""
-    text = _DOUBTFUL.sub("/", _CONTROL.sub(" ", text))
+    text = _DOUBTFUL.sub("/", CONTROL.sub(" ", text))
     text = text if text.strip() else "-"
     return _SPECIAL.sub(r"\\\1", text)
 
 
-def quoted(text: str) -> str:
-    """A text field: control characters (a newline ends a line for some servers) become spaces."""
-    text = _CONTROL.sub(" ", text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
+def _with_seq(heads: Heads, at: Array, seq: Array) -> tuple[Heads, Array]:
+    """Heads in which the rows with a `seq` have their own, and which of them each row has."""
+    rows = np.flatnonzero(seq)
+    pairs, which = np.unique(np.stack([at[rows], seq[rows]]), axis=1, return_inverse=True)
+    more = [_numbered(heads.texts[of], number) for of, number in pairs.T.tolist()]
+    at = at.copy()
+    at[rows] = len(heads.texts) + which.ravel()
+    return Heads([*heads.texts, *more], np.concatenate([heads.unsigned, heads.unsigned[pairs[0]]])), at
 
 
-def without_texts(lines: bytes) -> bytes:
-    """The lines without text fields, for a server that would store each as the number 0 (VictoriaMetrics)."""
-    return _STRING_FIELDS.sub(rb"\1", lines) if b'="' in lines else lines
+def _numbered(series: bytes, number: int) -> bytes:
+    """The series with its `seq`, which stands behind the asset: tags are sorted."""
+    found = _ASSET.match(series)
+    assert found is not None
+    return found[0] + b",seq=%d" % number + series[found.end() :]
 
 
-def _parts(columns: Columns, heads: Array, unsigned: Array, tails: Array) -> Iterator[list[str]]:
-    """By kind of value: head, fields, tail, one after another."""
-    kind = columns.kind
-    at = np.flatnonzero(kind == ValueKind.FLOAT)
-    finite = np.isfinite(columns.floats)
-    yield _joined(heads[at[finite]], "v=", _dumped(columns.floats[finite]), tails[at[finite]])
-    none = np.concatenate([at[~finite], np.flatnonzero(kind == ValueKind.NONE)])
-    yield _joined(heads[none], "", [""] * len(none), np.array([tail[1:] for tail in tails[none].tolist()], object))
-    at = np.flatnonzero(kind == ValueKind.INT)
-    if len(at):
-        high = unsigned[at] & (columns.ints < 0)
-        reals = np.where(high, columns.ints.view(np.uint64).astype(np.float64), columns.ints.astype(np.float64))
-        yield _joined(heads[at], "v=", _dumped(reals), _exact(columns.ints, ~high, tails[at]))
-    at = np.flatnonzero(kind == ValueKind.BOOL)
-    if len(at):
-        yield _joined(heads[at], "vb=", ["true" if one else "false" for one in columns.bools.tolist()], tails[at])
-    at = np.flatnonzero(kind == ValueKind.TEXT)
-    if len(at):
-        yield _joined(heads[at], "vs=", [quoted(text) for text in columns.texts], tails[at])
+_ASSET = re.compile(rb"sample,asset=(?:[^\\, ]|\\.)+", re.DOTALL)
 
 
-def _joined(heads: Array, field: str, values: list[str], tails: Array) -> list[str]:
-    parts: list[str] = [field] * (4 * len(heads))
-    parts[0::4] = heads.tolist()
-    parts[2::4] = values
-    parts[3::4] = tails.tolist()
-    return parts
-
-
-def _dumped(values: Array) -> list[str]:
-    """Shortest texts that read back as these floats, all at once."""
-    if not len(values):
-        return []
-    dumped = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
-    return dumped[1:-1].decode().split(",")
-
-
-def _exact(ints: Array, fits: Array, tails: Array) -> Array:
-    """The tails, with `vi` before them where a float would not be exact and the integer `fits` 64 signed bits."""
-    large = np.flatnonzero(fits & ((ints > _EXACT) | (ints < -_EXACT)))
-    if len(large):
-        tails = tails.copy()
-        for at in large.tolist():
-            tails[at] = f",vi={ints[at]}i{tails[at]}"
-    return tails
-
-
-def _tails(columns: Columns) -> Array:
-    """Quality and time of each row; every pair of them is formatted once."""
-    times, which_time = np.unique(columns.time_ns, return_inverse=True)
-    codes, which_code = np.unique(columns.quality, return_inverse=True)
-    qualities = [f",q={_CLASS[code >> 30]}i" + ("" if code in _PLAIN else f",sc={code}i") for code in codes.tolist()]
-    pairs, which = np.unique(which_time * len(codes) + which_code, return_inverse=True)
-    stamps = times.tolist()
-    texts = [f"{qualities[pair % len(codes)]} {stamps[pair // len(codes)]}\n" for pair in pairs.tolist()]
-    out: Array = np.array(texts, object)[which]
-    return out
+def _simulated(stream: StreamDescription, name: str) -> str:
+    asset = stream.assets.get(name) or Asset(name=name)
+    return ",simulated=true" if asset.simulated else ""
 
 
 def _state(stream: StreamDescription, body: StateBody) -> bytes:
@@ -208,6 +206,4 @@ def _event(stream: StreamDescription, body: EventBody) -> bytes:
 
 
 def _place(stream: StreamDescription, name: str) -> str:
-    asset = stream.assets.get(name) or Asset(name=name)
-    simulated = ",simulated=true" if asset.simulated else ""
-    return f"asset={escaped(name)}{simulated},site={escaped(stream.site)}"
+    return f"asset={escaped(name)}{_simulated(stream, name)},site={escaped(stream.site)}"

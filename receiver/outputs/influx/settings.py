@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
@@ -9,7 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, Field
 
 from protocol.errors import ConfigError
+from protocol.settings.findings import nearest
 from protocol.settings.table import File
+from receiver.outputs.influx.server_kind import AUTO, KINDS
 from receiver.outputs.settings import OutputTable
 
 EXAMPLE = "http://127.0.0.1:8086"
@@ -26,6 +29,16 @@ def _url(value: str) -> str:
     return value
 
 
+def _server(value: str) -> str:
+    if value != AUTO and value not in KINDS:
+        known = ", ".join((AUTO, *KINDS))
+        near = nearest(value, KINDS)
+        raise ValueError(
+            f'"{value}" is no server that is known; {f"did you mean {near}? " if near else ""}write one of {known}'
+        )
+    return value
+
+
 class InfluxTable(OutputTable):
     """A server that takes InfluxDB line protocol."""
 
@@ -38,7 +51,16 @@ class InfluxTable(OutputTable):
     org: str = ""
     """Organisation."""
     bucket: Annotated[str, Field(min_length=1)]
-    """Bucket."""
+    """Bucket; InfluxDB 1.x: the database, or `database/policy`."""
+    server: Annotated[str, AfterValidator(_server)] = AUTO
+    """What it is: influxdb, victoria-metrics, questdb or telegraf; auto: it is asked."""
+
+    def look(self) -> Iterator[tuple[str, str]]:
+        """The token's file must be there, and hold a token."""
+        try:
+            read_token(self)
+        except ConfigError as error:
+            yield "token_file", f"{str(error).partition(': ')[2]}; {error.hint}"
 
 
 def shown(url: str) -> str:

@@ -15,10 +15,13 @@ from influx_peer import split
 from influxdb_client import Point
 
 from protocol.content.catalog import Asset, Page, Tag
-from protocol.content.sample import Flag, Row, Value
+from protocol.content.sample import NO_TIME, Flag, Row, Value
 from receiver.outputs.base import EventBody, OtherBody, StateBody
+from receiver.outputs.influx.dialect import for_server, outlier_field, without_texts
+from receiver.outputs.influx.joining import quoted
 from receiver.outputs.influx.line_store import groups
-from receiver.outputs.influx.lines import LineWriter, escaped, quoted, without_texts
+from receiver.outputs.influx.lines import LineWriter, escaped
+from receiver.outputs.influx.server_kind import INFLUXDB, QUESTDB, VICTORIA
 
 Q = {0: 192, 1: 64, 2: 0, 3: 0}
 
@@ -26,20 +29,23 @@ Q = {0: 192, 1: 64, 2: 0, 3: 0}
 def written(tag: Tag, rows: list[Row], asset: Asset | None = None) -> list[str]:
     """The lines of these rows of one tag."""
     of = stream(tags=[tag], assets=[asset or Asset(name=tag.asset)])
-    return LineWriter().lines(block(of, 0, batch(rows))).decode().removesuffix("\n").split("\n")
+    return for_server(LineWriter().lines(block(of, 0, batch(rows))), INFLUXDB).decode().removesuffix("\n").split("\n")
 
 
 def plain(row: Row, unsigned: bool) -> str:
     """The line that a row must give, made one by one, without its series."""
     code = row.quality
     tail = f"q={Q[code >> 30]}i" + ("" if code in (0, 1 << 30, 2 << 30) else f",sc={code}i")
+    tail += f",native={row.native}i" if row.native else ""
+    tail += f",other_after_ns={row.other_ns - row.time_ns}i" if row.other_ns != NO_TIME else ""
     value = row.value
     if isinstance(value, bool):
         tail = f"vb={str(value).lower()},{tail}"
     elif isinstance(value, int):
         value = value + 2**64 if unsigned and value < 0 else value
-        tail = (f"vi={value}i," if 2**53 < abs(value) < 2**63 else "") + tail
+        tail = (f"vi={value}i," if 2**53 < abs(value) < 2**63 or value == -(2**63) else "") + tail
         tail = f"v={float(value)},{tail}"
+        tail = f'vd="{value}",{tail}' if value >= 2**63 else tail
     elif isinstance(value, float):
         tail = f"v={value},{tail}" if math.isfinite(value) else tail
     elif isinstance(value, str):
@@ -61,10 +67,10 @@ def test_lines_are_those_of_a_plain_loop(seed: int) -> None:
     for one in some_blocks(chance, of, 6, 40):
         rows = [row for row in one.body.columns.rows() if not row.flags & Flag.REFRESH]  # type: ignore[union-attr]
         want = sorted(numbers(plain(row, of.tags[row.tag].type == "uint64")) for row in rows)
-        lines = writer.lines(one).decode().removesuffix("\n").split("\n")
+        lines = for_server(writer.lines(one), INFLUXDB).decode().removesuffix("\n").split("\n")
         assert sorted(numbers(" ".join(map(str, split(line.encode())[1:]))) for line in lines) == want, f"seed {seed}"
         series = sorted(f"tag={of.tags[row.tag].name}" for row in rows)
-        assert sorted(split(line.encode())[0].rpartition(",")[2] for line in lines) == series
+        assert sorted(re.findall(r"(?<!\\),(tag=[^,]*),type=", line)[0] for line in lines) == series
 
 
 REAL = st.floats(allow_nan=True, allow_infinity=True)
@@ -133,7 +139,7 @@ def test_a_series_names_site_asset_and_tag_and_says_simulated() -> None:
     """Tags stand sorted by key; data from a simulator are told apart by a tag; nothing else is a tag."""
     tag = Tag(id=0, asset="pump 7", name="a,b=c", unit="bar")
     (line,) = written(tag, [Row(0, T0, 1.5)])
-    assert line == rf"sample,asset=pump\ 7,site=north,tag=a\,b\=c v=1.5,q=192i {T0}"
+    assert line == rf"sample,asset=pump\ 7,site=north,tag=a\,b\=c,type=float64,unit=bar v=1.5,q=192i {T0}"
     (line,) = written(tag, [Row(0, T0, 1.5)], Asset(name="pump 7", simulated=True))
     assert line.startswith(r"sample,asset=pump\ 7,simulated=true,site=north,tag=")
 
@@ -145,7 +151,7 @@ def test_a_series_names_site_asset_and_tag_and_says_simulated() -> None:
         (2**53, False, f"v={float(2**53)}"),
         (2**53 + 1, False, f"v={float(2**53 + 1)},vi={2**53 + 1}i"),
         (-(2**63), False, f"v={float(-(2**63))},vi={-(2**63)}i"),
-        (2**64 - 1, True, f"v={float(2**64)}"),
+        (2**64 - 1, True, f'vd="{2**64 - 1}",v={float(2**64)}'),
         (2**63 - 1, True, f"v={float(2**63)},vi={2**63 - 1}i"),
     ],
 )
@@ -223,3 +229,76 @@ def test_groups_are_whole_lines_within_the_limits(seed: int, monkeypatch: pytest
         assert group.endswith(b"\n")
         assert group.count(b"\n") <= 7
         assert len(group) <= 60 or group.count(b"\n") == 1
+
+
+def test_unit_and_type_are_of_the_series_and_codes_and_second_times_stand_beside_the_value() -> None:
+    """A change from bar to kPa begins another series; native code and the second time reach the sink, exact."""
+    rows = [Row(0, T0, 1.5, 0x80050000, 4, T0 - 250_000_000)]
+    bar, kilo = (written(Tag(id=0, asset="a", name="t", unit=unit), rows)[0] for unit in ("bar", "kPa"))
+    assert bar == (
+        "sample,asset=a,site=north,tag=t,type=float64,unit=bar "
+        f"v=1.5,q=0i,sc=2147811328i,native=4i,other_after_ns=-250000000i {T0}"
+    )
+    assert kilo.partition(" ")[0] == bar.partition(" ")[0].replace("bar", "kPa")
+
+
+OUTLIERS = {
+    3.4e38: "v_e35", 1e30: "v_e22", 1e22: "v_e22", 9.99e21: "v_e9", 1e9: "v_e9", -1e9: "v_e9", 999_999_999.9: "v",
+    0.0: "v", 1e-6: "v", 9.9e-7: "v_em19", 1e-19: "v_em19", 9.9e-20: "v_em32", 5e-324: "v_em331", 1.7e308: "v_e308",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", OUTLIERS)
+def test_an_outlier_has_a_field_of_its_decades_in_victoria_metrics(value: float) -> None:
+    """Values of one field lie within 15 digits of each other; elsewhere every number stands in `v`."""
+    assert outlier_field(value) == OUTLIERS[value]
+    tag = Tag(id=0, asset="a", name="t")
+    lines = LineWriter().lines(block(stream(tags=[tag], assets=[Asset(name="a")]), 0, batch([Row(0, T0, value)])))
+    for kind, field in ((VICTORIA, OUTLIERS[value]), (INFLUXDB, "v"), (QUESTDB, "v")):
+        _, fields, _ = split(for_server(lines, kind))
+        name, _, told = fields.partition(",")[0].partition("=")
+        assert (name, float(told)) == (field, value)
+
+
+def test_questdb_gets_no_booleans_and_no_lone_backslash() -> None:
+    """A boolean that is absent in a row would read false there, and a lone backslash in a tag would vanish."""
+    tag = Tag(id=0, asset="a\\b c", name="t", type="bool")
+    of = stream(tags=[tag], assets=[Asset(name="a")])
+    lines = LineWriter().lines(block(of, 0, batch([Row(0, T0, True), Row(0, T0 + 1, False)])))
+    made = for_server(lines, QUESTDB)
+    assert b"asset=a\\\\b\\ c," in made
+    assert [split(line)[1].partition(",")[0] for line in made.splitlines()] == ["vb=1i", "vb=0i"]
+    assert for_server(made, QUESTDB) == made, "what is set aside may be sent again"
+
+
+@pytest.mark.parametrize("resolution_ns", [1, 1000, 1_000_000])
+@pytest.mark.parametrize("seed", range(4))
+def test_samples_with_equal_times_have_a_row_each(seed: int, resolution_ns: int) -> None:
+    """Within a block and over its edge, by what the server can tell apart; handed over again they are the same rows."""
+    chance = random.Random(seed)
+    of = stream()
+    writer = LineWriter()
+    writer.resolution_ns = resolution_ns
+    given, at = [], T0
+    for number in range(40):
+        rows = []
+        for _ in range(chance.randrange(1, 8)):
+            at += chance.choice([0, 0, 1, 300, 400_000])
+            rows.append(Row(chance.randrange(4), at, None if chance.random() < 0.3 else chance.random()))
+        given.append(block(of, number, batch(rows)))
+    made: set[tuple[str, int]] = set()
+    for one in given:
+        lines = writer.lines(one)
+        assert writer.lines(one) == lines, f"seed {seed}: handed over again it is another"
+        for line in lines.splitlines():
+            series, _, time_ns = split(line)
+            key = (series, time_ns // resolution_ns)
+            assert key not in made, f"seed {seed}: {line!r}"
+            made.add(key)
+    again = LineWriter()
+    changes = writer.changes()
+    again.load(changes.series, changes.newest)
+    again.resolution_ns = resolution_ns
+    last = writer.lines(given[-1])
+    assert again.lines(given[-1]) == last, "a restart forgets nothing"
+    assert changes.same_time > 0

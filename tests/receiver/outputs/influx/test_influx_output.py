@@ -6,35 +6,44 @@ import json
 import random
 import socket
 import sqlite3
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from history_blocks import SECOND, T0, batch, block, some_blocks, stream
-from influx_peer import FakeInflux, Told, serving
+from influx_peer import GONE, FakeInflux, Told, serving
 
 from protocol.content.sample import Row
 from protocol.errors import ConfigError, HeldError, StoreError
 from protocol.settings.findings import Findings, read_table
+from receiver.outputs.aside import AsideWish, ask
 from receiver.outputs.base import OpenedBlock
+from receiver.outputs.influx import line_store
 from receiver.outputs.influx import output as module
+from receiver.outputs.influx.answer import WriteAnswer
+from receiver.outputs.influx.dialect import for_server
 from receiver.outputs.influx.lines import LineWriter
-from receiver.outputs.influx.output import CHECK_S, HOLD_S, InfluxOutput
+from receiver.outputs.influx.output import CHECK_S, InfluxOutput
+from receiver.outputs.influx.server_kind import HOLD_S, INFLUXDB, QUESTDB, VICTORIA, ServerKind, named
 from receiver.outputs.influx.settings import InfluxTable
 
 SECRET = "s3cret-token-value"
 
 
-def output(folder: Path, fake: FakeInflux, **given: Any) -> InfluxOutput:
+def output(folder: Path, fake: FakeInflux, kind: str = "influxdb", **given: Any) -> InfluxOutput:
     """An output to this server, whose clock stands still and that may not wait."""
     return InfluxOutput(
         folder / "plant-influx.db",
         name="plant-influx",
         url=fake.url,
-        token=SECRET,
+        token=given.pop("token", SECRET),
         org="plant org",
         bucket="bucket",
+        kind=kind,
         scope_text="vendor Acme",
         clock=lambda: T0,
         wait=never,
@@ -57,10 +66,11 @@ def blocks(count: int = 10, seed: int = 1) -> list[OpenedBlock]:
     return out
 
 
-def wanted(given: list[OpenedBlock]) -> dict[tuple[str, int], str]:
+def wanted(given: list[OpenedBlock], kind: ServerKind = INFLUXDB) -> dict[tuple[str, int], str]:
     """What a server must hold of these blocks."""
     writer, whole = LineWriter(), FakeInflux()
-    whole.take(b"".join(writer.lines(one) for one in given))
+    writer.resolution_ns = kind.resolution_ns
+    whole.take(for_server(b"".join(writer.lines(one) for one in given), kind))
     return whole.stored
 
 
@@ -76,6 +86,22 @@ def pumped(one: InfluxOutput, now: float, until: Callable[[], bool]) -> float:
             return now
         now += max(one.step(now), 0.001)
     raise AssertionError(f"never: {one.status()}")
+
+
+def stepped(one: InfluxOutput, now: float) -> float:
+    """One step, and as many more at the same moment as it takes until the server has answered."""
+    for _ in range(500):
+        wait = one.step(now)
+        if not one._courier.away:
+            return wait
+    raise AssertionError("the server does not answer")
+
+
+def aside_lines(one: InfluxOutput) -> list[tuple[int, str, bytes]]:
+    """What was set aside: status, words, and each line."""
+    rows = one._lines._connection.execute("SELECT status, message, body FROM refused").fetchall()
+    unpacked = [(code, words, zstandard.ZstdDecompressor().decompress(body)) for code, words, body in rows]
+    return [(code, words, line) for code, words, lines in unpacked for line in lines.splitlines(keepends=True)]
 
 
 def drained(one: InfluxOutput) -> bool:
@@ -113,7 +139,7 @@ def test_a_dead_server_loses_nothing_and_is_tried_for_ever(tmp_path: Path) -> No
     for at, each in enumerate(given):
         one.take([each], b"%d" % at)
         now = pumped(one, now, lambda: one.status()["state"] == "retrying")
-    steps = [one.step(now := now + 61) for _ in range(12)]
+    steps = [stepped(one, now := now + 61) for _ in range(12)]
     assert 30 <= max(steps) <= 60
     assert one.status()["retries"] > 10
     assert not drained(one)
@@ -134,14 +160,14 @@ def test_not_now_is_tried_again_after_the_wait_that_is_told(status: int, tmp_pat
         one, given = output(tmp_path, fake), blocks()
         one.take(given, b"x")
         fake.judge = lambda lines: Told(status, "busy", {"Retry-After": "7"})
-        assert one.step(100.0) == pytest.approx(7.0)
+        assert stepped(one, 100.0) == pytest.approx(7.0)
         assert one.status()["state"] == "retrying"
         assert str(status) in one.status()["trouble"]
         asked = len(fake.requests)
-        assert one.step(106.9) == pytest.approx(0.1)
+        assert stepped(one, 106.9) == pytest.approx(0.1)
         assert len(fake.requests) == asked
         fake.judge = lambda lines: None
-        one.step(107.0)
+        stepped(one, 107.0)
         assert samples(fake) == wanted(given)
         one.close()
 
@@ -153,12 +179,12 @@ def test_a_refused_token_holds_and_raises_an_alarm(status: int, tmp_path: Path) 
         one, given = output(tmp_path, fake), blocks()
         one.take(given, b"x")
         fake.judge = lambda lines: Told(status, json.dumps({"message": f"unauthorized {SECRET} access"}))
-        assert one.step(0.0) == 60.0
+        assert stepped(one, 0.0) == 60.0
         status_told = one.status()
         assert (status_told["state"], status_told["alarm"]) == ("held", True)
         assert f"{status}: unauthorized *** access" == status_told["trouble"]
         for minute in range(1, 5):
-            one.step(60.0 * minute)
+            stepped(one, 60.0 * minute)
         assert len(fake.requests) == 5
         fake.judge = lambda lines: None
         pumped(one, 300.0, lambda: drained(one))
@@ -192,7 +218,7 @@ def test_a_wrong_line_is_set_aside_with_the_servers_words(partial: bool, tmp_pat
         } - wrong
         status = one.status()
         assert (status["set_aside_lines"], status["alarm"]) == (5, True)
-        held = one._lines._connection.execute("SELECT status, message, line FROM aside").fetchall()
+        held = aside_lines(one)
         assert {line for *_, line in held} == wrong
         assert {(code, words) for code, words, _ in held} == {(400, "partial write: type conflict dropped=0")}
         one.close()
@@ -261,7 +287,7 @@ def test_a_server_that_tells_no_start_is_believed_after_a_minute(tmp_path: Path)
         one = output(tmp_path, fake)
         one.take(blocks(), b"1")
         now = pumped(one, 0.0, lambda: drained(one))
-        assert one.step(now + HOLD_S / 2) <= CHECK_S
+        assert stepped(one, now + HOLD_S / 2) <= CHECK_S
         assert one.status()["held_lines"] > 0
         pumped(one, now, lambda: one.status()["held_lines"] == 0)
         assert one.status()["restart_seen_by"] == "nothing"
@@ -276,7 +302,7 @@ def test_lines_that_cannot_be_checked_are_not_released_at_once(tmp_path: Path) -
         now = pumped(one, 0.0, lambda: drained(one))
         fake.metrics = Told(503)
         for later in range(1, 50):
-            one.step(now + later * CHECK_S)
+            stepped(one, now + later * CHECK_S)
         assert one.status()["held_lines"] > 0
         pumped(one, now + 50 * CHECK_S, lambda: one.status()["held_lines"] == 0)
         one.close()
@@ -287,15 +313,15 @@ def test_victoria_metrics_gets_no_texts_and_its_dropped_rows_raise_an_alarm(tmp_
     page = 'process_start_time_seconds 5\nvm_rows_inserted_total{{type="influx"}} 9\nvm_rows_ignored_total {}\n'
     with serving(FakeInflux()) as fake:
         fake.metrics = Told(200, page.format(4))
-        one, given = output(tmp_path, fake), blocks()
+        one, given = output(tmp_path, fake, kind="auto"), blocks()
         one.take(given, b"1")
         now = pumped(one, 0.0, lambda: drained(one))
-        assert samples(fake).keys() == wanted(given).keys()
+        assert samples(fake) == wanted(given, VICTORIA)
         assert any("vs=" in fields for fields in wanted(given).values())
         assert not any("vs=" in fields for fields in samples(fake).values())
         assert one.status()["alarm"] is False
         fake.metrics = Told(200, page.format(6))
-        one.step(now + CHECK_S)
+        stepped(one, now + CHECK_S)
         assert (one.status()["server_refused_rows"], one.status()["alarm"]) == (2, True)
         one.close()
 
@@ -314,7 +340,7 @@ def test_no_sample_is_lost_to_any_mixture_of_faults(seed: int, tmp_path: Path) -
             at = int(one.place() or b"0")
             for _ in range(chance.randrange(4)):
                 now += chance.choice([0.01, 1.0, 30.0])
-                one.step(now)
+                stepped(one, now)
             if chance.random() < 0.2:
                 recent = set(random.Random(seed).sample(sorted(fake.stored), len(fake.stored) // 2))
                 young = {key for key in recent if _held(one)}
@@ -325,13 +351,13 @@ def test_no_sample_is_lost_to_any_mixture_of_faults(seed: int, tmp_path: Path) -
         fake.judge = lambda lines: None
         now = pumped(one, now + 120, lambda: drained(one))
         pumped(one, now, lambda: one.status()["held_lines"] == 0)
-        aside = one._lines._connection.execute("SELECT line FROM aside").fetchall()
+        aside = {line for *_, line in aside_lines(one)}
         missing = {
             f"{series} {fields} {when}\n".encode()
             for (series, when), fields in wanted(given).items()
             if (series, when) not in fake.stored
         }
-        assert missing <= {line for (line,) in aside}, f"seed {seed}"
+        assert missing <= aside, f"seed {seed}"
         one.close()
 
 
@@ -351,7 +377,7 @@ def test_a_full_store_holds_the_journal_back(tmp_path: Path, monkeypatch: pytest
             one.take([given[at]], b"x")
             at += 1
         assert 1 < at < 40
-        assert one.step(0.0) > 0
+        assert stepped(one, 0.0) > 0
         assert not one.wants()
         fake.judge = lambda lines: None
         pumped(one, 100.0, lambda: drained(one))
@@ -367,7 +393,7 @@ def test_no_secret_is_ever_said(tmp_path: Path) -> None:
         one = output(tmp_path, fake)
         one.take(blocks(), b"x")
         for at in range(5):
-            one.step(61.0 * at)
+            stepped(one, 61.0 * at)
         said = json.dumps(dict(one.status()))
         one.close()
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -492,3 +518,183 @@ def test_a_section_makes_an_output_with_its_own_store(tmp_path: Path) -> None:
         assert fake.tokens == {f"Token {SECRET}"}
         assert (tmp_path / "x.db").exists()
         one.close()
+
+
+# --- the kinds of server ----------------------------------------------------------------------------------------------
+
+
+def test_a_server_without_the_new_api_is_written_to_the_old_way_and_told(tmp_path: Path) -> None:
+    """InfluxDB before 1.8 answers 404 to /api/v2/write: lines go to /write, with the bucket as database; it is said."""
+    with serving(FakeInflux()) as fake:
+        fake.paths, fake.ping = ("/write",), {"X-Influxdb-Version": "1.6.7"}
+        one, given = output(tmp_path, fake, kind="auto"), blocks()
+        one.take(given, b"x")
+        pumped(one, 0.0, lambda: drained(one))
+        assert len(samples(fake)) == len(wanted(given))
+        assert fake.queries == {(("db", "bucket"), ("precision", "ns"))}
+        assert one.status()["server"] == "influxdb"
+        assert any("no /api/v2/write" in line for line in one.status()["warnings"])
+        one.close()
+
+
+@pytest.mark.parametrize("status", [200, 202, 206])
+def test_a_page_that_says_yes_to_everything_takes_nothing(status: int, tmp_path: Path) -> None:
+    """Only a 204 counts as taken: a proxy's page holds the output, in words, and later all arrive."""
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks()
+        fake.judge = lambda lines: Told(status, "<html>Welcome</html>", {"Content-Type": "text/html"})
+        one.take(given, b"x")
+        stepped(one, 0.0)
+        told = one.status()
+        assert (told["state"], told["alarm"], told["acknowledged"]) == ("held", True, 0)
+        assert "no answer of a write API (text/html)" in told["trouble"]
+        assert "url" in told["next_step"]
+        fake.judge = lambda lines: None
+        pumped(one, 61.0, lambda: drained(one))
+        assert samples(fake) == wanted(given)
+        one.close()
+
+
+@pytest.mark.parametrize("kind", ["telegraf", "victoria-metrics"])
+def test_any_failed_connection_has_what_was_in_memory_sent_again(kind: str, tmp_path: Path) -> None:
+    """A server that keeps lines in memory, and does not say when it began, may be another one after it was gone."""
+    with serving(FakeInflux()) as fake:
+        fake.metrics, fake.ping, given = Told(404), {"X-Influxdb-Version": "1.0"}, blocks(20)
+        one = output(tmp_path, fake, kind=kind)
+        one.take(given[:10], b"1")
+        now = pumped(one, 0.0, lambda: drained(one))
+        fake.stored.clear()
+        fake.judge = lambda lines: Told(GONE)
+        one.take(given[10:], b"2")
+        now = pumped(one, now, lambda: one.status()["retries"] > 0)
+        fake.judge = lambda lines: None
+        now = pumped(one, now, lambda: one.status()["rewinds"] == 1 and drained(one))
+        assert samples(fake) == wanted(given, named(kind))
+        assert one.status()["acknowledged_means"] == "in memory"
+        pumped(one, now, lambda: one.status()["held_lines"] == 0)
+        one.close()
+
+
+def test_questdb_has_its_tables_made_first_and_nothing_is_held(tmp_path: Path) -> None:
+    """With DEDUP keys, or a line that comes twice would be two rows; its yes means committed."""
+    with serving(FakeInflux()) as fake:
+        fake.paths = ("/write",)
+        one, given = output(tmp_path, fake, kind="questdb"), blocks()
+        one.take(given, b"x")
+        pumped(one, 0.0, lambda: drained(one))
+        assert samples(fake) == wanted(given, QUESTDB)
+        assert 'DEDUP UPSERT KEYS("timestamp", "asset", "seq"' in fake.statements[0]
+        assert one.status()["held"] == 0
+        one.close()
+
+
+def test_a_new_token_is_read_when_the_old_one_is_refused(tmp_path: Path) -> None:
+    """Written into its file while the output is held, it is used with the next try; nothing is started again."""
+    secret = [SECRET]
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake, token=lambda: secret[0]), blocks()
+        fake.judge = lambda lines: None if "Token fresh" in fake.tokens else Told(401, f"no {SECRET}")
+        one.take(given, b"x")
+        assert stepped(one, 0.0) == 60.0
+        assert "token_file" in one.status()["next_step"]
+        secret[0] = "fresh"
+        stepped(one, 60.0)
+        pumped(one, 60.0, lambda: drained(one))
+        assert samples(fake) == wanted(given)
+        one.close()
+
+
+def test_a_slow_server_keeps_no_status_waiting(tmp_path: Path) -> None:
+    """A step comes back while the answer is still to come; the answer counts whenever it comes."""
+    asked, let_go = threading.Event(), threading.Event()
+
+    class Slow:
+        path, unreachable = "", False
+
+        def write(self, lines: bytes) -> WriteAnswer:
+            asked.set()
+            let_go.wait(20)
+            return WriteAnswer(204)
+
+        def metrics(self) -> None:
+            return None
+
+        def close(self) -> None:
+            return
+
+    one = output(tmp_path, FakeInflux(), server=Slow())
+    one.take(blocks(), b"x")
+    while not asked.is_set():
+        one.step(0.0)
+    for _ in range(3):
+        began = time.monotonic()
+        one.step(1.0)
+        assert time.monotonic() - began < 5 * module.ANSWER_S
+        assert one.status()["state"] == "sending"
+    let_go.set()
+    pumped(one, 2.0, lambda: drained(one))
+    one.close()
+
+
+def test_what_is_set_aside_is_listed_and_sent_again_or_dropped(tmp_path: Path) -> None:
+    """A person's wish is taken up by the running process; what is sent again comes after what is new."""
+    asked = table(url="http://127.0.0.1:9", name="plant-influx")
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks(10)
+        words = 'partial write: field type conflict: input field \\"vs\\" on measurement \\"sample\\" is type string'
+        fake.judge = lambda lines: Told(400, f'{{"error": "{words}"}}') if b" vs=" in lines else None
+        one.take(given, b"x")
+        now = pumped(one, 0.0, lambda: drained(one))
+        groups = InfluxOutput.set_aside(asked, tmp_path)
+        texts = {key for key, fields in wanted(given).items() if fields.startswith("vs=")}
+        assert sum(group.samples for group in groups) == len(texts) == one.status()["aside"]
+        assert groups[0].why == "the field vs has another type there"
+        assert "vs=" in groups[0].example
+        fake.judge = lambda lines: None
+        ask(tmp_path, "plant-influx", AsideWish.RESEND, groups[-1].number)
+        later = blocks(12)[10:]
+        one.take(later, b"y")
+        now = pumped(one, now, lambda: drained(one) and not one.status()["aside"])
+        assert samples(fake) == wanted(blocks(12))
+        assert fake.requests.index(next(r for r in fake.requests if T12 in r)) < len(fake.requests) - 1
+        assert (one.status()["alarm"], one.status()["alarms"]) == (False, [])
+        one.close()
+
+
+T12 = b"%d" % (T0 + 10 * SECOND)
+
+
+def test_the_room_aside_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no server ever takes goes, oldest first, and is counted; for all else the output is held, nothing lost."""
+    monkeypatch.setattr(line_store, "ASIDE_BYTES", 900)
+    words = ["points beyond retention policy"]
+    with serving(FakeInflux()) as fake:
+        fake.judge = lambda lines: Told(400, words[0]) if b"site=" in lines else None
+        one = output(tmp_path, fake)
+        one.take(blocks(30), b"x")
+        now = pumped(one, 0.0, lambda: drained(one))
+        told = one.status()
+        assert told["aside_dropped"] + told["aside"] == told["taken"]
+        assert one._lines.aside_bytes <= 900
+        assert any("not kept aside" in line for line in told["alarms"])
+        words[0] = "unable to parse"
+        one._pump.forget()
+        one.take(blocks(33)[30:], b"y")
+        pumped(one, now, lambda: one.status()["state"] == "held")
+        assert "fills the room" in one.status()["trouble"]
+        assert one.status()["pending_lines"] > 0
+        one.close()
+
+
+def test_check_names_a_token_file_that_is_not_there(tmp_path: Path) -> None:
+    """Before anything is started, with its key and the next step."""
+    asked = table(token_file=str(tmp_path / "missing"))
+    ((key, text),) = asked.look()
+    assert key == "token_file"
+    assert "missing" in text
+    assert "; write the token into that file" in text
+    assert list(table().look()) == []
+    found = Findings()
+    given = {"kind": "influx", "name": "x", "url": "http://h", "bucket": "b", "scope": "all", "server": "victoria"}
+    read_table(InfluxTable, given, "output[0]", found)
+    assert "victoria-metrics" in found.mistakes["output[0].server"]
