@@ -51,6 +51,7 @@ COMMANDS = {
     "linktest": Command("", "steps of rates, sizes and bursts through the real link; the low side tells the loss"),
     "replay": Command("sender.commands.cli", "high side: send again what a gap code names"),
     "gaps": Command("receiver.commands.cli", "low side: what is missing, and the code to carry to the high side"),
+    "aside": Command("receiver.commands.cli", "low side: what an output had refused: list it, send it again, drop it"),
     "history": Command(
         "receiver.commands.cli", "low side: check the history's files, or rebuild them from the journal"
     ),

@@ -24,6 +24,10 @@ BENCHES = {
     "confine": ("bench.confine", "what confinement costs: both ends with the system-call filter and without"),
     "audit": ("bench.audit", "audit capture: frames a second, memory"),
     "first": ("bench.first", "a fresh checkout: installed, and the demo to its first page with values"),
+    "outputs": (
+        "bench.sinks.outputs",
+        "columns to what a destination takes; a journal into real servers",
+    ),
     "link": ("bench.link", "both ends over a real link: bulk, loss, samples, delay, idle"),
 }
 """Command: its module, and its line of help. `soak` has a command of its own: it takes minutes, not runs."""

@@ -14,7 +14,7 @@ the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,6 +92,7 @@ def load(path: Path, *, look: bool = False) -> ReceiverConfig:
     if look:
         look_at_keys("low", "senders", catch.keys.own, catch.keys.senders, found)
         look_at_disk(path.parent, "retention.max_gb", catch.retention.max_gb, found)
+        _look_at_outputs(path.parent / "state" / "history", outputs, found)
     if catch.retention.history < catch.retention.journal:
         found.odd(
             "retention.history", "shorter than the journal, which holds what the history is made of; keep it longer"
@@ -112,6 +113,20 @@ def load(path: Path, *, look: bool = False) -> ReceiverConfig:
         outputs=tuple(outputs),
         warnings=tuple(found.warnings),
     )
+
+
+def _look_at_outputs(history: Path, outputs: Sequence[OutputTable], found: Findings) -> None:
+    """What their settings name: files of secrets, and whom they are for."""
+    if not outputs:
+        return
+    from receiver.outputs.scope_check import known, strangers
+
+    assets, vendors = known(history)
+    for at, one in enumerate(outputs):
+        for key, text in one.look():
+            found.wrong(under("output", at, key), text)
+        for text in strangers(one.scope, assets, vendors):
+            found.odd(under("output", at, "scope"), text)
 
 
 def _outputs(given: object, found: Findings) -> Iterator[OutputTable]:

@@ -22,6 +22,7 @@ from collectors.base import Collector, Device, Draft, Facts, Identity, Request, 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Row, columns
 from protocol.errors import AssetError
+from receiver.outputs.influx.line_store import LinesAside, LineStore
 
 SEEN = "[psi][red]x:smile:"
 """What rich would take for markup and pictures; it must be seen in what comes out."""
@@ -353,6 +354,20 @@ def _export(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     return [[*words, str(folder / f"{FILE}.csv")], [*words, str(folder / "a.csv"), "--asset", "pump"]]
 
 
+@case("aside list", "aside resend", "aside drop")
+def _aside(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    file = receiver(folder)
+    section = 'kind = "influx"\nname = "vm"\nurl = "http://127.0.0.1:9"\nbucket = "b"\nscope = "all"\n'
+    file.write_text(f"{file.read_text()}\n[[output]]\n{section}")
+    (folder / "state").mkdir(exist_ok=True)
+    store = LineStore(folder / "state" / "vm.db", waiting=lambda why: None, wait=lambda seconds: None)
+    store.store([b"sample,tag=x v=1 5\n"], b"p")
+    store.acknowledge(1, [LinesAside(5, 400, EVIL, EVIL, EVIL.replace("\n", " ").encode() + b"\n")])
+    store.close()
+    line = ["aside", "list", str(file), "vm"]
+    return [line, [*line, "--json"], ["aside", "resend", str(file), EVIL], ["aside", "drop", str(file), EVIL]]
+
+
 @case("setup")
 def _setup(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     config = folder / FILE
@@ -461,7 +476,7 @@ def _bench(name: str) -> Case:
     return run
 
 
-for _name in ("codec", "fec", "collect", "loss", "confine", "audit", "link"):
+for _name in ("codec", "fec", "collect", "loss", "confine", "audit", "first", "link"):
     CASES[f"bench {_name}"] = _bench(_name)
 
 

@@ -2,9 +2,9 @@
 _checkvalve() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} offered= files= value= path=
     path=${COMP_WORDS[1]}
-    case $path in history|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
+    case $path in aside|history|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps history backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps aside history backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -171,6 +171,9 @@ _checkvalve() {
         "bench first --runs") offered= files=1; value=1 ;;
         "bench first --json") offered= files=1; value=1 ;;
         "bench first --page") offered= files=1; value=1 ;;
+        "bench outputs --runs") offered= files=1; value=1 ;;
+        "bench outputs --json") offered= files=1; value=1 ;;
+        "bench outputs --page") offered= files=1; value=1 ;;
         "bench link --runs") offered= files=1; value=1 ;;
         "bench link --json") offered= files=1; value=1 ;;
         "bench link --page") offered= files=1; value=1 ;;
@@ -192,6 +195,10 @@ _checkvalve() {
         "linktest") offered="--rates --up-to --sizes --bursts --seconds --json --help" ;;
         "replay") offered="--dry-run --json --help" ;;
         "gaps") offered="--json --help" ;;
+        "aside") offered="list resend drop --help" ;;
+        "aside list") offered="--json --help" ;;
+        "aside resend") offered="--help" ;;
+        "aside drop") offered="--help" ;;
         "history") offered="check rebuild --help" ;;
         "history check") offered="--help" ;;
         "history rebuild") offered="--help" ;;
@@ -216,7 +223,7 @@ _checkvalve() {
         "audit questions") offered="--help" ;;
         "audit report") offered="--out --answers --from --to --only --title --json --help" ;;
         "audit diff") offered="--json --help" ;;
-        "bench") offered="soak codec fec collect loss confine audit first link --help" ;;
+        "bench") offered="soak codec fec collect loss confine audit first outputs link --help" ;;
         "bench soak") offered="--minutes --tags --rate --pages --json --page --help" ;;
         "bench codec") offered="--runs --json --page --help" ;;
         "bench fec") offered="--runs --json --page --help" ;;
@@ -225,6 +232,7 @@ _checkvalve() {
         "bench confine") offered="--runs --json --page --help" ;;
         "bench audit") offered="--runs --json --page --help" ;;
         "bench first") offered="--runs --json --page --help" ;;
+        "bench outputs") offered="--runs --json --page --help" ;;
         "bench link") offered="--runs --json --page --help" ;;
         esac
         files=1

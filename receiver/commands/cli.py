@@ -1,5 +1,5 @@
 """Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`, `history check|rebuild`,
-`export`.
+`export`, `aside list|resend|drop`.
 
 A command only reads its arguments, calls what does the work, and prints; mistakes are raised to the front door.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 history = typer.Typer(no_args_is_help=True, help="The history's own files.")
 app.add_typer(history, name="history")
+
+aside = typer.Typer(no_args_is_help=True, help="What an output's destination refused, and is kept aside.")
+app.add_typer(aside, name="aside")
+OutputName = Annotated[str, typer.Argument(help="The output's name.")]
 
 OLD_S = 5.0
 """What a process said longer ago than this is old [s]: it says it every second."""
@@ -290,6 +295,40 @@ def export(
     terminal.say(f"{told['gaps_file']}: {told['gaps']:,} gaps")
     if told["next"] is not None:
         terminal.say(f"what arrives from now on: --since {told['next']}")
+
+
+@aside.command("list")
+def list_aside(file: File, output: OutputName, as_json: AsJson = False) -> None:
+    """What is set aside, group by group: when, how many samples, why, and one of them."""
+    from receiver.commands.aside_list import lines, listed
+    from receiver.config import load
+
+    groups = listed(load(file), output)
+    if as_json:
+        terminal.data({"aside": [asdict(one) for one in groups]})
+        return
+    for line in lines(groups, _moment):
+        terminal.say(line)
+
+
+@aside.command()
+def resend(file: File, output: OutputName) -> None:
+    """Send all that is set aside again, after what is new."""
+    from receiver.commands.aside_list import asked
+    from receiver.config import load
+    from receiver.outputs.aside import AsideWish
+
+    terminal.say(asked(load(file), output, AsideWish.RESEND))
+
+
+@aside.command()
+def drop(file: File, output: OutputName) -> None:
+    """Forget all that is set aside; the history keeps those samples."""
+    from receiver.commands.aside_list import asked
+    from receiver.config import load
+    from receiver.outputs.aside import AsideWish
+
+    terminal.say(asked(load(file), output, AsideWish.DROP))
 
 
 def _age(said: dict[str, Any]) -> Iterator[str]:

@@ -85,6 +85,7 @@ WAYS = (
     ),
     Way(shape=r"history check \S+", first=r"current\.db: sound"),
     Way(shape=r"history rebuild \S+", exit=1, first="error: .*/history: another process writes this store"),
+    Way(shape=r"aside (list|resend|drop) \S+ \S+", elsewhere="tests/receiver/outputs/test_aside.py"),
     Way(shape="setup (high|low) --config .*", elsewhere=SETUP),
     Way(shape="audit code .*", first="code  20"),
     Way(shape="audit selftest.*", first="selftest  20"),
@@ -104,8 +105,8 @@ WAYS = (
     Way(shape="bench .* --page .*", elsewhere="tests/bench/test_bench.py"),
 )
 WORDS_ALONE = re.compile(
-    r"(demo|simulate|relay|init|apply|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|history|export"
-    r"|backup|restore|status|doctor|setup|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
+    r"(demo|simulate|relay|init|apply|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|aside|history"
+    r"|export|backup|restore|status|doctor|setup|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""
 
