@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from bench import codec, fec
 from bench.cli import BENCHES, app, benches
 from bench.figures import BenchRow, document, machine, rate, show, undisturbed, write_section
 from bench.mix import signals
+from bench.sinks import fed_journal, line_rate
 from protocol.content.sample import ValueKind
 from protocol.errors import ConfigError
 from protocol.wire import erasure
+from receiver.outputs.base import BatchBody, OpenedBlock, Output
 
 CODEC_ROWS = ["codec.size", "codec.encode", "codec.decode"]
 FEC_ROWS = [f"fec.{engine}.{way}" for engine in ("reedsolo", "numpy", "isal") for way in ("encode", "decode")]
@@ -168,3 +171,43 @@ def test_every_bench_is_listed() -> None:
     """The registry is the list of commands."""
     done = CliRunner().invoke(benches, ["--help"])
     assert all(name in done.output for name in BENCHES)
+
+
+class Silent(Output):
+    """An output that keeps nothing."""
+
+    kind = "silent"
+
+    def place(self) -> bytes | None:
+        return None
+
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
+        return
+
+    def status(self) -> Mapping[str, Any]:
+        return {}
+
+    def close(self) -> None:
+        return
+
+
+def test_a_bench_of_outputs_feeds_every_sample_of_its_journal(tmp_path: Path) -> None:
+    """End to end begins at a journal as catch leaves it: what was written is what an output is handed."""
+    count = fed_journal.journal(tmp_path / "journal", 3)
+    taken: list[int] = []
+
+    class Counting(Silent):
+        def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
+            taken.extend(len(one.body.columns) for one in blocks if isinstance(one.body, BatchBody))
+
+    fed = fed_journal.fed(tmp_path / "journal", count, Counting(), lambda output: True)
+    assert taken == [fed_journal.TAGS] * 3
+    assert fed.samples == count == 3 * fed_journal.TAGS
+
+
+def test_lines_are_measured_beside_the_vendors_point() -> None:
+    """The row has its stable name, runs, and what it is compared with."""
+    (row,) = line_rate.measure(1, 0.001)
+    assert row.row == "outputs.lines"
+    assert row.value is not None
+    assert row.baseline is not None
