@@ -18,6 +18,7 @@ SAMPLES = (
     FOLDER / "sample.toml",
     ROOT / "receiver" / "outputs" / "influx" / "sample.toml",
     ROOT / "receiver" / "outputs" / "historian" / "sample.toml",
+    ROOT / "receiver" / "outputs" / "postgresql" / "sample.toml",
 )
 
 HEAD = """

@@ -1,0 +1,28 @@
+"""Who brings shipments to one server: what a kind of output gives besides its settings."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from receiver.outputs.shipping.server_answer import ServerAnswer
+from receiver.outputs.shipping.shipment import Shipment
+
+
+class Courier(ABC):
+    """One server. `send` and `close` are called by one thread, which may wait in them."""
+
+    @abstractmethod
+    def send(self, shipment: Shipment) -> ServerAnswer:
+        """Bring a shipment, connecting where that is needed; never raises for what a server or a network may do.
+
+        It ends within the time limits of the kind. The same shipment may come again, whole or cut in other pieces.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the connection; may be called twice, and where there never was one."""
+
+    def notices(self) -> Sequence[str]:
+        """What a person should know of this server's own settings; asked by another thread, waits for nothing."""
+        return ()

@@ -1,0 +1,264 @@
+"""The output that feeds a server from its own store: what every kind of it has in common.
+
+`take` packs and stores, and sends nothing. `step` hands a courier's thread one shipment after another and takes in its
+answers; it waits for one for `PATIENCE_S` at most, so that the journal is read and the status written meanwhile. At the
+bound of the store `wants` is False, and the journal, which keeps days, waits.
+
+What an acknowledgement means is the kind's: with `keep_s` = 0 a shipment goes when it was acknowledged. Otherwise it is
+held for `keep_s`, and all that is held is sent again whenever an answer comes over a new connection, also after a
+start: nobody can tell whether the server that answers now still has it.
+
+A store that is damaged is set aside, told, and begun anew with no place: all that the journal still holds is sent once
+more. Servers know a sample again (`shipment`), so that this costs time and traffic alone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from receiver.outputs import disk
+from receiver.outputs.base import OpenedBlock, Output
+from receiver.outputs.disk import DamageError
+from receiver.outputs.shipping.courier import Courier
+from receiver.outputs.shipping.dispatch import LANES, Dispatch
+from receiver.outputs.shipping.send_thread import SendThread
+from receiver.outputs.shipping.server_answer import ServerAnswer
+from receiver.outputs.shipping.shipment import gather
+from receiver.outputs.shipping.shipping_store import ShippingStore
+
+PATIENCE_S = 0.02
+"""Longest wait for an answer inside of a step [s]: as the doorbell of the journal's reader is waited for."""
+SENDS = 8
+"""Most requests of one step."""
+SILENCE_S = 20.0
+"""A request that is not answered for so long is told [s]: longer than the time limits of any kind."""
+ALARM_S = 60.0
+"""Trouble that lasts longer than this is an alarm [s]."""
+IDLE_S = 10.0
+"""How soon a step is wanted where nothing is to be done [s]."""
+MENDINGS = 3
+"""Times that a running process begins its store anew: more is a failing disk."""
+PENDING_BYTES = 64 * 1024 * 1024
+"""Most that waits to be sent, compressed [bytes]: the journal holds the rest, and for longer."""
+STORE_BYTES = 1024 * 1024 * 1024
+"""Most that waits and is held [bytes]."""
+ASIDE_BYTES = 256 * 1024 * 1024
+"""Most that is set aside [bytes]: beyond it what is refused holds the output, so that nothing is lost in silence."""
+
+
+class ShippingOutput(Output):
+    """One server, fed by a courier."""
+
+    def __init__(
+        self,
+        store: Path,
+        courier: Courier,
+        *,
+        where: str,
+        scope_text: str,
+        keep_s: float = 0.0,
+        notices: Sequence[str] = (),
+        clock: Callable[[], int] = time.time_ns,
+        wait: Callable[[float], None] = time.sleep,
+        chance: random.Random | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """
+        Args:
+            store: Its own database file.
+            where: The server in words, without secrets, for the status.
+            scope_text: What it is given, in words, for the status.
+            keep_s: How long what was acknowledged is kept to be sent again [s]; 0: an acknowledgement is for good.
+            notices: What its settings weaken, a line each.
+            clock: Wall time [ns since 1970 UTC].
+            wait: Pauses for so many seconds while the disk is full; may raise to give up.
+            chance: Gives the jitter of retries.
+            patience_s: Longest wait for an answer inside of a step [s].
+
+        Raises:
+            HeldError: another process has the store open.
+            StoreError: the store cannot be read.
+        """
+        self._path, self._courier, self._wait, self._clock = store, courier, wait, clock
+        self._where, self._scope_text, self._keep_s, self._notices = where, scope_text, keep_s, tuple(notices)
+        self._patience_s = patience_s
+        self._trouble = ""
+        self._told: list[str] = []
+        self._moved_back = False
+        self._lock = disk.lock(store.with_suffix(".lock"))
+        try:
+            self._store = self._opened()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._dispatch, self._thread = Dispatch(chance or random.Random()), SendThread(courier)
+        self._held: deque[tuple[float, tuple[int, ...]]] = deque()
+        """When shipments that are held were acknowledged, and their numbers in the store."""
+        self._next_try = float("-inf")
+        self._bad_since: float | None = None
+        self._now = self._begun = 0.0
+        self._resent = 0
+
+    def place(self) -> bytes | None:
+        """The place stored last, None for a new store."""
+        return self._store.place
+
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
+        """Store the blocks' samples and `place`; waits while the disk is full. Sends nothing."""
+        try:
+            self._store.store(gather(blocks, self._clock()), place)
+        except DamageError as error:
+            self._begin_anew(error)
+
+    def begun_again(self) -> bool:
+        """Whether the store was begun anew: the journal is to be read from its beginning."""
+        moved, self._moved_back = self._moved_back, False
+        return moved
+
+    def wants(self) -> bool:
+        """Whether there is room in the store."""
+        pending, held = self._store.pending.bytes, self._store.held.bytes
+        return pending < PENDING_BYTES and pending + held < STORE_BYTES
+
+    def step(self, now: float) -> float:
+        """Take in an answer, send what is next, let go of what was held long enough."""
+        self._now = now
+        try:
+            with disk.sorted_errors(self._path):
+                self._release(now)
+                wait = self._go_on(now)
+            self._trouble = ""
+        except DamageError as error:
+            self._begin_anew(error)
+            return 0.0
+        except sqlite3.Error as error:  # full: what was not written down is done again
+            self._dispatch.clear()
+            self._trouble = f"{error}: waiting for space"
+            wait = disk.FULL_WAIT_S
+        bad = bool(self._why())
+        self._bad_since = (now if self._bad_since is None else self._bad_since) if bad else None
+        return wait
+
+    def status(self) -> Mapping[str, Any]:
+        """Counters in samples; `alarm` says that a person should look: trouble for a minute, or something set aside."""
+        dispatch, store, oldest_ns = self._dispatch, self._store, self._store.oldest_ns()
+        lasting = self._bad_since is not None and self._now - self._bad_since >= ALARM_S
+        aside = [f"{count} samples set aside, refused as {word}" for word, count in store.classes().items()]
+        return {
+            "kind": self.kind,
+            "server": self._where,
+            "scope": self._scope_text,
+            "state": dispatch.state,
+            "trouble": self._why(),
+            "next_step": "make room on the disk" if self._trouble else dispatch.next_step,
+            "alarm": lasting or bool(store.aside.samples),
+            "warnings": [
+                *([f"its disk: {self._trouble}"] if self._trouble else []),
+                *self._told,
+                *self._notices,
+                *self._courier.notices(),
+                *aside,
+            ],
+            "taken": store.taken,
+            "acknowledged": max(store.taken - store.pending.samples - store.aside.samples, 0),
+            "held": store.held.samples,
+            "aside": store.aside.samples,
+            "behind_blocks": store.pending.blocks,
+            "behind_s": 0.0 if oldest_ns is None else round(max(self._clock() - oldest_ns, 0) / 1e9, 1),
+            "store_bytes": store.pending.bytes + store.held.bytes + store.aside.bytes,
+            "requests": dispatch.requests,
+            "retries": dispatch.retries,
+            "resent": self._resent,
+        }
+
+    def close(self) -> None:
+        """Close everything; what is pending stays in the store. May be called twice."""
+        if self._lock >= 0:
+            self._thread.close()
+            self._store.close()
+            os.close(self._lock)
+            self._lock = -1
+
+    def _why(self) -> str:
+        """Why it does not get on; empty where it does."""
+        if self._thread.busy and self._now - self._begun >= SILENCE_S:
+            return f"no answer for {self._now - self._begun:.0f} s: {self._where}"
+        return self._trouble or self._dispatch.trouble
+
+    def _go_on(self, now: float) -> float:
+        for _ in range(SENDS):
+            if self._thread.busy:
+                answer = self._thread.answer(self._patience_s)
+                if answer is None:
+                    return 0.0
+                self._answered(answer, now)
+            if now < self._next_try:
+                return self._next_try - now
+            if not self._begin():
+                return min(IDLE_S, self._held[0][0] + self._keep_s - now) if self._held else IDLE_S
+        return 0.0
+
+    def _begin(self) -> bool:
+        """Hand the next piece to the courier; False where there is none."""
+        dispatch = self._dispatch
+        for lane in LANES:
+            if dispatch.wants(lane) and (found := self._store.next(lane, dispatch.most)):
+                dispatch.load(lane, *found)
+        piece = dispatch.request()
+        if piece is not None:
+            self._thread.begin(piece)
+            self._begun = self._now
+        return piece is not None
+
+    def _answered(self, answer: ServerAnswer, now: float) -> None:
+        dispatch = self._dispatch
+        if not dispatch.waits:
+            return  # it was cleared meanwhile: the piece is sent again
+        if answer.anew and self._keep_s:  # what the connection before it acknowledged may be gone
+            self._resent += self._store.rewind() + dispatch.lost()
+            self._held.clear()
+        pause = dispatch.answered(answer, self._clock(), room=self._store.aside.bytes < ASIDE_BYTES)
+        if pause:
+            self._next_try = now + pause
+        while (load := dispatch.finished()) is not None:
+            self._store.acknowledge(load.ids, load.refused, hold=self._keep_s > 0)
+            if self._keep_s:
+                self._held.append((now, load.ids))
+
+    def _release(self, now: float) -> None:
+        while self._held and self._held[0][0] <= now - self._keep_s:
+            self._store.release(self._held[0][1])
+            self._held.popleft()
+
+    def _opened(self) -> ShippingStore:
+        """The store; one that is damaged is set aside first."""
+        try:
+            return ShippingStore(self._path, waiting=self._waiting, wait=self._wait)
+        except DamageError as error:
+            self._set_aside(error)
+            return ShippingStore(self._path, waiting=self._waiting, wait=self._wait)
+
+    def _begin_anew(self, error: DamageError) -> None:
+        """The open store is damaged."""
+        self._store.close()
+        if len(self._told) >= MENDINGS:
+            raise error
+        self._set_aside(error)
+        self._store = self._opened()
+        self._dispatch.clear()
+        self._held.clear()
+
+    def _set_aside(self, error: DamageError) -> None:
+        aside = disk.set_aside(self._path, self._clock())
+        self._told.append(f"{error}: {aside}; everything that the journal still holds is sent again")
+        self._moved_back = True
+
+    def _waiting(self, why: str) -> None:
+        self._trouble = why

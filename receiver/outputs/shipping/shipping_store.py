@@ -1,0 +1,230 @@
+"""The store of one destination: shipments by rising number in two lanes, the journal's place, and what was set aside.
+
+Content and place are one transaction. A shipment is pending until the server acknowledged it; then it goes, or is held
+for as long as that answer can still turn out to be nothing (`held` = 1). What a server refuses stands in a table of its
+own, bounded by who fills it, until a person sends it again or drops it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from protocol.errors import StoreError
+from receiver.outputs import disk
+from receiver.outputs.disk import DamageError, Writes
+from receiver.outputs.shipping.dispatch import LATE, LIVE, RefusedSamples
+from receiver.outputs.shipping.shipment import Shipment, merged, pack, unpack
+
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shipment (
+    id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, held INTEGER NOT NULL, samples INTEGER NOT NULL,
+    blocks INTEGER NOT NULL, bytes INTEGER NOT NULL, received_ns INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS shipment_pending ON shipment (lane, id) WHERE held = 0;
+CREATE TABLE IF NOT EXISTS aside (
+    id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, refusal TEXT NOT NULL, words TEXT NOT NULL,
+    samples INTEGER NOT NULL, blocks INTEGER NOT NULL, received_ns INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+"""
+
+_META = "REPLACE INTO meta VALUES (?, ?)"
+_SUMMED = ("place", "taken")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much of something there is."""
+
+    samples: int = 0
+    blocks: int = 0
+    bytes: int = 0
+    """On this disk, compressed."""
+
+    def plus(self, other: Amount, sign: int = 1) -> Amount:
+        """More, or with -1 less of it."""
+        return Amount(
+            self.samples + sign * other.samples, self.blocks + sign * other.blocks, self.bytes + sign * other.bytes
+        )
+
+
+class ShippingStore:
+    """The store of one destination; one process has it open."""
+
+    def __init__(self, path: Path, *, waiting: Callable[[str], None], wait: Callable[[float], None]) -> None:
+        """
+        Args:
+            path: The database file; made where it is not there.
+            waiting: Told why it waits for space, and `""` when it no longer does.
+            wait: Pauses for so many seconds; may raise to give up.
+
+        Raises:
+            DamageError: it is not what was written.
+            StoreError: it cannot be read, or was written by another version.
+        """
+        self._waiting, self._wait = waiting, wait
+        self._connection = disk.when_room(lambda: disk.open_writer(path, SCHEMA, "meta"), waiting=waiting, wait=wait)
+        try:
+            disk.when_room(lambda: self._load(path), waiting=waiting, wait=wait)
+        except disk.UNBELIEVED as error:
+            self.close()
+            raise DamageError(f"{path}: not what was written: {type(error).__name__}: {error}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self, path: Path) -> None:
+        meta: dict[str, Any] = dict(self._connection.execute("SELECT key, value FROM meta"))
+        version = meta.setdefault("version", VERSION)
+        if type(version) is int and version > VERSION:
+            raise StoreError(f"{path}: written by version {version}, this build reads {VERSION}")
+        if version != VERSION:
+            raise DamageError(f"{path}: written by version {str(version)[:20]!r}, which there never was")
+        self.place: bytes | None = meta.get("place")
+        """The journal's place stored last."""
+        self.taken: int = meta.get("taken", 0)
+        """Samples stored since the beginning."""
+        if "sum" in meta and meta["sum"] != self._sum():
+            raise DamageError(f"{path}: its numbers do not fit their sum")
+        self.pending = self._amount("shipment WHERE held = 0")
+        """What no server has acknowledged."""
+        self.held = self._amount("shipment WHERE held = 1")
+        """What was acknowledged and is kept to be sent again."""
+        self.aside = self._amount("aside", "sum(length(body))")
+        """What a server refuses."""
+        self._newest = int(self._connection.execute("SELECT coalesce(max(id), 0) FROM shipment").fetchone()[0])
+
+    def store(self, shipments: Sequence[tuple[bool, Shipment]], place: bytes) -> None:
+        """Store shipments, each with whether it is live, and the place together; waits while the disk is full."""
+        rows, more = [], Amount()
+        for live, one in shipments:
+            self._newest += 1
+            body = pack(one)
+            more = more.plus(Amount(len(one), one.blocks, len(body)))
+            rows.append(
+                (self._newest, LIVE if live else LATE, 0, len(one), one.blocks, len(body), one.received_ns, body)
+            )
+        taken = self.taken + more.samples
+        writes = Writes()
+        writes.add("INSERT INTO shipment VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        writes.add(
+            _META,
+            [("version", VERSION), ("place", place), ("taken", taken), ("sum", _sum({"place": place, "taken": taken}))],
+        )
+        disk.commit(self._connection, writes, waiting=self._waiting, wait=self._wait)
+        self.place, self.taken = place, taken
+        self.pending = self.pending.plus(more)
+
+    def next(self, lane: int, most: int) -> tuple[tuple[int, ...], Shipment] | None:
+        """The oldest pending shipments of a lane that are of one stream and about `most` samples, as one.
+
+        Raises:
+            DamageError: one of them is not what was written.
+        """
+        ids: list[int] = []
+        parts: list[Shipment] = []
+        count = 0
+        sql = "SELECT id, samples, body FROM shipment WHERE held = 0 AND lane = ? ORDER BY id"
+        with closing(self._connection.execute(sql, (lane,))) as rows:
+            for at, samples, body in rows:
+                if parts and count + samples > most:
+                    break
+                try:
+                    one = unpack(body)
+                except disk.UNBELIEVED as error:
+                    raise DamageError(f"shipments of the store cannot be read: {error}") from error
+                if parts and one.stream != parts[0].stream:
+                    break
+                ids.append(at)
+                parts.append(one)
+                count += samples
+        return (tuple(ids), merged(parts)) if parts else None
+
+    def acknowledge(self, ids: Sequence[int], refused: Sequence[RefusedSamples], *, hold: bool) -> None:
+        """A server took these shipments, but for what it refused.
+
+        Args:
+            hold: Keep them, to be sent again.
+        """
+        moved = self._of(ids)
+        sql = "UPDATE shipment SET held = 1 WHERE id = ?" if hold else "DELETE FROM shipment WHERE id = ?"
+        rows, less = [], Amount()
+        for one in refused:
+            body = pack(one.shipment)
+            less = less.plus(Amount(len(one.shipment), one.shipment.blocks, len(body)))
+            told = (len(one.shipment), one.shipment.blocks, one.shipment.received_ns)
+            rows.append((one.time_ns, one.refusal, one.words, *told, body))
+        writes = Writes()
+        writes.add(sql, [(at,) for at in ids])
+        writes.add(
+            "INSERT INTO aside (time_ns, refusal, words, samples, blocks, received_ns, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+        self._run(writes)
+        self.pending, self.aside = self.pending.plus(moved, -1), self.aside.plus(less)
+        if hold:
+            self.held = self.held.plus(moved)
+
+    def release(self, ids: Sequence[int]) -> None:
+        """Drop held shipments: the server has them for good."""
+        gone = self._of(ids)
+        writes = Writes()
+        writes.add("DELETE FROM shipment WHERE id = ?", [(at,) for at in ids])
+        self._run(writes)
+        self.held = self.held.plus(gone, -1)
+
+    def rewind(self) -> int:
+        """Make all that is held pending again; returns how many samples."""
+        writes = Writes()
+        writes.add("UPDATE shipment SET held = 0 WHERE held = ?", [(1,)])
+        self._run(writes)
+        back, self.held = self.held, Amount()
+        self.pending = self.pending.plus(back)
+        return back.samples
+
+    def oldest_ns(self) -> int | None:
+        """When the first block that is pending was completed [ns since 1970 UTC]; None where none is."""
+        sql = "SELECT received_ns FROM shipment WHERE held = 0 AND lane = ? ORDER BY id LIMIT 1"
+        first = [row[0] for lane in (LIVE, LATE) for row in self._connection.execute(sql, (lane,))]
+        return min(first, default=None)
+
+    def classes(self) -> Mapping[str, int]:
+        """Samples set aside, by class of refusal."""
+        return dict(
+            self._connection.execute("SELECT refusal, sum(samples) FROM aside GROUP BY refusal ORDER BY 2 DESC")
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _run(self, writes: Writes) -> None:
+        """One transaction for upkeep; raises sqlite3.Error where the disk is full: it is done later."""
+        with disk.sorted_errors():
+            writes.run(self._connection)
+
+    def _of(self, ids: Sequence[int]) -> Amount:
+        sql = "SELECT samples, blocks, bytes FROM shipment WHERE id = ?"
+        out = Amount()
+        for at in ids:
+            for row in self._connection.execute(sql, (at,)):
+                out = out.plus(Amount(*row))
+        return out
+
+    def _amount(self, where: str, size: str = "sum(bytes)") -> Amount:
+        sql = f"SELECT coalesce(sum(samples), 0), coalesce(sum(blocks), 0), coalesce({size}, 0) FROM {where}"  # noqa: S608
+        samples, blocks, stored = self._connection.execute(sql).fetchone()
+        return Amount(int(samples), int(blocks), int(stored))
+
+    def _sum(self) -> int:
+        return _sum({"place": self.place, "taken": self.taken})
+
+
+def _sum(values: Mapping[str, Any]) -> int:
+    return zlib.crc32(repr([values[key] for key in _SUMMED]).encode())
