@@ -26,7 +26,12 @@ from protocol import keymaking
 ROOT = Path(__file__).parent.parent.parent
 SIDES = ("high", "low")
 FOREIGN = {"high": {"receiver", "simulator", "bench", "tests"}, "low": {"sender", "collectors", "simulator", "bench"}}
-IMPORTED = {"pydantic_core": "pydantic", "urllib3": "influxdb-client", "influxdb_client": "influxdb-client"}
+IMPORTED = {
+    "pydantic_core": "pydantic",
+    "urllib3": "influxdb-client",
+    "influxdb_client": "influxdb-client",
+    "nats": "nats-py",
+}
 """Modules whose distribution is called otherwise, or comes with another."""
 BY_FILE = {"pyeclib", "pyarrow"}
 """Libraries of an extra: what needs them does without."""

@@ -127,6 +127,7 @@ class Dispatch:
             return 0.0
         if ruling in (Ruling.LARGE, Ruling.REFUSED):
             if self._divide(load, answer, now_ns, room):
+                self.failures, self.state, self.trouble, self.next_step = 0, "sending", "", ""  # it answers
                 return 0.0
             answer = ServerAnswer(Ruling.HOLD, f"refused, and no room to set more aside: {answer.words}", FULL_ASIDE)
             ruling = Ruling.HOLD

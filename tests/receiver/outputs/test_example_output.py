@@ -18,7 +18,7 @@ SAMPLES = (
     FOLDER / "sample.toml",
     ROOT / "receiver" / "outputs" / "influx" / "sample.toml",
     ROOT / "receiver" / "outputs" / "historian" / "sample.toml",
-    ROOT / "receiver" / "outputs" / "postgresql" / "sample.toml",
+    *(ROOT / "receiver" / "outputs" / kind / "sample.toml" for kind in ("nats", "postgresql")),
 )
 
 HEAD = """

@@ -1,0 +1,1 @@
+"""Samples as messages of JSON lines on a stream of NATS JetStream."""
