@@ -29,7 +29,13 @@ FLAT = 20
 PARALLEL = (
     ("collectors/modbus", "collectors/opcua", "collectors/enip"),
     ("simulator/modbus", "simulator/opcua", "simulator/logix"),
-    ("receiver/outputs/historian", "receiver/outputs/influx", "receiver/outputs/nats", "receiver/outputs/postgresql"),
+    (
+        "receiver/outputs/historian",
+        "receiver/outputs/influx",
+        "receiver/outputs/kafka",
+        "receiver/outputs/nats",
+        "receiver/outputs/postgresql",
+    ),
     ("sender/commands", "receiver/commands"),
     ("collectors/testing", "receiver/outputs/testing"),
 )

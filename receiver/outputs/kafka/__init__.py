@@ -1,0 +1,1 @@
+"""Samples as messages of JSON lines in a topic of Apache Kafka, keyed by asset."""
