@@ -83,8 +83,8 @@ class RealKafka:
     def start(self) -> None:
         """Start it and wait until it answers."""
         command = [*self._java("kafka.Kafka"), str(self._properties)]
-        log = (self._folder / "kafka.log").open("ab")
-        self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        with (self._folder / "kafka.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         admin = AdminClient({"bootstrap.servers": self.brokers[0], "log_level": 0})
         ends = time.monotonic() + 90
         while True:

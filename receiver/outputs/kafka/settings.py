@@ -39,6 +39,7 @@ def _topic(value: str) -> str:
 class KafkaTable(ServerTable):
     """A topic of a Kafka cluster."""
 
+    LIBRARY: ClassVar[str] = "confluent_kafka"
     EXAMPLES: ClassVar[dict[str, Any]] = {**OutputTable.EXAMPLES, "brokers": EXAMPLE, "topic": "plant"}
 
     brokers: Annotated[tuple[str, ...], BeforeValidator(one_or_more), AfterValidator(_brokers)]

@@ -49,6 +49,7 @@ def _subject(value: str) -> str:
 class NatsTable(ServerTable):
     """A stream of a NATS server with JetStream."""
 
+    LIBRARY: ClassVar[str] = "nats"
     EXAMPLES: ClassVar[dict[str, Any]] = {**OutputTable.EXAMPLES, "url": EXAMPLE, "stream": "PLANT"}
 
     url: Annotated[str, AfterValidator(_url)]

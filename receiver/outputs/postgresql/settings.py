@@ -46,6 +46,7 @@ def _schema(value: str) -> str:
 class PostgresqlTable(ServerTable):
     """A database of a PostgreSQL server, 12 or later."""
 
+    LIBRARY: ClassVar[str] = "psycopg"
     EXAMPLES: ClassVar[dict[str, Any]] = {**OutputTable.EXAMPLES, "url": EXAMPLE}
 
     url: Annotated[str, AfterValidator(_url)]

@@ -7,8 +7,9 @@ TLS with a verified certificate is on by itself where the server is not on this 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from protocol.errors import ConfigError
 from protocol.settings.table import File, Seconds
@@ -21,6 +22,9 @@ SECRET_BYTES = 4096
 
 class ServerTable(OutputTable):
     """What all of them have."""
+
+    LIBRARY: ClassVar[str] = ""
+    """Module of the library that the kind needs."""
 
     user: str = ""
     """Who we are at the server; empty where it asks for nobody."""
@@ -50,8 +54,19 @@ class ServerTable(OutputTable):
             return [f"the server's certificate is not verified: anybody on the way can be {away or 'the server'}"]
         return []
 
+    def look(self) -> Iterator[tuple[str, str]]:
+        """What `--check` finds beyond the values: (key, what is wrong; the next step)."""
+        try:
+            read_secret(self, self.password_file)
+        except ConfigError as error:
+            yield "password_file", f"{str(error).partition(': ')[2]}; {error.hint}"
+        if self.ca_file is not None and not self.ca_file.is_file():
+            yield "ca_file", f"{self.ca_file} is not there; carry the certificates of the server's authority over"
+        if self.LIBRARY and find_spec(self.LIBRARY) is None:
+            yield "kind", f"its library is not installed; pip install 'checkvalve-low[{self.kind}]'"
+
     def crossed(self) -> Iterator[tuple[str, str]]:
-        """A secret without a name, a certificate that nobody looks at."""
+        """A certificate that nobody looks at."""
         if self.ca_file is not None and self.tls in ("off", "unverified"):
             yield "ca_file", f'nothing is verified with it under tls = "{self.tls}"; take one of the two out'
 
