@@ -11,8 +11,8 @@ from typing import Any
 
 from receiver.outputs.scope import Scope
 from receiver.outputs.settings import OutputTable
-from receiver.outputs.shipping.courier import Courier
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer
+from receiver.outputs.shipping.server_courier import ServerCourier
 from receiver.outputs.shipping.shipment import Shipment
 from receiver.outputs.shipping.shipping_output import ShippingOutput
 from receiver.outputs.testing.feed import T0_NS
@@ -21,7 +21,7 @@ Key = tuple[bytes, int, str, int]
 """What identifies a sample: stream, block, asset, rank."""
 
 
-class FakeServer(Courier):
+class FakeServer(ServerCourier):
     """Keeps what it takes by what identifies it."""
 
     def __init__(self) -> None:

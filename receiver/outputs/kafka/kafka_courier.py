@@ -15,9 +15,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from receiver.outputs.shipping.courier import Courier
 from receiver.outputs.shipping.messages import messages
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, cleaned
+from receiver.outputs.shipping.server_courier import ServerCourier
 from receiver.outputs.shipping.shipment import Shipment
 
 ANSWER_S = 5.0
@@ -58,7 +58,7 @@ _REFUSED = (
 _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 
 
-class KafkaCourier(Courier):
+class KafkaCourier(ServerCourier):
     """One topic."""
 
     def __init__(self, client: Mapping[str, str | int | bool], topic: str) -> None:

@@ -25,9 +25,9 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from receiver.outputs.nats.settings import NatsTable
-from receiver.outputs.shipping.courier import Courier
 from receiver.outputs.shipping.messages import ShippedMessage, messages
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, cleaned
+from receiver.outputs.shipping.server_courier import ServerCourier
 from receiver.outputs.shipping.shipment import Shipment
 
 CONNECT_S = 3
@@ -57,7 +57,7 @@ class GuardedClient(Client):
         await super()._process_info(info, initial_connection)
 
 
-class NatsCourier(Courier):
+class NatsCourier(ServerCourier):
     """One stream."""
 
     def __init__(self, table: NatsTable, password: str) -> None:

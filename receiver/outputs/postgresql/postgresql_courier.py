@@ -22,8 +22,8 @@ import psycopg
 from receiver.outputs.postgresql import database_tables as tables
 from receiver.outputs.postgresql.copy_rows import COLUMNS, copy_rows
 from receiver.outputs.postgresql.known_rows import Connection, KnownRows, one_value
-from receiver.outputs.shipping.courier import Courier
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, cleaned
+from receiver.outputs.shipping.server_courier import ServerCourier
 from receiver.outputs.shipping.shipment import Shipment
 
 CONNECT_S = 3
@@ -59,7 +59,7 @@ _CLASSES = {
 _INCOMING = "pg_temp.checkvalve_incoming"
 
 
-class PostgresqlCourier(Courier):
+class PostgresqlCourier(ServerCourier):
     """One database."""
 
     def __init__(self, conninfo: Mapping[str, Any], schema: str) -> None:

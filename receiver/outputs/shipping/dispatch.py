@@ -25,7 +25,7 @@ LIVE_IN_A_ROW = 4
 SEARCH_REQUESTS = 64
 """Refusals of one load after which what is refused is no longer halved: four single samples among 20,000."""
 WAIT_STEP = "nothing, where the server comes back; it is tried again by itself"
-FULL_ASIDE = "mend what the server refuses, then send again or drop what was set aside"
+FULL_ASIDE = "mend what the server refuses; checkvalve aside list, then resend or drop it"
 LARGE_ROWS = 256
 """What is too large with fewer samples than this is so by one of them: the others need not be sent one by one."""
 GROW_AFTER = 32

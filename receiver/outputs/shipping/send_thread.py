@@ -8,8 +8,8 @@ from __future__ import annotations
 import queue
 import threading
 
-from receiver.outputs.shipping.courier import Courier
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, cleaned
+from receiver.outputs.shipping.server_courier import ServerCourier
 from receiver.outputs.shipping.shipment import Shipment
 
 STOP_S = 2.0
@@ -19,7 +19,7 @@ STOP_S = 2.0
 class SendThread:
     """Sends shipments one after another."""
 
-    def __init__(self, courier: Courier) -> None:
+    def __init__(self, courier: ServerCourier) -> None:
         self._courier = courier
         self._thread: threading.Thread | None = None
         self._shipments: queue.SimpleQueue[Shipment | None] = queue.SimpleQueue()

@@ -23,15 +23,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from receiver.outputs import disk
+from receiver.outputs import aside, disk
+from receiver.outputs.aside import SetAside, Wish
 from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.disk import DamageError
-from receiver.outputs.shipping.courier import Courier
+from receiver.outputs.settings import OutputTable
 from receiver.outputs.shipping.dispatch import LANES, Dispatch
 from receiver.outputs.shipping.send_thread import SendThread
 from receiver.outputs.shipping.server_answer import ServerAnswer
+from receiver.outputs.shipping.server_courier import ServerCourier
 from receiver.outputs.shipping.shipment import gather
-from receiver.outputs.shipping.shipping_store import ShippingStore
+from receiver.outputs.shipping.shipping_store import ShippingStore, read_aside
 
 PATIENCE_S = 0.02
 """Longest wait for an answer inside of a step [s]: as the doorbell of the journal's reader is waited for."""
@@ -59,7 +61,7 @@ class ShippingOutput(Output):
     def __init__(
         self,
         store: Path,
-        courier: Courier,
+        courier: ServerCourier,
         *,
         where: str,
         scope_text: str,
@@ -89,6 +91,7 @@ class ShippingOutput(Output):
         self._path, self._courier, self._wait, self._clock = store, courier, wait, clock
         self._where, self._scope_text, self._keep_s, self._notices = where, scope_text, keep_s, tuple(notices)
         self._patience_s = patience_s
+        self._wishes = aside.wish_file(store.parent, store.stem)
         self._trouble = ""
         self._told: list[str] = []
         self._moved_back = False
@@ -105,6 +108,11 @@ class ShippingOutput(Output):
         self._bad_since: float | None = None
         self._now = self._begun = 0.0
         self._resent = 0
+
+    @classmethod
+    def set_aside(cls, table: OutputTable, state: Path) -> Sequence[SetAside]:
+        """What its store has set aside, read beside the process that writes it."""
+        return list(read_aside(state / f"{table.name}.db"))
 
     def place(self) -> bytes | None:
         """The place stored last, None for a new store."""
@@ -132,6 +140,7 @@ class ShippingOutput(Output):
         self._now = now
         try:
             with disk.sorted_errors(self._path):
+                self._look_at_wishes()
                 self._release(now)
                 wait = self._go_on(now)
             self._trouble = ""
@@ -150,7 +159,7 @@ class ShippingOutput(Output):
         """Counters in samples; `alarm` says that a person should look: trouble for a minute, or something set aside."""
         dispatch, store, oldest_ns = self._dispatch, self._store, self._store.oldest_ns()
         lasting = self._bad_since is not None and self._now - self._bad_since >= ALARM_S
-        aside = [f"{count} samples set aside, refused as {word}" for word, count in store.classes().items()]
+        refused = [f"{count} samples set aside, refused as {word}" for word, count in store.classes().items()]
         return {
             "kind": self.kind,
             "server": self._where,
@@ -164,10 +173,10 @@ class ShippingOutput(Output):
                 *self._told,
                 *self._notices,
                 *self._courier.notices(),
-                *aside,
+                *refused,
             ],
             "taken": store.taken,
-            "acknowledged": max(store.taken - store.pending.samples - store.aside.samples, 0),
+            "acknowledged": max(store.taken - store.pending.samples - store.aside.samples - store.dropped, 0),
             "held": store.held.samples,
             "aside": store.aside.samples,
             "behind_blocks": store.pending.blocks,
@@ -232,6 +241,14 @@ class ShippingOutput(Output):
             if self._keep_s:
                 self._held.append((now, load.ids))
 
+    def _look_at_wishes(self) -> None:
+        """What a person wants done with what is set aside."""
+        wished = aside.wished(self._wishes, wall_ns=self._clock())
+        if wished is not None:
+            wish, upto = wished
+            self._store.drop_aside(upto) if wish is Wish.DROP else self._store.resend_aside(upto)
+            aside.done(self._wishes)
+
     def _release(self, now: float) -> None:
         while self._held and self._held[0][0] <= now - self._keep_s:
             self._store.release(self._held[0][1])
@@ -256,8 +273,8 @@ class ShippingOutput(Output):
         self._held.clear()
 
     def _set_aside(self, error: DamageError) -> None:
-        aside = disk.set_aside(self._path, self._clock())
-        self._told.append(f"{error}: {aside}; everything that the journal still holds is sent again")
+        stands = disk.set_aside(self._path, self._clock())
+        self._told.append(f"{error}: {stands}; everything that the journal still holds is sent again")
         self._moved_back = True
 
     def _waiting(self, why: str) -> None:

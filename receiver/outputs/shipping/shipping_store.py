@@ -8,7 +8,7 @@ own, bounded by who fills it, until a person sends it again or drops it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 from protocol.errors import StoreError
 from receiver.outputs import disk
+from receiver.outputs.aside import SetAside
 from receiver.outputs.disk import DamageError, Writes
 from receiver.outputs.shipping.dispatch import LATE, LIVE, RefusedSamples
 from receiver.outputs.shipping.shipment import Shipment, merged, pack, unpack
@@ -34,7 +35,7 @@ CREATE TABLE IF NOT EXISTS aside (
 """
 
 _META = "REPLACE INTO meta VALUES (?, ?)"
-_SUMMED = ("place", "taken")
+_SUMMED = ("place", "taken", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +90,18 @@ class ShippingStore:
         """The journal's place stored last."""
         self.taken: int = meta.get("taken", 0)
         """Samples stored since the beginning."""
-        if "sum" in meta and meta["sum"] != self._sum():
+        self.dropped: int = meta.get("dropped", 0)
+        """Samples that were set aside and that a person dropped."""
+        if "sum" in meta and meta["sum"] != _sum({**meta, "dropped": self.dropped}):
             raise DamageError(f"{path}: its numbers do not fit their sum")
         self.pending = self._amount("shipment WHERE held = 0")
         """What no server has acknowledged."""
         self.held = self._amount("shipment WHERE held = 1")
         """What was acknowledged and is kept to be sent again."""
-        self.aside = self._amount("aside", "sum(length(body))")
+        self.aside = Amount()
         """What a server refuses."""
-        self._newest = int(self._connection.execute("SELECT coalesce(max(id), 0) FROM shipment").fetchone()[0])
+        self._count_aside()
+        self._newest = self._last()
 
     def store(self, shipments: Sequence[tuple[bool, Shipment]], place: bytes) -> None:
         """Store shipments, each with whether it is live, and the place together; waits while the disk is full."""
@@ -112,10 +116,7 @@ class ShippingStore:
         taken = self.taken + more.samples
         writes = Writes()
         writes.add("INSERT INTO shipment VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        writes.add(
-            _META,
-            [("version", VERSION), ("place", place), ("taken", taken), ("sum", _sum({"place": place, "taken": taken}))],
-        )
+        writes.add(_META, self._told(version=VERSION, place=place, taken=taken))
         disk.commit(self._connection, writes, waiting=self._waiting, wait=self._wait)
         self.place, self.taken = place, taken
         self.pending = self.pending.plus(more)
@@ -194,6 +195,31 @@ class ShippingStore:
         first = [row[0] for lane in (LIVE, LATE) for row in self._connection.execute(sql, (lane,))]
         return min(first, default=None)
 
+    def resend_aside(self, upto: int) -> None:
+        """Make what is set aside pending again, up to this number, behind all that waits."""
+        writes = Writes()
+        writes.add(
+            "INSERT INTO shipment (lane, held, samples, blocks, bytes, received_ns, body) "
+            "SELECT ?, 0, samples, blocks, length(body), received_ns, body FROM aside WHERE id <= ? ORDER BY id",
+            [(LATE, upto)],
+        )
+        writes.add("DELETE FROM aside WHERE id <= ?", [(upto,)])
+        before = self.aside
+        self._run(writes)
+        self._count_aside()
+        self.pending = self.pending.plus(before).plus(self.aside, -1)
+        self._newest = self._last()
+
+    def drop_aside(self, upto: int) -> None:
+        """Forget what is set aside, up to this number."""
+        gone = self._amount(f"aside WHERE id <= {upto:d}", "sum(length(body))").samples
+        writes = Writes()
+        writes.add("DELETE FROM aside WHERE id <= ?", [(upto,)])
+        writes.add(_META, self._told(dropped=self.dropped + gone))
+        self._run(writes)
+        self.dropped += gone
+        self._count_aside()
+
     def classes(self) -> Mapping[str, int]:
         """Samples set aside, by class of refusal."""
         return dict(
@@ -222,8 +248,40 @@ class ShippingStore:
         samples, blocks, stored = self._connection.execute(sql).fetchone()
         return Amount(int(samples), int(blocks), int(stored))
 
-    def _sum(self) -> int:
-        return _sum({"place": self.place, "taken": self.taken})
+    def _count_aside(self) -> None:
+        self.aside = self._amount("aside", "sum(length(body))")
+
+    def _last(self) -> int:
+        return int(self._connection.execute("SELECT coalesce(max(id), 0) FROM shipment").fetchone()[0])
+
+    def _told(self, **changed: Any) -> list[tuple[str, Any]]:
+        """Rows of `meta` for these values, and the sum over all."""
+        held = {key: getattr(self, key) for key in _SUMMED}
+        return [*changed.items(), ("sum", _sum({**held, **changed}))]
+
+
+def read_aside(path: Path) -> Iterator[SetAside]:
+    """What a store has set aside, oldest first; read beside its writer. Nothing where there is no store.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+        ValueError: it is not what was written.
+    """
+    connection = disk.open_reader(path)
+    if connection is None:
+        return
+    with closing(connection):
+        for number, time_ns, why, message, count, body in connection.execute(
+            "SELECT id, time_ns, refusal, words, samples, body FROM aside ORDER BY id"
+        ):
+            try:
+                one = unpack(body)
+            except disk.UNBELIEVED as error:
+                raise ValueError(f"group {number} is not what was written: {error}") from error
+            row = next(one.columns.rows())
+            series = one.series[row.tag]
+            example = f"{series.asset} {series.tag} {row.time_ns} {row.value!r} quality {row.quality:#010x}"
+            yield SetAside(number=number, time_ns=time_ns, why=why, message=message, samples=count, example=example)
 
 
 def _sum(values: Mapping[str, Any]) -> int:

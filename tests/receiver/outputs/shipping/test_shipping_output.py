@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from shipping_fake import FakeOutput, FakeServer, Key, keys
 
+from receiver.outputs import aside
+from receiver.outputs.aside import Wish
 from receiver.outputs.base import OpenedBlock
+from receiver.outputs.settings import OutputTable
 from receiver.outputs.shipping import shipping_output as module
 from receiver.outputs.shipping.dispatch import LIVE_IN_A_ROW, SEARCH_REQUESTS
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer
@@ -145,6 +148,34 @@ def test_what_is_refused_is_found_and_set_aside_by_class(tmp_path: Path) -> None
     again.close()
 
 
+@pytest.mark.parametrize("wish", list(Wish))
+def test_what_was_set_aside_is_sent_again_or_dropped_as_a_person_wishes(wish: Wish, tmp_path: Path) -> None:
+    """Read beside the process, by group, with the words; the wish is taken up by the next step, also after a start."""
+    server = FakeServer()
+    bad = (b"stream-1", 7, "pump-7", 0)
+    server.judge = lambda one: ServerAnswer(Ruling.REFUSED, "no such", refusal="42X") if bad in keys(one) else None
+    one = FakeOutput.beside(tmp_path, server)
+    one.take(blocks(0, 20), b"1")
+    now = one.pumped(lambda: sent(one))
+    table = OutputTable.model_validate({"kind": "fake", "name": "fake", "scope": "all"})
+    (group,) = FakeOutput.set_aside(table, tmp_path)
+    assert (group.why, group.message, group.samples) == ("42X", "no such", 1)
+    assert group.example.startswith("pump-7 ")
+    server.judge = lambda one: None
+    one.close()
+    aside.ask(tmp_path, "fake", wish, group.number)
+    one = FakeOutput.beside(tmp_path, server)
+    one.pumped(lambda: not one.status()["aside"] and sent(one), now)
+    assert set(server.held) == wanted(blocks(0, 20)) - ({bad} if wish is Wish.DROP else set())
+    assert one.status()["acknowledged"] == len(server.held)
+    assert not FakeOutput.set_aside(table, tmp_path)
+    assert not aside.wish_file(tmp_path, "fake").exists()
+    one.close()
+    again = FakeOutput.beside(tmp_path, server)
+    assert again.status()["acknowledged"] == len(server.held)
+    again.close()
+
+
 def test_a_thousand_refused_ones_do_not_cost_thousands_of_requests(tmp_path: Path) -> None:
     """The search ends; what is refused from then on stands aside as it is, and what is live goes on meanwhile."""
     server = FakeServer()
@@ -172,10 +203,10 @@ def test_a_server_that_refuses_everything_holds_at_the_bound(tmp_path: Path, mon
     now = one.pumped(lambda: one.status()["state"] == "held")
     assert "no room to set more aside" in one.status()["trouble"]
     assert one.status()["behind_blocks"]
-    aside = one.status()["aside"]
+    before = one.status()["aside"]
     server.judge = lambda one: None
     one.pumped(lambda: sent(one), now + 100)
-    assert aside <= one.status()["aside"]
+    assert before <= one.status()["aside"]
     assert one.status()["aside"] + len(server.held) == len(wanted(given))
     one.close()
 

@@ -9,7 +9,7 @@ from receiver.outputs.shipping.server_answer import ServerAnswer
 from receiver.outputs.shipping.shipment import Shipment
 
 
-class Courier(ABC):
+class ServerCourier(ABC):
     """One server. `send` and `close` are called by one thread, which may wait in them."""
 
     @abstractmethod
