@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.figures import BenchRow
 from bench.mix import START_NS, signals
-from bench.postgres_server import ABSENT, PASSWORD, PostgresServer, running
+from bench.sinks.postgres_server import ABSENT, PASSWORD, PostgresServer, running
 from protocol.content.catalog import Asset, Tag
 from receiver.outputs.base import BatchBody, OpenedBlock, StreamDescription
 from receiver.outputs.postgresql.output import PostgresqlOutput

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.postgres_server import ABSENT, PostgresServer, running
+from bench.sinks.postgres_server import ABSENT, PostgresServer, running
 
 
 @pytest.fixture(scope="session")

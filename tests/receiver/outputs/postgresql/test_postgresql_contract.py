@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.postgres_server import PASSWORD, PostgresServer
+from bench.sinks.postgres_server import PASSWORD, PostgresServer
 from protocol.content.sample import Value
 from receiver.outputs.postgresql.output import PostgresqlOutput
 from receiver.outputs.testing.contract import OutputContract

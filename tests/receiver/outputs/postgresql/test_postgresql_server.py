@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bench.postgres_server import PASSWORD, PostgresServer
+from bench.sinks.postgres_server import PASSWORD, PostgresServer
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import NO_TIME, Flag, Row, from_rows
 from receiver.outputs.base import BatchBody, OpenedBlock, StreamDescription
