@@ -64,6 +64,12 @@ class PostgresServer:
         self._process = subprocess.Popen(command, **_QUIET, cwd=self.folder)
         until(lambda: self._answers(command), START_S)
 
+    def set(self, **given: str) -> None:
+        """Change settings that need no restart; an empty one is as it was."""
+        for name, value in given.items():
+            self.sql(f"ALTER SYSTEM SET {name} = '{value}'" if value else f"ALTER SYSTEM RESET {name}")
+        self.sql("SELECT pg_reload_conf()")
+
     def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it; by SIGKILL all of its processes at once, as a power cut does."""
         if self._process is not None:

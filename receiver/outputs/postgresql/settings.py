@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +16,8 @@ from receiver.outputs.shipping.server_settings import ServerTable, here
 
 EXAMPLE = "postgresql://127.0.0.1:5432/plant"
 PORT = 5432
+TRUSTED = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
+"""Debian and Arch; Red Hat; SUSE."""
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,30}")
 
 
@@ -41,6 +45,16 @@ def _schema(value: str) -> str:
     if not _SCHEMA.fullmatch(value) or value.startswith("pg_"):
         raise ValueError('it is no name of a schema; write small letters, digits and _, such as schema = "checkvalve"')
     return value
+
+
+def trusted() -> str:
+    """The file of certificates that this machine trusts, as its distribution has it.
+
+    `system`, where none is found: libpq's own word for it, which for the libpq of psycopg's wheel is a folder that no
+    distribution has (3.3.9: /usr/lib/psycopg-openssl).
+    """
+    found = (one for one in (ssl.get_default_verify_paths().cafile, *TRUSTED) if one and Path(one).is_file())
+    return next(found, "system")
 
 
 class PostgresqlTable(ServerTable):
@@ -75,7 +89,7 @@ class PostgresqlTable(ServerTable):
         protection = self.protection()
         out["sslmode"] = {"verified": "verify-full", "unverified": "require", "off": "disable"}[protection]
         if protection == "verified":
-            out["sslrootcert"] = str(self.ca_file or "system")
+            out["sslrootcert"] = str(self.ca_file or trusted())
         if not here(host):
             out["gssencmode"] = "disable"
         return out

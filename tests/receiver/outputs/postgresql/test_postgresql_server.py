@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -264,8 +266,7 @@ def test_a_unique_index_of_somebody_elses_loses_nothing(postgres: PostgresServer
 
 def test_what_weakens_a_server_is_told(postgres: PostgresServer, tmp_path: Path) -> None:
     """A server that does not sync loses what it acknowledged at a power cut: its status says so."""
-    postgres.sql("ALTER SYSTEM SET full_page_writes = off")
-    postgres.sql("SELECT pg_reload_conf()")
+    postgres.set(full_page_writes="off")
     try:
         one = output(tmp_path, postgres, "weak")
         one.take([samples(0)], b"0")
@@ -273,8 +274,7 @@ def test_what_weakens_a_server_is_told(postgres: PostgresServer, tmp_path: Path)
         assert any("full_page_writes is off" in line for line in one.status()["warnings"])
         one.close()
     finally:
-        postgres.sql("ALTER SYSTEM RESET full_page_writes")
-        postgres.sql("SELECT pg_reload_conf()")
+        postgres.set(full_page_writes="")
 
 
 def test_the_same_block_in_another_order_is_the_same(postgres: PostgresServer, tmp_path: Path) -> None:
@@ -290,3 +290,29 @@ def test_the_same_block_in_another_order_is_the_same(postgres: PostgresServer, t
         stepped(one, lambda: sent(one))
     one.close()
     assert postgres.sql("SELECT count(*) FROM cut.sample") == [(len(columns),)]
+
+
+def test_a_certificate_is_verified_against_the_authority_that_is_named(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """With TLS asked for: held with the authorities of this machine, which do not know it; with its own it arrives."""
+    pair = [postgres.folder / "server.crt", postgres.folder / "server.key"]
+    words = ["-subj", "/CN=plant", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"]
+    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", *words, "-out", str(pair[0]), "-keyout", str(pair[1])]
+    subprocess.run(making, check=True, capture_output=True)
+    for file in pair:
+        file.chmod(0o600)
+        shutil.chown(file, postgres.folder.owner(), postgres.folder.group())
+    postgres.set(ssl="on", ssl_cert_file=str(pair[0]), ssl_key_file=str(pair[1]))
+    try:
+        given = {"tls": "verified"}
+        one = output(tmp_path, postgres, "sealed", **given)
+        one.take([samples(0)], b"1")
+        stepped(one, lambda: one.status()["state"] == "held")
+        assert "certificate" in one.status()["trouble"]
+        one.close()
+        one = output(tmp_path, postgres, "sealed", **given, ca_file=str(pair[0]))
+        stepped(one, lambda: sent(one))
+        one.close()
+    finally:
+        postgres.set(ssl="", ssl_cert_file="", ssl_key_file="")

@@ -11,7 +11,7 @@ from protocol.errors import ConfigError
 from protocol.settings.findings import Findings, read_table
 from receiver.outputs.kafka.settings import KafkaTable
 from receiver.outputs.nats.settings import NatsTable
-from receiver.outputs.postgresql.settings import PostgresqlTable
+from receiver.outputs.postgresql.settings import PostgresqlTable, trusted
 from receiver.outputs.shipping.server_settings import ServerTable, read_secret
 
 SECRET = "hunter2"
@@ -113,7 +113,7 @@ def test_libraries_are_told_to_verify() -> None:
         "dbname": "plant",
         "application_name": "checkvalve",
         "sslmode": "verify-full",
-        "sslrootcert": "system",
+        "sslrootcert": trusted(),
         "gssencmode": "disable",
         "password": "",
     }
