@@ -1,12 +1,13 @@
 """The shipment: samples of one stream on their way, each with what identifies it, as columns (pure).
 
 A sample is known for ever by where it was packed: the stream's key, the block's number, the asset, and its rank among
-that asset's samples in the block. The rank counts after refresh rows are gone and within the asset alone, so it is the
-same whatever else a scope lets through. Servers know a sample again by these four, however often and in whatever pieces
-it comes.
+that asset's samples in the block, by tag and time. The rank counts after refresh rows are gone and within the asset
+alone, so it is the same whatever else a scope lets through, and whether the block comes from the journal or from the
+history, which keeps its rows in another order. Servers know a sample again by these four, however often and in
+whatever pieces it comes.
 
-Rows lie by block, within a block by asset, within an asset as the batch has them: the rows of a block and an asset
-stand together, a *run*. A shipment is halved between runs where there are several.
+Rows lie by block, within a block by asset, within an asset by the tag's name and by time: the rows of a block and an
+asset stand together, a *run*. A shipment is halved between runs where there are several.
 """
 
 from __future__ import annotations
@@ -213,7 +214,10 @@ def _shipment(blocks: Sequence[OpenedBlock]) -> Shipment:
     ids, tag = np.unique(whole.tag[kept], return_inverse=True)
     series = tuple(_series(of.assets, of.tags[one]) for one in ids.tolist())
     asset = _codes([one.asset for one in series])[tag] if len(series) else tag
-    sorted_at = np.lexsort((asset, order[kept]))  # stable: within an asset the batch's own order
+    names = [one.tag for one in series]
+    places = {name: at for at, name in enumerate(sorted(set(names)))}
+    name = np.array([places[one] for one in names], np.int64)[tag] if len(series) else tag
+    sorted_at = np.lexsort((whole.time_ns[kept], name, asset, order[kept]))  # stable: then the batch's own order
     kept, tag, asset = kept[sorted_at], tag[sorted_at], asset[sorted_at]
     columns = replace(whole.select(kept), tag=tag.astype(np.uint32))
     numbers = np.array([one.number for one in blocks], np.int64)

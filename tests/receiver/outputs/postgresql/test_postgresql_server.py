@@ -82,17 +82,17 @@ def test_a_sample_has_its_value_whole(postgres: PostgresServer, tmp_path: Path) 
     told = postgres.sql(f"SELECT {columns}, quality, native, other_ns FROM whole.sample ORDER BY number, rank")
     micro = T0_NS // 1000
     assert told == [
-        (0, 0, micro, 1, 4.5, None, None, None, 0, 0, None),
-        (0, 1, micro, 999, None, None, None, "NaN", 0, 0, None),
-        (0, 2, micro + 1, 0, None, None, None, "-Infinity", 0, 0, None),
-        (0, 3, -1, 999, float(2**53), 2**53 + 1, None, None, 0, 0, None),
-        (0, 4, micro, 0, -(2.0**63), -(2**63), None, None, 0, 0, None),
-        (0, 5, micro, 0, 12.0, None, None, None, 0x80050000, 2**32 - 1, T0_NS + 5),
-        (0, 6, micro, 0, None, None, True, None, 0, 0, None),
-        (0, 7, micro, 0, None, None, None, "nul ␀, tab\t, \\N, ärger \U0001f525", 0, 0, None),
-        (0, 8, micro, 0, None, None, None, None, 0x80050000, 0, None),
-        (1, 0, micro, 0, 2.0**64, 2**64 - 1, None, None, 0, 0, None),
-        (1, 1, -(2**63) // 1000, -(2**63) % 1000, 5.0, None, None, None, 0, 0, None),
+        (0, 0, -1, 999, float(2**53), 2**53 + 1, None, None, 0, 0, None),
+        (0, 1, micro, 0, -(2.0**63), -(2**63), None, None, 0, 0, None),
+        (0, 2, micro, 0, 12.0, None, None, None, 0x80050000, 2**32 - 1, T0_NS + 5),
+        (0, 3, micro, 0, None, None, True, None, 0, 0, None),
+        (0, 4, micro, 0, None, None, None, "nul ␀, tab\t, \\N, ärger \U0001f525", 0, 0, None),
+        (0, 5, micro, 0, None, None, None, None, 0x80050000, 0, None),
+        (0, 6, micro, 1, 4.5, None, None, None, 0, 0, None),
+        (0, 7, micro, 999, None, None, None, "NaN", 0, 0, None),
+        (0, 8, micro + 1, 0, None, None, None, "-Infinity", 0, 0, None),
+        (1, 0, -(2**63) // 1000, -(2**63) % 1000, 5.0, None, None, None, 0, 0, None),
+        (1, 1, micro, 0, 2.0**64, 2**64 - 1, None, None, 0, 0, None),
         (1, 2, (2**63 - 1) // 1000, (2**63 - 1) % 1000, 6.0, None, None, None, 0, 0, None),
     ]
     assert NO_TIME < 0

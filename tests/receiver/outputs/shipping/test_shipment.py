@@ -55,6 +55,18 @@ def test_what_identifies_a_sample_does_not_depend_on_the_scope() -> None:
     assert told(only([renewed])) == told(only([whole]))
 
 
+def test_what_identifies_a_sample_does_not_depend_on_the_order_of_a_blocks_rows() -> None:
+    """The history hands a block over sorted by time, the journal by tag: the same samples have the same rank."""
+    for number in range(20):
+        whole = samples(number)
+        assert isinstance(whole.body, BatchBody)
+        columns = whole.body.columns
+        by_time = columns.select(np.lexsort((columns.tag, columns.time_ns)))
+        by_tag = columns.select(np.lexsort((columns.time_ns, columns.tag)))
+        got = [replace(whole, body=BatchBody(columns=one, first_ns=0, last_ns=0)) for one in (by_time, by_tag)]
+        assert told(only(got[:1])) == told(only(got[1:]))
+
+
 def test_a_stored_shipment_is_read_back_and_a_damaged_one_never() -> None:
     """Every array and text; a flipped or missing byte is told."""
     one = only([samples(number) for number in range(9)])
