@@ -11,7 +11,7 @@ from importlib import import_module
 
 from bench.figures import BenchRow
 
-SINKS = ("bench.sinks.line_rate", "bench.sinks.line_protocol")
+SINKS = ("bench.sinks.line_rate", "bench.sinks.line_protocol", "bench.sinks.postgresql_rate")
 """Modules with `measure(runs) -> list[BenchRow]`, in the order of their rows."""
 
 

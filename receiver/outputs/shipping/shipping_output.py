@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from receiver.outputs import aside, disk
-from receiver.outputs.aside import SetAside, Wish
+from receiver.outputs.aside import AsideWish, SetAside
 from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.disk import DamageError
 from receiver.outputs.settings import OutputTable
@@ -246,7 +246,7 @@ class ShippingOutput(Output):
         wished = aside.wished(self._wishes, wall_ns=self._clock())
         if wished is not None:
             wish, upto = wished
-            self._store.drop_aside(upto) if wish is Wish.DROP else self._store.resend_aside(upto)
+            self._store.drop_aside(upto) if wish is AsideWish.DROP else self._store.resend_aside(upto)
             aside.done(self._wishes)
 
     def _release(self, now: float) -> None:

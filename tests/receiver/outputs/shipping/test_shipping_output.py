@@ -11,7 +11,7 @@ import pytest
 from shipping_fake import FakeOutput, FakeServer, Key, keys
 
 from receiver.outputs import aside
-from receiver.outputs.aside import Wish
+from receiver.outputs.aside import AsideWish
 from receiver.outputs.base import OpenedBlock
 from receiver.outputs.settings import OutputTable
 from receiver.outputs.shipping import shipping_output as module
@@ -148,8 +148,8 @@ def test_what_is_refused_is_found_and_set_aside_by_class(tmp_path: Path) -> None
     again.close()
 
 
-@pytest.mark.parametrize("wish", list(Wish))
-def test_what_was_set_aside_is_sent_again_or_dropped_as_a_person_wishes(wish: Wish, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wish", list(AsideWish))
+def test_what_was_set_aside_is_sent_again_or_dropped_as_a_person_wishes(wish: AsideWish, tmp_path: Path) -> None:
     """Read beside the process, by group, with the words; the wish is taken up by the next step, also after a start."""
     server = FakeServer()
     bad = (b"stream-1", 7, "pump-7", 0)
@@ -166,7 +166,7 @@ def test_what_was_set_aside_is_sent_again_or_dropped_as_a_person_wishes(wish: Wi
     aside.ask(tmp_path, "fake", wish, group.number)
     one = FakeOutput.beside(tmp_path, server)
     one.pumped(lambda: not one.status()["aside"] and sent(one), now)
-    assert set(server.held) == wanted(blocks(0, 20)) - ({bad} if wish is Wish.DROP else set())
+    assert set(server.held) == wanted(blocks(0, 20)) - ({bad} if wish is AsideWish.DROP else set())
     assert one.status()["acknowledged"] == len(server.held)
     assert not FakeOutput.set_aside(table, tmp_path)
     assert not aside.wish_file(tmp_path, "fake").exists()
