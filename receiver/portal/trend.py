@@ -119,19 +119,17 @@ class TrendQuestion:
     """When it was last renewed, by the clock as it is set now; 0 where it never was."""
 
     @property
-    def width(self) -> int:
-        """Of one bucket [ns], as the historian cuts them."""
-        return max(-(-(self.to_ns - self.from_ns) // self.buckets), 1)
-
-    @property
     def end(self) -> int:
         """End of what can be known [ns since 1970 UTC]."""
         return min(self.to_ns, self.now_ns)
 
-    @property
-    def longest(self) -> float:
-        """Longest stretch between two points that is no silence [ns]."""
-        return max(self.after_s * 1e9, 2.0 * self.width)
+    def longest(self, width: int) -> float:
+        """Longest stretch between two points that is no silence [ns].
+
+        Args:
+            width: Of one bucket [ns].
+        """
+        return max(self.after_s * 1e9, 2.0 * width)
 
 
 def question(live_tag: LiveTag, at: ViewTime, *, from_ns: int, to_ns: int, buckets: int) -> TrendQuestion:
@@ -152,7 +150,7 @@ def fetch(door: Door, series: int, asked: TrendQuestion) -> tuple[Trend, SampleV
     """The trend, and the last sample before it where the range does not begin with one."""
     trend = door.trend(series, asked.from_ns, asked.to_ns, asked.buckets)
     first = int(trend.start_ns[0]) if len(trend.start_ns) else asked.end
-    if first - asked.from_ns <= (asked.width if asked.holds else asked.longest):
+    if first - asked.from_ns <= (trend.width_ns if asked.holds else asked.longest(trend.width_ns)):
         return trend, None
     try:
         before = door.samples(series, asked.from_ns - round(LONGEST_S * 1e9), asked.from_ns, 1)
@@ -169,11 +167,12 @@ def curve(trend: Trend, before: SampleView | None, asked: TrendQuestion) -> Curv
         before: The last sample before the range, None where there is none or none is needed.
         asked: The question.
     """
-    width = asked.width
+    width = trend.width_ns
     start = np.asarray(trend.start_ns, np.int64)
     at = start.astype(np.float64) + width / 2
     gaps = [_absent(gap, float(asked.end)) for gap in trend.absences]
-    interruptions = sorted([*gaps, *_silences(at, asked, gaps, begun=before is not None)], key=lambda one: one.from_ms)
+    silences = _silences(at, asked, width, gaps, begun=before is not None)
+    interruptions = sorted([*gaps, *silences], key=lambda one: one.from_ms)
     breaks = _breaks(start, width, interruptions)
     drawn = {"low": trend.low, "high": trend.high, "mean": _middling(trend)}
     columns = {name: _opened(column, breaks, math.nan) for name, column in drawn.items()}
@@ -222,23 +221,26 @@ def _absent(gap: AbsenceView, end: float) -> Interruption:
     )
 
 
-def _silences(at: Array, asked: TrendQuestion, gaps: Sequence[Interruption], *, begun: bool) -> list[Interruption]:
+def _silences(
+    at: Array, asked: TrendQuestion, width: int, gaps: Sequence[Interruption], *, begun: bool
+) -> list[Interruption]:
     """Stretches that are too long without a point and that no gap explains.
 
     Of a tag that holds its value only the last one is known: since its last renewal. Before the first sample of all
     there is no silence, only nothing.
     """
+    longest = asked.longest(width)
     edges = np.concatenate(([float(asked.from_ns)], at, [float(asked.end)]))
-    places = np.flatnonzero(np.diff(edges) > asked.longest).tolist()
+    places = np.flatnonzero(np.diff(edges) > longest).tolist()
     if asked.holds:
         edges[-2] = min(max(edges[-2], float(asked.seen_ns)), edges[-1])
-        places = [len(edges) - 2] if edges[-1] - edges[-2] > asked.longest else []
+        places = [len(edges) - 2] if edges[-1] - edges[-2] > longest else []
     found = []
     for place in places:
         if place == 0 and not begun and not (asked.holds and asked.seen_ns):
             continue
         for start, stop in _without(float(edges[place]), float(edges[place + 1]), gaps):
-            if stop - start > asked.longest:
+            if stop - start > longest:
                 lasts = stop == asked.end
                 length = words.span((stop - start) / 1e9)
                 if lasts and asked.link_silent:

@@ -29,8 +29,9 @@ from protocol.errors import StoreError
 from protocol.limits import STREAM_TAGS
 from protocol.ranges import Ranges
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, StreamDescription
-from receiver.outputs.historian import chunk
-from receiver.outputs.historian.rows import Rows, join, unpack
+from receiver.outputs.historian.codec import chunk
+from receiver.outputs.historian.codec.group import unpack
+from receiver.outputs.historian.rows import Rows, join
 from receiver.outputs.historian.series import SENDER
 from receiver.outputs.historian.views import Scope
 from receiver.outputs.historian.whole.whole_history import WholeHistory

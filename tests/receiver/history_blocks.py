@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import NO_TIME, Flag, Row, Value, from_rows
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, OtherBody, StateBody, StreamDescription, TallyBody
-from receiver.outputs.historian import shelves
+from receiver.outputs.historian.codec import rollup
+from receiver.outputs.historian.hot import fresh, sealing, shelves
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import LatestView, SampleView, Scope
@@ -117,7 +119,7 @@ def expected(blocks: Iterable[OpenedBlock]) -> tuple[dict[str, list[SampleView]]
             latest[name] = LatestView(0, row.time_ns, row.other_ns, value, row.quality, row.native, one.received_ns)
             if not row.flags & Flag.REFRESH:
                 history.setdefault(name, []).append(
-                    SampleView(row.time_ns, value, row.quality, row.native, row.other_ns)
+                    SampleView(row.time_ns, value, row.quality, row.native, row.other_ns, one.healed)
                 )
     for held in history.values():
         held.sort(key=lambda sample: sample.time_ns)  # stable: equal times stay in the sender's order
@@ -149,15 +151,16 @@ def never(seconds: float) -> None:
 
 def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every threshold so small that rows move on at once."""
-    for name, value in SMALL.items():
-        monkeypatch.setattr(shelves, name, value)
+    for (module, name), value in SMALL.items():
+        monkeypatch.setattr(module, name, value)
 
 
-SMALL: Mapping[str, int] = {
-    "FRESH_ROWS": 24,
-    "FRESH_GROUPS": 4,
-    "MERGE_PIECES": 3,
-    "SEAL_ROWS": 48,
-    "LEAST_ROWS": 6,
-    "CHUNK_ROWS": 8,
+SMALL: Mapping[tuple[ModuleType, str], int] = {
+    (fresh, "FRESH_ROWS"): 24,
+    (fresh, "FRESH_GROUPS"): 4,
+    (shelves, "MERGE_PIECES"): 3,
+    (shelves, "SEAL_ROWS"): 48,
+    (shelves, "LEAST_ROWS"): 6,
+    (sealing, "CHUNK_ROWS"): 8,
+    (rollup, "LEAST_ROWS"): 2,
 }

@@ -14,7 +14,6 @@ from history_blocks import SECOND, SMALL, T0, TAGS, batch, block, some_value, st
 
 from protocol.content.sample import Row
 from receiver.outputs.base import OpenedBlock
-from receiver.outputs.historian import shelves
 from receiver.outputs.historian.output import HistorianOutput
 
 
@@ -34,8 +33,8 @@ def say(what: str, number: int) -> None:
 
 
 def main(folder: Path, blocks: int) -> None:
-    for name, value in SMALL.items():
-        setattr(shelves, name, value)
+    for (module, name), value in SMALL.items():
+        setattr(module, name, value)
     output = HistorianOutput(folder)
     number = int(output.place() or b"0")
     say("ready", number)

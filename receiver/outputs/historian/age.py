@@ -11,7 +11,7 @@ to the numbers noted that long ago. Rows not sealed yet are not dropped; they ar
 from __future__ import annotations
 
 from receiver.outputs.disk import Connection, Writes
-from receiver.outputs.historian.shelves import Shelves
+from receiver.outputs.historian.hot.shelves import Shelves
 
 MOST_STEP_S = 3600.0
 """Most time one call adds [s]: callers come every few minutes, so a longer step is a clock being set."""

@@ -1,31 +1,27 @@
-"""From samples to what a chart draws: least, greatest and mean per bucket of time (pure).
+"""From samples to what a chart draws: least, greatest, mean, first and last per bucket of time (pure).
 
-A bucket hides no excursion, whatever its width. Whole chunks that fall into one bucket count by their summary, so a
-year of a tag is drawn from some ten thousand short table rows without opening a chunk. A sample is usable when its
-quality is good or uncertain and it has a value; a number must also be finite. Every sample is either in `count` or in
-`bad`.
+A bucket hides no excursion, whatever its width. Two sources fill it: the rows themselves, and the cells of chunks
+(`rollup.py`) where a chunk falls into one bucket or buckets are made of whole cells. So a year of a tag is drawn from
+some thousand short table rows, and only the two chunks at its ends are opened. Chunks of builds before roll-ups have no
+cells but a summary, and are opened where that does not do. Every sample is either in `count` or in `bad`.
+
+Buckets wider than a third of a cell are a whole number of cells: at most as many as were asked for, the first of which
+begins with a cell. Of samples with one time, which is first or last is not told apart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.sample import Quality, ValueKind
-from receiver.outputs.historian.rows import Rows
+from receiver.outputs.historian.codec.chunk import ChartRows
+from receiver.outputs.historian.codec.rollup import CELL, CELL_NS, TICK_NS, WHOLE, sums
 
-
-@dataclass(frozen=True, slots=True)
-class ChunkSummary:
-    """Of a chunk's usable rows; the three numbers are None where none of them is a number."""
-
-    count: int
-    low: float | None
-    high: float | None
-    total: float | None
+_WHOLE = WHOLE.to_bytes(4, "little", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +37,17 @@ class ChunkSummaries:
     """nan where no usable row is a number; also `high` and `total`."""
     high: Array
     total: Array
+    cells: Array
+    """Bytes of `rollup.CELL`s, None where a chunk has none."""
 
     @classmethod
-    def of(cls, table: list[tuple[Any, ...]]) -> ChunkSummaries:
+    def of(cls, table: Sequence[tuple[Any, ...]]) -> ChunkSummaries:
         """From rows of the table `chunk`, in the order of the fields."""
-        columns = list(zip(*table, strict=True)) or [()] * 8
-        return cls(
-            *(np.array(column, np.int64) for column in columns[:5]),
-            *(np.array(column, np.float64) for column in columns[5:]),
-        )
+        columns = list(zip(*table, strict=True)) or [()] * 9
+        cells = np.empty(len(table), object)
+        cells[:] = columns[8]
+        whole = [np.array(column, np.int64) for column in columns[:5]]
+        return cls(*whole, *(np.array(column, np.float64) for column in columns[5:8]), cells)  # type: ignore[call-arg]
 
     def __len__(self) -> int:
         return len(self.id)
@@ -58,94 +56,184 @@ class ChunkSummaries:
         """The chunks with these numbers, or of this mask."""
         return ChunkSummaries(*(getattr(self, name)[index] for name in self.__slots__))
 
+    @property
+    def cells_each(self) -> Array:
+        """How many cells each of them has."""
+        return np.array([len(cells or b"") for cells in self.cells], np.int64) // CELL.itemsize
 
-def numbers(rows: Rows, *, unsigned: bool) -> tuple[Array, Array]:
-    """Which rows are usable, and their values as float64 (nan for texts; booleans are 0 and 1)."""
-    value = np.full(len(rows), np.nan)
-    is_float, is_int, is_bool = rows.kind == ValueKind.FLOAT, rows.kind == ValueKind.INT, rows.kind == ValueKind.BOOL
-    value[is_float] = rows.value[is_float].view(np.float64)
-    value[is_int] = rows.value[is_int].view(np.uint64) if unsigned else rows.value[is_int]
-    value[is_bool] = rows.value[is_bool]
-    usable = (rows.quality < Quality.BAD) & ((rows.kind == ValueKind.TEXT) | np.isfinite(value))
-    return usable, value
+    @property
+    def has_cells(self) -> Array:
+        """Which of them have cells."""
+        return np.array([bool(cells) for cells in self.cells], bool)
+
+    @property
+    def is_sparse(self) -> Array:
+        """Which of them have one record for all their rows."""
+        return np.array([bool(cells) and cells[:4] == _WHOLE for cells in self.cells], bool)
 
 
-def summary(rows: Rows, *, unsigned: bool) -> ChunkSummary:
-    """The summary of rows of one series."""
-    usable, value = numbers(rows, unsigned=unsigned)
-    numeric = value[usable & ~np.isnan(value)]
-    count = int(np.count_nonzero(usable))
-    if not len(numeric):
-        return ChunkSummary(count, None, None, None)
-    with np.errstate(over="ignore"):
-        return ChunkSummary(count, float(numeric.min()), float(numeric.max()), float(numeric.sum()))
+@dataclass(frozen=True, slots=True)
+class FilledBuckets:
+    """The buckets that hold a sample, as parallel arrays."""
+
+    start_ns: Array
+    low: Array
+    """nan where no usable row is a number; also the four below."""
+    high: Array
+    mean: Array
+    first: Array
+    """nan also where it is not known: in files of builds before roll-ups."""
+    last: Array
+    count: Array
+    bad: Array
 
 
 class Buckets:
-    """`n` equal buckets from `from_ns` (in) to `to_ns` (out), filled part by part in any order."""
+    """At most `n` equal buckets that hold `from_ns` (in) to `to_ns` (out), filled part by part in any order."""
 
     def __init__(self, from_ns: int, to_ns: int, n: int) -> None:
         self.from_ns = from_ns
         self.to_ns = to_ns
         self.width = max(-(-(to_ns - from_ns) // n), 1)
         """How much time a bucket spans [ns]."""
+        self.begin_ns = from_ns
+        """Where the first bucket begins; not after `from_ns`."""
+        self.of_cells = self.width > CELL_NS // 3
+        """A bucket is a whole number of cells."""
+        if self.of_cells:
+            self.begin_ns = from_ns // CELL_NS * CELL_NS
+            self.width = -(-(to_ns - self.begin_ns) // (n * CELL_NS)) * CELL_NS
+            n = max(-(-(to_ns - self.begin_ns) // self.width), 1)
         self._low = np.full(n, np.inf)
         self._high = np.full(n, -np.inf)
         self._total = np.zeros(n)
         self._numeric = np.zeros(n, np.int64)
         self._count = np.zeros(n, np.int64)
         self._bad = np.zeros(n, np.int64)
+        self._first = np.full(n, np.nan)
+        self._first_ns = np.full(n, np.iinfo(np.int64).max)
+        self._last = np.full(n, np.nan)
+        self._last_ns = np.full(n, np.iinfo(np.int64).min)
 
-    def whole(self, parts: ChunkSummaries) -> Array:
-        """Which parts lie in one bucket, so that their summary is enough."""
-        inside = (parts.t0 >= self.from_ns) & (parts.t1 < self.to_ns)
-        out: Array = inside & ((parts.t0 - self.from_ns) // self.width == (parts.t1 - self.from_ns) // self.width)
+    def of_summary(self, parts: ChunkSummaries) -> Array:
+        """Which chunks lie in one bucket and have no cells, so that their summary must do."""
+        out: Array = self._in_one(parts) & ~parts.has_cells
         return out
 
-    def add_parts(self, parts: ChunkSummaries) -> None:
-        """Count parts that are `whole`."""
-        at = (parts.t0 - self.from_ns) // self.width
-        np.add.at(self._count, at, parts.usable)
-        np.add.at(self._bad, at, parts.rows - parts.usable)
-        numeric = ~np.isnan(parts.low)
-        at = at[numeric]
-        np.minimum.at(self._low, at, parts.low[numeric])
-        np.maximum.at(self._high, at, parts.high[numeric])
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.add.at(self._total, at, parts.total[numeric])
-        np.add.at(self._numeric, at, parts.usable[numeric])
+    def of_rollup(self, parts: ChunkSummaries) -> Array:
+        """Which chunks are counted by their cells."""
+        by_cell = self._inside(parts) & ~parts.is_sparse if self.of_cells else np.zeros(len(parts), bool)
+        out: Array = parts.has_cells & (by_cell | self._in_one(parts))
+        return out
 
-    def add_rows(self, rows: Rows, *, unsigned: bool) -> None:
+    def add_summaries(self, parts: ChunkSummaries) -> None:
+        """Count chunks that are `of_summary`."""
+        if len(parts):
+            numeric = np.where(np.isnan(parts.low), 0, parts.usable)
+            unknown = np.full(len(parts), np.nan)
+            at = (parts.t0 - self.begin_ns) // self.width
+            self._add(at, parts.usable, parts.rows - parts.usable, numeric, parts.low, parts.high, parts.total)
+            self._add_ends(at, parts.t0, parts.t1, unknown, unknown)
+
+    def add_cells(self, parts: ChunkSummaries, cells: Any) -> None:
+        """Count chunks that are `of_rollup`.
+
+        Args:
+            parts: The chunks.
+            cells: All their cells, one chunk's after another's.
+        """
+        if not len(cells):
+            return
+        each = parts.cells_each
+        in_one = self._in_one(parts).repeat(each)
+        begin_ns = cells["cell"].astype(np.int64) * CELL_NS
+        at = np.where(in_one, parts.t0.repeat(each), begin_ns) - self.begin_ns
+        at //= self.width
+        none = np.isnan(cells["low"])
+        numeric = np.where(none, 0, cells["count"])
+        self._add(at, cells["count"], cells["bad"], numeric, cells["low"], cells["high"], cells["total"])
+        whole = cells["cell"] == WHOLE
+        first_ns, last_ns = (
+            np.where(whole, end.repeat(each), begin_ns + cells[name].astype(np.int64) * TICK_NS)
+            for name, end in (("first_at", parts.t0), ("last_at", parts.t1))
+        )
+        some = ~none
+        self._add_ends(at[some], first_ns[some], last_ns[some], cells["first"][some], cells["last"][some])
+
+    def add_rows(self, rows: ChartRows, *, unsigned: bool) -> None:
         """Count the rows that lie in the range."""
         inside = (rows.time_ns >= self.from_ns) & (rows.time_ns < self.to_ns)
-        rows = rows.pick(np.flatnonzero(inside))
-        if not len(rows):
+        if not inside.all():
+            rows = ChartRows(*(column[inside] for column in rows))
+        if not len(rows.time_ns):
             return
-        at = (rows.time_ns - self.from_ns) // self.width
-        if (np.diff(at) < 0).any():
-            by_time = np.argsort(at, kind="stable")
-            rows, at = rows.pick(by_time), at[by_time]
-        usable, value = numbers(rows, unsigned=unsigned)
+        at = (rows.time_ns - self.begin_ns) // self.width
+        if (rows.time_ns[1:] < rows.time_ns[:-1]).any():
+            by_time = np.argsort(rows.time_ns, kind="stable")
+            rows, at = ChartRows(*(column[by_time] for column in rows)), at[by_time]
         edges = np.flatnonzero(np.diff(at, prepend=-1))
+        made = sums(rows, edges, unsigned=unsigned)
         into = at[edges]
-        numeric = usable & ~np.isnan(value)
-        count = np.add.reduceat(usable.astype(np.int64), edges)
-        self._count[into] += count
-        self._bad[into] += np.diff(edges, append=len(rows)) - count
-        self._numeric[into] += np.add.reduceat(numeric.astype(np.int64), edges)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._total[into] += np.add.reduceat(np.where(numeric, value, 0.0), edges)
-        low = np.minimum.reduceat(np.where(numeric, value, np.inf), edges)
-        high = np.maximum.reduceat(np.where(numeric, value, -np.inf), edges)
-        self._low[into] = np.minimum(self._low[into], low)
-        self._high[into] = np.maximum(self._high[into], high)
+        self._add(into, made.count, made.bad, made.numeric, made.low, made.high, made.total)
+        some = made.numeric > 0
+        self._add_ends(into[some], made.first_ns[some], made.last_ns[some], made.first[some], made.last[some])
 
-    def filled(self) -> tuple[Array, Array, Array, Array, Array, Array]:
-        """Of the buckets that hold a sample: start_ns, low, high, mean, count, bad."""
+    def filled(self) -> FilledBuckets:
+        """The buckets that hold a sample."""
         at = np.flatnonzero(self._count + self._bad)
         numeric = self._numeric[at]
         none = numeric == 0
         low, high = np.where(none, np.nan, self._low[at]), np.where(none, np.nan, self._high[at])
         with np.errstate(invalid="ignore"):
             mean = np.where(none, np.nan, self._total[at] / np.maximum(numeric, 1))
-        return self.from_ns + at * self.width, low, high, mean, self._count[at], self._bad[at]
+        return FilledBuckets(
+            start_ns=self.begin_ns + at * self.width,
+            low=low,
+            high=high,
+            mean=mean,
+            first=self._first[at],
+            last=self._last[at],
+            count=self._count[at],
+            bad=self._bad[at],
+        )
+
+    def _inside(self, parts: ChunkSummaries) -> Array:
+        inside: Array = (parts.t0 >= self.from_ns) & (parts.t1 < self.to_ns)
+        return inside
+
+    def _in_one(self, parts: ChunkSummaries) -> Array:
+        at0, at1 = (parts.t0 - self.begin_ns) // self.width, (parts.t1 - self.begin_ns) // self.width
+        out: Array = self._inside(parts) & (at0 == at1)
+        return out
+
+    def _add(self, at: Array, count: Array, bad: Array, numeric: Array, low: Array, high: Array, total: Array) -> None:
+        if (at[1:] < at[:-1]).any():
+            order = np.argsort(at, kind="stable")
+            at, count, bad, numeric = at[order], count[order], bad[order], numeric[order]
+            low, high, total = low[order], high[order], total[order]
+        if not len(at):
+            return
+        edges = np.flatnonzero(np.diff(at, prepend=-1))
+        into = at[edges]
+        self._count[into] += np.add.reduceat(count.astype(np.int64, copy=False), edges)
+        self._bad[into] += np.add.reduceat(bad.astype(np.int64, copy=False), edges)
+        self._numeric[into] += np.add.reduceat(numeric.astype(np.int64, copy=False), edges)
+        none = numeric == 0
+        if none.any():
+            low, high = np.where(none, np.inf, low), np.where(none, -np.inf, high)
+            total = np.where(none, 0.0, total)
+        self._low[into] = np.minimum(self._low[into], np.minimum.reduceat(low, edges))
+        self._high[into] = np.maximum(self._high[into], np.maximum.reduceat(high, edges))
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._total[into] += np.add.reduceat(total, edges)
+
+    def _add_ends(self, at: Array, first_ns: Array, last_ns: Array, first: Array, last: Array) -> None:
+        """First and last values of parts, by their times; of equal times the one that was added first stays first."""
+        by_time = np.lexsort((first_ns, at))
+        earliest = by_time[np.flatnonzero(np.diff(at[by_time], prepend=-1))]
+        earliest = earliest[first_ns[earliest] < self._first_ns[at[earliest]]]
+        self._first_ns[at[earliest]], self._first[at[earliest]] = first_ns[earliest], first[earliest]
+        by_time = np.lexsort((last_ns, at))
+        latest = by_time[np.flatnonzero(np.diff(at[by_time], append=-1))]
+        latest = latest[last_ns[latest] >= self._last_ns[at[latest]]]
+        self._last_ns[at[latest]], self._last[at[latest]] = last_ns[latest], last[latest]

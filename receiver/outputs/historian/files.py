@@ -26,13 +26,13 @@ from receiver.outputs.historian import schema
 from receiver.outputs.historian.age import Age
 from receiver.outputs.historian.arrivals import Arrivals
 from receiver.outputs.historian.asset_accounts import AssetAccounts
+from receiver.outputs.historian.hot.shelves import Shelves
 from receiver.outputs.historian.mending.adopt import adopt
 from receiver.outputs.historian.mending.copies import Copies
 from receiver.outputs.historian.mending.duplicates import Duplicates
 from receiver.outputs.historian.months import Months
 from receiver.outputs.historian.newest import Newest
 from receiver.outputs.historian.series import Registry
-from receiver.outputs.historian.shelves import Shelves
 from receiver.outputs.historian.whole.arrival_log import ArrivalLog
 
 WARNED_NS = 7 * 24 * 3600 * 10**9
@@ -207,9 +207,9 @@ class WriterFiles:
                 version = self.meta("version", None)
                 if version is None and months:
                     raise DamageError(f"{path} was begun and not finished")
-                if type(version) is int and version > schema.VERSION:
+                if type(version) is int and version > max(schema.READABLE):
                     raise StoreError(f"{self._folder}: written by version {version}, this build reads {schema.VERSION}")
-                if version not in (None, schema.VERSION):
+                if version not in (None, *schema.READABLE):
                     raise DamageError(f"{path}: written by version {str(version)[:20]!r}, which there never was")
                 self.set("version", schema.VERSION)
                 disk.look_through(self._current, path)

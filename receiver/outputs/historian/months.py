@@ -13,12 +13,13 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from protocol.errors import StoreError
 from receiver.outputs import disk
 from receiver.outputs.disk import Connection, DamageError, Writes, sorted_errors
 from receiver.outputs.historian import schema
+from receiver.outputs.historian.hot.sealing import Chunk
 from receiver.outputs.historian.mending.copies import NAMES, REPLACE, Tables, pack, unpack
 
 LOG_PAGES = 256
@@ -27,21 +28,6 @@ FORGET_CHUNKS = 4096
 """Most chunks deleted in one step: about 30 ms."""
 
 _Done = TypeVar("_Done")
-
-
-class Chunk(NamedTuple):
-    """A row of the table `chunk`, and the chunk's bytes."""
-
-    series: int
-    t1: int
-    id: int
-    t0: int
-    rows: int
-    usable: int
-    low: float | None
-    high: float | None
-    total: float | None
-    body: bytes
 
 
 class Months:
@@ -94,12 +80,14 @@ class Months:
             streams: Numbers of the streams that the chunks' rows came from.
         """
         writes = Writes()
-        writes.add("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [chunk[:-1] for chunk in chunks])
+        writes.add("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [chunk[:-1] for chunk in chunks])
         writes.add("INSERT INTO body VALUES (?, ?, ?, ?)", [(c.id, c.series, c.t1, c.body) for c in chunks])
         wanted = {"series": {one.series for one in chunks}, "stream": streams}
 
         def work(month: Connection) -> bool:
-            named = self._named.setdefault(name, _named(month))
+            if name not in self._named:
+                self._named[name] = _named(month)
+            named = self._named[name]
             fresh = {table: numbers - named[table] for table, numbers in wanted.items()}
             whole = Writes()
             if any(fresh.values()):
@@ -213,7 +201,10 @@ class Months:
 
     def _month(self, name: str) -> Connection:
         if name not in self._open:
-            self._open[name] = disk.open_writer(self._folder / f"{name}.db", schema.MONTH, "chunk", log_pages=LOG_PAGES)
+            month = disk.open_writer(self._folder / f"{name}.db", schema.MONTH, "chunk", log_pages=LOG_PAGES)
+            self._open[name] = month
+            if "cells" not in {row[1] for row in month.execute("PRAGMA table_info(chunk)")}:
+                month.execute("ALTER TABLE chunk ADD COLUMN cells BLOB")  # a file of a build before roll-ups
         return self._open[name]
 
     def _safely(self, name: str, work: Callable[[Connection], _Done]) -> _Done | None:

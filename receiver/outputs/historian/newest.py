@@ -2,6 +2,10 @@
 
 Order is (packer's start, block number, row). So a healed old value does not overwrite a newer one, and a device whose
 clock stands in 2099 pins nothing. Refresh rows count here, and only here.
+
+What a hand-over renewed is written as one group (`present.py`), not as a row a series; once there are as many rows in
+groups as there are series, all of them are written as one, and the others go. So a hand-over writes little where little
+came, and a reader of everything reads each series twice at most.
 """
 
 from __future__ import annotations
@@ -10,27 +14,30 @@ import numpy as np
 
 from protocol.content.array import Array
 from protocol.content.sample import NO_TIME, ValueKind
-from receiver.outputs.disk import Connection, Writes
-from receiver.outputs.historian.rows import Rows
+from protocol.errors import StoreError
+from receiver.outputs.disk import Connection, DamageError, Writes
+from receiver.outputs.historian.codec.present import COLUMNS, Present, before, newest, pack, unpack
+from receiver.outputs.historian.rows import Rows, stable
 
-_WRITE = "REPLACE INTO latest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE = "INSERT INTO present VALUES (?, ?, ?)"
+MOST_GROUPS = 64
+"""Groups at which all are written as one, however few rows they have: each costs a reader about 60 us."""
 
 
 class Newest:
-    """What decides whether a row is newer: per series the order and the time of its current value."""
+    """All current values, in memory as in the file."""
 
     def __init__(self, connection: Connection) -> None:
-        self._boot = np.full(64, -1, np.int64)
-        self._number = np.full(64, -1, np.int64)
-        self._time = np.full(64, NO_TIME, np.int64)
+        self._columns = {name: np.zeros(64, np.int64) for name in COLUMNS}
+        self._columns["boot"][:] = -1
         self._bits = np.zeros(64, np.int64)
-        current = connection.execute("SELECT series, boot, number, time_ns, value, text FROM latest").fetchall()
-        if current:
-            bits = [value if text is None else hash(text) for *_, value, text in current]
-            series, boot, number, time_ns = np.array([row[:4] for row in current], np.int64).T
-            self._grow(int(series.max()))
-            self._boot[series], self._number[series], self._time[series] = boot, number, time_ns
-            self._bits[series] = bits
+        self._texts: dict[int, str] = {}
+        self._known = 0
+        groups = self._load(connection)
+        self._group_rows = sum(len(group) for group in groups)
+        self._group_count = len(groups)
+        if groups:
+            self._put(newest(groups))
         self.same_time = 0
         """Rows that had the time of the row before them in their series, with another value, seen on arrival."""
 
@@ -47,58 +54,112 @@ class Newest:
             return
         self._grow(int(rows.series.max()))
         bits = _comparable(rows)
-        self._count_same_time(rows, bits)
-        series, back = np.unique(rows.series[::-1], return_index=True)
-        at = len(rows) - 1 - back
-        newer = boot[at] > self._boot[series]
-        newer |= (boot[at] == self._boot[series]) & (rows.number[at] > self._number[series])
-        series, at = series[newer], at[newer]
-        self._boot[series], self._number[series] = boot[at], rows.number[at]
-        self._time[series], self._bits[series] = rows.time_ns[at], bits[at]
+        by_series = stable(rows.series)
+        sorted_series = rows.series[by_series]
+        new = np.ones(len(by_series), bool)
+        np.not_equal(sorted_series[1:], sorted_series[:-1], out=new[1:])
+        first = np.flatnonzero(new)
+        self._count_same_time(sorted_series, rows.time_ns[by_series], bits, by_series, first)
+        series = sorted_series[first].astype(np.int64)
+        at = by_series[np.append(first[1:], len(by_series)) - 1]
+        known = self._columns
+        newer = boot[at] > known["boot"][series]
+        newer |= (boot[at] == known["boot"][series]) & (rows.number[at] > known["number"][series])
+        if not newer.all():
+            series, at = series[newer], at[newer]
         last = rows.pick(at)
-        columns: list[list[object]] = [
-            column.tolist()
-            for column in (
-                last.series,
-                last.time_ns,
-                last.other_ns,
-                last.kind,
-                last.value,
-                last.quality,
-                last.native,
-                seen_ns[at],
-                boot[at],
-                last.number,
-            )
-        ]
-        texts: list[object] = [None] * len(last)
-        for one in np.flatnonzero(last.kind == ValueKind.TEXT).tolist():
-            texts[one] = last.texts[int(last.value[one])]
-        columns.insert(5, texts)
-        writes.add(_WRITE, list(zip(*columns, [mark] * len(last), strict=True)))
+        is_text = last.kind == ValueKind.TEXT
+        present = Present(
+            series=series,
+            time_ns=last.time_ns,
+            other_ns=last.other_ns,
+            kind=last.kind.astype(np.int64),
+            value=np.where(is_text, 0, last.value),
+            quality=last.quality.astype(np.int64),
+            native=last.native.astype(np.int64),
+            seen_ns=seen_ns[at],
+            boot=boot[at],
+            number=last.number,
+            mark=np.full(len(at), mark),
+            texts=tuple(last.texts[one] for one in last.value[is_text].tolist()),
+        )
+        self._put(present, bits[at])
+        self._write(present, mark, writes)
 
-    def _count_same_time(self, rows: Rows, bits: Array) -> None:
-        by_series = np.argsort(rows.series, kind="stable")
-        series, time_ns, value = (column[by_series] for column in (rows.series, rows.time_ns, bits))
-        first = np.flatnonzero(np.diff(series.astype(np.int64), prepend=-1))
-        before_ns, before = np.roll(time_ns, 1), np.roll(value, 1)
-        before_ns[first], before[first] = self._time[series[first]], self._bits[series[first]]
-        self.same_time += int(np.count_nonzero((time_ns == before_ns) & (value != before)))
+    def all(self) -> Present:
+        """Every current value."""
+        series = np.flatnonzero(self._columns["boot"] >= 0)
+        columns = {name: column[series] for name, column in self._columns.items()}
+        texts = tuple(self._texts[one] for one in series[columns["kind"] == int(ValueKind.TEXT)].tolist())
+        return Present(**columns, texts=texts)
+
+    def _load(self, connection: Connection) -> list[Present]:
+        """The groups; those of a build that kept a row a series are written as one group first."""
+        try:
+            groups = [unpack(body) for (body,) in connection.execute("SELECT body FROM present ORDER BY id")]
+        except StoreError as error:
+            raise DamageError(str(error)) from error
+        rows = before(connection)
+        if rows is not None:
+            groups = [newest([rows, *groups])]
+            writes = Writes()
+            writes.add("DELETE FROM present", [()])
+            writes.add("DELETE FROM latest", [()])
+            writes.add(_WRITE, [(int(groups[0].mark.max()), len(groups[0]), pack(groups[0]))])
+            writes.run(connection)
+        return groups
+
+    def _put(self, present: Present, bits: Array | None = None) -> None:
+        series = present.series
+        if not len(series):
+            return
+        self._grow(int(series.max()))
+        self._known += int(np.count_nonzero(self._columns["boot"][series] < 0))
+        for name, column in self._columns.items():
+            column[series] = getattr(present, name)
+        is_text = present.kind == int(ValueKind.TEXT)
+        self._texts.update(zip(series[is_text].tolist(), present.texts, strict=True))
+        if bits is None:
+            bits = present.value.copy()
+            bits[is_text] = [hash(text) for text in present.texts]
+        self._bits[series] = bits
+
+    def _write(self, present: Present, mark: int, writes: Writes) -> None:
+        if not len(present):
+            return
+        whole = self._group_rows + len(present) > 2 * self._known or self._group_count >= MOST_GROUPS
+        if whole:
+            present = self.all()
+            writes.add("DELETE FROM present", [()])
+            self._group_rows = self._group_count = 0
+        writes.add(_WRITE, [(mark, len(present), pack(present))])
+        self._group_rows += len(present)
+        self._group_count += 1
+
+    def _count_same_time(self, series: Array, time_ns: Array, bits: Array, by_series: Array, first: Array) -> None:
+        before_ns = np.roll(time_ns, 1)
+        before_ns[first] = np.where(
+            self._columns["boot"][series[first]] < 0, NO_TIME, self._columns["time_ns"][series[first]]
+        )
+        same = np.flatnonzero(time_ns == before_ns)
+        if len(same):
+            before = np.roll(bits[by_series], 1)
+            before[first] = self._bits[series[first]]
+            self.same_time += int(np.count_nonzero(bits[by_series][same] != before[same]))
 
     def _grow(self, series: int) -> None:
-        while series >= len(self._boot):
-            more = len(self._boot)
-            self._boot = np.concatenate([self._boot, np.full(more, -1, np.int64)])
-            self._number = np.concatenate([self._number, np.full(more, -1, np.int64)])
-            self._time = np.concatenate([self._time, np.full(more, NO_TIME, np.int64)])
+        while series >= len(self._bits):
+            more = len(self._bits)
+            for name, column in self._columns.items():
+                self._columns[name] = np.concatenate([column, np.full(more, -1 if name == "boot" else 0, np.int64)])
             self._bits = np.concatenate([self._bits, np.zeros(more, np.int64)])
 
 
 def _comparable(rows: Rows) -> Array:
     """64 bits a row that differ where values differ (a text by its hash)."""
-    at = np.flatnonzero(rows.kind == ValueKind.TEXT)
-    if not len(at):
+    if not rows.texts:
         return rows.value
+    at = np.flatnonzero(rows.kind == ValueKind.TEXT)
     bits = rows.value.copy()
     bits[at] = [hash(rows.texts[one]) for one in rows.value[at].tolist()]
     return bits

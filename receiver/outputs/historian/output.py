@@ -1,13 +1,8 @@
 """The writing side of the history: every hand-over is one durable transaction, the place in it.
 
-    blocks -> order -> series numbers -> rows ---> hot rows (shelves.py)
-                                         |---------> current values (newest.py)
-                                         '---------> counts (asset_accounts.py), numbers seen (arrivals.py)
-    pages, states, events, tallies ----------------> their tables
-
-Everything is worked out in memory first and gathered as statements; then one transaction stores it. A full disk is
-waited out with the same statements; nothing is handed over meanwhile, so nothing is lost and the journal waits. After
-each hand-over some hot rows are sealed, about twice as many as came, so that no hand-over waits long.
+Everything is worked out in memory first and gathered as statements (`hand_over.py`); then one transaction stores it. A
+full disk is waited out with the same statements; nothing is handed over meanwhile, so nothing is lost and the journal
+waits. After each hand-over some hot rows are sealed, about twice as many as came, so that no hand-over waits long.
 """
 
 from __future__ import annotations
@@ -18,44 +13,28 @@ import os
 import sqlite3
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
-
-import numpy as np
+from typing import Any, Self
 
 from protocol.content import applied
-from protocol.content.array import Array
-from protocol.content.catalog import Page
-from protocol.content.sample import Flag, concat
 from protocol.errors import StoreError
 from protocol.process.document import to_json
 from receiver.outputs import disk
-from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, Output, StateBody, TallyBody
-from receiver.outputs.disk import DamageError, Writes
+from receiver.outputs.base import OpenedBlock, Output, StateBody
+from receiver.outputs.disk import DamageError, Result
 from receiver.outputs.historian import schema
 from receiver.outputs.historian.age import NOTE_NS
-from receiver.outputs.historian.arrivals import Novelty
-from receiver.outputs.historian.asset_accounts import MINUTE_NS
 from receiver.outputs.historian.files import META, WriterFiles
+from receiver.outputs.historian.hand_over import HandOver
 from receiver.outputs.historian.latency import Latency
 from receiver.outputs.historian.mending.rebuild import rebuild
-from receiver.outputs.historian.rows import Rows, from_columns
-from receiver.outputs.historian.series import SENDER, StreamSeries
+from receiver.outputs.historian.series import SENDER
 from receiver.outputs.historian.whole.size_limit import SizeLimit
 from receiver.outputs.scope import Scope
 from receiver.outputs.settings import OutputTable
-
-_STATE = """INSERT INTO state (asset, boot, number, time_ns, what, text, received_ns)
-    VALUES (?, ?, ?, ?, ?, ?, ?)"""
-_EVENT = """INSERT INTO event
-    (asset, boot, number, source, time_ns, severity, code, text, state, sequence, received_ns)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_CONDITION = """INSERT INTO condition VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (asset) DO UPDATE SET
-    boot = excluded.boot, number = excluded.number, what = excluded.what, text = excluded.text,
-    time_ns = excluded.time_ns WHERE (excluded.boot, excluded.number) > (condition.boot, condition.number)"""
-
 
 SWEEP_NS = 24 * 3600 * 10**9
 """Age of the history between two times that everything hot is sealed [ns]: well below what the journal keeps."""
@@ -68,15 +47,6 @@ CHANGES_TOLD = 5
 
 CUT_S = 5.0
 """Between two looks at the size of the log [s]."""
-
-
-class _SampleBlock(NamedTuple):
-    """A block of samples of a hand-over."""
-
-    block: OpenedBlock
-    body: BatchBody
-    source: StreamSeries
-    novelty: Novelty
 
 
 class HistorianTable(OutputTable):
@@ -182,28 +152,12 @@ class HistorianOutput(Output):
         self._in_hand = False
 
     def _commit(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
-        # 1: in memory, in the sender's order: a block is new, wanted once more, or a double
+        # 1: in memory: what is new becomes rows and statements
         self._mark += 1
-        writes = Writes()
-        batches: list[_SampleBlock] = []
-        for block in sorted(blocks, key=lambda one: (one.stream.boot, one.stream.key, one.number)):
-            source = self._files.registry.source(block.stream, writes)
-            novelty = self._files.arrivals.add(source.index, block, writes)
-            if novelty is Novelty.DOUBLE:
-                self._doubles += 1
-                continue
-            again = novelty is Novelty.AGAIN
-            sealed, age_ns = self._files.shelves.sealed, self._files.age.age_ns
-            self._files.log.add(source.index, block, sealed=sealed, age_ns=age_ns, again=again)
-            if isinstance(block.body, BatchBody):
-                batches.append(_SampleBlock(block, block.body, source, novelty))
-            else:
-                self._note(block, source, writes)
+        hand_over = HandOver(self._files, self._mark, self._patiently)
+        hand_over.take(blocks)
         # 2: all that memory has changed is gathered as statements, the place last
-        rows = self._store_batches(batches, writes)
-        self._files.accounts.finish(writes)
-        self._files.arrivals.finish(writes)
-        self._files.log.finish(writes)
+        writes = hand_over.finish()
         writes.add(META, [("mark", self._mark), ("place", place), ("place_sum", zlib.crc32(place))])
         if self._files.registry.changed:
             writes.add(META, [("catalog", self._mark)])
@@ -216,16 +170,17 @@ class HistorianOutput(Output):
             raise
         # 4: it is stored: counts of this run
         self._blocks += len(blocks)
+        self._doubles += hand_over.doubles
+        self._received.update(hand_over.received)
         now_ns = self._clock()
-        for batch in batches:
-            if not batch.block.healed and batch.novelty is Novelty.NEW:
-                self._latency.add((now_ns - batch.body.first_ns) / 1e6)
+        for first_ns in hand_over.begun_ns:
+            self._latency.add((now_ns - first_ns) / 1e6)
         self._took = True
         if any(isinstance(one.body, StateBody) and one.body.what == applied.WHAT for one in blocks):
             self._read_changes()
         # 5: some hot rows are sealed, in transactions of their own
         with self._put_off():
-            self._files.shelves.tidy(2 * rows, self._files.registry.rank, self._files.registry.unsigned)
+            self._files.shelves.tidy(2 * hand_over.rows, self._files.registry.rank, self._files.registry.unsigned)
 
     def step(self, now: float) -> float:
         """Seal and drop what is due, a bounded part at a time."""
@@ -296,7 +251,7 @@ class HistorianOutput(Output):
             return {**self._last, **trouble}
         totals = self._files.accounts.totals()
         assets = {
-            self._files.registry.names[asset]: {"received": self._received.get(asset, 0), **sums}
+            self._files.registry.names[asset]: {"received": self._received[asset], **sums}
             for asset, sums in totals.items()
         }
         files = [schema.current_path(self._folder), *schema.month_paths(self._folder)]
@@ -339,7 +294,8 @@ class HistorianOutput(Output):
     def _remember(self) -> None:
         """What is counted beside the files."""
         self._mark = int(self._files.meta("mark", 0))
-        self._received = {asset: sums["published"] for asset, sums in self._files.accounts.totals().items()}
+        totals = self._files.accounts.totals()
+        self._received = Counter({asset: sums["published"] for asset, sums in totals.items()})
         self._read_changes()
 
     def _read_changes(self) -> None:
@@ -352,72 +308,6 @@ class HistorianOutput(Output):
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-    def _note(self, block: OpenedBlock, source: StreamSeries, writes: Writes) -> None:
-        """Store a block that holds no samples; one that comes again may be there already."""
-        rank = (source.boot, block.number)
-        body = block.body
-        if isinstance(body, Page):
-            self._files.registry.page(source, body, block.number, writes)
-        elif isinstance(body, StateBody):
-            asset = self._files.registry.asset(block.stream, body.asset, writes)
-            if self._files.begun_again:
-                writes.add("DELETE FROM state WHERE asset = ? AND boot = ? AND number = ?", [(asset, *rank)])
-            writes.add(_STATE, [(asset, *rank, body.time_ns, body.what, body.text, block.received_ns)])
-            if body.what in ("up", "down"):
-                writes.add(_CONDITION, [(asset, *rank, body.what, body.text, body.time_ns)])
-        elif isinstance(body, EventBody):
-            asset = self._files.registry.asset(block.stream, body.asset, writes)
-            if self._files.begun_again:
-                writes.add("DELETE FROM event WHERE asset = ? AND boot = ? AND number = ?", [(asset, *rank)])
-            fields = (body.source, body.time_ns, body.severity, body.code, body.text, body.state, body.sequence)
-            writes.add(_EVENT, [(asset, *rank, *fields, block.received_ns)])
-        elif isinstance(body, TallyBody):
-            assets = {name: self._files.registry.asset(block.stream, name, writes) for name in body.assets}
-            self._files.accounts.tally(source.index, body, assets, writes)
-
-    def _store_batches(self, batches: Sequence[_SampleBlock], writes: Writes) -> int:
-        """Store the samples, which come in the sender's order; returns how many count as history."""
-        if not batches:
-            return 0
-        sizes = [len(batch.body.columns) for batch in batches]
-        columns = concat([batch.body.columns for batch in batches])
-        series = np.concatenate(
-            [self._files.registry.series(one.source, one.block.stream, one.body.columns.tag, writes) for one in batches]
-        )
-
-        def spread(values: list[int]) -> Array:
-            return np.repeat(np.array(values, np.int64), sizes)
-
-        rows = from_columns(
-            columns,
-            series,
-            spread([batch.source.index for batch in batches]),
-            spread([batch.block.number for batch in batches]),
-        )
-        boot = spread([batch.source.boot for batch in batches])
-        seen_ns = spread([batch.block.received_ns for batch in batches])
-        self._files.newest.advance(rows, boot, seen_ns, self._mark, writes)
-        kept = np.flatnonzero((columns.flags & Flag.REFRESH) == 0)
-        counted = rows if len(kept) == len(rows) else rows.pick(kept)
-        self._count(batches, counted, spread(list(range(len(batches))))[kept])
-        history = disk.when_room(lambda: self._files.duplicates.fresh(counted), waiting=self._waiting, wait=self._wait)
-        self._files.shelves.add(history, writes)
-        return len(history)
-
-    def _count(self, batches: Sequence[_SampleBlock], rows: Rows, batch_of: Array) -> None:
-        assets = self._files.registry.asset_of[rows.series].astype(np.int64)
-        keys, counts = np.unique(batch_of << 32 | assets, return_counts=True)
-        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            batch = batches[key >> 32]
-            if batch.novelty is Novelty.AGAIN:
-                continue  # its counts were kept
-            asset, block = key & 0xFFFFFFFF, batch.block
-            minute_ns = batch.body.first_ns // MINUTE_NS * MINUTE_NS
-            self._files.accounts.stored(
-                batch.source.index, block.number, asset, count, minute_ns=minute_ns, healed=block.healed
-            )
-            self._received[asset] = self._received.get(asset, 0) + count
 
     @contextmanager
     def _mended(self) -> Iterator[None]:
@@ -453,6 +343,9 @@ class HistorianOutput(Output):
         told = [f"the sender's configuration was {newest.told()}"] if newest is not None and by_hand else []
         told += [self._size_limit.trouble] if self._size_limit.trouble else []
         return [*([f"the history's disk: {trouble}"] if trouble else []), *told, *self._files.warnings()]
+
+    def _patiently(self, work: Callable[[], Result]) -> Result:
+        return disk.when_room(work, waiting=self._waiting, wait=self._wait)
 
     def _waiting(self, why: str) -> None:
         self._trouble = why

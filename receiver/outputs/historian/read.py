@@ -20,12 +20,15 @@ import numpy as np
 
 from protocol.content import applied
 from protocol.content.array import Array
+from protocol.content.sample import ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection
 from receiver.outputs.historian.asset_accounts import MINUTE_NS
 from receiver.outputs.historian.buckets import Buckets, ChunkSummaries
+from receiver.outputs.historian.codec.chunk import ChartRows
+from receiver.outputs.historian.codec.present import Present
 from receiver.outputs.historian.missing import Span, StreamEnd, missing_spans
-from receiver.outputs.historian.rows import Rows, join, order, python_values
+from receiver.outputs.historian.rows import HEALED, Rows, join, order, python_values
 from receiver.outputs.historian.schema import CHANGES
 from receiver.outputs.historian.series import SENDER
 from receiver.outputs.historian.snapshot import ReaderFiles, Snapshot
@@ -45,11 +48,10 @@ from receiver.outputs.historian.views import (
 )
 from receiver.outputs.historian.visible import Visible
 
+_NO_ROWS = ChartRows(np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint8), np.zeros(0, np.int64))
 GAP_AGE_NS = 10**9
 """A hole is a gap once it is this old: blocks that overtook each other have closed theirs long before [ns]."""
 
-_LATEST = """SELECT series, time_ns, other_ns, kind, value, text, quality, native, seen_ns FROM latest
-    WHERE mark > ?"""
 _TALLIES = """SELECT asset, time_ns, read, sent,
     (SELECT p.read FROM tally p WHERE p.stream = t.stream AND p.asset = t.asset AND p.number < t.number
         ORDER BY p.number DESC LIMIT 1),
@@ -116,15 +118,8 @@ class Door:
         with self._look() as (moment, visible):
             if moment is None:
                 return [], 0
-            current = moment.rows(_LATEST, since if since <= moment.mark else 0)
-            if not visible.all:
-                current = [row for row in current if row[0] in visible.series]
-            if not current:
-                return [], moment.mark
-            series, time_ns, other_ns, kind, bits, texts, quality, native, seen_ns = zip(*current, strict=True)
-            values = python_values(kind, bits, texts, [visible.series[one].unsigned for one in series])
-            out = list(map(LatestView, series, time_ns, other_ns, values, quality, native, seen_ns))
-            return out, moment.mark
+            since = since if since <= moment.mark else 0
+            return _latest(moment.present(since), since, visible), moment.mark
 
     def trend(self, series: int, from_ns: int, to_ns: int, buckets: int) -> Trend:
         """Least, greatest and mean in equal buckets of time, and when samples of the series' site are absent.
@@ -137,18 +132,30 @@ class Door:
             absences: list[AbsenceView] = []
             if moment is not None and series in visible.series and from_ns < to_ns:
                 unsigned = visible.series[series].unsigned
+                opened = [_NO_ROWS, *moment.hot_readings(series, from_ns, to_ns)]
                 for month, parts in moment.chunks(series, from_ns, to_ns):
-                    whole = filled.whole(parts)
-                    filled.add_parts(parts.pick(whole))
-                    cut = [rows for _, rows in moment.opened(month, series, parts.pick(~whole))]
-                    filled.add_rows(join(cut), unsigned=unsigned)
-                filled.add_rows(moment.hot(series), unsigned=unsigned)
+                    rolled_up, summed = filled.of_rollup(parts), filled.of_summary(parts)
+                    filled.add_cells(parts.pick(rolled_up), moment.cells(parts.pick(rolled_up)))
+                    filled.add_summaries(parts.pick(summed))
+                    opened += [rows for _, rows in moment.readings(month, series, parts.pick(~rolled_up & ~summed))]
+                filled.add_rows(ChartRows(*map(np.concatenate, zip(*opened, strict=True))), unsigned=unsigned)
                 site = visible.view(series).site
                 absences = self._absences(moment, visible, from_ns, to_ns, site) + _damaged(
                     moment, from_ns, to_ns, site
                 )
-            start_ns, low, high, mean, count, bad = filled.filled()
-            return Trend(start_ns=start_ns, low=low, high=high, mean=mean, count=count, bad=bad, absences=absences)
+            held = filled.filled()
+            return Trend(
+                start_ns=held.start_ns,
+                low=held.low,
+                high=held.high,
+                mean=held.mean,
+                first=held.first,
+                last=held.last,
+                count=held.count,
+                bad=held.bad,
+                absences=absences,
+                width_ns=filled.width,
+            )
 
     def samples(self, series: int, from_ns: int, to_ns: int, limit: int | None) -> list[SampleView]:
         """The newest `limit` samples of the range (None: all), newest last.
@@ -160,11 +167,9 @@ class Door:
                 return []
             rows = _newest(moment, series, from_ns, to_ns, limit, visible.rank)
             values = rows.values(unsigned=visible.series[series].unsigned)
-            columns = (rows.time_ns, rows.quality, rows.native, rows.other_ns)
-            samples = zip(*(column.tolist() for column in columns), values, strict=True)
-            return [
-                SampleView(time_ns, value, quality, native, other) for time_ns, quality, native, other, value in samples
-            ]
+            healed = (rows.marks & HEALED) != 0
+            columns = (rows.quality, rows.native, rows.other_ns, healed)
+            return list(map(SampleView, rows.time_ns.tolist(), values, *(column.tolist() for column in columns)))
 
     def absences(self, from_ns: int, to_ns: int) -> list[AbsenceView]:
         """Times in which blocks are missing, of all visible sites, that overlap the range."""
@@ -335,7 +340,7 @@ def _newest(moment: Snapshot, series: int, from_ns: int, to_ns: int, limit: int 
         ends = zip(summaries.t1.tolist(), summaries.id.tolist(), strict=True)
         parts += [(t1, number, month, summaries.pick(np.array([at]))) for at, (t1, number) in enumerate(ends)]
     parts.sort(key=lambda part: part[:2])
-    groups: list[tuple[int, Rows]] = [(2**63, moment.hot(series))]
+    groups: list[tuple[int, Rows]] = [(2**63, moment.hot(series, from_ns, to_ns))]
     while parts:
         _, _, month, part = parts.pop()
         groups += moment.opened(month, series, part)
@@ -362,6 +367,24 @@ def _damaged(moment: Snapshot, from_ns: int, to_ns: int, site: str) -> list[Abse
                 )
             )
     return out
+
+
+def _latest(present: Present, since: int, visible: Visible) -> list[LatestView]:
+    keep = present.mark > since
+    if not visible.all:
+        keep &= np.isin(present.series, list(visible.series))
+    at = np.flatnonzero(keep)
+    is_text = present.kind == int(ValueKind.TEXT)
+    place = np.cumsum(is_text) - 1
+    texts: list[str | None] = [None] * len(at)
+    for one in np.flatnonzero(is_text[at]).tolist():
+        texts[one] = present.texts[int(place[at[one]])]
+    series = present.series[at].tolist()
+    unsigned = [visible.series[one].unsigned for one in series]
+    values = python_values(present.kind[at].tolist(), present.value[at].tolist(), texts, unsigned)
+    columns = (present.quality, present.native, present.seen_ns)
+    times = (present.time_ns[at].tolist(), present.other_ns[at].tolist())
+    return list(map(LatestView, series, *times, values, *(column[at].tolist() for column in columns)))
 
 
 def _count(rows: Rows, from_ns: int, to_ns: int) -> int:

@@ -1,12 +1,11 @@
 """Samples on their way into the history: columns that know their series, and their bytes.
 
-    row i of n:  series  time_ns  other_ns  quality  native  kind  value  stream  number
+    row i of n:  series  time_ns  other_ns  quality  native  kind  value  stream  number  marks
 
 `value` is 64 bits: a float's own bits, an int64, 0 or 1, or for a text its place in `texts`. `stream` (this history's
 number for it) and `number` (the block's) say where a row came from; rows of one block stand in their block's order,
 and stay so. Those three, stream, block and row, are a sample's identity: nothing here ever joins two rows into one.
-
-Packed, a group of rows is its columns one after another under zstd with a checksum: cheap to write, read back whole.
+`marks` are bits for readers: `HEALED`. Their bytes are made in `group.py` and `chunk.py`.
 """
 
 from __future__ import annotations
@@ -14,29 +13,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgpack
 import numpy as np
-import zstandard
 
 from protocol.content.array import Array
 from protocol.content.sample import Columns, Value, ValueKind
-from protocol.errors import StoreError
-from receiver.outputs.disk import UNBELIEVED
 
-_LAYOUT: tuple[tuple[str, str], ...] = (
-    ("series", "<u4"),
-    ("time_ns", "<i8"),
-    ("other_ns", "<i8"),
-    ("quality", "<u4"),
-    ("native", "<u4"),
-    ("kind", "<u1"),
-    ("value", "<i8"),
-    ("stream", "<u4"),
-    ("number", "<i8"),
-)
-"""Columns in their packed order, with the type of one element."""
+_COLUMNS = ("series", "time_ns", "other_ns", "quality", "native", "kind", "value", "stream", "number", "marks")
+_ROW_BYTES = 50
+"""What a row takes in them."""
 
-_ROW_BYTES = sum(int(dtype[2:]) for _, dtype in _LAYOUT)
+HEALED = 0x80
+"""A bit of `marks`: the row's block had been missing, and was completed later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +39,7 @@ class Rows:
     value: Array
     stream: Array
     number: Array
+    marks: Array
     texts: tuple[str, ...] = ()
     """What TEXT rows point into; may hold texts that no row uses."""
 
@@ -60,7 +48,13 @@ class Rows:
 
     def pick(self, index: Array | slice) -> Rows:
         """The rows with these numbers, in that order, or of this span; `texts` is shared, not cut."""
-        return Rows(**{name: getattr(self, name)[index] for name, _ in _LAYOUT}, texts=self.texts)
+        return Rows(**{name: getattr(self, name)[index] for name in _COLUMNS}, texts=self.texts)
+
+    def by_series(self) -> Rows:
+        """The same rows sorted by series, those of one series as they stood."""
+        if bool((self.series[1:] >= self.series[:-1]).all()):
+            return self
+        return self.pick(stable(self.series))
 
     def trimmed(self) -> Rows:
         """The same rows with only the texts they use, each once."""
@@ -102,23 +96,31 @@ def python_values(
     return out
 
 
-def from_columns(columns: Columns, series: Array, stream: Array, number: Array) -> Rows:
-    """Rows of opened columns, with the series, stream and block number of each row."""
-    value = np.zeros(len(columns), np.int64)
-    value[columns.kind == ValueKind.FLOAT] = columns.floats.view(np.int64)
-    value[columns.kind == ValueKind.INT] = columns.ints
-    value[columns.kind == ValueKind.BOOL] = columns.bools
-    value[columns.kind == ValueKind.TEXT] = np.arange(len(columns.texts))
+def from_columns(columns: Columns, series: Array, stream: Array, number: Array, *, marks: Array | None = None) -> Rows:
+    """Rows of opened columns, with the series, stream, block number and marks of each row (None: no marks)."""
+    if len(columns.floats) == len(columns):
+        value = columns.floats.view(np.int64)
+    else:
+        value = np.zeros(len(columns), np.int64)
+        for which, held in (
+            (ValueKind.FLOAT, columns.floats.view(np.int64)),
+            (ValueKind.INT, columns.ints),
+            (ValueKind.BOOL, columns.bools),
+            (ValueKind.TEXT, np.arange(len(columns.texts))),
+        ):
+            if len(held):
+                value[columns.kind == int(which)] = held
     return Rows(
-        series=series.astype(np.uint32),
+        series=series.astype(np.uint32, copy=False),
         time_ns=columns.time_ns,
         other_ns=columns.other_ns,
         quality=columns.quality,
         native=columns.native,
         kind=columns.kind,
         value=value,
-        stream=stream.astype(np.uint32),
-        number=number.astype(np.int64),
+        stream=stream.astype(np.uint32, copy=False),
+        number=number.astype(np.int64, copy=False),
+        marks=np.zeros(len(columns), np.uint8) if marks is None else marks,
         texts=columns.texts,
     )
 
@@ -127,9 +129,9 @@ def join(parts: Sequence[Rows]) -> Rows:
     """The parts one after another; no parts give no rows."""
     if len(parts) == 1:
         return parts[0]
-    joined = {
-        name: np.concatenate([getattr(part, name) for part in parts] or [np.zeros(0, dtype)]) for name, dtype in _LAYOUT
-    }
+    if not parts:
+        return _NONE
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     texts: list[str] = []
     at = 0
     for part in parts:
@@ -141,48 +143,28 @@ def join(parts: Sequence[Rows]) -> Rows:
     return Rows(**joined, texts=tuple(texts))
 
 
+def stable(keys: Array) -> Array:
+    """Row numbers by unsigned keys, equal ones as they stand; by counting where the keys are few (numpy: 16 bits)."""
+    low = int(keys.min()) if len(keys) else 0
+    near = keys - np.asarray(low, keys.dtype)
+    narrow = near.astype(np.uint16) if not len(keys) or int(near.max()) < 2**16 else near
+    return np.argsort(narrow, kind="stable")
+
+
 def order(rows: Rows, rank: Array) -> Array:
     """Row numbers by (series, time, packer's start, block number, row): the history's one order.
+
+    Rows of a series mostly come by rising time, so they are sorted by series alone, and fully where that is not it.
 
     Args:
         rank: Place of each stream (by this history's number for it) in the order of packer starts.
     """
+    by_series = stable(rows.series)
+    series, time_ns = rows.series[by_series], rows.time_ns[by_series]
+    if bool(((time_ns[1:] > time_ns[:-1]) | (series[1:] != series[:-1])).all()):
+        return by_series
     known = np.minimum(rows.stream, len(rank) - 1)  # a stream whose description is lost takes the last place
     return np.lexsort((rows.number, rank[known], rows.time_ns, rows.series))
-
-
-def pack(rows: Rows, level: int = 1) -> bytes:
-    """The rows as bytes, in their order; texts that no row uses too, so give it `trimmed` ones.
-
-    Args:
-        level: Of zstd; 3 makes a group of a shelf a quarter smaller than 1, and takes a tenth longer.
-    """
-    texts = msgpack.packb(rows.texts) if rows.texts else b""
-    head = len(rows).to_bytes(4, "little")
-    body = b"".join(getattr(rows, name).astype(dtype, copy=False).tobytes() for name, dtype in _LAYOUT)
-    return zstandard.ZstdCompressor(level=level, write_checksum=True).compress(head + body + texts)
-
-
-def unpack(packed: bytes) -> Rows:
-    """The rows of `pack`'s bytes.
-
-    Raises:
-        StoreError: the bytes are not what was written.
-    """
-    try:
-        raw = zstandard.ZstdDecompressor().decompress(packed)
-        n = int.from_bytes(raw[:4], "little")
-        columns: dict[str, Array] = {}
-        at = 4
-        for name, dtype in _LAYOUT:
-            columns[name] = np.frombuffer(raw, dtype, n, at)
-            at += n * int(dtype[2:])
-        texts = tuple(msgpack.unpackb(raw[at:], use_list=False)) if len(raw) > at else ()
-        if any(len(column) != n for column in columns.values()):
-            raise ValueError("columns of different lengths")
-    except (zstandard.ZstdError, *UNBELIEVED) as error:
-        raise StoreError(f"a group of hot rows in the history cannot be read: {error}") from error
-    return Rows(**columns, texts=texts)
 
 
 def weight(rows: Rows) -> int:
@@ -191,5 +173,19 @@ def weight(rows: Rows) -> int:
 
 
 def _replaced(rows: Rows, value: Array, texts: tuple[str, ...]) -> Rows:
-    columns = {name: getattr(rows, name) for name, _ in _LAYOUT} | {"value": value}
+    columns = {name: getattr(rows, name) for name in _COLUMNS} | {"value": value}
     return Rows(**columns, texts=texts)
+
+
+_NONE = Rows(
+    series=np.zeros(0, np.uint32),
+    time_ns=np.zeros(0, np.int64),
+    other_ns=np.zeros(0, np.int64),
+    quality=np.zeros(0, np.uint32),
+    native=np.zeros(0, np.uint32),
+    kind=np.zeros(0, np.uint8),
+    value=np.zeros(0, np.int64),
+    stream=np.zeros(0, np.uint32),
+    number=np.zeros(0, np.int64),
+    marks=np.zeros(0, np.uint8),
+)

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-VERSION = 1
-"""Of these tables; another one is refused, never guessed."""
+VERSION = 2
+"""Of these tables and of the bytes in them; a later one is refused, never guessed."""
+READABLE = (1, VERSION)
+"""Version 1 is what the builds before roll-ups wrote; it is gone on with, and is 2 from its first opening."""
 
 CURRENT = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
@@ -34,6 +36,7 @@ CREATE TABLE IF NOT EXISTS piece (
     weight INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS piece_shelf ON piece (shelf);
 
+CREATE TABLE IF NOT EXISTS present (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS latest (
     series INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, other_ns INTEGER NOT NULL, kind INTEGER NOT NULL,
     value INTEGER NOT NULL, text TEXT, quality INTEGER NOT NULL, native INTEGER NOT NULL, seen_ns INTEGER NOT NULL,
@@ -92,24 +95,25 @@ CREATE TABLE IF NOT EXISTS age (
     age_ns INTEGER PRIMARY KEY, chunk INTEGER NOT NULL, state INTEGER NOT NULL, event INTEGER NOT NULL,
     tally INTEGER NOT NULL, minute INTEGER NOT NULL) STRICT;
 """
-"""`value` is a sample's 64 bits (rows.py): SQLite would turn a NaN into NULL. `age` says how far each table had come at
-an age of the history (its running time, `age.py`), so that what is old is found by number, never by a clock.
-`again` holds the blocks that came since the journal was begun again (arrivals.py), `arrival` in which order all of them
-came (arrival_log.py), `month` the files that must be
-there."""
+"""`present` holds current values (present.py); `latest` those of a history of version 1, a row a series, until it is
+opened for writing: `value` is a sample's 64 bits there (rows.py), SQLite would turn a NaN into NULL. `age` says how far
+each table had come at an age of the history (its running time, `age.py`), so that what is old is found by number, never
+by a clock. `again` holds the blocks that came since the journal was begun again (arrivals.py), `arrival` in which order
+all of them came (arrival_log.py), `month` the files that must be there."""
 
 MONTH = """
 CREATE TABLE IF NOT EXISTS chunk (
     series INTEGER NOT NULL, t1 INTEGER NOT NULL, id INTEGER NOT NULL, t0 INTEGER NOT NULL, n INTEGER NOT NULL,
-    count INTEGER NOT NULL, low REAL, high REAL, total REAL, PRIMARY KEY (series, t1, id)) STRICT, WITHOUT ROWID;
+    count INTEGER NOT NULL, low REAL, high REAL, total REAL, cells BLOB,
+    PRIMARY KEY (series, t1, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS body (
     id INTEGER PRIMARY KEY, series INTEGER NOT NULL, t1 INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS copy (
     id INTEGER PRIMARY KEY, what TEXT NOT NULL, top INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (what, top)) STRICT;
 """
-"""`t0`, `t1`: first and last time [ns]. `count`, `low`, `high`, `total`: the rows with a usable value (buckets.py), so
-that a year is drawn without opening a chunk. Bodies stand apart, so that reading those is reading few pages. `copy`:
-rows of `current.db`, packed with a checksum; `top` tells how far it had come."""
+"""`t0`, `t1`: first and last time [ns]. `count`, `low`, `high`, `total`: the rows with a usable value, and `cells` the
+same by three hours (rollup.py), so that a year is drawn without opening a chunk. Bodies stand apart, so that reading
+those is reading few pages. `copy`: rows of `current.db`, packed with a checksum; `top` tells how far it had come."""
 
 
 CHANGES = """SELECT min(received_ns), text FROM state WHERE asset = ? AND what = ?

@@ -12,23 +12,48 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from protocol.content.array import Array
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection, is_full, open_reader
-from receiver.outputs.historian import chunk, schema
+from receiver.outputs.historian import schema
 from receiver.outputs.historian.buckets import ChunkSummaries
-from receiver.outputs.historian.rows import Rows, join, unpack
-from receiver.outputs.historian.shelves import SHELF_SERIES
+from receiver.outputs.historian.codec import chunk, present
+from receiver.outputs.historian.codec.chunk import ChartRows
+from receiver.outputs.historian.codec.group import unpack
+from receiver.outputs.historian.codec.present import Present
+from receiver.outputs.historian.codec.rollup import of_bytes
+from receiver.outputs.historian.hot.shelves import SHELF_SERIES
+from receiver.outputs.historian.rows import Rows, join
 
-_PARTS = """SELECT id, t0, t1, n, count, low, high, total FROM chunk
+_PARTS = """SELECT id, t0, t1, n, count, low, high, total, cells FROM chunk
     WHERE series = ? AND t1 >= ? AND t0 < ? AND id <= ?"""
+_PARTS_BEFORE = _PARTS.replace("cells", "NULL")
+"""In a file that no build with roll-ups has opened for writing."""
 _STILL = "SELECT 1 FROM chunk WHERE series = ? AND t1 = ? AND id = ?"
+
+
+_PIECES = "SELECT id FROM piece WHERE shelf = ? ORDER BY id"
+_FRESH = "SELECT id FROM fresh ORDER BY id"
+_PRESENT = "SELECT body FROM present WHERE id > ? ORDER BY id"
+
+_Opened = TypeVar("_Opened", Rows, ChartRows)
+
+
+class GroupName(NamedTuple):
+    """What names one group of hot rows for ever."""
+
+    inode: int
+    """Of `current.db`."""
+    table: str
+    """`piece` or `fresh`."""
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +78,7 @@ class ReaderFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._open: dict[Path, _OpenFile] = {}
-        self._groups: dict[tuple[str, int], tuple[bytes, Rows]] = {}
+        self._groups: dict[GroupName, Rows | None] = {}
         """What `unpacked` was asked for last."""
 
     def begin(self) -> Snapshot | None:
@@ -85,19 +110,23 @@ class ReaderFiles:
             if file is not None:
                 yield path.stem, file.connection
 
-    def unpacked(self, groups: list[tuple[str, int, bytes]]) -> list[Rows]:
-        """Groups of hot rows, given by table, number and body, in that order.
+    def unpacked(self, groups: list[GroupName], body: Callable[[GroupName], bytes | None]) -> list[Rows]:
+        """Groups of hot rows, in that order.
 
         Those of the last call are kept, so that what all series share (`fresh`), and the shelf of a series that is
-        asked about once more, are unpacked once. A number may come again for another body: bodies are compared.
+        asked about once more, are unpacked once. A name is never given to another group.
+
+        Args:
+            body: Gives the bytes of one that is not kept.
         """
-        kept = {}
-        for table, one, body in groups:
-            known = self._groups.get((table, one))
-            with contextlib.suppress(StoreError):  # the writer drops it, counts its rows and reads the journal for them
-                kept[table, one] = known if known is not None and known[0] == body else (body, unpack(body))
+        kept: dict[GroupName, Rows | None] = {}
+        for name in groups:
+            kept[name] = self._groups.get(name)
+            if kept[name] is None:
+                with contextlib.suppress(StoreError):  # the writer drops it, and reads the journal for its rows
+                    kept[name] = unpack(body(name) or b"")
         self._groups = kept
-        return [rows for _, rows in kept.values()]
+        return [rows for rows in kept.values() if rows is not None]
 
     def close(self) -> None:
         """Close all files."""
@@ -153,18 +182,55 @@ class Snapshot:
         """All rows of a query of `current.db`."""
         return self._current.execute(sql, values).fetchall()
 
-    def hot(self, series: int) -> Rows:
-        """The series' rows that are not sealed, those of one block in their order."""
-        pieces = self.rows("SELECT 'piece', id, body FROM piece WHERE shelf = ? ORDER BY id", series // SHELF_SERIES)
-        groups = self._files.unpacked([*pieces, *self.rows("SELECT 'fresh', id, body FROM fresh ORDER BY id")])
-        return join([group.pick(np.flatnonzero(group.series == series)) for group in groups])
+    def hot(self, series: int, from_ns: int, to_ns: int) -> Rows:
+        """The series' rows of the range that are not sealed, those of one block in their order."""
+        return join([rows.pick(at) for rows, at in self._hot(series, from_ns, to_ns)])
+
+    def hot_readings(self, series: int, from_ns: int, to_ns: int) -> Iterator[ChartRows]:
+        """As `hot`, only what a chart needs."""
+        for rows, at in self._hot(series, from_ns, to_ns):
+            yield ChartRows(rows.time_ns[at], rows.quality[at], rows.kind[at], rows.value[at])
+
+    def _hot(self, series: int, from_ns: int, to_ns: int) -> Iterator[tuple[Rows, Array]]:
+        """Groups, and where the series' rows of the range stand in them."""
+        inode = self.catalog[0]
+        groups = [
+            GroupName(inode, table, one)
+            for table, sql, values in (("piece", _PIECES, (series // SHELF_SERIES,)), ("fresh", _FRESH, ()))
+            for (one,) in self.rows(sql, *values)
+        ]
+        for rows in self._files.unpacked(groups, self._body):
+            begin, end = np.searchsorted(rows.series, np.array([series, series + 1], rows.series.dtype)).tolist()
+            time_ns = rows.time_ns[begin:end]
+            at = begin + np.flatnonzero((time_ns >= from_ns) & (time_ns < to_ns))
+            if len(at):
+                yield rows, at
+
+    def present(self, since: int) -> Present:
+        """Current values renewed after the hand-over `since`.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        try:
+            groups = [present.unpack(body) for (body,) in self.rows(_PRESENT, since)]
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            rows = present.before(self._current)  # a history that no build with groups has opened for writing
+            groups = [] if rows is None else [rows]
+        return present.newest(groups)
+
+    def _body(self, name: GroupName) -> bytes | None:
+        found = self.rows(f"SELECT body FROM {name.table} WHERE id = ?", name.id)  # noqa: S608  one of two names
+        return bytes(found[0][0]) if found else None
 
     def chunks(self, series: int, from_ns: int, to_ns: int) -> list[tuple[Connection, ChunkSummaries]]:
         """The series' chunks that may hold a row of the range, by month file."""
         by_month = []
         for month in self._files.months():
             try:
-                table = month.execute(_PARTS, (series, from_ns, to_ns, self._sealed)).fetchall()
+                table = _parts(month, series, from_ns, to_ns, self._sealed)
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 if isinstance(error, sqlite3.Error) and is_full(error):
                     raise
@@ -177,6 +243,23 @@ class Snapshot:
 
     def opened(self, month: Connection, series: int, parts: ChunkSummaries) -> Iterator[tuple[int, Rows]]:
         """Number and rows of each of these chunks that is still there (retention may take one at any moment)."""
+        return self._each(month, series, parts, lambda body: chunk.decode(body, series))
+
+    def readings(self, month: Connection, series: int, parts: ChunkSummaries) -> Iterator[tuple[int, ChartRows]]:
+        """As `opened`, only what a chart needs."""
+        return self._each(month, series, parts, chunk.readings)
+
+    def cells(self, parts: ChunkSummaries) -> Any:
+        """The roll-ups of these chunks."""
+        try:
+            return of_bytes([bytes(cells) for cells in parts.cells])
+        except (ValueError, TypeError):
+            self.damage.append(UnreadableSamples(int(parts.t0.min()), int(parts.t1.max()), int(parts.rows.sum())))
+            return of_bytes([])
+
+    def _each(
+        self, month: Connection, series: int, parts: ChunkSummaries, decode: Callable[[bytes], _Opened]
+    ) -> Iterator[tuple[int, _Opened]]:
         columns = (parts.id, parts.t0, parts.t1, parts.rows)
         for number, t0, t1, n in zip(*(column.tolist() for column in columns), strict=True):
             try:
@@ -185,9 +268,10 @@ class Snapshot:
                     raise StoreError(f"chunk {number} is in the index alone")
                 if row is None:
                     continue
-                rows = chunk.decode(row[2], series)
+                rows = decode(row[2])
+                times = rows.time_ns
                 indexed = (series, t0, t1, n)
-                if (row[0], int(rows.time_ns.min()), row[1], len(rows)) != indexed or int(rows.time_ns.max()) != t1:
+                if (row[0], int(times.min()), row[1], len(times)) != indexed or int(times.max()) != t1:
                     raise StoreError(f"chunk {number} is not what its index says")
             except (sqlite3.Error, StoreError, UnicodeDecodeError) as error:
                 if isinstance(error, sqlite3.Error) and is_full(error):
@@ -195,3 +279,12 @@ class Snapshot:
                 self.damage.append(UnreadableSamples(t0, t1, n))
                 continue
             yield number, rows
+
+
+def _parts(month: Connection, *values: int) -> list[tuple[Any, ...]]:
+    try:
+        return month.execute(_PARTS, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such column" not in str(error):
+            raise
+        return month.execute(_PARTS_BEFORE, values).fetchall()

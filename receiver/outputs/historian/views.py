@@ -68,6 +68,8 @@ class SampleView(NamedTuple):
     quality: int
     native: int
     other_ns: int = NO_TIME
+    healed: bool = False
+    """Its block had been missing, and was completed later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,11 @@ class AbsenceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """A time range in equal buckets; only those that hold a sample. All arrays are equally long."""
+    """A time range in equal buckets; only those that hold a sample. All arrays are equally long.
+
+    Wide buckets are a whole number of `rollup.CELL_NS` and begin at a multiple of it, so the first one may begin before
+    the range; what it holds does not.
+    """
 
     start_ns: Array
     """Bucket starts, int64, rising."""
@@ -105,6 +111,11 @@ class Trend:
     """The others, int64: bad quality, no value, or not a finite number."""
     absences: list[AbsenceView]
     """Those that overlap the range."""
+    width_ns: int
+    """How much time a bucket spans [ns]."""
+    first: Array
+    """The first usable number, by time; nan also where it is not known: what builds before roll-ups sealed."""
+    last: Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

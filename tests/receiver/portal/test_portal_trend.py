@@ -28,6 +28,9 @@ def trend(
         count=np.isfinite(held).astype(np.int64),
         bad=(~np.isfinite(held)).astype(np.int64),
         absences=absences or [],
+        width_ns=SECOND,
+        first=held,
+        last=held,
     )
 
 

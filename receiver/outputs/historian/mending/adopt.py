@@ -22,6 +22,7 @@ import numpy as np
 from receiver.outputs import disk
 from receiver.outputs.disk import Writes
 from receiver.outputs.historian import schema
+from receiver.outputs.historian.hot.sealing import chunks_of
 from receiver.outputs.historian.mending.copies import (
     COUNTS,
     GROWING,
@@ -38,7 +39,6 @@ from receiver.outputs.historian.mending.duplicates import Duplicates
 from receiver.outputs.historian.mending.salvage import Salvage
 from receiver.outputs.historian.months import Months
 from receiver.outputs.historian.rows import order
-from receiver.outputs.historian.shelves import chunks_of
 
 _MINUTE = "REPLACE INTO minute (minute_ns, asset, published, healed) VALUES (?, ?, ?, ?)"
 AHEAD = 1_000_000

@@ -30,7 +30,7 @@ Row: TypeAlias = tuple[Any, ...]
 Tables: TypeAlias = dict[str, list[Row]]
 
 NAMES = ("stream", "asset", "series")
-COUNTS = ("span", "ending", "account", "tail", "condition", "latest", "age", "month")
+COUNTS = ("span", "ending", "account", "tail", "condition", "present", "latest", "age", "month")
 GROWING = ("state", "event", "tally")
 """Tables whose rows are written once, by rising id."""
 META = ("mark", "age_ns", "swept_ns", "sealed", "hot", "version")

@@ -25,7 +25,7 @@ from protocol.content.array import Array
 from protocol.content.sample import ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.disk import UNBELIEVED, Connection, is_full
-from receiver.outputs.historian import chunk
+from receiver.outputs.historian.codec import chunk
 from receiver.outputs.historian.rows import Rows, join
 
 CACHED_ROWS = 4_000_000

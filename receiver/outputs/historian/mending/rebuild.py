@@ -18,13 +18,13 @@ from pathlib import Path
 
 from protocol.errors import StoreError
 from receiver.outputs.disk import SIDES, UNBELIEVED, Connection, open_reader
-from receiver.outputs.historian import chunk
+from receiver.outputs.historian.codec import chunk
 from receiver.outputs.historian.files import WriterFiles
+from receiver.outputs.historian.hot.sealing import chunks_of
 from receiver.outputs.historian.mending.duplicates import Duplicates
 from receiver.outputs.historian.mending.verify import look, series_types
 from receiver.outputs.historian.rows import Rows
 from receiver.outputs.historian.schema import month_paths
-from receiver.outputs.historian.shelves import chunks_of
 
 ASIDE = "[0-9][0-9][0-9][0-9]-[0-9][0-9].db.damaged-*"
 

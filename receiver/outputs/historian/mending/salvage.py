@@ -20,13 +20,16 @@ import orjson
 from protocol.errors import StoreError
 from receiver.outputs.disk import UNBELIEVED, Connection, open_reader
 from receiver.outputs.historian import schema
+from receiver.outputs.historian.codec.group import unpack
+from receiver.outputs.historian.hot.shelves import SHELF_SERIES, by_shelf
 from receiver.outputs.historian.mending.copies import COUNTS, GROWING, NAMES, Row, Tables
 from receiver.outputs.historian.mending.duplicates import distinct
-from receiver.outputs.historian.rows import Rows, unpack
-from receiver.outputs.historian.shelves import SHELF_SERIES, by_shelf
+from receiver.outputs.historian.rows import Rows
 
 MOST_ROWS = 1_000_000
 """Most rows read of a table from either end, newest first: a history of before may hold years of minutes."""
+_LATER = ("present",)
+"""Tables that a file of version 1 does not have."""
 _TWICE = {"asset": ((2, "name"),), "series": ((1, "asset"), (2, "name"), (3, "type"), (4, "unit"), (5, "address"))}
 """Columns of descriptions that their bodies tell as well; a series' asset by its name."""
 
@@ -129,8 +132,8 @@ class Salvage:
                     else:
                         whole = False
                 break
-            except (sqlite3.Error, *UNBELIEVED):
-                whole = False
+            except (sqlite3.Error, *UNBELIEVED) as error:
+                whole = table in _LATER and "no such table" in str(error)
         whole = whole and len(rows) < MOST_ROWS
         self.unread += 0 if whole or table not in ("fresh", "piece") else 1
         return list(rows), whole

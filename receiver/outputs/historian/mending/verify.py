@@ -7,15 +7,20 @@ if the body unpacks, holds what the index says (series, times, count), and gives
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from protocol.errors import StoreError
 from receiver.outputs.disk import SIDES, UNBELIEVED, Connection, open_reader
-from receiver.outputs.historian import chunk, schema
-from receiver.outputs.historian.buckets import ChunkSummary, summary
+from receiver.outputs.historian import schema
+from receiver.outputs.historian.codec import chunk
+from receiver.outputs.historian.codec.chunk import ChartRows
+from receiver.outputs.historian.codec.rollup import ChunkSummary, summarized
 from receiver.outputs.historian.mending.copies import Row, gather
 from receiver.outputs.historian.rows import Rows
 
@@ -105,7 +110,7 @@ def look(path: Path, types: Mapping[int, str]) -> MonthReport:
         return report
     try:
         indexed = 0
-        sql = "SELECT id, series, t1, t0, n, count, low, high, total FROM chunk"
+        sql = "SELECT id, series, t1, t0, n, count, low, high, total, cells FROM chunk"
         for row in connection.execute(sql):
             indexed += 1
             series = row[1]
@@ -130,10 +135,10 @@ def sound(connection: Connection, row: Row, *, unsigned: bool) -> Rows | None:
     """A chunk's rows; None where it is not what its row in the index says.
 
     Args:
-        row: id, series, t1, t0, n, count, low, high, total.
+        row: id, series, t1, t0, n, count, low, high, total, cells.
         unsigned: The series' integers are unsigned.
     """
-    number, series, t1, t0, n, *summed = row
+    number, series, t1, t0, n, *summed, cells = row
     try:
         stored = connection.execute("SELECT series, t1, body FROM body WHERE id = ?", (number,)).fetchone()
         if stored is None or tuple(stored[:2]) != (series, t1):
@@ -143,7 +148,23 @@ def sound(connection: Connection, row: Row, *, unsigned: bool) -> Rows | None:
             return None
     except (sqlite3.Error, StoreError, *UNBELIEVED):
         return None
-    return rows if repr(summary(rows, unsigned=unsigned)) == repr(ChunkSummary(*summed)) else None
+    readings = ChartRows(rows.time_ns, rows.quality, rows.kind, rows.value)
+    told, rolled_up = summarized(readings, np.array([n]), unsigned=unsigned)[0]
+    return rows if _same(told, ChunkSummary(*summed)) and cells in (None, rolled_up) else None
+
+
+def _same(told: ChunkSummary, summed: ChunkSummary) -> bool:
+    """The first builds added up in another order, so that the last digits of a total may be others."""
+    if repr(told.total) != repr(summed.total):
+        if not (isinstance(told.total, float) and isinstance(summed.total, float)):
+            return False
+        if not math.isclose(told.total, summed.total, rel_tol=1e-9, abs_tol=1e-9 * _most(told) * told.count):
+            return False
+    return repr((told.count, told.low, told.high)) == repr((summed.count, summed.low, summed.high))
+
+
+def _most(told: ChunkSummary) -> float:
+    return max(abs(told.low or 0.0), abs(told.high or 0.0))
 
 
 def _pages(path: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from receiver.outputs.disk import SIDES, open_reader
 from receiver.outputs.historian import schema
-from receiver.outputs.historian.shelves import Shelves
+from receiver.outputs.historian.hot.shelves import Shelves
 
 GB = 1e9
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +13,12 @@ from hypothesis import strategies as st
 
 from protocol.content.sample import NO_TIME, Row, Value, ValueKind, from_rows
 from protocol.errors import StoreError
-from receiver.outputs.historian import chunk
-from receiver.outputs.historian.rows import Rows, from_columns, join, pack, unpack
+from receiver.outputs.historian.codec import chunk
+from receiver.outputs.historian.codec.group import pack, unpack
+from receiver.outputs.historian.rows import Rows, from_columns, join
 
-FIELDS = ("series", "time_ns", "other_ns", "quality", "native", "kind", "stream", "number")
+FIRST = Path(__file__).parents[3] / "vectors" / "history" / "first_chunks.json"
+FIELDS = ("series", "time_ns", "other_ns", "quality", "native", "kind", "stream", "number", "marks")
 INT64 = st.integers(-(2**63), 2**63 - 1)
 BITS = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0])
 SINGLE = st.floats(width=32, allow_nan=False)
@@ -121,3 +125,43 @@ def test_damaged_chunk_is_refused() -> None:
     for size in range(len(whole)):
         with pytest.raises(StoreError):
             chunk.decode(whole[:size], 7)
+
+
+def test_chunks_of_the_first_builds_come_back_to_the_bit() -> None:
+    """What the number codec before this one wrote is read for as long as its files are kept."""
+    for case in json.loads(FIRST.read_text()):
+        rows = chunk.decode(bytes.fromhex(case["chunk"]), 7)
+        want = case["rows"]
+        for name in FIELDS[1:-1]:
+            assert getattr(rows, name).tolist() == want[name], case["name"]
+        is_text = rows.kind == ValueKind.TEXT
+        have = [rows.texts[bits] if text else bits for bits, text in zip(rows.value.tolist(), is_text, strict=True)]
+        assert have == want["value"], case["name"]
+        assert not rows.marks.any()
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(st.lists(some_rows(), min_size=1, max_size=5))
+def test_chunks_made_together_are_those_made_alone(parts: list[Rows]) -> None:
+    """What is worked out for a whole shelf at once gives every chunk the rows it would have by itself."""
+    rows = join(parts)
+    together = chunk.encode_each(rows, [len(part) for part in parts])
+    for body, part in zip(together, parts, strict=True):
+        assert same(chunk.decode(body, 7), part)
+        assert same(chunk.decode(chunk.encode(part), 7), part)
+        readings = chunk.readings(body)
+        assert np.array_equal(readings.time_ns, part.time_ns)
+        assert np.array_equal(readings.quality, part.quality)
+        plain = part.kind != ValueKind.TEXT
+        assert np.array_equal(readings.kind, part.kind)
+        assert np.array_equal(readings.value[plain], part.value[plain])
+
+
+def test_a_clock_that_jitters_costs_its_jitter() -> None:
+    """Fifty milliseconds of jitter around 10 s are less than a byte a sample, whichever way the period drifts."""
+    chance = np.random.default_rng(3)
+    for period_ns in (10_000_000_000, 9_999_000_000, 10_000_300_000):
+        times = 1_763_884_800 * 10**9 + np.arange(1024) * period_ns + chance.integers(0, 50, 1024) * 10**6
+        made = [Row(0, time_ns // 10**6 * 10**6, 1.0) for time_ns in times.tolist()]
+        rows = from_columns(from_rows(made), np.full(1024, 7), np.full(1024, 1), np.arange(1024) * 10)
+        assert len(chunk.encode(rows)) / len(rows) < 0.95

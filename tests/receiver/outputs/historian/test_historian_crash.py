@@ -19,7 +19,8 @@ from protocol.content.sample import Row
 from protocol.errors import HeldError, StoreError
 from receiver.outputs.base import OpenedBlock
 from receiver.outputs.disk import FULL_WAIT_S
-from receiver.outputs.historian import months, shelves
+from receiver.outputs.historian import months
+from receiver.outputs.historian.hot import shelves
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
 
@@ -124,7 +125,8 @@ def test_a_full_disk_is_waited_out_and_loses_nothing(tmp_path: Path) -> None:
     output = HistorianOutput(tmp_path, clock=lambda: T0, wait=wait)
     output.take([block(stream(), 0, batch([Row(3, T0, "first")]))], b"1")
     limit(output, 1)
-    long = "".join(chr(random.Random(1).randrange(32, 0x2000)) for _ in range(3)) * 9000
+    chance = random.Random(1)
+    long = "".join(chr(chance.randrange(32, 0x2000)) for _ in range(27_000))
     output.take([block(stream(), 1, batch([Row(3, T0 + at, f"{at}{long}") for at in range(60)]))], b"2")
     assert waits == [FULL_WAIT_S] * 3
     assert all("full" in said for said in trouble)

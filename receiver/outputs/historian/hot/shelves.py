@@ -19,41 +19,34 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.sample import ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection, DamageError, Writes, is_full
-from receiver.outputs.historian import chunk
-from receiver.outputs.historian.buckets import summary
+from receiver.outputs.historian.codec.group import pack, unpack
+from receiver.outputs.historian.hot.fresh import Fresh
+from receiver.outputs.historian.hot.sealing import Chunk, chunks_of, runs
 from receiver.outputs.historian.mending.copies import Tables
-from receiver.outputs.historian.months import Chunk, Months
-from receiver.outputs.historian.rows import Rows, join, order, pack, unpack, weight
+from receiver.outputs.historian.months import Months
+from receiver.outputs.historian.rows import Rows, join, order, weight
 
 SHELF_SERIES = 32
-"""Series of a shelf: at 512 rows each a shelf is sealed in about 20 ms, and read in about 2."""
-FRESH_ROWS = 65_536
-"""Rows in `fresh` at which they are put on their shelves: at 20,000 series that makes a hundred rows a piece, where
-a quarter of it would double what a row costs to store. A reader unpacks each of its groups once."""
-FRESH_GROUPS = 48
-"""Groups in `fresh` at which they are: each costs a reader about 30 us."""
-FRESH_BYTES = 8 * 1024 * 1024
-"""Same, by what they weigh unpacked: long texts."""
+"""Series of a shelf: at 1,024 rows each a shelf is sealed in about 10 ms, and read in about 1."""
 MERGE_PIECES = 8
-SEAL_ROWS = SHELF_SERIES * 512
+SEAL_ROWS = SHELF_SERIES * 1024
 """Rows of a shelf at which it is sealed, and up to half as many more: see `_full`."""
 SEAL_BYTES = 8 * 1024 * 1024
 """Same, by what they weigh unpacked."""
 LEAST_ROWS = 256
 """A series with fewer stays hot when its shelf is sealed: small chunks cost space and reading time for ever."""
-CHUNK_ROWS = 1024
-"""Most rows of a chunk: more saves under 3 % of space and makes short reads slower."""
-CHUNK_BYTES = 1024 * 1024
-"""Most bytes of text in a chunk, about."""
+
+
+_PIECE = "INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)"
+_COUNTER = "REPLACE INTO meta VALUES ('pieces', ?)"
+"""Numbers of pieces are never used again: readers keep what they unpacked by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +76,7 @@ class Shelves:
     def __init__(self, current: Connection, months: Months) -> None:
         self._current = current
         self._months = months
-        self._fresh: list[Rows] = []
-        self._fresh_id = 0
+        self._fresh = Fresh(current)
         self._piece_id = 0
         self._pieces: defaultdict[int, list[_Piece]] = defaultdict(list)
         self._due: dict[int, None] = {}
@@ -112,31 +104,29 @@ class Shelves:
 
     def hot(self) -> int:
         """Rows not sealed yet."""
-        return sum(len(rows) for rows in self._fresh) + sum(p.n for pieces in self._pieces.values() for p in pieces)
+        return len(self._fresh) + sum(p.n for pieces in self._pieces.values() for p in pieces)
 
-    def add(self, rows: Rows, writes: Writes) -> None:
-        """Store rows, in the sender's order within each series."""
-        if not len(rows):
-            return
-        self._fresh.append(rows.trimmed())
-        waiting = sum(len(part) for part in self._fresh)
-        heavy = sum(weight(part) for part in self._fresh) >= FRESH_BYTES
-        if waiting < FRESH_ROWS and len(self._fresh) < FRESH_GROUPS and not heavy:
-            self._fresh_id += 1
-            writes.add("INSERT INTO fresh VALUES (?, ?, ?)", [(self._fresh_id, len(rows), pack(self._fresh[-1]))])
-            return
-        self._put_on_shelves(writes)
+    def add(self, rows: Rows, mark: int, writes: Writes) -> None:
+        """Store rows, in the sender's order within each series.
+
+        Args:
+            mark: Number of the hand-over.
+        """
+        if len(rows):
+            self._fresh.add(rows, mark, writes)
+        if self._fresh.full:
+            self._put_on_shelves(writes)
 
     def sweep(self) -> None:
         """Have everything that is hot now sealed: `tidy` does it, part by part. Raises sqlite3.Error on a full disk."""
-        if self._fresh:
-            fresh, before = self._fresh, {shelf: list(pieces) for shelf, pieces in self._pieces.items()}
+        if len(self._fresh):
+            fresh, before = self._fresh.groups(), {shelf: list(pieces) for shelf, pieces in self._pieces.items()}
             writes = Writes()
             self._put_on_shelves(writes)
             try:
                 writes.run(self._current)
             except sqlite3.Error:
-                self._fresh = fresh
+                self._fresh.put_back(fresh)
                 self._pieces = defaultdict(list, before)
                 raise
         self._swept = {shelf for shelf, pieces in self._pieces.items() if pieces}
@@ -183,12 +173,10 @@ class Shelves:
         return self._months.forget(min(upto, self.sealed), gone)
 
     def _load(self) -> None:
-        for one, n, body in self._current.execute("SELECT id, n, body FROM fresh ORDER BY id").fetchall():
-            self._fresh_id = one
-            try:
-                self._fresh.append(unpack(body))
-            except StoreError:
-                self._drop("fresh", one, n)
+        for one, n in self._fresh.damaged:
+            self._drop("fresh", one, n)
+        row = self._current.execute("SELECT value FROM meta WHERE key = 'pieces'").fetchone()
+        self._piece_id = row[0] if row else 0
         for one, shelf, level, n, heavy in self._current.execute("SELECT id, shelf, level, n, weight FROM piece"):
             self._pieces[shelf].append(_Piece(one, level, n, heavy))
             self._piece_id = max(self._piece_id, one)
@@ -220,10 +208,10 @@ class Shelves:
         return writes
 
     def _put_on_shelves(self, writes: Writes) -> None:
-        pieces = [self._new_piece(shelf, 0, part) for shelf, part in by_shelf(join(self._fresh))]
-        writes.add("DELETE FROM fresh WHERE id <= ?", [(self._fresh_id,)])
-        writes.add("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)", pieces)
-        self._fresh = []
+        rows = join(self._fresh.empty(writes))
+        pieces = [self._new_piece(shelf, 0, part) for shelf, part in by_shelf(rows)]
+        writes.add(_PIECE, pieces)
+        writes.add(_COUNTER, [(self._piece_id,)])
 
     def _drop(self, table: str, one: int, n: int) -> None:
         """Drop a group that cannot be read, and remember that the journal is to be read again for it."""
@@ -239,7 +227,7 @@ class Shelves:
         piece = _Piece(self._piece_id, level, len(rows), weight(rows))
         self._pieces[shelf].append(piece)
         self._note_due(shelf)
-        return piece.id, shelf, level, piece.n, piece.weight, pack(rows, level=3)
+        return piece.id, shelf, level, piece.n, piece.weight, pack(rows)
 
     def _note_due(self, shelf: int) -> None:
         pieces = self._pieces[shelf]
@@ -277,7 +265,8 @@ class Shelves:
             writes.add("DELETE FROM piece WHERE id = ?", [(piece.id,) for piece in move.old])
             if len(move.rows):
                 piece = self._new_piece(move.shelf, move.level, move.rows)
-                writes.add("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)", [piece])
+                writes.add(_PIECE, [piece])
+                writes.add(_COUNTER, [(self._piece_id,)])
         try:
             writes.run(self._current)
         except sqlite3.Error:
@@ -339,66 +328,8 @@ def _heavy(shelf: int, pieces: list[_Piece]) -> bool:
 
 
 def by_shelf(rows: Rows) -> Iterator[tuple[int, Rows]]:
-    """The rows of each shelf."""
+    """The rows of each shelf, by series."""
+    rows = rows.by_series()
     shelves = rows.series // SHELF_SERIES
-    in_order = np.argsort(shelves, kind="stable")
-    rows, shelves = rows.pick(in_order), shelves[in_order]
-    for part in _runs(shelves):
+    for part in runs(shelves):
         yield int(shelves[part.start]), rows.pick(part)
-
-
-def chunks_of(rows: Rows, number: int, *, least: int, unsigned: Callable[[int], bool]) -> tuple[list[Chunk], Rows]:
-    """Chunks, numbered above `number`, of rows in order; and the rows of series that have fewer than `least`.
-
-    Args:
-        unsigned: Whether a series' integers are unsigned.
-    """
-    chunks, rest = [], []
-    for part in _by_series(rows):
-        if len(part) < least:
-            rest.append(part)
-            continue
-        series = int(part.series[0])
-        for cut in _cuts(part):
-            number += 1
-            chunks.append(_chunk(series, number, cut, unsigned=unsigned(series)))
-    return chunks, join(rest)
-
-
-def _by_series(rows: Rows) -> Iterator[Rows]:
-    for part in _runs(rows.series):
-        yield rows.pick(part)
-
-
-def _runs(sorted_keys: Array) -> Iterator[slice]:
-    edges = np.flatnonzero(np.diff(sorted_keys.astype(np.int64))) + 1
-    begins = [0, *edges.tolist()]
-    ends = [*edges.tolist(), len(sorted_keys)]
-    return (slice(begin, end) for begin, end in zip(begins, ends, strict=True))
-
-
-def _cuts(rows: Rows) -> Iterator[Rows]:
-    """Equal cuts of a series' rows, none over the limits."""
-    at = rows.value[rows.kind == ValueKind.TEXT]
-    text_bytes = sum(len(rows.texts[one]) for one in at.tolist())
-    count = max(-(-len(rows) // CHUNK_ROWS), -(-text_bytes // CHUNK_BYTES), 1)
-    edges = [len(rows) * cut // count for cut in range(count + 1)]
-    for begin, end in pairwise(edges):
-        if begin < end:
-            yield rows.pick(slice(begin, end))
-
-
-def _chunk(series: int, number: int, rows: Rows, *, unsigned: bool) -> Chunk:
-    sums = summary(rows, unsigned=unsigned)
-    return Chunk(
-        series=series,
-        t1=int(rows.time_ns[-1]),
-        id=number,
-        t0=int(rows.time_ns[0]),
-        rows=len(rows),
-        usable=sums.count,
-        low=sums.low,
-        high=sums.high,
-        total=sums.total,
-        body=chunk.encode(rows),
-    )

@@ -1,0 +1,1 @@
+"""Rows that are not sealed yet, and how they are sealed."""
