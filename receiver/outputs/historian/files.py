@@ -41,6 +41,8 @@ WARNINGS_MOST = 16
 MENDINGS = 3
 """Times in an hour that `current.db` may be made anew: more is a failing disk."""
 HOUR_NS = 3600 * 10**9
+GIVE_BACK_PAGES = 1000
+"""Pages given back to the disk in one step."""
 _RANK = {"asset": slice(3, 5), "series": slice(6, 8)}
 META = "REPLACE INTO meta VALUES (?, ?)"
 
@@ -68,6 +70,8 @@ class WriterFiles:
         """`place` went back, and nobody was told yet."""
         self.due = False
         """The journal is to be begun again, once what is hot is sealed."""
+        self._swept = False
+        """A sweep ended, and its space was not all given back."""
 
     @property
     def current(self) -> Connection:
@@ -146,6 +150,19 @@ class WriterFiles:
             self.copies.done()
             self.accounts.minutes = set()
             self._named_in = name
+
+    def give_back(self) -> bool:
+        """After everything hot was sealed: give its space back, a bounded step of it; True where there is more.
+
+        Raises:
+            sqlite3.Error: the disk is full; call again.
+        """
+        if self.shelves.sweeping:
+            self._swept = True
+        elif self._swept:
+            self._swept = disk.give_back(self.current, GIVE_BACK_PAGES)
+            return self._swept
+        return False
 
     def cut_log(self) -> None:
         """Cut the log back where it has grown (`disk.cut_log`)."""

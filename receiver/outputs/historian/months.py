@@ -23,7 +23,9 @@ from receiver.outputs.historian.hot.sealing import Chunk
 from receiver.outputs.historian.mending.copies import NAMES, REPLACE, Tables, pack, unpack
 
 LOG_PAGES = 256
-"""Pages in a month's log at which they are written back: 2 MB, some ten sealings."""
+"""Pages in a month's log at which they are written back: 8 MB, some ten sealings."""
+PAGE_BYTES = 32768
+"""Of a month: chunks of one to two kilobytes leave 6 % of them empty, 20 % of those of 8192."""
 FORGET_CHUNKS = 4096
 """Most chunks deleted in one step: about 30 ms."""
 
@@ -201,7 +203,8 @@ class Months:
 
     def _month(self, name: str) -> Connection:
         if name not in self._open:
-            month = disk.open_writer(self._folder / f"{name}.db", schema.MONTH, "chunk", log_pages=LOG_PAGES)
+            path = self._folder / f"{name}.db"
+            month = disk.open_writer(path, schema.MONTH, "chunk", log_pages=LOG_PAGES, page_bytes=PAGE_BYTES)
             self._open[name] = month
             if "cells" not in {row[1] for row in month.execute("PRAGMA table_info(chunk)")}:
                 month.execute("ALTER TABLE chunk ADD COLUMN cells BLOB")  # a file of a build before roll-ups

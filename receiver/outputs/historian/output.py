@@ -184,19 +184,21 @@ class HistorianOutput(Output):
 
     def step(self, now: float) -> float:
         """Seal and drop what is due, a bounded part at a time."""
+        more = False
         with self._mended(), self._put_off():
             if not self._took:
                 self._files.shelves.tidy(0, self._files.registry.rank, self._files.registry.unsigned)
             if self._files.age.more:
                 self._files.age.drop(self._files.shelves)
             self._files.look_back()
+            more = self._files.give_back()
             if now >= self._cut_at:
                 self._cut_at = now + CUT_S
                 self._files.cut_log()
         self._took = False
         if self._files.shelves.trouble or self._trouble:
             return disk.FULL_WAIT_S
-        return 0.0 if self._files.age.more or self._files.shelves.due or self._files.due else 3600.0
+        return 0.0 if more or self._files.age.more or self._files.shelves.due or self._files.due else 3600.0
 
     def rebuild(self, say: Callable[[str], None]) -> None:
         """Make the history anew from sound chunks and the journal, which is to be followed from its beginning then.

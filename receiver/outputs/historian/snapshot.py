@@ -182,7 +182,7 @@ class Snapshot:
         """All rows of a query of `current.db`."""
         return self._current.execute(sql, values).fetchall()
 
-    def hot(self, series: int, from_ns: int, to_ns: int) -> Rows:
+    def hot(self, series: int, from_ns: int = -(2**63), to_ns: int = 2**63 - 1) -> Rows:
         """The series' rows of the range that are not sealed, those of one block in their order."""
         return join([rows.pick(at) for rows, at in self._hot(series, from_ns, to_ns)])
 

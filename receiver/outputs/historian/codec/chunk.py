@@ -99,7 +99,7 @@ def encode_each(rows: Rows, lengths: Sequence[int]) -> list[bytes]:
         for wire, span in zip(wires, cut.spans, strict=True):
             _pack_other(rows.time_ns[span], rows.other_ns[span], wire)
     _pack_values(rows, cut, wires)
-    return [packed.pack(wire, packed.COLD_LEVEL) for wire in wires]
+    return [packed.pack_cold(wire, wire["n"]) for wire in wires]
 
 
 class _Cut:

@@ -41,7 +41,7 @@ def pack(rows: Rows) -> bytes:
         run = runs_of(np.zeros(len(rows), np.uint8))
         held |= {name: pack_steps(getattr(rows, name).astype(np.int64, copy=False), run) for name in _STEPPED}
         held |= {name: pack_ints(getattr(rows, name).astype(np.int64, copy=False)) for name, _ in _PLAIN}
-    return packed.pack(held, packed.HOT_LEVEL)
+    return packed.pack_hot(held)
 
 
 def unpack(body: bytes) -> Rows:

@@ -56,7 +56,7 @@ COLUMNS = tuple(field.name for field in fields(Present) if field.name != "texts"
 def pack(present: Present) -> bytes:
     """The current values as bytes."""
     wire: dict[str, object] = {name: pack_ints(getattr(present, name)) for name in COLUMNS}
-    return packed.pack({"n": len(present), "texts": list(present.texts), **wire}, packed.HOT_LEVEL)
+    return packed.pack_hot({"n": len(present), "texts": list(present.texts), **wire})
 
 
 def unpack(body: bytes) -> Present:
