@@ -5,6 +5,8 @@ Two things that look alike on a naive chart are kept apart here:
     gap       blocks of the link are missing: the plant measured, the samples did not arrive (yet)
     silence   nothing is missing from the link, but the tag was not renewed for longer than it ever should be
 
+and a third is marked: a change, from where on the tag has another unit, type or address. All versions are one trend.
+
 The mean of samples whose sum is beyond a double is not known: the line is drawn in the middle of its band then, and no
 number is told for it.
 
@@ -44,7 +46,7 @@ class Interruption:
     """A time without samples, in which the line is broken."""
 
     kind: str
-    """`gap` or `silence`, as above."""
+    """`gap`, `silence` or `change`, as above."""
     from_ms: float
     to_ms: float | None
     """None while it lasts."""
@@ -148,7 +150,7 @@ def question(live_tag: LiveTag, at: ViewTime, *, from_ns: int, to_ns: int, bucke
 
 def fetch(door: Door, series: int, asked: TrendQuestion) -> tuple[Trend, SampleView | None]:
     """The trend, and the last sample before it where the range does not begin with one."""
-    trend = door.trend(series, asked.from_ns, asked.to_ns, asked.buckets)
+    trend = door.trend(series, asked.from_ns, asked.to_ns, asked.buckets, versions=True)
     first = int(trend.start_ns[0]) if len(trend.start_ns) else asked.end
     if first - asked.from_ns <= (trend.width_ns if asked.holds else asked.longest(trend.width_ns)):
         return trend, None
@@ -173,7 +175,10 @@ def curve(trend: Trend, before: SampleView | None, asked: TrendQuestion) -> Curv
     gaps = [_absent(gap, float(asked.end)) for gap in trend.absences]
     silences = _silences(at, asked, width, gaps, begun=before is not None)
     interruptions = sorted([*gaps, *silences], key=lambda one: one.from_ms)
-    breaks = _breaks(start, width, interruptions)
+    changes = [Interruption("change", one.at_ns / 1e6, one.at_ns / 1e6, one.text) for one in trend.changes]
+    places = np.array([one.place for one in trend.changes], np.int64)
+    breaks = np.union1d(_breaks(start, width, interruptions), places)
+    interruptions = sorted([*interruptions, *changes], key=lambda one: one.from_ms)
     drawn = {"low": trend.low, "high": trend.high, "mean": _middling(trend)}
     columns = {name: _opened(column, breaks, math.nan) for name, column in drawn.items()}
     columns |= {name: _opened(getattr(trend, name), breaks, 0) for name in ("count", "bad")}

@@ -77,6 +77,8 @@ class FilledBuckets:
     """The buckets that hold a sample, as parallel arrays."""
 
     start_ns: Array
+    first_ns: Array
+    """Time of the first usable number, the start where there is none."""
     low: Array
     """nan where no usable row is a number; also the four below."""
     high: Array
@@ -186,8 +188,10 @@ class Buckets:
         low, high = np.where(none, np.nan, self._low[at]), np.where(none, np.nan, self._high[at])
         with np.errstate(invalid="ignore"):
             mean = np.where(none, np.nan, self._total[at] / np.maximum(numeric, 1))
+        start_ns = self.begin_ns + at * self.width
         return FilledBuckets(
-            start_ns=self.begin_ns + at * self.width,
+            start_ns=start_ns,
+            first_ns=np.where(none, start_ns, self._first_ns[at]),
             low=low,
             high=high,
             mean=mean,

@@ -32,6 +32,7 @@ from receiver.outputs.historian.rows import HEALED, Rows, join, order, python_va
 from receiver.outputs.historian.schema import CHANGES
 from receiver.outputs.historian.series import SENDER
 from receiver.outputs.historian.snapshot import ReaderFiles, Snapshot
+from receiver.outputs.historian.versions import joined_trend
 from receiver.outputs.historian.views import (
     AbsenceView,
     Account,
@@ -121,41 +122,27 @@ class Door:
             since = since if since <= moment.mark else 0
             return _latest(moment.present(since), since, visible), moment.mark
 
-    def trend(self, series: int, from_ns: int, to_ns: int, buckets: int) -> Trend:
+    def trend(self, series: int, from_ns: int, to_ns: int, buckets: int, *, versions: bool = False) -> Trend:
         """Least, greatest and mean in equal buckets of time, and when samples of the series' site are absent.
 
         Args:
             buckets: Most buckets wanted, at least 1.
+            versions: Of all versions of the tag, and where one goes on as another.
         """
         with self._look() as (moment, visible):
-            filled = Buckets(from_ns, to_ns, max(buckets, 1))
+            wanted = [series] if series in visible.series and from_ns < to_ns else []
+            if versions and wanted:
+                wanted = list(visible.versions(series))
+            filled = [Buckets(from_ns, to_ns, max(buckets, 1)) for _ in wanted]
             absences: list[AbsenceView] = []
-            if moment is not None and series in visible.series and from_ns < to_ns:
-                unsigned = visible.series[series].unsigned
-                opened = [_NO_ROWS, *moment.hot_readings(series, from_ns, to_ns)]
-                for month, parts in moment.chunks(series, from_ns, to_ns):
-                    rolled_up, summed = filled.of_rollup(parts), filled.of_summary(parts)
-                    filled.add_cells(parts.pick(rolled_up), moment.cells(parts.pick(rolled_up)))
-                    filled.add_summaries(parts.pick(summed))
-                    opened += [rows for _, rows in moment.readings(month, series, parts.pick(~rolled_up & ~summed))]
-                filled.add_rows(ChartRows(*map(np.concatenate, zip(*opened, strict=True))), unsigned=unsigned)
+            if moment is not None and wanted:
+                for one, held in zip(wanted, filled, strict=True):
+                    _fill(held, moment, one, unsigned=visible.series[one].unsigned)
                 site = visible.view(series).site
-                absences = self._absences(moment, visible, from_ns, to_ns, site) + _damaged(
-                    moment, from_ns, to_ns, site
-                )
-            held = filled.filled()
-            return Trend(
-                start_ns=held.start_ns,
-                low=held.low,
-                high=held.high,
-                mean=held.mean,
-                first=held.first,
-                last=held.last,
-                count=held.count,
-                bad=held.bad,
-                absences=absences,
-                width_ns=filled.width,
-            )
+                absences = self._absences(moment, visible, from_ns, to_ns, site)
+                absences += _damaged(moment, from_ns, to_ns, site)
+            views = [visible.view(one) for one in wanted]
+            return joined_trend(views, filled or [Buckets(from_ns, to_ns, max(buckets, 1))], absences)
 
     def samples(self, series: int, from_ns: int, to_ns: int, limit: int | None) -> list[SampleView]:
         """The newest `limit` samples of the range (None: all), newest last.
@@ -367,6 +354,16 @@ def _damaged(moment: Snapshot, from_ns: int, to_ns: int, site: str) -> list[Abse
                 )
             )
     return out
+
+
+def _fill(filled: Buckets, moment: Snapshot, series: int, *, unsigned: bool) -> None:
+    opened = [_NO_ROWS, *moment.hot_readings(series, filled.from_ns, filled.to_ns)]
+    for month, parts in moment.chunks(series, filled.from_ns, filled.to_ns):
+        rolled_up, summed = filled.of_rollup(parts), filled.of_summary(parts)
+        filled.add_cells(parts.pick(rolled_up), moment.cells(parts.pick(rolled_up)))
+        filled.add_summaries(parts.pick(summed))
+        opened += [rows for _, rows in moment.readings(month, series, parts.pick(~rolled_up & ~summed))]
+    filled.add_rows(ChartRows(*map(np.concatenate, zip(*opened, strict=True))), unsigned=unsigned)
 
 
 def _latest(present: Present, since: int, visible: Visible) -> list[LatestView]:

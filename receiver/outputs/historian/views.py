@@ -91,6 +91,17 @@ class AbsenceView:
     """Where no block is missing but the history's own disk lost samples: what cannot be read, in words."""
 
 
+class VersionChange(NamedTuple):
+    """A tag was described anew: from here on its samples are of another series."""
+
+    place: int
+    """Number of the first bucket of the new version."""
+    at_ns: int
+    """Time of the first sample in it, or its start."""
+    text: str
+    """What changed, in words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
     """A time range in equal buckets; only those that hold a sample. All arrays are equally long.
@@ -113,6 +124,8 @@ class Trend:
     """Those that overlap the range."""
     width_ns: int
     """How much time a bucket spans [ns]."""
+    changes: tuple[VersionChange, ...] = ()
+    """Where one version of the tag goes on as another; in a bucket of both, each stands by itself."""
     first: Array
     """The first usable number, by time; nan also where it is not known: what builds before roll-ups sealed."""
     last: Array

@@ -117,6 +117,11 @@ class Visible:
         self._views[series] = view
         return view
 
+    def versions(self, series: int) -> Sequence[int]:
+        """The series of a visible one's name, in the order they were described."""
+        entry = self.series[series]
+        return self._by_name[entry.asset, entry.name]
+
     def of_asset(self, asset: int) -> Sequence[int]:
         """The series of a visible asset."""
         return self._of_asset.get(asset, ())

@@ -65,7 +65,7 @@ export function bands(held) {
       ctx.fillStyle = gap ? held.colours.gap : held.colours.silence;
       ctx.fillRect(from, top, px(), height);
       ctx.fillRect(from + wide - px(), top, px(), height);
-      if (gap || wide > 60 * px()) clear = label(u, hole, from, wide, clear);
+      if (gap || hole.kind === "change" || wide > 60 * px()) clear = label(u, hole, from, wide, clear);
     }
     ctx.restore();
   }

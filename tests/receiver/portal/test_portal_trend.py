@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import orjson
 
-from receiver.outputs.historian.views import AbsenceView, SampleView, Trend
+from receiver.outputs.historian.views import AbsenceView, SampleView, Trend, VersionChange
 from receiver.portal.trend import Curve, TrendQuestion, curve, summary
 
 SECOND = 10**9
@@ -207,3 +208,16 @@ def test_nan_is_null_in_json_and_all_columns_are_equally_long() -> None:
     assert told["mean"][9] is None
     lengths = {len(told[name]) for name in ("at_ms", "low", "high", "mean", "count", "bad")}
     assert lengths == {SPAN_S - 81 + 1}
+
+
+def test_a_change_breaks_the_line_and_is_told() -> None:
+    """Where a tag goes on in another unit, the line is broken between the two, and the change stands there in words."""
+    held = trend([1.0, 2.0, 3.0, 4.0])
+    change = VersionChange(2, START + 3 * SECOND, "Changed: unit bar to kPa")
+    made = drawn(replace(held, changes=(change,)), now_s=5)
+    (empty,) = np.flatnonzero(np.isnan(made.mean)).tolist()
+    assert made.mean[empty - 1] == 2.0
+    assert made.mean[empty + 1] == 3.0
+    (told,) = [one for one in made.interruptions if one.kind == "change"]
+    assert told.from_ms == told.to_ms == (START + 3 * SECOND) / 1e6
+    assert told.text == "Changed: unit bar to kPa"
