@@ -28,7 +28,7 @@ BENCHES = {
         "bench.sinks.outputs",
         "columns to what a destination takes; a journal into real servers",
     ),
-    "historian": ("bench.historian", "the historian: samples a second, bytes a sample, how fast it is read"),
+    "historian": ("bench.history.historian", "the historian: samples a second, bytes a sample, how fast it is read"),
     "link": ("bench.link", "both ends over a real link: bulk, loss, samples, delay, idle"),
 }
 """Command: its module, and its line of help. `soak` has a command of its own: it takes minutes, not runs."""

@@ -476,7 +476,7 @@ def _bench(name: str) -> Case:
     return run
 
 
-for _name in ("codec", "fec", "collect", "loss", "confine", "audit", "first", "outputs", "link"):
+for _name in ("codec", "fec", "collect", "loss", "confine", "audit", "first", "historian", "outputs", "link"):
     CASES[f"bench {_name}"] = _bench(_name)
 
 

@@ -174,6 +174,9 @@ _checkvalve() {
         "bench outputs --runs") offered= files=1; value=1 ;;
         "bench outputs --json") offered= files=1; value=1 ;;
         "bench outputs --page") offered= files=1; value=1 ;;
+        "bench historian --runs") offered= files=1; value=1 ;;
+        "bench historian --json") offered= files=1; value=1 ;;
+        "bench historian --page") offered= files=1; value=1 ;;
         "bench link --runs") offered= files=1; value=1 ;;
         "bench link --json") offered= files=1; value=1 ;;
         "bench link --page") offered= files=1; value=1 ;;
@@ -223,7 +226,7 @@ _checkvalve() {
         "audit questions") offered="--help" ;;
         "audit report") offered="--out --answers --from --to --only --title --json --help" ;;
         "audit diff") offered="--json --help" ;;
-        "bench") offered="soak codec fec collect loss confine audit first outputs link --help" ;;
+        "bench") offered="soak codec fec collect loss confine audit first outputs historian link --help" ;;
         "bench soak") offered="--minutes --tags --rate --pages --json --page --help" ;;
         "bench codec") offered="--runs --json --page --help" ;;
         "bench fec") offered="--runs --json --page --help" ;;
@@ -233,6 +236,7 @@ _checkvalve() {
         "bench audit") offered="--runs --json --page --help" ;;
         "bench first") offered="--runs --json --page --help" ;;
         "bench outputs") offered="--runs --json --page --help" ;;
+        "bench historian") offered="--runs --json --page --help" ;;
         "bench link") offered="--runs --json --page --help" ;;
         esac
         files=1

@@ -12,14 +12,14 @@ begins with a cell. Of samples with one time, which is first or last is not told
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from protocol.content.array import Array
 from receiver.outputs.historian.codec.chunk import ChartRows
-from receiver.outputs.historian.codec.rollup import CELL, CELL_NS, TICK_NS, WHOLE, sums
+from receiver.outputs.historian.codec.rollup import CELL, CELL_NS, TICK_NS, WHOLE, of_bytes, sums
 
 _WHOLE = WHOLE.to_bytes(4, "little", signed=True)
 
@@ -51,6 +51,22 @@ class ChunkSummaries:
 
     def __len__(self) -> int:
         return len(self.id)
+
+    def believed(self) -> ChunkSummaries:
+        """The same, without cells that do not fit their chunk: it is opened then."""
+        cells = self.cells.copy()
+        for at, held in enumerate(cells.tolist()):
+            if not isinstance(held, bytes) or len(held) % CELL.itemsize:
+                cells[at] = None
+        fit = replace(self, cells=cells)
+        each = fit.cells_each
+        owner = np.repeat(np.arange(len(fit)), each)
+        records = of_bytes([held for held in cells.tolist() if held is not None])
+        cell = records["cell"].astype(np.int64)
+        out = (cell != WHOLE) & ((cell < self.t0[owner] // CELL_NS) | (cell > self.t1[owner] // CELL_NS))
+        rows = np.bincount(owner, records["count"].astype(np.float64) + records["bad"], len(fit))
+        cells[(np.bincount(owner, out, len(fit)) > 0) | (rows != self.rows)] = None
+        return fit
 
     def pick(self, index: Array) -> ChunkSummaries:
         """The chunks with these numbers, or of this mask."""
@@ -137,15 +153,11 @@ class Buckets:
             self._add(at, parts.usable, parts.rows - parts.usable, numeric, parts.low, parts.high, parts.total)
             self._add_ends(at, parts.t0, parts.t1, unknown, unknown)
 
-    def add_cells(self, parts: ChunkSummaries, cells: Any) -> None:
-        """Count chunks that are `of_rollup`.
-
-        Args:
-            parts: The chunks.
-            cells: All their cells, one chunk's after another's.
-        """
-        if not len(cells):
+    def add_cells(self, parts: ChunkSummaries) -> None:
+        """Count chunks that are `of_rollup`."""
+        if not len(parts):
             return
+        cells = of_bytes(parts.cells.tolist())
         each = parts.cells_each
         in_one = self._in_one(parts).repeat(each)
         begin_ns = cells["cell"].astype(np.int64) * CELL_NS

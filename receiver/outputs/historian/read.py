@@ -360,7 +360,7 @@ def _fill(filled: Buckets, moment: Snapshot, series: int, *, unsigned: bool) -> 
     opened = [_NO_ROWS, *moment.hot_readings(series, filled.from_ns, filled.to_ns)]
     for month, parts in moment.chunks(series, filled.from_ns, filled.to_ns):
         rolled_up, summed = filled.of_rollup(parts), filled.of_summary(parts)
-        filled.add_cells(parts.pick(rolled_up), moment.cells(parts.pick(rolled_up)))
+        filled.add_cells(parts.pick(rolled_up))
         filled.add_summaries(parts.pick(summed))
         opened += [rows for _, rows in moment.readings(month, series, parts.pick(~rolled_up & ~summed))]
     filled.add_rows(ChartRows(*map(np.concatenate, zip(*opened, strict=True))), unsigned=unsigned)

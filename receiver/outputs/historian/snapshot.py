@@ -28,7 +28,6 @@ from receiver.outputs.historian.codec import chunk, present
 from receiver.outputs.historian.codec.chunk import ChartRows
 from receiver.outputs.historian.codec.group import unpack
 from receiver.outputs.historian.codec.present import Present
-from receiver.outputs.historian.codec.rollup import of_bytes
 from receiver.outputs.historian.hot.shelves import SHELF_SERIES
 from receiver.outputs.historian.rows import Rows, join
 
@@ -238,7 +237,7 @@ class Snapshot:
                     self.damage.append(UnreadableSamples(from_ns, to_ns, 0))
                 continue
             if table:
-                by_month.append((month, ChunkSummaries.of(table)))
+                by_month.append((month, ChunkSummaries.of(table).believed()))
         return by_month
 
     def opened(self, month: Connection, series: int, parts: ChunkSummaries) -> Iterator[tuple[int, Rows]]:
@@ -248,14 +247,6 @@ class Snapshot:
     def readings(self, month: Connection, series: int, parts: ChunkSummaries) -> Iterator[tuple[int, ChartRows]]:
         """As `opened`, only what a chart needs."""
         return self._each(month, series, parts, chunk.readings)
-
-    def cells(self, parts: ChunkSummaries) -> Any:
-        """The roll-ups of these chunks."""
-        try:
-            return of_bytes([bytes(cells) for cells in parts.cells])
-        except (ValueError, TypeError):
-            self.damage.append(UnreadableSamples(int(parts.t0.min()), int(parts.t1.max()), int(parts.rows.sum())))
-            return of_bytes([])
 
     def _each(
         self, month: Connection, series: int, parts: ChunkSummaries, decode: Callable[[bytes], _Opened]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sqlite3
 import statistics
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from receiver.outputs.historian.codec import chunk
 from receiver.outputs.historian.codec.rollup import CELL_NS
 from receiver.outputs.historian.hot import shelves
 from receiver.outputs.historian.read import Door
+from receiver.outputs.historian.schema import month_paths
 from receiver.outputs.historian.views import SampleView, Trend
 
 
@@ -252,3 +254,28 @@ def test_limited_samples_are_the_newest(limit: int, tmp_path: Path, monkeypatch:
         assert door.samples(view.series, T0 + 5 * SECOND, T0 + 50 * SECOND, limit) == whole[-limit:]
     output.close()
     door.close()
+
+
+def test_a_roll_up_that_does_not_fit_its_chunk_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of another time, of too few rows, cut short or none at all: summary or rows give the same answer."""
+    shrink(monkeypatch)
+    output = opened(tmp_path)
+    for one in spread_out(random.Random(4), 40):
+        output.take([one], b"x")
+    output.close()
+    (month,) = month_paths(tmp_path)
+    door = Door(tmp_path, ALL)
+    series = door.tags("pump-7")[0].series
+    span = (T0 - HOUR, T0 + 41 * 24 * HOUR, 100)
+    want = told(door.trend(series, *span))
+    door.close()
+    for hurt in (b"\xff" * 60, b"\x01" + b"\0" * 59, b"\0" * 7, "text", b""):
+        with sqlite3.connect(month) as write:
+            write.execute("UPDATE chunk SET cells = CAST(? AS BLOB)", (hurt,))
+        write.close()
+        door = Door(tmp_path, ALL)
+        have = told(door.trend(series, *span))
+        door.close()
+        assert have.keys() == want.keys()
+        for start, values in want.items():
+            assert without_ends(have[start]) == pytest.approx(without_ends(values), nan_ok=True)

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from bench.figures import BenchRow, undisturbed
-from bench.historian_writer import PERIOD_NS, START_NS, polls
+from bench.history.historian_writer import PERIOD_NS, START_NS, samples
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 
@@ -43,6 +43,7 @@ DAY, YEAR = 8640, 365 * 8640
 HOUR_NS = 3600 * 10**9
 BUCKETS = 1000
 _HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
 
 
 def measure(
@@ -68,7 +69,7 @@ def measure(
         work = Path(held)
         rows = [_ingest(work, runs, tags, ingest_polls)]
         _write(work / "day", tags, day, 0)
-        _write(work / "year", 2, year, 1, each=360)
+        _write(work / "year", 2, year, 1, each=min(year, DAY))
         with undisturbed(), _parquet(work, tags, day, year) as other:
             rows.append(_size(work / "day", tags * day, other))
             asks = 5 * runs
@@ -86,7 +87,7 @@ def measure(
 def _write(folder: Path, tags: int, count: int, seed: int, *, each: int = 2, build: Path | None = None) -> float:
     """Samples a second of processor time; the history is sealed and closed then."""
     command = [sys.executable, "-P", str(_HERE / "historian_writer.py"), str(folder)]
-    root = _HERE.parent if build is None else build
+    root = _ROOT if build is None else build
     done = subprocess.run(
         [*command, str(tags), str(count), str(each), "0", str(seed)],
         env={**os.environ, "PYTHONPATH": str(root)},
@@ -121,9 +122,7 @@ def _ingest(work: Path, runs: int, tags: int, count: int) -> BenchRow:
 
 def _build_before(into: Path) -> Path | None:
     try:
-        packed = subprocess.run(
-            ["git", "-C", str(_HERE.parent), "archive", BEFORE], capture_output=True, check=True
-        ).stdout
+        packed = subprocess.run(["git", "-C", str(_ROOT), "archive", BEFORE], capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
@@ -138,7 +137,8 @@ def _size(folder: Path, samples: int, other: _Parquet | None) -> BenchRow:
         unit="bytes/sample",
         runs=(bytes_of / samples,),
         baseline=None if other is None else other.day_bytes / samples,
-        note=f"{samples / 1e6:.1f} M samples, all files, swept and closed; " + _beside(other, "Parquet"),
+        note=f"{samples / 1e6:.1f} M samples, all files, swept and closed; 500 tags an asset; "
+        + _beside(other, "Parquet"),
     )
 
 
@@ -178,7 +178,7 @@ def _latest(asks: int, folder: Path, tags: int, other: _Parquet | None) -> Bench
 
 def _read_while_written(folder: Path, tags: int, day: int, read_s: float) -> BenchRow:
     command = [sys.executable, "-P", str(_HERE / "historian_writer.py"), str(folder), str(tags), "0", "2"]
-    env = {**os.environ, "PYTHONPATH": str(_HERE.parent)}
+    env = {**os.environ, "PYTHONPATH": str(_ROOT)}
     chance = np.random.default_rng(5)
     taken: list[float] = []
     with (
@@ -243,13 +243,13 @@ class _Parquet:
     def write(self, name: str, tags: int, count: int, seed: int) -> None:
         from pyarrow import parquet
 
-        source, hour = polls(tags, seed), max(HOUR_NS // PERIOD_NS, 1)
-        hour = hour if tags > 2 else 24 * hour
+        each = HOUR_NS // PERIOD_NS if tags > 2 else DAY
         (self._folder / name).mkdir()
-        for file in range(-(-count // hour)):
-            held = [next(source) for _ in range(min(hour, count - file * hour))]
-            time_ns, value, quality = (np.stack(one, 1).ravel() for one in zip(*held, strict=True))
-            series = np.repeat(np.arange(tags, dtype=np.int32), len(held))
+        for file, made in enumerate(samples(tags, each, seed)):
+            if file * each >= count:
+                break
+            time_ns, value, quality = (one[:, : count - file * each].ravel() for one in made)
+            series = np.repeat(np.arange(tags, dtype=np.int32), min(each, count - file * each))
             parquet.write_table(
                 self._arrow.table({"series": series, "ts": time_ns, "v": value, "q": quality}),
                 self._folder / name / f"{file:05}.parquet",
