@@ -81,7 +81,8 @@ def asked(sql: str) -> list[tuple[Any, ...]]:
     """DuckDB's answer."""
     answer = duckdb.sql(sql)
     assert answer is not None
-    return answer.fetchall()
+    rows: list[tuple[Any, ...]] = answer.fetchall()
+    return rows
 
 
 def as_duckdb_reads(path: Path) -> list[dict[str, Any]]:
