@@ -14,7 +14,6 @@ show() {
 
 # pip is silent while it writes: how many libraries are there is seen in the folder
 writing() {
-    show "writing $1 libraries into the environment .."
     while sleep $beat >/dev/null 2>&1; do
         there=$(ls -d "${python%/*}"/../lib/python*/site-packages/*.dist-info 2>/dev/null | wc -l)
         show "writing: $there of $1"
@@ -35,6 +34,7 @@ follow() {
             case $rest in *" MB)") show "fetching $last $rest" ;; esac ;;
         "Installing collected")
             set -- $rest
+            show "writing $(($# - 1)) libraries into the environment .."
             writing $(($# - 1)) &
             writer=$! ;;
         esac

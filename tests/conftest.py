@@ -51,6 +51,22 @@ def _fits(folder: Path) -> bool:
 
 
 @pytest.fixture(autouse=True)
+def _no_right_is_given_up() -> Iterator[None]:
+    """A test that lets the product shed privileges in this process would take them from all tests behind it."""
+    before = _capabilities()
+    yield
+    assert _capabilities() == before, "this test gave up capabilities of the process that runs the tests"
+
+
+def _capabilities() -> str:
+    try:
+        lines = Path("/proc/thread-self/status").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if line.startswith("CapPrm:")), "")
+
+
+@pytest.fixture(autouse=True)
 def _nothing_stays_open() -> Iterator[None]:
     """Descriptors of stores that this test has made are closed at its end."""
     made: dict[int, Any] = {}
