@@ -1,5 +1,7 @@
 #!/bin/sh
 # Give each private key to the one process that needs it, and nobody else: run after `checkvalve keys new`, as root.
+# The folder around the keys, the configuration in it and state/ get the modes that install.sh gives them, whatever
+# root's umask was where they were made or copied, and where a whole folder of `checkvalve init` was moved here.
 set -eu
 keys=${1:-/var/lib/checkvalve/keys}
 give() {
@@ -23,4 +25,20 @@ for file in "$keys"/*/*.key; do
 done
 for file in "$keys"/*.pub "$keys"/*/*.pub; do
     [ ! -e "$file" ] || { chown root:checkvalve "$file"; chmod 0644 "$file"; }
+done
+
+# A side's own folder: root's, and the services read it. A folder of keys elsewhere has no configuration beside it.
+home=$(dirname "$keys")
+for file in sender.toml receiver.toml; do
+    [ -f "$home/$file" ] && [ ! -L "$home/$file" ] || continue
+    chown root:checkvalve "$home" "$home/$file"; chmod 0750 "$home"; chmod 0640 "$home/$file"
+    if [ ! -e "$home/state" ]; then
+        case $file in
+            sender.toml) store=checkvalve-poll first=spool ;;
+            *) store=checkvalve-catch first=journal ;;
+        esac
+        mkdir "$home/state" "$home/state/$first"
+        chown root:checkvalve "$home/state"; chmod 2770 "$home/state"
+        chown "$store":checkvalve "$home/state/$first"; chmod 2750 "$home/state/$first"
+    fi
 done

@@ -394,3 +394,32 @@ def test_each_key_is_given_to_the_one_process_that_needs_it(tmp_path: Path, side
         str(path): f"checkvalve-{users[path.stem]}:checkvalve" for path in keys
     }
     assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_folder_of_init_that_was_moved_into_place_can_be_read_and_written_by_the_services(
+    tmp_path: Path, side: str
+) -> None:
+    """As docs/life/replaced.md does it, by a root who keeps everything to himself (umask 077)."""
+    name, store, first = {
+        "high": ("sender.toml", "poll", "spool"),
+        "low": ("receiver.toml", "catch", "journal"),
+    }[side]
+    home = tmp_path / "home"
+    keymaking.make(side, home / "keys" / side)
+    home.chmod(0o700)
+    (home / name).write_text("")
+    (home / name).chmod(0o600)
+    (tmp_path / "chown").write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/given"\n')
+    (tmp_path / "chown").chmod(0o755)
+    argv = ["sh", "-c", 'umask 077; exec sh "$0" "$1"', str(ROOT / "deploy/bundle/own-keys.sh"), str(home / "keys")]
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for _ in range(2):  # again, with what is there by then
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=path)
+        assert done.returncode == 0, done.stderr
+    given = (tmp_path / "given").read_text().splitlines()
+    assert f"root:checkvalve {home} {home / name}" in given
+    assert given.count(f"root:checkvalve {home / 'state'}") == 1
+    assert given.count(f"checkvalve-{store}:checkvalve {home / 'state' / first}") == 1
+    modes = {path: path.stat().st_mode & 0o7777 for path in (home, home / name, home / "state", home / "state" / first)}
+    assert list(modes.values()) == [0o750, 0o640, 0o2770, 0o2750]
