@@ -51,7 +51,7 @@ def run(
         loaded = config.load(path)
         loaded.state.mkdir(parents=True, exist_ok=True)
         shed()
-        must_write(loaded.state)
+        must_write(loaded.state, loaded.state / "spool")
         return poll_process.run(loaded)
     link = link_file.load(path)
     found = enter(Side.HIGH, link.outlet.to[0], preflight, link.outlet.mtu)

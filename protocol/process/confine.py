@@ -157,17 +157,22 @@ def possible() -> str | None:
         return "/proc cannot be read"
 
 
-def give_up(state: Path, mode: Mode) -> None:
+def give_up(state: Path, mode: Mode, *inside: Path) -> None:
     """Drop all capabilities ahead of the rest, as soon as keys are read: what is in the way without them is said now.
 
+    Args:
+        state: The state folder, made where it is not there.
+        mode: Whether capabilities are given up at all.
+        inside: Folders in it that this process writes.
+
     Raises:
-        ConfigError: the state folder is another user's.
+        ConfigError: the state folder, or one inside, is another user's.
         OSError: the kernel refused.
     """
     if mode != Mode.OFF:
         shed()
     state.mkdir(parents=True, exist_ok=True)
-    must_write(state)
+    must_write(state, *inside)
 
 
 def confine(role: Role, mode: Mode) -> Confinement:

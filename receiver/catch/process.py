@@ -65,7 +65,8 @@ class _Process:
         code = Code()
         asked = config.inlet.buffer_mib << 20
         self._inlet = Inlet(*config.inlet.listen, asked, pinned=True)  # from here on the kernel keeps what comes
-        give_up(config.state, mode)  # the buffer may have taken CAP_NET_ADMIN; nothing after it takes any
+        # the buffer may have taken CAP_NET_ADMIN; nothing after it takes any
+        give_up(config.state, mode, config.state / "journal")
         retention = config.retention
         journal = Journal(
             config.state,

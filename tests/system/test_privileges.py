@@ -203,12 +203,13 @@ def test_a_state_folder_of_another_user_is_a_fault_that_is_named(sides: Path, on
     assert "run it as nobody" in done.stderr
 
 
+@pytest.mark.parametrize("only", [(), ("--only", "the one that writes there")])
 @pytest.mark.parametrize(
     ("side", "words", "inside"),
     [("high", ("send", "high/sender.toml"), "spool"), ("low", ("receive", "low/receiver.toml"), "journal")],
 )
 def test_root_beside_an_installed_service_is_refused_before_anything_is_written(
-    sides: Path, side: str, words: tuple[str, str], inside: str
+    sides: Path, side: str, words: tuple[str, str], inside: str, only: tuple[str, ...]
 ) -> None:
     """As install.sh makes it: `state/` is root's with the group's rights, the store in it is its writer's alone."""
     state = sides / side / "state"
@@ -216,6 +217,7 @@ def test_root_beside_an_installed_service_is_refused_before_anything_is_written(
     (state / inside).mkdir(mode=0o750)
     os.chown(state / inside, NOBODY, NOBODY)
     argv = [sys.executable, "-P", "-m", "checkvalve", words[0], str(sides / words[1])]
+    argv += [only[0], {"spool": "poll", "journal": "catch"}[inside]] if only else []
     done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, "run it as nobody" in done.stderr) == (2, True), done.stderr
     assert [path.name for path in state.rglob("*")] == [inside]
