@@ -151,6 +151,8 @@ def check(path: Path, take: Callable[[tarfile.TarInfo, Summed | None], None] | N
         raise ConfigError(f"{path} is no whole tar: {error}", hint="copy it again, or take another one") from None
     except FileNotFoundError:
         raise ConfigError(f"there is no {path}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder", hint="name the archive in it, a .tar of `checkvalve backup`") from None
     if manifest is None:
         hint = "take another one; this one was cut short, or is no backup of Checkvalve"
         raise ConfigError(f"{path} has no {MANIFEST} at its end", hint=hint)

@@ -199,6 +199,7 @@ def test_every_wrong_turn_has_a_next_step(side: Path, capsys: pytest.CaptureFixt
         (["restore", str(secrets), "--to", str(side.parent / "x")], "only keys are in"),
         (["restore", str(data), str(data), "--to", str(side.parent / "x")], "is in two of these"),
         (["restore", str(side / "receiver.toml"), "--check"], "no whole tar"),
+        (["restore", str(side), "--check"], "is a folder"),
         (["restore", str(side / "none.tar"), "--check"], "there is no"),
     ):
         assert checkvalve.main(words) == 2, words
