@@ -146,6 +146,11 @@ def down_trouble(name: str, process: Process | None, evidence: Sequence[str], st
     return Ailment(rank=Rank.PROCESS, name=f"{name}-down", cause=cause, evidence=(*said, *evidence), step=step)
 
 
+def stranger(holder: int | None, process: Process | None) -> bool:
+    """Whether somebody holds a lock who is not the process itself, hanging."""
+    return holder is not None and not (process is not None and process.alive and process.said.get("pid") == holder)
+
+
 def said_troubles(processes: Mapping[str, Process], file: Path) -> Iterator[Ailment]:
     """Warnings and alarms of running processes, in their own words."""
     for name, process in processes.items():

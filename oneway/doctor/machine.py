@@ -111,8 +111,8 @@ def folder(path: Path) -> Folder:
     roots: list[str] = []
     damaged: list[str] = []
     seen = 0
-    for at, _, names in os.walk(path):
-        for name in (".", *names):
+    for at, folders, names in os.walk(path):
+        for name in (*folders, *names):  # a folder of root may be one that cannot be entered
             seen += 1
             if seen > FILES_MOST:
                 break

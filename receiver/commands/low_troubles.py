@@ -124,7 +124,7 @@ def _processes(facts: LowFacts) -> Iterator[Ailment]:
     step = f"checkvalve receive {facts.file}, or systemctl status 'checkvalve-*'"
     catch = both_sides.down_trouble("catch", facts.processes.get("catch"), (), step)
     lock = f"{facts.folder.path}/journal/lock"
-    if catch is not None and facts.journal_holder is not None:
+    if catch is not None and both_sides.stranger(facts.journal_holder, facts.processes.get("catch")):
         yield Ailment(
             rank=Rank.PROCESS,
             name="journal-held",
@@ -132,7 +132,7 @@ def _processes(facts: LowFacts) -> Iterator[Ailment]:
             evidence=(f"{lock} is held by process {facts.journal_holder}", *catch.evidence),
             step=f"sudo fuser -v {lock} names it; stop that one",
         )
-    elif catch is not None and facts.port in facts.after.udp_ports:
+    elif catch is not None and facts.port in facts.after.udp_ports and not _alive(facts, "catch"):
         yield Ailment(
             rank=Rank.PROCESS,
             name="port-taken",
@@ -161,6 +161,12 @@ def _processes(facts: LowFacts) -> Iterator[Ailment]:
             if taken
             else step,
         )
+
+
+def _alive(facts: LowFacts, name: str) -> bool:
+    """It hangs, say, and still has what it holds: a lock, a port."""
+    process = facts.processes.get(name)
+    return process is not None and process.alive
 
 
 def _link(facts: LowFacts, said: CatchStatus, later: CatchStatus, heard: bool) -> Iterator[Ailment]:

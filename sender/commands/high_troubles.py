@@ -102,7 +102,7 @@ def _processes(facts: HighFacts) -> Iterator[Ailment]:
     for name in ("emit", "poll"):
         seen = [f"{counted(facts.errands, 'request')} left for it"] if name == "emit" and facts.errands else []
         down = both_sides.down_trouble(name, facts.processes.get(name), seen, both)
-        if down is not None and name == "emit" and facts.outlet_holder is not None:
+        if down is not None and name == "emit" and both_sides.stranger(facts.outlet_holder, facts.processes.get(name)):
             yield Ailment(
                 rank=Rank.PROCESS,
                 name="outlet-held",

@@ -206,6 +206,18 @@ LOW_CASES: dict[str, tuple[LowFacts, str]] = {
     "historian damaged": (replace(LOW, history_damaged=("current.db.damaged-1",)), "history-damaged"),
     "catch down": (replace(LOW, processes=dict(_RUN) | {"catch": says(90.0, alive=False)}), "catch-down"),
     "catch hangs": (replace(LOW, processes=dict(_RUN) | {"catch": says(90.0)}), "catch-down"),
+    "catch hangs, and holds its own journal": (
+        replace(LOW, processes=dict(_RUN) | {"catch": says(90.0, pid=99)}, journal_holder=99),
+        "catch-down",
+    ),
+    "catch hangs, and has its own port": (
+        replace(
+            LOW,
+            processes=dict(_RUN) | {"catch": says(90.0)},
+            after=replace(LOW.after, udp_ports=frozenset({LOW.port})),
+        ),
+        "catch-down",
+    ),
     "publish down": (replace(LOW, processes={"catch": _RUN["catch"]}), "publish-down"),
     "clock unsynchronised": (replace(LOW, synced=False), UNSYNCHRONISED),
     "portal port taken": (
@@ -216,6 +228,7 @@ LOW_CASES: dict[str, tuple[LowFacts, str]] = {
 HIGH_CASES: dict[str, tuple[HighFacts, str]] = {
     "emit down": (sender("emit", says(90.0, alive=False)), "emit-down"),
     "poll down": (sender("poll", None), "poll-down"),
+    "emit hangs, and holds its own outlet": (replace(sender("emit", says(90.0, pid=9)), outlet_holder=9), "emit-down"),
     "an errand waits": (replace(sender("emit", None), errands=2), "emit-down"),
     "interface down": (replace(faulty(routes=()), interfaces=(replace(DEVICE, flags=0),)), "interface-down"),
     "no cable": (replace(HIGH, interfaces=(replace(DEVICE, flags=UP),)), "no-carrier"),
