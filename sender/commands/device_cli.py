@@ -6,6 +6,7 @@ As in `cli.py`, a command only reads its arguments, calls what does the work, an
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-File = Annotated[Path, typer.Argument(help="The high side's configuration, sender.toml.")]
+File = Annotated[Path, typer.Argument(help="The high side's configuration, sender.toml.", readable=False)]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A key of [asset.<collector>], such as unit=3. May be repeated.")
 ]
@@ -157,11 +158,19 @@ def watch(
 
     from rich.live import Live
 
-    from sender.commands.watch import Latest, plain, screen
+    from protocol.errors import ConfigError
+    from sender.commands.watch import Latest, may_match, plain, screen
     from sender.poll.config import load
     from sender.poll.poller import Poller
 
     config = load(file)
+    names = [asset.table.name for asset in config.assets]
+    config = replace(config, assets=tuple(one for one in config.assets if may_match(one.table.name, wanted)))
+    if names and not config.assets:  # no device is asked for nothing
+        raise ConfigError(
+            f"no asset is called as --only {wanted!r} begins",
+            hint=f"write asset/tag, such as '{names[0]}/*'; there are {', '.join(names[:20])}",
+        )
     console = terminal.console()
     if not console.is_terminal:
         console.width = 160  # a file has no edge

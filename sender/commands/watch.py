@@ -59,6 +59,17 @@ class Latest:
         self.states[asset] = what, text
 
 
+def may_match(asset: str, wanted: str) -> bool:
+    """Whether a pattern of `asset/tag` can be meant for any tag of this asset, whose names may not be known yet.
+
+    >>> may_match("pump-7", "pump-7/flow"), may_match("pump-7", "pump*"), may_match("fan-3", "pump-7/*")
+    (True, True, False)
+    """
+    name = f"{asset}/"
+    ends = [at + 1 for at, one in enumerate(wanted) if one in "/*"]
+    return any(fnmatchcase(name, wanted[:end]) for end in ends)
+
+
 def screen(latest: Latest, wanted: str, now_ns: int, height: int) -> Table:
     """A table of the newest values.
 

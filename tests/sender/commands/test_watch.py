@@ -16,7 +16,7 @@ from collectors.modbus.config import mistakes
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Quality, Row, columns, from_rows
 from sender.commands.device_look import SCHEMES
-from sender.commands.watch import Latest, quality, screen, value_text
+from sender.commands.watch import Latest, may_match, quality, screen, value_text
 from sender.poll import config
 
 
@@ -69,6 +69,28 @@ def test_watch_reads_and_shows(
     assert "pump/flow" in out
     assert "m3/h" in out
     assert [made.closed for made in kinds["fake"].made] == [1]
+
+
+def test_watch_goes_to_no_device_but_those_that_are_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person who looks at one machine loads no other; a pattern that no asset can match is a mistake."""
+    kinds = {"fake": scripted()}
+    monkeypatch.setattr(config.load, "__kwdefaults__", {"find": kinds.__getitem__, "look": False, "source": None})
+    tags = 'name = "flow", at = "0", type = "float64"'
+    texts = [asset_toml(name, tags, collector="fake", every="50ms") for name in ("pump-7", "pump-70", "fan")]
+    path = loaded(tmp_path, sender_toml("\n".join(texts)), kinds).path
+    for wanted, count in (("pump-7/*", 1), ("pump-7/flow", 1), ("pump*", 2), ("*/flow", 3), ("f?n/[a-z]*", 1)):
+        kinds["fake"].made.clear()
+        assert checkvalve.main(["watch", str(path), "--seconds", "0.3", "--only", wanted]) == 0
+        assert len(kinds["fake"].made) == count, wanted
+    kinds["fake"].made.clear()
+    capsys.readouterr()
+    for wanted in ("pump-8/*", "pump-7"):
+        assert checkvalve.main(["watch", str(path), "--only", wanted]) == 2
+        assert "'pump-7/*'; there are pump-7, pump-70, fan" in capsys.readouterr().err
+    assert kinds["fake"].made == []
+    assert not may_match("fan", "fanny/*")
 
 
 async def one_each(fake: Fake, scan: Scan) -> Columns:
