@@ -86,7 +86,10 @@ def main(given: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         return _refuse(str(error), error.hint, 2)
     except StoreError as error:
-        return _refuse(str(error), "the disk or its mount; nothing was dropped quietly", 3)
+        hint = "the disk or its mount; nothing was dropped quietly"
+        if isinstance(error.__cause__ or error.__context__, PermissionError):
+            hint = "its owner or its mode, not the disk: checkvalve doctor FILE says whose it is and whose it should be"
+        return _refuse(str(error), hint, 3)
     except HeldError as error:
         return _refuse(str(error), "stop that process, or wait for its end", 1)
     except KeyboardInterrupt:
@@ -202,7 +205,11 @@ def _room_of(name: str, words: list[str]) -> str:
     paths = [Path(word) for word in words[1:] if not word.startswith("-")]
     for path in paths:
         if path.is_file():
-            return "receiver.commands.cli" if "[inlet]" in path.read_text(errors="replace") else "sender.commands.cli"
+            try:
+                low = "[inlet]" in path.read_text(errors="replace")
+            except OSError:  # another user's: the side's own command says so
+                low = path.name.startswith("receiver")
+            return "receiver.commands.cli" if low else "sender.commands.cli"
     for path in paths:
         if path.is_dir():
             raise ConfigError(

@@ -34,8 +34,10 @@ OLD_S = 5.0
 FUTURE_S = 2.0
 """What lies further in the future than this was said before the clock was set back [s]."""
 
-File = Annotated[Path, typer.Argument(help="The low side's configuration, receiver.toml.")]
-EitherFile = Annotated[Path, typer.Argument(help="A side's configuration: its sender.toml, or its receiver.toml.")]
+File = Annotated[Path, typer.Argument(help="The low side's configuration, receiver.toml.", readable=False)]
+EitherFile = Annotated[
+    Path, typer.Argument(help="A side's configuration: its sender.toml, or its receiver.toml.", readable=False)
+]
 """Of commands that both sides have: the front door picks the side by the file."""
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
 

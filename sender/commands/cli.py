@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-File = Annotated[Path, typer.Argument(help="The high side's configuration, sender.toml.")]
-EitherFile = Annotated[Path, typer.Argument(help="A side's configuration: its sender.toml, or its receiver.toml.")]
+File = Annotated[Path, typer.Argument(help="The high side's configuration, sender.toml.", readable=False)]
+EitherFile = Annotated[
+    Path, typer.Argument(help="A side's configuration: its sender.toml, or its receiver.toml.", readable=False)
+]
 """Of commands that both sides have: the front door picks the side by the file."""
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
 
