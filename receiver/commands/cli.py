@@ -80,6 +80,7 @@ def accept(
     lower: Annotated[bool, typer.Option("--lower", help="Lower the floor, after the sender's disk went back.")] = False,
 ) -> None:
     """Confirm a session by its number, or lower the floor that keeps old ones out."""
+    from oneway.doctor.machine import lives
     from protocol.errors import ConfigError
     from protocol.process.document import from_json
     from protocol.process.statusfile import read_status
@@ -91,10 +92,15 @@ def accept(
     if (session is None) is not lower:
         raise ConfigError("name a session, or --lower the floor, one of them", hint="checkvalve status FILE shows it")
     state = load(file).state
-    current = from_json(CatchStatus, read_status(state, "catch")).link.session
+    told = read_status(state, "catch")
+    current = from_json(CatchStatus, told).link.session
     if session is not None and current is not None and session_number(session) != session_number(current):
         raise ConfigError(f"session {session} is not the current one, {current}", hint="compare it on both sides first")
     request_accept(state, session=session, lower=lower)
+    pid = told.get("pid") if told else None
+    if told is None or any(_age(told)) or type(pid) is not int or not lives(pid):
+        terminal.say("left for catch, which does not run, and takes it up once it is started: checkvalve doctor FILE")
+        return
     terminal.say("left for catch, which takes it up within a second")
 
 

@@ -232,7 +232,10 @@ def test_an_unconfirmed_session_is_journaled_and_confirmed_by_a_person(bench: Be
     bench.stop()
     bench.start()
     assert bench.status()["link"]["confirmed"] is True
+    accept = [*COMMAND[:-1], "accept", str(bench.file), f"{sender.session:08x}"]
+    assert "within a second" in subprocess.run(accept, capture_output=True, check=True, text=True).stdout
     bench.stop(signal.SIGINT)
+    assert "does not run" in subprocess.run(accept, capture_output=True, check=True, text=True).stdout
 
 
 def test_the_end_waits_for_what_was_received(bench: Bench) -> None:
