@@ -33,6 +33,8 @@ SILENT_S = 5.0
 """A sender whose last beat is older is not heard [s]; it beats every second."""
 LOSS = 0.05
 """Loss that is told while nothing is missing yet, 0 to 1."""
+NO_LOSS = 0.001
+"""Less than this cannot have cost whole blocks, 0 to 1: the sender's spares bear more than that."""
 CONCERNS = {
     "clock-apart": Rank.CLOCK,
     "sender-disk-full": Rank.RATE,
@@ -327,6 +329,14 @@ def _loss(facts: LowFacts, said: CatchStatus, later: CatchStatus, heard: bool) -
                 f"by the sender's count {link.frames_lost - said.link.frames_lost} frames did not come meanwhile",
             ),
             step="sysctl -w net.core.rmem_max=67108864, [inlet] buffer_mib = 64, then restart catch",
+        )
+    elif heard and blocks.missing and max(link.loss, link.loss_total) < NO_LOSS:
+        yield Ailment(
+            rank=Rank.SAID,
+            name="missing",
+            cause=f"{blocks.missing} blocks are missing, and it is not the loss of the link: something was down meanwhile",
+            evidence=(f"loss {link.loss:.2%} now, {link.loss_total:.2%} since the start",),
+            step=f"checkvalve gaps {facts.file} says when they come by themselves, and the code for what does not",
         )
     elif heard and (blocks.missing or link.loss > LOSS):
         over = blocks.missing > 0

@@ -193,6 +193,8 @@ LOW_CASES: dict[str, tuple[LowFacts, str]] = {
     "unknown `sign` key": (output(SIGNED), "sign-key"),
     "another `open` key": (output(OPENS), "open-key"),
     "a small buffer": (catch(link(kernel_drops=1), link(kernel_drops=90)), "kernel-drops"),
+    "blocks of the time when catch was down": (catch(link(), link() | {"blocks": {"missing": 12}}), "missing"),
+    "a link that loses little, in bursts": (catch(link(), link(loss_total=0.01) | {"blocks": {"missing": 12}}), "loss"),
     "more loss than spares": (catch(link(), link(loss=0.3) | {"blocks": {"missing": 12}}), "loss"),
     "disk full": (replace(LOW, disk=FULL), "disk-full"),
     "no inodes": (replace(LOW, disk=replace(ROOM, free_inodes=0)), "inodes-full"),
