@@ -334,7 +334,7 @@ def _loss(facts: LowFacts, said: CatchStatus, later: CatchStatus, heard: bool) -
         yield Ailment(
             rank=Rank.SAID,
             name="missing",
-            cause=f"{blocks.missing} blocks are missing, and it is not the loss of the link: something was down meanwhile",
+            cause=f"{blocks.missing} blocks are missing, not by the loss of the link: something was down meanwhile",
             evidence=(f"loss {link.loss:.2%} now, {link.loss_total:.2%} since the start",),
             step=f"checkvalve gaps {facts.file} says when they come by themselves, and the code for what does not",
         )
