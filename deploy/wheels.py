@@ -30,7 +30,7 @@ LIBRARIES = {
     "low": (*_BOTH, "influxdb-client", "jinja2", "markupsafe", "orjson", "starlette", "uvicorn"),
 }
 """What each side's rooms import; a test holds this against their source."""
-EXTRAS = {"high": ("fast",), "low": ("fast", "kafka", "nats", "parquet", "postgresql")}
+EXTRAS = {"high": ("fast",), "low": ("fast", "kafka", "mqtt", "nats", "parquet", "postgresql")}
 """What each side can do more, where a library is there."""
 POINTS = {"high": "checkvalve.collectors", "low": "checkvalve.outputs"}
 """The group of entry points that each side announces: what it has, and what others may add to it."""

@@ -33,6 +33,7 @@ PARALLEL = (
         "receiver/outputs/historian",
         "receiver/outputs/influx",
         "receiver/outputs/kafka",
+        "receiver/outputs/mqtt",
         "receiver/outputs/nats",
         "receiver/outputs/postgresql",
     ),

@@ -31,6 +31,7 @@ IMPORTED = {
     "urllib3": "influxdb-client",
     "influxdb_client": "influxdb-client",
     "nats": "nats-py",
+    "paho": "paho-mqtt",
     "confluent_kafka": "confluent-kafka",
 }
 """Modules whose distribution is called otherwise, or comes with another."""

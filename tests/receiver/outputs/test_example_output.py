@@ -18,7 +18,7 @@ SAMPLES = (
     FOLDER / "sample.toml",
     ROOT / "receiver" / "outputs" / "influx" / "sample.toml",
     ROOT / "receiver" / "outputs" / "historian" / "sample.toml",
-    *(ROOT / "receiver" / "outputs" / kind / "sample.toml" for kind in ("kafka", "nats", "postgresql")),
+    *(ROOT / "receiver" / "outputs" / kind / "sample.toml" for kind in ("kafka", "mqtt", "nats", "postgresql")),
 )
 
 HEAD = """

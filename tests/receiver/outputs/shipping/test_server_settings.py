@@ -10,16 +10,23 @@ import pytest
 from protocol.errors import ConfigError
 from protocol.settings.findings import Findings, read_table
 from receiver.outputs.kafka.settings import KafkaTable
+from receiver.outputs.mqtt.settings import MqttTable
 from receiver.outputs.nats.settings import NatsTable
 from receiver.outputs.postgresql.settings import PostgresqlTable, trusted
 from receiver.outputs.shipping.server_settings import ServerTable, read_secret
 
 SECRET = "hunter2"
-TABLES: dict[str, type[ServerTable]] = {"postgresql": PostgresqlTable, "nats": NatsTable, "kafka": KafkaTable}
+TABLES: dict[str, type[ServerTable]] = {
+    "postgresql": PostgresqlTable,
+    "nats": NatsTable,
+    "kafka": KafkaTable,
+    "mqtt": MqttTable,
+}
 RIGHT: dict[str, dict[str, Any]] = {
     "postgresql": {"url": "postgresql://127.0.0.1/plant"},
     "nats": {"url": "nats://127.0.0.1:4222", "stream": "PLANT"},
     "kafka": {"brokers": ["127.0.0.1:9092"], "topic": "plant"},
+    "mqtt": {"url": "mqtt://127.0.0.1:1883", "payload": "json"},
 }
 
 
@@ -66,6 +73,23 @@ def table(kind: str, **given: Any) -> ServerTable:
         ("kafka", "topic", "a b", "letters"),
         ("kafka", "mechanism", "GSSAPI", "SCRAM-SHA-512"),
         ("kafka", "tls", "yes", "verified"),
+        ("mqtt", "url", None, "missing"),
+        ("mqtt", "url", "127.0.0.1:1883", "mqtt://"),
+        ("mqtt", "url", "broker.plant", "mqtt://"),
+        ("mqtt", "url", f"mqtt://writer:{SECRET}@127.0.0.1", "password_file"),
+        ("mqtt", "url", "mqtt://127.0.0.1:1883/plant", "host:port"),
+        ("mqtt", "url", "mqtt://:1883", "host:port"),
+        ("mqtt", "payload", None, "missing"),
+        ("mqtt", "payload", "xml", "sparkplug"),
+        ("mqtt", "prefix", "plant/#", "words between slashes"),
+        ("mqtt", "prefix", "/plant", "words between slashes"),
+        ("mqtt", "prefix", "plant/+/a", "words between slashes"),
+        ("mqtt", "prefix", "$SYS/plant", "words between slashes"),
+        ("mqtt", "prefix", "spBv1.0/plant", "words between slashes"),
+        ("mqtt", "prefix", "plant\0", "words between slashes"),
+        ("mqtt", "prefix", "", "words between slashes"),
+        ("mqtt", "node", "line 1", "payload"),
+        ("mqtt", "primary_host", "scada", "payload"),
     ],
 )
 def test_a_mistake_is_told_with_its_key_and_the_next_step(kind: str, key: str, value: object, word: str) -> None:
@@ -82,6 +106,10 @@ def test_what_contradicts_between_keys_is_told() -> None:
     assert list(found("kafka", user="writer")) == ["password_file"]
     assert list(found("kafka", password_file="keys/p")) == ["user"]
     assert list(found("postgresql", tls="off", ca_file="keys/ca.pem")) == ["ca_file"]
+    assert list(found("mqtt", url="mqtts://127.0.0.1", tls="off")) == ["tls"]
+    assert list(found("mqtt", password_file="keys/p")) == ["user"]
+    assert list(found("mqtt", payload="sparkplug", retain=True, prefix="plant")) == ["prefix", "retain"]
+    assert list(found("mqtt", payload="sparkplug", group="STATE", node="a/b")) == ["group", "node"]
     assert list(found("nats", url="tls://127.0.0.1:4222", tls="off")) == ["tls"]
 
 
@@ -92,6 +120,7 @@ def test_tls_is_on_by_itself_towards_another_machine(kind: str) -> None:
         "postgresql": {"url": "postgresql://db.plant/plant"},
         "nats": {"url": "nats://db.plant:4222"},
         "kafka": {"brokers": ["127.0.0.1:9092", "db.plant:9092"]},
+        "mqtt": {"url": "mqtt://db.plant"},
     }
     assert (table(kind).protection(), table(kind).weakened()) == ("off", [])
     far = table(kind, **away[kind])

@@ -1,0 +1,1 @@
+"""Samples as messages of an MQTT broker: JSON, or Sparkplug B."""
