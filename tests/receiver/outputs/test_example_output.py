@@ -96,7 +96,7 @@ def test_an_installed_output_is_known_and_its_keys_are_read_by_its_own_model(ins
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.parent.name)
 def test_each_sample_is_right_as_it_stands(sample: Path, installed: Path, tmp_path: Path) -> None:
     """Copied behind a file's head it is accepted; nobody is told to make or carry over a file that the output makes."""
-    for secret in re.findall(r'^token_file = "(.*)"', sample.read_text(), re.MULTILINE):
+    for secret in re.findall(r'^(?:token|password)_file = "(.*)"', sample.read_text(), re.MULTILINE):
         (tmp_path / secret).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / secret).write_text("secret\n")
     code, said = check(tmp_path, HEAD + sample.read_text(), installed)
