@@ -62,6 +62,13 @@ class KeyReader:
         self.wrong(key, f"{value!r} is no number", "use a number such as 0.1")
         return default
 
+    def factor(self, key: str) -> float:
+        """Any finite number but 0, 1 where the key is absent."""
+        value = self.real(key, 1.0)
+        if value == 0:
+            self.wrong(key, "0 makes every value the same", "write the factor, such as 0.1, or take it out")
+        return value
+
     def flag(self, key: str, default: bool) -> bool:
         """true or false."""
         value = self._take(key, default)

@@ -267,7 +267,7 @@ def _item(point: Point, wrong: list[str]) -> Item | None:
     before = len(wrong)
     keys = KeyReader(f"tags.{point.name}", point.options, wrong)
     scaled = "scale" in point.options or "offset" in point.options
-    scale, offset = keys.real("scale", 1.0), keys.real("offset", 0.0)
+    scale, offset = keys.factor("scale"), keys.real("offset", 0.0)
     length = keys.whole("length", 0, 0, LONGEST_TEXT)
     keys.done(POLLERS_KEYS)
     if length and point.type not in (None, "string"):

@@ -274,7 +274,7 @@ def _items(point: Point, device: _Common, max_registers: int, wrong: list[str], 
     keys = KeyReader(f"tags.{point.name}", point.options, wrong)
     words, swap = _orders(keys, words=device.words or "big", swap=device.swap)
     scaled = "scale" in point.options or "offset" in point.options
-    scale, offset = keys.real("scale", 1.0), keys.real("offset", 0.0)
+    scale, offset = keys.factor("scale"), keys.real("offset", 0.0)
     bcd, alone = keys.flag("bcd", False), keys.flag("alone", False)
     length = keys.whole("length", 0, 0, TEXT_LIMIT)
     states = _states(keys, point.options.get("states", ()))

@@ -9,6 +9,9 @@ from protocol.settings.findings import Findings, under
 from sender.poll import validity
 from sender.poll.tables import TagTable
 
+NO_STATES = ("float32", "float64", "string")
+"""Types whose values are no numbers of states."""
+
 
 def levels(
     collector: type[Collector] | None,
@@ -18,14 +21,18 @@ def levels(
     found: Findings,
     name: str,
 ) -> None:
-    """Whether a deadband stands at what is a bit by its address, without a type in the file."""
-    if collector is None or not any(tag.deadband for _, tag in flat):
+    """Whether a deadband or names of numbers stand at what has none, by its address or by what is made of it."""
+    if collector is None or not any(tag.deadband or tag.names for _, tag in flat):
         return
     types = collector.types(device)
     for point, (_, tag) in zip(device.points, flat, strict=True):
-        if tag.deadband and tag.type is None and types.get(point.number) == "bool":
+        kind = types.get(point.number, tag.type)
+        if tag.deadband and tag.type is None and kind == "bool":
             text = "a bool has no distance; write 0 to send on change, or leave it out"
             found.wrong(under(places[tag.name], "deadband"), text, name, tag.name)
+        if tag.names and kind in NO_STATES:
+            text = f"they name whole numbers, and a {kind} is none; take the names out, or mend the type or the scale"
+            found.odd(under(places[tag.name], "states"), text, name, tag.name)
 
 
 def doubles(flat: Sequence[tuple[float, TagTable]], places: Mapping[str, str], found: Findings, name: str) -> None:
