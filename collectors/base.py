@@ -222,7 +222,8 @@ class Collector(ABC):
 
     @classmethod
     def doubts(cls, device: Device) -> list[str]:
-        """What may be meant and looks wrong, in the same form; asked for where `check` finds no mistake."""
+        """What may be meant and looks wrong: `tags.NAME.key: what; next step`, or a text about the whole device; asked
+        for where `check` finds no mistake."""
         return []
 
     @classmethod

@@ -37,6 +37,7 @@ from collectors.modbus.decode import Decoder, Outcome, bad_rows
 from collectors.modbus.formats import text_of
 from collectors.modbus.isolate import Blocks
 from collectors.modbus.line import Line, Unanswered, User, Why
+from collectors.modbus.overlaps import overlaps
 from collectors.modbus.plan import Read
 from collectors.modbus.replies import Question
 from protocol.content.sample import Columns, Quality, columns, concat
@@ -121,8 +122,12 @@ class ModbusCollector(Collector):
         return configuration.mistakes(device)
 
     @classmethod
+    def doubts(cls, device: Device) -> list[str]:
+        return list(overlaps(device, configuration.partly(device)))
+
+    @classmethod
     def types(cls, device: Device) -> Mapping[int, str]:
-        return configuration.types(device)
+        return {number: str(facts.type) for number, facts in configuration.partly(device).facts.items()}
 
     @classmethod
     def plan(cls, device: Device) -> list[Request]:

@@ -173,9 +173,9 @@ def mistakes(device: Device) -> list[str]:
     return wrong
 
 
-def types(device: Device) -> dict[int, str]:
-    """Point number -> catalog type, of every point without a mistake."""
-    return {number: str(facts.type) for number, facts in _parse(device, []).facts.items()}
+def partly(device: Device) -> Config:
+    """The configuration without the points that have a mistake; for what is told before all of it is right."""
+    return _parse(device, [])
 
 
 def _parse(device: Device, wrong: list[str]) -> Config:

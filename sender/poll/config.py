@@ -260,11 +260,13 @@ def _check(
         if given and key not in collector.offers:
             found.wrong(under(path, key), f"the {collector.protocol} collector does not know it; take it out", name)
     for line in collector.check(device):
-        _checked(line, path, places, found, name)
+        key, text, tag = _placed(line, path, places)
+        found.wrong(key, text or "wrong", name, tag)
     if len(found.mistakes) > before:
         return
     for line in collector.doubts(device):
-        found.odd(path, line, name)
+        key, text, tag = _placed(line, path, places)
+        found.odd(*((key, text) if tag else (path, line)), name, tag)
     if device.budget is None:
         return
     planned = sum(1 / request.every_s for request in collector.plan(device))
@@ -370,14 +372,13 @@ def _silence(tag: TagTable, every_s: float, path: str, found: Findings, asset: s
     return silence_s
 
 
-def _checked(line: str, path: str, places: Mapping[str, str], found: Findings, asset: str) -> None:
-    """Write a collector's own finding down, `tags.NAME.key: text` under the tag's place in the file."""
+def _placed(line: str, path: str, places: Mapping[str, str]) -> tuple[str, str, str]:
+    """Place in the file, text and tag of a collector's own finding, `tags.NAME.key: text`; no tag where it has none."""
     key, _, text = line.partition(": ")
     name, dot, part = key.removeprefix("tags.").rpartition(".")
     while dot and name not in places:  # a name may have dots, and so may what stands behind it
         name, dot, more = name.rpartition(".")
         part = f"{more}.{part}"
     if key.startswith("tags.") and dot:
-        found.wrong(under(places[name], part), text, asset, name)
-    else:
-        found.wrong(under(path, key), text or "wrong", asset)
+        return under(places[name], part), text, name
+    return under(path, key), text, ""

@@ -253,6 +253,8 @@ MISTAKES = (
     high("two tags of one name", 'name = "flow"', 'name = "pressure"', f"asset[0].{FLOW}.name", "pressure", "already", "another name", "line 33"),
     high("a tag in two scans", 'name = "hours"', 'name = "flow"', "asset[0].scan[1].tags[0].name", "flow", "already", "line 40"),
     high("the same address twice", '"holding:4"', '"holding:0"', f"{FLOW}.at", "holding:0", '"pressure" already', "mend", legal=True),
+    high("a value that begins inside another", '"holding:4"', '"holding:1"', f"{FLOW}.at", "flow", '"pressure", which takes holding:0 to 1', "holding:1 too", "mend the address", legal=True),
+    high("a register that is half a value", '"holding:46"', '"holding:0"', "tags[2].at", "state", '"pressure", which takes holding:0 to 1', legal=True),
     high("non-printable name", 'name = "flow"', 'name = "fl\\u0007ow"', f"{FLOW}.name", "printable", "line 33"),
     high("normal outside range", "[5.5, 7.8]", "[5.5, 78]", "tags[0].normal", "outside the range, 0 to 16", "line 32"),
     high("range backwards", "[0, 400]", "[400, 0]", f"{FLOW}.range", "swap"),
@@ -344,6 +346,11 @@ MISTAKES = (
 """Every mistake with what must be said of it."""
 
 RIGHT = (
+    high("a bit of a register that is read whole", '"coil:3"', '"holding:46.3"', "right"),
+    high(
+        "the same registers in two orders", '"coil:3"', '"holding:0", type = "float32", word_order = "little"', "right"
+    ),
+    high("values that touch", '"holding:4"', '"holding:2"', "right"),
     high("a byte order mark", _bytes("sender.toml", b"site", b"\xef\xbb\xbfsite"), "", "right"),
     high("line ends of Windows", _bytes("sender.toml", b"\n", b"\r\n"), "", "right"),
     high("spaces behind a line", "mtu = 1500", "mtu = 1500   ", "right"),
