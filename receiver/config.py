@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +98,7 @@ def load(path: Path, *, look: bool = False) -> ReceiverConfig:
         found.odd(
             "retention.history", "shorter than the journal, which holds what the history is made of; keep it longer"
         )
-    if portal.listen[0] == ANYWHERE:
-        text = "serves the pages on every network of this machine; write the address that people use"
-        found.odd("portal.listen", text)
+    _look_at_addresses(catch.inlet, portal, found)
     found.settle(path, f"checkvalve receive {path} --check", data)
     for key, one in (("keys", catch.keys), *((under("output", at), one) for at, one in enumerate(outputs))):
         for missing in (file for file in one.files() if not file.exists()):
@@ -113,6 +112,20 @@ def load(path: Path, *, look: bool = False) -> ReceiverConfig:
         outputs=tuple(outputs),
         warnings=tuple(found.warnings),
     )
+
+
+def _look_at_addresses(inlet: InletTable, portal: PortalTable, found: Findings) -> None:
+    """Whether the link and the pages are each on the network that is theirs alone."""
+    link, pages = inlet.listen[0], portal.listen[0]
+    if link == ANYWHERE:
+        text = "takes datagrams from every network of this machine; write its address on the diode's interface"
+        found.odd("inlet.listen", text)
+    if pages == ANYWHERE:
+        text = "serves the pages on every network of this machine; write the address that people use"
+        found.odd("portal.listen", text)
+    elif pages == link and not ip_address(pages).is_loopback:
+        text = f"{pages} is the link's own address, which no reply leaves by; write the address that people use"
+        found.odd("portal.listen", text)
 
 
 def _look_at_outputs(history: Path, outputs: Sequence[OutputTable], found: Findings) -> None:

@@ -30,10 +30,15 @@ def unfit(side: str, key: str, own: Path, publics: Sequence[Path]) -> Iterator[t
     made = all((own / f"{kind}.key").exists() for kind in keys.SIDES[side])
     yield from (("own", text) for text in _private(side, own))
     kinds: set[str] = set()
+    seen: dict[bytes, int] = {}
     wrong = False
     for index, path in enumerate(publics):
         text, held = _public(side, path, made)
-        kinds |= held
+        kinds |= {one.kind for one in held}
+        twice = [seen[one.id] for one in held if one.id in seen]
+        if twice and not text:
+            text = f"{path} holds a key of {key}[{twice[0]}] once more; name each file of keys once, take this one out"
+        seen |= {one.id: index for one in held}
         if text:
             wrong = True
             yield f"{key}[{index}]", text
@@ -64,25 +69,25 @@ def _private(side: str, own: Path) -> Iterator[str]:
         yield " | ".join(bad)
 
 
-def _public(side: str, path: Path, made: bool) -> tuple[str, set[str]]:
-    """What is wrong with a public file, and the kinds of key in it."""
+def _public(side: str, path: Path, made: bool) -> tuple[str, list[keys.PublicKey]]:
+    """What is wrong with a public file, and the keys in it."""
     other = OTHER[side]
     carry = f"carry over the .pub file of the {other} side"
     if path.is_dir():
-        return f"{path} is a folder; name the .pub file that was carried over, such as {path}.pub", set()
+        return f"{path} is a folder; name the .pub file that was carried over, such as {path}.pub", []
     if not path.exists():
         near = get_close_matches(path.name, [one.name for one in path.parent.glob("*.pub")], n=1, cutoff=0.8)
         if near:
-            return f"{path} is not there; did you mean {near[0]}?", set()
-        return (f"{path} is not there, while this side's own keys are; {carry}" if made else ""), set()
+            return f"{path} is not there; did you mean {near[0]}?", []
+        return (f"{path} is not there, while this side's own keys are; {carry}" if made else ""), []
     if lost := _secret(path):
         what = f"{path} holds a private key ({lost}), which must never leave its side"
-        return f"{what}; take it off this machine, and let the {other} side make new keys", set()
+        return f"{what}; take it off this machine, and let the {other} side make new keys", []
     try:
-        held = {key.kind for key in keys.load_public(path)}
+        held = keys.load_public(path)
     except ConfigError as error:
-        return f"{error}; {error.hint or f'{carry} again'}", set()
-    ours = sorted(held - set(TAKEN[side]))
+        return f"{error}; {error.hint or f'{carry} again'}", []
+    ours = sorted({one.kind for one in held} - set(TAKEN[side]))
     if ours:
         whose = f"this side's own, of the {side} side" if set(ours) <= set(keys.SIDES[side]) else "not to be given here"
         return f"{path} holds {', '.join(ours)} keys, which are {whose}; {carry}", held

@@ -134,6 +134,14 @@ def _copy(name: str, to: str) -> Callable[[Path], object]:
     return lambda folder: (folder / to).write_bytes((folder / name).read_bytes())
 
 
+def _also(name: str, to: str) -> Callable[[Path], object]:
+    def name_both(folder: Path) -> None:
+        _copy(name, to)(folder)
+        _bytes("sender.toml", f'"{name}"'.encode(), f'"{name}", "{to}"'.encode())(folder)
+
+    return name_both
+
+
 def _open_to_all(folder: Path) -> None:
     (folder / "keys/high/sign.key").chmod(0o644)
 
@@ -198,6 +206,9 @@ MISTAKES = (
     high("keys that are not made yet", '"keys/high"', '"other/high"', "other/high is not there yet", "checkvalve keys new", legal=True),
     high("no receivers", 'receivers = ["keys/low.pub"]\n', "", "keys.receivers", "missing", 'write receivers = ["keys/low.pub"]', "line 9"),
     high("an empty list of receivers", '["keys/low.pub"]', "[]", "keys.receivers", "at least 1"),
+    high("the same receiver twice", '["keys/low.pub"]', '["keys/low.pub", "keys/low.pub"]', "keys.receivers[1]", "low.pub", "holds a key of receivers[0] once more", "take this one out", "line 11"),
+    high("a copy of a receiver's file", _also("keys/low.pub", "keys/copy.pub"), "", "keys.receivers[1]", "copy.pub", "holds a key of receivers[0] once more"),
+    low("the same sender twice", '["keys/high.pub"]', '["keys/high.pub", "keys/high.pub"]', "keys.senders[1]", "high.pub", "holds a key of senders[0] once more", "take this one out"),
     # --- the file itself
     high("missing quote", '"north-plant"', '"north-plant', "line 1", "north-plant", "quote is missing"),
     high("wrong bracket", "[outlet]", "[outlet", "line 3", "[outlet", "] is missing"),
@@ -318,6 +329,8 @@ MISTAKES = (
     low("history shorter than the journal", '"400d"', '"1d"', "retention.history", "shorter than the journal", legal=True),
     low("journal larger than the disk", "max_gb = 0.1", "max_gb = 1e9", "retention.max_gb", "than the disk has", legal=True),
     low("pages on every network", "127.0.0.1:8600", "0.0.0.0:8600", "portal.listen", "every network", "write the address", legal=True),
+    low("the link on every network", "192.0.2.2:5005", "0.0.0.0:5005", "inlet.listen", "from every network", "diode's interface", legal=True),
+    low("pages on the link", "127.0.0.1:8600", "192.0.2.2:8600", "portal.listen", "192.0.2.2 is the link's own address", "write the address that people use", legal=True),
     low("pages without port", "127.0.0.1:8600", "127.0.0.1", "portal.listen", "no port", "line 15"),
     low("key in the wrong table", "buffer_mib = 64", 'history = "30d"', "inlet.history", "belongs to [retention]", "line 3"),
     low("key above its table", "[inlet]", "buffer_mib = 3\n[inlet]", "buffer_mib", "belongs to [inlet]", "line 1"),
