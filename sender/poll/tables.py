@@ -13,11 +13,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator
 
+from collectors import registry
 from collectors.base import FORMATS
 from protocol import text
 from protocol.content.catalog import TYPES
 from protocol.limits import NAME_BYTES
-from protocol.settings.findings import nearest
+from protocol.settings.findings import nearest, unknown
 from protocol.settings.table import Seconds, SettingsTable, listed, one_or_more
 
 MEANT = {
@@ -79,7 +80,11 @@ def _pair(value: object) -> tuple[float | None, float | None]:
     if not isinstance(value, list) or len(value) != 2 or any(type(one) not in (int, float) for one in value):
         raise ValueError(f"{value!r} is not two numbers; write [0.0, 100.0]")
     low, high = value
-    if not low < high:
+    if math.isnan(low) or math.isnan(high):
+        raise ValueError(f"{value!r} has a nan, which is no number; write two numbers, the lower first")
+    if low == high:
+        raise ValueError(f"{value!r} are equal, so nothing lies between; write two numbers, the lower first")
+    if low > high:
         raise ValueError(f"{value!r} is not low to high; swap the two")
     return (None if math.isinf(low) else float(low)), (None if math.isinf(high) else float(high))
 
@@ -205,7 +210,8 @@ class TagTable(SettingsTable):
         if self.range and (self.low is not None or self.high is not None):
             yield "range", "says what low and high say; keep one way"
         elif low is not None and high is not None and low >= high:
-            yield "low", f"{low:g} is not below high, {high:g}; swap the two"
+            step = "swap the two" if low > high else "make low lower, or high higher"
+            yield "low", f"{low:g} is not below high, {high:g}; {step}"
         elif isinstance(self.deadband, RangeShare) and self.change is None:
             yield "deadband", "a percentage of no range; add range = [low, high], or write it in the tag's unit"
         elif self.change is not None and low is not None and high is not None and self.change > high - low:
@@ -262,7 +268,10 @@ class AssetTable(SettingsTable):
     def stray(cls, key: str, value: object) -> str:
         if not isinstance(value, dict):
             return ""
-        return f'settings of another collector; take them out, or write collector = "{key}"'
+        collectors = registry.names()
+        if key in collectors:
+            return f'settings of another collector; take them out, or write collector = "{key}"'
+        return unknown(key, (*collectors, "scan", "alarm"), "table")
 
     @property
     def addresses(self) -> tuple[str, ...]:
