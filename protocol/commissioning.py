@@ -23,6 +23,7 @@ from protocol import keymaking
 from protocol.errors import ConfigError
 from protocol.inert import inert
 from protocol.keys import SIDES, PublicKey, load_public
+from protocol.settings.key_files import secret
 
 SHEET = "commissioning.txt"
 WIDTH = 78
@@ -97,6 +98,8 @@ def carried(side: str, typed: str) -> bytes | None:
     """
     if not typed:
         return None
+    if lost := secret(Path(typed), side):
+        raise ValueError(lost)
     try:
         kinds = {key.kind for key in load_public(Path(typed))}
         data = Path(typed).read_bytes()

@@ -143,8 +143,10 @@ _WORDS = {
     "int_type": "is no whole number; write it without quotes and point",
     "tuple_type": "is no list; write it in square brackets",
     "finite_number": "is no finite number; leave it out",
+    "too_long": "has {actual_length} entries; write at most {max_length} ({why})",
+    "too_short": "has {actual_length} entries; write at least {min_length}",
 }
-"""pydantic's error types in words (the others' messages name the limit that was passed)."""
+"""pydantic's error types in words, with its limits and the key's docstring; others' messages name what was passed."""
 
 
 def _explain(model: type[SettingsTable], detail: ErrorDetails, beside: Iterable[str], homes: Mapping[str, str]) -> str:
@@ -160,7 +162,9 @@ def _explain(model: type[SettingsTable], detail: ErrorDetails, beside: Iterable[
     if kind == "value_error":
         return str(detail["ctx"]["error"])
     if kind in _WORDS:
-        return f"{value!r} {_WORDS[kind]}"
+        field = model.model_fields.get(key)
+        why = ((field and field.description) or key).rstrip(".")
+        return f"{value!r} " + _WORDS[kind].format(**detail.get("ctx", {}), why=why)
     return f"{value!r} does not fit; it {detail['msg'].removeprefix('Input ')}"
 
 

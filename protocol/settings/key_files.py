@@ -80,9 +80,8 @@ def _public(side: str, path: Path, made: bool) -> tuple[str, list[keys.PublicKey
         if near:
             return f"{path} is not there; did you mean {near[0]}?", []
         return (f"{path} is not there, while this side's own keys are; {carry}" if made else ""), []
-    if lost := _secret(path):
-        what = f"{path} holds a private key ({lost}), which must never leave its side"
-        return f"{what}; take it off this machine, and let the {other} side make new keys", []
+    if lost := secret(path, other):
+        return lost, []
     try:
         held = keys.load_public(path)
     except ConfigError as error:
@@ -94,11 +93,17 @@ def _public(side: str, path: Path, made: bool) -> tuple[str, list[keys.PublicKey
     return "", held
 
 
-def _secret(path: Path) -> str:
-    """Kind of a private key in the file, empty where there is none."""
+def secret(path: Path, side: str) -> str:
+    """What to say where a private key stands in a file that should hold the public ones of `side`; else nothing."""
     try:
         words = [line.split(" ") for line in path.read_text("ascii").splitlines()]
     except (OSError, ValueError):
         return ""
-    private = {kind for kinds in keys.SIDES.values() for kind in kinds}
-    return next((one[1] for one in words if len(one) == 3 and one[0] == keys.LABEL and one[1] in private), "")
+    private = {kind: whose for whose, kinds in keys.SIDES.items() for kind in kinds}
+    kind = next((one[1] for one in words if len(one) == 3 and one[0] == keys.LABEL and one[1] in private), None)
+    if kind is None:
+        return ""
+    if private[kind] == OTHER[side]:
+        return f"{path} holds this side's own private key ({kind}); carry over the .pub file of the {side} side"
+    what = f"{path} holds a private key ({kind}), which must never leave its side"
+    return f"{what}; take it off this machine, and let the {private[kind]} side make new keys"

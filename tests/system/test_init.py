@@ -142,6 +142,26 @@ def test_the_wrong_sides_keys_are_refused(side: str, tmp_path: Path, capsys: pyt
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own", "text.pub"]
 
 
+@pytest.mark.parametrize(("side", "other", "kind"), [("high", "low", "open"), ("low", "high", "sign")])
+def test_a_private_key_that_was_carried_over_is_said_to_be_one(
+    side: str, other: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the words of `--check`, and that new keys are needed; of a side's own it is said that it is its own."""
+    for one in (side, other):
+        assert init(one, tmp_path / one) == 0
+    capsys.readouterr()
+    assert init(side, tmp_path / "site", "--peer", str(tmp_path / other / f"keys/{other}/{kind}.key")) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"{kind}.key holds a private key ({kind}), which must never leave its side" in told
+    assert f"let the {other} side make new keys" in told
+    own = next((tmp_path / side).rglob("*.key"))
+    assert init(side, tmp_path / "site", "--peer", str(own)) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "holds this side's own private key" in told
+    assert f"carry over the .pub file of the {other} side" in told
+    assert not (tmp_path / "site").exists()
+
+
 def test_every_wrong_or_missing_flag_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the words of the configuration's own check; nothing is made."""
     words = ["--to", "224.0.0.1:5005", "--rate-mbit", "-1", "--mtu", "big", "--loss-target", "1", "--keep", "soon"]
