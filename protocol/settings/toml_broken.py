@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 
 SHOWN = 60
 """Most letters of the line that are shown."""
+
+MARKS = (
+    (
+        r"^(<{7}|={7}|>{7}|\|{7})(\s|$)",
+        "it is the mark of a merge that nobody settled (git writes it)",
+        "keep one of the versions between <<<<<<< and >>>>>>>, and take these marks out",
+    ),
+    (r"^\s*(//|/\*|--|;|%)", "it looks like a comment, and a comment begins with #", "write # in front of it"),
+)
+"""What programs and other languages write into a file, said first of all; as in `GUESSES`."""
 
 GUESSES = (
     (r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "a control character stands in it", "take it out, or type the line anew"),
@@ -28,6 +40,7 @@ MESSAGES = (
         "this table stands in the file already",
         "put the keys of both into one, or use [[..]] for each",
     ),
+    ("Cannot mutate", "this table stands in the file already, as a value", "keep one of the two"),
     ("Cannot overwrite", "this key or table stands in the file already", "keep one of the two"),
     (
         "Unclosed array",
@@ -54,20 +67,38 @@ def explain(text: str, message: str) -> tuple[str, str]:
         message: The parser's.
     """
     rows = text.split("\n")
-    found = re.search(r"at line (\d+)", message)
+    found = re.search(r"at line (\d+), column (\d+)", message)
     number = int(found[1]) if found else len(rows) - (not rows[-1])
     row = rows[number - 1] if 0 < number <= len(rows) else ""
-    what, step = _reason(row, message)
+    reason = _too_early(rows[: number - 1], row, message) or _reason(row, int(found[2]) if found else 0, message)
     shown = row.strip()
     shown = shown[:SHOWN] + ".." * (len(shown) > SHOWN)
-    return f"line {number}, {shown!r}: {what}", f"line {number}: {step}"
+    return f"line {number}, {shown!r}: {reason[0]}", f"line {number}: {reason[1]}"
 
 
-def _reason(row: str, message: str) -> tuple[str, str]:
-    twice = message.startswith("Cannot")
-    for pattern, what, step in () if twice else GUESSES[:2]:
+def _too_early(before: Sequence[str], row: str, message: str) -> tuple[str, str] | None:
+    """Where a list of tables cannot begin, since a table of its entries, or one of its name, stands before it."""
+    header = re.match(r"\s*\[\[\s*([\w-]+)\s*\]\]", row)
+    if header is None or not message.startswith("Cannot overwrite"):
+        return None
+    name = header[1]
+    for number, one in enumerate(before, 1):
+        if re.match(rf"\s*\[\[?\s*{name}\s*\.", one):
+            first = one.strip()[:SHOWN]
+            what = f"{first} of line {number} stands before the first [[{name}]], so it belongs to none"
+            return what, f"move {first} below the [[{name}]] that it belongs to"
+        if re.match(rf"\s*\[\s*{name}\s*\]", one):
+            return f"line {number} begins it in single brackets, for one", f"write [[{name}]] in line {number} too"
+    return None
+
+
+def _reason(row: str, column: int, message: str) -> tuple[str, str]:
+    first = () if message.startswith("Cannot") else (*MARKS, *GUESSES[:2])
+    for pattern, what, step in first:
         if re.search(pattern, row):
             return what, step
+    if not message.startswith("Cannot") and (odd := _letter(row[column - 1 : column + 1], column, message)):
+        return odd
     for part, what, step in MESSAGES:
         if part in message and not part.startswith("Expected '='"):
             return what, step
@@ -78,3 +109,27 @@ def _reason(row: str, message: str) -> tuple[str, str]:
         if part in message:
             return what, step
     return message, "mend that line; texts stand in quotes"
+
+
+def _letter(there: str, column: int, message: str) -> tuple[str, str] | None:
+    """What to say of the letter that the parser stopped at, where that letter alone is the mistake.
+
+    Args:
+        there: That letter and the next.
+        column: Its place in the line, 1 the first.
+    """
+    if there in ("//", "/*"):
+        return f"a comment begins with #, not with {there} as at column {column}", f"write # in place of {there}"
+    if there[:1] == ";":
+        step = "write a comma" if message.startswith("Unclosed") else "take it out; a comment begins with #"
+        return f"a ; stands at column {column}, which means nothing in TOML", step
+    if not there or there.isascii() or there[0].isascii():
+        return None
+    letter = there[0]
+    kind = unicodedata.name(letter, "a letter without a name").lower()
+    what = f"{kind} (U+{ord(letter):04X}) stands at column {column}, outside of quotes"
+    if unicodedata.category(letter) in ("Zs", "Zl", "Zp"):
+        return what, "type a plain space in its place"
+    if unicodedata.category(letter) == "Cf":
+        return what, "nobody sees it; take it out, or type the line anew"
+    return what, "write keys with a to z, 0 to 9, _ and - only, and texts in quotes"

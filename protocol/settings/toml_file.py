@@ -59,5 +59,5 @@ def read(path: Path, *, hint: str = "") -> Written:
     except tomllib.TOMLDecodeError as error:
         from protocol.settings.toml_broken import explain
 
-        what, hint = explain(data.decode(), str(error))
+        what, hint = explain(data.removeprefix(MARK).decode(), str(error))
         raise ConfigError(f"{path} is not TOML: {what}", hint=hint) from None
