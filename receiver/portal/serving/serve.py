@@ -3,12 +3,14 @@
 uvicorn serves what the doorstep (`connection.py`) has taken in; it never accepts by itself.
 
 A taken port moves up by one, at most `PORTS` times, and the address that was really bound is written to
-`state/portal.json` by rename once the pages answer: nobody has to guess it.
+`state/portal.json` by rename once the pages answer: nobody has to guess it. One process serves a state folder: it holds
+`state/portal.lock`, or the second one would take that note over and remove it at its own end.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import logging
 import os
@@ -24,7 +26,7 @@ import orjson
 import uvicorn
 from starlette.applications import Starlette
 
-from protocol.errors import ConfigError
+from protocol.errors import ConfigError, HeldError, StoreError
 from protocol.store import statefile
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
@@ -77,10 +79,13 @@ def run(
 
     Raises:
         ConfigError: The address cannot be bound.
+        HeldError: Another process serves the pages of this state folder.
+        StoreError: The folder cannot be written.
     """
     host, port = split(listen)
     sock = bind(host, port)
     bound()
+    held = _hold(state / "portal.lock")
     wild = host in WILDCARDS
     hosts = [*names, socket.gethostname()] if wild else [*names, host]
     sys.setswitchinterval(SWITCH_S)
@@ -94,6 +99,7 @@ def run(
     finally:
         sock.close()
         note.unlink(missing_ok=True)
+        os.close(held)
 
 
 def serve(app: Starlette, host: str, port: int, *, ready: Callable[[str], None] = lambda url: None) -> None:
@@ -218,6 +224,20 @@ def _serve(app: Starlette, sock: socket.socket, ready: Callable[[], None]) -> No
             signal.signal(signal.SIGTERM, before)
     if app.state.live.failed:
         raise app.state.live.failed
+
+
+def _hold(path: Path) -> int:
+    """Hold the lock of the one process that serves a state folder; returns what `os.close` lets go."""
+    try:
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        raise HeldError(f"the pages are served already: {path} is held by another process") from error
+    return held
 
 
 def _since_boot() -> int:

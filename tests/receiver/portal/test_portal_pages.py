@@ -365,7 +365,8 @@ def test_taken_port_moves_up_by_one_and_gives_up_after_twenty() -> None:
 
 
 def test_run_writes_its_address_serves_and_leaves_on_a_signal(tmp_path: Path) -> None:
-    """The whole process, as it is started beside the other outputs; the port it wanted was taken."""
+    """The whole process, as it is started beside the other outputs; the port it wanted was taken. A second one of the
+    same folder is refused meanwhile, and its note stays."""
     state = tmp_path / "state"
     state.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -386,6 +387,10 @@ def test_run_writes_its_address_serves_and_leaves_on_a_signal(tmp_path: Path) ->
             url = json.loads(note.read_text())["url"]
             assert url != f"http://127.0.0.1:{port}/"
             assert ask(url + "healthz").json["ok"] is True
+            words = [sys.executable, "-c", code]
+            second = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+            assert "HeldError: the pages are served already" in second.stderr
+            assert json.loads(note.read_text()) == {"url": url, "pid": child.pid}
             stream = socket.create_connection(("127.0.0.1", int(url.split(":")[2].strip("/"))), timeout=20)
             stream.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert stream.recv(4096).startswith(b"HTTP/1.1 200")
