@@ -94,6 +94,9 @@ def main(given: Sequence[str] | None = None) -> int:
         return _refuse(str(error), "stop that process, or wait for its end", 1)
     except KeyboardInterrupt:
         return 130
+    except FileExistsError as error:
+        hint = "take it away, or mount or make what it leads to: the start makes the folder"
+        return _refuse(f"{error.filename} is a file, or a link that leads nowhere: it should be a folder", hint, 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
         return 1

@@ -61,9 +61,24 @@ def disk_troubles(disk: Disk | None, state: Path) -> Iterator[Ailment]:
         )
 
 
-def owner_troubles(folder: Folder, keys: Sequence[KeyFile]) -> Iterator[Ailment]:
+def owner_troubles(folder: Folder, keys: Sequence[KeyFile], file: Path) -> Iterator[Ailment]:
     """Files that the services cannot use; the owner of the private keys is who the services run as."""
     users = {one.owner for one in keys if one.owner is not None}
+    if folder.stands:
+        yield Ailment(
+            rank=Rank.OWNER,
+            name="state-no-folder",
+            cause=f"{folder.path} is {folder.stands}, and no folder: nothing can be kept",
+            step=f"ls -l {folder.path}; mount or make what it leads to, or take it away: the start makes the folder",
+        )
+    if folder.shut:
+        yield Ailment(
+            rank=Rank.OWNER,
+            name="configuration-owner",
+            cause=f"the service cannot read {file}: the file is kept from the user it runs as",
+            evidence=(folder.shut,),
+            step=f"sudo chgrp --reference={folder.path} {file} && sudo chmod 640 {file}",
+        )
     if not folder.there:
         return
     if folder.roots:

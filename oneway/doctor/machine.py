@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import pwd
 import stat
 import subprocess
 from collections.abc import Mapping
@@ -52,6 +53,10 @@ class Folder:
     """Files of root in a folder that is not root's."""
     damaged: tuple[str, ...] = ()
     """Names of files that were set aside as damaged."""
+    stands: str = ""
+    """What stands there in place of a folder; empty: nothing does."""
+    shut: str = ""
+    """Why its owner cannot read the configuration; empty: it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +107,18 @@ def disk(path: Path) -> Disk | None:
     )
 
 
-def folder(path: Path) -> Folder:
-    """The state folder; links in it are not followed."""
+def folder(path: Path, config: Path | None = None) -> Folder:
+    """The state folder; links in it are not followed.
+
+    Args:
+        config: The configuration that its owner has to read.
+    """
     try:
         own = path.stat()
     except OSError:
-        return Folder(path=path, there=False)
+        return Folder(path=path, there=False, stands="a link that leads nowhere" if path.is_symlink() else "")
+    if not stat.S_ISDIR(own.st_mode):
+        return Folder(path=path, there=False, stands="a file")
     roots: list[str] = []
     damaged: list[str] = []
     seen = 0
@@ -127,6 +138,7 @@ def folder(path: Path) -> Folder:
         group_writes=bool(own.st_mode & stat.S_IWGRP),
         roots=tuple(roots),
         damaged=tuple(damaged),
+        shut="" if config is None else _shut(own, config),
     )
 
 
@@ -206,6 +218,27 @@ def clock_synced() -> bool | None:
     except (OSError, AttributeError):
         return None
     return None if told < 0 else bool(told != 5)  # TIME_ERROR
+
+
+def _shut(state: os.stat_result, config: Path) -> str:
+    """How a file is kept from the owner of the state folder, or from its group where root shares it with one."""
+    shared = bool(state.st_mode & stat.S_IWGRP)
+    if not state.st_uid and not shared:
+        return ""
+    try:
+        held = config.stat()
+    except OSError:
+        return ""
+    groups = {state.st_gid}
+    if state.st_uid:
+        with contextlib.suppress(KeyError):
+            groups.update(os.getgrouplist(pwd.getpwuid(state.st_uid).pw_name, state.st_gid))
+    mine = state.st_uid and held.st_uid == state.st_uid
+    if held.st_mode & (stat.S_IRUSR if mine else stat.S_IRGRP if held.st_gid in groups else stat.S_IROTH):
+        return ""
+    who = f"user {state.st_uid}" if state.st_uid else f"group {state.st_gid}"
+    mode = stat.S_IMODE(held.st_mode)
+    return f"its mode is {mode:03o}, of user {held.st_uid} and group {held.st_gid}; the state folder is of {who}"
 
 
 def _snmp(rows: list[str]) -> dict[str, int]:

@@ -57,7 +57,7 @@ def look(file: Path) -> Diagnosis:
     first, before = _processes(state), machine.kernel()
     time.sleep(machine.WATCH_S)
     later, after = _processes(state), machine.kernel()
-    folder = machine.folder(state)
+    folder = machine.folder(state, file)
     facts = LowFacts(
         file=file,
         folder=folder,

@@ -95,7 +95,7 @@ def troubles(facts: LowFacts) -> Iterator[Ailment]:
             step=facts.config_hint or f"checkvalve receive {facts.file} --check",
         )
     yield from both_sides.disk_troubles(facts.disk, facts.folder.path)
-    yield from both_sides.owner_troubles(facts.folder, facts.keys)
+    yield from both_sides.owner_troubles(facts.folder, facts.keys, facts.file)
     yield from both_sides.key_troubles(facts.keys)
     yield from both_sides.interface_troubles(facts.findings, runs=runs)
     one = facts.interface

@@ -59,7 +59,7 @@ def look(file: Path) -> Diagnosis:
         time.sleep(machine.WATCH_S)
     facts = HighFacts(
         file=file,
-        folder=machine.folder(state),
+        folder=machine.folder(state, file),
         config_fault=fault.splitlines(),
         config_hint=hint,
         disk=machine.disk(state),

@@ -23,7 +23,7 @@ import pytest
 from plant import Plant, command, plant, until
 
 from oneway.doctor.both_sides import KeyFile
-from oneway.doctor.machine import Disk, Folder, Kernel, Process, clock_synced
+from oneway.doctor.machine import Disk, Folder, Kernel, Process, clock_synced, folder
 from oneway.doctor.trouble import Ailment, diagnosis, lines
 from oneway.preflight import Finding, Level, high, low
 from oneway.readings import NOARP, UP, Interface, Neighbour, Readings, Route
@@ -204,6 +204,14 @@ LOW_CASES: dict[str, tuple[LowFacts, str]] = {
         "journal-held",
     ),
     "state of another user": (replace(LOW, folder=replace(HERE, owner=8)), "state-owner"),
+    "a link in place of state": (
+        replace(LOW, folder=Folder(path=HERE.path, there=False, stands="a link that leads nowhere")),
+        "state-no-folder",
+    ),
+    "a configuration that the service cannot read": (
+        replace(LOW, folder=replace(HERE, shut="its mode is 600"), processes={}),
+        "configuration-owner",
+    ),
     "files of root": (replace(LOW, folder=replace(HERE, roots=("floor.json",))), "root-files"),
     "historian damaged": (replace(LOW, history_damaged=("current.db.damaged-1",)), "history-damaged"),
     "catch down": (replace(LOW, processes=dict(_RUN) | {"catch": says(90.0, alive=False)}), "catch-down"),
@@ -428,6 +436,51 @@ def test_owners_that_do_not_fit_are_named(tmp_path: Path) -> None:
             os.chown(path, 64_321, 64_321)
         (state / "emit.json").write_text("{}")
         named(made, "high", "root-files")
+
+
+@pytest.mark.parametrize("side", ["high", "low"])
+@pytest.mark.parametrize("stands", ["a file", "a link that leads nowhere"])
+def test_what_stands_in_place_of_the_state_folder_is_named(tmp_path: Path, side: str, stands: str) -> None:
+    """By the start, which ends with 2 and the next step, and by doctor."""
+    with plant(tmp_path) as made:
+        if stands == "a file":
+            made.state(side).write_text("")
+        else:
+            made.state(side).symlink_to(tmp_path / "not-mounted")
+        verb, file = ("send", "sender.toml") if side == "high" else ("receive", "receiver.toml")
+        words = command(verb, str(tmp_path / side / file))
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert f"{made.state(side)} is a file, or a link that leads nowhere" in done.stderr
+        assert "hint:" in done.stderr
+        named(made, side, "state-no-folder")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("owner", "folder_mode", "held", "mode", "reads"),
+    [
+        ((64_321, 64_321), 0o750, (0, 0), 0o600, False),
+        ((64_321, 64_321), 0o750, (0, 0), 0o644, True),
+        ((64_321, 64_321), 0o750, (0, 64_321), 0o640, True),
+        ((64_321, 64_321), 0o750, (64_321, 0), 0o400, True),
+        ((64_321, 64_321), 0o750, (64_321, 0), 0o040, False),
+        ((0, 64_321), 0o2770, (0, 64_321), 0o640, True),
+        ((0, 64_321), 0o2770, (0, 0), 0o640, False),
+        ((0, 0), 0o755, (0, 0), 0o600, True),
+    ],
+)
+def test_a_configuration_that_the_states_owner_cannot_read_is_seen(
+    tmp_path: Path, owner: tuple[int, int], folder_mode: int, held: tuple[int, int], mode: int, reads: bool
+) -> None:
+    """By modes, whoever looks: root reads everything. Root's folder that a group writes is that group's."""
+    state, file = tmp_path / "state", tmp_path / "receiver.toml"
+    state.mkdir()
+    file.touch()
+    for path, (user, group), bits in ((state, owner, folder_mode), (file, held, mode)):
+        os.chown(path, user, group)
+        path.chmod(bits)
+    assert (folder(state, file).shut == "") == reads
 
 
 def test_damaged_status_files_are_no_obstacle(tmp_path: Path) -> None:
