@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +14,8 @@ from oneway.preflight import Finding, Level, loopback
 from oneway.readings import read
 from oneway.recipe import Side
 from protocol.errors import ConfigError
-from protocol.store import statefile
 from receiver.commands.low_troubles import LowFacts, troubles
+from receiver.publish.portal_note import read_note
 from receiver.status.wording import complete
 
 LOOKED = (
@@ -45,7 +43,7 @@ def look(file: Path) -> Diagnosis:
     held: list[KeyFile] = []
     unseen: list[str] = []
     found: list[Finding] = []
-    interface = None
+    interface, here = None, True
     if config is not None:
         keys, host = config.keys, config.inlet.listen[0]
         held, unseen = keyfiles.look(keys.own, ("catch", "open"), keys.senders, ("sign", "link-sign"))
@@ -54,6 +52,7 @@ def look(file: Path) -> Diagnosis:
             found = findings(Side.LOW, host)
             seen = readings.interfaces if readings is not None else ()
             interface = next((one for one in seen if host in (*one.addresses, *one.broadcasts)), None)
+            here = not seen or interface is not None or host == "0.0.0.0"  # noqa: S104  it is every address
     first, before = _processes(state), machine.kernel()
     time.sleep(machine.WATCH_S)
     later, after = _processes(state), machine.kernel()
@@ -63,6 +62,7 @@ def look(file: Path) -> Diagnosis:
         folder=folder,
         host=config.inlet.listen[0] if config else "",
         port=config.inlet.listen[1] if config else 0,
+        address_here=here,
         portal_port=config.portal.listen[1] if config else 0,
         portal_lives=_portal_lives(state),
         config_fault=fault.splitlines(),
@@ -94,7 +94,5 @@ def _processes(state: Path) -> dict[str, machine.Process]:
 
 def _portal_lives(state: Path) -> bool:
     """By the process that wrote `portal.json`."""
-    with contextlib.suppress(OSError, *statefile.UNBELIEVED):
-        pid = json.loads(statefile.read(state / "portal.json") or b"{}").get("pid")
-        return type(pid) is int and machine.lives(pid)
-    return False
+    note = read_note(state)
+    return note is not None and machine.lives(note.pid)

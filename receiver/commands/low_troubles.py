@@ -56,6 +56,8 @@ class LowFacts:
     host: str = ""
     port: int = 0
     """Of [inlet] listen; 0 where the configuration cannot be read."""
+    address_here: bool = True
+    """Whether `host` is an address of this machine."""
     portal_port: int = 0
     portal_lives: bool = True
     config_fault: Sequence[str] = ()
@@ -106,6 +108,15 @@ def troubles(facts: LowFacts) -> Iterator[Ailment]:
             cause=f"the interface {one.name} is down",
             evidence=(f"the kernel's flags of {one.name}",),
             step=f"ip link set {one.name} up",
+        )
+    if not facts.address_here and not runs:
+        yield Ailment(
+            rank=Rank.INTERFACE,
+            name="address-elsewhere",
+            cause=f"[inlet] listen names {facts.host}, which is no address of this machine",
+            evidence=("the kernel's list of addresses",),
+            step="ip -br -4 address shows them: name the one of the diode's interface in [inlet] listen, or give it "
+            f"this one: checkvalve setup low --config {facts.file}",
         )
     yield from _processes(facts)
     if runs and catch is not None:

@@ -15,6 +15,7 @@ from protocol.store.reader import Reader
 from receiver.config import ReceiverConfig
 from receiver.publish.alarm import JournalEnds, lag_alarm, loss_ahead
 from receiver.publish.journal_room import JournalRoom
+from receiver.publish.portal_note import moved, read_note
 from receiver.status.publish import OutputCounters, OutputStatus
 
 ROOM_S = 60.0
@@ -33,7 +34,7 @@ class LagWatch:
         self._state, self._outputs = config.state, outputs
         self._reader = Reader(config.journal)
         self._ends = JournalEnds()
-        self._retention = config.retention
+        self._retention, self._port = config.retention, config.portal.listen[1]
         self._room: JournalRoom | None = None
         self._looked = -ROOM_S
         self._said: dict[str, tuple[int | None, float]] = {}
@@ -63,9 +64,9 @@ class LagWatch:
         return out
 
     def warnings(self) -> list[str]:
-        """Lines for people about the journal itself, as of the last `alarms`."""
+        """Lines for people about the journal itself, as of the last `alarms`, and about pages that are elsewhere."""
         line = None if self._room is None else self._room.warning(self._retention)
-        return [] if line is None else [line]
+        return [one for one in (line, moved(read_note(self._state), self._port)) if one]
 
     def _look(self, now: float) -> None:
         if now >= self._looked + ROOM_S:

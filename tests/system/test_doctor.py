@@ -214,6 +214,10 @@ LOW_CASES: dict[str, tuple[LowFacts, str]] = {
     ),
     "files of root": (replace(LOW, folder=replace(HERE, roots=("floor.json",))), "root-files"),
     "historian damaged": (replace(LOW, history_damaged=("current.db.damaged-1",)), "history-damaged"),
+    "an address of another machine": (
+        replace(LOW, processes={"publish": says(), "historian": says()}, address_here=False),
+        "address-elsewhere",
+    ),
     "catch down": (replace(LOW, processes=dict(_RUN) | {"catch": says(90.0, alive=False)}), "catch-down"),
     "catch hangs": (replace(LOW, processes=dict(_RUN) | {"catch": says(90.0)}), "catch-down"),
     "catch hangs, and holds its own journal": (
@@ -380,6 +384,15 @@ def test_a_wrong_port_is_named(tmp_path: Path) -> None:
         made.start("high")
         until(lambda: made.fresh("high", "emit") and made.fresh("low", "catch"), "they did not start")
         named(made, "low", "wrong-port")
+
+
+def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
+    """As it is where preflight only warned, and catch cannot begin."""
+    with plant(tmp_path) as made:
+        text = (tmp_path / "low/receiver.toml").read_text()
+        line = next(one for one in text.splitlines() if one.startswith("listen ="))
+        change(tmp_path / "low/receiver.toml", line, 'listen = "192.0.2.77:5005"')
+        named(made, "low", "address-elsewhere")
 
 
 @pytest.mark.parametrize("side", ["high", "low"])

@@ -343,6 +343,19 @@ def test_publish_sees_an_output_whose_process_is_dead(low: configuration.Receive
     assert watch.alarms(1061.0, {"vm"}) == []
 
 
+def test_pages_that_are_not_at_their_port_are_told(low: configuration.ReceiverConfig) -> None:
+    """publish warns of it, as the portal's own note says: so status, page and doctor do; any damage of it is silent."""
+    watch, port, note = LagWatch(low, []), low.portal.listen[1], low.state / "portal.json"
+    for there in (b"{", b"[]", b'{"url": 7, "pid": 1}', b'{"url": "http://x:99999/", "pid": 1}'):
+        note.write_bytes(there)
+        assert watch.warnings() == []
+    note.write_text(json.dumps({"url": f"http://127.0.0.1:{port}/", "pid": 1}))
+    assert watch.warnings() == []
+    note.write_text(json.dumps({"url": f"http://127.0.0.1:{port + 1}/", "pid": 1}))
+    (line,) = watch.warnings()
+    assert line.startswith(f"another program had the pages' port {port} when they began: they are at http://127.0.0.1")
+
+
 @pytest.mark.parametrize("place", [None, [1], ["1", 2], {"a": 1}, 7])
 def test_an_output_whose_status_is_damaged_counts_as_never_begun(
     low: configuration.ReceiverConfig, place: object
