@@ -36,7 +36,8 @@ def read(path: Path, *, hint: str = "") -> Written:
         ConfigError: it is not there, may not be read, is not UTF-8, or is no TOML (with the line).
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as opened:
+            data = opened.read(MOST_BYTES + 1)  # a device or a pipe may have no end
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist", hint=hint) from None
     except IsADirectoryError as error:
@@ -46,8 +47,7 @@ def read(path: Path, *, hint: str = "") -> Written:
         hint = "give a file that this user may read"
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
     if len(data) > MOST_BYTES:
-        hint = "name the configuration; split a plant that needs more over two senders"
-        raise ConfigError(f"{path} has {len(data) >> 20} MiB, {MOST_BYTES >> 20} are read at most", hint=hint)
+        raise ConfigError(f"{path} has over {MOST_BYTES >> 20} MiB", hint="split a larger plant over two senders")
     try:
         return Written(tomllib.loads(data.removeprefix(MARK).decode()), data)
     except UnicodeDecodeError as error:

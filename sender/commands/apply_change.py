@@ -12,8 +12,11 @@ Poll says the change on the link by itself, when it takes the file: at the reloa
 
 from __future__ import annotations
 
+import contextlib
 import pwd
-from collections.abc import Callable, Mapping
+import signal
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +31,8 @@ from sender.commands.change_words import ChangeWords, of_files
 from sender.poll import reload
 from sender.poll.config import SenderConfig, load
 
+SOURCE_S = 20.0
+"""How long a pipe may take to hand a configuration over [s]."""
 AGAIN = "sudo systemctl restart {}, or end `checkvalve send` and start it"
 
 
@@ -146,7 +151,8 @@ def _run(path: Path, state: Path, wanted: WantedChange, shell: Shell) -> Applied
     before = _Before(standing=standing, ran=running.load(state, shell.say, wall_ns=shell.wall_ns), records=records)
     target = _behind(state, before) if wanted.back else None
     source = applications.copy_path(state, target.number) if target is not None else wanted.source
-    config = shell.check(path, look=True, source=source)
+    with _ends(source):
+        config = shell.check(path, look=True, source=source)
     for line in config.warnings:
         shell.say(f"warning: {line}")
     last = before.last
@@ -285,6 +291,35 @@ def _standing(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run it as a user who may") from None
+
+
+@contextlib.contextmanager
+def _ends(source: Path | None) -> Iterator[None]:
+    """While it holds, a source is read that may be a pipe, as of `<(sed ..)`: one that never ends is given up.
+
+    Raises:
+        ConfigError: it does not end in time, or is a device.
+    """
+    mode = source.stat().st_mode if source is not None and source.exists() else stat.S_IFREG
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise ConfigError(
+            f"--from {source} is a device, and no configuration", hint="name a file, or a pipe: <(sed ..)"
+        )
+    if not stat.S_ISFIFO(mode):
+        yield
+        return
+
+    def late(number: int, frame: object) -> None:
+        hint = "see what writes to it, or write a file first and name that"
+        raise ConfigError(f"--from {source} is a pipe that did not end within {SOURCE_S:g} s", hint=hint)
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, SOURCE_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _name(user: int) -> str:

@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import stat
+import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +117,57 @@ def plant(tmp_path: Path) -> Plant:
     made.write(configuration("A"))
     made.start()
     return made
+
+
+def test_a_source_that_never_ends_is_refused(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device at once; a pipe that nobody writes to, or that stays open, in time; one without end by its size."""
+    monkeypatch.setattr(apply_change, "SOURCE_S", 0.2)
+    pipe, held = plant.folder / "pipe", plant.folder / "held"
+    os.mkfifo(pipe)
+    os.mkfifo(held)
+    writer = os.open(held, os.O_RDWR)
+    os.write(writer, b'site = "x"')
+    try:
+        for source, told in (("/dev/zero", "is a device"), (pipe, "did not end"), (held, "did not end")):
+            with pytest.raises(ConfigError, match=told):
+                plant.apply(source=Path(source), why="because")
+    finally:
+        os.close(writer)
+    with pytest.raises(ConfigError, match="/dev/zero has over 64 MiB"):
+        load(Path("/dev/zero"))
+    endless = subprocess.Popen(["/usr/bin/yes"], stdout=subprocess.PIPE)
+    assert endless.stdout is not None
+    try:
+        with pytest.raises(ConfigError, match="has over 64 MiB"):
+            load(plant.file, source=Path(f"/dev/fd/{endless.stdout.fileno()}"))
+    finally:
+        endless.kill()
+        endless.communicate()
+    assert plant.file.read_text() == configuration("A")
+    assert plant.applied() == []
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_pipe_that_ends_is_applied_as_a_file_is(plant: Plant, named: bool) -> None:
+    """`<(sed ..)` of a shell, and a FIFO whose writer comes a moment later."""
+    if named:
+        source = plant.folder / "pipe"
+        os.mkfifo(source)
+        writing = threading.Thread(target=source.write_text, args=[configuration("B")])
+        writing.start()
+    else:
+        reading, end = os.pipe()
+        os.write(end, configuration("B").encode())
+        os.close(end)
+        source = Path(f"/dev/fd/{reading}")
+    try:
+        assert plant.apply(source=source, why="because") is not None
+        assert plant.file.read_text() == configuration("B")
+    finally:
+        if named:
+            writing.join()
+        else:
+            os.close(reading)
 
 
 def test_an_application_keeps_file_person_reason_and_ticket_and_poll_says_them(plant: Plant) -> None:
