@@ -77,6 +77,7 @@ def run(path: Path, wanted: WantedChange, shell: Shell) -> AppliedChange | None:
     path = path.absolute()
     state = path.parent / "state"
     named(wanted)
+    must_be_high(path)
     if not path.exists():
         raise ConfigError(f"{path} does not exist", hint="name the sender.toml that `checkvalve send` is given")
     if not state.is_dir():
@@ -90,6 +91,18 @@ def run(path: Path, wanted: WantedChange, shell: Shell) -> AppliedChange | None:
     except OSError as error:
         what = f"{error.filename or state} cannot be used: {error.strerror}"
         raise ConfigError(what, hint="see what stands there and how full the disk is, then again") from None
+
+
+def must_be_high(path: Path) -> None:
+    """Whether a file is the high side's, as far as that can be seen.
+
+    Raises:
+        ConfigError: it is the low side's configuration.
+    """
+    with contextlib.suppress(OSError):
+        if path.is_file() and b"[inlet]" in path.read_bytes():
+            hint = "that one is edited where it stands: checkvalve receive FILE --check, then restart it"
+            raise ConfigError(f"{path} is the low side's file; apply changes the high side's, sender.toml", hint=hint)
 
 
 def named(wanted: WantedChange) -> None:
@@ -338,8 +351,9 @@ def list_lines(path: Path, say: Callable[[str], None], *, wall_ns: int) -> list[
         wall_ns: Wall time [ns since 1970 UTC].
 
     Raises:
-        ConfigError: this user may not look.
+        ConfigError: this user may not look, or the file is the low side's.
     """
+    must_be_high(path)
     try:
         records = applications.records(path.absolute().parent / "state", say, wall_ns=wall_ns)
     except OSError as error:

@@ -170,6 +170,16 @@ def test_a_pipe_that_ends_is_applied_as_a_file_is(plant: Plant, named: bool) -> 
             os.close(reading)
 
 
+def test_the_low_sides_file_is_told_apart(plant: Plant) -> None:
+    """Whether it is to be applied or only listed: it is no file that nothing was applied to yet."""
+    low = plant.folder / "receiver.toml"
+    low.write_text('[inlet]\nlisten = "192.0.2.2:5005"\n')
+    with pytest.raises(ConfigError, match="is the low side's file"):
+        apply_change.list_lines(low, plant.said.append, wall_ns=0)
+    with pytest.raises(ConfigError, match="is the low side's file"):
+        apply_change.run(low, WantedChange(), Shell(say=plant.said.append, ask=None, wall_ns=0))
+
+
 def test_an_application_keeps_file_person_reason_and_ticket_and_poll_says_them(plant: Plant) -> None:
     """What ran before is kept too, so that the very first application can be taken back."""
     plant.new(configuration("B"), why="flow was missing", ticket="MOC-7")
