@@ -42,12 +42,17 @@ def test_every_page_is_on_the_index_and_has_blocks_to_run() -> None:
 
 @pytest.mark.timeout(200)
 def test_keys_are_replaced_without_a_sample_lost(running: Site) -> None:
-    """All of keys.md, both sides: what was sealed for and signed with the old ones is there, once."""
+    """All of keys.md, both sides: what was sealed for and signed with the old ones is there, once. Where changes are
+    applied, so are these: nothing warns of another one."""
+    sender = running.made.folder / "high/sender.toml"
+    running.run("high", f"checkvalve apply {sender} --why 'as it was built' --yes")
     for heading in ("The high side's keys", "The low side's keys"):
         running.section("keys.md", heading)
         grows(running)
     count = running.all_published_once("low/keys/low-2")
     assert not list((running.made.folder / "high/keys/high").glob("*.key"))
+    for words in (f"status {sender}", f"send {sender} --check 2>&1"):
+        assert "checkvalve apply" not in running.run("high", f"checkvalve {words}")
     (running.made.folder / "low/keys/low-2/open-before.key").unlink()
     newest = len(running.samples(running.made.state("high") / "spool", "low/keys/low-2"))
     assert 0 < newest < count, "what was sealed before is not sealed for the new key"
