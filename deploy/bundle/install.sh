@@ -77,7 +77,6 @@ switch() {
     fi
     ln -sfn "$(basename "$builds")/$1" "$prefix.new"
     mv -T "$prefix.new" "$prefix"
-    made=''   # it stays, whatever comes now
     if [ $system = yes ]; then
         install -m 0644 "$prefix"/share/systemd/* /etc/systemd/system/
         ln -sf "$prefix/bin/checkvalve" /usr/local/bin/checkvalve
@@ -87,7 +86,7 @@ switch() {
         [ ! -d /run/systemd/system ] || systemctl daemon-reload || echo "systemd was not told: systemctl daemon-reload"
     fi
     if [ $runs = yes ]; then
-        systemctl start "checkvalve-$side.target"
+        systemctl start "checkvalve-$side.target" 9>&-   # nothing that runs on holds the lock
         for unit in $users; do
             systemctl is-active --quiet "$unit.service" ||
                 stop "$unit does not run" "journalctl -u $unit; or go back: sh $prefix/share/install.sh --back"
@@ -98,12 +97,29 @@ complete() {   # where this machine's shells look
     [ ! -d "$2" ] || [ ! -e "$prefix/share/completion/$1" ] || install -m 0644 "$prefix/share/completion/$1" "$2/${3:-$1}"
 }
 
+# One at a time beside a program, as long as this shell lives.
+alone() {
+    mkdir -p "$builds"
+    chmod 0755 "$builds"
+    exec 9>"$builds/.lock"
+    ! command -v flock >/dev/null || flock -n 9 ||
+        stop "another install.sh is at work in $builds" "wait for its end, then begin again"
+}
+# What was made and is not the present program goes, at whatever moment this ends.
+tidy() {
+    rm -rf "$scratch"
+    [ -n "$made" ] || return 0
+    [ "$(readlink "$prefix")" = "$(basename "$builds")/$(basename "$made")" ] || rm -rf "$made"
+}
 scratch=$(mktemp -d)
 made=''
-trap 'rm -rf "$scratch"; [ -z "$made" ] || rm -rf "$made"' EXIT
+trap tidy EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 if [ $back = yes ]; then
     [ $system = no ] || [ "$(id -u)" = 0 ] || stop "this needs root" "sudo sh install.sh --back"
+    alone
     old=$(readlink "$builds/previous")
     fit "$builds/$old" || stop "nothing was changed" "mend what is said above, or install the bundle of another version"
     switch "$old"
@@ -137,8 +153,7 @@ sha256sum --check --quiet --strict SHA256SUMS >&2 || stop "files are not the one
 if [ -e "$prefix" ] && [ -n "$(ls -A "$prefix")" ] && [ ! -f "$prefix/share/TARGET" ]; then
     stop "$prefix holds something else" "name another folder with --prefix"
 fi
-mkdir -p "$builds"
-chmod 0755 "$builds"
+alone
 number=1
 while [ -e "$builds/$(told version)-$number" ]; do number=$((number + 1)); done
 name=$(told version)-$number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import ensurepip
+import fcntl
 import hashlib
 import json
 import os
@@ -147,11 +148,7 @@ def test_every_file_is_summed(small: Path) -> None:
 @pytest.mark.parametrize("mask", [0o027, 0o077, 0o022])
 def test_what_is_installed_can_be_read_by_the_services_whatever_umask_root_has(copy: Path, mask: int) -> None:
     """Also where the archive was unpacked with modes that only root can read."""
-    (pip,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
-    (copy / "bootstrap").mkdir(exist_ok=True)
-    shutil.copy2(pip, copy / "bootstrap")
-    (copy / "SHA256SUMS").write_text(bundle.sums(copy))
-    for path in [copy, *copy.rglob("*")]:
+    for path in [with_pip(copy), *copy.rglob("*")]:
         path.chmod(path.stat().st_mode & 0o700)
     before = os.umask(mask)
     try:
@@ -162,6 +159,34 @@ def test_what_is_installed_can_be_read_by_the_services_whatever_umask_root_has(c
     assert done.returncode == 0, done.stderr
     assert (to / "share" / "sbom.cdx.json").exists()
     assert [str(path) for path in [to, *to.rglob("*")] if not path.is_symlink() and not _open(path)] == []
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_stop_at_the_moment_of_the_switch_leaves_a_whole_program(copy: Path, shell: str) -> None:
+    """Ctrl-C as the link is renamed: it names the new program, which stays; nothing else of the attempt does."""
+    tools, to = copy.parent / "tools", copy.parent / "to"
+    tools.mkdir()
+    (tools / "mv").write_text('#!/bin/sh\n/bin/mv "$@"\nkill -INT $PPID\nsleep 0.2\n')
+    (tools / "mv").chmod(0o755)
+    argv = [shell, str(with_pip(copy) / "install.sh"), "--files-only", "--prefix", str(to), "--python", sys.executable]
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "TMPDIR": str(tools)}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False, env=environment)
+    assert done.returncode == 130, done.stderr
+    assert subprocess.run([to / "bin/python", "-c", ""], check=False).returncode == 0
+    assert [path.name for path in tools.iterdir()] == ["mv"]
+
+
+def test_two_installations_at_once_are_refused(copy: Path) -> None:
+    """The second one ends with the next step, and changes nothing."""
+    builds = copy.parent / "to.builds"
+    builds.mkdir()
+    with (builds / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = install(copy, "--python", sys.executable)
+    assert done.returncode == 2
+    assert "another install.sh is at work" in done.stderr
+    assert "next step: wait for its end" in done.stderr
+    assert [path.name for path in builds.iterdir()] == [".lock"]
 
 
 def _open(path: Path) -> bool:
