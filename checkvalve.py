@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 import threading
 from collections.abc import Sequence
@@ -98,8 +99,9 @@ def main(given: Sequence[str] | None = None) -> int:
         hint = "take it away, or mount or make what it leads to: the start makes the folder"
         return _refuse(f"{error.filename} is a file, or a link that leads nowhere: it should be a folder", hint, 2)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
-        return 1
+        seen = _unread(sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0 if seen else 1  # it may be another pipe's or a socket's
     except Exception as error:  # noqa: BLE001  the last door: what nobody foresaw becomes exit 1
         if os.environ.get("CHECKVALVE_DEBUG") == "1":
             terminal.trace(error)
@@ -143,6 +145,8 @@ def _call(room: str, name: str, words: list[str]) -> int:
         )
     except typer.Abort:
         return 130
+    except SystemExit:  # what click makes of a broken pipe
+        raise BrokenPipeError from None
     except Exception as error:
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
         if show is None or code is None:  # only a wrong argument knows how to show itself
@@ -247,6 +251,13 @@ def _help() -> str:
     lines += [f"  {name:{wide}}  {one.line}" for name, one in there.items()]
     lines += ["", *(f"  {name:{wide}}  {line}" for name, line in OPTIONS.items()), "", EXITS]
     return "\n".join(lines) + "\n"
+
+
+def _unread(output: int) -> bool:
+    """Whether nobody reads what is printed any more, as of `| head`, which has seen enough."""
+    asked = select.poll()
+    asked.register(output, 0)
+    return any(event & select.POLLERR for _, event in asked.poll(0))
 
 
 def _died(told: threading.ExceptHookArgs) -> None:

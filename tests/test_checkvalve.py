@@ -11,6 +11,7 @@ import pytest
 
 import checkvalve
 from checkvalve import COMMANDS, Command
+from protocol import keymaking
 from protocol.errors import AssetError, ConfigError, StoreError
 
 
@@ -18,6 +19,27 @@ class _Room:
     """A room whose one command raises."""
 
     error: BaseException | None = None
+
+
+@pytest.mark.parametrize("words", ["--help", "keys show ."])
+def test_a_reader_that_has_seen_enough_is_no_failure(words: str, tmp_path: Path) -> None:
+    """As of `| head`: exit 0, and nothing is said of it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    keymaking.make("high", tmp_path / "keys")
+    argv = [sys.executable, "-P", "-m", "checkvalve", *words.replace(".", str(tmp_path / "keys")).split()]
+    try:
+        done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_broken_pipe_elsewhere_is_a_failure() -> None:
+    """Of a socket, say, while somebody still reads what is printed."""
+    code = "import checkvalve, sys; checkvalve._run = lambda words: (_ for _ in ()).throw(BrokenPipeError()); "
+    words = [sys.executable, "-c", code + "sys.exit(checkvalve.main(['x']))"]
+    assert subprocess.run(words, capture_output=True, timeout=60, check=False).returncode == 1
 
 
 @pytest.fixture
