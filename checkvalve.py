@@ -126,6 +126,10 @@ def _run(words: list[str]) -> int:
     room = _room_of(name, words)
     if not _installed(room):
         raise ConfigError(f"{name!r} is not part of this installation", hint=f"its room, {room}, is in another wheel")
+    if words == ["init"]:
+        for one in filter(_installed, INIT.values()):
+            _call(one, name, [name, "--help"])
+        return 2
     return _call(room, name, words)
 
 

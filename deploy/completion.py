@@ -21,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from checkvalve import COMMANDS, INIT, Command, keys_app
 
 FILES = {"bash": "checkvalve.bash", "zsh": "_checkvalve", "fish": "checkvalve.fish"}
+WORDS = {"keys new": ("high", "low", "recovery"), "discover": ("modbus", "opcua", "enip")}
+"""What a first argument mostly is, where its type says nothing."""
 _BOTH_SIDES = ("sender.commands.cli", "receiver.commands.cli")
 
 
@@ -47,6 +49,8 @@ def tree() -> dict[str, Words]:
         for room in _rooms(name, one):
             _gather(words, _command(room, name))
         out[name] = words
+    for path, words in _paths(out):
+        words.first = words.first or WORDS.get(path, ())
     return out
 
 
@@ -166,8 +170,8 @@ def zsh(held: dict[str, Words]) -> str:
         depth = len(path.split())
         lines.append(f"    shift {depth} words; (( CURRENT -= {depth} ))")
         specs = [_spec(words, name) for name in words.options]
-        rest = f"1:word:({' '.join(words.first)})" if words.first else "*:file:_files"
-        lines.append("    _arguments " + " ".join(map(_quoted, [*specs, rest])) + " ;;")
+        first = [f"1:word:({' '.join(words.first)})"] if words.first else []
+        lines.append("    _arguments " + " ".join(map(_quoted, [*specs, *first, "*:file:_files"])) + " ;;")
     return "\n".join([*lines, "esac", ""])
 
 

@@ -68,6 +68,14 @@ def test_what_was_probably_meant_is_named(typed: list[str], meant: str, capsys: 
     assert meant in capsys.readouterr().err
 
 
+def test_init_without_a_side_shows_what_both_take(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is a mistake all the same."""
+    assert checkvalve.main(["init"]) == 2
+    text = capsys.readouterr().out
+    assert "{high} {DIR}" in text
+    assert "{low} {DIR}" in text
+
+
 def test_what_is_like_nothing_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     """Only the list is named."""
     assert checkvalve.main(["xyzzy"]) == 2
@@ -100,6 +108,9 @@ def test_what_a_shell_completes_is_what_the_commands_take(name: str, tmp_path: P
         ("checkvalve send sender.toml --only ", {"poll", "emit"}),
         ("checkvalve status --j", {"--json"}),
         ("checkvalve keys n", {"new"}),
+        ("checkvalve keys new h", {"high"}),
+        ("checkvalve discover m", {"modbus"}),
+        ("checkvalve init l", {"low"}),
     ],
 )
 def test_bash_offers_what_fits(typed: str, offered: set[str], tmp_path: Path) -> None:

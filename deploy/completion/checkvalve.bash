@@ -187,7 +187,7 @@ _checkvalve() {
         "simulate") offered="--seed --host --ports-file --sender-toml --status --fault --control --netns --help" ;;
         "relay") offered="--listen --to --loss --burst --cut --duplicate --reorder --truncate --flip --delay --jitter --rate-mbit --buffer --seed --status --trace --help" ;;
         "init") offered="high low --site --to --rate-mbit --mtu --loss-target --keep --max-gb --peer --sheet --help --listen --buffer-mib --journal --history --pages" ;;
-        "discover") offered="--name --set --timeout --class --range --map --map-first --never-read --help" ;;
+        "discover") offered="modbus opcua enip --name --set --timeout --class --range --map --map-first --never-read --help" ;;
         "plan") offered="--json --help" ;;
         "peek") offered="--set --json --help" ;;
         "watch") offered="--only --seconds --json --help" ;;
@@ -212,7 +212,7 @@ _checkvalve() {
         "doctor") offered="--json --help" ;;
         "setup") offered="high low --config --interface --address --to --listen --peer-mac --appliance-mac --sender --netns --mtu --apply --verify --host --help" ;;
         "keys") offered="new show --help" ;;
-        "keys new") offered="--help" ;;
+        "keys new") offered="high low recovery --help" ;;
         "keys show") offered="--help" ;;
         "audit") offered="capture live collect provoke journal code selftest explain questions report diff --help" ;;
         "audit capture") offered="--high --low --port --interface --from --to --pause --control --appliance --by --keep --all --json --help" ;;

@@ -80,6 +80,9 @@ complete -c checkvalve -n '__fish_seen_subcommand_from init' -l buffer-mib -r -d
 complete -c checkvalve -n '__fish_seen_subcommand_from init' -l journal -r -d 'How long the journal is kept; 7d.'
 complete -c checkvalve -n '__fish_seen_subcommand_from init' -l history -r -d 'How long the history is kept; 400d.'
 complete -c checkvalve -n '__fish_seen_subcommand_from init' -l pages -r -d 'Address and port of the pages; 127.0.0.1:8600.'
+complete -c checkvalve -n '__fish_seen_subcommand_from discover' -a modbus
+complete -c checkvalve -n '__fish_seen_subcommand_from discover' -a opcua
+complete -c checkvalve -n '__fish_seen_subcommand_from discover' -a enip
 complete -c checkvalve -n '__fish_seen_subcommand_from discover' -l name -r -d 'Name of the asset; by default from the address.'
 complete -c checkvalve -n '__fish_seen_subcommand_from discover' -l set -r -d 'A key of [asset.<collector>], such as unit=3. May be repeated.'
 complete -c checkvalve -n '__fish_seen_subcommand_from discover' -l timeout -r -d 'Longest wait for one reply.'
@@ -186,6 +189,9 @@ complete -c checkvalve -n '__fish_seen_subcommand_from setup' -l help -d 'Show t
 complete -c checkvalve -f -n '__fish_seen_subcommand_from keys' -a new -d 'Make the keys of a SIDE (high, low or recovery) in FOLDER, and FOLDER.pub to carry across.'
 complete -c checkvalve -f -n '__fish_seen_subcommand_from keys' -a show -d 'Fingerprints of a folder’s keys, or of a .pub file, to compare by eye.'
 complete -c checkvalve -n '__fish_seen_subcommand_from keys' -l help -d 'Show this message and exit.'
+complete -c checkvalve -n '__fish_seen_subcommand_from keys ; and __fish_seen_subcommand_from new' -a high
+complete -c checkvalve -n '__fish_seen_subcommand_from keys ; and __fish_seen_subcommand_from new' -a low
+complete -c checkvalve -n '__fish_seen_subcommand_from keys ; and __fish_seen_subcommand_from new' -a recovery
 complete -c checkvalve -n '__fish_seen_subcommand_from keys ; and __fish_seen_subcommand_from new' -l help -d 'Show this message and exit.'
 complete -c checkvalve -n '__fish_seen_subcommand_from keys ; and __fish_seen_subcommand_from show' -l help -d 'Show this message and exit.'
 complete -c checkvalve -f -n '__fish_seen_subcommand_from audit' -a capture -d 'Every frame of a capture by its direction; offline, without root.'
