@@ -83,7 +83,8 @@ def run(high: Path, low: Path, key_files: list[Path], *, site: str | None = None
         raise ConfigError("no sign key was given", hint="--key high.pub, the high side's public keys")
     if high.resolve() == low.resolve():
         raise ConfigError(f"{high} was given for both sides", hint="the spool of the high side, the journal of the low")
-    sides = (read_side("high", high), read_side("low", low))
+    below = read_side("low", low)  # first, as acceptance.md copies: of two that grow, none is ahead
+    sides = (read_side("high", high), below)
     names = sorted({*sides[0].streams, *sides[1].streams})
     compared = {name: compare(name, *sides, signers, site) for name in names}
     _follow(compared, sides)

@@ -180,10 +180,10 @@ def test_damage_in_one_history_fails_that_trend_alone(
         for method in ("trend", "samples"):
             real = getattr(Door, method)
 
-            def damaged(door: Door, number: int, *given: Any, real: Any = real) -> Any:
+            def damaged(door: Door, number: int, *given: Any, real: Any = real, **more: Any) -> Any:
                 if number == series["cursed"]:
                     raise error
-                return real(door, number, *given)
+                return real(door, number, *given, **more)
 
             monkeypatch.setattr(Door, method, damaged)
         now = plant.clock() / 1e6
