@@ -215,12 +215,13 @@ def _room_of(name: str, words: list[str]) -> str:
         return _side_of(words)
     paths = [Path(word) for word in words[1:] if not word.startswith("-")]
     for path in paths:
-        if path.is_file():
-            try:
-                low = "[inlet]" in path.read_text(errors="replace")
-            except OSError:  # another user's: the side's own command says so
-                low = path.name.startswith("receiver")
-            return "receiver.commands.cli" if low else "sender.commands.cli"
+        try:
+            if not path.is_file():
+                continue
+            low = "[inlet]" in path.read_text(errors="replace")
+        except OSError:  # another user's, or in his folder: the side's own command says so
+            low = path.name.startswith("receiver")
+        return "receiver.commands.cli" if low else "sender.commands.cli"
     for path in paths:
         if path.is_dir():
             raise ConfigError(

@@ -148,7 +148,11 @@ def doctor(file: EitherFile, as_json: AsJson = False) -> None:
     from protocol.errors import ConfigError
     from receiver.commands.low_look import look
 
-    if not file.is_file():
+    try:
+        there = file.is_file()
+    except PermissionError:  # its folder is shut
+        raise ConfigError(f"{file}: Permission denied", hint="give a file that this user may read") from None
+    if not there:
         raise ConfigError(f"{file} is no file", hint="name the sender.toml or receiver.toml of this side")
     told = look(file)
     if as_json:

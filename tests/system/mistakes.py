@@ -235,7 +235,7 @@ MISTAKES = (
     high("UTF-16", _wide, "", "UTF-16", "save it as UTF-8"),
     high("a folder for the file", _folder, "", "sender.toml", "folder", "name the file in it"),
     high("no file", _gone("sender.toml"), "", "sender.toml does not exist", "checkvalve init high DIR"),
-    high("a file of 65 MiB", _huge, "", "sender.toml", "65 MiB", "64"),
+    high("a file of 65 MiB", _huge, "", "sender.toml", "over 64 MiB", "split a larger plant"),
     high("a no-break space behind a key", "mtu = 1500", "mtu\u00a0= 1500", "line 6", "no-break space (U+00A0)", "column 4", "type a plain space"),
     high("a no-break space behind a value", "mtu = 1500", "mtu = 1500\u00a0", "line 6", "no-break space (U+00A0)", "column 11", "type a plain space"),
     high("a no-break space between tags", 'deadband = "0.1%" },', 'deadband = "0.1%" }\u00a0,', "line 33", "no-break space (U+00A0)", "column ", "type a plain space"),
