@@ -1,0 +1,1 @@
+"""Requests, decisions and grants: who may read what, from when until when."""

@@ -1,0 +1,1 @@
+"""Named people: enrolment, roles, what they sign in with, their sessions."""
