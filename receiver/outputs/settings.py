@@ -36,7 +36,8 @@ def _scope(value: object) -> Scope:
     if isinstance(value, dict) and len(value) == 1:
         (key, name), *_ = value.items()
         if key in ("vendor", "asset") and isinstance(name, str) and name:
-            return Scope(**{f"{key}s": frozenset({name})})
+            named = frozenset({name})
+            return Scope(vendors=named) if key == "vendor" else Scope(assets=named)
     raise ValueError(f'{value!r} is no scope; write {{ vendor = ".." }}, {{ asset = ".." }} or, aloud, "all"')
 
 

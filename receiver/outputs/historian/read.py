@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from protocol.content import applied
 from protocol.content.array import Array
@@ -29,7 +30,7 @@ from receiver.outputs.historian.codec.chunk import ChartRows
 from receiver.outputs.historian.codec.present import Present
 from receiver.outputs.historian.missing import Span, StreamEnd, missing_spans
 from receiver.outputs.historian.rows import HEALED, Rows, join, order, python_values
-from receiver.outputs.historian.schema import CHANGES
+from receiver.outputs.historian.schema import CHANGES, EVENTS
 from receiver.outputs.historian.series import SENDER
 from receiver.outputs.historian.snapshot import ReaderFiles, Snapshot
 from receiver.outputs.historian.versions import joined_trend
@@ -242,13 +243,10 @@ class Door:
             wanted = {one: name for one, name in names.items() if not asset or name == asset}
             if moment is None or not wanted:
                 return []
-            marks = ",".join("?" * len(wanted))
-            stored = moment.rows(
-                "SELECT asset, source, time_ns, severity, code, text, state, sequence, received_ns FROM event"  # noqa: S608
-                f" WHERE asset IN ({marks}) ORDER BY boot DESC, number DESC LIMIT ?",
-                *wanted,
-                limit,
-            )
+            scope = visible.scope
+            limited = [one for one, name in wanted.items() if name in scope.limited]
+            named = [[one, tag] for one in limited for asset_name, tag in scope.tags or () if asset_name == wanted[one]]
+            stored = moment.rows(EVENTS, orjson.dumps(list(wanted)), orjson.dumps(limited), orjson.dumps(named), limit)
             return [
                 EventView(
                     asset=wanted[one],

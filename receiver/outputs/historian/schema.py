@@ -116,6 +116,14 @@ same by three hours (rollup.py), so that a year is drawn without opening a chunk
 those is reading few pages. `copy`: rows of `current.db`, packed with a checksum; `top` tells how far it had come."""
 
 
+EVENTS = """SELECT asset, source, time_ns, severity, code, text, state, sequence, received_ns FROM event
+    WHERE asset IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+    AND (asset NOT IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
+        OR (asset, source) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
+            FROM json_each(CAST(?3 AS TEXT))))
+    ORDER BY boot DESC, number DESC LIMIT ?4"""
+"""Newest first: of which assets, of which of them only some sources, and those (asset, source); how many."""
+
 CHANGES = """SELECT min(received_ns), text FROM state WHERE asset = ? AND what = ?
     GROUP BY text ORDER BY max(boot) DESC, max(number) DESC LIMIT ?"""
 """Changes of the sender's configuration, newest first. Each is said again at every start, in the same words."""

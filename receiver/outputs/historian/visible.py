@@ -51,8 +51,9 @@ class Visible:
             connection: `current.db` in a transaction; None where there is no history: nothing is known then.
             scope: What may be known.
         """
-        self.all = scope.vendors is None and scope.assets is None
+        self.all = scope.whole
         """Nothing is cut: also what concerns the sender itself may be told."""
+        self.scope = scope
         self.assets: dict[int, Asset] = {}
         self.series: dict[int, VisibleSeries] = {}
         self._by_name: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
@@ -73,7 +74,7 @@ class Visible:
         for one, asset_id, name, kind, boot, number, body in connection.execute(
             "SELECT id, asset, name, type, boot, number, body FROM series"
         ):
-            if asset_id in self.assets:
+            if asset_id in self.assets and scope.sees_tag(self.assets[asset_id].name, name):
                 self.series[one] = VisibleSeries(asset_id, name, kind == "uint64", (boot, number), body)
                 self._by_name[asset_id, name].append(one)
                 self._of_asset[asset_id].append(one)
