@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from receiver.governed import fact
 from receiver.governed.trail.entry import Fact
 from receiver.outputs.scope import Scope
 
@@ -35,15 +36,13 @@ class Extent:
         return {"assets": [*sorted(self.assets)], "tags": [[asset, tag] for asset, tag in sorted(self.tags)]}
 
     @classmethod
-    def of_facts(cls, facts: Mapping[str, Fact]) -> Extent:
-        """From the trail."""
-        assets, tags = facts.get("assets"), facts.get("tags")
-        return cls(
-            assets=frozenset(str(one) for one in assets) if isinstance(assets, list) else frozenset(),
-            tags=frozenset((str(one[0]), str(one[1])) for one in tags if isinstance(one, list) and len(one) == 2)
-            if isinstance(tags, list)
-            else frozenset(),
-        )
+    def of_facts(cls, given: Mapping[str, Fact]) -> Extent:
+        """From the trail.
+
+        Raises:
+            ValueError: It is not what `to_facts` wrote.
+        """
+        return cls(assets=frozenset(fact.texts(given, "assets")), tags=frozenset(fact.pairs(given, "tags")))
 
 
 def union(parts: Iterable[Extent]) -> Extent:

@@ -61,10 +61,16 @@ class Weekly:
     @property
     def text(self) -> str:
         """As a person writes it, without the zone."""
-        days: dict[tuple[int, int], list[int]] = {}
-        for span in sorted(self.spans):
-            days.setdefault((span.start, span.end), []).append(span.day)
-        return ", ".join(f"{_days(on)} {_clock(start)}-{_clock(end)}" for (start, end), on in days.items())
+        runs: list[tuple[int, int, tuple[int, int]]] = []
+        for hours, day in sorted(((one.start, one.end), one.day) for one in self.spans):
+            if runs and runs[-1][1:] == (day - 1, hours):
+                runs[-1] = (runs[-1][0], day, hours)
+            else:
+                runs.append((day, day, hours))
+        return ", ".join(
+            f"{DAYS[first]}{f'-{DAYS[last]}' if last > first else ''} {_clock(start)}-{_clock(end)}"
+            for first, last, (start, end) in sorted(runs)
+        )
 
     def _holds(self, moment: datetime) -> bool:
         local = moment.astimezone(_zone(self.zone))
@@ -131,12 +137,6 @@ def _minute(text: str) -> int:
 
 def _clock(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
-
-
-def _days(on: list[int]) -> str:
-    if len(on) > 2 and on == list(range(on[0], on[-1] + 1)):
-        return f"{DAYS[on[0]]}-{DAYS[on[-1]]}"
-    return "+".join(DAYS[day] for day in on)
 
 
 def _utc(at_ns: int) -> datetime:
