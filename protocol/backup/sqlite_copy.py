@@ -11,14 +11,13 @@ SQLite opens files by name, and may make an index beside its log. So root opens 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 from protocol.backup.choose import rank
 from protocol.errors import ConfigError
+from protocol.process.as_owner import as_owner
 
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 
@@ -39,7 +38,7 @@ class Moment:
         """Files whose pages cannot be copied: their bytes are taken as they stand."""
         for path in sorted(folder.glob("*.db"), key=lambda path: rank(path.name)):
             try:
-                with _as_owner(path.lstat()):
+                with as_owner(path.lstat()):
                     self._held[path.name] = _begun(path)
             except FileNotFoundError:
                 continue  # retention took it meanwhile
@@ -91,20 +90,3 @@ def _begun(path: Path) -> sqlite3.Connection:
         opened.close()
         raise
     return opened
-
-
-@contextlib.contextmanager
-def _as_owner(about: os.stat_result) -> Iterator[None]:
-    if os.geteuid() != 0 or about.st_uid == 0:
-        yield
-        return
-    group, groups = os.getegid(), os.getgroups()
-    os.setgroups([about.st_gid])
-    os.setegid(about.st_gid)
-    os.seteuid(about.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)

@@ -1,0 +1,365 @@
+"""The trail as the one truth: entries appended in order, hashed in a chain, durable before anybody goes on.
+
+    act    the portal or a command decides: one exclusive transaction over all processes, in which it first sees every
+           governing entry that it has not seen
+    note   looks and sign-ins: written down without deciding
+    page   newest first, for people            governing, records   oldest first, for registers and reports
+
+Many readers share one sync: who wants to note leaves the entries in a queue and asks for the pen. Whoever gets it
+writes all that is in the queue; the others find theirs written. So a group is as large as what came during the last
+sync, and nobody waits for a clock.
+
+Nothing is taken on trust from the file. A new entry goes onto the last one only when that one fits the hash before it,
+and is what this process saw last; a record is handed out only when it fits the hash before it; governing records only
+when each names the one before it (form.py). A file that was exchanged under us is told. Each of these is a TrailError,
+and whoever gets one refuses: no trail, no act and no read. What none of this can find is a file that was written anew
+as a whole while nothing ran: that takes a checkpoint which has left the machine (checkpoint.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+from receiver.governed.trail import trail_file
+from receiver.governed.trail.entry import TrailEntry, TrailRecord
+from receiver.governed.trail.form import BEGINNING, body_of, governs, hash_of, mark_key, marks_of, read_body
+from receiver.governed.trail.trail_error import TrailError
+from receiver.governed.trail.trail_file import told
+
+STEP = 500
+"""Records read in one statement: a reader never keeps the log of the database from being cut back for long."""
+
+Decide = Callable[[Sequence[TrailRecord]], Sequence[TrailEntry]]
+"""Takes the governing records that its register has not seen, gives entries to append, or raises."""
+
+
+@dataclass(slots=True)
+class _Wish:
+    """Entries that somebody wants noted, and what came of it."""
+
+    entries: Sequence[TrailEntry]
+    written: list[TrailRecord] | None = None
+    error: BaseException | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Trail:
+    """A low side's `state/trail.db`, for any number of threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Args:
+            path: The file, made where it is missing.
+
+        Raises:
+            TrailError: it cannot be opened, or its end does not fit its own hashes.
+        """
+        self._path = path
+        self._pen, self._eyes, self._gate = threading.Lock(), threading.Lock(), threading.Lock()
+        self._wishes: list[_Wish] = []
+        self._number, self._governing, self._hash = 0, 0, BEGINNING
+        """The end as this process saw it last."""
+        self._writer = trail_file.open_writer(path)
+        try:
+            self._reader = trail_file.open_reader(path)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._file = _identity(path)
+        try:
+            with told(path):
+                self._look_at_end()
+        except BaseException:
+            self.close()
+            raise
+
+    def act(self, after: int, decide: Decide) -> list[TrailRecord]:
+        """Let `decide` see what is new and append what it gives, as one; durable on return.
+
+        Args:
+            after: Number of the last governing record that the register behind `decide` has taken.
+            decide: Handed the governing records above it; it may not use this trail to write. When it raises, nothing
+                is written, and the error goes on to the caller.
+
+        Returns:
+            The records appended, which the register has still to take.
+
+        Raises:
+            TrailError: nothing was written (or nobody can say whether it was: the disk failed in the middle of it).
+        """
+        with self._pen:
+            return self._transaction(lambda: decide(list(self._governing_after(self._writer, after))))
+
+    def note(self, entries: Sequence[TrailEntry]) -> list[TrailRecord]:
+        """Append entries; durable on return. As `act` in all else.
+
+        Raises:
+            TrailError: as `act`.
+            ValueError: an entry that cannot be written down (form.py); none of `entries` was.
+        """
+        wish = _Wish(entries)
+        with self._gate:
+            self._wishes.append(wish)
+        while not wish.done.is_set():
+            with self._pen:
+                if not wish.done.is_set():
+                    self._grant_wishes()
+        if wish.error is not None:
+            raise wish.error
+        assert wish.written is not None
+        return wish.written
+
+    async def note_async(self, entries: Sequence[TrailEntry]) -> list[TrailRecord]:
+        """`note` for a coroutine: the loop goes on meanwhile, and many of them share a sync all the same."""
+        return await asyncio.to_thread(self.note, entries)
+
+    def governing(self, after: int = 0) -> Iterator[TrailRecord]:
+        """The records that decide what is allowed, oldest first, none kept back up to the end as it is now.
+
+        Args:
+            after: Only those of greater number.
+
+        Raises:
+            TrailError: a record does not fit its hashes, or one is missing.
+        """
+        with self._eyes, told(self._path):
+            records = list(self._governing_after(self._reader, after))
+        yield from records
+
+    def records(self, after: int = 0) -> Iterator[TrailRecord]:
+        """All records, oldest first, up to the end as it is when it is reached.
+
+        Raises:
+            TrailError: a record does not fit its hashes, or one is missing.
+        """
+        while True:
+            with self._eyes, told(self._path):
+                rows = self._reader.execute(
+                    "SELECT number, body, hash FROM entry WHERE number >= ? ORDER BY number LIMIT ?", (after, STEP)
+                ).fetchall()
+            if after:
+                if not rows or rows[0][0] != after:
+                    raise TrailError(f"{self._path}: entry {after} is not there")
+                before = bytes(rows.pop(0)[2])
+            else:
+                before = BEGINNING
+            for number, body, held in rows:
+                after += 1
+                if number != after:
+                    raise TrailError(f"{self._path}: entry {after} is not there")
+                yield _record(number, body, held, before)[0]
+                before = bytes(held)
+            if len(rows) < STEP - 1:
+                return
+
+    def page(
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        kinds: Sequence[str] = (),
+        who: Sequence[str] = (),
+        grant: Sequence[str] = (),
+        request: Sequence[str] = (),
+        asset: Sequence[str] = (),
+        person: Sequence[str] = (),
+        vendor: Sequence[str] = (),
+    ) -> list[TrailRecord]:
+        """The newest records that have one of each of the given, newest first.
+
+        Args:
+            before: Only those of smaller number: that of the last one shown.
+            limit: Most of them.
+            kinds: `SUBJECT` or `SUBJECT.VERB`.
+            who: Who did it. The others are facts (form.INDEXED); of nothing given, all.
+
+        Raises:
+            TrailError: a record does not fit its hashes.
+        """
+        asked = [("kind", kinds), ("who", who), ("grant", grant), ("request", request), ("asset", asset)]
+        asked += [("person", person), ("vendor", vendor)]
+        groups = [[f"{name}={value}" for value in values] for name, values in asked if values]
+        top = self._number + (1 << 62) if before is None else before
+        with self._eyes, told(self._path):
+            found = (self._numbers([mark_key(mark) for mark in marks], top, limit) for marks in product(*groups))
+            newest = heapq.merge(*found, reverse=True)
+            records: list[TrailRecord] = []
+            last = 0
+            for number in newest:
+                if len(records) == limit:
+                    break
+                if number == last:
+                    continue
+                last = number
+                record = self._one(self._reader, number)[0]
+                marks = marks_of(record.entry)
+                if not all(any(mark in marks for mark in group) for group in groups):
+                    raise TrailError(f"{self._path}: the index finds entry {number} by what it is not about")
+                records.append(record)
+            return records
+
+    def close(self) -> None:
+        """Let go of the file; may be called twice."""
+        self._writer.close()
+        self._reader.close()
+
+    def _grant_wishes(self) -> None:
+        """Write what is in the queue, all in one; where an entry among it cannot be written down, each wish alone."""
+        with self._gate:
+            wishes, self._wishes = self._wishes, []
+        try:
+            self._write_wishes(wishes)
+        except ValueError:
+            for one in wishes:
+                try:
+                    self._write_wishes([one])
+                except (ValueError, TrailError) as error:
+                    one.error = error
+        except TrailError as error:
+            for one in wishes:
+                one.error = TrailError(str(error))
+        finally:
+            for one in wishes:
+                if one.written is None and one.error is None:
+                    one.error = TrailError(f"{self._path}: not written")
+                one.done.set()
+
+    def _write_wishes(self, wishes: Sequence[_Wish]) -> None:
+        records = self._transaction(lambda: [entry for one in wishes for entry in one.entries])
+        for one in wishes:
+            one.written, records = records[: len(one.entries)], records[len(one.entries) :]
+
+    def _transaction(self, decide: Callable[[], Sequence[TrailEntry]]) -> list[TrailRecord]:
+        with told(self._path):
+            if _identity(self._path) != self._file:
+                raise TrailError(f"{self._path}: exchanged or taken away while it was open: verify it, start again")
+            self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            with told(self._path):
+                self._look_at_end()
+            entries = decide()
+            with told(self._path):
+                records, end = self._append(entries)
+                self._writer.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self._number, self._governing, self._hash = end
+        return records
+
+    def _append(self, entries: Sequence[TrailEntry]) -> tuple[list[TrailRecord], tuple[int, int, bytes]]:
+        number, governing, held = self._number, self._governing, self._hash
+        rows, marks, records = [], [], []
+        for entry in entries:
+            number += 1
+            body = body_of(entry, number, governing)
+            held = hash_of(held, body)
+            rows.append((number, body.decode("ascii"), held))
+            marks += [(mark_key(mark), number) for mark in marks_of(entry)]
+            records.append(TrailRecord(number=number, entry=entry, hash=held))
+            if governs(entry):
+                governing = number
+        self._writer.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
+        self._writer.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?)", marks)
+        return records, (number, governing, held)
+
+    def _roll_back(self) -> None:
+        """A failing disk may refuse this too: then the connection is made anew with the next transaction."""
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._writer.close()
+            self._writer = trail_file.open_writer(self._path)
+
+    def _look_at_end(self) -> None:
+        """Take up what other processes appended; it must follow from what this one saw.
+
+        Raises:
+            TrailError: what was seen is there no more, or the last entry does not fit the hash before it.
+        """
+        row = self._writer.execute("SELECT max(number) FROM entry").fetchone()
+        number = row[0] or 0
+        if number == self._number == 0:
+            return
+        if number < self._number or (self._number and self._hash_at(self._number) != self._hash):
+            raise TrailError(f"{self._path}: entry {self._number}, written before, is not there any more")
+        if number > self._number:
+            record, governing = self._one(self._writer, number)
+            self._governing = number if governs(record.entry) else governing
+            self._number, self._hash = number, record.hash
+
+    def _hash_at(self, number: int) -> bytes:
+        row = self._writer.execute("SELECT hash FROM entry WHERE number = ?", (number,)).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def _one(self, connection: sqlite3.Connection, number: int) -> tuple[TrailRecord, int]:
+        """A record that fits the hash before it, and the governing number in it."""
+        rows = connection.execute(
+            "SELECT number, body, hash FROM entry WHERE number BETWEEN ? AND ? ORDER BY number", (number - 1, number)
+        ).fetchall()
+        if not rows or rows[-1][0] != number or (number > 1 and len(rows) != 2):
+            raise TrailError(f"{self._path}: entry {number}, or the one before it, is not there")
+        return _record(number, rows[-1][1], rows[-1][2], bytes(rows[0][2]) if number > 1 else BEGINNING)
+
+    def _governing_after(self, connection: sqlite3.Connection, after: int) -> Iterator[TrailRecord]:
+        """Each names the one before it, and the last entry of all names the last of them."""
+        end = connection.execute("SELECT max(number) FROM entry").fetchone()[0] or 0
+        if not end:
+            return
+        last = 0
+        numbers = connection.execute(
+            "SELECT number FROM mark WHERE key = ? AND number > ? AND number <= ? ORDER BY number",
+            (mark_key("governing="), after, end),
+        ).fetchall()
+        for (number,) in numbers:
+            record, governing = self._one(connection, number)
+            if not governs(record.entry) or (governing > after if not last else governing != last):
+                raise TrailError(f"{self._path}: a governing entry before {number} is kept back by its index")
+            last = number
+            yield record
+        record, governing = self._one(connection, end)
+        if (end if governs(record.entry) else governing) > max(last, after):
+            raise TrailError(f"{self._path}: a governing entry up to {end} is kept back by its index")
+
+    def _numbers(self, keys: Sequence[int], before: int, limit: int) -> list[int]:
+        """The newest numbers that have all of these marks, newest first."""
+        if not keys:
+            rows = self._reader.execute(
+                "SELECT number FROM entry WHERE number < ? ORDER BY number DESC LIMIT ?", (before, limit)
+            )
+            return [number for (number,) in rows]
+        rarest, *others = sorted(keys, key=self._frequency) if len(keys) > 1 else keys
+        also = " AND EXISTS (SELECT 1 FROM mark WHERE key = ? AND number = first.number)" * len(others)
+        rows = self._reader.execute(
+            f"SELECT number FROM mark AS first WHERE key = ? AND number < ?{also}"  # noqa: S608  our own words
+            " ORDER BY number DESC LIMIT ?",
+            (rarest, before, *others, limit),
+        )
+        return [number for (number,) in rows]
+
+    def _frequency(self, key: int) -> int:
+        """How often a mark is there, counted no further than is worth it."""
+        row = self._reader.execute("SELECT count(*) FROM (SELECT 1 FROM mark WHERE key = ? LIMIT 1000)", (key,))
+        return int(row.fetchone()[0])
+
+
+def _record(number: int, body: bytes, held: bytes, before: bytes) -> tuple[TrailRecord, int]:
+    held = bytes(held)
+    if hash_of(before, body) != held:
+        raise TrailError(f"entry {number} of the trail does not fit the hash before it")
+    entry, governing = read_body(body, number)
+    return TrailRecord(number=number, entry=entry, hash=held), governing
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    about = os.stat(path, follow_symlinks=False)
+    return about.st_dev, about.st_ino
