@@ -31,7 +31,7 @@ def person(key: str, *roles: PersonRole, employer: str = "", sponsor: str = "") 
     """An enrolled person."""
     return Person(
         key=key,
-        login=f"{key}@example.org",
+        login=f"j.{key}@example.org",
         name=key,
         employer=employer,
         roles=frozenset(roles),

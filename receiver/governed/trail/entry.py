@@ -17,7 +17,9 @@ from typing import TypeAlias
 Fact: TypeAlias = "str | int | float | bool | list[Fact] | dict[str, Fact] | None"
 """A value as JSON has it."""
 
-GOVERNING = frozenset({"person", "request", "grant", "roster", "visit", "recommendation", "review", "break-glass"})
+GOVERNING = frozenset(
+    {"person", "service", "request", "grant", "roster", "visit", "recommendation", "review", "break-glass"}
+)
 """Subjects whose entries decide what is allowed."""
 
 

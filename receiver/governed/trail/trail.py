@@ -313,6 +313,8 @@ class Trail:
     def _governing_after(self, connection: sqlite3.Connection, after: int) -> Iterator[TrailRecord]:
         """Each names the one before it, and the last entry of all names the last of them."""
         end = connection.execute("SELECT max(number) FROM entry").fetchone()[0] or 0
+        if end < after:
+            raise TrailError(f"{self._path}: entry {after}, seen before, is not there any more")
         if not end:
             return
         last = 0
