@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from receiver.governed.grants.extent import Extent
+from receiver.governed.grants.grant import OVER
 from receiver.governed.grants.policy import AccessPolicy
-from receiver.governed.grants.preset import BREAK_GLASS, DAY_S, HOUR_S, Preset
+from receiver.governed.grants.preset import BREAK_GLASS, DAY_S, HOUR_S, SITE_VISIT, Preset
 from receiver.governed.grants.register import Grants, told
 from receiver.governed.grants.request import Period
 from receiver.governed.people.person import Person, PersonRole
@@ -77,9 +78,10 @@ def refusal(asked: Asked, person: Person, visible: Extent, grants: Grants, polic
     return (
         _of_person(person, now)
         or _of_extent(asked, visible)
-        or _of_texts(asked, preset)
+        or _of_texts(asked)
         or _of_period(asked, person, preset, policy, now)
         or _of_grant_before(asked, person, grants)
+        or _of_visit(asked, preset, person, grants, now)
     )
 
 
@@ -99,13 +101,11 @@ def _of_extent(asked: Asked, visible: Extent) -> str:
     return ""
 
 
-def _of_texts(asked: Asked, preset: Preset) -> str:
+def _of_texts(asked: Asked) -> str:
     if len(asked.reason.strip()) < SHORTEST_REASON:
         return f"the reason is too short to be judged by; write at least {SHORTEST_REASON} characters"
     if not asked.purpose.strip():
         return "the purpose is missing"
-    if preset.visit and not asked.visit:
-        return f"{preset.name} belongs to a site visit; ask for the visit first"
     return ""
 
 
@@ -138,6 +138,18 @@ def _of_grant_before(asked: Asked, person: Person, grants: Grants) -> str:
     if not before.extent.covers(asked.extent):
         return "an extension is for the same assets and tags, or fewer; ask for more by a new request"
     return ""
+
+
+def _of_visit(asked: Asked, preset: Preset, person: Person, grants: Grants, now: SureTime) -> str:
+    if not preset.visit:
+        return "" if not asked.visit else f"{preset.name} belongs to no site visit"
+    visit = grants.grants.get(asked.visit)
+    if visit is None or visit.preset != SITE_VISIT or visit.person != person.key or visit.state(now) in OVER:
+        return f"{preset.name} belongs to a site visit of yours; ask for the visit first"
+    if not visit.extent.covers(asked.extent):
+        return "the site visit is for other assets"
+    inside = visit.period.from_ns <= asked.period.from_ns and asked.period.until_ns <= visit.end_ns
+    return "" if inside and asked.period.length_s is None else "it does not lie within the site visit"
 
 
 def span(seconds: float) -> str:

@@ -40,6 +40,9 @@ class Preset:
 BREAK_GLASS = "break-glass"
 """Name of the preset that nobody asks for: a custodian opens it."""
 
+SITE_VISIT = "site-visit"
+"""Name of the preset of a visit, which tier 2 belongs to. It lets nobody read: a visit is planned and recorded here."""
+
 PRESETS = {
     one.name: one
     for one in (
@@ -55,6 +58,12 @@ PRESETS = {
             longest_s=12 * HOUR_S,
             seats=(frozenset({PersonRole.ENGINEER}), frozenset({PersonRole.APPROVER, PersonRole.SECURITY})),
             visit=True,
+            review_s=48 * HOUR_S,
+        ),
+        Preset(
+            name=SITE_VISIT,
+            longest_s=14 * DAY_S,
+            seats=(frozenset({PersonRole.ENGINEER}), frozenset({PersonRole.APPROVER, PersonRole.SECURITY})),
             review_s=48 * HOUR_S,
         ),
         Preset(

@@ -103,7 +103,7 @@ class Grants:
         held = [(one, one.state(now)) for one in self.of_person(person.key)]
         live = [(one, state) for one, state in held if state not in OVER]
         until_ns = min([person.ends_ns, *(one.change_ns(now) for one, _ in live)])
-        force = [one for one, state in live if state is GrantState.IN_FORCE]
+        force = [one for one, state in live if state is GrantState.IN_FORCE and one.preset != presets.SITE_VISIT]
         enrolled = person.active and PersonRole.READER in person.roles and now.late_ns < person.ends_ns
         if not enrolled or not force:
             return Granted(scope=NOTHING, until_ns=until_ns, grants=())

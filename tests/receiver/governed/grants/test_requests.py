@@ -150,7 +150,10 @@ def test_tier_2_needs_two_people_of_two_offices(site: Site) -> None:
     site.on_duty(both, PersonRole.ENGINEER)
     second = person("second", PersonRole.APPROVER)
     site.on_duty(second, PersonRole.APPROVER)
-    key = site.ask(wish("tier-2", visit="v-1"))
+    visit = site.ask(wish("site-visit"))
+    for one in (APPROVER, ENGINEER):
+        site.decide(visit, one)
+    key = site.ask(wish("tier-2", visit=f"g-{visit}"))
     site.decide(key, APPROVER)
     assert needed(site.grants.requests[key], PRESETS["tier-2"]) == (1, frozenset({PersonRole.ENGINEER}))
     for one, says in ((second, "one of: engineer"), (APPROVER, "decided on it already")):
@@ -159,6 +162,30 @@ def test_tier_2_needs_two_people_of_two_offices(site: Site) -> None:
     site.decide(key, both)
     assert site.grants.requests[key].state is RequestState.GRANTED
     assert [one.role for one in site.grants.requests[key].decisions] == [PersonRole.APPROVER, PersonRole.ENGINEER]
+
+
+@pytest.mark.parametrize(
+    ("asked", "asker", "says"),
+    [
+        (wish("tier-2", visit="g-r-2", when=period(T0 + DAY, T0 + DAY + 3 * HOUR)), ACME, ""),
+        (wish("tier-2"), ACME, "ask for the visit first"),
+        (wish("tier-2", visit="g-r-1"), ACME, "ask for the visit first"),
+        (wish("tier-2", visit="g-r-2"), replace(ACME, key="colleague"), "ask for the visit first"),
+        (wish("tier-2", RELAY, visit="g-r-2"), ACME, "for other assets"),
+        (wish("tier-2", visit="g-r-2", when=period(T0, T0 + HOUR)), ACME, "within the site visit"),
+        (wish("tier-2", visit="g-r-2", when=period(T0 + DAY, T0 + DAY + HOUR, 60.0)), ACME, "within the site visit"),
+        (wish("tier-1", visit="g-r-2"), ACME, "belongs to no site visit"),
+    ],
+)
+def test_tier_2_lies_within_a_visit_of_the_askers(asked: Asked, asker: Person, says: str, site: Site) -> None:
+    """Its assets and its time are the visit's; the visit itself lets nobody read."""
+    assert site.ask(wish("site-visit")) == "r-2"
+    for one in (APPROVER, ENGINEER):
+        site.decide("r-2", one)
+    assert site.seen(ACME, T0 + DAY) == frozenset()
+    why = site.grants.requests[site.ask(asked, asker)].why
+    assert says in why
+    assert bool(says) == bool(why)
 
 
 def test_a_no_ends_a_request_and_says_why(site: Site) -> None:
