@@ -20,6 +20,7 @@ from receiver.portal.keeper import Keeper
 from receiver.portal.live import LOOK_S, TELL_S, Live
 from receiver.portal.pages import check_range, moment_ns
 from receiver.portal.plant_picture import LiveAsset, LiveTag, called, wire_value
+from receiver.portal.scoped import looks
 from receiver.portal.serving.crowd import Crowd, origin
 from receiver.portal.streams import EventStream, Topic
 
@@ -46,6 +47,7 @@ class Api:
         at = self._live.moment()
         picture = self._live.picture
         faults = self._live.faults
+        looks.show(request, "read.assets", picture.assets)
 
         def described(live_asset: LiveAsset) -> orjson.Fragment:
             asset = asdict(live_asset.asset) | asdict(picture.card(live_asset, at))
@@ -61,6 +63,7 @@ class Api:
         since = _whole(request, "since", 0, least=0, most=2**63 - 1)
         rows, mark = await self._keeper.ask(lambda door: door.latest(since))
         tags = self._live.picture.tags
+        looks.show(request, "read.latest", self._live.picture.assets, rows=len(rows))
         values = self._live.faults.each(
             lambda row: f"the value of series {row.series}",
             lambda row: {
@@ -87,6 +90,8 @@ class Api:
         buckets = _whole(request, "buckets", 1000, least=1, most=trends.MOST_BUCKETS)
         question = trends.question(live_tag, at, from_ns=from_ns, to_ns=to_ns, buckets=buckets)
         found, before = await self._keeper.ask(lambda door: trends.fetch(door, live_tag.series, question))
+        named = (live_tag.tag.asset, live_tag.tag.name)
+        looks.show(request, "read.trend", named[:1], [named], between=(from_ns, to_ns), rows=int(found.count.sum()))
         curve = trends.curve(found, before, question)
         told = curve.to_json() | {"series": live_tag.series, "from_ms": from_ns / 1e6, "to_ms": to_ns / 1e6}
         return _json(told | {"now_ms": at.now_ns / 1e6, "summary": asdict(trends.summary(found))})
@@ -98,6 +103,7 @@ class Api:
             raise HTTPException(404)
         limit = _whole(request, "limit", 100, least=1, most=MOST_EVENTS)
         found = await self._keeper.ask(lambda door: door.events(limit, name))
+        looks.show(request, "read.events", [name] if name else self._live.picture.assets, rows=len(found))
         told = [
             {"time_ms": one.time_ns / 1e6, "received_ms": one.received_ns / 1e6}
             | {key: value for key, value in asdict(one).items() if not key.endswith("_ns")}
@@ -126,7 +132,10 @@ class Api:
                 raise HTTPException(404)
         if not self._live.streams.room(origin(request.client.host if request.client else "")):
             raise HTTPException(503, headers={"Retry-After": "5"})
-        return EventStream(self._live.streams, topic, self._live.first)
+        one = picture.tags[topic.series].tag if topic.series is not None else None
+        assets = [one.asset] if one else [topic.asset] if topic.asset is not None else picture.assets
+        looks.show(request, "read.live", assets, [(one.asset, one.name)] if one else ())
+        return EventStream(self._live.streams, topic, self._live.first, request.scope["state"].get("holds"))
 
     async def health(self, request: Request) -> Response:
         """`/healthz`: 200 while nobody need be called, else 503 with the reasons.

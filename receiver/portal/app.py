@@ -1,8 +1,8 @@
-"""The pages as one application: routes, errors (`error_answers.py`) and the live task, wrapped in the guard.
+"""The pages as one application: routes, errors (`error_answers.py`) and views, wrapped in the guard.
 
     create_app(history, state, scope, clock=time.time_ns) -> Starlette
 
-One application serves one scope. A later reader with a scope of their own gets a Live and a Keeper of their own.
+Each scope has a view of its own; `scoped/` takes a request to its reader's, and writes every look down first.
 """
 
 from __future__ import annotations
@@ -20,16 +20,20 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from receiver.governed.grants.granted import NOTHING
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal.api import Api
 from receiver.portal.error_answers import Endpoint, ErrorAnswers
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
-from receiver.portal.live import Live, running
+from receiver.portal.live import Live
 from receiver.portal.pages import Pages
+from receiver.portal.scoped.scoped_reading import LookRecord, ScopedReading, view_of
+from receiver.portal.scoped.scoped_view import ScopedView, ScopedViews
 from receiver.portal.serving.guard import HttpGuard
 from receiver.portal.steady import EraFile, Steady, read_eras
+from receiver.portal.streams import Listener
 
 _log = logging.getLogger("receiver.portal")
 
@@ -39,48 +43,61 @@ STATIC = Path(__file__).parent / "static"
 def create_app(
     history: Path,
     state: Path,
-    scope: Scope,
+    scope: Scope | None,
     *,
     clock: Callable[[], int],
     hosts: Iterable[str] = (),
     any_address: bool = False,
     since_boot: Callable[[], int] | None = None,
     boot: str = "",
+    record: LookRecord | None = None,
 ) -> Starlette:
-    """The pages for one scope.
+    """The pages, for every scope that somebody may read with.
 
     Args:
         history: Folder of the historian's store; it may not be there yet.
         state: Folder of the processes' `status-*.json`.
-        scope: Whose machines the reader may see.
+        scope: What is read without signing in; None: nothing.
         clock: The low side's wall time [ns since 1970 UTC].
         hosts: Names under which the pages may be asked for, beside this machine's loopback ones.
         any_address: Take any literal IP address as Host (see `HttpGuard`).
         since_boot: Time that is never set [ns, any origin]; without it the wall clock is believed to be none that is.
         boot: Names the present boot, in which `since_boot` counts; without it nothing is kept for the next start.
+        record: The trail, in which every look of somebody who signed in is written down.
     """
     faults = DisplayFaults()
-    for_live = Keeper(lambda: Door(history, scope, clock=clock), name="portal-live", faults=faults)
-    for_pages = Keeper(lambda: Door(history, scope, clock=clock), name="portal-pages", faults=faults)
     path = state / "portal-clock.json"
     eras = read_eras(path, boot, _log.warning, wall_ns=clock()) if boot else ()
     steady, era_file = Steady(clock, since_boot or clock, eras), EraFile(path, boot) if boot else None
-    live = Live(for_live, state, scope=scope, clock=clock, steady=steady, era_file=era_file, faults=faults)
-    pages, api = Pages(live, for_pages), Api(live, for_pages)
-    errors = ErrorAnswers(pages, faults)
+    house: set[Listener] = set()
+
+    def view(scope: Scope) -> ScopedView:
+        for_live = Keeper(lambda: Door(history, scope, clock=clock), name="portal-live", faults=faults)
+        for_pages = Keeper(lambda: Door(history, scope, clock=clock), name="portal-pages", faults=faults)
+        live = Live(
+            for_live, state, scope=scope, clock=clock, steady=steady, era_file=era_file, faults=faults, house=house
+        )
+        pages, api = Pages(live, for_pages), Api(live, for_pages)
+        return ScopedView(scope=scope, live=live, pages=pages, api=api, doors=(for_live, for_pages))
+
+    anyone = NOTHING if scope is None else scope
+    views = ScopedViews(view, kept=frozenset({anyone}))
+    reading = ScopedReading(views, anyone=anyone, record=record, clock=clock)
+    first = views.ready(anyone)
+    errors = ErrorAnswers(lambda request: (view_of(request) or first).pages, faults)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await live.look(asyncio.get_running_loop().time())  # the first page is whole
+        await views.of(anyone)  # the first page is whole
+        tidying = asyncio.create_task(views.tidy_for_ever())
         try:
-            async with running(live):
-                yield
+            yield
         finally:
-            await for_live.close()
-            await for_pages.close()
+            tidying.cancel()
+            await views.close()
 
     app = Starlette(
-        routes=[*_routes(pages, api, errors.guarded), Mount("/static", StaticFiles(directory=STATIC))],
+        routes=[*_routes(reading, errors.guarded), Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[
             Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address),
             Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4),
@@ -88,24 +105,29 @@ def create_app(
         exception_handlers={HTTPException: errors.refused, NoHistory: errors.refused, Exception: errors.broken},
         lifespan=lifespan,
     )
-    app.state.live = live
+    app.state.views = views
+    app.state.live = first.live
     return app
 
 
-def _routes(pages: Pages, api: Api, guarded: Callable[[Endpoint], Endpoint]) -> list[Route]:
+def _routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]) -> list[Route]:
     """Every address, and what answers it."""
-    answers: dict[str, Endpoint] = {
-        "/": pages.overview,
-        "/asset": pages.asset,
-        "/asset/{name:path}": pages.asset,
-        "/tag/{series:int}": pages.tag,
-        "/changes": pages.changes,
-        "/api/assets": api.assets,
-        "/api/events": api.events,
-        "/api/latest": api.latest,
-        "/api/trend": api.trend,
-        "/api/link": api.link,
-        "/live": api.live,
-        "/healthz": api.health,
+    shows: dict[str, Callable[[ScopedView], Endpoint]] = {
+        "/": lambda view: view.pages.overview,
+        "/asset": lambda view: view.pages.asset,
+        "/asset/{name:path}": lambda view: view.pages.asset,
+        "/tag/{series:int}": lambda view: view.pages.tag,
+        "/changes": lambda view: view.pages.changes,
+        "/api/assets": lambda view: view.api.assets,
+        "/api/events": lambda view: view.api.events,
+        "/api/latest": lambda view: view.api.latest,
+        "/api/trend": lambda view: view.api.trend,
+        "/live": lambda view: view.api.live,
     }
-    return [Route(path, guarded(answer)) for path, answer in answers.items()]
+    others: dict[str, Callable[[ScopedView], Endpoint]] = {
+        "/api/link": lambda view: view.api.link,
+        "/healthz": lambda view: view.api.health,
+    }
+    routes = [(path, reading.answer(part)) for path, part in shows.items()]
+    routes += [(path, reading.answer(part, data=False)) for path, part in others.items()]
+    return [Route(path, guarded(answer)) for path, answer in routes]

@@ -30,10 +30,10 @@ PROGRAMS = ("/api/", "/live", "/healthz")
 class ErrorAnswers:
     """Answers for what went wrong."""
 
-    def __init__(self, pages: Pages, faults: DisplayFaults) -> None:
+    def __init__(self, pages: Callable[[Request], Pages], faults: DisplayFaults) -> None:
         """
         Args:
-            pages: Give the page for people.
+            pages: Give the page for people, within what a request may see.
             faults: Told of bugs.
         """
         self._pages, self._faults = pages, faults
@@ -45,7 +45,7 @@ class ErrorAnswers:
         if request.url.path.startswith((*PROGRAMS, "/static/")):
             why = f": {error}" if isinstance(error, NoHistory) else ""
             return PlainTextResponse(f"{status}{why}\n", status_code=status, headers=headers)
-        return self._pages.missing(status)
+        return self._pages(request).missing(status)
 
     async def broken(self, request: Request, error: Exception) -> Response:
         """A bug outside of every answer; the guard was passed over, so its headers are put here."""
@@ -63,7 +63,7 @@ class ErrorAnswers:
                 why = self._faults.note(f"the answer to {request.url.path}", error)
                 if not request.url.path.startswith(PROGRAMS):
                     with contextlib.suppress(Exception):  # what every page has in common may be what fails
-                        return self._pages.missing(500)
+                        return self._pages(request).missing(500)
                 return PlainTextResponse(f"500: {why}\n", status_code=500)
 
         return whole

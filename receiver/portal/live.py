@@ -26,7 +26,7 @@ from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.plant_picture import LiveTag, Picture, ViewTime, called
 from receiver.portal.shown import attention
 from receiver.portal.steady import UNKNOWN, EraFile, Steady
-from receiver.portal.streams import Streams, Topic, event
+from receiver.portal.streams import Listener, Streams, Topic, event
 from receiver.status.catch import CatchStatus
 from receiver.status.publish import OutputStatus, PublishStatus
 
@@ -81,6 +81,7 @@ class Live:
         steady: Steady,
         era_file: EraFile | None,
         faults: DisplayFaults,
+        house: set[Listener] | None = None,
     ) -> None:
         """
         Args:
@@ -91,11 +92,12 @@ class Live:
             steady: By which ages are told.
             era_file: Where the clock's settings are kept; None keeps them nowhere.
             faults: Told of what cannot be shown.
+            house: Listeners of all views of this server (see `Streams`).
         """
         self.faults = faults
         """What could not be shown."""
         self.picture = Picture(faults)
-        self.streams = Streams()
+        self.streams = Streams(house)
         self.link = link_view.link_health(reports.Report("catch", False, CatchStatus()))
         self.processes: list[ProcessRow] = []
         """Whether each of the low side's processes runs, in the order they are shown."""

@@ -23,6 +23,7 @@ from receiver.portal import trend as trends
 from receiver.portal import words
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live
+from receiver.portal.scoped import looks
 from receiver.portal.shown import attention, show
 from receiver.portal.streams import Topic
 
@@ -66,6 +67,7 @@ class Pages:
     async def overview(self, request: Request) -> HTMLResponse:
         """`/`: every asset, the link, what is missing."""
         live, at = self._live, self._live.moment()
+        looks.show(request, "read.overview", live.picture.assets)
         return self._page(
             "overview.html",
             Topic(),
@@ -81,6 +83,7 @@ class Pages:
         live_asset = live.picture.assets.get(name)
         if live_asset is None:
             raise HTTPException(404)
+        looks.show(request, "read.asset", [name], rows=len(live_asset.tags))
         states: list[StateView] = []
         events: list[EventView] = []
         trouble = ""
@@ -108,6 +111,8 @@ class Pages:
         if live_tag is None:
             raise HTTPException(404)
         from_ns, to_ns, span_s = asked_range(request, at.now_ns)
+        named = (live_tag.tag.asset, live_tag.tag.name)
+        looks.show(request, "read.tag", named[:1], [named], between=(from_ns, to_ns))
         curve, summary = None, None
         samples: list[SampleView] = []
         trouble = ""
@@ -139,6 +144,7 @@ class Pages:
 
     async def changes(self, request: Request) -> HTMLResponse:
         """`/changes`: who changed the high side's configuration, when, and why."""
+        looks.show(request, "read.changes", ())
         changes: list[ChangeView] = []
         trouble = ""
         try:

@@ -13,6 +13,7 @@ Source of the format: HTML standard, 9.2 (Server-sent events).
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,11 @@ QUIET_S = 5.0
 
 RETRY_MS = 1000
 """How soon a browser comes back after a broken stream [ms]."""
+
+HELD_S = 0.25
+"""Between two looks whether a stream may still be shown [s]: a grant that was revoked closes it within a second."""
+
+_NUMBERS = itertools.count(1)
 
 _START: dict[str, Any] = {
     "type": "http.response.start",
@@ -68,6 +74,8 @@ class Listener:
     """As `crowd.origin` tells it."""
     number: int = 0
     """Rising with each listener."""
+    home: Streams | None = None
+    """Where it is on the list."""
     queue: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(QUEUE))
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -75,29 +83,35 @@ class Listener:
 class Streams:
     """Every listener by its topic; hands on and drops, and never waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, house: set[Listener] | None = None) -> None:
+        """
+        Args:
+            house: Listeners of all views of one server, among whom the places are shared; None: this is the only one.
+        """
         self.listeners: set[Listener] = set()
+        self._house = self.listeners if house is None else house
         self.slow = 0
         """Listeners dropped because they read too slowly."""
-        self._number = 0
         self._by_topic: dict[Topic, set[Listener]] = {}
 
     def add(self, listener: Listener) -> None:
         """Put a listener on the list."""
-        self._number += 1
-        listener.number = self._number
+        listener.number = next(_NUMBERS)
+        listener.home = self
         self.listeners.add(listener)
+        self._house.add(listener)
         self._by_topic.setdefault(listener.topic, set()).add(listener)
 
     def room(self, address: str) -> bool:
         """Whether one more of this address may come; the oldest of the greediest address may have to go for it."""
-        if len(self.listeners) < LISTENERS:
+        if len(self._house) < LISTENERS:
             return True
-        held = Counter(listener.address for listener in self.listeners)
+        held = Counter(listener.address for listener in self._house)
         greedy, most = held.most_common(1)[0]
         if most <= held[address] + 1:
             return False
-        self.end(min((one for one in self.listeners if one.address == greedy), key=lambda one: one.number))
+        oldest = min((one for one in self._house if one.address == greedy), key=lambda one: one.number)
+        (oldest.home or self).end(oldest)
         return True
 
     def publish(self, topic: Topic, message: bytes) -> None:
@@ -121,6 +135,7 @@ class Streams:
     def end(self, listener: Listener) -> None:
         """Take a listener off the list and let its connection go."""
         self.listeners.discard(listener)
+        self._house.discard(listener)
         held = self._by_topic.get(listener.topic, set())
         held.discard(listener)
         if not held:
@@ -140,14 +155,21 @@ class Streams:
 class EventStream:
     """The response of `/live`: first the snapshot, then what `Streams` hands over, until either side ends it."""
 
-    def __init__(self, streams: Streams, topic: Topic, first: Callable[[Topic], Sequence[bytes]]) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        topic: Topic,
+        first: Callable[[Topic], Sequence[bytes]],
+        holds: Callable[[], bool] | None = None,
+    ) -> None:
         """
         Args:
             streams: Where the listener is put.
             topic: What it wants to hear.
             first: Makes the snapshot; called when the listener is already on the list, so that nothing falls between.
+            holds: Whether its reader may still see this; the stream ends where not. None: for ever.
         """
-        self._streams, self._first = streams, first
+        self._streams, self._first, self._holds = streams, first, holds
         self._listener = Listener(topic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,6 +188,8 @@ class EventStream:
             loop.create_task(_gone(receive)),
             loop.create_task(self._dropped()),
         ]
+        if self._holds is not None:
+            tasks.append(loop.create_task(_while(self._holds)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -190,6 +214,11 @@ class EventStream:
 
     async def _dropped(self) -> None:
         await self._listener.dropped.wait()
+
+
+async def _while(holds: Callable[[], bool]) -> None:
+    while holds():
+        await asyncio.sleep(HELD_S)
 
 
 def _unheard(streaming: bool) -> None:

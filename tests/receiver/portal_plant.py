@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -202,3 +204,57 @@ def ask(address: str, *, method: str = "GET", headers: Mapping[str, str] | None 
     except urllib.error.HTTPError as error:
         with error:
             return Answer(error)
+
+
+class Ear:
+    """A browser's EventSource, as far as the tests need it."""
+
+    def __init__(self, base: str, path: str, headers: Mapping[str, str] | None = None) -> None:
+        host, port = base.removeprefix("http://").split(":")
+        self.connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        self.connection.request("GET", path, headers={"Accept-Encoding": "gzip", **(headers or {})})
+        self.reply = self.connection.getresponse()
+        assert self.reply.status == 200
+        assert self.reply.headers["Content-Type"] == "text/event-stream"
+        assert self.reply.headers["Content-Encoding"] is None
+
+    def next(self) -> tuple[str, Any]:
+        """The next message: its type and body."""
+        name = ""
+        while True:
+            line = self.reply.readline().decode()
+            if not line:
+                raise EOFError("the stream has ended")
+            line = line.rstrip("\n")
+            if line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: "):
+                return name, json.loads(line[6:])
+
+    def until(self, fits: Callable[[str, Any], bool]) -> Any:
+        """The body of the first message that fits."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            name, body = self.next()
+            if fits(name, body):
+                return body
+        raise AssertionError("it was not told")
+
+    def ends(self) -> bool:
+        """Read until the stream ends; False where it goes on after a hundred messages."""
+        try:
+            for _ in range(100):
+                self.next()
+        except (EOFError, http.client.IncompleteRead):
+            return True
+        return False
+
+    def close(self) -> None:
+        self.reply.close()
+        self.connection.close()
+
+    def __enter__(self) -> Ear:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()

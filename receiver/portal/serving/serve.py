@@ -30,7 +30,7 @@ from protocol.errors import ConfigError, HeldError, StoreError
 from protocol.store import statefile
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
-from receiver.portal.live import Live
+from receiver.portal.scoped.scoped_view import ScopedViews
 from receiver.portal.serving.connection import Connection, Doorstep, raise_limit
 from receiver.portal.serving.crowd import CONNECTIONS, KEEP_S, Crowd
 
@@ -162,7 +162,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
         super().__init__(configured(app))
-        self._live: Live = app.state.live
+        self._views: ScopedViews = app.state.views
         self._ready = ready
         self._crowd = app.state.crowd = Crowd(min(CONNECTIONS, max(raise_limit() - FILES, LEAST)))
         self._doorsteps: list[Doorstep] = []
@@ -181,11 +181,12 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for doorstep in self._doorsteps:
             doorstep.close()
-        self._live.streams.close()
+        for view in self._views.all():
+            view.live.streams.close()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        return self._live.failed is not None or await super().on_tick(counter)
+        return self._views.failed is not None or await super().on_tick(counter)
 
 
 def configured(app: Starlette) -> uvicorn.Config:
@@ -222,8 +223,8 @@ def _serve(app: Starlette, sock: socket.socket, ready: Callable[[], None]) -> No
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
-    if app.state.live.failed:
-        raise app.state.live.failed
+    if failed := app.state.views.failed:
+        raise failed
 
 
 def _hold(path: Path) -> int:

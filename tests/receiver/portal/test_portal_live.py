@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import http.client
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from portal_plant import SECOND, Clock, Plant, ask, served, write_report
+from portal_plant import SECOND, Clock, Ear, Plant, ask, served, write_report
 from starlette.applications import Starlette
 from starlette.types import Message
 
@@ -29,48 +27,6 @@ TAGS = (
     Tag(id=2, asset="pump-7", name="flow", scan_s=1.0, max_silence_s=60.0),
     Tag(id=3, asset="fan-1", name="speed"),
 )
-
-
-class Ear:
-    """A browser's EventSource, as far as the tests need it."""
-
-    def __init__(self, base: str, path: str) -> None:
-        host, port = base.removeprefix("http://").split(":")
-        self.connection = http.client.HTTPConnection(host, int(port), timeout=20)
-        self.connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
-        self.reply = self.connection.getresponse()
-        assert self.reply.status == 200
-        assert self.reply.headers["Content-Type"] == "text/event-stream"
-        assert self.reply.headers["Content-Encoding"] is None
-
-    def next(self) -> tuple[str, Any]:
-        """The next message: its type and body."""
-        name = ""
-        while True:
-            line = self.reply.readline().decode().rstrip("\n")
-            if line.startswith("event: "):
-                name = line[7:]
-            elif line.startswith("data: "):
-                return name, json.loads(line[6:])
-
-    def until(self, fits: Callable[[str, Any], bool]) -> Any:
-        """The body of the first message that fits."""
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            name, body = self.next()
-            if fits(name, body):
-                return body
-        raise AssertionError("it was not told")
-
-    def close(self) -> None:
-        self.reply.close()
-        self.connection.close()
-
-    def __enter__(self) -> Ear:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.close()
 
 
 @pytest.fixture

@@ -1,0 +1,153 @@
+"""From a request to its answer: who reads, what their scope sees, and the look on record before anything is sent.
+
+    reader = request.state.reader            put there by whoever let the request in; none: what anyone may read
+    view   = views.of(reader's scope now)    nothing outside it can be in the answer
+    answer = the view's page or JSON
+    trail.note(look)                         no record, no answer
+
+Without signing in nobody has a name, so there is nothing to record: that is what `[portal] anyone` gives up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from receiver.governed.grants.granted import Granted
+from receiver.governed.people.person import Person
+from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
+from receiver.governed.trail.trail_error import TrailError
+from receiver.outputs.historian.views import Scope
+from receiver.portal.error_answers import Endpoint
+from receiver.portal.scoped.looks import shown
+from receiver.portal.scoped.scoped_view import ScopedView, ScopedViews, TooManyViews
+
+_log = logging.getLogger("receiver.portal")
+
+LONGEST_PATH = 300
+"""Characters of an address that was refused, as they go on record."""
+
+
+class RequestReader(Protocol):
+    """Who asks, as of this request."""
+
+    @property
+    def person(self) -> Person | None:
+        """None: nobody signed in."""
+
+    @property
+    def address(self) -> str:
+        """Network address the request came from."""
+
+    @property
+    def session(self) -> str:
+        """Names the session in the trail; empty without one."""
+
+    @property
+    def granted(self) -> Callable[[], Granted]:
+        """What may be read now."""
+
+    @property
+    def holds(self) -> Callable[[], bool]:
+        """Whether the session still holds."""
+
+
+class LookRecord(Protocol):
+    """The trail, as far as looks go."""
+
+    async def note_async(self, entries: list[TrailEntry]) -> list[TrailRecord]: ...
+
+
+class ScopedReading:
+    """Makes endpoints out of what a view can answer."""
+
+    def __init__(
+        self, views: ScopedViews, *, anyone: Scope, record: LookRecord | None, clock: Callable[[], int]
+    ) -> None:
+        """
+        Args:
+            views: The plant by scope.
+            anyone: What is read without signing in.
+            record: Where looks go; None: nobody can sign in, so there are none.
+            clock: The low side's wall time [ns since 1970 UTC].
+        """
+        self._views, self._anyone, self._record, self._clock = views, anyone, record, clock
+
+    def answer(self, part: Callable[[ScopedView], Endpoint], *, data: bool = True) -> Endpoint:
+        """An endpoint whose answer is made by a view of the reader's.
+
+        Args:
+            part: Of a view, what answers.
+            data: It shows what was read in the plant: then the look goes on record.
+        """
+
+        async def whole(request: Request) -> ASGIApp:
+            reader, granted = _reader(request), None
+            if reader is not None and reader.person is not None:
+                granted = reader.granted()
+            scope = self._anyone if granted is None else granted.scope
+            try:
+                view = await self._views.of(scope)
+            except TooManyViews as error:
+                raise HTTPException(503, headers={"Retry-After": "10"}) from error
+            state = request.scope.setdefault("state", {})
+            state["view"] = view
+            if reader is None or granted is None or reader.person is None:
+                return await part(view)(request)
+            state["holds"] = lambda: reader.holds() and reader.granted().scope == scope
+            try:
+                made = await part(view)(request)
+            except HTTPException as error:
+                if error.status_code == 404:
+                    await self._refused(request, reader, reader.person, granted)
+                raise
+            if data:
+                await self._noted(request, reader, reader.person, granted)
+            return made
+
+        return whole
+
+    async def _noted(self, request: Request, reader: RequestReader, person: Person, granted: Granted) -> None:
+        look = shown(request)
+        if look is None:
+            raise RuntimeError(f"{request.url.path} does not say what it shows")
+        entry = look.entry(
+            at_ns=self._clock(), who=person.key, origin=reader.address, more=_under(reader, person, granted)
+        )
+        await self._write(entry)
+
+    async def _refused(self, request: Request, reader: RequestReader, person: Person, granted: Granted) -> None:
+        """What is not there and what is not theirs go on record alike, and take the same time."""
+        asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        facts = {"address": asked[:LONGEST_PATH], **_under(reader, person, granted)}
+        entry = TrailEntry(kind="read.refused", at_ns=self._clock(), who=person.key, origin=reader.address, facts=facts)
+        await self._write(entry)
+
+    async def _write(self, entry: TrailEntry) -> None:
+        if self._record is None:
+            raise HTTPException(503)
+        try:
+            await self._record.note_async([entry])
+        except TrailError as error:
+            _log.error("nothing is shown, for it cannot be put on record: %s", error)
+            raise HTTPException(503) from error
+
+
+def _reader(request: Request) -> RequestReader | None:
+    found: RequestReader | None = request.scope.get("state", {}).get("reader")
+    return found
+
+
+def _under(reader: RequestReader, person: Person, granted: Granted) -> dict[str, Fact]:
+    return {"grants": [*granted.grants], "session": reader.session, "vendor": person.employer}
+
+
+def view_of(request: Request) -> ScopedView | None:
+    """The view that a request was given, if it came so far."""
+    found: ScopedView | None = request.scope.get("state", {}).get("view")
+    return found
