@@ -1,14 +1,16 @@
 """An entry as the bytes that are hashed, and back.
 
-    body   {"at": ns, "facts": {..}, "from": ADDRESS, "governing": 17, "kind": "read.trend", "number": 52, "who": KEY}
+    body   {"at": ns, "facts": {..}, "from": ADDRESS, "governing": 17, "governs": false, "kind": "read.trend",
+            "number": 52, "who": KEY}
     hash   SHA-256(hash before || body)      before the first entry: 32 zero bytes
 
 The body is JSON in ASCII, keys sorted, without blanks (as RFC 8785 but for its numbers, which stay as Python writes
 them): the same entry has the same bytes for ever. It is kept as these bytes, so nobody needs to make them again to
-verify. Its number stands in it: an entry that was moved to another place says so itself. `governing` is the number of
-the last entry before it that decides what is allowed, 0 for none: who folds only those sees when one is kept back.
+verify. Its number stands in it: an entry that was moved to another place says so itself. `governs` tells whether it
+decides what is allowed, for the build that wrote it, and `governing` is the number of the last such entry before it, 0
+for none: who folds only those sees when one is kept back.
 
-Reading believes nothing. It asks for the seven members and their types, and for nothing of kinds: those of a later
+Reading believes nothing. It asks for the eight members and their types, and for nothing of kinds: those of a later
 build, and members that it adds, are read by this one.
 """
 
@@ -16,12 +18,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 
 import orjson
 
-from receiver.governed.trail.entry import GOVERNING, Fact, TrailEntry
+from receiver.governed.trail.entry import GOVERNING, TrailEntry
 from receiver.governed.trail.trail_error import TrailError
 
 BEGINNING = bytes(32)
@@ -32,7 +34,8 @@ LARGEST = 1 << 20
 
 INDEXED = {"person": "person", "request": "request", "grant": "grant", "asset": "asset", "vendor": "vendor"}
 INDEXED |= {"grants": "grant", "assets": "asset"}
-"""Facts by which entries are found, a text or a list of texts: what they are called, and what they are asked as."""
+"""Facts by which entries are found, a text or a list of texts: their names, and what they are asked as. A change
+makes the index anew: raise `trail_file.VERSION`."""
 
 _KIND = re.compile(r"[a-z]+(?:-[a-z]+)*\.[a-z]+(?:-[a-z]+)*")
 _FARTHEST = 1 << 63
@@ -58,6 +61,7 @@ def body_of(entry: TrailEntry, number: int, governing: int) -> bytes:
         "facts": dict(entry.facts),
         "from": entry.origin,
         "governing": governing,
+        "governs": governs(entry),
         "kind": entry.kind,
         "number": number,
         "who": entry.who,
@@ -81,8 +85,19 @@ def hash_of(before: bytes, body: bytes) -> bytes:
     return sha256(before + body).digest()
 
 
-def read_body(body: bytes, number: int) -> tuple[TrailEntry, int]:
-    """The entry in these bytes, and the last governing number before it.
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What stands in these bytes."""
+
+    entry: TrailEntry
+    governing: int
+    """Number of the last governing entry before it, 0 for none."""
+    governs: bool
+    """It decides what is allowed itself."""
+
+
+def read_body(body: bytes, number: int) -> Body:
+    """The entry in these bytes.
 
     Args:
         number: Where they were found.
@@ -95,43 +110,39 @@ def read_body(body: bytes, number: int) -> tuple[TrailEntry, int]:
         entry = TrailEntry(
             kind=told["kind"], at_ns=told["at"], who=told["who"], origin=told["from"], facts=told["facts"]
         )
-        place, governing = told["number"], told["governing"]
+        place, found = told["number"], Body(entry, told["governing"], told["governs"])
     except (ValueError, KeyError, TypeError) as error:
         why = "not what was written" if isinstance(error, ValueError) else "without what every entry has"
         raise TrailError(f"entry {number} of the trail cannot be read: {why}") from None
     if not (
         type(entry.kind) is type(entry.who) is type(entry.origin) is str
-        and type(entry.at_ns) is type(place) is type(governing) is int
+        and type(entry.at_ns) is type(place) is type(found.governing) is int
         and type(entry.facts) is dict
+        and type(found.governs) is bool
     ):
         raise TrailError(f"entry {number} of the trail cannot be read: members of other types")
     if place != number:
         raise TrailError(f"in the place of entry {number} of the trail stands entry {place}")
-    return entry, governing
+    return found
 
 
 def governs(entry: TrailEntry) -> bool:
-    """Whether it decides what is allowed."""
+    """Whether it decides what is allowed, for this build."""
     return entry.subject in GOVERNING
 
 
-def marks_of(entry: TrailEntry) -> set[str]:
-    """By what it is found, each `NAME=VALUE`: who, subject, kind, the facts of `INDEXED`, and `governing=`."""
+def marks_of(entry: TrailEntry, *, governs: bool) -> set[str]:
+    """By what it is found, each `NAME=VALUE`: who, kind and its subject, the facts of `INDEXED`, and `governing=`."""
     found = {f"who={entry.who}", f"kind={entry.kind}", f"kind={entry.subject}"}
-    if governs(entry):
+    if governs:
         found.add("governing=")
     for name, fact in entry.facts.items():
         if asked := INDEXED.get(name):
-            found.update(f"{asked}={value}" for value in _texts(fact))
+            texts = fact if isinstance(fact, list) else [fact]
+            found.update(f"{asked}={text}" for text in texts if isinstance(text, str))
     return found
 
 
 def mark_key(mark: str) -> int:
     """A mark as the index keeps it: 63 bits of its SHA-256. Two of one number would be found together, never missed."""
     return int.from_bytes(sha256(mark.encode("utf-8", "surrogatepass")).digest()[:8], "big") >> 1
-
-
-def _texts(fact: Fact) -> Iterator[str]:
-    for one in fact if isinstance(fact, list) else [fact]:
-        if isinstance(one, str):
-            yield one

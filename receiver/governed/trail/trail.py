@@ -30,7 +30,7 @@ from pathlib import Path
 
 from receiver.governed.trail import trail_file
 from receiver.governed.trail.entry import TrailEntry, TrailRecord
-from receiver.governed.trail.form import BEGINNING, body_of, governs, hash_of, mark_key, marks_of, read_body
+from receiver.governed.trail.form import BEGINNING, Body, body_of, governs, hash_of, mark_key, marks_of, read_body
 from receiver.governed.trail.trail_error import TrailError
 from receiver.governed.trail.trail_file import told
 
@@ -199,17 +199,17 @@ class Trail:
                 if number == last:
                     continue
                 last = number
-                record = self._one(self._reader, number)[0]
-                marks = marks_of(record.entry)
+                record, body = self._one(self._reader, number)
+                marks = marks_of(record.entry, governs=body.governs)
                 if not all(any(mark in marks for mark in group) for group in groups):
                     raise TrailError(f"{self._path}: the index finds entry {number} by what it is not about")
                 records.append(record)
             return records
 
     def close(self) -> None:
-        """Let go of the file; may be called twice."""
-        self._writer.close()
+        """Let go of the file; may be called twice. The writer goes last: it takes the log into the file."""
         self._reader.close()
+        self._writer.close()
 
     def _grant_wishes(self) -> None:
         """Write what is in the queue, all in one; where an entry among it cannot be written down, each wish alone."""
@@ -263,7 +263,7 @@ class Trail:
             body = body_of(entry, number, governing)
             held = hash_of(held, body)
             rows.append((number, body.decode("ascii"), held))
-            marks += [(mark_key(mark), number) for mark in marks_of(entry)]
+            marks += [(mark_key(mark), number) for mark in marks_of(entry, governs=governs(entry))]
             records.append(TrailRecord(number=number, entry=entry, hash=held))
             if governs(entry):
                 governing = number
@@ -292,17 +292,16 @@ class Trail:
             return
         if number < self._number or (self._number and self._hash_at(self._number) != self._hash):
             raise TrailError(f"{self._path}: entry {self._number}, written before, is not there any more")
-        if number > self._number:
-            record, governing = self._one(self._writer, number)
-            self._governing = number if governs(record.entry) else governing
-            self._number, self._hash = number, record.hash
+        record, body = self._one(self._writer, number)
+        self._governing = number if body.governs else body.governing
+        self._number, self._hash = number, record.hash
 
     def _hash_at(self, number: int) -> bytes:
         row = self._writer.execute("SELECT hash FROM entry WHERE number = ?", (number,)).fetchone()
         return bytes(row[0]) if row else b""
 
-    def _one(self, connection: sqlite3.Connection, number: int) -> tuple[TrailRecord, int]:
-        """A record that fits the hash before it, and the governing number in it."""
+    def _one(self, connection: sqlite3.Connection, number: int) -> tuple[TrailRecord, Body]:
+        """A record that fits the hash before it, and its body."""
         rows = connection.execute(
             "SELECT number, body, hash FROM entry WHERE number BETWEEN ? AND ? ORDER BY number", (number - 1, number)
         ).fetchall()
@@ -323,13 +322,13 @@ class Trail:
             (mark_key("governing="), after, end),
         ).fetchall()
         for (number,) in numbers:
-            record, governing = self._one(connection, number)
-            if not governs(record.entry) or (governing > after if not last else governing != last):
+            record, body = self._one(connection, number)
+            if not body.governs or (body.governing != last if last else body.governing > after):
                 raise TrailError(f"{self._path}: a governing entry before {number} is kept back by its index")
             last = number
             yield record
-        record, governing = self._one(connection, end)
-        if (end if governs(record.entry) else governing) > max(last, after):
+        body = self._one(connection, end)[1]
+        if (end if body.governs else body.governing) > max(last, after):
             raise TrailError(f"{self._path}: a governing entry up to {end} is kept back by its index")
 
     def _numbers(self, keys: Sequence[int], before: int, limit: int) -> list[int]:
@@ -354,12 +353,12 @@ class Trail:
         return int(row.fetchone()[0])
 
 
-def _record(number: int, body: bytes, held: bytes, before: bytes) -> tuple[TrailRecord, int]:
+def _record(number: int, body: bytes, held: bytes, before: bytes) -> tuple[TrailRecord, Body]:
     held = bytes(held)
     if hash_of(before, body) != held:
         raise TrailError(f"entry {number} of the trail does not fit the hash before it")
-    entry, governing = read_body(body, number)
-    return TrailRecord(number=number, entry=entry, hash=held), governing
+    read = read_body(body, number)
+    return TrailRecord(number=number, entry=read.entry, hash=held), read
 
 
 def _identity(path: Path) -> tuple[int, int]:
