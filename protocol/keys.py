@@ -6,6 +6,7 @@
     catch       low    opens link keys: tags, nothing else         X25519 (RFC 7748)
     open        low    opens epoch keys: the data (publish)        ML-KEM-768 + X25519 (FIPS 203, RFC 9180)
     recovery    safe   as `open`, kept offline                     as `open`
+    trail       root   signs checkpoints and segments of a trail   Ed25519
 
 A key file is one line, `checkvalve-key-v1 KIND BASE64`, mode 0600; its public half stands beside it as `KIND.pub`
 (`checkvalve-key-v1 KIND.pub BASE64`). `DIR.pub` gathers the public lines of a side: that file is carried across.
@@ -33,8 +34,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from protocol.errors import ConfigError
 
 LABEL = "checkvalve-key-v1"
-SIDES = {"high": ("sign", "link-sign"), "low": ("catch", "open"), "recovery": ("recovery",)}
+SIDES = {"high": ("sign", "link-sign"), "low": ("catch", "open"), "recovery": ("recovery",), "trail": ("trail",)}
 """Which kinds `keys new SIDE` makes (keymaking.py)."""
+SIGNING = ("sign", "link-sign", "trail")
 
 LINK_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 """Seals link keys (RFC 9180, 7.1: DHKEM(X25519, HKDF-SHA256)); 80 bytes for a 32-byte key."""
@@ -139,7 +141,7 @@ def from_bytes(kind: str, raw: bytes) -> PrivateKey:
     Raises:
         ValueError: not a key of that kind.
     """
-    if kind in ("sign", "link-sign"):
+    if kind in SIGNING:
         sign = Ed25519PrivateKey.from_private_bytes(raw)
         return PrivateKey(kind, sign, PublicKey(kind, sign.public_key().public_bytes_raw(), sign.public_key()))
     if kind == "catch":
@@ -157,7 +159,7 @@ def public_from_bytes(kind: str, raw: bytes) -> PublicKey:
     Raises:
         ValueError: not a key of that kind.
     """
-    if kind in ("sign", "link-sign"):
+    if kind in SIGNING:
         return PublicKey(kind, raw, Ed25519PublicKey.from_public_bytes(raw))
     if kind == "catch":
         return PublicKey(kind, raw, x25519.X25519PublicKey.from_public_bytes(raw))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,19 @@ def filled(path: Path, count: int, seed: int = 1) -> list[TrailEntry]:
     trail.note(entries)
     trail.close()
     return entries
+
+
+def tampered(path: Path, *statements: str) -> None:
+    """As whoever may write the file can: without the triggers, which are put back."""
+    with sqlite3.connect(path) as other:
+        guards = other.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        for name, _ in guards:
+            other.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            other.execute(statement)
+        for _, statement in guards:
+            other.execute(statement)
+    other.close()
 
 
 def say(line: str) -> None:

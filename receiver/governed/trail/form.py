@@ -43,7 +43,7 @@ _FARTHEST = 1 << 63
 
 
 def body_of(entry: TrailEntry, number: int, governing: int) -> bytes:
-    """The bytes that are hashed and kept.
+    """The bytes that are hashed and kept; half a surrogate pair in a text becomes a question mark.
 
     Args:
         number: Its place, from 1.
@@ -67,7 +67,9 @@ def body_of(entry: TrailEntry, number: int, governing: int) -> bytes:
         "who": entry.who,
     }
     try:
-        body = json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+        body = _json(told)
+        if b"\\ud" in body:  # a typed text in another alphabet, say: no reader of JSON would take it
+            body = _json(json.loads(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")))
     except (TypeError, RecursionError) as error:
         raise ValueError(f"{entry.kind}: facts that JSON does not have: {error}") from None
     if len(body) > LARGEST:
@@ -146,3 +148,7 @@ def marks_of(entry: TrailEntry, *, governs: bool) -> set[str]:
 def mark_key(mark: str) -> int:
     """A mark as the index keeps it: 63 bits of its SHA-256. Two of one number would be found together, never missed."""
     return int.from_bytes(sha256(mark.encode("utf-8", "surrogatepass")).digest()[:8], "big") >> 1
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")

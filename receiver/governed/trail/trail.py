@@ -23,14 +23,14 @@ import heapq
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from receiver.governed.trail import trail_file
+from receiver.governed.trail import checkpoint, trail_file
 from receiver.governed.trail.entry import TrailEntry, TrailRecord
-from receiver.governed.trail.form import BEGINNING, Body, body_of, governs, hash_of, mark_key, marks_of, read_body
+from receiver.governed.trail.form import BEGINNING, Body, body_of, hash_of, mark_key, marks_of, read_body
 from receiver.governed.trail.trail_error import TrailError
 from receiver.governed.trail.trail_file import told
 
@@ -77,6 +77,7 @@ class Trail:
         try:
             with told(path):
                 self._look_at_end()
+                self._look_at_checkpoint()
         except BaseException:
             self.close()
             raise
@@ -148,7 +149,7 @@ class Trail:
             if after:
                 if not rows or rows[0][0] != after:
                     raise TrailError(f"{self._path}: entry {after} is not there")
-                before = bytes(rows.pop(0)[2])
+                before = rows.pop(0)[2]
             else:
                 before = BEGINNING
             for number, body, held in rows:
@@ -156,7 +157,7 @@ class Trail:
                 if number != after:
                     raise TrailError(f"{self._path}: entry {after} is not there")
                 yield _record(number, body, held, before)[0]
-                before = bytes(held)
+                before = held
             if len(rows) < STEP - 1:
                 return
 
@@ -263,9 +264,10 @@ class Trail:
             body = body_of(entry, number, governing)
             held = hash_of(held, body)
             rows.append((number, body.decode("ascii"), held))
-            marks += [(mark_key(mark), number) for mark in marks_of(entry, governs=governs(entry))]
-            records.append(TrailRecord(number=number, entry=entry, hash=held))
-            if governs(entry):
+            read = read_body(body, number)
+            marks += [(mark_key(mark), number) for mark in marks_of(read.entry, governs=read.governs)]
+            records.append(TrailRecord(number=number, entry=read.entry, hash=held))
+            if read.governs:
                 governing = number
         self._writer.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
         self._writer.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?)", marks)
@@ -296,18 +298,29 @@ class Trail:
         self._governing = number if body.governs else body.governing
         self._number, self._hash = number, record.hash
 
-    def _hash_at(self, number: int) -> bytes:
+    def _look_at_checkpoint(self) -> None:
+        """The newest that is kept here must be met: an older copy that was put back by mistake is not gone on with."""
+        one = checkpoint.newest(self._path.parent / checkpoint.FOLDER)
+        if one is not None and self._hash_at(one.number) != one.hash:
+            raise TrailError(
+                f"{self._path}: its checkpoint of {one.time} names entry {one.number} with another hash, or none is "
+                f"there; an older copy, or another trail: put the newest one back (docs/trail.md)"
+            )
+
+    def _hash_at(self, number: int) -> object:
         row = self._writer.execute("SELECT hash FROM entry WHERE number = ?", (number,)).fetchone()
-        return bytes(row[0]) if row else b""
+        return row[0] if row else None
 
     def _one(self, connection: sqlite3.Connection, number: int) -> tuple[TrailRecord, Body]:
         """A record that fits the hash before it, and its body."""
+        if type(number) is not int or number < 1:  # from an index that is damaged
+            raise TrailError(f"{self._path}: not what was written: an entry of number {number!r}")
         rows = connection.execute(
             "SELECT number, body, hash FROM entry WHERE number BETWEEN ? AND ? ORDER BY number", (number - 1, number)
         ).fetchall()
         if not rows or rows[-1][0] != number or (number > 1 and len(rows) != 2):
             raise TrailError(f"{self._path}: entry {number}, or the one before it, is not there")
-        return _record(number, rows[-1][1], rows[-1][2], bytes(rows[0][2]) if number > 1 else BEGINNING)
+        return _record(number, rows[-1][1], rows[-1][2], rows[0][2] if number > 1 else BEGINNING)
 
     def _governing_after(self, connection: sqlite3.Connection, after: int) -> Iterator[TrailRecord]:
         """Each names the one before it, and the last entry of all names the last of them."""
@@ -337,7 +350,7 @@ class Trail:
             rows = self._reader.execute(
                 "SELECT number FROM entry WHERE number < ? ORDER BY number DESC LIMIT ?", (before, limit)
             )
-            return [number for (number,) in rows]
+            return _counting_down(self._path, rows)
         rarest, *others = sorted(keys, key=self._frequency) if len(keys) > 1 else keys
         also = " AND EXISTS (SELECT 1 FROM mark WHERE key = ? AND number = first.number)" * len(others)
         rows = self._reader.execute(
@@ -345,7 +358,7 @@ class Trail:
             " ORDER BY number DESC LIMIT ?",
             (rarest, before, *others, limit),
         )
-        return [number for (number,) in rows]
+        return _counting_down(self._path, rows)
 
     def _frequency(self, key: int) -> int:
         """How often a mark is there, counted no further than is worth it."""
@@ -353,9 +366,17 @@ class Trail:
         return int(row.fetchone()[0])
 
 
-def _record(number: int, body: bytes, held: bytes, before: bytes) -> tuple[TrailRecord, Body]:
-    held = bytes(held)
-    if hash_of(before, body) != held:
+def _counting_down(path: Path, rows: Iterable[tuple[object]]) -> list[int]:
+    numbers: list[int] = []
+    for (number,) in rows:
+        if type(number) is not int or (numbers and number >= numbers[-1]):
+            raise TrailError(f"{path}: the order of the file is damaged")
+        numbers.append(number)
+    return numbers
+
+
+def _record(number: int, body: object, held: object, before: object) -> tuple[TrailRecord, Body]:
+    if not (type(body) is type(held) is type(before) is bytes and hash_of(before, body) == held):
         raise TrailError(f"entry {number} of the trail does not fit the hash before it")
     read = read_body(body, number)
     return TrailRecord(number=number, entry=read.entry, hash=held), read

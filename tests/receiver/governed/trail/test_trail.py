@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import trail_entries
-from trail_entries import entry, filled, some_entries
+from trail_entries import entry, filled, some_entries, tampered
 
 from receiver.governed.trail.entry import TrailEntry, TrailRecord
 from receiver.governed.trail.form import BEGINNING, body_of, governs, hash_of, mark_key, read_body
@@ -32,19 +32,6 @@ def trail(tmp_path: Path) -> Iterator[Trail]:
     made = Trail(tmp_path / "trail.db")
     yield made
     made.close()
-
-
-def tampered(path: Path, *statements: str) -> None:
-    """As whoever may write the file can: without the triggers, which are put back."""
-    with sqlite3.connect(path) as other:
-        guards = other.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-        for name, _ in guards:
-            other.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            other.execute(statement)
-        for _, statement in guards:
-            other.execute(statement)
-    other.close()
 
 
 def at_once(trail: Trail, work: Sequence[Callable[[], object]]) -> None:
