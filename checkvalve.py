@@ -56,6 +56,7 @@ COMMANDS = {
     "history": Command(
         "receiver.commands.cli", "low side: check the history's files, or rebuild them from the journal"
     ),
+    "trail": Command("receiver.commands.trail_cli", "low side: who did and saw what: show, verify, export, checkpoint"),
     "backup": Command("protocol.backup.cli", "copy a side into one file while it runs; private keys go apart"),
     "restore": Command("protocol.backup.cli", "make a side's folder from its backup, or look whether that is whole"),
     "export": Command("receiver.commands.cli", "low side: the history as CSV or Parquet, or what came since last time"),

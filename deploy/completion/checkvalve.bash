@@ -2,9 +2,9 @@
 _checkvalve() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} offered= files= value= path=
     path=${COMP_WORDS[1]}
-    case $path in aside|history|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
+    case $path in aside|history|trail|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps aside history backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps aside history trail backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -76,6 +76,22 @@ _checkvalve() {
         "linktest --sizes") offered= files=1; value=1 ;;
         "linktest --bursts") offered= files=1; value=1 ;;
         "linktest --seconds") offered= files=1; value=1 ;;
+        "trail show --who") offered= files=1; value=1 ;;
+        "trail show --kind") offered= files=1; value=1 ;;
+        "trail show --grant") offered= files=1; value=1 ;;
+        "trail show --request") offered= files=1; value=1 ;;
+        "trail show --asset") offered= files=1; value=1 ;;
+        "trail show --person") offered= files=1; value=1 ;;
+        "trail show --before") offered= files=1; value=1 ;;
+        "trail show --limit") offered= files=1; value=1 ;;
+        "trail verify --pub") offered= files=1; value=1 ;;
+        "trail verify --checkpoints") offered= files=1; value=1 ;;
+        "trail verify --anchor") offered= files=1; value=1 ;;
+        "trail export --to") offered= files=1; value=1 ;;
+        "trail export --key") offered= files=1; value=1 ;;
+        "trail export --format") offered="jsonl log"; value=1 ;;
+        "trail export --size") offered= files=1; value=1 ;;
+        "trail checkpoint --key") offered= files=1; value=1 ;;
         "restore --to") offered= files=1; value=1 ;;
         "export --out") offered= files=1; value=1 ;;
         "export --asset") offered= files=1; value=1 ;;
@@ -205,6 +221,11 @@ _checkvalve() {
         "history") offered="check rebuild --help" ;;
         "history check") offered="--help" ;;
         "history rebuild") offered="--help" ;;
+        "trail") offered="show verify export checkpoint --help" ;;
+        "trail show") offered="--who --kind --grant --request --asset --person --before --limit --json --help" ;;
+        "trail verify") offered="--pub --checkpoints --anchor --json --help" ;;
+        "trail export") offered="--to --key --format --size --json --help" ;;
+        "trail checkpoint") offered="--key --json --help" ;;
         "backup") offered="--keys --help" ;;
         "restore") offered="--to --check --help" ;;
         "export") offered="--out --asset --tag --site --vendor --from --to --zone --since --buckets --format --replace --json --help" ;;

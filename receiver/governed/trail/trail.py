@@ -3,39 +3,34 @@
     act    the portal or a command decides: one exclusive transaction over all processes, in which it first sees every
            governing entry that it has not seen
     note   looks and sign-ins: written down without deciding
-    page   newest first, for people            governing, records   oldest first, for registers and reports
 
 Many readers share one sync: who wants to note leaves the entries in a queue and asks for the pen. Whoever gets it
 writes all that is in the queue; the others find theirs written. So a group is as large as what came during the last
 sync, and nobody waits for a clock.
 
-Nothing is taken on trust from the file. A new entry goes onto the last one only when that one fits the hash before it,
-and is what this process saw last; a record is handed out only when it fits the hash before it; governing records only
-when each names the one before it (form.py). A file that was exchanged under us is told. Each of these is a TrailError,
-and whoever gets one refuses: no trail, no act and no read. What none of this can find is a file that was written anew
-as a whole while nothing ran: that takes a checkpoint which has left the machine (checkpoint.py).
+Nothing is taken on trust from the file, neither by what reads (trail_reader.py) nor here. A new entry goes onto the
+last one only when that one fits the hash before it and follows from what this process saw last. A file that was
+exchanged under us, or lies behind its newest checkpoint, is told. Each of these is a TrailError, and whoever gets one
+refuses: no trail, no act and no read. What none of this can find is a file that was written anew as a whole while
+nothing ran: that takes a checkpoint which has left the machine (checkpoint.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 
 from receiver.governed.trail import checkpoint, trail_file
 from receiver.governed.trail.entry import TrailEntry, TrailRecord
-from receiver.governed.trail.form import BEGINNING, Body, body_of, hash_of, mark_key, marks_of, read_body
+from receiver.governed.trail.form import BEGINNING, body_of, hash_of, mark_key, marks_of, read_body
 from receiver.governed.trail.trail_error import TrailError
 from receiver.governed.trail.trail_file import told
-
-STEP = 500
-"""Records read in one statement: a reader never keeps the log of the database from being cut back for long."""
+from receiver.governed.trail.trail_reader import TrailReader
 
 Decide = Callable[[Sequence[TrailRecord]], Sequence[TrailEntry]]
 """Takes the governing records that its register has not seen, gives entries to append, or raises."""
@@ -51,7 +46,7 @@ class _Wish:
     done: threading.Event = field(default_factory=threading.Event)
 
 
-class Trail:
+class Trail(TrailReader):
     """A low side's `state/trail.db`, for any number of threads and processes."""
 
     def __init__(self, path: Path) -> None:
@@ -62,14 +57,13 @@ class Trail:
         Raises:
             TrailError: it cannot be opened, or its end does not fit its own hashes.
         """
-        self._path = path
-        self._pen, self._eyes, self._gate = threading.Lock(), threading.Lock(), threading.Lock()
+        self._pen, self._gate = threading.Lock(), threading.Lock()
         self._wishes: list[_Wish] = []
         self._number, self._governing, self._hash = 0, 0, BEGINNING
         """The end as this process saw it last."""
         self._writer = trail_file.open_writer(path)
         try:
-            self._reader = trail_file.open_reader(path)
+            super().__init__(path)
         except BaseException:
             self._writer.close()
             raise
@@ -122,94 +116,9 @@ class Trail:
         """`note` for a coroutine: the loop goes on meanwhile, and many of them share a sync all the same."""
         return await asyncio.to_thread(self.note, entries)
 
-    def governing(self, after: int = 0) -> Iterator[TrailRecord]:
-        """The records that decide what is allowed, oldest first, none kept back up to the end as it is now.
-
-        Args:
-            after: Only those of greater number.
-
-        Raises:
-            TrailError: a record does not fit its hashes, or one is missing.
-        """
-        with self._eyes, told(self._path):
-            records = list(self._governing_after(self._reader, after))
-        yield from records
-
-    def records(self, after: int = 0) -> Iterator[TrailRecord]:
-        """All records, oldest first, up to the end as it is when it is reached.
-
-        Raises:
-            TrailError: a record does not fit its hashes, or one is missing.
-        """
-        while True:
-            with self._eyes, told(self._path):
-                rows = self._reader.execute(
-                    "SELECT number, body, hash FROM entry WHERE number >= ? ORDER BY number LIMIT ?", (after, STEP)
-                ).fetchall()
-            if after:
-                if not rows or rows[0][0] != after:
-                    raise TrailError(f"{self._path}: entry {after} is not there")
-                before = rows.pop(0)[2]
-            else:
-                before = BEGINNING
-            for number, body, held in rows:
-                after += 1
-                if number != after:
-                    raise TrailError(f"{self._path}: entry {after} is not there")
-                yield _record(number, body, held, before)[0]
-                before = held
-            if len(rows) < STEP - 1:
-                return
-
-    def page(
-        self,
-        *,
-        before: int | None = None,
-        limit: int = 50,
-        kinds: Sequence[str] = (),
-        who: Sequence[str] = (),
-        grant: Sequence[str] = (),
-        request: Sequence[str] = (),
-        asset: Sequence[str] = (),
-        person: Sequence[str] = (),
-        vendor: Sequence[str] = (),
-    ) -> list[TrailRecord]:
-        """The newest records that have one of each of the given, newest first.
-
-        Args:
-            before: Only those of smaller number: that of the last one shown.
-            limit: Most of them.
-            kinds: `SUBJECT` or `SUBJECT.VERB`.
-            who: Who did it. The others are facts (form.INDEXED); of nothing given, all.
-
-        Raises:
-            TrailError: a record does not fit its hashes.
-        """
-        asked = [("kind", kinds), ("who", who), ("grant", grant), ("request", request), ("asset", asset)]
-        asked += [("person", person), ("vendor", vendor)]
-        groups = [[f"{name}={value}" for value in values] for name, values in asked if values]
-        top = self._number + (1 << 62) if before is None else before
-        with self._eyes, told(self._path):
-            found = (self._numbers([mark_key(mark) for mark in marks], top, limit) for marks in product(*groups))
-            newest = heapq.merge(*found, reverse=True)
-            records: list[TrailRecord] = []
-            last = 0
-            for number in newest:
-                if len(records) == limit:
-                    break
-                if number == last:
-                    continue
-                last = number
-                record, body = self._one(self._reader, number)
-                marks = marks_of(record.entry, governs=body.governs)
-                if not all(any(mark in marks for mark in group) for group in groups):
-                    raise TrailError(f"{self._path}: the index finds entry {number} by what it is not about")
-                records.append(record)
-            return records
-
     def close(self) -> None:
         """Let go of the file; may be called twice. The writer goes last: it takes the log into the file."""
-        self._reader.close()
+        super().close()
         self._writer.close()
 
     def _grant_wishes(self) -> None:
@@ -310,76 +219,6 @@ class Trail:
     def _hash_at(self, number: int) -> object:
         row = self._writer.execute("SELECT hash FROM entry WHERE number = ?", (number,)).fetchone()
         return row[0] if row else None
-
-    def _one(self, connection: sqlite3.Connection, number: int) -> tuple[TrailRecord, Body]:
-        """A record that fits the hash before it, and its body."""
-        if type(number) is not int or number < 1:  # from an index that is damaged
-            raise TrailError(f"{self._path}: not what was written: an entry of number {number!r}")
-        rows = connection.execute(
-            "SELECT number, body, hash FROM entry WHERE number BETWEEN ? AND ? ORDER BY number", (number - 1, number)
-        ).fetchall()
-        if not rows or rows[-1][0] != number or (number > 1 and len(rows) != 2):
-            raise TrailError(f"{self._path}: entry {number}, or the one before it, is not there")
-        return _record(number, rows[-1][1], rows[-1][2], rows[0][2] if number > 1 else BEGINNING)
-
-    def _governing_after(self, connection: sqlite3.Connection, after: int) -> Iterator[TrailRecord]:
-        """Each names the one before it, and the last entry of all names the last of them."""
-        end = connection.execute("SELECT max(number) FROM entry").fetchone()[0] or 0
-        if end < after:
-            raise TrailError(f"{self._path}: entry {after}, seen before, is not there any more")
-        if not end:
-            return
-        last = 0
-        numbers = connection.execute(
-            "SELECT number FROM mark WHERE key = ? AND number > ? AND number <= ? ORDER BY number",
-            (mark_key("governing="), after, end),
-        ).fetchall()
-        for (number,) in numbers:
-            record, body = self._one(connection, number)
-            if not body.governs or (body.governing != last if last else body.governing > after):
-                raise TrailError(f"{self._path}: a governing entry before {number} is kept back by its index")
-            last = number
-            yield record
-        body = self._one(connection, end)[1]
-        if (end if body.governs else body.governing) > max(last, after):
-            raise TrailError(f"{self._path}: a governing entry up to {end} is kept back by its index")
-
-    def _numbers(self, keys: Sequence[int], before: int, limit: int) -> list[int]:
-        """The newest numbers that have all of these marks, newest first."""
-        if not keys:
-            rows = self._reader.execute(
-                "SELECT number FROM entry WHERE number < ? ORDER BY number DESC LIMIT ?", (before, limit)
-            )
-            return _counting_down(self._path, rows)
-        rarest, *others = sorted(keys, key=self._frequency) if len(keys) > 1 else keys
-        also = " AND EXISTS (SELECT 1 FROM mark WHERE key = ? AND number = first.number)" * len(others)
-        rows = self._reader.execute(
-            f"SELECT number FROM mark AS first WHERE key = ? AND number < ?{also}"  # noqa: S608  our own words
-            " ORDER BY number DESC LIMIT ?",
-            (rarest, before, *others, limit),
-        )
-        return _counting_down(self._path, rows)
-
-    def _frequency(self, key: int) -> int:
-        """How often a mark is there, counted no further than is worth it."""
-        row = self._reader.execute("SELECT count(*) FROM (SELECT 1 FROM mark WHERE key = ? LIMIT 1000)", (key,))
-        return int(row.fetchone()[0])
-
-
-def _counting_down(path: Path, rows: Iterable[tuple[object]]) -> list[int]:
-    numbers: list[int] = []
-    for (number,) in rows:
-        if type(number) is not int or (numbers and number >= numbers[-1]):
-            raise TrailError(f"{path}: the order of the file is damaged")
-        numbers.append(number)
-    return numbers
-
-
-def _record(number: int, body: object, held: object, before: object) -> tuple[TrailRecord, Body]:
-    if not (type(body) is type(held) is type(before) is bytes and hash_of(before, body) == held):
-        raise TrailError(f"entry {number} of the trail does not fit the hash before it")
-    read = read_body(body, number)
-    return TrailRecord(number=number, entry=read.entry, hash=held), read
 
 
 def _identity(path: Path) -> tuple[int, int]:

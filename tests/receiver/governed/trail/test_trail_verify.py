@@ -238,7 +238,7 @@ def damaged(path: Path, whole: bytes, seed: int) -> None:
                     del data[start:]
                     data = data or bytearray(1)
                 else:
-                    data[start // 4096 * 4096 + chance.randrange(100)] = chance.randrange(256)
+                    data[min(start // 4096 * 4096 + chance.randrange(100), len(data) - 1)] = chance.randrange(256)
     path.write_bytes(data)
 
 
