@@ -304,9 +304,9 @@ def selftest(
 
 @audits.command()
 def explain(
-    ident: Annotated[str | None, typer.Argument(help="A check's id, such as CAP-1; none: all of them.")] = None,
+    ident: Annotated[str | None, typer.Argument(help="A check's id, such as CAP-1; `rules`; none: all checks.")] = None,
 ) -> None:
-    """What a check claims, how it looks, which clauses it speaks to, and what it does not prove."""
+    """What a check claims, how it looks, which clauses and rules it speaks to, and what it does not prove."""
     from audit.report import show
 
     terminal.document(show.explained(ident))

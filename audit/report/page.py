@@ -1,7 +1,8 @@
 """The report as one HTML file: no script, nothing loaded, every text inert and escaped; prints on A4.
 
 From the whole to the single: a summary of one page, what needs a person, every day, every change, all checks in one
-table, then each check with its evidence, the clauses, the documents it is made of, and room for signatures.
+table, the rules a site is asked for, then each check with its evidence, the clauses, the documents it is made of, and
+room for signatures.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from audit.catalogue import KINDS, catalogue
 from audit.check import Check, CheckStatus, worst_first
 from audit.report.days import days_part
 from audit.report.first_page import first_page
+from audit.report.pieces import chip, framed, group, link, row, section, table, when, wrapped
 from audit.report.report import AuditReport, NewestAnswer
+from audit.report.rule_rows import rules_part
+from audit.report.rules import speaks_to
 from audit.report.show import clause_text, short
 from audit.report.show import markup as escape
 from protocol.inert import inert
@@ -42,6 +46,7 @@ def html(report: AuditReport) -> str:
         days_part(report),
         _changes(report),
         _overview(report),
+        rules_part(report),
         _checks(report),
         _clauses(report),
         _documents(report),
@@ -59,14 +64,6 @@ def html(report: AuditReport) -> str:
         f"<p>made {escape(report.made)} by {escape(str(report.facts.get('by', '')))}</p></header>"
     )
     return "\n".join([head, strip, "<main>", *filter(None, parts), "</main></body></html>", ""])
-
-
-def chip(status: CheckStatus | str, to: str = "") -> str:
-    """An answer with its word."""
-    word = status.value if isinstance(status, CheckStatus) else status
-    if to:
-        return f'<a class="chip {word}" href="#{escape(to)}">{word}</a>'
-    return f'<span class="chip {word}">{word}</span>'
 
 
 def _tiles(report: AuditReport) -> str:
@@ -94,7 +91,7 @@ def _weakened(report: AuditReport) -> str:
         mute = sum("confined" not in one.facts for one in live)
         words = "None was seen in any run of the period."
         words += f" {mute} of {len(live)} live runs were not told where to look (--config)." if mute else ""
-        return _section("Weakened switches", f'<p class="text">{words}</p>')
+        return section("Weakened switches", f'<p class="text">{words}</p>')
     lines = "".join(f"<li>{escape(one)}</li>" for one in report.weakened)
     return f'<section class="alert"><h2>Weakened switches</h2><ul>{lines}</ul></section>'
 
@@ -102,41 +99,37 @@ def _weakened(report: AuditReport) -> str:
 def _needs(report: AuditReport) -> str:
     bad = [one for one in report.answers if one.check.status in (CheckStatus.FAIL, CheckStatus.WARN)]
     if not bad:
-        return _section("What needs a person", '<p class="text">No check failed or warned.</p>')
+        return section("What needs a person", '<p class="text">No check failed or warned.</p>')
     order = {id(check): place for place, check in enumerate(worst_first([one.check for one in bad]))}
     rows = [
         [
             chip(one.check.status),
-            _link(one.check.id),
+            link(one.check.id),
             escape(one.series),
             escape(one.check.found),
             escape(one.check.remedy),
         ]
         for one in sorted(bad, key=lambda one: order[id(one.check)])
     ]
-    return _section("What needs a person", _table(["", "check", "of", "found", "next step"], rows), f"{len(bad)} lines")
+    return section("What needs a person", table(["", "check", "of", "found", "next step"], rows), f"{len(bad)} lines")
 
 
 def _changes(report: AuditReport) -> str:
     if not report.changed:
-        return _section("Every change", '<p class="text">No run differs from the one before it.</p>')
+        return section("Every change", '<p class="text">No run differs from the one before it.</p>')
     rows = []
     for one in report.changed[:CHANGES]:
         named = "" if one.named is None else f"{one.named.why} ({one.named.by})"
-        subject = _link(one.subject) if one.subject in catalogue() else escape(one.subject)
-        mark = (
-            chip(one.after)
-            if one.after in CheckStatus.__members__
-            else f'<span class="wrap">{escape(one.after)}</span>'
-        )
-        before = f'<span class="wrap">{escape(one.before)}</span>'
-        rows.append([_when(one.time), escape(one.series), subject, before, mark, escape(one.found), escape(named)])
+        subject = link(one.subject) if one.subject in catalogue() else escape(one.subject)
+        mark = chip(one.after) if one.after in CheckStatus.__members__ else wrapped(one.after)
+        texts = [escape(one.found), escape(named)]
+        rows.append([when(one.time), escape(one.series), subject, wrapped(one.before), mark, *texts])
     more = len(report.changed) - len(rows)
     note = f"{len(report.changed)} between runs that follow each other" + (
         f"; {more} more in report.json" if more else ""
     )
-    return _section(
-        "Every change", _table(["seen", "of", "what", "before", "after", "found", "named reason"], rows), note
+    return section(
+        "Every change", table(["seen", "of", "what", "before", "after", "found", "named reason"], rows), note
     )
 
 
@@ -145,21 +138,20 @@ def _overview(report: AuditReport) -> str:
     for one in report.answers:
         by_series.setdefault(one.check.id, []).append(one)
     sides = [f"live {side}" for side in report.sides]
+    head = ["check", "claims", *sides, "other runs"]
     rows, kind = [], ""
     for entry in catalogue().values():
         if entry.kind != kind:
             kind = entry.kind
-            rows.append(f'<tr class="group"><td colspan="{3 + len(sides)}">{kind}: {KINDS[kind]}</td></tr>')
+            rows.append(group(head, f"{kind}: {KINDS[kind]}"))
         given = by_series.get(entry.id, [])
         cells = [_chips([one for one in given if one.series == side]) for side in sides]
         others = _chips([one for one in given if one.series not in sides])
         if not given:
             others = '<span class="dim">not run</span>'
-        first = f'<td class="id">{_link(entry.id) if given else entry.id}</td><td>{escape(entry.title)}</td>'
-        rows.append(f"<tr>{first}{''.join(f'<td>{cell}</td>' for cell in [*cells, others])}</tr>")
-    head = "".join(f"<th>{escape(name)}</th>" for name in ["check", "claims", *sides, "other runs"])
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return _section("All checks", table, "the newest run of each command in the period")
+        ident = link(entry.id) if given else f'<span class="id">{entry.id}</span>'
+        rows.append(row(head, [ident, escape(entry.title), *cells, others]))
+    return section("All checks", framed(head, rows), "the newest run of each command in the period")
 
 
 def _chips(answers: Iterable[NewestAnswer]) -> str:
@@ -171,7 +163,7 @@ def _checks(report: AuditReport) -> str:
     for one in report.answers:
         by_id.setdefault(one.check.id, []).append(one)
     blocks = [_check(ident, answers) for ident, answers in by_id.items()]
-    return _section("Each check", "".join(blocks), "evidence, clauses, and what it does not prove")
+    return section("Each check", "".join(blocks), "evidence, clauses, and what it does not prove")
 
 
 def _check(ident: str, answers: Sequence[NewestAnswer]) -> str:
@@ -184,6 +176,7 @@ def _check(ident: str, answers: Sequence[NewestAnswer]) -> str:
         ("next step", remedy),
         ("does not prove", check.not_proven),
         ("speaks to", "; ".join(clause_text(one) for one in check.clauses)),
+        ("and of rules", "; ".join(f"{one.text.name} {one.id}" for one in speaks_to(ident))),
     ]
     lines = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in words if text)
     title = f'<h3><span class="id">{escape(ident)}</span><span>{escape(check.title)}</span></h3>'
@@ -217,10 +210,10 @@ def _clauses(report: AuditReport) -> str:
     lines = []
     for ident, (text, answers) in sorted(rows.items()):
         worst = worst_first([one.check for one in answers])[0].status
-        names = ", ".join(_link(name) for name in dict.fromkeys(one.check.id for one in answers))
+        names = ", ".join(link(name) for name in dict.fromkeys(one.check.id for one in answers))
         lines.append([f'<span class="id">{escape(ident)}</span>', escape(text), names, chip(worst)])
     note = "informative: a check helps to answer a clause and never decides it"
-    return _section("By clause", _table(["clause", "text and edition", "checks", "worst answer"], lines), note)
+    return section("By clause", table(["clause", "text and edition", "checks", "worst answer"], lines), note)
 
 
 def _documents(report: AuditReport) -> str:
@@ -231,46 +224,20 @@ def _documents(report: AuditReport) -> str:
         ground = tuple(str(findings.facts.get(key, "")) for key in _GROUND)
         letter = grounds.setdefault(ground, f"m{len(grounds) + 1}")
         counts = ", ".join(f"{count} {name}" for name, count in findings.counts.items() if count)
-        name = f'<span class="wrap">{escape(Path(one.path).name)}</span>'
+        name = wrapped(Path(one.path).name)
         digest = f'<code class="digest">{one.sha256}</code>'
-        rows.append([_when(findings.time), escape(findings.what), _solid(counts), letter, name, digest])
+        rows.append([when(findings.time), escape(findings.what), escape(counts), letter, name, digest])
     note = f"{len(report.documents)} documents"
     note += f"; {report.outside} are outside of the period" if report.outside else ""
     people = report.people
     said = f"{people.path}, sha256 {people.sha256}" if people.path else "no file of answers was given"
     facts = "; ".join(f"{key} {value}" for key, value in report.facts.items())
     foot = f'<p class="text wrap">Answers of people: {escape(said)}.<br>Made with: {escape(facts)}.</p>'
-    machines = [
-        [mark, *(f'<span class="wrap">{escape(text)}</span>' for text in ground)] for ground, mark in grounds.items()
-    ]
-    files = _table(["time", "run", "answers", "on", "file", "sha256"], rows)
-    return _section("Made of", _table(["", *_GROUND], machines) + files + foot, note)
+    machines = [[mark, *map(wrapped, ground)] for ground, mark in grounds.items()]
+    files = table(["time", "run", "answers", "on", "file", "sha256"], rows)
+    return section("Made of", table(["", *_GROUND], machines) + files + foot, note)
 
 
 def _signatures() -> str:
     names = ("auditor: name, date, signature", "high side: name, date, signature", "low side: name, date, signature")
     return f'<section><h2>Signed</h2><div class="sign">{"".join(f"<div>{one}</div>" for one in names)}</div></section>'
-
-
-def _section(title: str, inside: str, note: str = "") -> str:
-    small = f"<small>{escape(note)}</small>" if note else ""
-    return f"<section><h2>{escape(title)}{small}</h2>{inside}</section>"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose cells are HTML already."""
-    top = "".join(f"<th>{escape(one)}</th>" for one in head)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _link(ident: str) -> str:
-    return f'<a class="id" href="#{escape(ident)}">{escape(ident)}</a>'
-
-
-def _solid(text: str) -> str:
-    return f'<span class="solid">{escape(text)}</span>'
-
-
-def _when(time: str) -> str:
-    return f'<span class="when">{escape(time.replace("T", " ").replace("Z", ""))}</span>'

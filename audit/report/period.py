@@ -195,6 +195,24 @@ def _weaker(name: str, before: object, after: object) -> bool:
     return strong is not None and after is not None and after not in strong and before != after
 
 
+def record(
+    days: Mapping[str, Sequence[Day]],
+    live: Mapping[str, Sequence[AuditFindings]],
+    changed: Sequence[Changed],
+    time: str,
+) -> list[Check]:
+    """What the record over time says by itself: DAY-1 and DAY-2.
+
+    Args:
+        days: Of each side.
+        live: The runs of each side.
+        changed: Every difference of the period; of these the sides' own count.
+        time: When the report is made, as `stamp` writes it.
+    """
+    compared = sum(len(runs) for runs in live.values() if len(runs) > 1)
+    return [day_1(days, time), day_2([one for one in changed if one.series in live], compared, time)]
+
+
 def day_1(days: Mapping[str, Sequence[Day]], time: str) -> Check:
     """DAY-1: both sides on every day."""
     missing = {series: [day for day in held if not day.runs] for series, held in days.items()}

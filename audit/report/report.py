@@ -22,7 +22,7 @@ from typing import Any
 from audit import catalogue, questions
 from audit.check import AuditFindings, Check, CheckStatus, read_findings
 from audit.questions import Answers
-from audit.report import period, standing
+from audit.report import period, rules, standing
 from audit.report.period import Changed, Day
 from protocol.errors import ConfigError
 from protocol.inert import as_json
@@ -89,6 +89,11 @@ class AuditReport:
         """1 where anything failed."""
         return int(any(one.check.status == CheckStatus.FAIL for one in self.answers))
 
+    @property
+    def rules(self) -> list[rules.RuleAnswer]:
+        """The rules that a site is asked for, each with what the answers say to it."""
+        return rules.answered([one.check for one in self.answers])
+
     def plain(self) -> dict[str, Any]:
         """The report as JSON: for other programs."""
         return _plain(self)
@@ -143,34 +148,21 @@ def make(
     Raises:
         ConfigError: no document is in the period, or one has no time.
     """
-    all_days = [period.moment(one.findings).date() for one in documents]
-    first, last = first or min(all_days), last or max(all_days)
-    inside = [one for one, day in zip(documents, all_days, strict=True) if first <= day <= last]
-    if not inside:
-        raise ConfigError(
-            f"no findings between {first} and {last}", hint=f"there are some of {min(all_days)} and later"
-        )
+    first, last, inside = _inside(documents, first, last)
     series = _series([one.findings for one in inside])
     live = {f"live {side}": series.get(f"live {side}", []) for side in sides}
     days = {name: period.days_of(runs, first, last, people.changes) for name, runs in live.items()}
     changed = [one for name, runs in series.items() for one in period.changes_of(name, runs, people.changes)]
     changed.sort(key=lambda one: (one.time, one.series))
-    compared = sum(len(runs) for runs in live.values() if len(runs) > 1)
-    record = [
-        period.day_1(days, made),
-        period.day_2([one for one in changed if one.series in live], compared, made),
-    ]
-    answers = [
-        NewestAnswer(series=name, time=time, check=one)
-        for name, runs in series.items()
-        for time, one in standing.of_series(runs, people.changes)
-    ]
-    answers += [
-        NewestAnswer(series="people", time=_said(one, made), check=one) for one in questions.checks(people, last)
-    ]
-    answers += [NewestAnswer(series="record", time=made, check=one) for one in record]
-    order = {ident: place for place, ident in enumerate(catalogue.catalogue())}
-    answers.sort(key=lambda one: (order.get(one.check.id, len(order)), one.check.id, one.series))
+    of_time = period.record(days, live, changed, made)
+    said = questions.checks(people, last)
+    answers = _in_order(
+        [
+            *((name, *one) for name, runs in series.items() for one in standing.of_series(runs, people.changes)),
+            *(("people", _said(one, made), one) for one in said),
+            *(("record", made, one) for one in of_time),
+        ]
+    )
     ran = {one.check.id for one in answers}
     return AuditReport(
         title=title,
@@ -182,12 +174,31 @@ def make(
         documents=tuple(inside),
         outside=len(documents) - len(inside),
         answers=tuple(answers),
-        not_run=tuple(ident for ident in order if ident not in ran),
+        not_run=tuple(ident for ident in catalogue.catalogue() if ident not in ran),
         days=days,
         changed=tuple(changed),
         weakened=tuple(_weakened(series)),
         people=people,
     )
+
+
+def _inside(documents: Sequence[Document], first: date | None, last: date | None) -> tuple[date, date, list[Document]]:
+    """The period's days, and the documents in it."""
+    all_days = [period.moment(one.findings).date() for one in documents]
+    first, last = first or min(all_days), last or max(all_days)
+    inside = [one for one, day in zip(documents, all_days, strict=True) if first <= day <= last]
+    if not inside:
+        raise ConfigError(
+            f"no findings between {first} and {last}", hint=f"there are some of {min(all_days)} and later"
+        )
+    return first, last, inside
+
+
+def _in_order(given: Sequence[tuple[str, str, Check]]) -> list[NewestAnswer]:
+    """Answers as the catalogue has them, then by subject; each is given as series, time, check."""
+    order = {ident: place for place, ident in enumerate(catalogue.catalogue())}
+    answers = [NewestAnswer(series=series, time=time, check=check) for series, time, check in given]
+    return sorted(answers, key=lambda one: (order.get(one.check.id, len(order)), one.check.id, one.series))
 
 
 def _series(runs: Sequence[AuditFindings]) -> dict[str, list[AuditFindings]]:
@@ -242,6 +253,7 @@ def _plain(report: AuditReport) -> dict[str, Any]:
         "weakened": list(report.weakened),
         "answers": [{"of": one.series, "time": one.time, **one.check.plain()} for one in report.answers],
         "not_run": list(report.not_run),
+        "rules": [one.plain() for one in report.rules],
         "days": {
             name: [
                 {

@@ -1,14 +1,16 @@
-"""Findings and catalogue entries as text for a terminal, every word inert. No colour is needed to read them."""
+"""Findings, catalogue entries and rules as text for a terminal, every word inert. No colour is needed to read them."""
 
 from __future__ import annotations
 
 import json
 import textwrap
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from audit.catalogue import KINDS, CatalogueEntry, catalogue, entry
 from audit.check import AuditFindings, Check, CheckStatus, Clause, worst_first
+from audit.report.rules import ANSWERED_BY, rules, speaks_to
 from protocol.inert import inert, lines
 
 WIDTH = 100
@@ -16,7 +18,10 @@ WIDTH = 100
 
 
 def explained(ident: str | None) -> str:
-    """One check in full, or the list of all.
+    """One check in full, the list of all, or the rules that a site is asked for.
+
+    Args:
+        ident: A check's id; `rules`; None: the list.
 
     Raises:
         ConfigError: no check has that id.
@@ -24,6 +29,8 @@ def explained(ident: str | None) -> str:
     if ident is None:
         wide = max(map(len, catalogue()))
         return "\n".join(f"{one.id:{wide}}  {one.title}" for one in catalogue().values())
+    if ident.lower() == "rules":
+        return _rules_text()
     return _entry_text(entry(ident))
 
 
@@ -85,7 +92,25 @@ def _entry_text(one: CatalogueEntry) -> str:
         "\nWhen it does not pass\n" + "\n".join(_wrapped(one.remedy, "  ")),
         "\nClauses it speaks to\n" + "\n".join(line for c in one.clauses for line in _wrapped(clause_text(c), "  ")),
     ]
+    asked = "; ".join(f"{rule.text.name} {rule.id}" for rule in speaks_to(one.id))
+    parts += ["\nRules it speaks to\n" + "\n".join(_wrapped(asked or "none", "  "))]
     return "\n".join(parts)
+
+
+def _rules_text() -> str:
+    """Every rule under its text, in the words that the report has."""
+    out = []
+    for text, asked in groupby(rules(), key=lambda one: one.text):
+        out.append(text.title)
+        out += _wrapped(f"{text.edition}; in force {text.in_force}. Rests on: {text.source}.", "  ")
+        for one in asked:
+            out += ["", *_wrapped(f"{text.name} {one.id}: {one.about}", "  ")]
+            out += _wrapped(f"answered by {one.answered_by}: {ANSWERED_BY[one.answered_by]}", "    ")
+            out += _wrapped(f"checks that speak to it: {', '.join(one.checks) or 'none'}", "    ")
+            out += _wrapped(f"where all pass they show: {one.shows}" if one.shows else "", "    ")
+            out += _wrapped(f"they do not prove: {one.not_proven}", "    ")
+        out.append("")
+    return "\n".join(out[:-1])
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

@@ -90,6 +90,7 @@ WAYS = (
     Way(shape="audit code .*", first="code  20"),
     Way(shape="audit selftest.*", first="selftest  20"),
     Way(shape="audit explain", first="CAP-1 "),
+    Way(shape="audit explain rules", first="NERC CIP-003-9"),
     Way(shape="audit questions", first="# What people looked at"),
     Way(shape="audit live .*", elsewhere=LIVE),
     Way(shape="audit provoke .*", elsewhere="tests/namespace/test_provocations.py"),
