@@ -14,7 +14,7 @@ from audit.catalogue import KINDS, catalogue
 from audit.check import Check, CheckStatus, worst_first
 from audit.report.days import days_part
 from audit.report.first_page import first_page
-from audit.report.pieces import chip, framed, group, link, row, section, table, when, wrapped
+from audit.report.pieces import chip, link, section, table, when
 from audit.report.report import AuditReport, NewestAnswer
 from audit.report.rule_rows import rules_part
 from audit.report.rules import speaks_to
@@ -111,7 +111,8 @@ def _needs(report: AuditReport) -> str:
         ]
         for one in sorted(bad, key=lambda one: order[id(one.check)])
     ]
-    return section("What needs a person", table(["", "check", "of", "found", "next step"], rows), f"{len(bad)} lines")
+    head = {"": 12, "check": 9, "of": 17, "found": 34, "next step": 28}
+    return section("What needs a person", table(head, rows), f"{len(bad)} lines")
 
 
 def _changes(report: AuditReport) -> str:
@@ -121,16 +122,15 @@ def _changes(report: AuditReport) -> str:
     for one in report.changed[:CHANGES]:
         named = "" if one.named is None else f"{one.named.why} ({one.named.by})"
         subject = link(one.subject) if one.subject in catalogue() else escape(one.subject)
-        mark = chip(one.after) if one.after in CheckStatus.__members__ else wrapped(one.after)
+        mark = chip(one.after) if one.after in CheckStatus.__members__ else escape(one.after)
         texts = [escape(one.found), escape(named)]
-        rows.append([when(one.time), escape(one.series), subject, wrapped(one.before), mark, *texts])
+        rows.append([when(one.time), escape(one.series), subject, escape(one.before), mark, *texts])
     more = len(report.changed) - len(rows)
     note = f"{len(report.changed)} between runs that follow each other" + (
         f"; {more} more in report.json" if more else ""
     )
-    return section(
-        "Every change", table(["seen", "of", "what", "before", "after", "found", "named reason"], rows), note
-    )
+    head = {"seen": 12, "of": 13, "what": 10, "before": 11, "after": 12, "found": 26, "named reason": 16}
+    return section("Every change", table(head, rows), note)
 
 
 def _overview(report: AuditReport) -> str:
@@ -138,20 +138,21 @@ def _overview(report: AuditReport) -> str:
     for one in report.answers:
         by_series.setdefault(one.check.id, []).append(one)
     sides = [f"live {side}" for side in report.sides]
-    head = ["check", "claims", *sides, "other runs"]
-    rows, kind = [], ""
+    head = {"check": 9, "claims": 91 - 15 * (len(sides) + 1), **dict.fromkeys([*sides, "other runs"], 15)}
+    rows: list[list[str]] = []
+    kind = ""
     for entry in catalogue().values():
         if entry.kind != kind:
             kind = entry.kind
-            rows.append(group(head, f"{kind}: {KINDS[kind]}"))
+            rows.append([f"{kind}: {KINDS[kind]}"])
         given = by_series.get(entry.id, [])
         cells = [_chips([one for one in given if one.series == side]) for side in sides]
         others = _chips([one for one in given if one.series not in sides])
         if not given:
             others = '<span class="dim">not run</span>'
         ident = link(entry.id) if given else f'<span class="id">{entry.id}</span>'
-        rows.append(row(head, [ident, escape(entry.title), *cells, others]))
-    return section("All checks", framed(head, rows), "the newest run of each command in the period")
+        rows.append([ident, escape(entry.title), *cells, others])
+    return section("All checks", table(head, rows), "the newest run of each command in the period")
 
 
 def _chips(answers: Iterable[NewestAnswer]) -> str:
@@ -213,7 +214,8 @@ def _clauses(report: AuditReport) -> str:
         names = ", ".join(link(name) for name in dict.fromkeys(one.check.id for one in answers))
         lines.append([f'<span class="id">{escape(ident)}</span>', escape(text), names, chip(worst)])
     note = "informative: a check helps to answer a clause and never decides it"
-    return section("By clause", table(["clause", "text and edition", "checks", "worst answer"], lines), note)
+    head = {"clause": 11, "text and edition": 49, "checks": 27, "worst answer": 13}
+    return section("By clause", table(head, lines), note)
 
 
 def _documents(report: AuditReport) -> str:
@@ -224,7 +226,7 @@ def _documents(report: AuditReport) -> str:
         ground = tuple(str(findings.facts.get(key, "")) for key in _GROUND)
         letter = grounds.setdefault(ground, f"m{len(grounds) + 1}")
         counts = ", ".join(f"{count} {name}" for name, count in findings.counts.items() if count)
-        name = wrapped(Path(one.path).name)
+        name = escape(Path(one.path).name)
         digest = f'<code class="digest">{one.sha256}</code>'
         rows.append([when(findings.time), escape(findings.what), escape(counts), letter, name, digest])
     note = f"{len(report.documents)} documents"
@@ -233,9 +235,13 @@ def _documents(report: AuditReport) -> str:
     said = f"{people.path}, sha256 {people.sha256}" if people.path else "no file of answers was given"
     facts = "; ".join(f"{key} {value}" for key, value in report.facts.items())
     foot = f'<p class="text wrap">Answers of people: {escape(said)}.<br>Made with: {escape(facts)}.</p>'
-    machines = [[mark, *map(wrapped, ground)] for ground, mark in grounds.items()]
-    files = table(["time", "run", "answers", "on", "file", "sha256"], rows)
-    return section("Made of", table(["", *_GROUND], machines) + files + foot, note)
+    machines = [[mark, escape(_facts(ground))] for ground, mark in grounds.items()]
+    runs = table({"time": 12, "run": 17, "answers": 17, "on": 6, "file": 20, "sha256": 28}, rows)
+    return section("Made of", table({"": 6, "on which machine, with which program": 94}, machines) + runs + foot, note)
+
+
+def _facts(ground: Sequence[str]) -> str:
+    return "; ".join(f"{key} {value}" for key, value in zip(_GROUND, ground, strict=True) if value)
 
 
 def _signatures() -> str:

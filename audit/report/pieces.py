@@ -6,7 +6,7 @@ A table is one on paper and on a wide screen; on a phone each row is a card, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from audit.check import CheckStatus
 from audit.report.show import markup as escape
@@ -18,30 +18,29 @@ def section(title: str, inside: str, note: str = "") -> str:
     return f"<section><h2>{escape(title)}{small}</h2>{inside}</section>"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Mapping[str, int], rows: Sequence[Sequence[str]]) -> str:
     """A table of rows of cells.
 
     Args:
-        head: The columns' names.
+        head: The columns' names, and the share of the width that each has [%]; together 100.
         rows: A row is a cell a column, or one cell that stands over all of them.
     """
-    return framed(head, [row(head, cells) if len(cells) > 1 else group(head, cells[0]) for cells in rows])
-
-
-def framed(head: Sequence[str], rows: Sequence[str]) -> str:
-    """A table of rows that are made already."""
+    shares = "".join(f'<col style="width:{share}%">' for share in head.values())
     top = "".join(f'<th scope="col">{escape(one)}</th>' for one in head)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    body = "".join(_row(head, cells) if len(cells) > 1 else _group(head, cells[0]) for cells in rows)
+    return f"<table><colgroup>{shares}</colgroup><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def row(head: Sequence[str], cells: Sequence[str]) -> str:
-    """One row; each cell knows its column."""
-    named = [f'<td data-name="{escape(name)}">{cell}</td>' for name, cell in zip(head, cells, strict=True)]
-    return f"<tr>{''.join(named)}</tr>"
+def _row(head: Iterable[str], cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(_cell(name, cell) for name, cell in zip(head, cells, strict=True))}</tr>"
 
 
-def group(head: Sequence[str], cell: str) -> str:
-    """A row that stands over those below it."""
+def _cell(name: str, cell: str) -> str:
+    """An empty one is left out on a phone."""
+    return f'<td data-name="{escape(name)}"><div>{cell}</div></td>' if cell else "<td></td>"
+
+
+def _group(head: Mapping[str, int], cell: str) -> str:
     return f'<tr class="group"><td colspan="{len(head)}">{cell}</td></tr>'
 
 
@@ -64,10 +63,6 @@ def link(ident: str) -> str:
 
 
 def when(time: str) -> str:
-    """A time, in one piece."""
-    return f'<span class="when">{escape(time.replace("T", " ").replace("Z", ""))}</span>'
-
-
-def wrapped(text: str) -> str:
-    """A text without spaces, which may be parted anywhere."""
-    return f'<span class="wrap">{escape(text)}</span>'
+    """A time; day and hour stay in one piece each."""
+    day, _, hour = time.removesuffix("Z").partition("T")
+    return f'<span class="when">{escape(day)}</span> <span class="when">{escape(hour)}</span>'
