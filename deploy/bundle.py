@@ -6,6 +6,7 @@
     requirements.lock     each of them with its version and SHA-256: nothing else is installed
     systemd/ nftables/ sysctl/ examples/ docs/
     sbom.cdx.json         CycloneDX 1.5: what is in it, with hashes and licences
+    vex/                  what is known of weaknesses in it: CSAF 2.0 and CycloneDX (vex.py)
     licences/             each library's own licence texts, and THIRD-PARTY.txt, one line each
     SHA256SUMS            over all of it
 
@@ -34,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import vex
 from wheels import EXTRAS, ROOT, build
 
 EXAMPLES = {"high": "sender.toml", "low": "receiver.toml"}
@@ -137,7 +139,12 @@ def fill(side: str, folder: Path, wheels: Path) -> Path:
     parts = sorted((read_part(one) for one in wheels.glob("*.whl")), key=lambda part: part.name)
     own = next(one for one in parts if one.name == f"checkvalve-{side}")
     (folder / "requirements.lock").write_text(lock(parts))
-    (folder / "sbom.cdx.json").write_text(json.dumps(sbom(side, parts), indent=1) + "\n")
+    bill = sbom(side, parts)
+    (folder / "sbom.cdx.json").write_text(json.dumps(bill, indent=1) + "\n")
+    (folder / "vex").mkdir()
+    known = vex.read_known()
+    (folder / "vex" / vex.csaf_name(side, own.version)).write_text(vex.text(vex.csaf(side, parts, known)))
+    (folder / "vex/vex.cdx.json").write_text(vex.text(vex.cyclonedx(parts, known, bill)))
     (folder / "TARGET").write_text(target(side, own.version))
     for part in parts:
         texts = folder / "licences" / f"{part.name}-{part.version}"

@@ -165,7 +165,7 @@ PIP_CONFIG_FILE=/dev/null PYTHONPATH=$(ls "$PWD"/bootstrap/pip-*.whl) \
     --disable-pip-version-check --no-warn-script-location --only-binary :all: --require-hashes \
     --find-links wheels --requirement requirements.lock
 mkdir "$made/share"
-cp -R TARGET SHA256SUMS requirements.lock sbom.cdx.json licences docs examples systemd nftables sysctl completion bootstrap install.sh "$made/share/"
+cp -R TARGET SHA256SUMS requirements.lock sbom.cdx.json vex licences docs examples systemd nftables sysctl completion bootstrap install.sh "$made/share/"
 [ ! -f add-collector.sh ] || install -m 0755 add-collector.sh "$made/bin/checkvalve-add-collector"
 install -m 0755 own-keys.sh "$made/bin/checkvalve-own-keys"
 chmod -R u=rwX,go=rX "$made"   # and whatever modes the archive was unpacked with

@@ -130,6 +130,19 @@ def test_the_bill_of_materials_names_every_wheel(small: Path) -> None:
     assert [name.rsplit("__", 1)[-1] for name, _ in parts[0].texts] == ["LICENSE", "NOTICE"]
 
 
+def test_what_is_known_of_weaknesses_lies_beside_the_bill(small: Path) -> None:
+    """Two documents, of this bundle: the high side has no library of the pages, and that is what they say."""
+    assert {path.name for path in (small / "vex").iterdir()} == {"checkvalve-vex-high-0_1_0.json", "vex.cdx.json"}
+    advisory = json.loads((small / "vex/checkvalve-vex-high-0_1_0.json").read_text())
+    assert {flag["label"] for one in advisory["vulnerabilities"] for flag in one["flags"]} == {"component_not_present"}
+    (helper,) = (
+        one["branches"][0]["branches"][0]["product"]["product_identification_helper"]
+        for one in advisory["product_tree"]["branches"]
+    )
+    (wheel,) = (small / "wheels").iterdir()
+    assert helper["hashes"][0]["file_hashes"][0]["value"] == hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
 def test_every_file_is_summed(small: Path) -> None:
     """SHA256SUMS has each file once, and the archive of the same files is the same bytes."""
     listed = [line.split("  ")[1] for line in (small / "SHA256SUMS").read_text().splitlines()]
@@ -158,6 +171,7 @@ def test_what_is_installed_can_be_read_by_the_services_whatever_umask_root_has(c
     to = copy.parent / "to"
     assert done.returncode == 0, done.stderr
     assert (to / "share" / "sbom.cdx.json").exists()
+    assert (to / "share" / "vex" / "vex.cdx.json").exists()
     assert [str(path) for path in [to, *to.rglob("*")] if not path.is_symlink() and not _open(path)] == []
 
 
