@@ -1,24 +1,24 @@
 """`checkvalve audit ..`: the auditor's commands, each handing its arguments to the module that does the work.
 
-Imports stand inside the commands: `capture`, `journal`, `report`, `diff` and `explain` run where there is no POSIX
-system, on the auditor's own machine. Exit 0: nothing failed; 1: a check failed; 2: a mistake in the arguments.
+Imports stand inside the commands: `capture`, `journal`, `explain` and those of `audit/report/cli.py` run where there is
+no POSIX system, on the auditor's own machine. Exit 0: nothing failed; 1: a check failed; 2: a mistake in the arguments.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from audit.report import cli as papers
+from audit.report.cli import AsJson
 from protocol import terminal
 
 if TYPE_CHECKING:
     from audit.check import AuditFindings
-    from audit.report.report import AuditReport
 
 audits = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +30,6 @@ audits = typer.Typer(
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(audits, name="audit")
 
-AsJson = Annotated[bool, typer.Option("--json", help="One findings document for programs.")]
 Keep = Annotated[Path | None, typer.Option(help="Keep the findings in this folder, for `audit report`.")]
 Every = Annotated[bool, typer.Option("--all", help="Show the evidence of what passed too.")]
 
@@ -320,87 +319,4 @@ def questions() -> None:
     terminal.document(asked.blank())
 
 
-@audits.command()
-def report(
-    findings: Annotated[list[Path], typer.Argument(help="Findings (`--keep`), or folders of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.html, report.json and junit.xml.")] = Path(
-        "audit-report"
-    ),
-    answers: Annotated[
-        Path | None, typer.Option(help="What people answered: `checkvalve audit questions` prints the form.")
-    ] = None,
-    first: Annotated[str | None, typer.Option("--from", help="First day, UTC: 2026-11-01.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last day, UTC.")] = None,
-    only: Annotated[
-        Literal["high", "low"] | None, typer.Option(help="A report of one side: the other's days are not asked for.")
-    ] = None,
-    title: Annotated[str, typer.Option(help="Its heading.")] = "One-way link: audit report",
-    as_json: AsJson = False,
-) -> None:
-    """One report of many runs: HTML, JSON, JUnit; every day, every change, every missing day."""
-    from audit import questions as asked
-    from audit.check import stamp
-    from audit.report import report as reports
-    from audit.report.machine_facts import facts
-
-    made = reports.make(
-        reports.load(findings),
-        asked.read(answers),
-        made=stamp(time.time_ns()),
-        facts=facts(),
-        first=_day("--from", first),
-        last=_day("--to", last),
-        sides=reports.SIDES if only is None else (only,),
-        title=title,
-    )
-    paths = _write_report(made, out)
-    if as_json:
-        terminal.data(made.plain(), indent=1)
-    else:
-        counts = ", ".join(f"{count} {name}" for name, count in made.counts.items() if count)
-        terminal.say(f"{made.first} to {made.last}: {counts}; {len(made.not_run)} not run")
-        for path in paths:
-            terminal.say(path)
-    raise typer.Exit(made.exit_code)
-
-
-@audits.command()
-def diff(
-    old: Annotated[Path, typer.Argument(help="Findings, or a folder of them (the newest of each command).")],
-    new: Annotated[Path, typer.Argument(help="The same, later.")],
-    as_json: AsJson = False,
-) -> None:
-    """What changed between two runs; exit 1 where something is worse."""
-    from audit.report import differ
-
-    findings = differ.diff(old, new)
-    if as_json:
-        terminal.data(findings.plain(), indent=1)
-    else:
-        terminal.document(findings.text())
-    raise typer.Exit(findings.exit_code)
-
-
-def _day(name: str, text: str | None) -> date | None:
-    from protocol.errors import ConfigError
-
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{name} {text}: no day", hint="such as 2026-11-01") from None
-
-
-def _write_report(made: AuditReport, folder: Path) -> list[Path]:
-    from audit.report import junit, page
-    from protocol.errors import ConfigError
-
-    texts = {"report.html": page.html(made), "report.json": made.text(), "junit.xml": junit.xml(made)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (folder / name).unlink(missing_ok=True)  # made anew: a link that lies there is not followed
-            with (folder / name).open("x", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-    except OSError as error:
-        raise ConfigError(f"{folder}: {error.strerror}", hint="choose another folder for --out") from None
-    return [folder / name for name in texts]
+papers.add_to(audits)

@@ -447,6 +447,16 @@ def _explain(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]
     return [["audit", "explain", EVIL], ["audit", "questions"], ["audit", "explain"]]
 
 
+@case("audit incident")
+def _incident(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    out = ["--out", str(folder / FILE), "--product", EVIL, "--contact", EVIL]
+    return [
+        ["audit", "incident", "--aware", EVIL],
+        ["audit", "incident", "--aware", "now", *out],
+        ["audit", "incident", "--aware", "now", *out],
+    ]
+
+
 @case("audit report", "audit diff")
 def _report(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     old, new = findings(folder, "old", "PASS"), findings(folder, "new", "FAIL")

@@ -160,6 +160,12 @@ _checkvalve() {
         "audit report --to") offered= files=1; value=1 ;;
         "audit report --only") offered="high low"; value=1 ;;
         "audit report --title") offered= files=1; value=1 ;;
+        "audit incident --aware") offered= files=1; value=1 ;;
+        "audit incident --out") offered= files=1; value=1 ;;
+        "audit incident --fixed") offered= files=1; value=1 ;;
+        "audit incident --product") offered= files=1; value=1 ;;
+        "audit incident --contact") offered= files=1; value=1 ;;
+        "audit incident --sbom") offered= files=1; value=1 ;;
         "bench soak --minutes") offered= files=1; value=1 ;;
         "bench soak --tags") offered= files=1; value=1 ;;
         "bench soak --rate") offered= files=1; value=1 ;;
@@ -235,7 +241,7 @@ _checkvalve() {
         "keys") offered="new show --help" ;;
         "keys new") offered="high low recovery --help" ;;
         "keys show") offered="--help" ;;
-        "audit") offered="capture live collect provoke journal code selftest explain questions report diff --help" ;;
+        "audit") offered="capture live collect provoke journal code selftest explain questions report diff incident --help" ;;
         "audit capture") offered="--high --low --port --interface --from --to --pause --control --appliance --by --keep --all --json --help" ;;
         "audit live") offered="--side --interface --netns --config --pid --peer-mac --diode --appliance --by --keep --carry --no-carry --all --json --help" ;;
         "audit collect") offered="--keep --help" ;;
@@ -247,6 +253,7 @@ _checkvalve() {
         "audit questions") offered="--help" ;;
         "audit report") offered="--out --answers --from --to --only --title --json --help" ;;
         "audit diff") offered="--json --help" ;;
+        "audit incident") offered="--aware --out --severe --fixed --product --contact --sbom --help" ;;
         "bench") offered="soak codec fec collect loss confine audit first outputs historian link --help" ;;
         "bench soak") offered="--minutes --tags --rate --pages --json --page --help" ;;
         "bench codec") offered="--runs --json --page --help" ;;

@@ -96,6 +96,7 @@ WAYS = (
     Way(shape="audit provoke .*", elsewhere="tests/namespace/test_provocations.py"),
     Way(shape="audit journal .*", first="journal "),
     Way(shape="audit capture .*", elsewhere="tests/audit/test_audit_capture.py"),
+    Way(shape="audit incident .*", elsewhere="tests/audit/test_audit_incident.py"),
     Way(shape="audit report .*", elsewhere="tests/audit/test_audit_report.py"),
     Way(shape=r"accept \S+ SESSION", elsewhere="tests/receiver/catch/test_sessions.py"),
     Way(shape=r"accept \S+ --lower", elsewhere="tests/receiver/catch/test_sessions.py"),
