@@ -6,10 +6,12 @@ stands in full further down.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from audit.check import CheckStatus
 from audit.report.report import BOUND, AuditReport, NewestAnswer
+from audit.report.rules import RuleState
 from audit.report.show import markup as escape
 from protocol.inert import inert
 
@@ -115,7 +117,14 @@ def _unproven(report: AuditReport) -> str:
     lines += [f"{len(report.weakened)} switches were turned down in the period; they stand on the next page."] * bool(
         report.weakened
     )
+    lines.append(_rules(report))
     return f"<ul>{''.join(f'<li>{escape(one)}</li>' for one in lines)}</ul>"
+
+
+def _rules(report: AuditReport) -> str:
+    counted = Counter(one.state for one in report.rules)
+    states = ", ".join(f"{counted[state]} {state}" for state in RuleState)
+    return f"Rules a site is asked for: {states}. Checks speak to them; no row says that one is met."
 
 
 def _row(idents: Sequence[str]) -> str:

@@ -40,8 +40,7 @@ def _text(text: RuleText) -> str:
 def _row(one: RuleAnswer) -> list[str]:
     rule = one.rule
     checks = ", ".join(_check(ident, answer) for ident, answer in one.worst.items()) or "none"
-    carried = ", ".join(rule.checks)
-    also = f' <span class="dim">Nor what stands under each of {escape(carried)} below.</span>' if carried else ""
+    also = ' <span class="dim">Nor what each of these checks by itself does not, below.</span>' if rule.checks else ""
     shows = escape(rule.shows) if one.state == RuleState.SEEN else f'<span class="dim">{escape(rule.shows)}</span>'
     return [
         f"<b>{escape(rule.id)}</b> {escape(rule.about)}",
