@@ -143,6 +143,17 @@ def test_what_is_known_of_weaknesses_lies_beside_the_bill(small: Path) -> None:
     assert helper["hashes"][0]["file_hashes"][0]["value"] == hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
+def test_the_low_side_brings_the_dashboards_of_its_stores(built: dict[str, Path], small: Path, tmp_path: Path) -> None:
+    """Queries, sources and dashboards, no compiled file; the high side has none of them."""
+    (tmp_path / "wheels").mkdir()
+    shutil.copy2(built["low"], tmp_path / "wheels")
+    bundle.fill("low", tmp_path, tmp_path / "wheels")
+    there = {path.relative_to(tmp_path / "grafana").as_posix() for path in (tmp_path / "grafana").rglob("*.*")}
+    assert {"README.md", "dashboards.yaml", "datasources/questdb.yaml", "dashboards/questdb/tag.json"} <= there
+    assert not any(name.endswith(".pyc") for name in there)
+    assert not (small / "grafana").exists()
+
+
 def test_every_file_is_summed(small: Path) -> None:
     """SHA256SUMS has each file once, and the archive of the same files is the same bytes."""
     listed = [line.split("  ")[1] for line in (small / "SHA256SUMS").read_text().splitlines()]
