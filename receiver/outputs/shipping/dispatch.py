@@ -1,7 +1,7 @@
 """Which shipment is sent next, and what becomes of it, until it was taken or set aside (pure: no socket, no clock).
 
-Two lanes: what is live, and what is late (healed, or read from the journal after an outage). Live goes first; of five
-requests one is the late lane's, so that neither starves.
+Two lanes: what is live, and what is late (healed, or read from the journal after an outage; where that has nothing,
+what a person wants sent again). Live goes first; of five requests one is the late lane's, so that neither starves.
 
 What the server cannot take is halved: where it is too large or too slow until it fits, where something in it is refused
 in search of that. A search ends after `SEARCH_REQUESTS` refusals: what is refused from then on is set aside as it is,
@@ -15,10 +15,10 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 
+from receiver.outputs.shipping.cargo import LATE, LIVE, RefusedSamples
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, wait_s
 from receiver.outputs.shipping.shipment import SHIPMENT_ROWS, Shipment, halves
 
-LIVE, LATE = 0, 1
 LANES = (LIVE, LATE)
 LIVE_IN_A_ROW = 4
 """Requests of the live lane between two of the late one, while both have something."""
@@ -32,17 +32,6 @@ GROW_AFTER = 32
 """Requests taken in a row after which a limit that was lowered is doubled again."""
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedSamples:
-    """What a server refuses, with its words."""
-
-    time_ns: int
-    refusal: str
-    """Its class, in the server's own code."""
-    words: str
-    shipment: Shipment
-
-
 @dataclass(slots=True)
 class Underway:
     """Shipments of the store on their way as one."""
@@ -51,7 +40,7 @@ class Underway:
     """Their numbers in the store."""
     work: deque[Shipment]
     """What of them was not answered yet."""
-    refused: list[RefusedSamples] = field(default_factory=list)
+    refused: list[RefusedSamples[Shipment]] = field(default_factory=list)
     refusals: int = 0
     done: list[Shipment] = field(default_factory=list)
     """What of them was taken."""

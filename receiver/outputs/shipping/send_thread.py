@@ -1,43 +1,47 @@
-"""A courier on its way, in a thread of its own: a slow server holds up neither the journal nor the status.
+"""Calls to a server in a thread of their own: a slow server holds up neither the journal nor the status.
 
-One shipment at a time. The thread begins with the first shipment, is a daemon, and touches nothing but the courier.
+One call at a time. The thread begins with the first, is a daemon, and touches nothing but the server's connection.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, cleaned
-from receiver.outputs.shipping.server_courier import ServerCourier
-from receiver.outputs.shipping.shipment import Shipment
+AnswerT = TypeVar("AnswerT")
 
 STOP_S = 2.0
 """Longest wait for the thread at a stop [s]; what it had in hand stays in the store."""
 
 
-class SendThread:
-    """Sends shipments one after another."""
+class SendThread(Generic[AnswerT]):
+    """Makes calls one after another."""
 
-    def __init__(self, courier: ServerCourier) -> None:
-        self._courier = courier
+    def __init__(self, close: Callable[[], None]) -> None:
+        """
+        Args:
+            close: Lets go of the connection; called in the thread, or where there never was one.
+        """
+        self._close = close
         self._thread: threading.Thread | None = None
-        self._shipments: queue.SimpleQueue[Shipment | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[ServerAnswer] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], AnswerT] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[AnswerT] = queue.SimpleQueue()
         self.busy = False
-        """A shipment was begun, and its answer was not fetched."""
+        """A call was begun, and its answer was not fetched."""
 
-    def begin(self, shipment: Shipment) -> None:
-        """Send a shipment; only while not busy."""
+    def begin(self, call: Callable[[], AnswerT]) -> None:
+        """Make a call, which raises nothing; only while not busy."""
         assert not self.busy, "one at a time"
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
             self._thread.start()
         self.busy = True
-        self._shipments.put(shipment)
+        self._calls.put(call)
 
-    def answer(self, patience_s: float) -> ServerAnswer | None:
-        """What came of the shipment that was begun; None where that is not known after so long [s]."""
+    def answer(self, patience_s: float) -> AnswerT | None:
+        """What came of the call that was begun; None where that is not known after so long [s]."""
         try:
             out = self._answers.get(timeout=patience_s)
         except queue.Empty:
@@ -46,22 +50,16 @@ class SendThread:
         return out
 
     def close(self) -> None:
-        """End the thread, or leave it behind where its server holds it; the courier lets go of its connection."""
+        """End the thread, or leave it behind where its server holds it; the connection is let go."""
         if self._thread is None:
-            self._courier.close()
+            self._close()
             return
-        self._shipments.put(None)
+        self._calls.put(None)
         self._thread.join(STOP_S)
 
     def _run(self) -> None:
         try:
-            while (shipment := self._shipments.get()) is not None:
-                self._answers.put(self._sent(shipment))
+            while (call := self._calls.get()) is not None:
+                self._answers.put(call())
         finally:
-            self._courier.close()
-
-    def _sent(self, shipment: Shipment) -> ServerAnswer:
-        try:
-            return self._courier.send(shipment)
-        except Exception as error:  # noqa: BLE001 an error of ours must not end the thread unseen: it is told and tried again
-            return ServerAnswer(Ruling.AGAIN, f"{type(error).__name__}: {cleaned(error)}", "report this with the log")
+            self._close()

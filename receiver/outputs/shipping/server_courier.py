@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from receiver.outputs.shipping.server_answer import ServerAnswer
+from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, cleaned
 from receiver.outputs.shipping.shipment import Shipment
 
 
@@ -26,3 +26,11 @@ class ServerCourier(ABC):
     def notices(self) -> Sequence[str]:
         """What a person should know of this server's own settings; asked by another thread, waits for nothing."""
         return ()
+
+
+def sent(courier: ServerCourier, shipment: Shipment) -> ServerAnswer:
+    """What came of a shipment; an error of ours ends no thread unseen: it is told, and tried again."""
+    try:
+        return courier.send(shipment)
+    except Exception as error:  # noqa: BLE001 whatever it is
+        return ServerAnswer(Ruling.AGAIN, f"{type(error).__name__}: {cleaned(error)}", "report this with the log")

@@ -25,6 +25,7 @@ from protocol.content.array import Array
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Flag, concat
 from receiver.outputs.base import BatchBody, OpenedBlock
+from receiver.outputs.shipping.cargo import CargoForm
 
 LIVE_S = 60.0
 """A block that was completed within this time is live, one that is older or was missing is not [s]."""
@@ -192,6 +193,32 @@ def unpack(data: bytes) -> Shipment:
     if len({len(array) for array in (out.columns.tag, out.columns.time_ns, *rows.values())}) != 1:
         raise ValueError("a stored shipment has columns of unlike lengths")
     return out
+
+
+class Shipments(CargoForm[Shipment]):
+    """Shipments in a store."""
+
+    def pack(self, cargo: Shipment) -> bytes:
+        """As `pack`."""
+        return pack(cargo)
+
+    def unpack(self, body: bytes) -> Shipment:
+        """As `unpack`."""
+        return unpack(body)
+
+    def fits(self, parts: Sequence[Shipment], one: Shipment) -> bool:
+        """Those of one stream go together."""
+        return one.stream == parts[0].stream
+
+    def joined(self, parts: Sequence[Shipment]) -> Shipment:
+        """As `merged`."""
+        return merged(parts)
+
+    def example(self, cargo: Shipment) -> str:
+        """Its first sample."""
+        row = next(cargo.columns.rows())
+        series = cargo.series[row.tag]
+        return f"{series.asset} {series.tag} {row.time_ns} {row.value!r} quality {row.quality:#010x}"
 
 
 def _bytes(array: Array, kind: Any) -> bytes:

@@ -1,39 +1,35 @@
-"""The output that feeds a server from its own store: what every kind of it has in common.
+"""The output that feeds a server by a courier: what every such kind has in common.
 
 `take` packs and stores, and sends nothing. `step` hands a courier's thread one shipment after another and takes in its
-answers; it waits for one for `PATIENCE_S` at most, so that the journal is read and the status written meanwhile. At the
-bound of the store `wants` is False, and the journal, which keeps days, waits.
+answers; it waits for one for `PATIENCE_S` at most, so that the journal is read and the status written meanwhile.
 
 What an acknowledgement means is the kind's: with `keep_s` = 0 a shipment goes when it was acknowledged. Otherwise it is
 held for `keep_s`, and all that is held is sent again whenever an answer comes over a new connection, also after a
 start: nobody can tell whether the server that answers now still has it.
-
-A store that is damaged is set aside, told, and begun anew with no place: all that the journal still holds is sent once
-more. Servers know a sample again (`shipment`), so that this costs time and traffic alone.
 """
 
 from __future__ import annotations
 
-import os
 import random
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from receiver.outputs import aside, disk
-from receiver.outputs.aside import AsideWish, SetAside
-from receiver.outputs.base import OpenedBlock, Output
+from receiver.outputs.aside import SetAside
+from receiver.outputs.base import OpenedBlock
 from receiver.outputs.disk import DamageError
 from receiver.outputs.settings import OutputTable
+from receiver.outputs.shipping.cargo import LATE, RESENT
 from receiver.outputs.shipping.dispatch import LANES, Dispatch
 from receiver.outputs.shipping.send_thread import SendThread
 from receiver.outputs.shipping.server_answer import ServerAnswer
-from receiver.outputs.shipping.server_courier import ServerCourier
-from receiver.outputs.shipping.shipment import gather
+from receiver.outputs.shipping.server_courier import ServerCourier, sent
+from receiver.outputs.shipping.shipment import Shipment, Shipments, gather
 from receiver.outputs.shipping.shipping_store import ShippingStore, read_aside
+from receiver.outputs.shipping.stored_output import StoredOutput
 
 PATIENCE_S = 0.02
 """Longest wait for an answer inside of a step [s]: as the doorbell of the journal's reader is waited for."""
@@ -45,17 +41,11 @@ ALARM_S = 60.0
 """Trouble that lasts longer than this is an alarm [s]."""
 IDLE_S = 10.0
 """How soon a step is wanted where nothing is to be done [s]."""
-MENDINGS = 3
-"""Times that a running process begins its store anew: more is a failing disk."""
-PENDING_BYTES = 64 * 1024 * 1024
-"""Most that waits to be sent, compressed [bytes]: the journal holds the rest, and for longer."""
-STORE_BYTES = 1024 * 1024 * 1024
-"""Most that waits and is held [bytes]."""
 ASIDE_BYTES = 256 * 1024 * 1024
 """Most that is set aside [bytes]: beyond it what is refused holds the output, so that nothing is lost in silence."""
 
 
-class ShippingOutput(Output):
+class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
     """One server, fed by a courier."""
 
     def __init__(
@@ -88,20 +78,11 @@ class ShippingOutput(Output):
             HeldError: another process has the store open.
             StoreError: the store cannot be read.
         """
-        self._path, self._courier, self._wait, self._clock = store, courier, wait, clock
+        super().__init__(store, clock=clock, wait=wait)
+        self._courier, self._patience_s = courier, patience_s
         self._where, self._scope_text, self._keep_s, self._notices = where, scope_text, keep_s, tuple(notices)
-        self._patience_s = patience_s
-        self._wishes = aside.wish_file(store.parent, store.stem)
-        self._trouble = ""
-        self._told: list[str] = []
-        self._moved_back = False
-        self._lock = disk.lock(store.with_suffix(".lock"))
-        try:
-            self._store = self._opened()
-        except BaseException:
-            os.close(self._lock)
-            raise
-        self._dispatch, self._thread = Dispatch(chance or random.Random()), SendThread(courier)
+        self._dispatch = Dispatch(chance or random.Random())
+        self._thread: SendThread[ServerAnswer] = SendThread(courier.close)
         self._held: deque[tuple[float, tuple[int, ...]]] = deque()
         """When shipments that are held were acknowledged, and their numbers in the store."""
         self._next_try = float("-inf")
@@ -112,11 +93,7 @@ class ShippingOutput(Output):
     @classmethod
     def set_aside(cls, table: OutputTable, state: Path) -> Sequence[SetAside]:
         """What its store has set aside, read beside the process that writes it."""
-        return list(read_aside(state / f"{table.name}.db"))
-
-    def place(self) -> bytes | None:
-        """The place stored last, None for a new store."""
-        return self._store.place
+        return list(read_aside(state / f"{table.name}.db", Shipments()))
 
     def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         """Store the blocks' samples and `place`; waits while the disk is full. Sends nothing."""
@@ -125,32 +102,10 @@ class ShippingOutput(Output):
         except DamageError as error:
             self._begin_anew(error)
 
-    def begun_again(self) -> bool:
-        """Whether the store was begun anew: the journal is to be read from its beginning."""
-        moved, self._moved_back = self._moved_back, False
-        return moved
-
-    def wants(self) -> bool:
-        """Whether there is room in the store."""
-        pending, held = self._store.pending.bytes, self._store.held.bytes
-        return pending < PENDING_BYTES and pending + held < STORE_BYTES
-
     def step(self, now: float) -> float:
         """Take in an answer, send what is next, let go of what was held long enough."""
         self._now = now
-        try:
-            with disk.sorted_errors(self._path):
-                self._look_at_wishes()
-                self._release(now)
-                wait = self._go_on(now)
-            self._trouble = ""
-        except DamageError as error:
-            self._begin_anew(error)
-            return 0.0
-        except sqlite3.Error as error:  # full: what was not written down is done again
-            self._dispatch.clear()
-            self._trouble = f"{error}: waiting for space"
-            wait = disk.FULL_WAIT_S
+        wait = super().step(now)
         bad = bool(self._why())
         self._bad_since = (now if self._bad_since is None else self._bad_since) if bad else None
         return wait
@@ -169,8 +124,7 @@ class ShippingOutput(Output):
             "next_step": "make room on the disk" if self._trouble else dispatch.next_step,
             "alarm": lasting or bool(store.aside.samples),
             "warnings": [
-                *([f"its disk: {self._trouble}"] if self._trouble else []),
-                *self._told,
+                *self._disk_warnings(),
                 *self._notices,
                 *self._courier.notices(),
                 *refused,
@@ -191,9 +145,20 @@ class ShippingOutput(Output):
         """Close everything; what is pending stays in the store. May be called twice."""
         if self._lock >= 0:
             self._thread.close()
-            self._store.close()
-            os.close(self._lock)
-            self._lock = -1
+        super().close()
+
+    def _open(self, path: Path) -> ShippingStore[Shipment]:
+        return ShippingStore(path, Shipments(), waiting=self._waiting, wait=self._wait)
+
+    def _work(self, now: float) -> float:
+        self._look_at_wishes()
+        self._release(now)
+        return self._go_on(now)
+
+    def _forget(self, *, anew: bool) -> None:
+        self._dispatch.clear()
+        if anew:
+            self._held.clear()
 
     def _why(self) -> str:
         """Why it does not get on; empty where it does."""
@@ -218,11 +183,16 @@ class ShippingOutput(Output):
         """Hand the next piece to the courier; False where there is none."""
         dispatch = self._dispatch
         for lane in LANES:
-            if dispatch.wants(lane) and (found := self._store.next(lane, dispatch.most)):
+            if not dispatch.wants(lane):
+                continue
+            found = self._store.next(lane, dispatch.most)
+            if found is None and lane == LATE:
+                found = self._store.next(RESENT, dispatch.most)
+            if found is not None:
                 dispatch.load(lane, *found)
         piece = dispatch.request()
         if piece is not None:
-            self._thread.begin(piece)
+            self._thread.begin(partial(sent, self._courier, piece))
             self._begun = self._now
         return piece is not None
 
@@ -241,41 +211,7 @@ class ShippingOutput(Output):
             if self._keep_s:
                 self._held.append((now, load.ids))
 
-    def _look_at_wishes(self) -> None:
-        """What a person wants done with what is set aside."""
-        wished = aside.wished(self._wishes, wall_ns=self._clock())
-        if wished is not None:
-            wish, upto = wished
-            self._store.drop_aside(upto) if wish is AsideWish.DROP else self._store.resend_aside(upto)
-            aside.done(self._wishes)
-
     def _release(self, now: float) -> None:
         while self._held and self._held[0][0] <= now - self._keep_s:
             self._store.release(self._held[0][1])
             self._held.popleft()
-
-    def _opened(self) -> ShippingStore:
-        """The store; one that is damaged is set aside first."""
-        try:
-            return ShippingStore(self._path, waiting=self._waiting, wait=self._wait)
-        except DamageError as error:
-            self._set_aside(error)
-            return ShippingStore(self._path, waiting=self._waiting, wait=self._wait)
-
-    def _begin_anew(self, error: DamageError) -> None:
-        """The open store is damaged."""
-        self._store.close()
-        if len(self._told) >= MENDINGS:
-            raise error
-        self._set_aside(error)
-        self._store = self._opened()
-        self._dispatch.clear()
-        self._held.clear()
-
-    def _set_aside(self, error: DamageError) -> None:
-        stands = disk.set_aside(self._path, self._clock())
-        self._told.append(f"{error}: {stands}; everything that the journal still holds is sent again")
-        self._moved_back = True
-
-    def _waiting(self, why: str) -> None:
-        self._trouble = why

@@ -1,41 +1,47 @@
-"""The store of one destination: shipments by rising number in two lanes, the journal's place, and what was set aside.
+"""The store of one destination: shipments by rising number in their lanes, the journal's place, and what was set aside.
+
+    take -> pending -> sent and acknowledged -> held -> released
+               ^                                  |
+               |---- the server may have lost it -'
+               '---- refused (set aside), and a person wants it sent again
 
 Content and place are one transaction. A shipment is pending until the server acknowledged it; then it goes, or is held
 for as long as that answer can still turn out to be nothing (`held` = 1). What a server refuses stands in a table of its
 own, bounded by who fills it, until a person sends it again or drops it.
+
+What a shipment is made of is its form's (`cargo`). A kind that keeps more beside it derives from `ShippingStore`.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic
 
 from protocol.errors import StoreError
 from receiver.outputs import disk
 from receiver.outputs.aside import SetAside
 from receiver.outputs.disk import DamageError, Writes
-from receiver.outputs.shipping.dispatch import LATE, LIVE, RefusedSamples
-from receiver.outputs.shipping.shipment import Shipment, merged, pack, unpack
+from receiver.outputs.shipping.cargo import LATE, LIVE, RESENT, CargoForm, CargoT, RefusedSamples
 
-VERSION = 1
-
-SCHEMA = """
+ASIDE_TABLE = """CREATE TABLE IF NOT EXISTS aside (
+    id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, refusal TEXT NOT NULL, words TEXT NOT NULL,
+    samples INTEGER NOT NULL, blocks INTEGER NOT NULL, received_ns INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+"""
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shipment (
     id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, held INTEGER NOT NULL, samples INTEGER NOT NULL,
     blocks INTEGER NOT NULL, bytes INTEGER NOT NULL, received_ns INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS shipment_pending ON shipment (lane, id) WHERE held = 0;
-CREATE TABLE IF NOT EXISTS aside (
-    id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, refusal TEXT NOT NULL, words TEXT NOT NULL,
-    samples INTEGER NOT NULL, blocks INTEGER NOT NULL, received_ns INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
-"""
+{ASIDE_TABLE}"""
 
-_META = "REPLACE INTO meta VALUES (?, ?)"
-_SUMMED = ("place", "taken", "dropped")
+META = "REPLACE INTO meta VALUES (?, ?)"
+_SUMMED: Mapping[str, Any] = {"place": None, "taken": 0, "dropped": 0}
+"""What the sum is over, and what stands for what was not written yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +60,25 @@ class Amount:
         )
 
 
-class ShippingStore:
+class ShippingStore(Generic[CargoT]):
     """The store of one destination; one process has it open."""
 
-    def __init__(self, path: Path, *, waiting: Callable[[str], None], wait: Callable[[float], None]) -> None:
+    VERSION: ClassVar[int] = 1
+    """Of the file's form; a later one is not guessed at."""
+    SCHEMA: ClassVar[str] = SCHEMA
+
+    def __init__(
+        self,
+        path: Path,
+        form: CargoForm[CargoT],
+        *,
+        waiting: Callable[[str], None],
+        wait: Callable[[float], None],
+    ) -> None:
         """
         Args:
             path: The database file; made where it is not there.
+            form: What its shipments are made of.
             waiting: Told why it waits for space, and `""` when it no longer does.
             wait: Pauses for so many seconds; may raise to give up.
 
@@ -68,8 +86,10 @@ class ShippingStore:
             DamageError: it is not what was written.
             StoreError: it cannot be read, or was written by another version.
         """
-        self._waiting, self._wait = waiting, wait
-        self._connection = disk.when_room(lambda: disk.open_writer(path, SCHEMA, "meta"), waiting=waiting, wait=wait)
+        self._form, self._waiting, self._wait = form, waiting, wait
+        self._connection = disk.when_room(
+            lambda: disk.open_writer(path, self.SCHEMA, "meta"), waiting=waiting, wait=wait
+        )
         try:
             disk.when_room(lambda: self._load(path), waiting=waiting, wait=wait)
         except disk.UNBELIEVED as error:
@@ -81,10 +101,10 @@ class ShippingStore:
 
     def _load(self, path: Path) -> None:
         meta: dict[str, Any] = dict(self._connection.execute("SELECT key, value FROM meta"))
-        version = meta.setdefault("version", VERSION)
-        if type(version) is int and version > VERSION:
-            raise StoreError(f"{path}: written by version {version}, this build reads {VERSION}")
-        if version != VERSION:
+        version = meta.setdefault("version", self.VERSION)
+        if type(version) is int and version > self.VERSION:
+            raise StoreError(f"{path}: written by version {version}, this build reads {self.VERSION}")
+        if version != self.VERSION:
             raise DamageError(f"{path}: written by version {str(version)[:20]!r}, which there never was")
         self.place: bytes | None = meta.get("place")
         """The journal's place stored last."""
@@ -92,10 +112,12 @@ class ShippingStore:
         """Samples stored since the beginning."""
         self.dropped: int = meta.get("dropped", 0)
         """Samples that were set aside and that a person dropped."""
-        if "sum" in meta and meta["sum"] != _sum({**meta, "dropped": self.dropped}):
+        if "sum" in meta and meta["sum"] != _sum({**_SUMMED, **meta}):
             raise DamageError(f"{path}: its numbers do not fit their sum")
         self.pending = self._amount("shipment WHERE held = 0")
         """What no server has acknowledged."""
+        if meta.get("pending", self.pending.samples) != self.pending.samples:  # a bit that flipped would be a loss
+            raise DamageError(f"{path}: not all is there that waited to be sent")
         self.held = self._amount("shipment WHERE held = 1")
         """What was acknowledged and is kept to be sent again."""
         self.aside = Amount()
@@ -103,12 +125,21 @@ class ShippingStore:
         self._count_aside()
         self._newest = self._last()
 
-    def store(self, shipments: Sequence[tuple[bool, Shipment]], place: bytes) -> None:
-        """Store shipments, each with whether it is live, and the place together; waits while the disk is full."""
+    def store(
+        self,
+        shipments: Iterable[tuple[bool, CargoT]],
+        place: bytes,
+        beside: Callable[[], Writes] = Writes,
+    ) -> None:
+        """Store shipments, each with whether it is live, and the place together; waits while the disk is full.
+
+        Args:
+            beside: What else is written in the same transaction; asked when all of them are packed.
+        """
         rows, more = [], Amount()
         for live, one in shipments:
             self._newest += 1
-            body = pack(one)
+            body = self._form.pack(one)
             more = more.plus(Amount(len(one), one.blocks, len(body)))
             rows.append(
                 (self._newest, LIVE if live else LATE, 0, len(one), one.blocks, len(body), one.received_ns, body)
@@ -116,19 +147,21 @@ class ShippingStore:
         taken = self.taken + more.samples
         writes = Writes()
         writes.add("INSERT INTO shipment VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        writes.add(_META, self._told(version=VERSION, place=place, taken=taken))
+        writes.extend(beside())
+        writes.add(META, self._told(version=self.VERSION, place=place, taken=taken))
+        writes.add(META, self._pending(self.pending.plus(more)))
         disk.commit(self._connection, writes, waiting=self._waiting, wait=self._wait)
         self.place, self.taken = place, taken
         self.pending = self.pending.plus(more)
 
-    def next(self, lane: int, most: int) -> tuple[tuple[int, ...], Shipment] | None:
-        """The oldest pending shipments of a lane that are of one stream and about `most` samples, as one.
+    def next(self, lane: int, most: int) -> tuple[tuple[int, ...], CargoT] | None:
+        """The oldest pending shipments of a lane that fit together and are about `most` samples, as one.
 
         Raises:
             DamageError: one of them is not what was written.
         """
         ids: list[int] = []
-        parts: list[Shipment] = []
+        parts: list[CargoT] = []
         count = 0
         sql = "SELECT id, samples, body FROM shipment WHERE held = 0 AND lane = ? ORDER BY id"
         with closing(self._connection.execute(sql, (lane,))) as rows:
@@ -136,17 +169,17 @@ class ShippingStore:
                 if parts and count + samples > most:
                     break
                 try:
-                    one = unpack(body)
+                    one = self._form.unpack(body)
                 except disk.UNBELIEVED as error:
                     raise DamageError(f"shipments of the store cannot be read: {error}") from error
-                if parts and one.stream != parts[0].stream:
+                if parts and not self._form.fits(parts, one):
                     break
                 ids.append(at)
                 parts.append(one)
                 count += samples
-        return (tuple(ids), merged(parts)) if parts else None
+        return (tuple(ids), self._form.joined(parts)) if parts else None
 
-    def acknowledge(self, ids: Sequence[int], refused: Sequence[RefusedSamples], *, hold: bool) -> None:
+    def acknowledge(self, ids: Sequence[int], refused: Sequence[RefusedSamples[CargoT]], *, hold: bool) -> None:
         """A server took these shipments, but for what it refused.
 
         Args:
@@ -156,9 +189,9 @@ class ShippingStore:
         sql = "UPDATE shipment SET held = 1 WHERE id = ?" if hold else "DELETE FROM shipment WHERE id = ?"
         rows, less = [], Amount()
         for one in refused:
-            body = pack(one.shipment)
-            less = less.plus(Amount(len(one.shipment), one.shipment.blocks, len(body)))
-            told = (len(one.shipment), one.shipment.blocks, one.shipment.received_ns)
+            body = self._form.pack(one.cargo)
+            less = less.plus(Amount(len(one.cargo), one.cargo.blocks, len(body)))
+            told = (len(one.cargo), one.cargo.blocks, one.cargo.received_ns)
             rows.append((one.time_ns, one.refusal, one.words, *told, body))
         writes = Writes()
         writes.add(sql, [(at,) for at in ids])
@@ -167,8 +200,10 @@ class ShippingStore:
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
+        pending = self.pending.plus(moved, -1)
+        writes.add(META, self._pending(pending))
         self._run(writes)
-        self.pending, self.aside = self.pending.plus(moved, -1), self.aside.plus(less)
+        self.pending, self.aside = pending, self.aside.plus(less)
         if hold:
             self.held = self.held.plus(moved)
 
@@ -184,38 +219,47 @@ class ShippingStore:
         """Make all that is held pending again; returns how many samples."""
         writes = Writes()
         writes.add("UPDATE shipment SET held = 0 WHERE held = ?", [(1,)])
+        pending = self.pending.plus(self.held)
+        writes.add(META, self._pending(pending))
         self._run(writes)
-        back, self.held = self.held, Amount()
-        self.pending = self.pending.plus(back)
+        back, self.pending, self.held = self.held, pending, Amount()
         return back.samples
 
     def oldest_ns(self) -> int | None:
-        """When the first block that is pending was completed [ns since 1970 UTC]; None where none is."""
-        sql = "SELECT received_ns FROM shipment WHERE held = 0 AND lane = ? ORDER BY id LIMIT 1"
-        first = [row[0] for lane in (LIVE, LATE) for row in self._connection.execute(sql, (lane,))]
+        """When the first block that is pending was completed [ns since 1970 UTC]; None where none is, or none says."""
+        sql = "SELECT received_ns FROM shipment WHERE held = 0 AND lane = ? AND received_ns > 0 ORDER BY id LIMIT 1"
+        first = [int(row[0]) for lane in (LIVE, LATE, RESENT) for row in self._connection.execute(sql, (lane,))]
         return min(first, default=None)
 
+    def held_ids(self) -> tuple[int, ...]:
+        """The numbers of all that is held, rising."""
+        return tuple(at for (at,) in self._connection.execute("SELECT id FROM shipment WHERE held = 1 ORDER BY id"))
+
+    def resent_bytes(self) -> int:
+        """How much of what is pending had been set aside [bytes]."""
+        return self._amount(f"shipment WHERE held = 0 AND lane = {RESENT}").bytes
+
     def resend_aside(self, upto: int) -> None:
-        """Make what is set aside pending again, up to this number, behind all that waits."""
+        """Make what is set aside pending again, up to this number, in the lane of what goes last."""
         writes = Writes()
         writes.add(
             "INSERT INTO shipment (lane, held, samples, blocks, bytes, received_ns, body) "
             "SELECT ?, 0, samples, blocks, length(body), received_ns, body FROM aside WHERE id <= ? ORDER BY id",
-            [(LATE, upto)],
+            [(RESENT, upto)],
         )
         writes.add("DELETE FROM aside WHERE id <= ?", [(upto,)])
-        before = self.aside
+        pending = self.pending.plus(self._aside(upto))
+        writes.add(META, self._pending(pending))
         self._run(writes)
         self._count_aside()
-        self.pending = self.pending.plus(before).plus(self.aside, -1)
-        self._newest = self._last()
+        self.pending, self._newest = pending, self._last()
 
     def drop_aside(self, upto: int) -> None:
         """Forget what is set aside, up to this number."""
-        gone = self._amount(f"aside WHERE id <= {upto:d}", "sum(length(body))").samples
+        gone = self._aside(upto).samples
         writes = Writes()
         writes.add("DELETE FROM aside WHERE id <= ?", [(upto,)])
-        writes.add(_META, self._told(dropped=self.dropped + gone))
+        writes.add(META, self._told(dropped=self.dropped + gone))
         self._run(writes)
         self.dropped += gone
         self._count_aside()
@@ -248,6 +292,9 @@ class ShippingStore:
         samples, blocks, stored = self._connection.execute(sql).fetchone()
         return Amount(int(samples), int(blocks), int(stored))
 
+    def _aside(self, upto: int) -> Amount:
+        return self._amount(f"aside WHERE id <= {upto:d}", "sum(length(body))")
+
     def _count_aside(self) -> None:
         self.aside = self._amount("aside", "sum(length(body))")
 
@@ -259,8 +306,12 @@ class ShippingStore:
         held = {key: getattr(self, key) for key in _SUMMED}
         return [*changed.items(), ("sum", _sum({**held, **changed}))]
 
+    def _pending(self, amount: Amount) -> list[tuple[str, int]]:
+        """The row of `meta` that says how much waits; written with all that changes it."""
+        return [("pending", amount.samples)]
 
-def read_aside(path: Path) -> Iterator[SetAside]:
+
+def read_aside(path: Path, form: CargoForm[CargoT]) -> Iterator[SetAside]:
     """What a store has set aside, oldest first; read beside its writer. Nothing where there is no store.
 
     Raises:
@@ -275,12 +326,9 @@ def read_aside(path: Path) -> Iterator[SetAside]:
             "SELECT id, time_ns, refusal, words, samples, body FROM aside ORDER BY id"
         ):
             try:
-                one = unpack(body)
+                example = form.example(form.unpack(body))
             except disk.UNBELIEVED as error:
                 raise ValueError(f"group {number} is not what was written: {error}") from error
-            row = next(one.columns.rows())
-            series = one.series[row.tag]
-            example = f"{series.asset} {series.tag} {row.time_ns} {row.value!r} quality {row.quality:#010x}"
             yield SetAside(number=number, time_ns=time_ns, why=why, message=message, samples=count, example=example)
 
 

@@ -15,6 +15,7 @@ from receiver.outputs.aside import AsideWish
 from receiver.outputs.base import OpenedBlock
 from receiver.outputs.settings import OutputTable
 from receiver.outputs.shipping import shipping_output as module
+from receiver.outputs.shipping import stored_output
 from receiver.outputs.shipping.dispatch import LIVE_IN_A_ROW, SEARCH_REQUESTS
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer
 from receiver.outputs.shipping.shipment import Shipment, gather
@@ -176,6 +177,31 @@ def test_what_was_set_aside_is_sent_again_or_dropped_as_a_person_wishes(wish: As
     again.close()
 
 
+def test_what_a_person_wants_sent_again_holds_up_nothing_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the store has room for was set aside: what is new is still taken, and goes first; refused again it is
+    set aside again, once."""
+    server = FakeServer()
+    server.judge = lambda one: ServerAnswer(Ruling.REFUSED, "nothing at all")
+    one = FakeOutput.beside(tmp_path, server)
+    one.take(blocks(0, 200), b"1")
+    now = one.pumped(lambda: sent(one))
+    monkeypatch.setattr(stored_output, "PENDING_BYTES", 1000)
+    table = OutputTable.model_validate({"kind": "fake", "name": "fake", "scope": "all"})
+    refused = one.status()["aside"]
+    for verdict in (ServerAnswer(Ruling.REFUSED, "nothing at all"), None):
+        aside.ask(tmp_path, "fake", AsideWish.RESEND, FakeOutput.set_aside(table, tmp_path)[-1].number)
+        server.judge = lambda one: ServerAnswer(Ruling.AGAIN, "away")
+        one.step(now)
+        now = one.pumped(lambda: one.status()["trouble"] == "away", now)
+        assert one.status()["aside"] == 0
+        assert one.wants()
+        server.judge = lambda one, verdict=verdict: verdict  # type: ignore[misc]
+        now = one.pumped(lambda: sent(one) and not one.status()["trouble"], now + 100)
+        assert one.status()["aside"] == (refused if verdict else 0)
+    assert set(server.held) == wanted(blocks(0, 200))
+    one.close()
+
+
 def test_a_thousand_refused_ones_do_not_cost_thousands_of_requests(tmp_path: Path) -> None:
     """The search ends; what is refused from then on stands aside as it is, and what is live goes on meanwhile."""
     server = FakeServer()
@@ -275,7 +301,7 @@ def test_many_small_shipments_go_as_one(tmp_path: Path) -> None:
 
 def test_a_store_at_its_bound_wants_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal waits then; once something was sent it is read on."""
-    monkeypatch.setattr(module, "PENDING_BYTES", 3000)
+    monkeypatch.setattr(stored_output, "PENDING_BYTES", 3000)
     server = FakeServer()
     one = FakeOutput.beside(tmp_path, server)
     for at in range(50):
