@@ -22,7 +22,9 @@ from collectors.base import Collector, Device, Draft, Facts, Identity, Request, 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Row, columns
 from protocol.errors import AssetError
-from receiver.outputs.influx.line_store import LinesAside, LineStore
+from receiver.outputs.influx.line_group import LineGroup
+from receiver.outputs.influx.line_store import LineStore
+from receiver.outputs.shipping.cargo import RefusedSamples
 
 SEEN = "[psi][red]x:smile:"
 """What rich would take for markup and pictures; it must be seen in what comes out."""
@@ -362,8 +364,9 @@ def _aside(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     file.write_text(f"{file.read_text()}\n[[output]]\n{section}")
     (folder / "state").mkdir(exist_ok=True)
     store = LineStore(folder / "state" / "vm.db", waiting=lambda why: None, wait=lambda seconds: None)
-    store.store([b"sample,tag=x v=1 5\n"], b"p")
-    store.acknowledge(1, [LinesAside(5, 400, EVIL, EVIL, EVIL.replace("\n", " ").encode() + b"\n")])
+    store.store([(True, LineGroup(b"sample,tag=x v=1 5\n"))], b"p")
+    refused = RefusedSamples(5, EVIL, EVIL, LineGroup(EVIL.replace("\n", " ").encode() + b"\n"))
+    store.acknowledge([1], [refused], hold=False)
     store.close()
     line = ["aside", "list", str(file), "vm"]
     return [line, [*line, "--json"], ["aside", "resend", str(file), EVIL], ["aside", "drop", str(file), EVIL]]

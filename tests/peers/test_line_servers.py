@@ -22,8 +22,9 @@ from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, from_rows
 from receiver.outputs.base import BatchBody, OpenedBlock, StreamDescription
 from receiver.outputs.influx.dialect import outlier_field
-from receiver.outputs.influx.line_store import read_aside
+from receiver.outputs.influx.line_group import LineGroups
 from receiver.outputs.influx.output import CHECK_S, InfluxOutput
+from receiver.outputs.shipping.shipping_store import read_aside
 
 SECOND = 10**9
 T0 = 1_763_884_800 * SECOND
@@ -297,7 +298,7 @@ def test_what_is_older_than_the_bucket_keeps_costs_few_requests(
     until(lambda: one.step(0.0) is not None and not one.status()["pending_lines"])
     told = one.status()
     assert told["aside"] == 5 * PER_BLOCK
-    (group,) = read_aside(tmp_path / "peer.db")
+    (group,) = read_aside(tmp_path / "peer.db", LineGroups())
     assert (group.why, group.samples) == ("older than the server keeps", 5 * PER_BLOCK)
     assert told["requests"] < 30
     held = server.rows(0, 0)

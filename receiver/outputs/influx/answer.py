@@ -19,28 +19,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from enum import Enum
 
-FIRST_WAIT_S = 0.5
-MOST_WAIT_S = 60.0
+from receiver.outputs.shipping import server_answer
+from receiver.outputs.shipping.server_answer import MOST_WAIT_S, Ruling
+
 TAKEN = 204
 """The one status with which every one of these servers says that it took a write."""
-HOLD_WAIT_S = 60.0
-"""Between two tries while held [s]."""
-
-
-class Verdict(Enum):
-    """What is to be done."""
-
-    DONE = "done"
-    AGAIN = "again"
-    HOLD = "hold"
-    HALVE = "halve"
-    """Too large; a single line is set aside."""
-    SEARCH = "search"
-    """Find the lines; they are set aside."""
-    SLOW = "slow"
-    """Halve, and wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +46,20 @@ class WriteAnswer:
         return self.status == 0 and not self.timed_out
 
 
-def verdict(answer: WriteAnswer) -> Verdict:
+def ruling(answer: WriteAnswer) -> Ruling:
     """What an answer means, by the table above."""
     status = answer.status
     if status == TAKEN:
-        return Verdict.DONE
+        return Ruling.TAKEN
     if answer.timed_out:
-        return Verdict.SLOW
+        return Ruling.SLOW
     if status in (0, 408, 429) or status >= 500:
-        return Verdict.AGAIN
+        return Ruling.AGAIN
     if status == 413:
-        return Verdict.HALVE
+        return Ruling.LARGE
     if status in (400, 422):
-        return Verdict.SEARCH
-    return Verdict.HOLD
+        return Ruling.REFUSED
+    return Ruling.HOLD
 
 
 def wait_s(answer: WriteAnswer, failures: int, chance: random.Random) -> float:
@@ -85,12 +69,10 @@ def wait_s(answer: WriteAnswer, failures: int, chance: random.Random) -> float:
         failures: How many times in a row it was not now, at least 1.
         chance: Gives the jitter, so that many receivers do not come back at the same instant.
     """
-    if verdict(answer) is Verdict.HOLD:
-        return HOLD_WAIT_S
-    if answer.retry_after_s is not None:
+    told = ruling(answer)
+    if told is not Ruling.HOLD and answer.retry_after_s is not None:
         return min(max(answer.retry_after_s, 0.0), 10 * MOST_WAIT_S)
-    most = min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 10), MOST_WAIT_S)
-    return most * chance.uniform(0.5, 1.0)
+    return server_answer.wait_s(told, failures, chance)
 
 
 def next_step(answer: WriteAnswer) -> str:
@@ -108,3 +90,8 @@ def next_step(answer: WriteAnswer) -> str:
     if status >= 500:
         return "Look at the server's log and disk; InfluxDB 1.x whose disk was full is to be restarted"
     return "Compare url with the server's: what answers there is not its write API"
+
+
+def said(answer: WriteAnswer) -> str:
+    """A server's no on one line, with its status."""
+    return f"{answer.status or 'no answer'}: {answer.message}"

@@ -10,9 +10,7 @@ bucket `name/policy` names a retention policy too, as InfluxDB 1.8 has it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -24,6 +22,7 @@ from protocol.errors import ConfigError
 from receiver.outputs.influx.answer import TAKEN, WriteAnswer
 from receiver.outputs.influx.quest_tables import TABLES
 from receiver.outputs.influx.server_kind import INFLUXDB, QUESTDB, TELEGRAF, UNKNOWN, VICTORIA, ServerKind
+from receiver.outputs.influx.server_metrics import NOTHING, ServerMetrics, read_metrics
 
 CONNECT_S = 3.0
 READ_S = 15.0
@@ -33,28 +32,6 @@ METRICS_BYTES = 4 * 1024 * 1024
 V2, V1 = "/api/v2/write", "/write"
 MESSAGE_CHARACTERS = 500
 """Most of a server's words that is kept."""
-
-_REFUSED = re.compile(r"^vm_rows_(?:invalid_total\{type=\"influx\"\}|ignored_total(?:\{.*\})?) ([0-9.e+]+)$", re.M)
-_INSERTED = re.compile(r"^vm_rows_inserted_total\{type=\"influx\"\} ([0-9.e+]+)$", re.M)
-_STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.M)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerMetrics:
-    """What a server says of itself."""
-
-    started: float | None
-    """When its process began [s since 1970]; None where it does not say."""
-    kind: ServerKind
-    """What answers there."""
-    inserted: int
-    """Rows it took in all, since its start; 0 where it does not say."""
-    refused: int
-    """Rows it took and threw away, same."""
-
-
-NOTHING = ServerMetrics(started=None, kind=UNKNOWN, inserted=0, refused=0)
-"""Of a server without counters."""
 
 
 class InfluxServer:
@@ -210,17 +187,6 @@ class InfluxServer:
         if self._token:
             words = words.replace(self._token, "***")
         return words[:MESSAGE_CHARACTERS]
-
-
-def read_metrics(body: str) -> ServerMetrics:
-    """What is wanted of a page of metrics in the text format of Prometheus."""
-    started = _STARTED.search(body)
-    return ServerMetrics(
-        started=float(started[1]) if started else None,
-        kind=VICTORIA if "vm_rows_inserted_total" in body else UNKNOWN,
-        inserted=sum(int(float(count)) for count in _INSERTED.findall(body)),
-        refused=sum(int(float(count)) for count in _REFUSED.findall(body)),
-    )
 
 
 def _words(error: Any) -> str:

@@ -20,7 +20,8 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 
-from receiver.outputs.influx.answer import Verdict, WriteAnswer, next_step, verdict, wait_s
+from receiver.outputs.influx.answer import WriteAnswer, next_step, ruling, said, wait_s
+from receiver.outputs.influx.line_group import GROUP_LINES, LineGroup, line_count
 from receiver.outputs.influx.line_refusal import (
     LINE,
     OLD,
@@ -32,7 +33,8 @@ from receiver.outputs.influx.line_refusal import (
     split,
     time_of,
 )
-from receiver.outputs.influx.line_store import GROUP_LINES, LinesAside, line_count
+from receiver.outputs.shipping.cargo import RefusedSamples
+from receiver.outputs.shipping.server_answer import Ruling
 
 GROW_AFTER = 32
 """Requests taken in a row after which a limit that was lowered is doubled again."""
@@ -63,9 +65,9 @@ class Pump:
         self._refused_series: Counter[bytes] = Counter()
         self._too_old: int | None = None
         """Lines up to this time are refused, as was seen [ns]."""
-        self.upto = 0
-        """Number of the group's last part in the store."""
-        self.aside: list[LinesAside] = []
+        self.ids: tuple[int, ...] = ()
+        """Numbers of the group's parts in the store."""
+        self.aside: list[RefusedSamples[LineGroup]] = []
         """Lines of this group that the server refuses."""
         self.most_lines = GROUP_LINES
         """Most lines to load at once; lowered where the server says, or shows, that it is too much."""
@@ -88,9 +90,9 @@ class Pump:
         """Every line of the group was taken or set aside."""
         return self._loaded and not self._work
 
-    def load(self, upto: int, lines: bytes, now_ns: int) -> None:
+    def load(self, ids: tuple[int, ...], lines: bytes, now_ns: int) -> None:
         """Begin with a group; what is known to be too old is set aside at once."""
-        self.upto, self.aside, self._taken, self._probing = upto, [], False, False
+        self.ids, self.aside, self._taken, self._probing = ids, [], False, False
         self._refusals = 0
         self._refused_series.clear()
         if self._too_old is not None:
@@ -132,31 +134,31 @@ class Pump:
         Returns:
             How long to wait before the next request [s].
         """
-        what = verdict(answer)
-        if self._probing and what in (Verdict.SEARCH, Verdict.HALVE):
+        what = ruling(answer)
+        if self._probing and what in (Ruling.REFUSED, Ruling.LARGE):
             self._probing = False
             return self._hold(WriteAnswer(answer.status, f"refuses every line, also a harmless one: {answer.message}"))
-        if what is Verdict.DONE:
+        if what is Ruling.TAKEN:
             self._done(now_ns)
             return 0.0
-        if what is Verdict.SEARCH:
+        if what is Ruling.REFUSED:
             self._search(answer, now_ns)
             return 0.0
-        if what is Verdict.HALVE:
+        if what is Ruling.LARGE:
             self._halve(answer, now_ns)
             return 0.0
-        if what is Verdict.SLOW and not self._probing:
+        if what is Ruling.SLOW and not self._probing:
             self._slow()
-        if what is Verdict.HOLD:
+        if what is Ruling.HOLD:
             return self._hold(answer)
         self.failures += 1
         self.retries += 1
-        self.state, self.trouble, self.next_step = "retrying", _said(answer), next_step(answer)
+        self.state, self.trouble, self.next_step = "retrying", said(answer), next_step(answer)
         return wait_s(answer, self.failures, self._chance)
 
     def _hold(self, answer: WriteAnswer) -> float:
         self.failures += 1
-        self.state, self.trouble, self.next_step = "held", _said(answer), next_step(answer)
+        self.state, self.trouble, self.next_step = "held", said(answer), next_step(answer)
         return wait_s(WriteAnswer(403), self.failures, self._chance)
 
     def _done(self, now_ns: int) -> None:
@@ -275,7 +277,8 @@ class Pump:
         self._work.extendleft(_LinePart(b"".join(lines), whole=LINE) for lines in along.values())
 
     def _set_aside(self, why: LineRefusal, answer: WriteAnswer, lines: bytes, now_ns: int) -> None:
-        self.aside.append(LinesAside(now_ns, answer.status, why.words, answer.message, lines))
+        words = said(answer) if answer.status else answer.message
+        self.aside.append(RefusedSamples(now_ns, why.words, words, LineGroup(lines)))
 
     def _clear_trouble(self) -> None:
         self.failures, self.state, self.trouble, self.next_step = 0, "sending", "", ""
@@ -352,7 +355,3 @@ def halves(lines: bytes) -> tuple[bytes, bytes]:
     if cut == len(lines):
         cut = lines.rfind(b"\n", 0, len(lines) // 2) + 1
     return (lines[:cut], lines[cut:]) if cut else (lines, b"")
-
-
-def _said(answer: WriteAnswer) -> str:
-    return f"{answer.status or 'no answer'}: {answer.message}"

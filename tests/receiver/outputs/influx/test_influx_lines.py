@@ -19,7 +19,7 @@ from protocol.content.sample import NO_TIME, Flag, Row, Value
 from receiver.outputs.base import EventBody, OtherBody, StateBody
 from receiver.outputs.influx.dialect import for_server, outlier_field, without_texts
 from receiver.outputs.influx.joining import quoted
-from receiver.outputs.influx.line_store import groups
+from receiver.outputs.influx.line_group import grouped
 from receiver.outputs.influx.lines import LineWriter, escaped
 from receiver.outputs.influx.server_kind import INFLUXDB, QUESTDB, VICTORIA
 
@@ -219,11 +219,11 @@ def test_many_streams_do_not_pile_up() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_groups_are_whole_lines_within_the_limits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cutting loses nothing, keeps lines whole and in order, and passes a limit only for one longer line."""
-    monkeypatch.setattr("receiver.outputs.influx.line_store.GROUP_LINES", 7)
-    monkeypatch.setattr("receiver.outputs.influx.line_store.GROUP_BYTES", 60)
+    monkeypatch.setattr("receiver.outputs.influx.line_group.GROUP_LINES", 7)
+    monkeypatch.setattr("receiver.outputs.influx.line_group.GROUP_BYTES", 60)
     chance = random.Random(seed)
     lines = b"".join(b"x" * chance.choice([0, 3, 20, 90]) + b"\n" for _ in range(chance.randrange(80)))
-    cut = groups(lines)
+    cut = [one.lines for one in grouped(lines)]
     assert b"".join(cut) == lines, f"seed {seed}"
     for group in cut:
         assert group.endswith(b"\n")

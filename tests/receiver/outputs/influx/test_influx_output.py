@@ -30,6 +30,7 @@ from receiver.outputs.influx.lines import LineWriter
 from receiver.outputs.influx.output import CHECK_S, InfluxOutput
 from receiver.outputs.influx.server_kind import HOLD_S, INFLUXDB, QUESTDB, VICTORIA, ServerKind, named
 from receiver.outputs.influx.settings import InfluxTable
+from receiver.outputs.shipping import stored_output
 
 SECRET = "s3cret-token-value"
 
@@ -92,16 +93,16 @@ def stepped(one: InfluxOutput, now: float) -> float:
     """One step, and as many more at the same moment as it takes until the server has answered."""
     for _ in range(500):
         wait = one.step(now)
-        if not one._courier.away:
+        if not one._thread.busy:
             return wait
     raise AssertionError("the server does not answer")
 
 
-def aside_lines(one: InfluxOutput) -> list[tuple[int, str, bytes]]:
-    """What was set aside: status, words, and each line."""
-    rows = one._lines._connection.execute("SELECT status, message, body FROM refused").fetchall()
-    unpacked = [(code, words, zstandard.ZstdDecompressor().decompress(body)) for code, words, body in rows]
-    return [(code, words, line) for code, words, lines in unpacked for line in lines.splitlines(keepends=True)]
+def aside_lines(one: InfluxOutput) -> list[tuple[str, bytes]]:
+    """What was set aside: the server's words, and each line."""
+    rows = one._store._connection.execute("SELECT words, body FROM aside").fetchall()
+    unpacked = [(words, zstandard.ZstdDecompressor().decompress(body)) for words, body in rows]
+    return [(words, line) for words, lines in unpacked for line in lines.splitlines(keepends=True)]
 
 
 def drained(one: InfluxOutput) -> bool:
@@ -219,8 +220,8 @@ def test_a_wrong_line_is_set_aside_with_the_servers_words(partial: bool, tmp_pat
         status = one.status()
         assert (status["set_aside_lines"], status["alarm"]) == (5, True)
         held = aside_lines(one)
-        assert {line for *_, line in held} == wrong
-        assert {(code, words) for code, words, _ in held} == {(400, "partial write: type conflict dropped=0")}
+        assert {line for _, line in held} == wrong
+        assert {words for words, _ in held} == {"400: partial write: type conflict dropped=0"}
         one.close()
 
 
@@ -351,7 +352,7 @@ def test_no_sample_is_lost_to_any_mixture_of_faults(seed: int, tmp_path: Path) -
         fake.judge = lambda lines: None
         now = pumped(one, now + 120, lambda: drained(one))
         pumped(one, now, lambda: one.status()["held_lines"] == 0)
-        aside = {line for *_, line in aside_lines(one)}
+        aside = {line for _, line in aside_lines(one)}
         missing = {
             f"{series} {fields} {when}\n".encode()
             for (series, when), fields in wanted(given).items()
@@ -368,7 +369,7 @@ def _held(one: InfluxOutput) -> bool:
 
 def test_a_full_store_holds_the_journal_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the bound it wants no more; once lines were sent it does."""
-    monkeypatch.setattr(module, "PENDING_BYTES", 2000)
+    monkeypatch.setattr(stored_output, "PENDING_BYTES", 2000)
     with serving(FakeInflux()) as fake:
         fake.judge = lambda lines: Told(503)
         one, given = output(tmp_path, fake), blocks(40)
@@ -415,16 +416,13 @@ def followed(one: InfluxOutput, given: list[OpenedBlock]) -> None:
         at += 1
 
 
-def _flip_sent(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("REPLACE INTO meta VALUES ('sent', 1024)")
-    connection.close()
+def _damaged(sql: str) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with sqlite3.connect(path) as connection:
+            connection.execute(sql)
+        connection.close()
 
-
-def _flip_lines(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE lines SET body = CAST(substr(body, 1, 40) AS BLOB)")
-    connection.close()
+    return damage
 
 
 STORE_FAULTS: dict[str, Callable[[Path], object]] = {
@@ -434,8 +432,10 @@ STORE_FAULTS: dict[str, Callable[[Path], object]] = {
     "zeros": lambda path: path.write_bytes(path.read_bytes()[:8192] + bytes(path.stat().st_size - 8192)),
     "garbage": lambda path: path.write_bytes(random.Random(1).randbytes(40_000)),
     "gone": lambda path: path.unlink(),
-    "sent flipped": _flip_sent,
-    "lines damaged": _flip_lines,
+    "place flipped": _damaged("UPDATE meta SET value = x'3939' WHERE key = 'place'"),
+    "sent flipped": _damaged("UPDATE shipment SET held = 1 WHERE id = 3"),
+    "rows gone": _damaged("DELETE FROM shipment WHERE id = 3"),
+    "lines damaged": _damaged("UPDATE shipment SET body = CAST(substr(body, 1, 40) AS BLOB)"),
 }
 
 
@@ -471,7 +471,7 @@ def test_one_process_has_the_store_open(tmp_path: Path) -> None:
     with pytest.raises(HeldError):
         output(tmp_path, fake)
     one.take([], b"p")
-    one._lines._connection.execute("UPDATE meta SET value = 7 WHERE key = 'version'")
+    one._store._connection.execute("UPDATE meta SET value = 7 WHERE key = 'version'")
     one.close()
     with pytest.raises(StoreError, match="7"):
         output(tmp_path, fake)
@@ -517,6 +517,56 @@ def test_a_section_makes_an_output_with_its_own_store(tmp_path: Path) -> None:
         assert one.status()["scope"] == "vendor Acme"
         assert fake.tokens == {f"Token {SECRET}"}
         assert (tmp_path / "x.db").exists()
+        one.close()
+
+
+def test_a_store_of_version_1_is_taken_over_whole(tmp_path: Path) -> None:
+    """A file that the build before wrote: what waited arrives, what was held is kept, what was refused is listed."""
+    told = (Path(__file__).parent / "line_store_version_1.sql").read_text()
+    with sqlite3.connect(tmp_path / "plant-influx.db") as before:
+        before.executescript(told)
+        before.execute("INSERT INTO aside VALUES (1, 5, 422, 'no', ?)", (b"sample,tag=old v=1 5\n",))
+    before.close()
+    given = blocks(24)
+    want, first = wanted(given), wanted(given[:12])
+    refused = {key for key, fields in first.items() if fields.startswith("vs=")}
+    with serving(FakeInflux()) as fake:
+        one = output(tmp_path, fake)
+        status = one.status()
+        assert (one.place(), one.begun_again(), status["warnings"]) == (b"24", False, [])
+        assert (status["taken"], status["pending_lines"], status["held"]) == (188, 101, 87)
+        assert (status["aside"], status["behind_blocks"], status["behind_s"]) == (len(refused) + 1, 12, 0.0)
+        now = pumped(one, 0.0, lambda: drained(one))
+        assert samples(fake) == {key: fields for key, fields in want.items() if key not in first}
+        assert one.status()["rewinds"] == 0, "it is the same process of the server"
+        groups = InfluxOutput.set_aside(table(name="plant-influx"), tmp_path)
+        assert [group.number for group in groups] == list(range(1, len(refused) + 2))
+        assert {group.message for group in groups} == {"400: unable to parse", "422: no"}
+        assert groups[-1].example == "sample,tag=old v=1 5"
+        one.close()
+        fake.restart(lambda series, at: True)
+        one = output(tmp_path, fake)
+        now = pumped(one, now, lambda: one.status()["rewinds"] == 1 and drained(one))
+        assert samples(fake) == want, "what had been acknowledged was held"
+        ask(tmp_path, "plant-influx", AsideWish.RESEND, len(groups))
+        pumped(one, now, lambda: not one.status()["aside"] and drained(one))
+        assert samples(fake) == want | {("sample,tag=old", 5): "v=1"}
+        one.close()
+
+
+@pytest.mark.parametrize("damage", ["UPDATE meta SET value = 1024 WHERE key = 'sent'", "DROP TABLE refused"])
+def test_a_damaged_store_of_version_1_is_not_believed(damage: str, tmp_path: Path) -> None:
+    """It is set aside like any other, and everything journaled arrives."""
+    with sqlite3.connect(tmp_path / "plant-influx.db") as before:
+        before.executescript((Path(__file__).parent / "line_store_version_1.sql").read_text())
+        before.execute(damage)
+    before.close()
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks(24)
+        assert one.begun_again()
+        followed(one, given)
+        pumped(one, 0.0, lambda: drained(one))
+        assert samples(fake) == wanted(given)
         one.close()
 
 
@@ -675,7 +725,7 @@ def test_the_room_aside_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         now = pumped(one, 0.0, lambda: drained(one))
         told = one.status()
         assert told["aside_dropped"] + told["aside"] == told["taken"]
-        assert one._lines.aside_bytes <= 900
+        assert one._store.aside.bytes <= 900
         assert any("not kept aside" in line for line in told["alarms"])
         words[0] = "unable to parse"
         one._pump.forget()

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from receiver.outputs.influx.answer import HOLD_WAIT_S, MOST_WAIT_S, Verdict, WriteAnswer, verdict, wait_s
-from receiver.outputs.influx.influx_server import read_metrics
+from receiver.outputs.influx.answer import WriteAnswer, ruling, wait_s
 from receiver.outputs.influx.line_refusal import each, time_of
 from receiver.outputs.influx.pump import GROW_AFTER, LEAST_LINES, Pump, halves
 from receiver.outputs.influx.server_kind import UNKNOWN, VICTORIA
+from receiver.outputs.influx.server_metrics import read_metrics
 from receiver.outputs.influx.settings import shown
+from receiver.outputs.shipping.server_answer import HOLD_WAIT_S, MOST_WAIT_S, Ruling
 
 PROBE = b"probe v=1 1\n"
 
@@ -31,7 +32,7 @@ def test_every_line_is_taken_or_set_aside(seed: int) -> None:
     limit = chance.choice([1, 3, 10, 1000])
     taken: set[bytes] = set()
     one = pump(seed)
-    one.load(5, b"".join(lines), 7)
+    one.load((5,), b"".join(lines), 7)
     waited = 0.0
     for _ in range(5000):
         if one.finished:
@@ -52,8 +53,8 @@ def test_every_line_is_taken_or_set_aside(seed: int) -> None:
         waited += one.answered(answer, 7)
     assert one.finished, f"seed {seed}"
     assert taken - {PROBE} == set(lines) - wrong, f"seed {seed}"
-    assert sorted(line for aside in one.aside for line in each(aside.lines)) == sorted(wrong)
-    assert all(aside.message.startswith("cannot parse") for aside in one.aside)
+    assert sorted(line for aside in one.aside for line in each(aside.cargo.lines)) == sorted(wrong)
+    assert all(": cannot parse" in aside.words for aside in one.aside)
     assert one.trouble == ""
 
 
@@ -62,7 +63,7 @@ def test_a_server_that_refuses_everything_costs_nothing(status: int) -> None:
     """A proxy that answers so to every request holds the output; no line is set aside, and later all are taken."""
     one = pump()
     lines = [b"line %d\n" % at for at in range(20)]
-    one.load(1, b"".join(lines), 7)
+    one.load((1,), b"".join(lines), 7)
     waits = [one.answered(WriteAnswer(status, "bad gateway page"), 7) for _ in range(30) if one.request()]
     assert one.aside == []
     assert one.state == "held"
@@ -107,15 +108,15 @@ def test_lines_older_than_the_server_keeps_go_by_their_time(kept_from: int) -> N
             return WriteAnswer(400, "partial write: points beyond retention policy dropped=1")
         return WriteAnswer(204)
 
-    one.load(1, b"".join(lines), 7)
+    one.load((1,), b"".join(lines), 7)
     taken = answered(one, judge)
-    aside = {line for part in one.aside for line in each(part.lines)}
+    aside = {line for part in one.aside for line in each(part.cargo.lines)}
     assert taken == {line for line in lines if time_of(line) >= kept_from}
     assert aside == set(lines) - taken
-    assert {part.why for part in one.aside} <= {"older than the server keeps"}
+    assert {part.refusal for part in one.aside} <= {"older than the server keeps"}
     assert one.requests < 30
     before = one.requests
-    one.load(2, b"".join(lines[:100]), 7)
+    one.load((2,), b"".join(lines[:100]), 7)
     assert answered(one, judge) == {line for line in lines[:100] if time_of(line) >= kept_from}
     assert one.requests <= before + 1
 
@@ -133,11 +134,11 @@ def test_lines_whose_field_has_another_type_there_go_together() -> None:
             return WriteAnswer(400, f"{words}, already exists as type float dropped=500")
         return WriteAnswer(204)
 
-    one.load(1, b"".join(numbers + texts + switches), 7)
+    one.load((1,), b"".join(numbers + texts + switches), 7)
     assert answered(one, judge) == set(numbers + texts)
     (part,) = one.aside
-    assert set(each(part.lines)) == set(switches)
-    assert "vb" in part.why
+    assert set(each(part.cargo.lines)) == set(switches)
+    assert "vb" in part.refusal
     assert one.requests <= 6
 
 
@@ -147,9 +148,9 @@ def test_thousands_of_refused_lines_cost_few_requests() -> None:
     wrong = {line for line in lines if b"tag=t1" in line or b"tag=t2" in line or b"tag=t3" in line}
     assert len(wrong) > 3000
     one = pump()
-    one.load(1, b"".join(lines), 7)
+    one.load((1,), b"".join(lines), 7)
     taken = answered(one, lambda sent: WriteAnswer(400 if wrong & set(each(sent)) else 204, "unable to parse"))
-    aside = {line for part in one.aside for line in each(part.lines)}
+    aside = {line for part in one.aside for line in each(part.cargo.lines)}
     assert not taken & wrong
     assert wrong <= aside
     assert taken | aside == set(lines)
@@ -160,7 +161,7 @@ def test_a_request_that_is_too_slow_is_halved() -> None:
     """A server that takes longer for much gets less at once, down to a floor; nothing is set aside."""
     lines = [sample(at) for at in range(5000)]
     one = pump()
-    one.load(1, b"".join(lines), 7)
+    one.load((1,), b"".join(lines), 7)
     slow = WriteAnswer(0, "read timed out", timed_out=True)
     assert answered(one, lambda sent: slow if sent.count(b"\n") > 300 else WriteAnswer(204)) == set(lines)
     assert one.aside == []
@@ -184,29 +185,29 @@ def test_waits_double_to_a_minute_with_jitter() -> None:
 @pytest.mark.parametrize(
     ("status", "what"),
     [
-        (200, Verdict.HOLD), (202, Verdict.HOLD),
-        (204, Verdict.DONE), (0, Verdict.AGAIN), (408, Verdict.AGAIN), (429, Verdict.AGAIN),
-        (500, Verdict.AGAIN), (503, Verdict.AGAIN), (599, Verdict.AGAIN), (401, Verdict.HOLD), (403, Verdict.HOLD),
-        (404, Verdict.HOLD), (301, Verdict.HOLD), (418, Verdict.HOLD), (413, Verdict.HALVE), (400, Verdict.SEARCH),
-        (422, Verdict.SEARCH),
+        (200, Ruling.HOLD), (202, Ruling.HOLD),
+        (204, Ruling.TAKEN), (0, Ruling.AGAIN), (408, Ruling.AGAIN), (429, Ruling.AGAIN),
+        (500, Ruling.AGAIN), (503, Ruling.AGAIN), (599, Ruling.AGAIN), (401, Ruling.HOLD), (403, Ruling.HOLD),
+        (404, Ruling.HOLD), (301, Ruling.HOLD), (418, Ruling.HOLD), (413, Ruling.LARGE), (400, Ruling.REFUSED),
+        (422, Ruling.REFUSED),
     ],
 )  # fmt: skip
-def test_each_answer_has_its_meaning(status: int, what: Verdict) -> None:
+def test_each_answer_has_its_meaning(status: int, what: Ruling) -> None:
     """The table of `answer.py`, row by row."""
-    assert verdict(WriteAnswer(status)) is what
+    assert ruling(WriteAnswer(status)) is what
 
 
 def test_a_size_limit_is_remembered_and_tried_again() -> None:
     """After a 413 later groups are cut before they are sent; after a while larger ones are tried again."""
     one = pump()
-    one.load(1, b"".join(b"line %03d\n" % at for at in range(100)), 7)
+    one.load((1,), b"".join(b"line %03d\n" % at for at in range(100)), 7)
     while not one.finished:
         one.answered(WriteAnswer(413 if one.request().count(b"\n") > 30 else 204), 7)
     assert one.most_lines == 25
-    one.load(2, b"".join(b"line %03d\n" % at for at in range(100)), 7)
+    one.load((2,), b"".join(b"line %03d\n" % at for at in range(100)), 7)
     assert one.request().count(b"\n") == 25
     for group in range(3, 3 + GROW_AFTER):
-        one.load(group, b"line\n", 7)
+        one.load((group,), b"line\n", 7)
         one.request()
         one.answered(WriteAnswer(204), 7)
     assert one.most_lines > 25
