@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
-from protocol.errors import ConfigError
 from receiver.outputs.kafka.settings import KafkaTable
-from receiver.outputs.settings import OutputTable
-from receiver.outputs.shipping.server_settings import read_secret
+from receiver.outputs.shipping.server_courier import ServerCourier
+from receiver.outputs.shipping.server_settings import ServerTable
 from receiver.outputs.shipping.shipping_output import ShippingOutput
 
 
@@ -20,27 +17,9 @@ class KafkaOutput(ShippingOutput):
     table = KafkaTable
 
     @classmethod
-    def build(cls, table: OutputTable, state: Path, *, wait: Callable[[float], None]) -> Self:
-        """The output of a section; its store is `state/NAME.db`.
+    def courier(cls, table: ServerTable, secret: str, state: Path) -> ServerCourier:
+        """Who brings shipments to it; its library is read now, which takes a while."""
+        from receiver.outputs.kafka.kafka_courier import KafkaCourier
 
-        Raises:
-            ConfigError: the password's file cannot be read, or the library is not installed.
-            HeldError: another process has the store open.
-            StoreError: the store cannot be read.
-        """
         assert isinstance(table, KafkaTable)
-        password = read_secret(table, table.password_file)
-        try:
-            from receiver.outputs.kafka.kafka_courier import KafkaCourier
-        except ImportError as error:
-            hint = "pip install 'checkvalve-low[kafka]'"
-            raise ConfigError(f'output "{table.name}": its library is not installed: {error}', hint=hint) from error
-        return cls(
-            state / f"{table.name}.db",
-            KafkaCourier(table.client(password), table.topic),
-            where=f"kafka {', '.join(table.brokers)}, topic {table.topic}",
-            scope_text=table.scope.text,
-            keep_s=table.keep or 0.0,
-            notices=table.weakened(),
-            wait=wait,
-        )
+        return KafkaCourier(table.client(secret), table.topic)

@@ -49,6 +49,10 @@ class KafkaTable(ServerTable):
     mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
     """How user and password are shown to the brokers (SASL)."""
 
+    def where(self) -> str:
+        """The server in words."""
+        return f"kafka {', '.join(self.brokers)}, topic {self.topic}"
+
     def hosts(self) -> Sequence[str]:
         """Of the brokers that are named."""
         return [one.rpartition(":")[0].strip("[]") for one in self.brokers]

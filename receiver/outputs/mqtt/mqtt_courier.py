@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import replace
 
 from paho.mqtt.client import MQTTMessage
@@ -76,7 +75,3 @@ class MqttCourier(ServerCourier):
     @abstractmethod
     def _heard(self, message: MQTTMessage) -> None:
         """A message of the broker came; called by paho's thread."""
-
-    @abstractmethod
-    def counts(self) -> Mapping[str, int]:
-        """What it counts besides, for the status; asked by another thread."""

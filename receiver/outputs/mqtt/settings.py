@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from protocol.settings.table import Seconds
 from receiver.outputs.settings import OutputTable
-from receiver.outputs.shipping.server_settings import Protection, ServerTable
+from receiver.outputs.shipping.server_settings import Protection, ServerTable, bare_address
 
 EXAMPLE = "mqtt://127.0.0.1:1883"
 PLAIN_PORT, TLS_PORT = 1883, 8883
@@ -20,19 +20,7 @@ JSON_ONLY, SPARKPLUG_ONLY = ("prefix", "retain", "reader_wait"), ("group", "node
 
 
 def _url(value: str) -> str:
-    """The address of a broker and nothing else; what is refused may hold a password."""
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError(f'it is no address; write url = "{EXAMPLE}"') from None
-    if parts.scheme not in ("mqtt", "mqtts"):
-        raise ValueError(f'it does not begin with mqtt:// or mqtts://; write url = "{EXAMPLE}"')
-    if "@" in parts.netloc:
-        raise ValueError(f'name and password do not belong in it; write user, password_file and url = "{EXAMPLE}"')
-    if not parts.hostname or port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f'it is no mqtt://host:port; write url = "{EXAMPLE}"')
-    return value
+    return bare_address(value, ("mqtt", "mqtts"), EXAMPLE)
 
 
 def _prefix(value: str) -> str:
@@ -103,6 +91,12 @@ class MqttTable(ServerTable):
         """Host and port."""
         parts = urlsplit(self.url)
         return parts.hostname or "", parts.port or (PLAIN_PORT if self.protection() == "off" else TLS_PORT)
+
+    def where(self) -> str:
+        """The server in words."""
+        host, port = self.address()
+        what = self.prefix if self.payload == "json" else f"node {self.group}/{self.node}"
+        return f"mqtt {host}:{port}, {what}"
 
     def hosts(self) -> Sequence[str]:
         """The one host."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from receiver.outputs.settings import OutputTable
-from receiver.outputs.shipping.server_settings import ServerTable
+from receiver.outputs.shipping.server_settings import ServerTable, bare_address
 
 EXAMPLE = "nats://127.0.0.1:4222"
 PORT = 4222
@@ -19,19 +19,7 @@ _SUBJECT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def _url(value: str) -> str:
-    """The address of a server and nothing else; what is refused may hold a password."""
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError(f'it is no address; write url = "{EXAMPLE}"') from None
-    if parts.scheme not in ("nats", "tls"):
-        raise ValueError(f'it does not begin with nats://; write url = "{EXAMPLE}"')
-    if "@" in parts.netloc:
-        raise ValueError(f'name and password do not belong in it; write user, password_file and url = "{EXAMPLE}"')
-    if not parts.hostname or port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f'it is no nats://host:port; write url = "{EXAMPLE}"')
-    return value
+    return bare_address(value, ("nats", "tls"), EXAMPLE)
 
 
 def _stream(value: str) -> str:
@@ -63,6 +51,11 @@ class NatsTable(ServerTable):
         """Host and port."""
         parts = urlsplit(self.url)
         return parts.hostname or "", parts.port or PORT
+
+    def where(self) -> str:
+        """The server in words."""
+        host, port = self.address()
+        return f"nats {host}:{port}, stream {self.stream}"
 
     def hosts(self) -> Sequence[str]:
         """The one host."""

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator
 
 from receiver.outputs.settings import OutputTable
-from receiver.outputs.shipping.server_settings import ServerTable, here
+from receiver.outputs.shipping.server_settings import ServerTable, here, split_address
 
 EXAMPLE = "postgresql://127.0.0.1:5432/plant"
 PORT = 5432
@@ -22,18 +22,8 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,30}")
 
 
 def _url(value: str) -> str:
-    """The address, if it names a server and a database and nothing else; what is refused may hold a password."""
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError(f'it is no address; write url = "{EXAMPLE}"') from None
-    if parts.scheme not in ("postgresql", "postgres"):
-        raise ValueError(f'it does not begin with postgresql://; write url = "{EXAMPLE}"')
-    if "@" in parts.netloc:
-        raise ValueError(f'name and password do not belong in it; write user, password_file and url = "{EXAMPLE}"')
-    if not parts.netloc or port == 0:
-        raise ValueError(f'it names no server; write url = "{EXAMPLE}"')
+    """The address, if it names a server and a database and nothing else."""
+    parts = split_address(value, ("postgresql", "postgres"), EXAMPLE)
     if len(parts.path) < 2 or "/" in parts.path[1:]:
         raise ValueError(f'it names no database; write url = "{EXAMPLE}", with the database at its end')
     if parts.query or parts.fragment:
@@ -73,6 +63,11 @@ class PostgresqlTable(ServerTable):
         parts = urlsplit(self.url)
         host = unquote(parts.netloc.removesuffix(f":{parts.port}").strip("[]"))
         return host, parts.port or PORT, unquote(parts.path[1:])
+
+    def where(self) -> str:
+        """The server in words."""
+        host, port, database = self.address()
+        return f"postgresql {host}:{port}/{database}, schema {self.schema_name}"
 
     def hosts(self) -> Sequence[str]:
         """The one host."""

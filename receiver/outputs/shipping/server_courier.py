@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, cleaned
 from receiver.outputs.shipping.shipment import Shipment
@@ -26,6 +26,10 @@ class ServerCourier(ABC):
     def notices(self) -> Sequence[str]:
         """What a person should know of this server's own settings; asked by another thread, waits for nothing."""
         return ()
+
+    def counts(self) -> Mapping[str, int]:
+        """What it counts besides, for the status; asked by another thread, waits for nothing."""
+        return {}
 
 
 def sent(courier: ServerCourier, shipment: Shipment) -> ServerAnswer:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Literal
+from urllib.parse import SplitResult, urlsplit
 
 from protocol.errors import ConfigError
 from protocol.settings.table import File, Seconds
@@ -40,6 +41,10 @@ class ServerTable(OutputTable):
     def hosts(self) -> Sequence[str]:
         """Where the server is: names, addresses, or the folder of a socket."""
         return ()
+
+    def where(self) -> str:
+        """The server in words, without secrets, for the status."""
+        return f"{self.kind} {', '.join(self.hosts())}"
 
     def protection(self) -> Protection:
         """What `tls` means here."""
@@ -74,6 +79,39 @@ class ServerTable(OutputTable):
 def here(host: str) -> bool:
     """Whether it is this machine: loopback, or a socket's folder."""
     return host.startswith(("/", "127.")) or host in ("localhost", "::1", "")
+
+
+def split_address(value: str, schemes: Sequence[str], example: str) -> SplitResult:
+    """The parts of a server's address without a name and password in it.
+
+    Raises:
+        ValueError: it is none; what is refused is not repeated, as it may hold a password.
+    """
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f'it is no address; write url = "{example}"') from None
+    if parts.scheme not in schemes:
+        known = " or ".join(f"{one}://" for one in schemes)
+        raise ValueError(f'it does not begin with {known}; write url = "{example}"')
+    if "@" in parts.netloc:
+        raise ValueError(f'name and password do not belong in it; write user, password_file and url = "{example}"')
+    if not parts.netloc or port == 0:
+        raise ValueError(f'it names no server; write url = "{example}"')
+    return parts
+
+
+def bare_address(value: str, schemes: Sequence[str], example: str) -> str:
+    """The address of a server and nothing else.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = split_address(value, schemes, example)
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f'it is no {schemes[0]}://host:port; write url = "{example}"')
+    return value
 
 
 def read_secret(table: OutputTable, path: Path | None) -> str:

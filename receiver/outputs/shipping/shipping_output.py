@@ -16,8 +16,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
+from protocol.errors import ConfigError
 from receiver.outputs.aside import SetAside
 from receiver.outputs.base import OpenedBlock
 from receiver.outputs.disk import DamageError
@@ -27,6 +28,7 @@ from receiver.outputs.shipping.dispatch import LANES, Dispatch
 from receiver.outputs.shipping.send_thread import SendThread
 from receiver.outputs.shipping.server_answer import ServerAnswer
 from receiver.outputs.shipping.server_courier import ServerCourier, sent
+from receiver.outputs.shipping.server_settings import ServerTable, read_secret
 from receiver.outputs.shipping.shipment import Shipment, Shipments, gather
 from receiver.outputs.shipping.shipping_store import ShippingStore, read_aside
 from receiver.outputs.shipping.stored_output import StoredOutput
@@ -46,7 +48,10 @@ ASIDE_BYTES = 256 * 1024 * 1024
 
 
 class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
-    """One server, fed by a courier."""
+    """One server, fed by a courier; a kind gives `kind`, `table` and `courier`."""
+
+    KEEP_S: ClassVar[float] = 0.0
+    """How long what was acknowledged is kept, where the settings do not say [s]; 0: an acknowledgement is for good."""
 
     def __init__(
         self,
@@ -89,6 +94,42 @@ class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
         self._bad_since: float | None = None
         self._now = self._begun = 0.0
         self._resent = 0
+
+    @classmethod
+    def build(cls, table: OutputTable, state: Path, *, wait: Callable[[float], None]) -> Self:
+        """The output of a section; its store is `state/NAME.db`.
+
+        Raises:
+            ConfigError: the password's file cannot be read, or the library is not installed.
+            HeldError: another process has the store open.
+            StoreError: the store cannot be read.
+        """
+        assert isinstance(table, ServerTable)
+        secret = read_secret(table, table.password_file)
+        try:
+            courier = cls.courier(table, secret, state)
+        except ImportError as error:
+            hint = f"pip install 'checkvalve-low[{table.kind}]'"
+            raise ConfigError(f'output "{table.name}": its library is not installed: {error}', hint=hint) from error
+        return cls(
+            state / f"{table.name}.db",
+            courier,
+            where=table.where(),
+            scope_text=table.scope.text,
+            keep_s=cls.KEEP_S if table.keep is None else table.keep,
+            notices=table.weakened(),
+            wait=wait,
+        )
+
+    @classmethod
+    def courier(cls, table: ServerTable, secret: str, state: Path) -> ServerCourier:
+        """Who brings shipments to the server of a section; imports the library of the kind, and connects to nothing.
+
+        Args:
+            secret: The password; empty where none is asked for.
+            state: The receiver's folder; what it keeps there begins with `table.name`.
+        """
+        raise NotImplementedError(f"{cls.__name__} has no courier")
 
     @classmethod
     def set_aside(cls, table: OutputTable, state: Path) -> Sequence[SetAside]:
@@ -139,6 +180,7 @@ class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
             "requests": dispatch.requests,
             "retries": dispatch.retries,
             "resent": self._resent,
+            **self._courier.counts(),
         }
 
     def close(self) -> None:
