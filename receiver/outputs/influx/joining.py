@@ -119,7 +119,8 @@ def _add_integers(ints: Array, rows: Array, unsigned: Array, add: Callable[[Arra
 
 def quoted(text: str) -> str:
     """A text field: control characters (a newline ends a line for some servers) become spaces."""
-    text = CONTROL.sub(" ", text).replace("\\", "\\\\").replace('"', '\\"')
+    if not text.isalnum():  # most texts are words, and four times as fast
+        text = CONTROL.sub(" ", text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
 
 

@@ -42,6 +42,8 @@ from receiver.outputs.influx.server_kind import UNKNOWN
 _SPECIAL = re.compile(r"([,= ])")
 _DOUBTFUL = re.compile(r"\\(?=\\*(?:[,= ]|$))")
 """Backslashes that servers read in different ways: those before a character that is escaped, or at the end."""
+SPARSE = 8
+"""Ids that lie further apart than this on average are searched for; a table of them would be mostly empty."""
 STREAMS = 16
 """Streams whose tags are kept; each start of the packer begins one."""
 
@@ -57,14 +59,30 @@ class LineChanges:
     """Samples that share their series and time with an earlier one."""
 
 
-@dataclass(frozen=True, slots=True)
 class _Known:
     """The tags of a stream that were met, by rising id."""
 
-    ids: Array
-    series: Array
-    """Each tag's number among the series."""
-    heads: Heads
+    def __init__(self, ids: Sequence[int], series: Array, heads: Heads) -> None:
+        """
+        Args:
+            ids: At least one.
+            series: Each tag's number among the series.
+            heads: The beginning of each tag's lines.
+        """
+        self.ids, self.series, self.heads = np.array(ids, np.uint32), series, heads
+        self._table: Array | None = None
+        """Each id's place, or -1: a look into a table takes an eighth of a search, tried with 5,000 tags."""
+        if ids[-1] < SPARSE * (len(ids) + 1024):
+            self._table = np.full(ids[-1] + 1, -1, np.int32)
+            self._table[self.ids] = np.arange(len(ids), dtype=np.int32)
+
+    def places(self, tags: Array) -> Array | None:
+        """The place of each tag; None where one is not among them."""
+        if self._table is not None:
+            at = self._table.take(tags, mode="clip")
+            return at if at.min() >= 0 and tags.max() < len(self._table) else None
+        at = np.minimum(np.searchsorted(self.ids, tags), len(self.ids) - 1)
+        return at if (self.ids[at] == tags).all() else None
 
 
 class LineWriter:
@@ -111,8 +129,7 @@ class LineWriter:
             columns = columns.select((columns.flags & Flag.REFRESH) == 0)
         if not len(columns):
             return b""
-        known = self._learned(stream, columns.tag)
-        at = np.searchsorted(known.ids, columns.tag)
+        known, at = self._learned(stream, columns.tag)
         hashed = zlib.crc32(stream.key + block.number.to_bytes(8, "big"))
         seq, newest = self._times.numbers(known.series[at], columns.time_ns, self.resolution_ns, hashed)
         self._changes.newest.append(newest)
@@ -121,13 +138,11 @@ class LineWriter:
         self._changes.same_time += int(np.count_nonzero(seq))
         return joined(columns, *_with_seq(known.heads, at, seq))
 
-    def _learned(self, stream: StreamDescription, tags: Array) -> _Known:
-        """What is known of the stream, with these tags in it."""
+    def _learned(self, stream: StreamDescription, tags: Array) -> tuple[_Known, Array]:
+        """What is known of the stream, with these tags in it, and the place of each of them."""
         known = self._known.get(stream.key)
-        if known is not None and len(known.ids):
-            at = np.minimum(np.searchsorted(known.ids, tags), len(known.ids) - 1)
-            if (known.ids[at] == tags).all():
-                return known
+        if known is not None and (at := known.places(tags)) is not None:
+            return known, at
         met = set() if known is None else set(known.ids.tolist())
         ids = sorted(met | set(np.unique(tags).tolist()))
         if known is None and len(self._known) >= STREAMS:
@@ -136,8 +151,10 @@ class LineWriter:
         heads = [head(stream, tag).encode() for tag in described]
         numbers = np.array([self._number(one) for one in heads], np.int64)
         unsigned = np.array([tag.type == "uint64" for tag in described], bool)
-        self._known[stream.key] = _Known(np.array(ids, np.uint32), numbers, Heads(heads, unsigned))
-        return self._known[stream.key]
+        known = self._known[stream.key] = _Known(ids, numbers, Heads(heads, unsigned))
+        at = known.places(tags)
+        assert at is not None, "each of them was just learned"
+        return known, at
 
     def _number(self, series: bytes) -> int:
         number = self._numbers.get(series)

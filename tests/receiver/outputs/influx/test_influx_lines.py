@@ -216,6 +216,20 @@ def test_many_streams_do_not_pile_up() -> None:
     assert len(writer._known) <= 16
 
 
+@pytest.mark.parametrize("ids", [(0, 1, 2), (5, 7, 9_000), (3, 70_000, 2**32 - 1)])
+def test_a_tag_keeps_its_lines_whatever_its_id_and_whenever_it_comes(ids: tuple[int, int, int]) -> None:
+    """Close or far apart, in any order, one after the other: each id's samples stand in its own series."""
+    tags = [Tag(id=one, asset="a", name=f"t{one}") for one in ids]
+    of, writer = stream(tags=tags), LineWriter()
+    first, second, third = ids
+    for number, each in enumerate([(second,), (third, second), (second, first), (first, third, second), (third,)]):
+        rows = [Row(one, T0 + number * SECOND + at, float(at)) for at, one in enumerate(each)]
+        lines = writer.lines(block(of, number, batch(rows))).decode().splitlines()
+        assert sorted(lines) == sorted(
+            f"sample,asset=a,site=north,tag=t{row.tag},type=float64 v={row.value},q=192i {row.time_ns}" for row in rows
+        )
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_groups_are_whole_lines_within_the_limits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cutting loses nothing, keeps lines whole and in order, and passes a limit only for one longer line."""
