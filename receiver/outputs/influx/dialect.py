@@ -44,7 +44,7 @@ def for_server(lines: bytes, kind: ServerKind) -> bytes:
         return _changed(lines, b"vx=", lambda line: _OUTLIER.sub(_own_field, line))
     lines = _changed(lines, b"vx=", lambda line: _OUTLIER.sub(rb"\1\2v=\3,", line))
     if kind is QUESTDB:
-        lines = _changed(lines, b" vb=", lambda line: _BOOLEAN.sub(_number, line))
+        lines = _numbers_for_booleans(lines)
         lines = _changed(lines, b"\\", lambda line: _SERIES_ALONE.sub(_doubled, line))
     return lines
 
@@ -52,6 +52,24 @@ def for_server(lines: bytes, kind: ServerKind) -> bytes:
 def without_texts(lines: bytes) -> bytes:
     """The lines without text fields."""
     return _changed(lines, b'="', lambda line: _TEXT_FIELDS.sub(rb"\1", line))
+
+
+def _numbers_for_booleans(lines: bytes) -> bytes:
+    """`vb=true` as `vb=1i` where that is the field: what may stand in a name or a text costs a look at its line."""
+    pieces, done, mark = [], 0, b" vb="
+    at = lines.find(mark)
+    while at >= 0:
+        start, end = lines.rfind(b"\n", done, at) + 1 or done, at + len(mark)
+        value = lines[end : end + 5]
+        if lines[at - 1 : at] == b"\\" or lines.find(b'="', start, at) >= 0:
+            end = lines.find(b"\n", at) + 1 or len(lines)
+            pieces += [lines[done:start], _BOOLEAN.sub(_number, lines[start:end])]
+            done = end
+        elif value in (b"true,", b"false"):
+            pieces += [lines[done:end], b"1i" if value == b"true," else b"0i"]
+            done = end = end + (4 if value == b"true," else 5)
+        at = lines.find(mark, end)
+    return b"".join([*pieces, lines[done:]])
 
 
 def _changed(lines: bytes, mark: bytes, change: Callable[[bytes], bytes]) -> bytes:

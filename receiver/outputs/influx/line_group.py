@@ -14,9 +14,11 @@ import zstandard
 from receiver.outputs.shipping.cargo import CargoForm
 
 GROUP_LINES = 10_000
-"""Most lines of a group: what a server takes fastest in one request (tried: 5,000 to 50,000)."""
+"""Most lines of a group: what most servers take fastest in one request (tried: 5,000 to 50,000)."""
 GROUP_BYTES = 4 * 1024 * 1024
-"""Most bytes of a group and of a request; InfluxDB's own limit is 25 MB and more."""
+"""Most bytes of a group."""
+REQUEST_BYTES = 8 * 1024 * 1024
+"""Most bytes of groups that go as one; InfluxDB's own limit is 25 MB and more."""
 NEWLINE = 10
 
 
@@ -54,7 +56,7 @@ class LineGroups(CargoForm[LineGroup]):
 
     def fits(self, parts: Sequence[LineGroup], one: LineGroup) -> bool:
         """Within the size of a request."""
-        return sum(len(part.lines) for part in parts) + len(one.lines) <= GROUP_BYTES
+        return sum(len(part.lines) for part in parts) + len(one.lines) <= REQUEST_BYTES
 
     def joined(self, parts: Sequence[LineGroup]) -> LineGroup:
         """One after the other."""

@@ -285,6 +285,7 @@ class InfluxOutput(StoredOutput[LineStore]):
         """One request; False where there is nothing to send. What a person wants sent again goes last."""
         pump = self._pump
         if not pump.loaded:
+            pump.allow(self._kind.request_lines)
             found = self._store.next(LIVE, pump.most_lines) or self._store.next(RESENT, pump.most_lines)
             if found is None:
                 return False

@@ -69,8 +69,8 @@ class Pump:
         """Numbers of the group's parts in the store."""
         self.aside: list[RefusedSamples[LineGroup]] = []
         """Lines of this group that the server refuses."""
-        self.most_lines = GROUP_LINES
-        """Most lines to load at once; lowered where the server says, or shows, that it is too much."""
+        self._limit = self.most_lines = GROUP_LINES
+        """Most lines to load at once; `most_lines` is lowered where the server says, or shows, that it is too much."""
         self.failures = 0
         """Tries in a row that brought no line further."""
         self.requests = 0
@@ -89,6 +89,12 @@ class Pump:
     def finished(self) -> bool:
         """Every line of the group was taken or set aside."""
         return self._loaded and not self._work
+
+    def allow(self, most_lines: int) -> None:
+        """Most lines of a request to this kind of server."""
+        if self.most_lines == self._limit:
+            self.most_lines = most_lines
+        self._limit = most_lines
 
     def load(self, ids: tuple[int, ...], lines: bytes, now_ns: int) -> None:
         """Begin with a group; what is known to be too old is set aside at once."""
@@ -175,7 +181,7 @@ class Pump:
         self._smooth += 1
         if self._smooth >= GROW_AFTER:
             self._smooth = 0
-            self.most_lines = min(self.most_lines * 2, GROUP_LINES)
+            self.most_lines = min(self.most_lines * 2, self._limit)
 
     def _slow(self) -> None:
         """No answer in time: less at once."""

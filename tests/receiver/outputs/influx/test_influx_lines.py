@@ -216,6 +216,24 @@ def test_many_streams_do_not_pile_up() -> None:
     assert len(writer._known) <= 16
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_questdb_gets_numbers_for_booleans_whatever_names_and_texts_say(seed: int) -> None:
+    """Only the field is changed, in every line that has it: what looks like it in a name or a text stays."""
+    chance = random.Random(seed)
+    words = (" vb=true,", '="x vb=false,', "vb", '="', "x", " vb=1i,", '"', "a vb=true")
+    some = [("".join(chance.choices(words, k=3)), chance.choice(["bool", "string"])) for _ in range(5)]
+    tags = [Tag(id=at, asset=name, name=name, type=kind) for at, (name, kind) in enumerate(some)]
+    of = stream(tags=tags)
+    values: list[Value] = [
+        chance.random() < 0.5 if kind == "bool" else "".join(chance.choices(words, k=3)) for _, kind in some * 4
+    ]
+    lines = LineWriter().lines(block(of, 0, batch([Row(at % 5, T0 + at, one) for at, one in enumerate(values)])))
+    have = [split(line) for line in for_server(lines, QUESTDB).splitlines()]
+    want = [split(line) for line in lines.splitlines()]
+    numbers = {"vb=true,q=192i": "vb=1i,q=192i", "vb=false,q=192i": "vb=0i,q=192i"}
+    assert have == [(series, numbers.get(fields, fields), at) for series, fields, at in want], f"seed {seed}"
+
+
 @pytest.mark.parametrize("ids", [(0, 1, 2), (5, 7, 9_000), (3, 70_000, 2**32 - 1)])
 def test_a_tag_keeps_its_lines_whatever_its_id_and_whenever_it_comes(ids: tuple[int, int, int]) -> None:
     """Close or far apart, in any order, one after the other: each id's samples stand in its own series."""

@@ -169,6 +169,28 @@ def test_a_request_that_is_too_slow_is_halved() -> None:
     assert one.trouble == ""
 
 
+def test_a_kind_of_server_that_likes_more_gets_more_until_it_is_too_much() -> None:
+    """What it may be sent at once is the kind's; lowered by a server's no it grows back to that, and not beyond."""
+    one = pump()
+    one.allow(40_000)
+    one.load((1,), b"".join(sample(at) for at in range(30_000)), 7)
+    sizes = []
+
+    def judge(sent: bytes) -> WriteAnswer:
+        sizes.append(sent.count(b"\n"))
+        return WriteAnswer(413 if len(sizes) == 1 else 204)
+
+    answered(one, judge)
+    assert (sizes[0], sum(sizes[1:]), len(sizes)) == (30_000, 30_000, 3)
+    one.allow(40_000)
+    assert one.most_lines == sizes[1] < 16_000
+    for group in range(200):
+        one.load((group,), b"line\n", 7)
+        one.request()
+        one.answered(WriteAnswer(204), 7)
+    assert one.most_lines == 40_000
+
+
 def test_waits_double_to_a_minute_with_jitter() -> None:
     """0.5 s doubling to 60 s, each between half and all of it; Retry-After counts where it is told."""
     chance = random.Random(3)
