@@ -35,6 +35,7 @@ PARALLEL = (
         "receiver/outputs/kafka",
         "receiver/outputs/mqtt",
         "receiver/outputs/nats",
+        "receiver/outputs/parquet",
         "receiver/outputs/postgresql",
     ),
     ("sender/commands", "receiver/commands"),

@@ -9,6 +9,7 @@ side (`parquet`): it is imported only here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -83,6 +84,11 @@ class ParquetFile:
         """
         self._writer.add_key_value_metadata({"checkvalve": json.dumps(told)})
         self._writer.close()
+
+    def drop(self) -> None:
+        """Let go of a file that will not be whole, while its sink is open still; after `finish` nothing is done."""
+        with contextlib.suppress(OSError, ValueError, self._arrow.ArrowException):
+            self._writer.close()
 
     def _array(self, name: str, column: NamedColumn | NullableColumn | Array | list[str | None]) -> Any:
         kind = self._schema.field(name).type

@@ -58,8 +58,8 @@ class SampleTable:
     site: NamedColumn
     asset: NamedColumn
     tag: NamedColumn
-    version: Array
-    """int32, from 1."""
+    version: Array | NullableColumn
+    """int32, from 1; null where nobody numbers descriptions."""
     type: NamedColumn
     unit: NamedColumn
     time: Array

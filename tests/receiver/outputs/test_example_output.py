@@ -18,7 +18,10 @@ SAMPLES = (
     FOLDER / "sample.toml",
     ROOT / "receiver" / "outputs" / "influx" / "sample.toml",
     ROOT / "receiver" / "outputs" / "historian" / "sample.toml",
-    *(ROOT / "receiver" / "outputs" / kind / "sample.toml" for kind in ("kafka", "mqtt", "nats", "postgresql")),
+    *(
+        ROOT / "receiver" / "outputs" / kind / "sample.toml"
+        for kind in ("kafka", "mqtt", "nats", "parquet", "postgresql")
+    ),
 )
 
 HEAD = """

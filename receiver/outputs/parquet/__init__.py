@@ -1,0 +1,1 @@
+"""Hourly Parquet files in a folder."""
