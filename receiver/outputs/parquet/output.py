@@ -105,6 +105,8 @@ class ParquetOutput(Output):
         self._file: HourFile | None = None
         self._came: dict[int, tuple[float, float]] = {}
         """Of each hour that waits: when its first and its last piece came, by running time [s]."""
+        self._fresh: set[int] = set()
+        """Hours that something came for since the last step."""
         self._now, self._next_try = 0.0, float("-inf")
         self._lock = disk.lock(store.with_suffix(".lock"))
         try:
@@ -120,8 +122,7 @@ class ParquetOutput(Output):
     def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
         """Store the blocks' samples and `place`; waits while the disk is full. Writes no file."""
         try:
-            for hour in self._store.store(pieces(blocks), place, oldest=self._oldest()):
-                self._came[hour] = (self._came.get(hour, (self._now,))[0], self._now)
+            self._fresh.update(self._store.store(pieces(blocks), place, oldest=self._oldest()))
         except DamageError as error:
             self._begin_anew(error)
 
@@ -138,7 +139,9 @@ class ParquetOutput(Output):
         """Write a part of a file that is due."""
         self._now = now
         for hour in self._store.hours:
-            self._came.setdefault(hour, (now, now))  # it waited before this process
+            first, last = self._came.get(hour, (now, now))  # one that waited before this process counts from here
+            self._came[hour] = (first, now if hour in self._fresh else last)
+        self._fresh.clear()
         if now < self._next_try:
             return self._next_try - now
         try:

@@ -58,6 +58,7 @@ class Plant:
     def take(self, blocks: Sequence[OpenedBlock], place: bytes = b"p") -> None:
         self.blocks += blocks
         self.one.take(blocks, place)
+        self.one.step(self.one._now)
 
     def passes(self, seconds: float = CLOSE_S + 1) -> None:
         """So long, with everything that is due in it done at its end."""
@@ -237,6 +238,15 @@ def test_an_hour_is_written_after_its_end_and_a_trickle_once_an_hour(plant: Plan
     assert len(plant.files()) == 1 + 3 * 3600 // int(LATE_S)
     plant.passes()
     assert plant.held() == plant.right()
+
+
+def test_what_came_before_the_first_step_waits_as_long(plant: Plant) -> None:
+    """A new output catches up with hours that are over: one file each, whatever running time begins with."""
+    plant.one.take(hourly(9, step=100), b"1")
+    plant.passes(1e6)
+    assert not plant.files()
+    plant.passes()
+    assert len(plant.files()) == 1
 
 
 def test_every_reader_sees_every_value_as_it_was(plant: Plant) -> None:
