@@ -28,6 +28,7 @@ from receiver.portal.error_answers import Endpoint, ErrorAnswers
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live
+from receiver.portal.metrics.endpoint import MetricsAnswer
 from receiver.portal.pages import Pages
 from receiver.portal.scoped.scoped_reading import LookRecord, ScopedReading, view_of
 from receiver.portal.scoped.scoped_view import ScopedView, ScopedViews
@@ -85,6 +86,8 @@ def create_app(
     reading = ScopedReading(views, anyone=anyone, record=record, clock=clock)
     first = views.ready(anyone)
     errors = ErrorAnswers(lambda request: (view_of(request) or first).pages, faults)
+    metrics = errors.guarded(MetricsAnswer(first.live, state, history).metrics)
+    routes = [*_routes(reading, errors.guarded), *([Route("/metrics", metrics)] if anyone.whole else [])]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -97,7 +100,7 @@ def create_app(
             await views.close()
 
     app = Starlette(
-        routes=[*_routes(reading, errors.guarded), Mount("/static", StaticFiles(directory=STATIC))],
+        routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[
             Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address),
             Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4),

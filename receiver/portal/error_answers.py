@@ -23,7 +23,7 @@ from receiver.portal.serving.guard import HEADERS
 Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
 """Answers the requests of one address."""
 
-PROGRAMS = ("/api/", "/live", "/healthz")
+PROGRAMS = ("/api/", "/live", "/healthz", "/metrics")
 """Addresses that programs ask."""
 
 

@@ -16,7 +16,8 @@ from protocol.process import document
 from protocol.process.status_header import StatusHeader
 from protocol.store import statefile
 from receiver.portal import words
-from receiver.status.publish import OutputCounters
+from receiver.status.catch import CatchStatus
+from receiver.status.publish import OutputCounters, OutputStatus, PublishStatus
 from receiver.status.wording import complete
 
 OLD_S = 5.0
@@ -47,6 +48,17 @@ class Report(Generic[_Status]):
     """Why it counts as not running; empty while it runs."""
     counters: OutputCounters = field(default_factory=OutputCounters)
     """What an output counts by itself; the defaults for others."""
+    written_ns: int | None = None
+    """The file's own time [ns since 1970 UTC]; None where there is no readable file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LowReports:
+    """The last words of all processes that are shown, read together."""
+
+    catch: Report[CatchStatus]
+    publish: Report[PublishStatus]
+    outputs: tuple[Report[OutputStatus], ...]
 
 
 def read(
@@ -81,8 +93,8 @@ def read(
     status, counters = document.from_json(kind, body), document.from_json(OutputCounters, body)
     age_s = (now_ns - written(process, time_ns)) / 1e9
     if abs(age_s) > OLD_S:
-        return Report(process, False, status, age_s, "its last report is old, or of a time to come", counters)
-    return Report(process, True, status, max(age_s, 0.0), "", counters)
+        return Report(process, False, status, age_s, "its last report is old, or of a time to come", counters, time_ns)
+    return Report(process, True, status, max(age_s, 0.0), "", counters, time_ns)
 
 
 def _sound(held: Any) -> Any:

@@ -1,0 +1,1 @@
+"""The pipeline's own health for a monitor: OpenMetrics under `/metrics`."""
