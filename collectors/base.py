@@ -118,7 +118,8 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the device itself says of a point; None where it says nothing. The configuration's own words win."""
+    """What is known of a point beyond its name and address; None where nothing is: the device says it, or what the
+    collector makes of the point's table. The configuration's own words win."""
 
     type: str | None = None
     unit: str | None = None
@@ -130,6 +131,9 @@ class Facts:
     """Name of a value that a pattern found; such a value without a name is not there."""
     address: str | None = None
     """Where it was found."""
+    conversion: str | None = None
+    """How its value is made of what stands there, in words that change whenever its numbers would (`int16 x 0.1`); None
+    where it is taken as it stands. Of `stated`, because it must be known before the device is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,8 +236,8 @@ class Collector(ABC):
         """Every read request one cycle of each scan would send; no traffic."""
 
     @classmethod
-    def types(cls, device: Device) -> Mapping[int, str]:
-        """Point number -> catalog type, of what its table says without the device; mistakes are passed over."""
+    def stated(cls, device: Device) -> Mapping[int, Facts]:
+        """Point number -> what its table says without the device (type, conversion); mistakes are passed over."""
         return {}
 
     @classmethod

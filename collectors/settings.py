@@ -139,6 +139,16 @@ def address(url: str, scheme: str, port: int, mistakes: list[str]) -> tuple[str,
     return host or "", given or port
 
 
+def linear(scale: float, offset: float) -> str:
+    """Raw times scale plus offset in words, ` x 0.1 - 20`: other numbers, other words."""
+    shift = "" if offset == 0 else f" {'-' if offset < 0 else '+'} {_short(abs(offset))}"
+    return f" x {_short(scale)}{shift}"
+
+
+def _short(number: float) -> str:
+    return repr(number).removesuffix(".0")
+
+
 def wild(pattern: str) -> re.Pattern[str]:
     """A pattern in which `*` stands for any text, even none, and every other character for itself."""
     return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)

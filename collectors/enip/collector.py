@@ -32,6 +32,7 @@ from collectors.enip.failures import asset_error, is_timeout
 from collectors.enip.suspects import Suspects
 from collectors.enip.symbols import Symbols
 from collectors.guard import Guard, WriteRefused
+from collectors.settings import linear
 from protocol.content.sample import Columns, Quality, concat
 from protocol.errors import AssetError
 
@@ -93,6 +94,17 @@ class LogixCollector(Collector):
     def check(cls, device: Device) -> list[str]:
         """Every mistake in the url, the settings and the points."""
         return config.mistakes(device)
+
+    @classmethod
+    def stated(cls, device: Device) -> Mapping[int, Facts]:
+        """Scaled values: what makes them, and that they are float64; all else the controller knows."""
+        items = [config.item_of(point, []) for point in device.points]
+        return {
+            number: Facts(type="float64", conversion=linear(item.scale, item.offset).strip())
+            for item in items
+            if item is not None and item.scale is not None
+            for number in item.numbers
+        }
 
     @classmethod
     def plan(cls, device: Device) -> list[Request]:

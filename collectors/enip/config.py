@@ -216,7 +216,7 @@ def _parse(device: Device, wrong: list[str]) -> Config:
     one_request_a_tag = keys.flag("one_request_a_tag", False)
     keys.done()
     scans = tuple(
-        tuple(item for point in scan.points if (item := _item(point, wrong)) is not None) for scan in device.scans
+        tuple(item for point in scan.points if (item := item_of(point, wrong)) is not None) for scan in device.scans
     )
     config = Config(
         host=host,
@@ -262,8 +262,8 @@ def _is_link(link: str) -> bool:
     return len(parts) in (1, 4) and all(part.isdecimal() and int(part) <= 255 for part in parts)
 
 
-def _item(point: Point, wrong: list[str]) -> Item | None:
-    """The point, checked; None where its table has a mistake."""
+def item_of(point: Point, wrong: list[str]) -> Item | None:
+    """The point, checked; None where its table has a mistake, which `wrong` gets."""
     before = len(wrong)
     keys = KeyReader(f"tags.{point.name}", point.options, wrong)
     scaled = "scale" in point.options or "offset" in point.options

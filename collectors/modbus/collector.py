@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +34,7 @@ from collectors.modbus import mapped, nameplate, sunspec, typed_ranges
 from collectors.modbus import plan as planning
 from collectors.modbus.address import Table, ranges_of
 from collectors.modbus.config import Config, Item
+from collectors.modbus.conversion import conversion
 from collectors.modbus.decode import Decoder, Outcome, bad_rows
 from collectors.modbus.formats import text_of
 from collectors.modbus.isolate import Blocks
@@ -126,8 +128,10 @@ class ModbusCollector(Collector):
         return list(overlaps(device, configuration.partly(device)))
 
     @classmethod
-    def types(cls, device: Device) -> Mapping[int, str]:
-        return {number: str(facts.type) for number, facts in configuration.partly(device).facts.items()}
+    def stated(cls, device: Device) -> Mapping[int, Facts]:
+        config = configuration.partly(device)
+        items = [item for scan in config.scans for item in scan]
+        return {item.number: replace(config.facts[item.number], conversion=conversion(item)) for item in items}
 
     @classmethod
     def plan(cls, device: Device) -> list[Request]:

@@ -1,7 +1,7 @@
 """What the ids mean: assets and tags, as they travel in CATALOG blocks (SPEC.md, section 6.4).
 
-A tag id belongs to its stream and is never reused in it: a changed asset, name, type, unit or address is a new
-id. So a batch needs no catalog version, only its ids. Pages hold up to 500 tags and the assets they belong to;
+A tag id belongs to its stream and is never reused in it: a changed asset, name, type, unit, address or conversion is a
+new id. So a batch needs no catalog version, only its ids. Pages hold up to 500 tags and the assets they belong to;
 the maps' short keys are the field names below, and a reader ignores keys that it does not know.
 """
 
@@ -81,6 +81,9 @@ class Tag:
     """Longest time between two sendings of a healthy tag [s]: its scan period, or 60 s by deadband or subscription."""
     address: str = ""
     """Where it stands in the device, in the protocol's own notation."""
+    conversion: str = ""
+    """How its value is made of what stands there (`int16 x 0.1 - 20`), in the collector's words; empty where it is the
+    value. To a program only a change of it means something: the values before and after are not one quantity."""
     states: tuple[str, ...] = ()
     """Names of the values 0, 1, 2 .. of an enumeration."""
 

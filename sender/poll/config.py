@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors import registry
-from collectors.base import Collector, Device, Point, numbered
+from collectors.base import Collector, Device, Facts, Point, numbered
 from protocol.content import ucum
 from protocol.errors import ConfigError
 from protocol.limits import STREAM_TAGS
@@ -55,6 +55,8 @@ class WatchedPoint:
 
     point: Point
     table: TagTable
+    stated: Facts
+    """What its table says without the device; of an array the first element's."""
     scan_s: float
     """Period of its scan [s]."""
     silence_s: float
@@ -214,7 +216,8 @@ def _asset(given: dict[str, Any], path: str, found: Findings, find: Find, state:
     flat = [(every_s, tag) for every_s, tags in scans for tag in tags]
     if collector is not None:
         _check(collector, device, path, places, found, name)
-    levels(collector, device, flat, places, found, name)
+    stated = {} if collector is None else collector.stated(device)
+    levels(stated, device, flat, places, found, name)
     numbers = _numbers(device)
     types = {point.name: point.type for point in device.points}
     doubles(flat, places, found, name)
@@ -222,7 +225,7 @@ def _asset(given: dict[str, Any], path: str, found: Findings, find: Find, state:
     return AssetConfig(
         table=table,
         device=device,
-        watched=_watched(device, flat, places, collector, found, name),
+        watched=_watched(device, flat, places, collector, stated, found, name),
         collector=collector or Collector,
         subscribes=collector is not None and collector.notifies(device),
         alarms=alarms.read(given.get("alarm", []), under(path, "alarm"), found, numbers, types, name),
@@ -299,6 +302,7 @@ def _watched(
     flat: Sequence[tuple[float, TagTable]],
     places: Mapping[str, str],
     collector: type[Collector] | None,
+    stated: Mapping[int, Facts],
     found: Findings,
     name: str,
 ) -> tuple[WatchedPoint, ...]:
@@ -307,6 +311,7 @@ def _watched(
         WatchedPoint(
             point=point,
             table=tag,
+            stated=stated.get(point.number, Facts()),
             scan_s=every_s,
             silence_s=_silence(tag, every_s, under(places[tag.name], "max_silence"), found, name, subscribes),
         )

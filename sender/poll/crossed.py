@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from collectors.base import Collector, Device
+from collectors.base import Device, Facts
 from protocol.settings.findings import Findings, under
 from sender.poll import validity
 from sender.poll.tables import TagTable
@@ -14,7 +14,7 @@ NO_STATES = ("float32", "float64", "string")
 
 
 def levels(
-    collector: type[Collector] | None,
+    stated: Mapping[int, Facts],
     device: Device,
     flat: Sequence[tuple[float, TagTable]],
     places: Mapping[str, str],
@@ -22,11 +22,8 @@ def levels(
     name: str,
 ) -> None:
     """Whether a deadband or names of numbers stand at what has none, by its address or by what is made of it."""
-    if collector is None or not any(tag.deadband or tag.names for _, tag in flat):
-        return
-    types = collector.types(device)
     for point, (_, tag) in zip(device.points, flat, strict=True):
-        kind = types.get(point.number, tag.type)
+        kind = stated[point.number].type if point.number in stated else tag.type
         if tag.deadband and tag.type is None and kind == "bool":
             text = "a bool has no distance; write 0 to send on change, or leave it out"
             found.wrong(under(places[tag.name], "deadband"), text, name, tag.name)

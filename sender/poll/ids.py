@@ -1,6 +1,6 @@
 """Which number a point has in the stream, and what the number means (the catalog's descriptions).
 
-An id belongs to a description: asset, name, type, unit and address (`meaning`). The first time a description is seen
+An id belongs to a description: asset, name, type, unit, address and conversion (`meaning`). The first time one is seen
 it gets the next free id; the same description always gets the same id, another one another. So an id never changes
 its meaning while the stream lives, and a device that comes back with other types than before simply has other ids.
 What else is known of a tag (text, range, period) may change under its id: it is described again, no more.
@@ -32,7 +32,7 @@ from sender.poll.config import WatchedPoint
 STATES = 4096
 """Most names of an enumeration's values that a description carries; the catalog's readers take no more."""
 
-Meaning: TypeAlias = tuple[str, str, str, str, str]
+Meaning: TypeAlias = tuple[str, str, str, str, str, str]
 
 NO_ID = 2**32 - 1
 """In place of an id where a pattern found no value; such a point has no rows."""
@@ -104,7 +104,7 @@ class Ids:
 
 def meaning_of(tag: Tag) -> Meaning:
     """What an id stands for; another of these is another id."""
-    return tag.asset, tag.name, tag.type, tag.unit, tag.address
+    return tag.asset, tag.name, tag.type, tag.unit, tag.address, tag.conversion
 
 
 def cut(text: str) -> str:
@@ -134,19 +134,21 @@ def drafts(asset: str, watched: Iterable[WatchedPoint], facts: Mapping[int, Fact
         point, table = one.point, one.table
         for index in range(point.count):
             own = facts.get(point.number + index)
-            said = own or facts.get(point.number) or Facts()
+            said = own or facts.get(point.number) or one.stated
             if point.pattern and (own is None or own.name is None):
                 out.append(None)
                 continue
             element = f"[{index}]" if point.count > 1 and not point.pattern else ""
             low, high = (_number(said.low), _number(said.high)) if table.span == (None, None) else table.span
             normal_low, normal_high = table.normal or (None, None)
+            known = (kind for kind in (said.type, one.stated.type) if kind in TYPES)
+            kind = next(known, point.type or UNKNOWN_TYPE)
             out.append(
                 Tag(
                     id=0,
                     asset=asset,
                     name=cut(said.name) if point.pattern and said.name else point.name + element,
-                    type=said.type if said.type in TYPES else point.type or UNKNOWN_TYPE,
+                    type=kind,
                     unit=point.unit or cut(said.unit or ""),
                     description=table.description or cut(said.description or ""),
                     low=low,
@@ -156,6 +158,7 @@ def drafts(asset: str, watched: Iterable[WatchedPoint], facts: Mapping[int, Fact
                     scan_s=one.scan_s,
                     max_silence_s=one.silence_s,
                     address=cut(said.address) if point.pattern and said.address else point.at + element,
+                    conversion=cut(said.conversion or one.stated.conversion or ""),
                     states=table.names or tuple(cut(str(state)) for state in said.states[:STATES]),
                 )
             )

@@ -266,9 +266,10 @@ class _Line:
 
     def known(self) -> list[Tag]:
         """Descriptions that need nothing from the device; none where one type is missing."""
-        if any(one.point.type not in TYPES or one.table.options.get("states") for one in self.asset.watched):
+        watched = self.asset.watched
+        if any((one.stated.type or one.point.type) not in TYPES or one.table.options.get("states") for one in watched):
             return []
-        return self._ids.describe(self.asset.table.name, drafts(self.asset.table.name, self.asset.watched, {}))
+        return self._ids.describe(self.asset.table.name, drafts(self.asset.table.name, watched, {}))
 
     def described(self, facts: Mapping[int, Facts], identity: Identity) -> None:
         """See `device.Hand`."""

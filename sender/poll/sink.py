@@ -32,7 +32,7 @@ class Sink(Protocol):
         Args:
             assets: By name: at least those that `tags` belong to.
             tags: Each with its stream id. An id comes again when its description text, range or period has changed;
-                its asset, name, type, unit and address never change.
+                its asset, name, type, unit, address and conversion never change.
         """
 
     def event(self, asset: str, event: Event, sequence: int) -> None:

@@ -148,6 +148,7 @@ def _blocks() -> None:
                                   "sha256": hashlib.sha256(b"abc").digest(), "part": 0, "of": 1, "bytes": b"abc"}),
         "tally": (BlockKind.TALLY, {"time": 6, "number": 5, "assets": {"pump-7": [10, 9]}}),
         "catalog": (BlockKind.CATALOG, to_wire(_page())),
+        "catalog_conversion": (BlockKind.CATALOG, to_wire(_page("int16 x 0.1 - 20"))),
     }  # fmt: skip
     box = seal.Seal(EPOCH_KEY, STREAM, 1)
     given = {"epoch_key": EPOCH_KEY.hex(), "stream": STREAM.hex(), "epoch": 1}
@@ -175,15 +176,10 @@ def _head(signer: keys.PrivateKey) -> dict[str, Any]:
     return evidence.head_body(evidence.Head(previous=0, frontier=(), leaves=tuple(leaves), note=note))
 
 
-def _page() -> Page:
+def _page(conversion: str = "") -> Page:
     asset = Asset(name="pump-7", site="north-plant", vendors=("Acme Pumps",), simulated=True)
-    return Page(
-        index=0,
-        assets=(asset,),
-        tags=(
-            Tag(id=1, asset="pump-7", name="p", type="float32", unit="bar", low=0.0, high=16.0, address="holding:0"),
-        ),
-    )
+    tag = Tag(id=1, asset="pump-7", name="p", type="float32", unit="bar", low=0.0, high=16.0, address="holding:0")
+    return Page(index=0, assets=(asset,), tags=(replace(tag, conversion=conversion),))
 
 
 def _erasure() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from polling import asset_toml, loaded, scripted, sender_toml
 
 from collectors.base import Facts
+from collectors.registry import load
 from protocol.content.catalog import Tag
 from protocol.content.sample import columns
 from protocol.errors import ConfigError
@@ -99,3 +100,29 @@ def test_thousand_tags_are_renamed_by_one_look_up() -> None:
     renamed = ids.rename("a", rows)
     assert renamed.tag.tolist() == list(range(1, 1001))
     assert renamed.floats is rows.floats
+
+
+MODBUS = 'name = "a", at = "holding:0", type = "int16", scale = {}'
+
+
+def modbus_drafts(folder: Path, scale: float, facts: dict[int, Facts]) -> Tag:
+    """The one tag of a Modbus device whose raw number is scaled."""
+    text = asset_toml("pump", MODBUS.format(scale), collector="modbus").replace("fake:1", "tcp://10.0.0.7:502")
+    asset = loaded(folder, sender_toml(text), {"modbus": load("modbus")}).assets[0]
+    (tag,) = drafts("pump", asset.watched, facts)
+    assert tag is not None
+    return tag
+
+
+def test_another_scale_is_another_id_and_the_same_scale_is_not(tmp_path: Path) -> None:
+    """Values before and after are not one quantity, though name, type, unit and address stayed."""
+    ids = Ids()
+    numbers = [ids.describe("pump", [modbus_drafts(tmp_path, scale, {})]) for scale in (0.1, 0.1, 0.01, 0.1)]
+    assert [[tag.id for tag in fresh] for fresh in numbers] == [[0], [], [1], []]
+
+
+def test_a_tag_has_one_id_before_and_after_its_device_is_reached(tmp_path: Path) -> None:
+    """What the table says is known at once: bad samples of a start without the device begin no version of their own."""
+    before = modbus_drafts(tmp_path, 0.1, {})
+    assert (before.type, before.conversion) == ("float64", "int16 x 0.1")
+    assert modbus_drafts(tmp_path, 0.1, {0: Facts(type="float64")}) == before
