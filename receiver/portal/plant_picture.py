@@ -50,7 +50,7 @@ class LiveTag:
     counts: TagCounts = field(default_factory=TagCounts, repr=False, compare=False)
     """Those of its asset; of its own where it is no current tag of one."""
     current: bool = True
-    """False for the series of an older description (another type, unit or address) under the same name."""
+    """False for the series of an older description (another type, unit, address or scale) under the same name."""
 
     @property
     def holds(self) -> bool:

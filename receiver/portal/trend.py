@@ -5,7 +5,8 @@ Two things that look alike on a naive chart are kept apart here:
     gap       blocks of the link are missing: the plant measured, the samples did not arrive (yet)
     silence   nothing is missing from the link, but the tag was not renewed for longer than it ever should be
 
-and a third is marked: a change, from where on the tag has another unit, type or address. All versions are one trend.
+and a third is marked: a change, from where on the tag has another unit, type, address or scale. All versions are one
+trend.
 
 The mean of samples whose sum is beyond a double is not known: the line is drawn in the middle of its band then, and no
 number is told for it.

@@ -1,7 +1,8 @@
 """Which series a sample belongs to: descriptions of many streams, joined where they are equal.
 
 Every start of the packer opens a stream with tag ids of its own. Here a tag is a series: (site, asset, name, type,
-unit, address), the same through all streams; if one of those changes it is a new series, shown under the same name.
+unit, address, conversion), the same through all streams; if one of those changes it is a new series, shown under the
+same name. Values before and after are never in one chunk or roll-up, so nothing adds them up.
 What else a description says (ranges, texts, periods) is taken from the newest one, by packer's start and block
 number, whatever the order in which they come.
 """
@@ -38,7 +39,14 @@ class Key(NamedTuple):
     name: str
     type: str
     unit: str
-    address: str
+    source: str
+    """Address and conversion, see `source_of`."""
+
+
+def source_of(address: str, conversion: str) -> str:
+    """Where a value stands and how it is made of that, as one text: the column `address`, which is older than
+    conversions. Where there is none it is the address alone, so histories of before are gone on with."""
+    return f"{address}\n{conversion}" if conversion else address
 
 
 @dataclass(slots=True)
@@ -183,7 +191,7 @@ class Registry:
         asset = self._assets.get((site, tag.asset))
         if asset is None:
             asset = self._describe_asset(site, Asset(name=tag.asset, site=site), (rank[0], -1), writes)
-        key = Key(asset, tag.name, tag.type, tag.unit, tag.address)
+        key = Key(asset, tag.name, tag.type, tag.unit, source_of(tag.address, tag.conversion))
         one = self._series.get(key, self._next_series)
         if rank > self._series_rank.get(one, (-1, -2)):
             self._note(one, key, rank)

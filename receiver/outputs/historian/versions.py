@@ -1,7 +1,7 @@
 """One trend of a tag whose description changed: each version's buckets in turn, and what changed between them (pure).
 
-A change of type, unit or address begins a new series of the same name (`series.py`). Values before and after are not
-mixed: a bucket that both have samples in stands there twice.
+A change of type, unit, address or conversion begins a new series of the same name (`series.py`). Values before and
+after are not mixed: a bucket that both have samples in stands there twice.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def joined_trend(views: Sequence[TagView], filled: Sequence[Buckets], absences: 
 
 def changed(before: TagView, after: TagView) -> str:
     """What is other in the second version, in words."""
-    fields = (("unit", "unit"), ("type", "type"), ("address", "address"))
+    fields = ("unit", "type", "address", "conversion")
     parts = [
-        f"{word} {getattr(before.tag, name) or 'none'} to {getattr(after.tag, name) or 'none'}"
-        for word, name in fields
+        f"{name} {getattr(before.tag, name) or 'none'} to {getattr(after.tag, name) or 'none'}"
+        for name in fields
         if getattr(before.tag, name) != getattr(after.tag, name)
     ]
     return "Changed: " + ", ".join(parts)

@@ -32,7 +32,7 @@ class AssetView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagView:
-    """One series: a tag under one description. A changed type, unit or address begins a new series of the same name."""
+    """One series: a tag under one description. Another type, unit, address or conversion is a new one of its name."""
 
     series: int
     """Its number in this history, from 1."""

@@ -25,13 +25,14 @@ from receiver.outputs.historian.hot.shelves import SHELF_SERIES, by_shelf
 from receiver.outputs.historian.mending.copies import COUNTS, GROWING, NAMES, Row, Tables
 from receiver.outputs.historian.mending.duplicates import distinct
 from receiver.outputs.historian.rows import Rows
+from receiver.outputs.historian.series import source_of
 
 MOST_ROWS = 1_000_000
 """Most rows read of a table from either end, newest first: a history of before may hold years of minutes."""
 _LATER = ("present",)
 """Tables that a file of version 1 does not have."""
 _TWICE = {"asset": ((2, "name"),), "series": ((1, "asset"), (2, "name"), (3, "type"), (4, "unit"), (5, "address"))}
-"""Columns of descriptions that their bodies tell as well; a series' asset by its name."""
+"""Columns of descriptions that their bodies tell too; a series' asset by its name, its address with its conversion."""
 
 
 class Salvage:
@@ -144,6 +145,8 @@ def _sound(table: str, row: Row, assets: Mapping[int, str]) -> bool:
         return True
     try:
         body = orjson.loads(row[-1])
+        if table == "series":
+            body["address"] = source_of(body["address"], body.get("conversion", ""))
         return all(body[key] == (assets[row[at]] if key == "asset" else row[at]) for at, key in _TWICE[table])
     except (orjson.JSONDecodeError, *UNBELIEVED):
         return False
