@@ -212,7 +212,7 @@ def give_back(connection: Connection, most: int) -> bool:
     """
     if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != 2 or not _free_pages(connection):
         return False
-    connection.execute(f"PRAGMA incremental_vacuum({most})").fetchall()
+    connection.executescript(f"PRAGMA incremental_vacuum({most})")  # `execute` ends after the first page
     return _free_pages(connection) > 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from history_blocks import ALL, BOOT, SECOND, T0, batch, block, expected, opened, shrink, some_blocks, stream
 
 from protocol.content.sample import Flag, Row
+from receiver.outputs import disk
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, TallyBody
 from receiver.outputs.historian.age import MOST_STEP_S
 from receiver.outputs.historian.latency import Latency
@@ -35,6 +36,20 @@ def tally(number: int, read: int, sent: int, key: bytes = b"stream-1", boot: int
 
 
 BLOCKS = [rows(0, 5), rows(1, 3), tally(2, 11, 10), rows(3, 4, healed=True), tally(4, 16, 15), rows(5, 7)]
+
+
+@pytest.mark.parametrize("most", [1, 10, 10_000])
+def test_as_much_space_is_given_back_as_is_asked_for(most: int, tmp_path: Path) -> None:
+    """So many pages in a step, or all there are: not one page a step, as Python's `execute` leaves it."""
+    connection = disk.open_writer(tmp_path / "a.db", "CREATE TABLE IF NOT EXISTS held (body BLOB);", "held")
+    connection.executemany("INSERT INTO held VALUES (?)", [(bytes(20_000),)] * 20)
+    connection.execute("DELETE FROM held")
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    assert free > 20
+    assert disk.give_back(connection, most) == (most < free)
+    (left,) = connection.execute("PRAGMA freelist_count").fetchone()
+    assert left == max(free - most, 0)
+    connection.close()
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(6)))[::37])
