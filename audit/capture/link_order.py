@@ -99,6 +99,9 @@ class LinkOrder:
             return
         header = window(data, at + _PAYLOAD + 8, 24).view(np.uint64)
         sums = header[:, 0] * _SALT[0] + header[:, 1] * _SALT[1] + header[:, 2] * _SALT[2]
+        near = np.sort(sums)
+        if not np.count_nonzero(near[1:] == near[:-1]):
+            return
         order = np.argsort(sums, kind="stable")
         same = np.flatnonzero(sums[order[1:]] == sums[order[:-1]])
         for place in same.tolist():

@@ -30,6 +30,7 @@ from audit.capture import resume
 from audit.capture.pcapng import blocks
 from audit.capture.records import (
     CHUNK,
+    LINK_BYTES,
     MOST_BYTES,
     MOST_PLACES,
     Bytes,
@@ -200,12 +201,13 @@ class Capture:
                 places, after, stopped = walk(self.data, at, self._order)
                 for begin in range(0, len(places), CHUNK):
                     starts = places[begin : begin + CHUNK]
-                    words = self._headers(starts)
+                    heads = window(self.data, starts, _RECORD_HEAD + LINK_BYTES)
+                    words = heads.view(np.dtype(np.uint32).newbyteorder(self._order))[:, :4].astype(np.int64)
                     good = self._believed(starts, words)
                     if good:
                         at = int(starts[good - 1] + _RECORD_HEAD + words[good - 1, 2])
                         self.walk.at = at
-                        yield self._frames(starts[:good], words[:good], number)
+                        yield self._frames(starts[:good], words[:good], heads[:good, _RECORD_HEAD:], number)
                         number += good
                     if good < len(starts):
                         at, after, stopped = int(starts[good]), int(starts[good]), True
@@ -218,10 +220,6 @@ class Capture:
                     return
                 at = onward
 
-    def _headers(self, starts: Numbers) -> Numbers:
-        heads = window(self.data, starts, _RECORD_HEAD).view(np.dtype(np.uint32).newbyteorder(self._order))
-        return heads.reshape(-1, 4).astype(np.int64)
-
     def _believed(self, starts: Numbers, words: Numbers) -> int:
         """How many of the records are believed: those before the first that is hardly one and that none can follow."""
         strange = resume.suspicious(words, self._unit_ns, self._last_s)
@@ -232,7 +230,7 @@ class Capture:
                 return int(lost[0])
         return len(starts)
 
-    def _frames(self, starts: Numbers, words: Numbers, number: int) -> Frames:
+    def _frames(self, starts: Numbers, words: Numbers, heads: Bytes, number: int) -> Frames:
         self.walk.impossible_times += int((words[:, 1] * self._unit_ns >= 1_000_000_000).sum())
         self._last_s = int(words[-1, 0])
         return Frames(
@@ -243,6 +241,7 @@ class Capture:
             time_ns=words[:, 0] * 1_000_000_000 + words[:, 1] * self._unit_ns,
             interface=np.zeros(len(starts), np.int64),
             way=np.zeros(len(starts), np.uint8),
+            heads=heads,
         )
 
     def _onward(self, at: int, number: int) -> int | None:

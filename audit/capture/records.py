@@ -26,6 +26,8 @@ CHUNK = 16_384
 """Frames handled at once: their heads fill 1.5 MB, which stays in a processor's cache."""
 MOST_BYTES = 262_144
 """Longest record believed [bytes]: libpcap's own bound (MAXIMUM_SNAPLEN)."""
+LINK_BYTES = 48
+"""Of a frame of the link this much tells all that is asked: up to its payload's first bytes."""
 HEAD_BYTES = 96
 """Of each frame this much is looked at: Ethernet, two VLAN tags, the longest IPv4 header, ports [bytes]."""
 
@@ -66,6 +68,8 @@ class Frames:
     """Index into `Capture.interfaces`."""
     way: Bytes
     """What the file itself says of each frame's way (pcapng): UNTOLD, IN, OUT of the capturing machine."""
+    heads: Bytes | None = None
+    """The first LINK_BYTES of each, a row a frame, where they were read with its header."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from audit.capture.coverage import Coverage, clock
 from audit.capture.frames import LINKS, ROW, FrameRow, read_row, rows
-from audit.capture.header_words import SHORT_BYTES, Words, words
+from audit.capture.header_words import LINK, WORDS, link_words, of_link, other_words
+from audit.capture.known_kinds import KnownKinds, Words, summed
 from audit.capture.link_order import LinkOrder
 from audit.capture.pcap import Capture
-from audit.capture.records import HEAD_BYTES, Bytes, Frames, Numbers, window
+from audit.capture.records import HEAD_BYTES, LINK_BYTES, Bytes, Frames, Numbers, window
 
 GROUPS = 16_384
 """Most different rows counted apart; then addresses and ports of further ones are left out."""
@@ -99,8 +100,10 @@ class FrameTally:
     """Frames of the link that do not stand in its order."""
     interfaces: dict[tuple[str, str], int] = field(default_factory=dict)
     """Name and filter of an interface: its number in the rows."""
-    _salt: Words = field(default_factory=lambda: np.frombuffer(os.urandom(64), np.uint64) | np.uint64(1))
-    """Makes the groups' sums unforeseeable; they are compared word by word all the same."""
+    _salt: Words = field(default_factory=lambda: np.frombuffer(os.urandom(8 * WORDS), np.uint64) | np.uint64(1))
+    """Makes the kinds' sums unforeseeable; they are compared word by word all the same."""
+    _kinds: dict[int, KnownKinds] = field(default_factory=dict)
+    """Kinds that were seen before, by how many words tell them: the link's form, the other forms, whole rows."""
 
     def run(self, capture: Capture) -> FrameTally:
         """Count all of an open capture."""
@@ -112,6 +115,9 @@ class FrameTally:
                 self._add(capture, _some(frames, place), link)
             if len(marks):
                 self._find_marks(capture, frames, marks)
+        for known in self._kinds.values():
+            for row, count in known.counted():
+                self._count(row, count, self.count)
         return self
 
     def table(self) -> tuple[Bytes, Numbers, Numbers]:
@@ -156,67 +162,100 @@ class FrameTally:
             yield (slice(None) if len(kinds) == 1 else np.flatnonzero(links == link)), link
 
     def _add(self, capture: Capture, frames: Frames, link: int) -> None:
+        """Count frames of one link type."""
         self.links[link] = self.links.get(link, 0) + len(frames.at)
-        rest: Numbers | slice = slice(None)
+        told: dict[str, list[Numbers]] = {}
+        left = np.arange(len(frames.at))
         if link == 1:
-            heads = window(capture.data, frames.at, SHORT_BYTES)
-            plain, short = words(heads, frames.kept, self._mark(capture, frames))
-            self._group(capture, frames, link, plain, short)
+            heads = frames.heads if frames.heads is not None else window(capture.data, frames.at, LINK_BYTES)
+            mark = self._mark(capture, frames)
+            columns = link_words(heads, frames.kept, mark)
+            known, kinds, sums = self._find(columns)
+            kinds *= frames.kept >= LINK.least
+            self._count_known(known, kinds, left, told)
+            (new,) = (kinds == 0).nonzero()
+            formed = of_link(columns[:, new], frames.kept[new])
+            left, new = new[~formed], new[formed]
+            self._learn(capture, frames, link, known, new, columns[:, new], sums[new], told)
+            plain = np.ones(len(frames.at), np.bool_)
+            plain[left] = False
             self.order.add(capture.data, frames, plain, heads)
-            if plain.all():
-                return
-            rest = np.flatnonzero(~plain)
-        some = _some(frames, rest)
-        table = self._rows(capture, some, link)
-        places, counts, kind_of = _equal(table.view(np.uint64).T, self._salt)
-        self._take(capture, some, link, table[places], places, counts, kind_of)
+            if len(left):
+                heads = window(capture.data, frames.at[left], HEAD_BYTES)
+                formed, columns = other_words(heads, frames.kept[left], mark if len(mark) == 1 else mark[left])
+                self._sort(capture, frames, link, left[formed], columns[:, formed], told)
+                left = left[~formed]
+        if len(left):
+            table = self._rows(capture, _some(frames, left), link)
+            self._sort(capture, frames, link, left, np.ascontiguousarray(table.view(np.uint64).T), told)
+        for why, places in told.items():
+            listed = self.listed.setdefault(why, [])
+            some = _some(frames, np.sort(np.concatenate(places))[: LISTED - len(listed)])
+            own = self._rows(capture, some, link)
+            listed.extend(_listed(capture, some, own, index, why) for index in range(len(own)))
 
     def _rows(self, capture: Capture, frames: Frames, link: int) -> Bytes:
         heads = window(capture.data, frames.at, HEAD_BYTES)
         return rows(heads, frames.kept, frames.length, link, frames.way, self._interface(capture, frames))
 
-    def _group(self, capture: Capture, frames: Frames, link: int, plain: Mask, short: Words) -> None:
-        """Count plain frames by their words; one of each kind becomes a row."""
-        index = np.flatnonzero(plain)
-        if not len(index):
-            return
-        places, counts, kind_of = _equal(short if len(index) == len(plain) else short[:, index], self._salt)
-        table = self._rows(capture, _some(frames, index[places]), link)
-        every = frames if len(index) == len(plain) else _some(frames, index)
-        self._take(capture, every, link, table, places, counts, kind_of)
+    def _sort(
+        self, capture: Capture, frames: Frames, link: int, here: Numbers, columns: Words, told: dict[str, list[Numbers]]
+    ) -> None:
+        """Count some of the frames, `here`, by their words, a column each."""
+        known, kinds, sums = self._find(columns)
+        self._count_known(known, kinds, here, told)
+        (new,) = (kinds == 0).nonzero()
+        self._learn(capture, frames, link, known, here[new], columns[:, new], sums[new], told)
 
-    def _take(
+    def _find(self, columns: Words) -> tuple[KnownKinds, Numbers, Words]:
+        """The table for so many words, each frame's kind in it, and the sums of their words."""
+        known = self._kinds.get(len(columns))
+        if known is None:
+            known = self._kinds[len(columns)] = KnownKinds(len(columns), ROW)
+        sums = summed(columns, self._salt)
+        return known, known.find(columns, sums), sums
+
+    def _count_known(self, known: KnownKinds, kinds: Numbers, here: Numbers, told: dict[str, list[Numbers]]) -> None:
+        """Count frames of known kinds; those that are told by themselves go into `told`, by reason."""
+        counts = known.add(kinds)
+        for why, flags in known.flags.items():
+            room = LISTED - len(self.listed.get(why, ()))
+            if room > 0 and (flags & (counts > 0)).any():
+                told.setdefault(why, []).append(here[flags[kinds]][:room])
+
+    def _learn(
         self,
         capture: Capture,
         frames: Frames,
         link: int,
-        table: Bytes,
-        places: Numbers,
-        counts: Numbers,
-        kind_of: Numbers,
+        known: KnownKinds,
+        here: Numbers,
+        columns: Words,
+        sums: Words,
+        told: dict[str, list[Numbers]],
     ) -> None:
-        """Count kinds of frames, and list the frames of those that are told by themselves.
+        """Count frames of unknown kinds: one of each becomes a row, and the kinds are known from then on.
 
         Args:
-            capture, frames, link: The frames, all of one link type.
-            table: A row for each kind.
-            places: Where each kind begins among the frames.
-            counts: Frames of each kind.
-            kind_of: Each frame's kind.
+            capture, frames, link: Frames of one link type.
+            known: The table.
+            here: Which of the frames.
+            columns, sums: The words of each of those, a column each, and their sums.
+            told: Filled with those that are told by themselves, by reason.
         """
-        for row, count, number in zip(table, counts.tolist(), frames.number[places].tolist(), strict=True):
-            self._count(row.tobytes(), count, number)
-        if self.absolute is None:
+        if not len(here):
             return
-        for why, mask in self.absolute(table).items():
+        places, many, kind_of = _equal(columns, sums)
+        first = _some(frames, here[places])
+        table = self._rows(capture, first, link)
+        for row, count, number in zip(table, many.tolist(), first.number.tolist(), strict=True):
+            self._count(row.tobytes(), count, number)
+        flags_of = {} if self.absolute is None else self.absolute(table)
+        known.learn(columns[:, places], sums[places], table, flags_of)
+        for why, mask in flags_of.items():
             room = LISTED - len(self.listed.get(why, ()))
             if room > 0 and mask.any():
-                here = np.flatnonzero(mask[kind_of])[:room]
-                some = _some(frames, here)
-                own = self._rows(capture, some, link)
-                self.listed.setdefault(why, []).extend(
-                    _listed(capture, some, own, index, why) for index in range(len(here))
-                )
+                told.setdefault(why, []).append(here[mask[kind_of]][:room])
 
     def _interface(self, capture: Capture, frames: Frames) -> Bytes:
         """Each frame's interface, as rows tell it."""
@@ -254,12 +293,8 @@ class FrameTally:
             self.marked.append(_listed(capture, alone, table, 0))
 
 
-def _equal(columns: Words, salt: Words) -> tuple[Numbers, Numbers, Numbers]:
+def _equal(columns: Words, sums: Words) -> tuple[Numbers, Numbers, Numbers]:
     """Where each kind of equal columns begins, how many there are of it, and each column's kind."""
-    sums = columns[0] * salt[0]
-    for index in range(1, len(columns)):
-        sums += columns[index] * salt[index]
-    sums ^= sums >> np.uint64(29)
     _, place, inverse, counts = np.unique(sums, return_index=True, return_inverse=True, return_counts=True)
     first = place[inverse]
     if not all(np.array_equal(one, one[first]) for one in columns):  # two kinds with one sum: told apart in full

@@ -32,6 +32,7 @@ from capture_files import (
 
 from audit.capture import capture
 from audit.capture.coverage import clock
+from audit.capture.header_words import WORDS
 from audit.capture.pcap import Capture
 from audit.capture.read_capture import CaptureQuestion
 from audit.capture.records import CHUNK
@@ -297,7 +298,7 @@ def test_rows_with_one_sum_are_still_told_apart(tmp_path: Path) -> None:
     frames = [data(), ANSWER, *KINDS.values()] * 3
     (tmp_path / "x.pcap").write_bytes(write(PCAP, frames))
     counts = []
-    for salt in (None, np.zeros(8, np.uint64)):
+    for salt in (None, np.zeros(WORDS, np.uint64)):
         tally = FrameTally()
         if salt is not None:
             tally._salt = salt
