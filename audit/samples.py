@@ -1,4 +1,4 @@
-"""Small things to try the kit on: a capture of the link and the two sides' stores, made from a seed.
+"""Small things to try the kit on: a frame of the link and the two sides' stores, made from a seed.
 
 `audit selftest` hurts copies of them on purpose; they hold no plant's data. The stores are written here byte by byte as
 SPEC.md, section 5 tells, so that this needs no writer's lock and no POSIX system.
@@ -139,16 +139,6 @@ def frame(source: str, target: str, payload: bytes) -> bytes:
         ">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0x4000, 64, 17, 0, bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2])
     )
     return _mac(target) + _mac(source) + b"\x08\x00" + ip + udp
-
-
-def make_capture(path: Path, frames: list[bytes]) -> None:
-    """A classic capture of these Ethernet frames, a millisecond apart."""
-    out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1)]
-    for index, one in enumerate(frames):
-        out.append(
-            struct.pack("<IIII", _START_NS // 10**9 + index // 1000, index % 1000 * 1000, len(one), len(one)) + one
-        )
-    path.write_bytes(b"".join(out))
 
 
 def _mac(text: str) -> bytes:

@@ -1,7 +1,7 @@
 """`audit selftest`: the kit is given what it must find. A check that cannot fail proves nothing.
 
     PR-7     a twin of each end calls every forbidden system call by number, and must die of it
-    SELF-1   a reverse frame in a capture                    CAP-1 must name it
+    SELF-1   reverse frames in captures, of every kind       CAP-1 must name each (`plantings.py`)
     SELF-2   a block that was never sent, in a journal       JRN-2 must name it
     SELF-3   an altered leaf                                 JRN-3 must name it
     SELF-4   a filter taken away                             PR-7 and NFT-1 must miss it
@@ -29,16 +29,15 @@ from audit.capture.tally import LISTED
 from audit.check import AuditFindings, Check, CheckStatus, Evidence, stamp, verdict
 from audit.disks import compare
 from audit.machine.netdev import chains
+from audit.plantings import plantings
 from audit.report.machine_facts import facts
-from audit.samples import HIGH_MAC, LOW_MAC, PORT, Stores, frame, make_capture, make_stores, opaque, write_store
+from audit.samples import HIGH_MAC, LOW_MAC, PORT, Stores, frame, make_stores, opaque, write_store
 from protocol.errors import ConfigError
 from protocol.process import confine
 from protocol.process.confine import Mode, Role
 from protocol.store.resync import scan
 
 COMMAND = "checkvalve audit selftest"
-FRAMES, PLACE = 200, 100
-"""Frames of the sample capture, and where the reverse one is put."""
 _TWINS = """
 import json, sys
 from audit.machine import twins
@@ -96,7 +95,7 @@ def run(folder: Path, *, own: Path | None = None, high: str | None = None, wall:
     folder.mkdir(parents=True, exist_ok=True)
     checks = [
         *_twin_checks(wall),
-        _reverse_frame(folder, own, high, wall),
+        _reverse_frames(folder, own, high, wall),
         _injected(folder / "injected", wall),
         _altered(folder / "altered", wall),
     ]
@@ -176,29 +175,31 @@ def _drops(text: str) -> bool:
     return any(one.hook == "egress" and one.drops_all for one in chains(text, "diode0"))
 
 
-def _reverse_frame(folder: Path, own: Path | None, high: str | None, wall: Callable[[], int]) -> Check:
-    good = [
-        frame(HIGH_MAC, LOW_MAC, b"CV\1\1" + bytes(12) + index.to_bytes(8, "big") + bytes(40))
-        for index in range(FRAMES)
-    ]
-    reverse = frame(LOW_MAC, HIGH_MAC, b"an answer")
-    clean, planted = folder / "clean.pcap", folder / "planted.pcap"
-    make_capture(clean, good)
-    make_capture(planted, [*good[:PLACE], reverse, *good[PLACE:]])
-    before, after = (_judge(path, HIGH_MAC, PORT, wall) for path in (clean, planted))
-    right = (
-        before.status == CheckStatus.PASS and after.status == CheckStatus.FAIL and f"frame {PLACE + 1}," in after.found
-    )
-    found = f"without: {before.status}; with: {after.status}, {after.found}"
+def _reverse_frames(folder: Path, own: Path | None, high: str | None, wall: Callable[[], int]) -> Check:
+    """SELF-1: each kind is found in the capture that has it, and not in the one that has not."""
+    said: dict[str, str] = {}
+    missed: list[str] = []
+    for planting in plantings():
+        clean, planted = folder / "clean.capture", folder / "planted.capture"
+        clean.write_bytes(planting.clean)
+        planted.write_bytes(planting.planted)
+        before, after = (_judge(path, HIGH_MAC, PORT, wall)[planting.check] for path in (clean, planted))
+        said[planting.name] = f"{planting.check} {after.status}: {after.found}"
+        told = after.status in (CheckStatus.FAIL, CheckStatus.WARN) and planting.told in after.found
+        if before.status != CheckStatus.PASS or not told:
+            missed.append(f"{planting.name} (without: {before.status}, with: {after.status}, {after.found})")
+    found = f"{len(said) - len(missed)} of {len(said)} kinds found: " + "; ".join(said)
+    found = f"not found: {'; '.join(missed)}" if missed else found
+    right = not missed
     if own is not None:
         if high is None:
             raise ConfigError("--capture needs the high side's address", hint="--high 02:dd:00:00:00:01")
-        last = plant(own, folder / own.name, reverse)
-        was, mine = _judge(own, high, None, wall), _judge(folder / own.name, high, None, wall)
+        last = plant(own, folder / own.name, frame(LOW_MAC, HIGH_MAC, b"an answer"))
+        was, mine = (_judge(path, high, None, wall)["CAP-1"] for path in (own, folder / own.name))
         more = _foreign(mine)[0] == _foreign(was)[0] + 1 and (last in _foreign(mine)[1] or _foreign(was)[0] >= LISTED)
         right = right and mine.status == CheckStatus.FAIL and more
         found += f"; in a copy of {own.name}: {mine.status}, {mine.found}"
-    return catalogue.check("SELF-1", verdict(right), found, _seen(found, stamp(wall())))
+    return catalogue.check("SELF-1", verdict(right), found, _seen(said, stamp(wall())))
 
 
 def plant(path: Path, copy: Path, reverse: bytes) -> int:
@@ -265,9 +266,9 @@ def _compare(stores: Stores, wall: Callable[[], int]) -> dict[str, Check]:
     return {check.id: check for check in findings.checks}
 
 
-def _judge(path: Path, high: str, port: int | None, wall: Callable[[], int]) -> Check:
+def _judge(path: Path, high: str, port: int | None, wall: Callable[[], int]) -> dict[str, Check]:
     question = CaptureQuestion(path=path, high=high, low=LOW_MAC, port=port)
-    return capture.run(question, now_ns=wall()).checks[0]
+    return {check.id: check for check in capture.run(question, now_ns=wall()).checks}
 
 
 def _foreign(check: Check) -> tuple[int, list[int]]:

@@ -76,8 +76,8 @@ def _failures(reading: ReadCapture, span: str) -> Iterator[str]:
         words = {ANOTHER_SOURCE: f"have {ANOTHER_SOURCE}", NO_SOURCE: f"have {NO_SOURCE}"}.get(why, f"are {why}")
         first = next((one for one in reading.listed if one.why == why), None)
         where = ""
-        if first is not None and first.row.source is not None:
-            whom = f" from {reading.who(first.row.source)}"
+        if first is not None:
+            whom = f" from {reading.who(first.row.source)}" if first.row.source is not None else ""
             where = f"; the first is frame {first.number}, {first.row.kind}{whom}"
         yield f"{many} of {tally.count} frames {words}{where}"
     if tally.beyond_foreign:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from audit import catalogue, selftest
 from audit.capture import capture
 from audit.check import Check, CheckStatus
 from audit.disks import compare
+from audit.plantings import plantings
 from audit.selftest import Twins
 from protocol.errors import ConfigError
 from protocol.process import confine
@@ -49,6 +51,28 @@ def test_the_kit_finds_all_that_is_planted(tmp_path: Path) -> None:
     assert list(checks) == ["PR-7", "SELF-1", "SELF-2", "SELF-3", "SELF-4"]
     assert {check.status for check in checks.values()} == {CheckStatus.PASS}
     assert "emitter" in str(checks["PR-7"].evidence[0].value)
+
+
+def test_each_kind_of_reverse_frame_is_found_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By each evidence one, in words; the capture without it passes, so nothing else is found in its place."""
+    monkeypatch.setattr(selftest, "run_twins", _twins)
+    check = _run(tmp_path)["SELF-1"]
+    names = [one.name for one in plantings()]
+    assert len(names) >= 15
+    assert check.found.startswith(f"{len(names)} of {len(names)} kinds found")
+    assert all(name in check.found and name in check.evidence[0].value for name in names)
+
+
+def test_a_kind_that_is_not_found_fails_the_selftest_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that hold no such frame stand for a reader that does not see it: two kinds are missed, and named."""
+    gone = [one.name for one in plantings()][2::9]
+    blind = [replace(one, planted=one.clean) if one.name in gone else one for one in plantings()]
+    monkeypatch.setattr(selftest, "plantings", lambda: blind)
+    monkeypatch.setattr(selftest, "run_twins", _twins)
+    check = _run(tmp_path)["SELF-1"]
+    assert check.status == CheckStatus.FAIL
+    assert len(gone) == 2
+    assert [name for name in check.evidence[0].value if f"{name} (without: PASS" in check.found] == gone
 
 
 def _blind(ident: str, real: Callable[..., Any]) -> Callable[..., Any]:

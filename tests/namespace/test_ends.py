@@ -39,8 +39,8 @@ from audit.capture.read_capture import CaptureQuestion
 from audit.check import CheckStatus
 from audit.machine import live_checks
 from audit.machine.ground import Subject
+from audit.plantings import pcap
 from audit.provoke import provoke
-from audit.samples import make_capture
 from oneway import gate
 from oneway.preflight import Level
 from oneway.recipe import Side
@@ -253,7 +253,7 @@ def test_the_real_ends_are_provoked_and_nothing_comes_back(sides: Path, tmp_path
         assert len(frames) == counter(one.high, "hi0", "tx_packets") == counter(one.low, "lo0", "rx_packets") >= 40
         if listening:
             until(lambda: caught(sides) >= BLOCKS, "blocks", processes)
-        make_capture(tmp_path / "link.pcap", frames)
+        (tmp_path / "link.pcap").write_bytes(pcap(frames))
         question = CaptureQuestion(path=tmp_path / "link.pcap", high=HIGH_MAC, low=LOW_MAC, port=PORT)
         checks = {check.id: check.status for check in capture.run(question, now_ns=time.time_ns()).checks}
         assert checks["CAP-1"] == checks["CAP-3"] == CheckStatus.PASS
