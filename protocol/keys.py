@@ -36,7 +36,6 @@ from protocol.errors import ConfigError
 LABEL = "checkvalve-key-v1"
 SIDES = {"high": ("sign", "link-sign"), "low": ("catch", "open"), "recovery": ("recovery",), "trail": ("trail",)}
 """Which kinds `keys new SIDE` makes (keymaking.py)."""
-SIGNING = ("sign", "link-sign", "trail")
 
 LINK_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 """Seals link keys (RFC 9180, 7.1: DHKEM(X25519, HKDF-SHA256)); 80 bytes for a 32-byte key."""
@@ -141,7 +140,7 @@ def from_bytes(kind: str, raw: bytes) -> PrivateKey:
     Raises:
         ValueError: not a key of that kind.
     """
-    if kind in SIGNING:
+    if kind in ("sign", "link-sign", "trail"):
         sign = Ed25519PrivateKey.from_private_bytes(raw)
         return PrivateKey(kind, sign, PublicKey(kind, sign.public_key().public_bytes_raw(), sign.public_key()))
     if kind == "catch":
@@ -159,7 +158,7 @@ def public_from_bytes(kind: str, raw: bytes) -> PublicKey:
     Raises:
         ValueError: not a key of that kind.
     """
-    if kind in SIGNING:
+    if kind in ("sign", "link-sign", "trail"):
         return PublicKey(kind, raw, Ed25519PublicKey.from_public_bytes(raw))
     if kind == "catch":
         return PublicKey(kind, raw, x25519.X25519PublicKey.from_public_bytes(raw))

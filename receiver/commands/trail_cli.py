@@ -18,7 +18,7 @@ app.add_typer(trail, name="trail")
 
 File = Annotated[Path, typer.Argument(help="The low side's configuration, receiver.toml.", readable=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
-KeyFile = Annotated[Path, typer.Option("--key", help="trail.key, as `checkvalve keys new trail DIR` makes it.")]
+KeyFile = Annotated[Path, typer.Option("--key", help="The trail.key, as `checkvalve keys new trail DIR` makes it.")]
 Some = list[str] | None
 
 
@@ -66,7 +66,7 @@ def show(
 @trail.command()
 def verify(
     what: Annotated[list[Path], typer.Argument(help="receiver.toml; or segments of `export`, without a server.")],
-    pub: Annotated[Path | None, typer.Option(help="trail.pub of who signed checkpoints or segments.")] = None,
+    pub: Annotated[Path | None, typer.Option(help="The trail.pub of who signed checkpoints or segments.")] = None,
     checkpoints: Annotated[
         list[Path] | None, typer.Option(help="Checkpoints that have left this machine, a folder or a note. Repeatable.")
     ] = None,

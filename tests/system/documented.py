@@ -55,6 +55,7 @@ class Way:
 
 
 LIVE, SETUP = "tests/namespace/test_live.py", "tests/namespace/test_ends.py"
+TRAIL = "tests/receiver/governed/trail/test_trail_commands.py"
 WAYS = (
     Way(shape=r"keys new (high|low) \S+", first=r"\S+/keys/new/(sign|catch).key"),
     Way(shape=r"init (high|low) /root/\w+( --\S+ \S+)*", first=r"made \S+: (sender|receiver)\.toml, keys/"),
@@ -83,6 +84,11 @@ WAYS = (
         first=r"\S+: [\d,]+ (samples|buckets) of [\d,]+ tags",
         also=("--replace",),
     ),
+    Way(shape=r"keys new trail \S+", elsewhere="tests/receiver/governed/trail/test_trail_commands.py"),
+    Way(
+        shape=r"trail (show|verify|export|checkpoint) .*",
+        elsewhere="tests/receiver/governed/trail/test_trail_commands.py",
+    ),
     Way(shape=r"history check \S+", first=r"current\.db: sound"),
     Way(shape=r"history rebuild \S+", exit=1, first="error: .*/history: another process writes this store"),
     Way(shape=r"aside (list|resend|drop) \S+ \S+", elsewhere="tests/receiver/outputs/test_aside.py"),
@@ -108,7 +114,7 @@ WAYS = (
 )
 WORDS_ALONE = re.compile(
     r"(demo|simulate|relay|init|apply|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|aside|history"
-    r"|export|backup|restore|status|doctor|setup|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
+    r"|export|trail|backup|restore|status|doctor|setup|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""
 
