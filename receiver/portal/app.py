@@ -28,7 +28,7 @@ from receiver.portal.error_answers import Endpoint, ErrorAnswers
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live
-from receiver.portal.metrics.endpoint import MetricsAnswer
+from receiver.portal.metrics.metrics_answer import MetricsAnswer
 from receiver.portal.pages import Pages
 from receiver.portal.scoped.scoped_reading import LookRecord, ScopedReading, view_of
 from receiver.portal.scoped.scoped_view import ScopedView, ScopedViews
