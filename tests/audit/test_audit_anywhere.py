@@ -59,7 +59,7 @@ def _run(words: list[str]) -> tuple[int, str]:
     return int(told["code"]), done.stdout + done.stderr
 
 
-def test_capture_journal_report_diff_and_explain_need_no_posix_system(tmp_path: Path) -> None:
+def test_capture_journal_report_diff_explain_and_incident_need_no_posix_system(tmp_path: Path) -> None:
     """One after the other, as an auditor does: each works and asks for no module that is not everywhere."""
     kept = tmp_path / "kept"
     (tmp_path / "link.pcap").write_bytes(write(FORMS[0], [data()] * 5))
@@ -73,6 +73,7 @@ def test_capture_journal_report_diff_and_explain_need_no_posix_system(tmp_path: 
     code, out = _run(["audit", "explain", "RT-2"])
     assert (code, "rp_filter" in out) == (0, True)
     assert _run(["audit", "questions"])[0] == 0
+    assert _run(["audit", "incident", "--aware", "now", "--out", str(tmp_path / "incident")])[0] == 0
 
 
 def test_the_machine_without_posix_is_one() -> None:
