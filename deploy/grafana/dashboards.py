@@ -44,6 +44,9 @@ CURVES: Mapping[str, Json] = {
     "good": {"color": "#9fb4a3"},
     "bad": {"color": "red"},
     "healed": {"color": "#8a7fb0"},
+    "whole": {"color": "#9fb4a3"},
+    "repaired": {"color": "#b9a44c"},
+    "lost": {"color": "red"},
 }
 """By refId; a curve that is not named here has a colour of Grafana's choice."""
 
@@ -186,7 +189,117 @@ PIPELINE = (
         style=BARS,
     ),
 )
-DASHBOARDS = {"plant": PLANT, "tag": TAG, "events": EVENTS, "pipeline": PIPELINE}
+HEALTH = (
+    PanelLook(
+        name="processes",
+        title="Processes of the low side",
+        kind="state-timeline",
+        height=6,
+        text="Up while it has said something within the last 5 s.",
+        states=UP,
+        labels=("process",),
+    ),
+    PanelLook(
+        name="alarms",
+        title="Alarms of outputs",
+        kind="state-timeline",
+        height=5,
+        text="The words of an alarm, and the next step, stand on the pages and in `checkvalve status`.",
+        states={"0": ("quiet", "#9fb4a3"), "1": ("ALARM", "red")},
+        labels=("output",),
+    ),
+    PanelLook(
+        name="beat",
+        title="Since the sender was heard last",
+        kind="timeseries",
+        height=5,
+        text="It beats every second.",
+        style=LINES,
+        unit="s",
+    ),
+    PanelLook(
+        name="loss",
+        title="Frames lost on the link",
+        kind="timeseries",
+        height=5,
+        text="Before repair, between two beats.",
+        style=LINES,
+        unit="percentunit",
+    ),
+    PanelLook(
+        name="blocks",
+        title="Blocks a second, by what became of them",
+        kind="timeseries",
+        height=8,
+        text="Whole, repaired from spares, healed by a repeat; lost ones come no more.",
+        style=BARS,
+    ),
+    PanelLook(
+        name="missing",
+        title="Blocks that are missing and may still come",
+        kind="timeseries",
+        height=5,
+        text="`checkvalve gaps` tells which, and when they heal.",
+        style=LINES,
+    ),
+    PanelLook(
+        name="behind",
+        title="How far outputs are behind the journal",
+        kind="timeseries",
+        height=6,
+        text="Age of the oldest block that is journaled and not acknowledged.",
+        style=LINES,
+        unit="s",
+        labels=("output",),
+    ),
+    PanelLook(
+        name="taken",
+        title="Samples a second into each output",
+        kind="timeseries",
+        height=6,
+        text="Taken from the journal, durably.",
+        style=LINES,
+        labels=("output",),
+    ),
+    PanelLook(
+        name="aside",
+        title="Samples that a destination refused",
+        kind="timeseries",
+        height=5,
+        text="`checkvalve aside list` tells why, `aside resend` sends them again.",
+        style=LINES,
+        labels=("output",),
+    ),
+    PanelLook(
+        name="free",
+        title="Free part of the disks",
+        kind="timeseries",
+        height=5,
+        text="Of the folders of the low side.",
+        style=LINES,
+        unit="percentunit",
+        labels=("folder",),
+    ),
+    PanelLook(
+        name="stored",
+        title="Journal, history, and the sender's spool",
+        kind="timeseries",
+        height=6,
+        text="`waiting` is what of the spool has not been sent yet.",
+        style=LINES,
+        unit="bytes",
+    ),
+    PanelLook(
+        name="clock",
+        title="The sender's clock less ours",
+        kind="timeseries",
+        height=5,
+        text="By its last beat.",
+        style=LINES,
+        unit="s",
+    ),
+)
+DASHBOARDS = {"plant": PLANT, "tag": TAG, "events": EVENTS, "pipeline": PIPELINE, "health": HEALTH}
 """By the last word of their uid."""
 SINGLE = "tag"
 """The dashboard of one tag: its variables have one value each."""
@@ -217,7 +330,7 @@ def _dashboard(name: str, looks: list[PanelLook], store: Json) -> Json:
         place = {"x": 0, "y": top, "w": WIDTH, "h": look.height}
         panels.append({"id": number, "gridPos": place, **_panel(look, store)})
         top += look.height
-    variables = ["site", "asset", "tag"] if name == SINGLE else ["site", "asset"]
+    variables = [one for one in store.get("variables", ()) if one != "tag" or name == SINGLE]
     listed = [_variable(one, store, several=name != SINGLE) for one in variables]
     return {
         "uid": f"{store['uid']}-{name}",

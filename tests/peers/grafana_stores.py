@@ -2,7 +2,7 @@
 
     Grafana's own                       becomes
     ${asset:sqlstring} / ${asset:regex} 'a','b' / (a|b), special characters escaped; `All` is every value, or `.*`
-    $bucket, $__range                   10s, 120s
+    $bucket, $__range, $__rate_interval 10s, 120s, 60s
     $timeFilter, $__timeFilter(c)       the dashboard's range
     $__timeGroupAlias(c, '10s', NULL)   floor(..)*10 AS "time"; NULL has Grafana fill what is missing
 
@@ -37,6 +37,8 @@ Row = dict[str, Any]
 Chosen = Mapping[str, Sequence[str]]
 """A variable's values."""
 END_S = START_S + LENGTH_S
+RATE_S = 60
+"""Grafana makes it four times the period between two fetches, at least [s]."""
 
 
 class Store(ABC):
@@ -73,6 +75,7 @@ def put(text: str, chosen: Chosen) -> str:
         text = text.replace(f"${{{name}:sqlstring}}", listed)
         text = text.replace(f"${{{name}:regex}}", either if len(values) == 1 else f"({either})")
     text = text.replace("$bucket", f"{BUCKET_S}s").replace("$__range", f"{LENGTH_S}s")
+    text = text.replace("$__rate_interval", f"{RATE_S}s")
     text = text.replace("$timeFilter", f"time >= {START_S}000ms and time <= {END_S}000ms")
     first, last = (datetime.fromtimestamp(one, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for one in (START_S, END_S))
     text = re.sub(r"\$__timeFilter\((\w+)\)", rf"\1 BETWEEN '{first}' AND '{last}'", text)
@@ -88,10 +91,14 @@ class LineStore(Store):
     def __init__(self, server: LineServer) -> None:
         self.server = server
         server.start()
+        self.fill()
+
+    def fill(self) -> None:
+        """Hand the plant's blocks to an output, and have it send them."""
         one = InfluxOutput(
-            server.folder.with_suffix(".db"),
+            self.server.folder.with_suffix(".db"),
             name="grafana",
-            url=server.url,
+            url=self.server.url,
             token="",
             org="",
             bucket="plant",
@@ -151,7 +158,7 @@ class VictoriaStore(LineStore):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(Victoria(folder))
-        self.server.get("/internal/force_flush")
+        self.server.get("/internal/force_flush")  # what was taken can be queried
 
     def rows(self, target: Mapping[str, Any], chosen: Chosen) -> list[Row]:
         times = {"start": str(START_S), "end": str(END_S), "step": put(target.get("interval", "1s"), chosen)}

@@ -18,7 +18,7 @@ from dashboards import FIELDS, HERE, WIDTH, files
 
 FILES = sorted((HERE / "dashboards").glob("*/*.json"))
 STORES = sorted((HERE / "queries").glob("*.toml"))
-UNITS = {"dateTimeFromNow", "hex0x", "ns"}
+UNITS = {"dateTimeFromNow", "hex0x", "ns", "s", "bytes", "percentunit"}
 """Of Grafana's, or a form of time: `time:YYYY-MM-DD`."""
 KINDS = {"table", "timeseries", "state-timeline"}
 """Panels that come with every Grafana."""
