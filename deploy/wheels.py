@@ -27,10 +27,21 @@ ROOMS = {"high": ("collectors", "sender", *SHARED), "low": ("receiver", *SHARED)
 _BOTH = ("cryptography", "msgpack", "numpy", "pydantic", "reedsolo", "rich", "typer", "zstandard")
 LIBRARIES = {
     "high": (*_BOTH, "asyncua", "pycomm3", "pymodbus"),
-    "low": (*_BOTH, "influxdb-client", "jinja2", "markupsafe", "orjson", "starlette", "uvicorn"),
+    "low": (
+        *_BOTH,
+        "argon2-cffi",
+        "influxdb-client",
+        "jinja2",
+        "markupsafe",
+        "orjson",
+        "pyotp",
+        "segno",
+        "starlette",
+        "uvicorn",
+    ),
 }
 """What each side's rooms import; a test holds this against their source."""
-EXTRAS = {"high": ("fast",), "low": ("fast", "kafka", "mqtt", "nats", "parquet", "postgresql")}
+EXTRAS = {"high": ("fast",), "low": ("fast", "kafka", "mqtt", "nats", "oidc", "parquet", "passkeys", "postgresql")}
 """What each side can do more, where a library is there."""
 POINTS = {"high": "checkvalve.collectors", "low": "checkvalve.outputs"}
 """The group of entry points that each side announces: what it has, and what others may add to it."""

@@ -3,7 +3,7 @@
     [inlet]      where datagrams are listened for; no address of the sender is anywhere in the file
     [keys]       own folder, and the public keys that are believed
     [retention]  how long the journal and the history are kept
-    [portal]     where the pages are served
+    [portal]     where the pages are served, and to whom (portal_settings.py)
     [[output]]   destinations besides the history, each with its scope
 
 Tags, units, assets and vendors are not in here: they travel in band. What an output asks for besides its kind, name and
@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 from protocol.errors import ConfigError
 from protocol.settings.beyond import look_at_disk, look_at_keys
 from protocol.settings.findings import Findings, read_table, read_tables, under, unknown
-from protocol.settings.table import Address, SettingsTable
 from protocol.settings.toml_file import read
 from receiver.catch_file import catch_part
+from receiver.portal_settings import OidcTable, PortalTable
 from receiver.settings import CatchConfig, InletTable, KeysTable, RetentionTable
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ HOMES = (
     | dict.fromkeys(RetentionTable.model_fields, "[retention]")
     | dict.fromkeys(KeysTable.model_fields, "[keys]")
     | {key: "[inlet]" for key in InletTable.model_fields if key != "listen"}
+    | {key: "[portal]" for key in PortalTable.model_fields if key not in ("listen", "key")}
+    | dict.fromkeys(OidcTable.model_fields, "[portal.oidc]")
 )
 """Key -> where it belongs; `listen` has two places."""
 
@@ -46,13 +48,6 @@ ANYWHERE = "0.0.0.0"  # noqa: S104  it is what is warned about
 
 HISTORIAN = "historian"
 """Kind and name of the output that is always there."""
-
-
-class PortalTable(SettingsTable):
-    """The pages."""
-
-    listen: Address = ("127.0.0.1", 8600)
-    """IPv4 address and port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +83,7 @@ def load(path: Path, *, look: bool = False) -> ReceiverConfig:
         home = HOMES.get(key)
         found.wrong(key, f"belongs to {home}; move it there" if home else unknown(key, TABLES, "table"))
     catch = catch_part(path, tables, found)
-    portal = read_table(PortalTable, tables.get("portal", {}), "portal", found)
+    portal = read_table(PortalTable, tables.get("portal", {}), "portal", found).beside(path.parent)
     outputs = [one.beside(path.parent) for one in _outputs(tables.get("output", []), found)]
     if look:
         look_at_keys("low", "senders", catch.keys.own, catch.keys.senders, found)
@@ -99,8 +94,14 @@ def load(path: Path, *, look: bool = False) -> ReceiverConfig:
             "retention.history", "shorter than the journal, which holds what the history is made of; keep it longer"
         )
     _look_at_addresses(catch.inlet, portal, found)
+    for key, text in portal.weaknesses():
+        found.odd(under("portal", key), text)
     found.settle(path, f"checkvalve receive {path} --check", data)
-    for key, one in (("keys", catch.keys), *((under("output", at), one) for at, one in enumerate(outputs))):
+    for key, one in (
+        ("keys", catch.keys),
+        ("portal", portal),
+        *((under("output", at), one) for at, one in enumerate(outputs)),
+    ):
         for missing in (file for file in one.files() if not file.exists()):
             found.odd(key, f"{missing} is not there yet; make it, or carry it over, before this is started")
     return ReceiverConfig(

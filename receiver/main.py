@@ -66,7 +66,7 @@ def run(
     if only == "publish":
         return _publish(config, say)
     if only == "portal":
-        return _portal(config)
+        return _portal(config, say)
     return _output(config, only)
 
 
@@ -112,7 +112,8 @@ def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
             status = PublishStatus(
                 children={child.name: ChildStatus(restarts=child.restarts) for child in children},
                 alarms=tuple(watch.alarms(now, running)),
-                warnings=tuple(watch.warnings()),
+                warnings=(*watch.warnings(), *(f"portal.{key}: {text}" for key, text in config.portal.weaknesses())),
+                open=config.portal.open_to(),
             )
             write_status(config.state, "publish", to_json(status), time_ns=time.time_ns())
 
@@ -123,16 +124,14 @@ def _child(path: Path, name: str, *, vital: bool = True) -> supervise.Child:
     return supervise.Child(name, supervise.command("receive", str(path), "--only", name), vital=vital)
 
 
-def _portal(config: ReceiverConfig) -> int:
-    from receiver.outputs.scope import Scope
-    from receiver.portal.serving.serve import run as serve
+def _portal(config: ReceiverConfig, say: Callable[[str], None]) -> int:
+    from receiver.portal.process import run as portal
 
     def bound() -> None:
         shed()
         must_write(config.state)
 
-    host, port = config.portal.listen
-    serve(config.state / "history", config.state, f"{host}:{port}", Scope(), bound=bound)
+    portal(config, say, bound=bound)
     return 0
 
 

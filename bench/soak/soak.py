@@ -69,6 +69,7 @@ own = "keys/low"
 senders = ["../high/keys/high.pub"]
 [portal]
 listen = "{host}:{page}"
+anyone = "all"
 """
 
 

@@ -65,6 +65,8 @@ def receive(
         (host, port), count = config.inlet.listen, len(config.outputs)
         besides = f"{count} output{'' if count == 1 else 's'} besides the history"
         terminal.say(f"{file}: no mistakes; listens on {host}:{port}, {besides}")
+        if told := config.portal.open_to():
+            terminal.say(f"{file}: {told}")
         return
     from receiver import main
 
@@ -194,6 +196,8 @@ def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:
         yield f"  capabilities: {header.capabilities}"
     yield from (f"  ALARM: {alarm}" for alarm in header.alarms)
     yield from (f"  warning: {warning}" for warning in header.warnings)
+    if isinstance(told := said.get("open"), str) and told:
+        yield f"  pages: {told}"
     if "taken" in said:
         yield from _delivered(said)
     for key in ("link", "blocks", "assets", "children"):

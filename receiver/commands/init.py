@@ -15,7 +15,8 @@ import typer
 from protocol import commissioning, terminal
 from protocol.settings.interview import InitQuestion, answers, filled, setting
 from protocol.written import duration
-from receiver.config import PortalTable, load
+from receiver.config import load
+from receiver.portal_settings import PortalTable
 from receiver.settings import InletTable, RetentionTable
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -22,6 +22,7 @@ from receiver.portal.pages import check_range, moment_ns
 from receiver.portal.plant_picture import LiveAsset, LiveTag, called, wire_value
 from receiver.portal.scoped import looks
 from receiver.portal.serving.crowd import Crowd, origin
+from receiver.portal.signing_in.page_reader import PageReader
 from receiver.portal.streams import EventStream, Topic
 
 HEALTHY_S = 10 * LOOK_S + 2 * TELL_S
@@ -157,6 +158,9 @@ class Api:
             "slow_listeners_dropped": self._live.streams.slow,
             "faults": self._live.faults.count,
         }
+        reader: PageReader = request.state.reader
+        if reader.person is None and not reader.granted().until_ns:  # a stranger: well or not, and nothing else
+            return _json({"ok": well}, status=200 if well else 503)
         crowd: Crowd | None = getattr(request.app.state, "crowd", None)
         if crowd is not None:
             body |= {"connections": len(crowd), "closed_late": crowd.late, "closed_crowded": crowd.crowded}

@@ -2,7 +2,8 @@
 
     create_app(history, state, scope, clock=time.time_ns) -> Starlette
 
-Each scope has a view of its own; `scoped/` takes a request to its reader's, and writes every look down first.
+`signing_in/` says who asks. Each scope has a view of its own; `scoped/` takes a request to its reader's, and writes
+every look down first.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ from receiver.portal.pages import Pages
 from receiver.portal.scoped.scoped_reading import LookRecord, ScopedReading, view_of
 from receiver.portal.scoped.scoped_view import ScopedView, ScopedViews
 from receiver.portal.serving.guard import HttpGuard
+from receiver.portal.signing_in.office import SignInOffice
+from receiver.portal.signing_in.oidc import OpenIdProvider
+from receiver.portal.signing_in.routes import POSTS, sign_in_routes
+from receiver.portal.signing_in.sign_in_gate import SignInGate
 from receiver.portal.steady import EraFile, Steady, read_eras
 from receiver.portal.streams import Listener
 
@@ -52,6 +57,9 @@ def create_app(
     since_boot: Callable[[], int] | None = None,
     boot: str = "",
     record: LookRecord | None = None,
+    office: SignInOffice | None = None,
+    oidc: OpenIdProvider | None = None,
+    open_to: str = "",
 ) -> Starlette:
     """The pages, for every scope that somebody may read with.
 
@@ -64,7 +72,10 @@ def create_app(
         any_address: Take any literal IP address as Host (see `HttpGuard`).
         since_boot: Time that is never set [ns, any origin]; without it the wall clock is believed to be none that is.
         boot: Names the present boot, in which `since_boot` counts; without it nothing is kept for the next start.
-        record: The trail, in which every look of somebody who signed in is written down.
+        record: The trail, in which every look of somebody who signed in is written down; left out, the office's.
+        office: Signs people in; without it nobody can here.
+        oidc: An organisation's own sign-in, beside.
+        open_to: What is read without signing in, in a sentence, for the foot of each page.
     """
     faults = DisplayFaults()
     path = state / "portal-clock.json"
@@ -78,9 +89,11 @@ def create_app(
         live = Live(
             for_live, state, scope=scope, clock=clock, steady=steady, era_file=era_file, faults=faults, house=house
         )
-        pages, api = Pages(live, for_pages), Api(live, for_pages)
-        return ScopedView(scope=scope, live=live, pages=pages, api=api, doors=(for_live, for_pages))
+        pages = Pages(live, for_pages, open_to=open_to, signing_in=office is not None)
+        return ScopedView(scope=scope, live=live, pages=pages, api=Api(live, for_pages), doors=(for_live, for_pages))
 
+    if record is None and office is not None:
+        record = office.desk.authority.trail
     anyone = NOTHING if scope is None else scope
     views = ScopedViews(view, kept=frozenset({anyone}))
     reading = ScopedReading(views, anyone=anyone, record=record, clock=clock)
@@ -88,22 +101,27 @@ def create_app(
     errors = ErrorAnswers(lambda request: (view_of(request) or first).pages, faults)
     metrics = errors.guarded(MetricsAnswer(first.live, state, history).metrics)
     routes = [*_routes(reading, errors.guarded), *([Route("/metrics", metrics)] if anyone.whole else [])]
+    if office is not None:
+        routes += sign_in_routes(office, oidc, errors.guarded)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await views.of(anyone)  # the first page is whole
-        tidying = asyncio.create_task(views.tidy_for_ever())
+        tasks = [asyncio.create_task(views.tidy_for_ever())]
+        tasks += [asyncio.create_task(office.tend())] if office else []
         try:
             yield
         finally:
-            tidying.cancel()
+            for task in tasks:
+                task.cancel()
             await views.close()
 
     app = Starlette(
         routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[
-            Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address),
+            Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address, posts=POSTS if office else ()),
             Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4),
+            Middleware(SignInGate, office=office, open_to=scope),
         ],
         exception_handlers={HTTPException: errors.refused, NoHistory: errors.refused, Exception: errors.broken},
         lifespan=lifespan,

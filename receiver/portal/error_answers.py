@@ -19,6 +19,7 @@ from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import NoHistory
 from receiver.portal.pages import Pages
 from receiver.portal.serving.guard import HEADERS
+from receiver.portal.signing_in.page_reader import PageReader
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
 """Answers the requests of one address."""
@@ -45,7 +46,7 @@ class ErrorAnswers:
         if request.url.path.startswith((*PROGRAMS, "/static/")):
             why = f": {error}" if isinstance(error, NoHistory) else ""
             return PlainTextResponse(f"{status}{why}\n", status_code=status, headers=headers)
-        return self._pages(request).missing(status)
+        return self._pages(request).missing(status, plain=_stranger(request))
 
     async def broken(self, request: Request, error: Exception) -> Response:
         """A bug outside of every answer; the guard was passed over, so its headers are put here."""
@@ -63,7 +64,13 @@ class ErrorAnswers:
                 why = self._faults.note(f"the answer to {request.url.path}", error)
                 if not request.url.path.startswith(PROGRAMS):
                     with contextlib.suppress(Exception):  # what every page has in common may be what fails
-                        return self._pages(request).missing(500)
+                        return self._pages(request).missing(500, plain=_stranger(request))
                 return PlainTextResponse(f"500: {why}\n", status_code=500)
 
         return whole
+
+
+def _stranger(request: Request) -> bool:
+    """Nobody is signed in, and nothing is open to anyone."""
+    reader: PageReader | None = request.scope.get("state", {}).get("reader")
+    return reader is not None and reader.person is None and not reader.granted().until_ns

@@ -55,14 +55,17 @@ RANGES = ((300, "5 min"), (3600, "1 h"), (86400, "24 h"))
 class Pages:
     """Renders the HTML."""
 
-    def __init__(self, live: Live, keeper: Keeper) -> None:
+    def __init__(self, live: Live, keeper: Keeper, *, open_to: str = "", signing_in: bool = False) -> None:
         """
         Args:
             live: The plant as it stands now.
             keeper: A door for history; slow questions go here.
+            open_to: What anyone reads without signing in, in words, for the foot of each page.
+            signing_in: There are accounts.
         """
         self._live, self._keeper = live, keeper
-        self._templates = _templates()
+        self._foot = {"open_to": open_to, "signing_in": signing_in}
+        self._templates = templates()
 
     async def overview(self, request: Request) -> HTMLResponse:
         """`/`: every asset, the link, what is missing."""
@@ -153,13 +156,23 @@ class Pages:
             trouble = str(error)
         return self._page("changes.html", Topic(), changes=changes, trouble=trouble)
 
-    def missing(self, status: int) -> HTMLResponse:
-        """A page for what is not there, or not for this reader: the two look alike."""
+    def missing(self, status: int, *, plain: bool = False) -> HTMLResponse:
+        """A page for what is not there, or not for this reader: the two look alike.
+
+        Args:
+            status: Of the answer.
+            plain: For somebody who is not signed in: it tells nothing of the plant.
+        """
         title, text = {
             404: ("Not here", "There is no such page, or it is not among the assets you may see."),
             400: ("Not understood", "The address asks for something this page cannot read."),
+            403: ("Not sent", "This form is not good any more: open its page again, and send it from there."),
+            413: ("Too large", "What was sent is larger than any form of these pages."),
             503: ("Not now", "The history cannot be read at the moment."),
         }.get(status, ("Something went wrong", "The page could not be made. The log of the portal has the details."))
+        if plain:
+            shown = self._templates.get_template("signing_in/notice.html").render(title=title, text=text, onward="")
+            return HTMLResponse(shown, status_code=status)
         return self._page("missing.html", Topic(), status=status, title=title, text=text)
 
     def _safely(self, columns: int, address: str, name: str, row: Callable[..., str], *held: Any) -> str:
@@ -187,6 +200,7 @@ class Pages:
             link=live.link,
             at=live.moment(),
             sites=sites,
+            foot=self._foot,
             simulated=any(live_asset.asset.simulated for live_asset in live.picture.assets.values()),
             **held,
         )
@@ -240,7 +254,7 @@ def check_range(from_ns: int, to_ns: int) -> None:
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
     folder = Path(__file__).parent / "templates"
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),

@@ -28,7 +28,9 @@ class PublishStatus:
     alarms: tuple[str, ...] = ()
     """A line for each output that is further behind than it may be; it begins with the output's name."""
     warnings: tuple[str, ...] = ()
-    """About the journal as a whole."""
+    """About the journal as a whole, and what the pages' settings open beyond this machine."""
+    open: str = ""
+    """What anyone reads on the pages without signing in, in a sentence; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

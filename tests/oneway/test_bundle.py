@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 SIDES = ("high", "low")
 FOREIGN = {"high": {"receiver", "simulator", "bench", "tests"}, "low": {"sender", "collectors", "simulator", "bench"}}
 IMPORTED = {
+    "argon2": "argon2-cffi",
     "pydantic_core": "pydantic",
     "urllib3": "influxdb-client",
     "influxdb_client": "influxdb-client",

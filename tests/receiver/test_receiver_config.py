@@ -51,13 +51,14 @@ def mistakes(folder: Path, text: str) -> dict[str, str]:
 
 
 def test_the_example_is_right_and_says_everything() -> None:
-    """It loads, and every key of every table stands in it."""
+    """It loads, and every key of every table stands in it; a key that is left out at first stands in a comment."""
     config = load(EXAMPLE)
     assert config.state == EXAMPLE.parent / "state"
     text = EXAMPLE.read_text()
     for model in (InletTable, type(config.keys), type(config.retention), type(config.portal)):
         for key in model.model_fields:
-            assert f"\n{key} = " in text, key
+            left_out = model is type(config.portal) and model.model_fields[key].default in (None, ())
+            assert f"\n{key} = " in text or (left_out and f"\n# {key} = " in text), key
 
 
 def test_the_least_file_has_the_stated_defaults(tmp_path: Path) -> None:
@@ -235,3 +236,44 @@ def test_a_file_that_is_named_and_not_there_is_a_warning(tmp_path: Path) -> None
         "keys: /elsewhere/other.pub",
         f"output[0]: {tmp_path}/t",
     ]
+
+
+def test_nobody_reads_without_signing_in_unless_the_file_says_so(tmp_path: Path) -> None:
+    """Left out: nobody; else what it says, and in words."""
+    assert read(tmp_path, LEAST).portal.anyone is None
+    assert read(tmp_path, LEAST).portal.open_to() == ""
+    given = {'"all"': Scope(), '{ vendor = "Acme" }': Scope(vendors=frozenset({"Acme"}))}
+    for text, scope in given.items():
+        portal = read(tmp_path, f"{LEAST}[portal]\nanyone = {text}\n").portal
+        assert portal.anyone is not None
+        assert portal.anyone.scope() == scope
+        assert "without signing in" in portal.open_to()
+    assert "portal.anyone" in mistakes(tmp_path, f'{LEAST}[portal]\nanyone = "everybody"\n')
+
+
+@pytest.mark.parametrize(
+    ("lines", "encrypted", "odd"),
+    [
+        ('listen = "127.0.0.1:8600"', False, []),
+        ('listen = "127.0.0.1:8600"\ntls = true', True, []),
+        ('listen = "10.0.0.5:8600"', True, []),
+        ('listen = "10.0.0.5:8600"\ntls = false', False, ["portal.tls"]),
+        ('listen = "10.0.0.5:8600"\nanyone = "all"', True, ["portal.anyone"]),
+        ('listen = "127.0.0.1:8600"\nanyone = "all"', False, []),
+    ],
+)
+def test_the_pages_are_encrypted_beyond_this_machine(
+    lines: str, encrypted: bool, odd: list[str], tmp_path: Path
+) -> None:
+    """Unless the file says so aloud, which is a warning; so is that anyone reads there."""
+    config = read(tmp_path, f"{LEAST}[portal]\n{lines}\n")
+    assert config.portal.encrypted is encrypted
+    assert [line.partition(": ")[0] for line in config.warnings if line.startswith("portal.")] == odd
+
+
+def test_a_certificate_and_its_key_come_together(tmp_path: Path) -> None:
+    """One alone, or both beside `tls = false`, is a mistake."""
+    both = 'certificate = "a.crt"\nkey = "a.key"\n'
+    assert read(tmp_path, f"{LEAST}[portal]\n{both}").portal.encrypted
+    assert "portal.key" in mistakes(tmp_path, f'{LEAST}[portal]\ncertificate = "a.crt"\n')
+    assert "portal.tls" in mistakes(tmp_path, f"{LEAST}[portal]\ntls = false\n{both}")

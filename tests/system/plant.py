@@ -91,6 +91,7 @@ own = "keys/low"
 senders = ["keys/high.pub"]
 [portal]
 listen = "127.0.0.1:{page}"
+anyone = "all"
 """
 
 

@@ -24,7 +24,7 @@ from protocol.commissioning import OTHER
 from protocol.keys import SIDES
 from protocol.settings.interview import filled
 from protocol.settings.table import SettingsTable
-from receiver.config import PortalTable
+from receiver.portal_settings import PortalTable
 from receiver.settings import InletTable, RetentionTable
 from sender.poll.tables import AssetTable, SpoolTable, TopKeys
 from sender.settings import OutletTable

@@ -48,6 +48,7 @@ RECEIVER = """
 listen = "127.0.0.1:{port}"
 [portal]
 listen = "127.0.0.1:{pages}"
+anyone = "all"
 [keys]
 own = "keys"
 senders = ["../high/keys.pub"]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from protocol.errors import ConfigError
-from receiver.governed.people.enrolment import Draft, Enrolment, Standing
+from receiver.governed.people.enrolment import Enrolment, PersonDraft, Standing
 from receiver.governed.people.person import PersonRole
 from receiver.governed.people.register import People
 from receiver.governed.sure_time import SureTime
@@ -35,7 +35,7 @@ class PeopleActs:
         """
         self._people, self._now, self._at_ns, self._by, self._origin = people, now, at_ns, by, origin
 
-    def enrol(self, key: str, draft: Draft) -> Sequence[TrailEntry]:
+    def enrol(self, key: str, draft: PersonDraft) -> Sequence[TrailEntry]:
         """Enrol a person under a new key."""
         self._check(draft)
         held = self._people.find(draft.login)
@@ -44,8 +44,14 @@ class PeopleActs:
             raise ConfigError(f"{draft.login} is enrolled already, as {held.key}", hint=hint)
         return [self._entry("person.enrolled", key, draft.facts())]
 
+    def enrol_first(self, key: str, draft: PersonDraft) -> Sequence[TrailEntry]:
+        """Enrol the first administrator by the link that was printed: only while nobody else ever was."""
+        if len(self._people):
+            raise ConfigError("somebody is enrolled already", hint="checkvalve person link makes another link")
+        return self.enrol(key, draft)
+
     def change(self, key: str, **changes: Any) -> Sequence[TrailEntry]:
-        """Change fields of the draft; an end may be moved like anything else, within what `Draft` allows."""
+        """Change fields of the draft; an end may be moved like anything else, within what `PersonDraft` allows."""
         held = self._living(key)
         draft = replace(held.draft, **changes)
         self._check(draft)
@@ -139,7 +145,7 @@ class PeopleActs:
             raise ConfigError(f"the enrolment of {held.draft.login} has ended", hint="enrol the person anew")
         return held
 
-    def _check(self, draft: Draft) -> None:
+    def _check(self, draft: PersonDraft) -> None:
         wrong = [f"{key}: {text}" for key, text in draft.mistakes(self._at_ns)]
         if draft.sponsor:
             sponsor = self._people.person(draft.sponsor, self._now)

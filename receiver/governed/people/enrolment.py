@@ -4,7 +4,7 @@
     why   contract and its named contact, sponsor, roles, the last moment: there is no enrolment without an end
     sure  identity checked by whom and how; policy acknowledged (which text, when)
 
-`Draft` is what somebody wishes to enrol and is checked whole; `Enrolment` is what the trail says. Both are pure.
+`PersonDraft` is what somebody wishes to enrol and is checked whole; `Enrolment` is what the trail says. Both are pure.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class PersonDraft:
     """A person as somebody wishes to enrol them."""
 
     login: str
@@ -104,11 +104,11 @@ class Draft:
 _OF_OTHERS = frozenset({"contract", "contact", "sponsor"})
 
 
-def draft_of(facts: Mapping[str, Fact]) -> Draft:
+def draft_of(facts: Mapping[str, Fact]) -> PersonDraft:
     """What the trail carries, read back; what is not there is empty."""
     roles, ends_ns = facts.get("roles"), facts.get("ends_ns")
     told = {key: str(facts.get(key, "")) for key in _TEXTS}
-    return Draft(
+    return PersonDraft(
         **told,
         roles=frozenset(PersonRole(str(role)) for role in roles) if isinstance(roles, list) else frozenset(),
         ends_ns=ends_ns if isinstance(ends_ns, int) else 0,
@@ -147,7 +147,7 @@ class Enrolment:
     """One person, as the trail has it up to now."""
 
     key: str
-    draft: Draft
+    draft: PersonDraft
     enrolled_ns: int
     enrolled_by: str
     confirmed_ns: int

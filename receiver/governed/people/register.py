@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from receiver.governed.people.enrolment import Acknowledged, Draft, Enrolment, Leaving, Standing, draft_of
+from receiver.governed.people.enrolment import Acknowledged, Enrolment, Leaving, PersonDraft, Standing, draft_of
 from receiver.governed.people.person import Person
 from receiver.governed.sure_time import SureTime
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
@@ -82,7 +82,7 @@ class People:
         self._by_login[enrolment.draft.login] = enrolment.key
 
 
-def _enrolled(key: str, draft: Draft, entry: TrailEntry) -> Enrolment:
+def _enrolled(key: str, draft: PersonDraft, entry: TrailEntry) -> Enrolment:
     return Enrolment(key=key, draft=draft, enrolled_ns=entry.at_ns, enrolled_by=entry.who, confirmed_ns=entry.at_ns)
 
 

@@ -22,7 +22,7 @@ TOLD_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class PeopleTask:
     """One thing to be done by somebody."""
 
     what: str
@@ -34,7 +34,7 @@ class Task:
     """Keys of the sponsors whom it concerns, beside the administrators."""
 
 
-def tasks(people: People, now: SureTime, *, confirm_days: int = CONFIRM_DAYS) -> list[Task]:
+def tasks(people: People, now: SureTime, *, confirm_days: int = CONFIRM_DAYS) -> list[PeopleTask]:
     """Everything that is due or soon will be, the longest overdue first.
 
     Args:
@@ -46,7 +46,7 @@ def tasks(people: People, now: SureTime, *, confirm_days: int = CONFIRM_DAYS) ->
     return sorted(found, key=lambda task: task.due_ns)
 
 
-def _confirmations(people: People, now: SureTime, confirm_days: int) -> Iterator[Task]:
+def _confirmations(people: People, now: SureTime, confirm_days: int) -> Iterator[PeopleTask]:
     by_employer: dict[str, list[Enrolment]] = defaultdict(list)
     for one in people:
         if one.draft.employer and one.standing(now) is not Standing.ENDED:
@@ -58,7 +58,7 @@ def _confirmations(people: People, now: SureTime, confirm_days: int) -> Iterator
             yield _task(f"{employer} is to confirm its people: {', '.join(waiting)}", due_ns, now, held)
 
 
-def _single(people: People, now: SureTime) -> Iterator[Task]:
+def _single(people: People, now: SureTime) -> Iterator[PeopleTask]:
     for one in people:
         told, standing = one.draft, one.standing(now)
         who = f"{told.name} ({told.employer or 'own'})"
@@ -74,6 +74,6 @@ def _single(people: People, now: SureTime) -> Iterator[Task]:
             yield _task(f"the enrolment of {who} ends: renew it or let it end", told.ends_ns, now, [one])
 
 
-def _task(what: str, due_ns: int, now: SureTime, held: list[Enrolment]) -> Task:
+def _task(what: str, due_ns: int, now: SureTime, held: list[Enrolment]) -> PeopleTask:
     sponsors = frozenset(one.draft.sponsor for one in held if one.draft.sponsor)
-    return Task(what=what, due_ns=due_ns, overdue=now.late_ns >= due_ns, sponsors=sponsors)
+    return PeopleTask(what=what, due_ns=due_ns, overdue=now.late_ns >= due_ns, sponsors=sponsors)

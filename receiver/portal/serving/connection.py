@@ -12,13 +12,14 @@ import errno
 import logging
 import resource
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from receiver.portal.serving.crowd import Crowd, Phase, origin
+from receiver.portal.serving.crowd import REQUEST_S, Crowd, Phase, origin
 
 SWEEP_S = 0.5
 """Between two looks at the deadlines [s]."""
@@ -103,14 +104,22 @@ class Connection(H11Protocol):
 class Doorstep:
     """Takes connections in from one listening socket while the event loop runs."""
 
-    def __init__(self, sock: socket.socket, crowd: Crowd, make: Callable[[], Connection]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        crowd: Crowd,
+        make: Callable[[], Connection],
+        *,
+        encrypted: ssl.SSLContext | None = None,
+    ) -> None:
         """
         Args:
             sock: Bound; it is closed by its owner.
             crowd: Says whether there is room.
             make: A protocol for one connection.
+            encrypted: What TLS is spoken with; None: plain.
         """
-        self._sock, self._crowd, self._make = sock, crowd, make
+        self._sock, self._crowd, self._make, self._encrypted = sock, crowd, make, encrypted
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timers: list[asyncio.TimerHandle] = []
@@ -158,7 +167,9 @@ class Doorstep:
 
     async def _serve(self, connection: Connection, taken: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: connection, taken)
+            # The handshake is part of the wait for a request, and its failure no news: anybody may send anything.
+            waits = {"ssl_handshake_timeout": REQUEST_S} if self._encrypted else {}
+            await self._loop.connect_accepted_socket(lambda: connection, taken, ssl=self._encrypted, **waits)
         except OSError:
             self._crowd.go(connection)
             taken.close()

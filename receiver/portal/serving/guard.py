@@ -5,7 +5,8 @@ Pages show the plant; nothing on them may come from, or go to, anywhere else:
 - a Content-Security-Policy that allows scripts, styles and connections from here only, no inline code, no frames
   (W3C CSP Level 3), and headers against type guessing and leaking addresses;
 - a Host header naming this machine, so that a foreign name which is made to resolve to us (DNS rebinding) gets nothing;
-- GET and HEAD only: there is nothing here to change.
+- GET and HEAD only: there is nothing here to change. What is changed by people who sign in stands under addresses of
+  its own; there a POST is taken that says it comes from these pages (Origin, RFC 6454; else Sec-Fetch-Site).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ POLICY = (
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # With "no-referrer" a browser sends `Origin: null` with our own forms (Fetch, "append a request Origin header").
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -38,17 +40,21 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class HttpGuard:
     """Refuses what is no plain reading of these pages, and adds the headers to every answer (ASGI 3.0)."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = (), any_address: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, *, hosts: Iterable[str] = (), any_address: bool = False, posts: Iterable[str] = ()
+    ) -> None:
         """
         Args:
             app: What is guarded.
             hosts: Names and addresses, without a port, under which the pages may be asked for, beside `LOOPBACK`.
             any_address: Take any literal IP address too: for a listener on all interfaces. An address cannot be
                 rebound, only a name can.
+            posts: Addresses at and below which a POST is taken.
         """
         self._app = app
         self._hosts = LOOPBACK | {host.lower().strip("[]") for host in hosts}
         self._any_address = any_address
+        self._posts = tuple(posts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or hand on and add the headers."""
@@ -69,11 +75,15 @@ class HttpGuard:
         await (refused or self._app)(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
-        if scope["method"] not in ("GET", "HEAD"):
+        headers = Headers(scope=scope)
+        posts = scope["method"] == "POST" and below(scope["path"], *self._posts)
+        if scope["method"] not in ("GET", "HEAD") and not posts:
             text = "These pages can only be read.\n"
             return PlainTextResponse(text, status_code=405, headers={"Allow": "GET, HEAD"})
-        if not self.knows(Headers(scope=scope).get("host", "")):
+        if not self.knows(headers.get("host", "")):
             return PlainTextResponse("These pages are not served under this name.\n", status_code=421)
+        if posts and not _from_here(headers):
+            return PlainTextResponse("This was not sent by these pages.\n", status_code=403)
         return None
 
     def knows(self, host: str) -> bool:
@@ -82,6 +92,19 @@ class HttpGuard:
         if name in self._hosts:
             return True
         return self._any_address and _is_address(name)
+
+
+def below(path: str, *roots: str) -> bool:
+    """Whether an address is one of these, or below one."""
+    return any(path == root or path.startswith(root + "/") for root in roots)
+
+
+def _from_here(headers: Headers) -> bool:
+    """Whether a browser says that this was sent by a page of this host; its scheme may be a proxy's."""
+    origin = headers.get("origin")
+    if origin is None:
+        return headers.get("sec-fetch-site") == "same-origin"
+    return origin.partition("://")[2].lower() == headers.get("host", "").lower()
 
 
 def host_name(host: str) -> str:

@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -33,6 +34,9 @@ from receiver.portal.app import create_app
 from receiver.portal.scoped.scoped_view import ScopedViews
 from receiver.portal.serving.connection import Connection, Doorstep, raise_limit
 from receiver.portal.serving.crowd import CONNECTIONS, KEEP_S, Crowd
+from receiver.portal.serving.portal_tls import PortalTls
+from receiver.portal.signing_in.office import SignInOffice
+from receiver.portal.signing_in.oidc import OpenIdProvider
 
 PORTS = 20
 """How far a taken port moves up."""
@@ -62,10 +66,15 @@ def run(
     history: Path,
     state: Path,
     listen: str,
-    scope: Scope,
+    scope: Scope | None,
     *,
     names: Sequence[str] = (),
     bound: Callable[[], None] = lambda: None,
+    tls: Callable[[], PortalTls | None] = lambda: None,
+    office: Callable[[], SignInOffice | None] = lambda: None,
+    oidc: OpenIdProvider | None = None,
+    open_to: str = "",
+    say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Serve the pages until SIGINT or SIGTERM.
 
@@ -73,9 +82,14 @@ def run(
         history: Folder of the historian's store.
         state: State folder: reports are read there, `portal.json` is written there.
         listen: `host:port`.
-        scope: Whose machines the pages show.
+        scope: What anyone reads without signing in; None: nothing.
         names: Further host names of the pages, as behind a proxy.
         bound: Called once the address is bound, before anything is read: here privileges are given up.
+        tls: Gives what TLS is spoken with; called after `bound`.
+        office: Gives what signs people in; called after `bound`.
+        oidc: An organisation's own sign-in, beside.
+        open_to: The scope in a sentence, for the pages' foot.
+        say: Takes lines for people.
 
     Raises:
         ConfigError: The address cannot be bound.
@@ -90,13 +104,36 @@ def run(
     hosts = [*names, socket.gethostname()] if wild else [*names, host]
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(YOUNG, 10, 10)
-    app = create_app(
-        history, state, scope, clock=time.time_ns, hosts=hosts, any_address=wild, since_boot=_since_boot, boot=_boot()
-    )
-    note = state / "portal.json"
+    note, desk = state / "portal.json", None
     try:
-        _serve(app, sock, lambda: _write(note, {"url": url(sock), "pid": os.getpid()}))
+        spoken, desk = tls(), office()
+        app = create_app(
+            history,
+            state,
+            scope,
+            clock=time.time_ns,
+            hosts=hosts,
+            any_address=wild,
+            since_boot=_since_boot,
+            boot=_boot(),
+            office=desk,
+            oidc=oidc,
+            open_to=open_to,
+        )
+        where = url(sock, encrypted=spoken is not None)
+        if spoken is not None:
+            trust = ", an own one: compare it in the browser" if spoken.own else ""
+            say(f"the pages' certificate: SHA-256 {spoken.fingerprint}{trust}")
+
+        def ready() -> None:
+            _write(note, {"url": where, "pid": os.getpid()})
+            if desk is not None:
+                desk.offer_first(where, say)
+
+        _serve(app, sock, ready, encrypted=spoken.context if spoken else None)
     finally:
+        if desk is not None:
+            desk.close()
         sock.close()
         note.unlink(missing_ok=True)
         os.close(held)
@@ -149,20 +186,22 @@ def split(listen: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def url(sock: socket.socket) -> str:
+def url(sock: socket.socket, *, encrypted: bool = False) -> str:
     """Where a browser on this machine finds the pages."""
     host, port = sock.getsockname()[:2]
     if host in WILDCARDS:
         host = "::1" if host == "::" else "127.0.0.1"
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    scheme = "https" if encrypted else "http"
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
 
 class Server(uvicorn.Server):
     """Says when it serves, lets go of open streams before it waits for connections to end, and ends when Live does."""
 
-    def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
+    def __init__(self, app: Starlette, ready: Callable[[], None], *, encrypted: ssl.SSLContext | None = None) -> None:
         super().__init__(configured(app))
         self._views: ScopedViews = app.state.views
+        self._encrypted = encrypted
         self._ready = ready
         self._crowd = app.state.crowd = Crowd(min(CONNECTIONS, max(raise_limit() - FILES, LEAST)))
         self._doorsteps: list[Doorstep] = []
@@ -171,7 +210,9 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])  # connections are taken in by the doorstep, which has a bound
         if self.started:
-            self._doorsteps = [Doorstep(sock, self._crowd, self._connection) for sock in sockets or []]
+            self._doorsteps = [
+                Doorstep(sock, self._crowd, self._connection, encrypted=self._encrypted) for sock in sockets or []
+            ]
             self._ready()
 
     def _connection(self) -> Connection:
@@ -207,8 +248,10 @@ def configured(app: Starlette) -> uvicorn.Config:
     )
 
 
-def _serve(app: Starlette, sock: socket.socket, ready: Callable[[], None]) -> None:
-    server, before = Server(app, ready), None
+def _serve(
+    app: Starlette, sock: socket.socket, ready: Callable[[], None], *, encrypted: ssl.SSLContext | None = None
+) -> None:
+    server, before = Server(app, ready, encrypted=encrypted), None
 
     def stop(number: int, frame: object) -> None:
         server.should_exit = True

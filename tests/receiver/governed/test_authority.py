@@ -17,7 +17,7 @@ from receiver.governed.grants.granted import NOTHING
 from receiver.governed.grants.register import Grants
 from receiver.governed.grants.rostering import roster
 from receiver.governed.people.acts import PeopleActs
-from receiver.governed.people.enrolment import Draft
+from receiver.governed.people.enrolment import PersonDraft
 from receiver.governed.people.person import Person
 from receiver.governed.people.register import People
 from receiver.governed.sure_time import SureTime
@@ -55,7 +55,7 @@ class Enrolling:
     """Enrols somebody of the cast."""
 
     def __init__(self, one: Person) -> None:
-        self._draft = Draft(
+        self._draft = PersonDraft(
             login=one.login,
             name=f"{one.name} person",
             employer=one.employer,

@@ -11,7 +11,7 @@ from trail_in_memory import MemoryTrail
 
 from protocol.errors import ConfigError
 from receiver.governed.people.acts import LINK_HOURS, PeopleActs
-from receiver.governed.people.enrolment import DAY_NS, LONGEST_DAYS, Draft, Standing
+from receiver.governed.people.enrolment import DAY_NS, LONGEST_DAYS, PersonDraft, Standing
 from receiver.governed.people.logins import refusal
 from receiver.governed.people.person import PersonRole
 from receiver.governed.people.register import People
@@ -21,7 +21,7 @@ from receiver.governed.trail.entry import TrailEntry, TrailRecord
 
 NOW = 1_790_000_000 * 10**9
 HOUR_NS = 3600 * 10**9
-OWN = Draft(
+OWN = PersonDraft(
     login="s.smith@plant.example",
     name="Sam Smith",
     roles=frozenset({PersonRole.SPONSOR}),
@@ -29,7 +29,7 @@ OWN = Draft(
     checked_by="HR",
     checked_how="works here",
 )
-VENDOR = Draft(
+VENDOR = PersonDraft(
     login="j.doe@acme.example",
     name="Jo Doe",
     roles=frozenset({PersonRole.READER}),

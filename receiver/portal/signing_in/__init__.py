@@ -1,0 +1,1 @@
+"""Signing in to the pages: who asks, and what that person may be shown at all."""
