@@ -56,6 +56,8 @@ COMMANDS = {
     "history": Command(
         "receiver.commands.cli", "low side: check the history's files, or rebuild them from the journal"
     ),
+    "person": Command("receiver.commands.people_cli", "low side: who may sign in: enrol, link, suspend, end"),
+    "service": Command("receiver.commands.people_cli", "low side: tokens of systems that read the pages: issue, end"),
     "trail": Command("receiver.commands.trail_cli", "low side: who did and saw what: show, verify, export, checkpoint"),
     "backup": Command("protocol.backup.cli", "copy a side into one file while it runs; private keys go apart"),
     "restore": Command("protocol.backup.cli", "make a side's folder from its backup, or look whether that is whole"),

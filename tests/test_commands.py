@@ -100,7 +100,7 @@ def test_what_a_shell_completes_is_what_the_commands_take(name: str, tmp_path: P
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("checkvalve se", {"send", "setup"}),
+        ("checkvalve se", {"send", "service", "setup"}),
         ("checkvalve --v", {"--version"}),
         ("checkvalve audit l", {"live"}),
         ("checkvalve audit live --si", {"--side"}),

@@ -2,9 +2,9 @@
 _checkvalve() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} offered= files= value= path=
     path=${COMP_WORDS[1]}
-    case $path in aside|history|trail|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
+    case $path in aside|history|person|service|trail|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps aside history trail backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps aside history person service trail backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -76,6 +76,35 @@ _checkvalve() {
         "linktest --sizes") offered= files=1; value=1 ;;
         "linktest --bursts") offered= files=1; value=1 ;;
         "linktest --seconds") offered= files=1; value=1 ;;
+        "person enrol --login") offered= files=1; value=1 ;;
+        "person enrol --name") offered= files=1; value=1 ;;
+        "person enrol --role") offered= files=1; value=1 ;;
+        "person enrol --until") offered= files=1; value=1 ;;
+        "person enrol --checked-by") offered= files=1; value=1 ;;
+        "person enrol --checked-how") offered= files=1; value=1 ;;
+        "person enrol --employer") offered= files=1; value=1 ;;
+        "person enrol --contract") offered= files=1; value=1 ;;
+        "person enrol --contact") offered= files=1; value=1 ;;
+        "person enrol --sponsor") offered= files=1; value=1 ;;
+        "person change --login") offered= files=1; value=1 ;;
+        "person change --name") offered= files=1; value=1 ;;
+        "person change --role") offered= files=1; value=1 ;;
+        "person change --until") offered= files=1; value=1 ;;
+        "person change --contract") offered= files=1; value=1 ;;
+        "person change --contact") offered= files=1; value=1 ;;
+        "person change --sponsor") offered= files=1; value=1 ;;
+        "person suspend --why") offered= files=1; value=1 ;;
+        "person resume --why") offered= files=1; value=1 ;;
+        "person end --why") offered= files=1; value=1 ;;
+        "person end --left") offered= files=1; value=1 ;;
+        "person end --reported") offered= files=1; value=1 ;;
+        "person confirm --by") offered= files=1; value=1 ;;
+        "person confirm --who") offered= files=1; value=1 ;;
+        "service issue --name") offered= files=1; value=1 ;;
+        "service issue --owner") offered= files=1; value=1 ;;
+        "service issue --source") offered= files=1; value=1 ;;
+        "service issue --until") offered= files=1; value=1 ;;
+        "service end --why") offered= files=1; value=1 ;;
         "trail show --who") offered= files=1; value=1 ;;
         "trail show --kind") offered= files=1; value=1 ;;
         "trail show --grant") offered= files=1; value=1 ;;
@@ -227,6 +256,21 @@ _checkvalve() {
         "history") offered="check rebuild --help" ;;
         "history check") offered="--help" ;;
         "history rebuild") offered="--help" ;;
+        "person") offered="enrol list show change link suspend resume end confirm --help" ;;
+        "person enrol") offered="--login --name --role --until --checked-by --checked-how --employer --contract --contact --sponsor --json --help" ;;
+        "person list") offered="--all --json --help" ;;
+        "person show") offered="--json --help" ;;
+        "person change") offered="--login --name --role --until --contract --contact --sponsor --help" ;;
+        "person link") offered="--recovery --json --help" ;;
+        "person suspend") offered="--why --help" ;;
+        "person resume") offered="--why --help" ;;
+        "person end") offered="--why --left --reported --help" ;;
+        "person confirm") offered="--by --who --help" ;;
+        "service") offered="issue list renew end --help" ;;
+        "service issue") offered="--name --owner --source --until --json --help" ;;
+        "service list") offered="--json --help" ;;
+        "service renew") offered="--json --help" ;;
+        "service end") offered="--why --help" ;;
         "trail") offered="show verify export checkpoint --help" ;;
         "trail show") offered="--who --kind --grant --request --asset --person --before --limit --json --help" ;;
         "trail verify") offered="--pub --checkpoints --anchor --json --help" ;;

@@ -6,13 +6,10 @@ import socket
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
-from pathlib import Path
 
 from protocol.errors import ConfigError
 from receiver.config import ReceiverConfig
-from receiver.governed.authority import Authority
-from receiver.governed.grants import policy_file as access_file
-from receiver.governed.trail.trail import Trail
+from receiver.governed.open_authority import open_authority, running_ns
 from receiver.portal.serving import portal_tls
 from receiver.portal.serving.portal_tls import PortalTls
 from receiver.portal.serving.serve import WILDCARDS
@@ -46,7 +43,7 @@ def run(config: ReceiverConfig, say: Callable[[str], None], *, bound: Callable[[
 
     def office() -> SignInOffice:
         authority = open_authority(config.path.parent, config.state)
-        return open_office(config.state, authority, policy, wall=time.time_ns, running=since_boot)
+        return open_office(config.state, authority, policy, wall=time.time_ns, running=running_ns)
 
     serve(
         config.state / "history",
@@ -61,22 +58,6 @@ def run(config: ReceiverConfig, say: Callable[[str], None], *, bound: Callable[[
         open_to=table.open_to(),
         say=say,
     )
-
-
-def open_authority(folder: Path, state: Path) -> Authority:
-    """Trail, registers and time of a low side.
-
-    Args:
-        folder: Where receiver.toml is, and access.toml beside it.
-        state: The state folder.
-
-    Raises:
-        ConfigError: access.toml has mistakes.
-        TrailError: the trail cannot be read.
-    """
-    policy = access_file.load(folder)
-    wall_ns, running_ns = time.time_ns(), since_boot()
-    return Authority(Trail(state / "trail.db"), policy, state, wall_ns=wall_ns, running_ns=running_ns)
 
 
 def certificate_names(host: str, names: tuple[str, ...]) -> list[str]:
@@ -104,8 +85,3 @@ def _provider(config: ReceiverConfig) -> OpenIdProvider | None:
         text = f"portal.oidc.secret_file: {table.secret_file}: {error}"
         raise ConfigError(text, hint="write what the provider gave into it, for this user alone") from error
     return OpenIdProvider(table, secret)
-
-
-def since_boot() -> int:
-    """Time that is never set and counts sleep [ns]."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

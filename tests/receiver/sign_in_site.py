@@ -40,8 +40,13 @@ AGENT = "test browser"
 class SignInSite:
     """The office of a folder, and what tests do with it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.clock = folder, Clock()
+    def __init__(self, folder: Path, now_ns: int | None = None) -> None:
+        """
+        Args:
+            folder: The state folder.
+            now_ns: The wall clock, which stands still until it is moved [ns since 1970 UTC].
+        """
+        self.folder, self.clock = folder, Clock() if now_ns is None else Clock(now_ns)
         folder.mkdir(parents=True, exist_ok=True)
         self.office = self.started()
         self.seeds: dict[str, str] = {}

@@ -84,6 +84,10 @@ WAYS = (
         first=r"\S+: [\d,]+ (samples|buckets) of [\d,]+ tags",
         also=("--replace",),
     ),
+    Way(
+        shape=r"(person|service) [a-z]+ .*",
+        elsewhere="tests/receiver/governed/people/test_people_commands.py",
+    ),
     Way(shape=r"keys new trail \S+", elsewhere="tests/receiver/governed/trail/test_trail_commands.py"),
     Way(
         shape=r"trail (show|verify|export|checkpoint) .*",
@@ -114,7 +118,8 @@ WAYS = (
 )
 WORDS_ALONE = re.compile(
     r"(demo|simulate|relay|init|apply|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|aside|history"
-    r"|export|trail|backup|restore|status|doctor|setup|keys|audit|bench)( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
+    r"|export|person|service|trail|backup|restore|status|doctor|setup|keys|audit|bench)"
+    r"( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""
 

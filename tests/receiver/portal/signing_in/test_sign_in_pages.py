@@ -70,7 +70,8 @@ def test_a_person_signs_in_reads_and_signs_out(site: SignInSite, web: WebReader)
     assert "checkvalve" not in web.cookies
     web.cookies = kept
     assert web.get("/").status == 303
-    assert site.kinds("person.enrolled", "person.linked", "person.acknowledged") == ["session.opened", "session.closed"]
+    told = ["session.opened", "read.overview", "session.closed"]
+    assert site.kinds("person.enrolled", "person.linked", "person.acknowledged") == told
 
 
 def test_a_refusal_says_the_same_whatever_was_wrong(site: SignInSite, web: WebReader) -> None:
