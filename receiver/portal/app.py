@@ -27,6 +27,8 @@ from receiver.outputs.historian.views import Scope
 from receiver.portal.api import Api
 from receiver.portal.error_answers import Endpoint, ErrorAnswers
 from receiver.portal.faults import DisplayFaults
+from receiver.portal.granting.granting_routes import POSTS as GRANTING_POSTS
+from receiver.portal.granting.granting_routes import granting_routes
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live
 from receiver.portal.metrics.metrics_answer import MetricsAnswer
@@ -36,7 +38,8 @@ from receiver.portal.scoped.scoped_view import ScopedView, ScopedViews
 from receiver.portal.serving.guard import HttpGuard
 from receiver.portal.signing_in.office import SignInOffice
 from receiver.portal.signing_in.oidc import OpenIdProvider
-from receiver.portal.signing_in.routes import POSTS, sign_in_routes
+from receiver.portal.signing_in.routes import POSTS as SIGN_IN_POSTS
+from receiver.portal.signing_in.routes import sign_in_routes
 from receiver.portal.signing_in.sign_in_gate import SignInGate
 from receiver.portal.steady import EraFile, Steady, read_eras
 from receiver.portal.streams import Listener
@@ -103,6 +106,9 @@ def create_app(
     routes = [*_routes(reading, errors.guarded), *([Route("/metrics", metrics)] if anyone.whole else [])]
     if office is not None:
         routes += sign_in_routes(office, oidc, errors.guarded)
+        routes += granting_routes(office, history, clock, errors.guarded)
+
+    posts = (*SIGN_IN_POSTS, *GRANTING_POSTS) if office is not None else ()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -119,7 +125,7 @@ def create_app(
     app = Starlette(
         routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[
-            Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address, posts=POSTS if office else ()),
+            Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address, posts=posts),
             Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4),
             Middleware(SignInGate, office=office, open_to=scope),
         ],

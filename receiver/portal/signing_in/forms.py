@@ -49,15 +49,19 @@ class Forms:
             cookies.put(request, response, cookies.VISIT, visit)
         return response
 
-    async def read(self, request: Request) -> dict[str, str]:
+    async def read(self, request: Request, *, most: int = FIELDS) -> dict[str, str]:
         """The fields of a form of ours.
+
+        Args:
+            request: The request.
+            most: Fields that it may have.
 
         Raises:
             HTTPException: 413 too large, 400 not readable, 403 not from a form of ours.
         """
         body = await bounded(request)
         try:
-            given = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=FIELDS)
+            given = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=most)
         except ValueError as error:
             raise HTTPException(400) from error
         fields = dict(given)

@@ -1,0 +1,35 @@
+"""Every address of asking, deciding and reviewing, and what answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.routing import Route
+
+from receiver.portal.error_answers import Endpoint
+from receiver.portal.granting.grant_pages import GrantPages
+from receiver.portal.granting.trail_page import TrailPage
+from receiver.portal.signing_in.forms import Forms
+from receiver.portal.signing_in.office import SignInOffice
+
+POSTS = ("/access",)
+"""Addresses at and below which forms are sent."""
+
+
+def granting_routes(
+    office: SignInOffice, history: Path, clock: Callable[[], int], guarded: Callable[[Endpoint], Endpoint]
+) -> list[Route]:
+    """The routes; arguments as for `GrantPages`, and what wraps an answer so that a bug in it is told."""
+    pages = GrantPages(office, Forms(office.store.secret()), history, clock)
+    answers: list[tuple[str, str, Endpoint]] = [
+        ("GET", "/access", pages.show),
+        ("GET", "/trail", TrailPage(office).show),
+        ("POST", "/access/ask", pages.ask),
+        ("POST", "/access/decide", pages.decide),
+        ("POST", "/access/withdraw", pages.withdraw),
+        ("POST", "/access/begin", pages.begin),
+        ("POST", "/access/revoke", pages.revoke),
+        ("POST", "/access/review", pages.review),
+    ]
+    return [Route(path, guarded(answer), methods=[method]) for method, path, answer in answers]

@@ -1,0 +1,149 @@
+"""Asking, deciding, reading, revoking and reviewing as people do it, page by page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from granting_site import REASON, WHY, GrantingSite
+from portal_plant import Ear
+from sign_in_site import WebReader
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[GrantingSite]:
+    made = GrantingSite(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def web(site: GrantingSite) -> Iterator[WebReader]:
+    with site.pages() as made:
+        yield made
+
+
+def ear(reader: WebReader, path: str = "/live") -> Ear:
+    """An open page of a reader."""
+    cookies = "; ".join(f"{name}={value}" for name, value in reader.cookies.items())
+    return Ear(reader.base, path, {"Cookie": cookies})
+
+
+def test_a_vendor_asks_the_sponsor_agrees_and_the_vendor_reads_until_it_is_revoked(
+    site: GrantingSite, web: WebReader
+) -> None:
+    """Nothing before the yes, the machine asked for after it, nothing after the revocation, and an open page closes."""
+    acme, sponsor = site.enter(web, "acme"), site.enter(web, "sponsor")
+    assert "acme-pump" not in acme.get("/").text
+    assert acme.get("/asset/acme-pump").status == 404
+    page = acme.get("/access").text
+    assert "acme-pump" in page
+    assert "volta" not in page.lower()
+    site.request(acme)
+    assert acme.get("/asset/acme-pump").status == 404
+    assert REASON in sponsor.get("/access").text
+    refused = sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why="ok")
+    assert (refused.status, "written reason" in refused.text) == (409, True)
+    assert sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY).status == 303
+    assert acme.get("/asset/acme-pump").status == 200
+    assert acme.get("/asset/volta-press").status == 404
+    open_page = ear(acme)
+    open_page.until(lambda name, body: name == "assets")
+    grant = next(iter(site.office.desk.authority.grants.grants))
+    begun = time.monotonic()
+    assert sponsor.send("/access", "/access/revoke", grant=grant, why="the work is done").status == 303
+    assert open_page.ends()
+    assert time.monotonic() - begun < 3.0  # a second by the law, and a busy machine's two
+    open_page.close()
+    assert acme.get("/asset/acme-pump").status == 404
+    assert "the work is done" in acme.get("/access").text
+
+
+def test_what_a_rule_refuses_is_told_and_what_was_filled_in_stays(site: GrantingSite, web: WebReader) -> None:
+    """An asker mends the form instead of filling it in anew."""
+    acme = site.enter(web, "acme")
+    for given, says in (
+        ({"until": "soon"}, "the end is no time"),
+        ({"length_h": "long"}, "no number of hours"),
+        ({"weekly": "always"}, "hours of the week"),
+        ({"preset": "tier-1"}, "notice"),
+        ({"preset": "tier-2"}, "site visit"),
+        ({"reason": "see ticket"}, "reason is too short"),
+        ({"until": site.at(24 * 100)}, "longer than 90 days"),
+        ({"asset:volta-press": "on"}, "not among what you may ask for"),
+        ({"asset:never-was": "on"}, "not among what you may ask for"),
+        ({"group:nothing": "on"}, "choose anew"),
+    ):
+        fields = {"preset": "standing", "until": site.at(4), "reason": REASON, "purpose": "P-<b>1"} | given
+        answer = acme.send("/access", "/access/ask", **fields, **{"asset:acme-pump": "on"})
+        assert answer.status == 409, given
+        assert says in answer.text.lower(), given
+        assert 'value="P-&lt;b&gt;1"' in answer.text
+        assert 'name="asset:acme-pump" checked' in answer.text
+
+
+@pytest.mark.parametrize("who", ["acme", "volta", "sponsor", "approver", "engineer", "security", "auditor"])
+def test_each_role_sees_what_it_needs_and_no_more(who: str, site: GrantingSite, web: WebReader) -> None:
+    """A vendor nothing of another; the auditor every record and no data; who decides what they may decide."""
+    acme, volta = site.enter(web, "acme"), site.enter(web, "volta")
+    site.request(acme)
+    site.request(volta, "volta-press")
+    sponsor = site.enter(web, "sponsor")
+    for key in list(site.office.desk.authority.grants.requests):
+        assert sponsor.send("/access", "/access/decide", request=key, answer="approve", why=WHY).status == 303
+    acme.get("/asset/acme-pump")
+    volta.get("/asset/volta-press")
+    reader = site.enter(web, who)
+    pages = {path: reader.get(path).text.lower() for path in ("/", "/access", "/trail", "/account", "/api/assets")}
+    other = {"acme": "volta", "volta": "acme"}.get(who)
+    for path, text in pages.items():
+        if other is not None:
+            assert other not in text, path
+        elif path in ("/", "/api/assets"):
+            assert "acme-pump" not in text
+            assert "volta-press" not in text
+    if who == "auditor":
+        assert "read.asset" in pages["/trail"]
+        assert "acme-pump" in pages["/trail"]
+    if who in ("approver", "engineer"):
+        assert "acme" not in pages["/trail"].replace("/access", "")
+    grants = list(site.office.desk.authority.grants.grants)
+    seen = [reader.get(f"/trail?grant={grant}").status for grant in grants]
+    assert seen == {"acme": [200, 404], "volta": [404, 200], "security": [200, 200], "auditor": [200, 200]}.get(
+        who, [404, 404]
+    )
+    assert reader.get("/trail?person=p-volta").status == (
+        200 if who in ("volta", "sponsor", "security", "auditor") else 404
+    )
+
+
+def test_a_grant_that_runs_from_first_use_is_begun_by_its_reader(site: GrantingSite, web: WebReader) -> None:
+    """Not by looking at a page, and by nobody else."""
+    acme, sponsor = site.enter(web, "acme"), site.enter(web, "sponsor")
+    site.request(acme, length_h="0.4")
+    assert sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY).status == 303
+    grant = next(iter(site.office.desk.authority.grants.grants))
+    assert acme.get("/asset/acme-pump").status == 404
+    volta = site.enter(web, "volta")
+    token = acme.token("/access", "/access/begin")
+    assert volta.post("/access/begin", {"token": token, "grant": grant}).status == 403
+    assert acme.send("/access", "/access/begin", grant=grant).status == 303
+    assert acme.get("/asset/acme-pump").status == 200
+    site.clock.move(1441)
+    assert acme.get("/asset/acme-pump").status == 404
+
+
+@pytest.mark.parametrize("act", ["ask", "decide", "withdraw", "begin", "revoke", "review"])
+def test_a_form_is_believed_from_our_own_page_alone(act: str, site: GrantingSite, web: WebReader) -> None:
+    """Without a token, with another page's, from another origin, not signed in."""
+    acme = site.enter(web, "acme")
+    fields = {"request": "r-1", "grant": "g-1", "answer": "approve", "why": WHY}
+    address = f"/access/{act}"
+    before = site.kinds()
+    assert acme.post(address, fields).status == 403
+    assert acme.post(address, fields | {"token": acme.token("/account", "/sign-out")}).status == 403
+    assert acme.post(address, fields, origin="https://elsewhere.example").status == 403
+    assert WebReader(web.base).post(address, fields).status in (303, 401, 403, 404)
+    assert site.kinds() == before
