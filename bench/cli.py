@@ -22,6 +22,7 @@ BENCHES = {
     "collect": ("bench.collect", "collectors against the bare libraries, and a fleet of 30 devices"),
     "loss": ("bench.loss", "bad links on virtual time: loss in, loss out, overhead, latency; draws loss.png"),
     "confine": ("bench.confine", "what confinement costs: both ends with the system-call filter and without"),
+    "access": ("bench.access.access", "governed reading: entries of the trail noted, read and verified"),
     "audit": ("bench.audit", "audit capture: frames a second, memory"),
     "first": ("bench.first", "a fresh checkout: installed, and the demo to its first page with values"),
     "outputs": (

@@ -216,6 +216,9 @@ _checkvalve() {
         "bench confine --runs") offered= files=1; value=1 ;;
         "bench confine --json") offered= files=1; value=1 ;;
         "bench confine --page") offered= files=1; value=1 ;;
+        "bench access --runs") offered= files=1; value=1 ;;
+        "bench access --json") offered= files=1; value=1 ;;
+        "bench access --page") offered= files=1; value=1 ;;
         "bench audit --runs") offered= files=1; value=1 ;;
         "bench audit --json") offered= files=1; value=1 ;;
         "bench audit --page") offered= files=1; value=1 ;;
@@ -298,13 +301,14 @@ _checkvalve() {
         "audit report") offered="--out --answers --from --to --only --title --json --help" ;;
         "audit diff") offered="--json --help" ;;
         "audit incident") offered="--aware --out --severe --fixed --product --contact --sbom --help" ;;
-        "bench") offered="soak codec fec collect loss confine audit first outputs historian link --help" ;;
+        "bench") offered="soak codec fec collect loss confine access audit first outputs historian link --help" ;;
         "bench soak") offered="--minutes --tags --rate --pages --json --page --help" ;;
         "bench codec") offered="--runs --json --page --help" ;;
         "bench fec") offered="--runs --json --page --help" ;;
         "bench collect") offered="--runs --json --page --help" ;;
         "bench loss") offered="--runs --json --page --help" ;;
         "bench confine") offered="--runs --json --page --help" ;;
+        "bench access") offered="--runs --json --page --help" ;;
         "bench audit") offered="--runs --json --page --help" ;;
         "bench first") offered="--runs --json --page --help" ;;
         "bench outputs") offered="--runs --json --page --help" ;;

@@ -1,0 +1,1 @@
+"""Governed reading: what the trail costs."""

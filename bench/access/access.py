@@ -1,0 +1,15 @@
+"""`checkvalve bench access`: what governed reading costs, a row a promise."""
+
+from __future__ import annotations
+
+from bench.access import trail_rows
+from bench.figures import BenchRow
+
+
+def measure(runs: int = 7) -> list[BenchRow]:
+    """All rows.
+
+    Args:
+        runs: Of each figure that is small enough to be taken again.
+    """
+    return trail_rows.measure(runs)

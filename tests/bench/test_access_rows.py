@@ -1,0 +1,17 @@
+"""Laws of the bench of governed reading."""
+
+from __future__ import annotations
+
+from bench.access import trail_rows
+
+
+def test_the_rows_of_the_trail_have_stable_names() -> None:
+    """Each promise has its row, measured on a small trail here."""
+    rows = trail_rows.measure(1, entries=300)
+    assert [(row.row, row.unit) for row in rows] == [
+        ("access.trail.note", "ms"),
+        ("access.trail.crowd", "entries/s"),
+        ("access.trail.page", "ms"),
+        ("access.trail.verify", "entries/s"),
+    ]
+    assert all(row.runs for row in rows)
