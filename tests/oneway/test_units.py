@@ -45,7 +45,7 @@ def here(unit: Path, folder: Path) -> Path:
 def test_systemd_reads_the_units(side: str, tmp_path: Path) -> None:
     """`systemd-analyze verify` has nothing to say; that it can is seen with a wrong key."""
     copies = [here(unit, tmp_path) for unit in UNITS if unit.parent.name == side]
-    assert len(copies) == 6
+    assert len(copies) == (8 if side == "low" else 6)  # the low side's trail has checkpoints
     argv = ["systemd-analyze", "verify", "--recursive-errors=no", "--man=no"]
     done = subprocess.run([*argv, *copies], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "")
@@ -144,11 +144,12 @@ def test_the_outer_filter_lets_the_end_work_and_confine_itself(name: str) -> Non
 
 @pytest.mark.parametrize("side", ["high", "low"])
 def test_starting_the_target_starts_the_side(side: str) -> None:
-    """The target wants the recipe, both processes and the daily audit: one unit is enabled, and all is up."""
+    """The target wants the recipe, both processes and what runs by the clock: one unit is enabled, and all is up."""
     text = (DEPLOY / f"systemd/{side}/checkvalve-{side}.target").read_text()
     (wants,) = [line.removeprefix("Wants=").split() for line in text.splitlines() if line.startswith("Wants=")]
     four = {f"checkvalve-{name}.service" for name, its in FOUR.items() if its == side}
-    assert set(wants) == {f"checkvalve-setup-{side}.service", f"checkvalve-audit-{side}.timer", *four}
+    timers = {f"checkvalve-audit-{side}.timer", *(["checkvalve-trail.timer"] if side == "low" else [])}
+    assert set(wants) == {f"checkvalve-setup-{side}.service", *timers, *four}
     assert all((DEPLOY / "systemd" / side / name).exists() for name in wants)
     assert "WantedBy=multi-user.target" in text
 
@@ -187,3 +188,14 @@ def test_the_sysctl_files_are_the_recipes(side: Side) -> None:
     parser.optionxform = str  # type: ignore[method-assign,assignment]
     parser.read_string("[all]\n" + (DEPLOY / f"sysctl/checkvalve-{side.value}.conf").read_text())
     assert {f"{key}={value}" for key, value in parser["all"].items()} == made
+
+
+def test_what_signs_the_trail_is_not_who_writes_it() -> None:
+    """The key lies where publish cannot read, and the unit that reads it listens to nobody."""
+    unit = (DEPLOY / "systemd/low/checkvalve-trail.service").read_text()
+    key = "/etc/checkvalve/trail/trail.key"
+    assert f"ConditionPathExists={key}\n" in unit
+    assert f"--key {key}\n" in unit
+    assert "User=" not in unit
+    assert "PrivateNetwork=yes" in unit
+    assert "User=checkvalve-publish" in (DEPLOY / "systemd/low/checkvalve-publish.service").read_text()
