@@ -62,6 +62,8 @@ class Trail(TrailReader):
         self._number, self._governing, self._hash = 0, 0, BEGINNING
         """The end as this process saw it last."""
         self._writer = trail_file.open_writer(path)
+        self._lost = False
+        """The connection was given up, and is made anew with the next transaction."""
         try:
             super().__init__(path)
         except BaseException:
@@ -91,7 +93,7 @@ class Trail(TrailReader):
             TrailError: nothing was written (or nobody can say whether it was: the disk failed in the middle of it).
         """
         with self._pen:
-            return self._transaction(lambda: decide(list(self._governing_after(self._writer, after))))
+            return self._transaction(lambda: decide(self._unseen(after)))
 
     def note(self, entries: Sequence[TrailEntry]) -> list[TrailRecord]:
         """Append entries; durable on return. As `act` in all else.
@@ -151,6 +153,8 @@ class Trail(TrailReader):
         with told(self._path):
             if _identity(self._path) != self._file:
                 raise TrailError(f"{self._path}: exchanged or taken away while it was open: verify it, start again")
+            if self._lost:
+                self._writer, self._lost = trail_file.open_writer(self._path), False
             self._writer.execute("BEGIN IMMEDIATE")
         try:
             with told(self._path):
@@ -164,6 +168,10 @@ class Trail(TrailReader):
             raise
         self._number, self._governing, self._hash = end
         return records
+
+    def _unseen(self, after: int) -> list[TrailRecord]:
+        with told(self._path):
+            return list(self._governing_after(self._writer, after))
 
     def _append(self, entries: Sequence[TrailEntry]) -> tuple[list[TrailRecord], tuple[int, int, bytes]]:
         number, governing, held = self._number, self._governing, self._hash
@@ -183,13 +191,12 @@ class Trail(TrailReader):
         return records, (number, governing, held)
 
     def _roll_back(self) -> None:
-        """A failing disk may refuse this too: then the connection is made anew with the next transaction."""
         try:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-        except sqlite3.Error:
+        except sqlite3.Error:  # a failing disk refuses this too
             self._writer.close()
-            self._writer = trail_file.open_writer(self._path)
+            self._lost = True
 
     def _look_at_end(self) -> None:
         """Take up what other processes appended; it must follow from what this one saw.

@@ -204,20 +204,19 @@ class Chain:
         several = False
         for name, asked, known in self._facts:
             fact = facts.get(name)
-            if fact is None:
-                continue
-            several = several or name != asked
-            for text in [fact] if type(fact) is str else fact if type(fact) is list else ():
-                if type(text) is not str:
-                    continue
-                key = known.get(text)
-                if key is None:
-                    key = mark_key(f"{asked}={text}")
-                    if len(known) < _REMEMBERED:
-                        known[text] = key
-                found.append(key)
-                several = several or type(fact) is list
+            if type(fact) is str:
+                found.append(known.get(fact) or self._key(asked, fact, known))
+                several = several or name != asked
+            elif type(fact) is list:
+                found += [known.get(text) or self._key(asked, text, known) for text in fact if type(text) is str]
+                several = True
         return list(set(found)) if several else found
+
+    def _key(self, asked: str, text: str, known: dict[str, int]) -> int:
+        key = mark_key(f"{asked}={text}")
+        if len(known) < _REMEMBERED:
+            known[text] = key
+        return key
 
 
 def verify(

@@ -169,6 +169,21 @@ def test_a_full_disk_is_said_and_survived(trail: Trail) -> None:
     assert trail.note([entry()])[0].number == 2
 
 
+def test_a_disk_that_fails_in_the_middle_is_survived(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even rolling back works the connection is given up, and the next note takes up what is there."""
+    trail.note([entry()])
+
+    def failing(entries: Sequence[TrailEntry]) -> None:
+        trail._writer.close()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trail, "_append", failing)
+        with pytest.raises(TrailError, match="disk I/O error"):
+            trail.note([entry()])
+    assert trail.note([entry()])[0].number == 2
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [

@@ -204,7 +204,7 @@ def test_hostile_segments_are_told_in_words(trail: Trail, tmp_path: Path, form: 
     trail.note(some_entries(12, 6))
     path = exported(trail, tmp_path / "siem", form=form)[0]
     whole, chance = path.read_bytes(), random.Random(seed)
-    for at in range(1500):
+    for at in range(700):
         data = bytearray(whole)
         for _ in range(chance.choice((1, 1, 3))):
             place = chance.randrange(len(data))
