@@ -120,7 +120,7 @@ def _verify_trail(file: Path, pub: Path | None, checkpoints: list[Path], anchors
     if as_json:
         terminal.data(trail_lines.verified_json(done))
     else:
-        for line in trail_lines.verified(done, public(pub).fingerprint if pub else ""):
+        for line in trail_lines.verified(done, ", ".join(one.fingerprint for one in public(pub)) if pub else ""):
             terminal.say(line)
     raise typer.Exit(0 if done.sound else 1)
 

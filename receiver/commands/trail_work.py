@@ -60,7 +60,7 @@ def verified(
         except ValueError as error:
             raise ConfigError(f"--anchor: {error}", hint="as `trail checkpoint` and `trail verify` print it") from None
         witnesses.append(Witness(number=number, digits=digits, told=f"the anchor {number}:{digits[:8]}.."))
-    return _against(path, [state / FOLDER, *elsewhere], public(pub) if pub else None, witnesses, progress)
+    return _against(path, [state / FOLDER, *elsewhere], public(pub) if pub else (), witnesses, progress)
 
 
 def made_checkpoint(state: Path, key_file: Path) -> tuple[Verified, str | None]:
@@ -73,12 +73,12 @@ def made_checkpoint(state: Path, key_file: Path) -> tuple[Verified, str | None]:
         ConfigError: no such key.
         TrailError: the note cannot be kept.
     """
-    key = private(key_file)
+    key, earlier = private(key_file)
     beside = key_file.with_name(f"{key_file.stem}.last.note")
     path = trail_file.path_of(state)
     if not path.exists() and not beside.exists():
         return Verified(), None
-    done = _against(path, [state / FOLDER, *([beside] if beside.exists() else [])], key.public)
+    done = _against(path, [state / FOLDER, *([beside] if beside.exists() else [])], [key.public, *earlier])
     if not done.sound or not done.entries:
         return done, None
     note = checkpoint.sign(end_of(done, checkpoint.moment(time.time_ns())), key)
@@ -97,30 +97,31 @@ def exported(state: Path, folder: Path, key_file: Path, *, form: str, size: int)
         ConfigError: no trail, no such key, or no such form.
         TrailError: the folder or the trail.
     """
-    key = private(key_file)
+    key, earlier = private(key_file)
     trail = reader(state)
     try:
-        return export(trail, folder, key, form=form, host=platform.node(), at_ns=time.time_ns(), size=size)
+        return export(
+            trail, folder, key, form=form, host=platform.node(), at_ns=time.time_ns(), size=size, earlier=earlier
+        )
     finally:
         trail.close()
 
 
-def public(path: Path) -> PublicKey:
-    """The trail key in a `.pub` file.
+def public(path: Path) -> list[PublicKey]:
+    """The trail keys in a `.pub` file: of one that took the place of another, the earlier one's line may follow.
 
     Raises:
         ConfigError: there is none in it.
     """
     found = load_public(path, KEY)
     if not found:
-        raise ConfigError(
-            f"{path} holds no public key of the kind {KEY}", hint=f"checkvalve keys new {KEY} DIR makes one"
-        )
-    return found[0]
+        hint = f"checkvalve keys new {KEY} DIR makes one"
+        raise ConfigError(f"{path} holds no public key of the kind {KEY}", hint=hint)
+    return found
 
 
-def private(path: Path) -> PrivateKey:
-    """The trail key in a file.
+def private(path: Path) -> tuple[PrivateKey, list[PublicKey]]:
+    """The trail key in a file, and the earlier ones whose lines stand in the `.pub` beside it.
 
     Raises:
         ConfigError: it is none.
@@ -129,7 +130,8 @@ def private(path: Path) -> PrivateKey:
         path = path / f"{KEY}.key"
     if path.name != f"{KEY}.key":
         raise ConfigError(f"{path} is not named {KEY}.key", hint=f"checkvalve keys new {KEY} DIR makes DIR/{KEY}.key")
-    return load(path.parent, KEY)
+    key, beside = load(path.parent, KEY), path.with_suffix(".pub")
+    return key, [one for one in load_public(beside, KEY) if one.raw != key.public.raw] if beside.exists() else []
 
 
 def _there(state: Path) -> Path:
@@ -142,22 +144,22 @@ def _there(state: Path) -> Path:
 def _against(
     path: Path,
     places: Sequence[Path],
-    key: PublicKey | None,
+    keys: Sequence[PublicKey],
     others: Sequence[Witness] = (),
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Verified:
-    """Verify against checkpoints; one that the key did not sign is a fault, and no witness."""
+    """Verify against checkpoints; one that none of the keys signed is a fault, and no witness."""
     witnesses, faults = [*others], []
     for place in places:
         if place.name == FOLDER and not place.exists():
             continue
         for name, note in checkpoint.notes(place):
             try:
-                one = checkpoint.opened(note, key) if key else checkpoint.read(note)
+                one = checkpoint.opened(note, keys) if keys else checkpoint.read(note)
             except TrailError as error:
                 faults.append(TrailFault(0, f"{name}: {error}"))
                 continue
-            unsure = "" if key else " (its signature was not looked at: --pub)"
+            unsure = "" if keys else " (its signature was not looked at: --pub)"
             told = f"the checkpoint of {one.time}{unsure}"
             witnesses.append(Witness(number=one.number, digits=one.hash.hex(), told=told))
     done = verify(path, witnesses, random=secrets.randbelow, progress=progress)

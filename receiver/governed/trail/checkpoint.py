@@ -20,9 +20,10 @@ and nobody who may write there.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,18 +104,25 @@ def read(note: str) -> Checkpoint:
     return Checkpoint(trail=name, number=int(number), hash=base64.b64decode(held), time=time)
 
 
-def opened(note: str, key: PublicKey) -> Checkpoint:
-    """What a note says that `key` signed.
+def opened(note: str, keys: Sequence[PublicKey]) -> Checkpoint:
+    """What a note says that one of the keys signed: a key is replaced now and then.
 
     Raises:
         TrailError: it is none, or was not.
     """
     checkpoint = read(note)
-    try:
-        open_note(note, checkpoint.trail, key)
-    except FrameError:
-        raise TrailError(f"a checkpoint of entry {checkpoint.number} that this key did not sign") from None
+    if not signed_by(note, checkpoint.trail, keys):
+        raise TrailError(f"a checkpoint of entry {checkpoint.number} that this key did not sign")
     return checkpoint
+
+
+def signed_by(note: str, name: str, keys: Sequence[PublicKey]) -> bool:
+    """Whether one of the keys signed a note, under the name of its trail."""
+    for key in keys:
+        with contextlib.suppress(FrameError):
+            open_note(note, name, key)
+            return True
+    return False
 
 
 def notes(place: Path) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,15 @@ _UNFINISHED = ".unfinished"
 
 
 def export(
-    trail: TrailReader, folder: Path, key: PrivateKey, *, form: str, host: str, at_ns: int, size: int = SIZE
+    trail: TrailReader,
+    folder: Path,
+    key: PrivateKey,
+    *,
+    form: str,
+    host: str,
+    at_ns: int,
+    size: int = SIZE,
+    earlier: Sequence[PublicKey] = (),
 ) -> list[Path]:
     """Write what no segment in the folder has yet.
 
@@ -41,6 +49,7 @@ def export(
         host: Name of this machine, for syslog.
         at_ns: When [ns since 1970 UTC].
         size: Most entries of a segment.
+        earlier: Keys that this one took the place of: the last segment may be signed by one of them.
 
     Returns:
         The files made, oldest first.
@@ -52,12 +61,13 @@ def export(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _held(folder):
-            return list(_made(trail, folder, key, form=form, host=host, at_ns=at_ns, size=size))
+            last = _last(folder, [key.public, *earlier])
+            return list(_made(trail, folder, key, last, form=form, host=host, at_ns=at_ns, size=size))
     except OSError as error:
         raise TrailError(f"{folder}: {error.strerror or error}") from error
 
 
-def check_files(paths: Sequence[Path], key: PublicKey) -> list[tuple[Path, TrailSegment]]:
+def check_files(paths: Sequence[Path], keys: Sequence[PublicKey]) -> list[tuple[Path, TrailSegment]]:
     """Every line of some segments, and that each begins where the one before ended.
 
     Returns:
@@ -70,7 +80,7 @@ def check_files(paths: Sequence[Path], key: PublicKey) -> list[tuple[Path, Trail
     for path in paths:
         try:
             with path.open("rb") as opened:
-                found.append((path, trail_segment.check(_lines(opened), key, form=_form(path))))
+                found.append((path, trail_segment.check(_lines(opened), keys, form=_form(path))))
         except TrailError as error:
             raise TrailError(f"{path}: {error}") from None
         except OSError as error:
@@ -91,14 +101,21 @@ def check_files(paths: Sequence[Path], key: PublicKey) -> list[tuple[Path, Trail
 
 
 def _made(
-    trail: TrailReader, folder: Path, key: PrivateKey, *, form: str, host: str, at_ns: int, size: int
+    trail: TrailReader,
+    folder: Path,
+    key: PrivateKey,
+    before: TrailSegment | None,
+    *,
+    form: str,
+    host: str,
+    at_ns: int,
+    size: int,
 ) -> Iterator[Path]:
     for left in folder.glob(f"*{_UNFINISHED}"):
         left.unlink()
     end = trail.end()
     if end is None:
         return
-    before = _last(folder, key.public)
     name = trail_name(trail.at(1).hash)
     number, after, held = (before.number, before.last, before.after) if before else (0, 0, BEGINNING)
     if before and (before.trail != name or after > end.number or trail.at(after).hash != held):
@@ -123,7 +140,7 @@ def _made(
         yield path
 
 
-def _last(folder: Path, key: PublicKey) -> TrailSegment | None:
+def _last(folder: Path, keys: Sequence[PublicKey]) -> TrailSegment | None:
     names = sorted(name for name in os.listdir(folder) if NAME.fullmatch(name))
     if not names:
         return None
@@ -132,7 +149,7 @@ def _last(folder: Path, key: PublicKey) -> TrailSegment | None:
         opened.seek(-min(path.stat().st_size, LINE_MOST), os.SEEK_END)
         lines = opened.read().rstrip(b"\n").rpartition(b"\n")
     try:
-        return trail_segment.signed(lines[2] + b"\n", key, form=_form(path))
+        return trail_segment.signed(lines[2] + b"\n", keys, form=_form(path))
     except TrailError as error:
         raise TrailError(f"{path}: {error}; nothing is put behind it") from None
 

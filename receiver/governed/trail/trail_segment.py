@@ -24,16 +24,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 import orjson
 
-from protocol.errors import FrameError
-from protocol.evidence import open_note, sign_note
+from protocol.evidence import sign_note
 from protocol.keys import PrivateKey, PublicKey
 from receiver.governed.trail import rfc5424
+from receiver.governed.trail.checkpoint import signed_by
 from receiver.governed.trail.entry import TrailRecord
 from receiver.governed.trail.form import LARGEST, hash_of, read_body
 from receiver.governed.trail.trail_error import TrailError
@@ -134,12 +134,12 @@ def lines(
     yield own("segment.signed", {"signed": sign_note(whole.text(digest.hexdigest()), segment.trail, key)})
 
 
-def check(said: Iterable[bytes], key: PublicKey, *, form: str) -> TrailSegment:
+def check(said: Iterable[bytes], keys: Sequence[PublicKey], *, form: str) -> TrailSegment:
     """What a segment proves, every line of it read.
 
     Args:
         said: Its lines, each with its end.
-        key: Who signed it.
+        keys: One of them signed it.
         form: One of `FORMS`.
 
     Raises:
@@ -157,7 +157,7 @@ def check(said: Iterable[bytes], key: PublicKey, *, form: str) -> TrailSegment:
             number += 1
             held = _next(found[2], found[1].decode(), number, held)
         else:
-            signed = _signed(message, key)
+            signed = _signed(message, keys)
             if digest.hexdigest() != signed[1]:
                 raise TrailError("lines of it are not those that were signed")
             if (one := signed[0]) != TrailSegment(
@@ -176,13 +176,13 @@ def check(said: Iterable[bytes], key: PublicKey, *, form: str) -> TrailSegment:
     raise TrailError("its end is missing: nothing of it is signed")
 
 
-def signed(last: bytes, key: PublicKey, *, form: str) -> TrailSegment:
+def signed(last: bytes, keys: Sequence[PublicKey], *, form: str) -> TrailSegment:
     """What the last line of a segment says, whose other lines were not read.
 
     Raises:
-        TrailError: `key` did not sign it.
+        TrailError: none of the keys signed it.
     """
-    return _signed(_message(last, form), key)[0]
+    return _signed(_message(last, form), keys)[0]
 
 
 def _message(line: bytes, form: str) -> bytes:
@@ -213,7 +213,7 @@ def _next(body: bytes, digits: str, number: int, before: bytes) -> bytes:
     return held
 
 
-def _signed(message: bytes, key: PublicKey) -> tuple[TrailSegment, str]:
+def _signed(message: bytes, keys: Sequence[PublicKey]) -> tuple[TrailSegment, str]:
     try:
         note = orjson.loads(message)["signed"]
         found = _NOTE.fullmatch(note.rpartition("\n\n")[0] + "\n")
@@ -221,10 +221,8 @@ def _signed(message: bytes, key: PublicKey) -> tuple[TrailSegment, str]:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):
         raise TrailError("a line of it is none of a segment") from None
-    try:
-        open_note(note, found[1], key)
-    except FrameError:
-        raise TrailError("this key did not sign it") from None
+    if not signed_by(note, found[1], keys):
+        raise TrailError("this key did not sign it")
     name, number, first, last, before, after, digest = found.groups()
     segment = TrailSegment(
         trail=name,

@@ -14,9 +14,8 @@ The last two leave a chain that is whole. Nothing on the same machine finds them
 for the entries up to its number.
 
 One pass, in steps of some thousand rows, so that neither memory nor the log of the database grows. Every step stands
-on the stored hash before it alone, so a long trail is halved between two processes. Marks are compared as a sum that is
-made with numbers drawn anew each time: what was put into the index to balance what was taken out would have to know
-them. Damage is counted; the first hundred faults are named.
+on the stored hash before it alone, so a long trail is halved between two processes. The index is compared by a sum over
+it (index_sum.py). Damage is counted; the first hundred faults are named.
 """
 
 from __future__ import annotations
@@ -30,13 +29,11 @@ from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from receiver.governed.trail import trail_file
-from receiver.governed.trail.entry import TrailEntry
-from receiver.governed.trail.form import BEGINNING, INDEXED, mark_key, marks_of, read_body
+from receiver.governed.trail.form import BEGINNING, read_body
+from receiver.governed.trail.index_sum import IndexSum, MarkWeights
 from receiver.governed.trail.trail_error import TrailError
 
 NAMED = 100
@@ -45,8 +42,6 @@ STEP = 5_000
 """Rows of one statement."""
 WORTH_HALVING = 400_000
 """Entries from which on a second process pays for its start (a third of a second)."""
-_REMEMBERED = 50_000
-"""Most texts of one name whose keys are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,35 +93,10 @@ class Verified:
             self.more += 1
 
 
-@dataclass(frozen=True, slots=True)
-class IndexSum:
-    """Numbers drawn for one verification."""
-
-    prime: int
-    other: int
-    mask: int
-
-    @classmethod
-    def of(cls, random: Callable[[int], int]) -> IndexSum:
-        """
-        Args:
-            random: A number from 0 up to below what it is given.
-        """
-        return cls(2**30 + 1 + 2 * random(2**29), 2**30 + 1 + 2 * random(2**29), random(2**31))
-
-    def total(self, keys: Sequence[int], numbers: NDArray[np.int64]) -> int:
-        """The sum over marks, as `_SUM` makes it in the database."""
-        mixed = (numbers ^ self.mask) % self.other
-        return int((np.array(keys, np.int64) % self.prime * mixed % self.prime).sum())
-
-
-_SUM = "SELECT count(*), sum(key % ?1 * (((number | ?3) - (number & ?3)) % ?2) % ?1) FROM mark WHERE number <= ?4"
-
-
 class Chain:
     """Takes the rows of a stretch in order, and tells what does not fit; nothing of it is kept."""
 
-    def __init__(self, after: int, before: bytes | None, governing: int | None, draw: IndexSum) -> None:
+    def __init__(self, after: int, before: bytes | None, governing: int | None, sums: IndexSum) -> None:
         """
         Args:
             after: Number of the entry before the stretch.
@@ -136,12 +106,7 @@ class Chain:
         self.number, self.before, self.governing = after, before, governing
         self.marks = self.total = 0
         """How many marks the bodies give, and their sum."""
-        self._draw = draw
-        self._keys: list[int] = []
-        self._counts: list[int] = []
-        self._numbers: list[int] = []
-        self._known: dict[tuple[str, str, bool], list[int]] = {}
-        self._facts: list[tuple[str, str, dict[str, int]]] = [(name, asked, {}) for name, asked in INDEXED.items()]
+        self._sums, self._weights = sums, MarkWeights(sums)
 
     def take(self, rows: Iterable[tuple[object, object, object]]) -> Iterator[TrailFault]:
         """The next rows: number, body, hash.
@@ -149,7 +114,9 @@ class Chain:
         Raises:
             TrailError: their order makes no sense.
         """
-        read = orjson.loads
+        read, weigh = orjson.loads, self._weights.of
+        weights: list[int] = []
+        numbers: list[int] = []
         for number, body, held in rows:
             if type(number) is not int or type(body) is not bytes or type(held) is not bytes or number <= self.number:
                 yield TrailFault(self.number + 1, "the order of the file is damaged: nothing after it can be read")
@@ -184,39 +151,10 @@ class Chain:
                 text = f"names {governing} as the last entry before it that governs, and that is {self.governing}"
                 yield TrailFault(number, text)
             self.governing = number if governs else governing
-            found = self._marks(kind, who, governs, facts)
-            self._keys += found
-            self._counts.append(len(found))
-            self._numbers.append(number)
-        self.marks += len(self._keys)
-        self.total += self._draw.total(self._keys, np.repeat(np.array(self._numbers, np.int64), self._counts))
-        self._keys, self._counts, self._numbers = [], [], []
-
-    def _marks(self, kind: str, who: str, governs: bool, facts: dict[str, object]) -> list[int]:
-        """The keys of `form.marks_of`; most of them are remembered, by the texts that they are made of."""
-        found = self._known.get((kind, who, governs))
-        if found is None:
-            bare = TrailEntry(kind=kind, at_ns=0, who=who)
-            found = [mark_key(mark) for mark in marks_of(bare, governs=governs)]
-            if len(self._known) < _REMEMBERED:
-                self._known[kind, who, governs] = found
-        found = found.copy()
-        several = False
-        for name, asked, known in self._facts:
-            fact = facts.get(name)
-            if type(fact) is str:
-                found.append(known.get(fact) or self._key(asked, fact, known))
-                several = several or name != asked
-            elif type(fact) is list:
-                found += [known.get(text) or self._key(asked, text, known) for text in fact if type(text) is str]
-                several = True
-        return list(set(found)) if several else found
-
-    def _key(self, asked: str, text: str, known: dict[str, int]) -> int:
-        key = mark_key(f"{asked}={text}")
-        if len(known) < _REMEMBERED:
-            known[text] = key
-        return key
+            weights.append(weigh(kind, who, governs, facts))
+            numbers.append(number)
+        count, total = self._sums.of_entries(weights, numbers)
+        self.marks, self.total = self.marks + count, self.total + total
 
 
 def verify(
@@ -282,7 +220,7 @@ def _whole(
     connection: sqlite3.Connection,
     path: Path,
     done: Verified,
-    draw: IndexSum,
+    sums: IndexSum,
     halve_from: int,
     progress: Callable[[int, int], None],
 ) -> None:
@@ -291,42 +229,40 @@ def _whole(
     if top >= halve_from:
         middle = top // 2
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            later = pool.submit(_stretch_of, path, middle, top, draw)
-            parts = [_stretch(connection, 0, middle, draw, lambda at: progress(2 * at, top))]
+            later = pool.submit(_stretch_of, path, middle, top, sums)
+            parts = [_stretch(connection, 0, middle, sums, lambda at: progress(2 * at, top))]
             try:
                 parts.append(later.result())
             except BrokenProcessPool:  # no memory for a second one, say
-                parts.append(_stretch(connection, middle, top, draw, lambda at: progress(at, top)))
+                parts.append(_stretch(connection, middle, top, sums, lambda at: progress(at, top)))
     else:
-        parts = [_stretch(connection, 0, top, draw, lambda at: progress(at, top))]
-    for faults, count, sums, whole in parts:
+        parts = [_stretch(connection, 0, top, sums, lambda at: progress(at, top))]
+    for faults, count, part, whole in parts:
         for fault in faults:
             done.add(fault)
-        marks, total, readable = marks + count, total + sums, readable and whole
+        marks, total, readable = marks + count, total + part, readable and whole
     if not readable:
         return
-    row = connection.execute(_SUM, (draw.prime, draw.other, draw.mask, top)).fetchone()
-    beyond = connection.execute("SELECT count(*) FROM mark WHERE number < 1").fetchone()[0]
-    if (row[0], row[1] or 0) != (marks, total) or beyond:
+    if sums.of_index(connection, top) != (marks, total % sums.modulus):
         done.add(TrailFault(0, "the index by which entries are found is not the one that the entries give"))
 
 
-def _stretch_of(path: Path, after: int, top: int, draw: IndexSum) -> tuple[list[TrailFault], int, int, bool]:
+def _stretch_of(path: Path, after: int, top: int, sums: IndexSum) -> tuple[list[TrailFault], int, int, bool]:
     """`_stretch`, in a process of its own."""
     connection = trail_file.open_reader(path)
     try:
         _bounded(connection, path)
-        return _stretch(connection, after, top, draw, lambda at: None)
+        return _stretch(connection, after, top, sums, lambda at: None)
     finally:
         connection.close()
 
 
 def _stretch(
-    connection: sqlite3.Connection, after: int, top: int, draw: IndexSum, progress: Callable[[int], None]
+    connection: sqlite3.Connection, after: int, top: int, sums: IndexSum, progress: Callable[[int], None]
 ) -> tuple[list[TrailFault], int, int, bool]:
     """Faults of the entries above `after` up to `top`, their marks and their sum, and whether all could be read."""
     faults: list[TrailFault] = []
-    chain = _begin(connection, after, draw)
+    chain = _begin(connection, after, sums)
     at, whole = after, True
     try:
         while at < top:
@@ -350,15 +286,15 @@ def _stretch(
     return faults, chain.marks, chain.total, whole
 
 
-def _begin(connection: sqlite3.Connection, after: int, draw: IndexSum) -> Chain:
+def _begin(connection: sqlite3.Connection, after: int, sums: IndexSum) -> Chain:
     if not after:
-        return Chain(0, BEGINNING, 0, draw)
+        return Chain(0, BEGINNING, 0, sums)
     try:
         row = connection.execute("SELECT body, hash FROM entry WHERE number = ?", (after,)).fetchone()
         body = read_body(row[0], after)
-        return Chain(after, row[1], after if body.governs else body.governing, draw)
+        return Chain(after, row[1], after if body.governs else body.governing, sums)
     except (sqlite3.Error, UnicodeDecodeError, TrailError, TypeError):
-        return Chain(after, None, None, draw)
+        return Chain(after, None, None, sums)
 
 
 def _compare(connection: sqlite3.Connection, done: Verified, witnesses: Sequence[Witness]) -> None:

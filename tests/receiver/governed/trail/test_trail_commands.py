@@ -143,6 +143,27 @@ def test_a_forged_checkpoint_is_named(low: Path, tmp_path: Path, capsys: pytest.
     assert "NOT SOUND: 0000000000120.note: a checkpoint of entry 120 that this key did not sign" in told
 
 
+def test_a_key_that_is_replaced_goes_on_where_the_earlier_one_ended(
+    low: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The earlier one's public line is put into both `.pub` files; without it nothing is signed over its notes."""
+    old, new, to = tmp_path / "witness", tmp_path / "new", tmp_path / "siem"
+    said(capsys, 0, "trail", "checkpoint", low, "--key", old)
+    said(capsys, 0, "trail", "export", low, "--to", to, "--key", old)
+    make("trail", new)
+    assert "that this key did not sign" in said(capsys, 1, "trail", "checkpoint", low, "--key", new)
+    for path in (new / "trail.pub", tmp_path / "new.pub"):
+        path.write_text(path.read_text() + (old / "trail.pub").read_text())
+    trail = Trail(low.parent / "state" / "trail.db")
+    trail.note([entry()])
+    trail.close()
+    said(capsys, 0, "trail", "checkpoint", low, "--key", new)
+    said(capsys, 0, "trail", "export", low, "--to", to, "--key", new)
+    told = said(capsys, 0, "trail", "verify", low, "--pub", tmp_path / "new.pub")
+    assert "entries 1 to 121 are those that stood" in told
+    assert "sound: 2 segments" in said(capsys, 0, "trail", "verify", *to.iterdir(), "--pub", tmp_path / "new.pub")
+
+
 def test_segments_are_exported_once_and_verify_alone(
     low: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

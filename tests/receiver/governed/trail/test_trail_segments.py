@@ -67,7 +67,7 @@ def test_what_is_exported_again_and_again_is_the_trail_once(trail: Trail, tmp_pa
         assert bool(made) == bool(more)
     paths = list(folder.iterdir())
     assert entries_in(paths) == list(range(1, count + 1)), f"seed {seed}"
-    found = check_files(sorted(paths, key=lambda one: chance.random()), KEY.public)
+    found = check_files(sorted(paths, key=lambda one: chance.random()), [KEY.public])
     assert [one.number for _, one in found] == list(range(1, len(paths) + 1))
     assert (found[0][1].first, found[-1][1].last) == (1, count)
     end = trail.end()
@@ -100,11 +100,11 @@ def test_an_export_that_was_killed_leaves_no_half_segment(
         with pytest.raises(Killed):
             exported(trail, folder)
         segments = [one for one in folder.iterdir() if not one.name.endswith(".unfinished")]
-        check_files(segments, KEY.public)
+        check_files(segments, [KEY.public])
     monkeypatch.setattr(trail_segment, "lines", whole)
     exported(trail, folder)
     assert entries_in(list(folder.iterdir())) == list(range(1, 121))
-    check_files(list(folder.iterdir()), KEY.public)
+    check_files(list(folder.iterdir()), [KEY.public])
 
 
 def test_a_second_export_at_once_is_refused(trail: Trail, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_segment_that_is_not_as_it_was_signed_is_named(trail: Trail, tmp_path:
     change, said = TAMPERED[how]
     change(folder)
     with pytest.raises(TrailError, match=said):
-        check_files(list(folder.iterdir()), KEY.public)
+        check_files(list(folder.iterdir()), [KEY.public])
 
 
 def test_segments_of_several_hands_do_not_pass_as_one(trail: Trail, tmp_path: Path) -> None:
@@ -185,16 +185,16 @@ def test_segments_of_several_hands_do_not_pass_as_one(trail: Trail, tmp_path: Pa
     trail.note(some_entries(130, 6))
     made = exported(trail, tmp_path / "one")
     with pytest.raises(TrailError, match="this key did not sign it"):
-        check_files(made, OTHER.public)
+        check_files(made, [OTHER.public])
     (tmp_path / "two").mkdir()
     twice = Path(shutil.copy(made[1], tmp_path / "two"))
     with pytest.raises(TrailError, match="segment 2 is there twice"):
-        check_files([*made, twice], KEY.public)
+        check_files([*made, twice], [KEY.public])
     others = exported(trail, tmp_path / "three", size=40)
     with pytest.raises(TrailError, match="does not go on from where segment 1 ended"):
-        check_files([made[0], others[1]], KEY.public)
+        check_files([made[0], others[1]], [KEY.public])
     with pytest.raises(TrailError, match="not the name of a segment"):
-        check_files([tmp_path / "trail.db"], KEY.public)
+        check_files([tmp_path / "trail.db"], [KEY.public])
 
 
 @pytest.mark.parametrize("form", trail_segment.FORMS)
@@ -220,7 +220,7 @@ def test_hostile_segments_are_told_in_words(trail: Trail, tmp_path: Path, form: 
             data = data or bytearray(b"\n")
         path.write_bytes(data)
         try:
-            check_files([path], KEY.public)
+            check_files([path], [KEY.public])
         except TrailError:
             continue
         entries = whole.rindex(b"\n", 0, -1)  # of the last line the signature counts, and not how it is wrapped

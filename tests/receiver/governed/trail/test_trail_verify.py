@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from trail_entries import T0, entry, filled, some_entries, tampered
@@ -15,7 +16,8 @@ from trail_entries import T0, entry, filled, some_entries, tampered
 from protocol.keys import PrivateKey, from_bytes
 from receiver.governed.trail import checkpoint
 from receiver.governed.trail.checkpoint import Checkpoint
-from receiver.governed.trail.form import BEGINNING, mark_key, marks_of, read_body
+from receiver.governed.trail.form import BEGINNING, INDEXED, governs, mark_key, marks_of, read_body
+from receiver.governed.trail.index_sum import IndexSum, MarkWeights
 from receiver.governed.trail.trail import Trail
 from receiver.governed.trail.trail_error import TrailError
 from receiver.governed.trail.verifying import NAMED, Verified, Witness, verify
@@ -125,6 +127,35 @@ def test_a_row_hashed_again_shows_in_the_next_one(path: Path) -> None:
     tampered(path, EDIT, f"UPDATE entry SET hash = x'{sha256(before + body.encode()).hexdigest()}' WHERE number = 120")
     assert 121 in {one.number for one in looked(path).faults}
     assert 120 not in {one.number for one in looked(path).faults}
+
+
+def test_what_is_remembered_of_marks_changes_no_sum() -> None:
+    """Whatever the facts are, an entry weighs what its marks weigh: texts, lists, both of one name, other things."""
+    seed = 12
+    chance = random.Random(seed)
+    sums = IndexSum.of(chance.randrange)
+    weights = MarkWeights(sums)
+    values = [
+        "a",
+        "b",
+        ["a"],
+        ["a", "b", "a"],
+        ["a", 7, None],
+        [],
+        7,
+        None,
+        {"a": "b"},
+        ["x"] * 60,
+        [str(n) for n in range(900)],
+    ]
+    for number in range(1, 3000):
+        facts: dict[str, Any] = {
+            name: chance.choice(values) for name in chance.sample([*INDEXED, "tag"], chance.randrange(5))
+        }
+        one = entry(chance.choice(("read.page", "grant.given")), chance.choice(("p-1", "p-2")), **facts)
+        marks = marks_of(one, governs=governs(one))
+        weight = weights.of(one.kind, one.who, governs(one), dict(one.facts))
+        assert sums.of_entries([weight], [number]) == sums.of_entries([sums.weight(marks)], [number]), (seed, facts)
 
 
 def test_guards_that_were_taken_away_are_named(path: Path) -> None:
@@ -297,14 +328,14 @@ def note_of(number: int, held: bytes, signer: PrivateKey) -> str:
 def test_a_checkpoint_is_believed_of_its_signer_alone() -> None:
     """What was signed comes back; another key, or any changed letter, is refused."""
     note = note_of(1234, bytes(range(32)), key())
-    told = checkpoint.opened(note, key().public)
+    told = checkpoint.opened(note, [key().public])
     assert (told.number, told.hash, told.time) == (1234, bytes(range(32)), "2026-09-21T14:13:20Z")
     with pytest.raises(TrailError, match="did not sign"):
-        checkpoint.opened(note, key(2).public)
+        checkpoint.opened(note, [key(2).public])
     for place in range(note.index("\n\n")):
         changed = note[:place] + chr(ord(note[place]) ^ 1) + note[place + 1 :]
         with pytest.raises(TrailError):
-            checkpoint.opened(changed, key().public)
+            checkpoint.opened(changed, [key().public])
 
 
 def test_an_anchor_is_what_a_checkpoint_prints(tmp_path: Path) -> None:
