@@ -19,13 +19,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figures import BenchRow
-from receiver.governed.trail.entry import TrailEntry
+from receiver.governed.trail.entry import Fact, TrailEntry
 from receiver.governed.trail.trail import Trail
 from receiver.governed.trail.trail_reader import TrailReader
 from receiver.governed.trail.verifying import verify
 
 ENTRIES = 1_000_000
 PEOPLE, GRANTS, ASSETS = 200, 2_000, 100
+START_NS = 1_764_000_000 * 10**9
 GROUP = 5_000
 """Entries of one transaction, while the trail is made."""
 THREADS, EACH = 32, 50
@@ -68,19 +69,18 @@ def fill(path: Path, count: int) -> None:
 
 
 def _entry(at: int, chance: random.Random) -> TrailEntry:
+    who, grant, asset = chance.randrange(PEOPLE), f"g-{chance.randrange(GRANTS):08}", f"pump-{chance.randrange(ASSETS)}"
+    facts: dict[str, Fact] = {"grant": grant, "request": f"r-{chance.randrange(GRANTS):08}", "person": f"p-{who:08}"}
+    if at % 100:
+        tags: list[Fact] = [[asset, "flow"], [asset, "pressure"]]
+        facts = {"assets": [asset], "grants": [grant], "session": f"{who:08x}", "tags": tags, "rows": 1000}
+        facts |= {"from_ns": START_NS, "to_ns": START_NS + at}
     return TrailEntry(
-        kind="grant.given" if at % 100 == 0 else chance.choice(("read.page", "read.trend", "read.live")),
-        at_ns=1_764_000_000 * 10**9 + at * 10**9,
-        who=f"p-{chance.randrange(PEOPLE):08}",
+        kind=chance.choice(("read.page", "read.trend", "read.live")) if at % 100 else "grant.given",
+        at_ns=START_NS + at * 10**9,
+        who=f"p-{who:08}",
         origin="192.0.2.17",
-        facts={
-            "grant": f"g-{chance.randrange(GRANTS):08}",
-            "request": f"r-{chance.randrange(GRANTS):08}",
-            "asset": f"pump-{chance.randrange(ASSETS)}",
-            "tags": ["flow", "pressure", "temperature"],
-            "from_ns": 1_764_000_000 * 10**9,
-            "to_ns": 1_764_000_000 * 10**9,
-        },
+        facts=facts,
     )
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 import orjson
@@ -145,6 +146,7 @@ def marks_of(entry: TrailEntry, *, governs: bool) -> set[str]:
     return found
 
 
+@lru_cache(maxsize=65_536)
 def mark_key(mark: str) -> int:
     """A mark as the index keeps it: 63 bits of its SHA-256. Two of one number would be found together, never missed."""
     return int.from_bytes(sha256(mark.encode("utf-8", "surrogatepass")).digest()[:8], "big") >> 1

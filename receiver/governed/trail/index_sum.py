@@ -93,6 +93,8 @@ class MarkWeights:
             fact = facts.get(name)
             if fact is None:
                 continue
+            if type(fact) is list and len(fact) == 1:
+                fact = fact[0]
             if type(fact) is str and (name == asked or asked not in facts):
                 weight = known.get(fact)
                 total += self._learnt(asked, fact, known) if weight is None else weight
