@@ -37,11 +37,13 @@ class FakeInflux:
         self.tokens: set[str] = set()
         self.queries: set[tuple[tuple[str, str], ...]] = set()
         self.judge: Callable[[bytes], Told | None] = lambda lines: None
+        self.admits: Callable[[str], Told | None] = lambda token: None
+        """What a token is answered with instead of all else."""
         self.started = 1_763_884_800.5
         self.metrics: Told | None = None
         self.ping = {"X-Influxdb-Version": "2.7.1"}
         """What `/ping` says of what it is."""
-        self.paths = ("/api/v2/write",)
+        self.paths: tuple[str, ...] = ("/api/v2/write",)
         """Where it takes lines; elsewhere it answers 404."""
         self.statements: list[str] = []
         """What `/exec` was asked, in QuestDB's manner."""
@@ -102,12 +104,19 @@ def serving(fake: FakeInflux, port: int = 0) -> Iterator[FakeInflux]:
             if urlsplit(self.path).path not in fake.paths:
                 self.tell(Told(404, "404 page not found"))
                 return
-            fake.tokens.add(self.headers.get("Authorization", ""))
+            token = self.headers.get("Authorization", "")
+            fake.tokens.add(token)
+            if (refused := fake.admits(token)) is not None:
+                self.tell(refused)
+                return
             fake.queries.add(tuple(sorted((k, v[0]) for k, v in parse_qs(urlsplit(self.path).query).items())))
             self.tell(fake.answer(body))
 
         def do_GET(self) -> None:
             where = urlsplit(self.path)
+            if where.path == "/exec" and (refused := fake.admits(self.headers.get("Authorization", ""))) is not None:
+                self.tell(refused)
+                return
             if where.path == "/exec":
                 fake.statements += parse_qs(where.query)["query"]
                 self.tell(Told(200, '{"ddl":"OK"}'))

@@ -56,7 +56,7 @@ class FakeOutput(ShippingOutput):
     table = OutputTable
 
     @classmethod
-    def beside(cls, folder: Path, server: FakeServer, **given: Any) -> FakeOutput:
+    def beside(cls, folder: Path, server: ServerCourier, **given: Any) -> FakeOutput:
         """With its store in a folder, and no waits in it."""
         told: dict[str, Any] = {"clock": lambda: T0_NS, "wait": never, "chance": random.Random(1), "patience_s": 5.0}
         return cls(folder / "fake.db", server, where="fake server", scope_text=Scope().text, **(told | given))

@@ -59,6 +59,12 @@ class InfluxServer:
 
     def write(self, lines: bytes) -> WriteAnswer:
         """Send lines once; never raises for what a server or a network may do."""
+        answer = self._sent(lines)
+        if answer.status in (401, 403) and self._token_is_new():
+            answer = self._sent(lines)
+        return answer
+
+    def _sent(self, lines: bytes) -> WriteAnswer:
         if self._kind is QUESTDB and not self._tables:
             made = self._make_tables()
             if made is not None:
@@ -71,8 +77,6 @@ class InfluxServer:
                 return older
             self.path = V2
             answer = older if "database" in older.message else answer
-        if answer.status == 401 and self._token_is_new():
-            answer = self._post(lines)
         return answer
 
     def metrics(self) -> ServerMetrics | None:

@@ -17,7 +17,7 @@ class KafkaOutput(ShippingOutput):
     table = KafkaTable
 
     @classmethod
-    def courier(cls, table: ServerTable, secret: str, state: Path) -> ServerCourier:
+    def courier(cls, table: ServerTable, state: Path, secret: str) -> ServerCourier:
         """Who brings shipments to it; its library is read now, which takes a while."""
         from receiver.outputs.kafka.kafka_courier import KafkaCourier
 

@@ -20,7 +20,7 @@ class MqttOutput(ShippingOutput):
     every 30 minutes (`autosave_interval`); a third more."""
 
     @classmethod
-    def courier(cls, table: ServerTable, secret: str, state: Path) -> ServerCourier:
+    def courier(cls, table: ServerTable, state: Path, secret: str) -> ServerCourier:
         """Who brings shipments to it; its library is read now, which takes a while."""
         from receiver.outputs.mqtt.json_courier import JsonCourier
         from receiver.outputs.mqtt.sparkplug_courier import SparkplugCourier

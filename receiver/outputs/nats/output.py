@@ -19,7 +19,7 @@ class NatsOutput(ShippingOutput):
     """The server syncs its files every 2 minutes (nats-server 2.9 and 2.15); five times that."""
 
     @classmethod
-    def courier(cls, table: ServerTable, secret: str, state: Path) -> ServerCourier:
+    def courier(cls, table: ServerTable, state: Path, secret: str) -> ServerCourier:
         """Who brings shipments to it; its library is read now, which takes a while."""
         from receiver.outputs.nats.nats_courier import NatsCourier
 

@@ -17,7 +17,7 @@ class PostgresqlOutput(ShippingOutput):
     table = PostgresqlTable
 
     @classmethod
-    def courier(cls, table: ServerTable, secret: str, state: Path) -> ServerCourier:
+    def courier(cls, table: ServerTable, state: Path, secret: str) -> ServerCourier:
         """Who brings shipments to it; its library is read now, which takes a while."""
         from receiver.outputs.postgresql.postgresql_courier import PostgresqlCourier
 

@@ -25,6 +25,7 @@ from receiver.outputs.disk import DamageError
 from receiver.outputs.settings import OutputTable
 from receiver.outputs.shipping.cargo import LATE, RESENT
 from receiver.outputs.shipping.dispatch import LANES, Dispatch
+from receiver.outputs.shipping.secret_courier import SecretCourier
 from receiver.outputs.shipping.send_thread import SendThread
 from receiver.outputs.shipping.server_answer import ServerAnswer
 from receiver.outputs.shipping.server_courier import ServerCourier, sent
@@ -105,9 +106,9 @@ class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
             StoreError: the store cannot be read.
         """
         assert isinstance(table, ServerTable)
-        secret = read_secret(table, table.password_file)
+        read, made = partial(read_secret, table, table.password_file), partial(cls.courier, table, state)
         try:
-            courier = cls.courier(table, secret, state)
+            courier = made("") if table.password_file is None else SecretCourier(read, made)
         except ImportError as error:
             hint = f"pip install 'checkvalve-low[{table.kind}]'"
             raise ConfigError(f'output "{table.name}": its library is not installed: {error}', hint=hint) from error
@@ -122,12 +123,12 @@ class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
         )
 
     @classmethod
-    def courier(cls, table: ServerTable, secret: str, state: Path) -> ServerCourier:
+    def courier(cls, table: ServerTable, state: Path, secret: str) -> ServerCourier:
         """Who brings shipments to the server of a section; imports the library of the kind, and connects to nothing.
 
         Args:
-            secret: The password; empty where none is asked for.
             state: The receiver's folder; what it keeps there begins with `table.name`.
+            secret: The password; empty where none is asked for.
         """
         raise NotImplementedError(f"{cls.__name__} has no courier")
 

@@ -638,19 +638,21 @@ def test_questdb_has_its_tables_made_first_and_nothing_is_held(tmp_path: Path) -
         one.close()
 
 
-def test_a_new_token_is_read_when_the_old_one_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "status"), [("influxdb", 401), ("influxdb", 403), ("questdb", 401)])
+def test_a_new_token_is_read_when_the_old_one_is_refused(kind: str, status: int, tmp_path: Path) -> None:
     """Written into its file while the output is held, it is used with the next try; nothing is started again."""
     secret = [SECRET]
     with serving(FakeInflux()) as fake:
-        one, given = output(tmp_path, fake, token=lambda: secret[0]), blocks()
-        fake.judge = lambda lines: None if "Token fresh" in fake.tokens else Told(401, f"no {SECRET}")
+        fake.paths = ("/api/v2/write", "/write")
+        one, given = output(tmp_path, fake, kind=kind, token=lambda: secret[0]), blocks()
+        fake.admits = lambda token: None if token == "Token fresh" else Told(status, f"no {SECRET}")
         one.take(given, b"x")
         assert stepped(one, 0.0) == 60.0
         assert "token_file" in one.status()["next_step"]
         secret[0] = "fresh"
         stepped(one, 60.0)
         pumped(one, 60.0, lambda: drained(one))
-        assert samples(fake) == wanted(given)
+        assert samples(fake) == wanted(given, named(kind))
         one.close()
 
 

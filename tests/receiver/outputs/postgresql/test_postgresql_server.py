@@ -126,6 +126,18 @@ def test_months_have_partitions_and_wrong_clocks_make_none(postgres: PostgresSer
     assert postgres.sql("SELECT count(*) FROM months.sample") == [(4,)]
 
 
+def test_a_password_written_while_the_server_refuses_us_is_used(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Held with the wrong one; the right one in its file is read with the next try, and nothing is started again."""
+    one = output(tmp_path, postgres, "renewed", password="another")
+    one.take([samples(0)], b"1")
+    stepped(one, lambda: one.status()["state"] == "held")
+    (tmp_path / "password").write_text(PASSWORD)
+    stepped(one, lambda: sent(one))
+    assert one.status()["trouble"] == ""
+    assert postgres.sql("SELECT count(*) > 0 FROM renewed.sample") == [(True,)]
+    one.close()
+
+
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(SOAK_KILLS, marks=pytest.mark.soak)])
 @pytest.mark.timeout(900)
 def test_a_killed_server_costs_no_sample_and_doubles_none(kills: int, postgres: PostgresServer, tmp_path: Path) -> None:

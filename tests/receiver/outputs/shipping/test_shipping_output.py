@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from shipping_fake import FakeOutput, FakeServer, Key, keys
 
+from protocol.errors import ConfigError
 from receiver.outputs import aside
 from receiver.outputs.aside import AsideWish
 from receiver.outputs.base import OpenedBlock
@@ -17,6 +18,7 @@ from receiver.outputs.settings import OutputTable
 from receiver.outputs.shipping import shipping_output as module
 from receiver.outputs.shipping import stored_output
 from receiver.outputs.shipping.dispatch import LIVE_IN_A_ROW, SEARCH_REQUESTS
+from receiver.outputs.shipping.secret_courier import SecretCourier
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer
 from receiver.outputs.shipping.shipment import Shipment, gather
 from receiver.outputs.testing.feed import T0_NS, samples
@@ -284,6 +286,33 @@ def test_an_error_of_a_courier_is_told_and_ends_nothing(tmp_path: Path) -> None:
     assert "KeyError" in one.status()["trouble"]
     server.judge = lambda shipment: None
     one.pumped(lambda: sent(one), now)
+    one.close()
+
+
+def test_a_new_secret_is_read_when_the_old_one_is_refused(tmp_path: Path) -> None:
+    """Written into its file while the output is held, it is used with the next try; one that cannot be read is not."""
+    server, secrets, used = FakeServer(), ["old"], []
+
+    def read() -> str:
+        if not secrets:
+            raise ConfigError("it is being written")
+        return secrets[-1]
+
+    def made(secret: str) -> FakeServer:
+        used.append(secret)
+        return server
+
+    server.judge = lambda shipment: None if used[-1] == "new" else ServerAnswer(Ruling.HOLD, "who are you")
+    one = FakeOutput.beside(tmp_path, SecretCourier(read, made))
+    one.take(blocks(0, 3), b"1")
+    now = one.pumped(lambda: one.status()["state"] == "held")
+    secrets.clear()
+    now = one.pumped(lambda: len(server.sent) > 1, now)
+    assert used == ["old"]
+    secrets.append("new")
+    one.pumped(lambda: sent(one), now)
+    assert used == ["old", "new"]
+    assert set(server.held) == wanted(blocks(0, 3))
     one.close()
 
 
