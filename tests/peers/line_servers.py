@@ -3,6 +3,8 @@
     Victoria    Debian's victoria-metrics
     Influx      Debian's influxdb (1.6)
     Quest       QuestDB, where its jar is: CHECKVALVE_QUESTDB_JAR, or where Maven puts it
+    Telegraf    a small program that answers as Telegraf 1.37 does and loses as much (`telegraf_peer.py`): no registry
+                that this project uses has the real one
 
 All of them on 127.0.0.1, with their files in a folder of the test. `rows` is everything there is of `sample`: by series
 and time what each field holds, and it is an error if one row is there twice.
@@ -14,10 +16,12 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.parse
 import urllib.request
@@ -26,6 +30,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
+
+from influx_peer import split
 
 SECOND = 10**9
 Rows = dict[tuple[tuple[str, str], ...], dict[int, dict[str, object]]]
@@ -52,6 +58,8 @@ class LineServer(ABC):
 
     resolution_ns: ClassVar[int]
     """What its times are multiples of [ns]."""
+    tells_restarts: ClassVar[bool] = True
+    """Whether it says when it began; where it does not, a restart is noticed by what fails meanwhile."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -247,6 +255,54 @@ class Quest(LineServer):
             fields: dict[str, object] = {name: value for name, value in row.items() if name not in TAGS and value}
             _once(out, {name: value for name, value in row.items() if name in TAGS}, at, fields)
         return dict(out)
+
+
+class Telegraf(LineServer):
+    """What Telegraf does between a listener and an output: 204 at once, written on a while later."""
+
+    resolution_ns = 1
+    tells_restarts = False
+
+    @classmethod
+    def missing(cls) -> str:
+        return ""
+
+    def command(self) -> Sequence[str]:
+        return [sys.executable, "-I", str(Path(__file__).with_name("telegraf_peer.py")), str(self.port), str(self.sink)]
+
+    @property
+    def sink(self) -> Path:
+        """Where it writes to."""
+        return self.folder / "sink"
+
+    def lives(self) -> bool:
+        return self.get("/ping") is not None
+
+    def rows(self, first_s: int, last_s: int) -> Rows:
+        out: Rows = {}
+        for line in self.sink.read_bytes().splitlines() if self.sink.exists() else ():
+            series, fields, at = split(line)
+            measurement, *tags = _SEPARATOR.split(series)
+            told = (one.partition("=") for one in tags)
+            key = tuple(sorted((name, _ESCAPE.sub(r"\1", value)) for name, _, value in told if name in TAGS))
+            if measurement == "sample":
+                out.setdefault(key, {})[at] = _fields(fields)
+        return out
+
+
+_SEPARATOR, _ESCAPE = re.compile(r"(?<!\\),"), re.compile(r"\\([,= ])")
+_FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^,]*)')
+
+
+def _fields(told: str) -> dict[str, object]:
+    """A line's fields, read without any of the product's code."""
+    out: dict[str, object] = {}
+    for name, value in _FIELD.findall(told):
+        if value.startswith('"'):
+            out[name] = re.sub(r"\\(.)", r"\1", value[1:-1])
+        else:
+            out[name] = value == "true" if value in ("true", "false") else float(value.removesuffix("i"))
+    return out
 
 
 def _nanoseconds(told: str) -> int:

@@ -1,6 +1,7 @@
 """The influx output against servers that nobody here wrote: killed under load, each sample is there once.
 
-Debian's VictoriaMetrics and InfluxDB 1.6 in every run; QuestDB in the long one. A kill is SIGKILL at any moment of a
+Debian's VictoriaMetrics and InfluxDB 1.6 in every run, beside a program that forgets as Telegraf does; QuestDB in the
+long one. A kill is SIGKILL at any moment of a
 write, or between two; what is compared is every sample, with its value, by the server's own query.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from line_servers import Influx, LineServer, Quest, Rows, Victoria, until
+from line_servers import Influx, LineServer, Quest, Rows, Telegraf, Victoria, until
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, from_rows
@@ -115,7 +116,7 @@ def _fields(row: Row, kind: type[LineServer]) -> dict[str, object]:
     if row.other_ns != -(2**63):
         fields["other_after_ns"] = row.other_ns - row.time_ns
     if isinstance(value, bool):
-        fields["vb"] = value if kind is Influx else int(value)
+        fields["vb"] = value if kind in (Influx, Telegraf) else int(value)
     elif isinstance(value, int):
         value %= 2**64
         fields["v" if not victoria or value < 10**18 else outlier_field(value)] = float(value)
@@ -176,6 +177,15 @@ def output(folder: Path, server: LineServer) -> InfluxOutput:
     )
 
 
+def refused(one: InfluxOutput, now: float) -> float:
+    """Step until a connection failed; the time then."""
+    for _ in range(1000):
+        if one.status()["state"] == "retrying":
+            return now
+        now += max(one.step(now), 0.001)
+    raise AssertionError("what is not there answers")
+
+
 def killed(server: LineServer, folder: Path, site: str, kills: int) -> None:
     """Feed an output while its server is killed so many times; every sample is there, once."""
     chance = random.Random(kills)
@@ -197,6 +207,8 @@ def killed(server: LineServer, folder: Path, site: str, kills: int) -> None:
         fed(2)
         server.stop()
         fed(2)
+        if not server.tells_restarts:
+            now = refused(one, now)
         server.start()
     fed(4)
     for _ in range(4000):
@@ -222,7 +234,7 @@ def killed(server: LineServer, folder: Path, site: str, kills: int) -> None:
     one.close()
 
 
-@pytest.mark.parametrize("kind", [Victoria, Influx])
+@pytest.mark.parametrize("kind", [Victoria, Influx, Telegraf])
 def test_killed_five_times_under_load_each_sample_is_there_once(
     kind: type[LineServer], tmp_path: Path, servers: Callable[[type[LineServer]], LineServer]
 ) -> None:
@@ -232,7 +244,7 @@ def test_killed_five_times_under_load_each_sample_is_there_once(
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", [Victoria, Influx, Quest])
+@pytest.mark.parametrize("kind", [Victoria, Influx, Telegraf, Quest])
 def test_killed_fifty_times_under_load_each_sample_is_there_once(
     kind: type[LineServer], tmp_path: Path, servers: Callable[[type[LineServer]], LineServer]
 ) -> None:
