@@ -81,6 +81,7 @@ class InfluxOutput(StoredOutput[LineStore]):
             bucket=table.bucket,
             kind=table.server,
             scope_text=table.scope.text,
+            notices=table.weakened(),
             wait=wait,
         )
 
@@ -100,6 +101,7 @@ class InfluxOutput(StoredOutput[LineStore]):
         bucket: str,
         scope_text: str,
         kind: str = AUTO,
+        notices: Sequence[str] = (),
         clock: Callable[[], int] = time.time_ns,
         wait: Callable[[float], None] = time.sleep,
         chance: random.Random | None = None,
@@ -113,6 +115,7 @@ class InfluxOutput(StoredOutput[LineStore]):
             token: Secret, or what gives it; empty where none is asked for. Never shown.
             scope_text: What it is given, in words, for the status.
             kind: What the server is, by the settings.
+            notices: What the settings weaken, a line each.
             clock: Wall time [ns since 1970 UTC]: for what is set aside.
             wait: Pauses for so many seconds while the disk is full; may raise to give up.
             chance: Gives the jitter of retries.
@@ -131,7 +134,7 @@ class InfluxOutput(StoredOutput[LineStore]):
         except BaseException:
             super().close()
             raise
-        self._url, self._scope_text = url, scope_text
+        self._url, self._scope_text, self._notices = url, scope_text, tuple(notices)
         probe = f"checkvalve,output={escaped(name)} probe=1i {clock()}\n".encode()
         self._pump = Pump(probe, chance or random.Random())
         self._thread: SendThread[Answer] = SendThread(self._server.close)
@@ -191,7 +194,7 @@ class InfluxOutput(StoredOutput[LineStore]):
             "state": pump.state,
             "trouble": self._trouble or pump.trouble,
             "next_step": "Make room on the disk" if self._trouble else pump.next_step,
-            "warnings": [*self._disk_warnings(), *self._warnings()],
+            "warnings": [*self._disk_warnings(), *self._notices, *self._warnings()],
             "alarms": self._alarms(),
             "alarm": pump.state == "held" or bool(lost or watch.refused),
             "lines": store.taken,
@@ -325,7 +328,7 @@ class InfluxOutput(StoredOutput[LineStore]):
             self._next_try = now + FULL_ASIDE_S
             return
         hold = self._kind.hold_s > 0
-        self._store.acknowledge(pump.ids, aside, hold=hold)
+        self._store.acknowledge(pump.ids, aside, hold=hold, rest=pump.rest())
         if hold:
             self._held.append((None, pump.ids))
         if self._next_forget == float("inf") and pump.aside:

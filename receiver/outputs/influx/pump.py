@@ -69,6 +69,8 @@ class Pump:
         """Numbers of the group's parts in the store."""
         self.aside: list[RefusedSamples[LineGroup]] = []
         """Lines of this group that the server refuses."""
+        self._lines = b""
+        """All of this group."""
         self._limit = self.most_lines = GROUP_LINES
         """Most lines to load at once; `most_lines` is lowered where the server says, or shows, that it is too much."""
         self.failures = 0
@@ -99,7 +101,7 @@ class Pump:
     def load(self, ids: tuple[int, ...], lines: bytes, now_ns: int) -> None:
         """Begin with a group; what is known to be too old is set aside at once."""
         self.ids, self.aside, self._taken, self._probing = ids, [], False, False
-        self._refusals = 0
+        self._lines, self._refusals = lines, 0
         self._refused_series.clear()
         if self._too_old is not None:
             old = [line for line in each(lines) if time_of(line) <= self._too_old]
@@ -110,9 +112,16 @@ class Pump:
         self._work = deque(_LinePart(one) for one in _cut(lines, self.most_lines))
         self._loaded = True
 
+    def rest(self) -> LineGroup | None:
+        """The lines of the group that were taken, where some were refused; None where all were taken."""
+        if not self.aside:
+            return None
+        gone = {line for one in self.aside for line in each(one.cargo.lines)}
+        return LineGroup(b"".join(line for line in each(self._lines) if line not in gone))
+
     def clear(self) -> None:
         """Leave the group: it was acknowledged, or is to be loaded again."""
-        self._loaded = False
+        self._loaded, self._lines = False, b""
         self._work.clear()
         if not self.trouble:
             self.state = "idle"

@@ -14,6 +14,7 @@ from protocol.settings.findings import nearest
 from protocol.settings.table import File
 from receiver.outputs.influx.server_kind import AUTO, KINDS
 from receiver.outputs.settings import OutputTable
+from receiver.outputs.shipping.server_settings import here
 
 EXAMPLE = "http://127.0.0.1:8086"
 
@@ -61,6 +62,13 @@ class InfluxTable(OutputTable):
             read_token(self)
         except ConfigError as error:
             yield "token_file", f"{str(error).partition(': ')[2]}; {error.hint}"
+
+    def weakened(self) -> list[str]:
+        """What of the protection is switched off, a line each."""
+        parts = urlsplit(self.url)
+        if parts.scheme == "https" or here(parts.hostname or ""):
+            return []
+        return [f"TLS is off: samples{' and the token' if self.token_file else ''} travel readable to {parts.hostname}"]
 
 
 def shown(url: str) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from receiver.outputs.shipping.cargo import LATE, LIVE, RefusedSamples
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, wait_s
-from receiver.outputs.shipping.shipment import SHIPMENT_ROWS, Shipment, halves
+from receiver.outputs.shipping.shipment import SHIPMENT_ROWS, Shipment, halves, merged
 
 LANES = (LIVE, LATE)
 LIVE_IN_A_ROW = 4
@@ -44,6 +44,12 @@ class Underway:
     refusals: int = 0
     done: list[Shipment] = field(default_factory=list)
     """What of them was taken."""
+
+    def rest(self) -> Shipment | None:
+        """What was taken, where something was refused; None where all was taken."""
+        if not self.refused:
+            return None
+        return merged(self.done) if self.done else self.refused[0].cargo.rows(0, 0)
 
 
 class Dispatch:

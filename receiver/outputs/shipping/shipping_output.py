@@ -250,7 +250,7 @@ class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
         if pause:
             self._next_try = now + pause
         while (load := dispatch.finished()) is not None:
-            self._store.acknowledge(load.ids, load.refused, hold=self._keep_s > 0)
+            self._store.acknowledge(load.ids, load.refused, hold=self._keep_s > 0, rest=load.rest())
             if self._keep_s:
                 self._held.append((now, load.ids))
 

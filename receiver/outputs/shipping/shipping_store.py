@@ -39,6 +39,9 @@ CREATE TABLE IF NOT EXISTS shipment (
 CREATE INDEX IF NOT EXISTS shipment_pending ON shipment (lane, id) WHERE held = 0;
 {ASIDE_TABLE}"""
 
+_SHIPMENT = "INSERT INTO shipment VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_REST = "UPDATE shipment SET held = 1, samples = ?, bytes = ?, body = ? WHERE id = ?"
+_GONE = "DELETE FROM shipment WHERE id = ?"
 META = "REPLACE INTO meta VALUES (?, ?)"
 _SUMMED: Mapping[str, Any] = {"place": None, "taken": 0, "dropped": 0}
 """What the sum is over, and what stands for what was not written yet."""
@@ -146,7 +149,7 @@ class ShippingStore(Generic[CargoT]):
             )
         taken = self.taken + more.samples
         writes = Writes()
-        writes.add("INSERT INTO shipment VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        writes.add(_SHIPMENT, rows)
         writes.extend(beside())
         writes.add(META, self._told(version=self.VERSION, place=place, taken=taken))
         writes.add(META, self._pending(self.pending.plus(more)))
@@ -179,22 +182,33 @@ class ShippingStore(Generic[CargoT]):
                 count += samples
         return (tuple(ids), self._form.joined(parts)) if parts else None
 
-    def acknowledge(self, ids: Sequence[int], refused: Sequence[RefusedSamples[CargoT]], *, hold: bool) -> None:
+    def acknowledge(
+        self, ids: Sequence[int], refused: Sequence[RefusedSamples[CargoT]], *, hold: bool, rest: CargoT | None = None
+    ) -> None:
         """A server took these shipments, but for what it refused.
 
         Args:
             hold: Keep them, to be sent again.
+            rest: What of them it took; None: all. What it refused is set aside, and not held besides.
         """
-        moved = self._of(ids)
-        sql = "UPDATE shipment SET held = 1 WHERE id = ?" if hold else "DELETE FROM shipment WHERE id = ?"
+        moved, held = self._of(ids), Amount()
+        writes = Writes()
+        if hold and rest is None:
+            held = moved
+            writes.add("UPDATE shipment SET held = 1 WHERE id = ?", [(at,) for at in ids])
+        elif hold and rest:
+            body, (first, *others) = self._form.pack(rest), ids
+            held = Amount(len(rest), self._of([first]).blocks, len(body))
+            writes.add(_REST, [(held.samples, held.bytes, body, first)])
+            writes.add(_GONE, [(at,) for at in others])
+        else:
+            writes.add(_GONE, [(at,) for at in ids])
         rows, less = [], Amount()
         for one in refused:
             body = self._form.pack(one.cargo)
             less = less.plus(Amount(len(one.cargo), one.cargo.blocks, len(body)))
             told = (len(one.cargo), one.cargo.blocks, one.cargo.received_ns)
             rows.append((one.time_ns, one.refusal, one.words, *told, body))
-        writes = Writes()
-        writes.add(sql, [(at,) for at in ids])
         writes.add(
             "INSERT INTO aside (time_ns, refusal, words, samples, blocks, received_ns, body) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -204,14 +218,13 @@ class ShippingStore(Generic[CargoT]):
         writes.add(META, self._pending(pending))
         self._run(writes)
         self.pending, self.aside = pending, self.aside.plus(less)
-        if hold:
-            self.held = self.held.plus(moved)
+        self.held = self.held.plus(held)
 
     def release(self, ids: Sequence[int]) -> None:
         """Drop held shipments: the server has them for good."""
         gone = self._of(ids)
         writes = Writes()
-        writes.add("DELETE FROM shipment WHERE id = ?", [(at,) for at in ids])
+        writes.add(_GONE, [(at,) for at in ids])
         self._run(writes)
         self.held = self.held.plus(gone, -1)
 

@@ -716,6 +716,27 @@ def test_what_is_set_aside_is_listed_and_sent_again_or_dropped(tmp_path: Path) -
 T12 = b"%d" % (T0 + 10 * SECOND)
 
 
+def test_what_was_refused_is_set_aside_once_however_often_its_server_is_another(tmp_path: Path) -> None:
+    """What is held to be sent again is what was taken: a restart has no refused line refused a second time."""
+    with serving(FakeInflux()) as fake:
+        one, given = output(tmp_path, fake), blocks(10)
+        fake.judge = lambda lines: Told(400, "unable to parse") if b" vs=" in lines else None
+        one.take(given, b"x")
+        now = pumped(one, 0.0, lambda: drained(one))
+        want = {key: fields for key, fields in wanted(given).items() if not fields.startswith("vs=")}
+        texts = len(wanted(given)) - len(want)
+        for restarts in (1, 2):
+            fake.restart(lambda series, at: True)
+            now = pumped(one, now, lambda restarts=restarts: one.status()["rewinds"] == restarts and drained(one))  # type: ignore[misc]
+            assert samples(fake) == want
+            told = one.status()
+            assert (told["aside"], told["held"], told["acknowledged"]) == (texts, len(want), len(want))
+        one.close()
+        again = output(tmp_path, fake)
+        assert (again.status()["aside"], again.status()["held"]) == (texts, len(want))
+        again.close()
+
+
 def test_the_room_aside_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What no server ever takes goes, oldest first, and is counted; for all else the output is held, nothing lost."""
     monkeypatch.setattr(line_store, "ASIDE_BYTES", 900)
@@ -736,6 +757,23 @@ def test_the_room_aside_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert "fills the room" in one.status()["trouble"]
         assert one.status()["pending_lines"] > 0
         one.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://127.0.0.1:1", False),
+        ("https://plant:1", False),
+        ("http://localhost", False),
+        ("http://u:pw@plant:1", True),
+    ],
+)
+def test_samples_that_travel_readable_are_told(url: str, told: bool, tmp_path: Path) -> None:
+    """Without TLS to another machine the status says so for as long as it is so, and names the machine alone."""
+    one = InfluxOutput.build(table(url=url), tmp_path, wait=never)
+    line = "TLS is off: samples travel readable to plant"
+    assert one.status()["warnings"] == ([line] if told else [])
+    one.close()
 
 
 def test_check_names_a_token_file_that_is_not_there(tmp_path: Path) -> None:

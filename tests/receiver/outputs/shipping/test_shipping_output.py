@@ -151,6 +151,30 @@ def test_what_is_refused_is_found_and_set_aside_by_class(tmp_path: Path) -> None
     again.close()
 
 
+@pytest.mark.parametrize("everything", [False, True])
+def test_what_was_refused_is_set_aside_once_however_often_the_rest_is_sent(everything: bool, tmp_path: Path) -> None:
+    """What is held is what was taken: a new connection has nothing refused a second time."""
+    server = FakeServer()
+    bad = (b"stream-1", 7, "pump-7", 0)
+    no = ServerAnswer(Ruling.REFUSED, "no such", refusal="42X")
+    server.judge = lambda one: no if everything or bad in keys(one) else None
+    one = FakeOutput.beside(tmp_path, server, keep_s=60.0)
+    given = blocks(0, 20)
+    one.take(given, b"1")
+    now = one.pumped(lambda: sent(one))
+    refused = wanted(given) if everything else {bad}
+    server.held.clear()
+    server.anew, server.judge = True, lambda one: no if bad in keys(one) else None
+    one.take(blocks(20, 1), b"2")
+    one.pumped(lambda: sent(one) and server.held, now)
+    assert set(server.held) == wanted([*given, *blocks(20, 1)]) - refused
+    assert set(server.held.values()) == {1}
+    status = one.status()
+    assert (status["aside"], status["held"]) == (len(refused), len(server.held))
+    assert status["taken"] == status["acknowledged"] + len(refused)
+    one.close()
+
+
 @pytest.mark.parametrize("wish", list(AsideWish))
 def test_what_was_set_aside_is_sent_again_or_dropped_as_a_person_wishes(wish: AsideWish, tmp_path: Path) -> None:
     """Read beside the process, by group, with the words; the wish is taken up by the next step, also after a start."""
