@@ -29,6 +29,7 @@ from bench.sinks import servers
 from bench.sinks.fed_journal import TAGS, fed, journal
 from receiver.outputs.base import Output
 from receiver.outputs.influx.output import InfluxOutput
+from receiver.outputs.influx.settings import InfluxTable
 
 POLLS = 600
 """Polls of 5,000 tags in the journal: 3 million samples."""
@@ -98,9 +99,8 @@ def _run(server: Callable[[Path], AbstractContextManager[str]], count: Callable[
 
 
 def _feed(folder: Path, samples: int, url: str, told: Any) -> None:
-    output = InfluxOutput(
-        folder / "bench.db", name="bench", url=url, token="", org="", bucket="plant", scope_text="all"
-    )
+    asked = {"kind": "influx", "name": "bench", "url": url, "bucket": "plant", "scope": "all"}
+    output = InfluxOutput(folder / "bench.db", InfluxTable.model_validate(asked))
     done = fed(folder / "journal", samples, output, _acknowledged)
     output.close()
     told.put((done.seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000))

@@ -29,6 +29,7 @@ from line_servers import Influx, LineServer, Quest, Victoria, until
 
 from bench.sinks.postgres_server import ABSENT, PASSWORD, PostgresServer, running
 from receiver.outputs.influx.output import InfluxOutput
+from receiver.outputs.influx.settings import InfluxTable
 from receiver.outputs.postgresql.output import PostgresqlOutput
 from receiver.outputs.postgresql.settings import PostgresqlTable
 
@@ -95,16 +96,9 @@ class LineStore(Store):
 
     def fill(self) -> None:
         """Hand the plant's blocks to an output, and have it send them."""
-        one = InfluxOutput(
-            self.server.folder.with_suffix(".db"),
-            name="grafana",
-            url=self.server.url,
-            token="",
-            org="",
-            bucket="plant",
-            scope_text="all",
-            chance=random.Random(1),
-        )
+        asked = {"kind": "influx", "name": "grafana", "url": self.server.url, "bucket": "plant", "scope": "all"}
+        store = self.server.folder.with_suffix(".db")
+        one = InfluxOutput(store, InfluxTable.model_validate(asked), chance=random.Random(1))
         until(lambda: one.step(0.0) and one.status()["server"] != "unknown")
         one.take(blocks(), b"1")
         until(lambda: one.step(0.0) is not None and not one.status()["pending_lines"])

@@ -25,6 +25,7 @@ from receiver.outputs.base import BatchBody, OpenedBlock, StreamDescription
 from receiver.outputs.influx.dialect import outlier_field
 from receiver.outputs.influx.line_group import LineGroups
 from receiver.outputs.influx.output import CHECK_S, InfluxOutput
+from receiver.outputs.influx.settings import InfluxTable
 from receiver.outputs.shipping.shipping_store import read_aside
 
 SECOND = 10**9
@@ -165,16 +166,8 @@ def difference(have: Rows, want: Rows) -> str:
 
 def output(folder: Path, server: LineServer) -> InfluxOutput:
     """An output to the server, which is not told what it is."""
-    return InfluxOutput(
-        folder / "peer.db",
-        name="peer",
-        url=server.url,
-        token="",
-        org="",
-        bucket="plant",
-        scope_text="all",
-        chance=random.Random(1),
-    )
+    asked = {"kind": "influx", "name": "peer", "url": server.url, "bucket": "plant", "scope": "all"}
+    return InfluxOutput(folder / "peer.db", InfluxTable.model_validate(asked), chance=random.Random(1))
 
 
 def refused(one: InfluxOutput, now: float) -> float:

@@ -28,7 +28,7 @@ from receiver.outputs.influx.line_refusal import OLD
 from receiver.outputs.influx.line_store import LineStore
 from receiver.outputs.influx.lines import LineWriter, escaped
 from receiver.outputs.influx.pump import Pump
-from receiver.outputs.influx.server_kind import AUTO, HOLD_S, KINDS, ServerKind, named
+from receiver.outputs.influx.server_kind import HOLD_S, KINDS, ServerKind, named
 from receiver.outputs.influx.server_metrics import Keeping, ServerMetrics, ServerWatch
 from receiver.outputs.influx.settings import InfluxTable, read_token, shown
 from receiver.outputs.settings import OutputTable
@@ -72,18 +72,7 @@ class InfluxOutput(StoredOutput[LineStore]):
             StoreError: the store cannot be read.
         """
         assert isinstance(table, InfluxTable)
-        return cls(
-            state / f"{table.name}.db",
-            name=table.name,
-            url=table.url,
-            token=lambda: read_token(table),
-            org=table.org,
-            bucket=table.bucket,
-            kind=table.server,
-            scope_text=table.scope.text,
-            notices=table.weakened(),
-            wait=wait,
-        )
+        return cls(state / f"{table.name}.db", table, wait=wait)
 
     @classmethod
     def set_aside(cls, table: OutputTable, state: Path) -> Sequence[SetAside]:
@@ -93,15 +82,8 @@ class InfluxOutput(StoredOutput[LineStore]):
     def __init__(
         self,
         store: Path,
+        table: InfluxTable,
         *,
-        name: str,
-        url: str,
-        token: str | Callable[[], str],
-        org: str,
-        bucket: str,
-        scope_text: str,
-        kind: str = AUTO,
-        notices: Sequence[str] = (),
         clock: Callable[[], int] = time.time_ns,
         wait: Callable[[float], None] = time.sleep,
         chance: random.Random | None = None,
@@ -110,32 +92,21 @@ class InfluxOutput(StoredOutput[LineStore]):
         """
         Args:
             store: Its own database file.
-            name: Of the output.
-            url: `http://host:port` of the server.
-            token: Secret, or what gives it; empty where none is asked for. Never shown.
-            scope_text: What it is given, in words, for the status.
-            kind: What the server is, by the settings.
-            notices: What the settings weaken, a line each.
+            table: Its settings, paths absolute.
             clock: Wall time [ns since 1970 UTC]: for what is set aside.
             wait: Pauses for so many seconds while the disk is full; may raise to give up.
             chance: Gives the jitter of retries.
-            server: Instead of the one at `url`.
+            server: Instead of the one of the settings.
 
         Raises:
             ConfigError: the token's file cannot be read.
             HeldError: another process has the store open.
             StoreError: the store cannot be read.
         """
+        self._table, self._given = table, KINDS.get(table.server)
+        self._server: Endpoint = server or _server(table, self._given)
         super().__init__(store, clock=clock, wait=wait)
-        self._given = KINDS.get(kind)
-        secret = token if callable(token) else lambda: token
-        try:
-            self._server: Endpoint = server or _server(url, secret, org, bucket, self._given)
-        except BaseException:
-            super().close()
-            raise
-        self._url, self._scope_text, self._notices = url, scope_text, tuple(notices)
-        probe = f"checkvalve,output={escaped(name)} probe=1i {clock()}\n".encode()
+        probe = f"checkvalve,output={escaped(table.name)} probe=1i {clock()}\n".encode()
         self._pump = Pump(probe, chance or random.Random())
         self._thread: SendThread[Answer] = SendThread(self._server.close)
         self._watch = ServerWatch(self._store.server_started)
@@ -183,8 +154,8 @@ class InfluxOutput(StoredOutput[LineStore]):
         lost = store.aside.samples + store.crowded_out
         return {
             "kind": "influx",
-            "url": shown(self._url),
-            "scope": self._scope_text,
+            "url": shown(self._table.url),
+            "scope": self._table.scope.text,
             "taken": store.taken,
             "acknowledged": max(store.taken - store.pending.samples - lost - store.dropped, 0),
             "held": store.held.samples,
@@ -194,7 +165,7 @@ class InfluxOutput(StoredOutput[LineStore]):
             "state": pump.state,
             "trouble": self._trouble or pump.trouble,
             "next_step": "Make room on the disk" if self._trouble else pump.next_step,
-            "warnings": [*self._disk_warnings(), *self._notices, *self._warnings()],
+            "warnings": [*self._disk_warnings(), *self._table.weakened(), *self._warnings()],
             "alarms": self._alarms(),
             "alarm": pump.state == "held" or bool(lost or watch.refused),
             "lines": store.taken,
@@ -382,9 +353,9 @@ class InfluxOutput(StoredOutput[LineStore]):
             self._held.clear()
 
 
-def _server(url: str, token: Callable[[], str], org: str, bucket: str, kind: ServerKind | None) -> Endpoint:
+def _server(table: InfluxTable, kind: ServerKind | None) -> Endpoint:
     from receiver.outputs.influx.influx_server import (
         InfluxServer,  # its library takes half a second, which --check need not wait for
     )
 
-    return InfluxServer(url, token, org, bucket, kind)
+    return InfluxServer(table.url, partial(read_token, table), table.org, table.bucket, kind)

@@ -19,6 +19,7 @@ from receiver.commands.cli import app
 from receiver.outputs.aside import AsideWish, done, wish_file, wished
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.influx.output import InfluxOutput
+from receiver.outputs.influx.settings import InfluxTable
 from receiver.outputs.scope import Scope
 from receiver.outputs.scope_check import strangers
 
@@ -40,9 +41,8 @@ def low(tmp_path: Path) -> Path:
 def refused(state: Path) -> None:
     """The output of that name had a sample refused."""
     with serving(FakeInflux()) as fake:
-        one = InfluxOutput(
-            state / "plant.db", name="plant", url=fake.url, token="", org="", bucket="b", scope_text="all"
-        )
+        asked = {"kind": "influx", "name": "plant", "url": fake.url, "bucket": "b", "scope": "all"}
+        one = InfluxOutput(state / "plant.db", InfluxTable.model_validate(asked))
         fake.judge = lambda lines: Told(400, "unable to parse") if b"site=" in lines else None
         one.take([block(stream(), 0, batch([Row(0, T0, 1.5)]))], b"p")
         for now in range(1000):

@@ -36,21 +36,24 @@ SECRET = "s3cret-token-value"
 
 
 def output(folder: Path, fake: FakeInflux, kind: str = "influxdb", **given: Any) -> InfluxOutput:
-    """An output to this server, whose clock stands still and that may not wait."""
-    return InfluxOutput(
-        folder / "plant-influx.db",
-        name="plant-influx",
-        url=fake.url,
-        token=given.pop("token", SECRET),
-        org="plant org",
-        bucket="bucket",
-        kind=kind,
-        scope_text="vendor Acme",
-        clock=lambda: T0,
-        wait=never,
-        chance=random.Random(1),
-        **given,
-    )
+    """An output to this server, whose clock stands still and that may not wait; its token stands beside the folder."""
+    if not token_file(folder).exists():
+        token_file(folder).write_text(SECRET)
+    told = {"name": "plant-influx", "url": fake.url, "org": "plant org", "bucket": "bucket", "server": kind}
+    asked = table(**told, token_file=str(token_file(folder)), scope={"vendor": "Acme"})
+    times: dict[str, Any] = {"clock": lambda: T0, "wait": never, "chance": random.Random(1)}
+    return InfluxOutput(folder / "plant-influx.db", asked, **times, **given)
+
+
+def token_file(folder: Path) -> Path:
+    """Where an output to this folder has its token from."""
+    return folder.with_suffix(".token")
+
+
+def table(**given: Any) -> InfluxTable:
+    """An `[[output]]` as the file has it."""
+    told = {"kind": "influx", "name": "x", "url": "http://127.0.0.1:9", "bucket": "b", "scope": "all"}
+    return InfluxTable.model_validate(told | given)
 
 
 def never(seconds: float) -> None:
@@ -477,12 +480,6 @@ def test_one_process_has_the_store_open(tmp_path: Path) -> None:
         output(tmp_path, fake)
 
 
-def table(**given: Any) -> InfluxTable:
-    """An `[[output]]` as the file has it."""
-    told = {"kind": "influx", "name": "x", "url": "http://127.0.0.1:9", "bucket": "b", "scope": "all"}
-    return InfluxTable.model_validate(told | given)
-
-
 @pytest.mark.parametrize("name", ["missing", "empty", "lines"])
 def test_a_token_that_is_none_is_named_with_a_next_step(name: str, tmp_path: Path) -> None:
     """What is not there or cannot be read is a ConfigError that names the output, and never the token."""
@@ -641,15 +638,14 @@ def test_questdb_has_its_tables_made_first_and_nothing_is_held(tmp_path: Path) -
 @pytest.mark.parametrize(("kind", "status"), [("influxdb", 401), ("influxdb", 403), ("questdb", 401)])
 def test_a_new_token_is_read_when_the_old_one_is_refused(kind: str, status: int, tmp_path: Path) -> None:
     """Written into its file while the output is held, it is used with the next try; nothing is started again."""
-    secret = [SECRET]
     with serving(FakeInflux()) as fake:
         fake.paths = ("/api/v2/write", "/write")
-        one, given = output(tmp_path, fake, kind=kind, token=lambda: secret[0]), blocks()
+        one, given = output(tmp_path, fake, kind=kind), blocks()
         fake.admits = lambda token: None if token == "Token fresh" else Told(status, f"no {SECRET}")
         one.take(given, b"x")
         assert stepped(one, 0.0) == 60.0
         assert "token_file" in one.status()["next_step"]
-        secret[0] = "fresh"
+        token_file(tmp_path).write_text("fresh")
         stepped(one, 60.0)
         pumped(one, 60.0, lambda: drained(one))
         assert samples(fake) == wanted(given, named(kind))
@@ -674,7 +670,9 @@ def test_a_slow_server_keeps_no_status_waiting(tmp_path: Path) -> None:
         def close(self) -> None:
             return
 
-    one = output(tmp_path, FakeInflux(), server=Slow())
+    fake = FakeInflux()
+    fake.url = "http://127.0.0.1:9"
+    one = output(tmp_path, fake, server=Slow())
     one.take(blocks(), b"x")
     while not asked.is_set():
         one.step(0.0)
