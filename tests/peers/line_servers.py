@@ -58,6 +58,8 @@ class LineServer(ABC):
 
     resolution_ns: ClassVar[int]
     """What its times are multiples of [ns]."""
+    start_s: ClassVar[float] = 30.0
+    """Longest start [s]."""
     tells_restarts: ClassVar[bool] = True
     """Whether it says when it began; where it does not, a restart is noticed by what fails meanwhile."""
 
@@ -99,7 +101,7 @@ class LineServer(ABC):
         quiet = subprocess.DEVNULL
         environment = {**os.environ, **self.environment()}
         self._process = subprocess.Popen(self.command(), stdout=quiet, stderr=quiet, env=environment, cwd=self.folder)
-        until(self.lives)
+        until(self.lives, self.start_s)
         self._second = int(time.time())
 
     def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
@@ -213,6 +215,8 @@ class Quest(LineServer):
     """QuestDB 9."""
 
     resolution_ns = 1_000
+    start_s = 120.0
+    """A Java machine starts in 4 s, and in more than 30 on two cores that have ten times as much to do (seen)."""
 
     @classmethod
     def jar(cls) -> Path:
