@@ -1,9 +1,10 @@
-"""What both forms of messages have in common: the connection is made anew when it is needed, and told that it was."""
+"""What both forms of messages have in common: a connection that ends is made anew at once, and told that it was."""
 
 from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 
 from paho.mqtt.client import MQTTMessage
@@ -21,7 +22,9 @@ SHORTS = 3
 
 
 class MqttCourier(ServerCourier):
-    """One broker."""
+    """One broker; who reads there is told by our will whether we are there, so the connection is looked after."""
+
+    watches = True
 
     def __init__(self, table: MqttTable, secret: str) -> None:
         """
@@ -40,19 +43,30 @@ class MqttCourier(ServerCourier):
 
     def send(self, shipment: Shipment) -> ServerAnswer:
         """Bring a shipment."""
+        return self._over_a_connection(lambda: self._sent(shipment))
+
+    def look_after(self) -> ServerAnswer:
+        """See that the connection stands; the broker tells others that we are gone where it does not."""
+        return self._over_a_connection(self._looked_after)
+
+    def _over_a_connection(self, work: Callable[[], ServerAnswer]) -> ServerAnswer:
         try:
             if not self._connection.connected:
                 self._connection.must_be_mended()
                 self._must_last()
                 self._greet()
                 self._anew, self._since = True, time.monotonic()
-            answer = self._sent(shipment)
+            answer = work()
         except BrokerError as error:
             answer = error.answer
         if self._anew and self._connection.connected:
             self._anew = False
             return replace(answer, anew=True)
         return answer
+
+    def _looked_after(self) -> ServerAnswer:
+        """What is due over a connection that stands, with nothing to send. Raises BrokerError."""
+        return ServerAnswer(Ruling.TAKEN)
 
     def _must_last(self) -> None:
         """Raises BrokerError where one connection after the other ends soon: each makes all that is held come again."""

@@ -140,6 +140,13 @@ class SparkplugCourier(MqttCourier):
         self._rows.took(split)
         return ServerAnswer(Ruling.TAKEN)
 
+    def _looked_after(self) -> ServerAnswer:
+        self._must_have_host()
+        with self._changed:
+            if self._rebirth_wanted and time.monotonic() - self._born_at >= REBIRTH_S:
+                self._bear(asked=True)
+        return ServerAnswer(Ruling.TAKEN)
+
     def _must_have_host(self) -> None:
         """Raises BrokerError where the primary host is not there; the node dies then, as the specification says."""
         if not self._host_topic or (self._host_online and not self._host_left):

@@ -128,11 +128,18 @@ class Dispatch:
             ruling = Ruling.HOLD
         if ruling is Ruling.SLOW:
             self._shrink(len(load.work[0]) // 2)
-        self.failures += 1
-        self.retries += 1
-        self.state = "held" if ruling is Ruling.HOLD else "retrying"
-        self.trouble, self.next_step = answer.words or ruling.value, answer.next_step or WAIT_STEP
-        return wait_s(ruling, self.failures, self._chance)
+        return self._failed(answer)
+
+    def looked(self, answer: ServerAnswer) -> float:
+        """Take in what came of looking after the connection while nothing was to be sent.
+
+        Returns:
+            How long to wait before the next look or request [s].
+        """
+        if answer.ruling is Ruling.TAKEN:
+            self.failures, self.state, self.trouble, self.next_step = 0, "idle", "", ""
+            return 0.0
+        return self._failed(answer)
 
     def finished(self) -> Underway | None:
         """A load of which all was taken or set aside; it leaves the dispatch."""
@@ -155,6 +162,14 @@ class Dispatch:
         """Leave what is on its way; it is loaded again from the store."""
         self._loads.clear()
         self._sent = None
+
+    def _failed(self, answer: ServerAnswer) -> float:
+        """Nothing was brought further; how long to wait [s]."""
+        self.failures += 1
+        self.retries += 1
+        self.state = "held" if answer.ruling is Ruling.HOLD else "retrying"
+        self.trouble, self.next_step = answer.words or answer.ruling.value, answer.next_step or WAIT_STEP
+        return wait_s(answer.ruling, self.failures, self._chance)
 
     def _well(self) -> None:
         self.failures, self.state, self.trouble, self.next_step = 0, "sending", "", ""

@@ -28,7 +28,7 @@ from receiver.outputs.shipping.dispatch import LANES, Dispatch
 from receiver.outputs.shipping.secret_courier import SecretCourier
 from receiver.outputs.shipping.send_thread import SendThread
 from receiver.outputs.shipping.server_answer import ServerAnswer
-from receiver.outputs.shipping.server_courier import ServerCourier, sent
+from receiver.outputs.shipping.server_courier import ServerCourier, looked_after, sent
 from receiver.outputs.shipping.server_settings import ServerTable, read_secret
 from receiver.outputs.shipping.shipment import Shipment, Shipments, gather
 from receiver.outputs.shipping.shipping_store import ShippingStore, read_aside
@@ -42,6 +42,8 @@ SILENCE_S = 20.0
 """A request that is not answered for so long is told [s]: longer than the time limits of any kind."""
 ALARM_S = 60.0
 """Trouble that lasts longer than this is an alarm [s]."""
+WATCH_S = 1.0
+"""Between two looks after a connection that means something by itself, while nothing is sent [s]."""
 IDLE_S = 10.0
 """How soon a step is wanted where nothing is to be done [s]."""
 ASIDE_BYTES = 256 * 1024 * 1024
@@ -91,7 +93,9 @@ class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
         self._thread: SendThread[ServerAnswer] = SendThread(courier.close)
         self._held: deque[tuple[float, tuple[int, ...]]] = deque()
         """When shipments that are held were acknowledged, and their numbers in the store."""
-        self._next_try = float("-inf")
+        self._next_try = self._next_look = float("-inf")
+        self._looks = False
+        """The thread looks after the connection, and has no shipment."""
         self._bad_since: float | None = None
         self._now = self._begun = 0.0
         self._resent = 0
@@ -215,11 +219,12 @@ class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
                 answer = self._thread.answer(self._patience_s)
                 if answer is None:
                     return 0.0
-                self._answered(answer, now)
+                self._looked(answer, now) if self._looks else self._answered(answer, now)
             if now < self._next_try:
                 return self._next_try - now
-            if not self._begin():
-                return min(IDLE_S, self._held[0][0] + self._keep_s - now) if self._held else IDLE_S
+            if not self._begin() and not self._look(now):
+                idle_s = WATCH_S if self._courier.watches else IDLE_S
+                return min(idle_s, self._held[0][0] + self._keep_s - now) if self._held else idle_s
         return 0.0
 
     def _begin(self) -> bool:
@@ -239,13 +244,32 @@ class ShippingOutput(StoredOutput[ShippingStore[Shipment]]):
             self._begun = self._now
         return piece is not None
 
+    def _look(self, now: float) -> bool:
+        """Have the connection looked after, where that is due."""
+        if not self._courier.watches or now < self._next_look:
+            return False
+        self._looks, self._next_look, self._begun = True, now + WATCH_S, now
+        self._thread.begin(partial(looked_after, self._courier))
+        return True
+
+    def _looked(self, answer: ServerAnswer, now: float) -> None:
+        self._looks = False
+        self._met(answer)
+        pause = self._dispatch.looked(answer)
+        if pause:
+            self._next_try = now + pause
+
+    def _met(self, answer: ServerAnswer) -> None:
+        """What the connection before this one acknowledged may be gone: it is sent again."""
+        if answer.anew and self._keep_s:
+            self._resent += self._store.rewind() + self._dispatch.lost()
+            self._held.clear()
+
     def _answered(self, answer: ServerAnswer, now: float) -> None:
         dispatch = self._dispatch
         if not dispatch.waits:
             return  # it was cleared meanwhile: the piece is sent again
-        if answer.anew and self._keep_s:  # what the connection before it acknowledged may be gone
-            self._resent += self._store.rewind() + dispatch.lost()
-            self._held.clear()
+        self._met(answer)
         pause = dispatch.answered(answer, self._clock(), room=self._store.aside.bytes < ASIDE_BYTES)
         if pause:
             self._next_try = now + pause

@@ -362,3 +362,24 @@ def test_mqtt_3_1_1_serves_too(broker: MosquittoBroker, tmp_path: Path) -> None:
     reader.until(lambda: sum(map(len, values(reader, "late").values())) >= wanted)
     one.close()
     reader.close()
+
+
+def test_a_dead_broker_is_noticed_while_nothing_is_sent(
+    another_broker: Callable[..., MosquittoBroker], tmp_path: Path
+) -> None:
+    """Told, and connected to once it is back: who reads the state there knows that we are, with no sample between."""
+    broker = another_broker()
+    reader = DurableReader(broker.port, ["quiet/#"], "reader-quiet")
+    one = output(tmp_path, broker.url, "quiet")
+    one.step(0.0)
+    reader.until(lambda: ("quiet/state", b'{"online":true}') in [(topic, body) for topic, body, _ in reader.heard])
+    broker.stop()
+    stepped(one, lambda: one.status()["trouble"])
+    assert one.status()["next_step"]
+    stepped(one, lambda: one.status()["alarm"])
+    broker.start()
+    stepped(one, lambda: not one.status()["trouble"] and one.status()["state"] == "idle")
+    reader.until(lambda: sum(body == b'{"online":true}' for _, body, _ in reader.heard) > 1)
+    assert one.status()["requests"] == 0
+    one.close()
+    reader.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,4 +201,61 @@ def test_a_connection_has_the_number_after_the_one_before(broker: MosquittoBroke
         return heard(reader).node["bdSeq"]
 
     assert [run(number) for number in range(3)] == [0, 1, 2]
+    reader.close()
+
+
+def test_a_node_is_there_while_nothing_is_sent(another_broker: Callable[..., MosquittoBroker], tmp_path: Path) -> None:
+    """Born before there is a sample, and again behind a kill of the broker, each time by a look at the connection."""
+    broker = another_broker()
+    reader = DurableReader(broker.port, ["spBv1.0/quiet/#"], "reader-quiet", host="quiet")
+    one = sparkplug(tmp_path, broker, "quiet", primary_host="quiet")
+    stepped(one, lambda: one._courier._born)
+    reader.until(lambda: heard(reader).births == 1)
+    one.take([samples(1)], b"1")
+    stepped(one, lambda: sent(one))
+    broker.stop()
+    stepped(one, lambda: one.status()["trouble"])
+    assert one.status()["state"] == "retrying"
+    broker.start()
+    stepped(one, lambda: not one.status()["trouble"])
+    reader.until(lambda: heard(reader).births > 1 and set(heard(reader).devices) == {"pump-7", "press-1"})
+    stepped(one, lambda: sent(one))
+    assert one.status()["resent"] == len(gather([samples(1)], T0_NS)[0][1])
+    one.close()
+    reader.close()
+
+
+def test_a_node_dies_with_its_host_while_nothing_is_sent(broker: MosquittoBroker, tmp_path: Path) -> None:
+    """The primary host goes: its node goes too, and comes with it."""
+    reader = DurableReader(broker.port, ["spBv1.0/deserted/#"], "reader-deserted")
+    host = DurableReader(broker.port, ["spBv1.0/deserted/#"], "host-deserted", host="deserted")
+    one = sparkplug(tmp_path, broker, "deserted", primary_host="deserted")
+    stepped(one, lambda: one._courier._born)
+    reader.until(lambda: heard(reader).alive)
+    topic = "spBv1.0/STATE/deserted"
+    host.publish(topic, json.dumps({"online": False, "timestamp": time.time_ns() // 10**6}).encode(), retain=True)
+    stepped(one, lambda: "not online" in one.status()["trouble"])
+    reader.until(lambda: not heard(reader).alive)
+    host.publish(topic, json.dumps({"online": True, "timestamp": time.time_ns() // 10**6 + 1}).encode(), retain=True)
+    stepped(one, lambda: not one.status()["trouble"])
+    reader.until(lambda: heard(reader).alive)
+    one.close()
+    host.close()
+    reader.close()
+
+
+def test_a_rebirth_that_was_put_off_is_not_forgotten(
+    broker: MosquittoBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for too soon behind a birth, it comes when it is time, whether something is sent then or not."""
+    reader = DurableReader(broker.port, ["spBv1.0/putoff/#"], "reader-putoff")
+    one = sparkplug(tmp_path, broker, "putoff")
+    stepped(one, lambda: one._courier._born)
+    reader.publish("spBv1.0/putoff/NCMD/low-side", REBIRTH)
+    stepped(one, lambda: one._courier._rebirth_wanted)
+    assert heard(reader).births == 1
+    monkeypatch.setattr("receiver.outputs.mqtt.sparkplug_courier.REBIRTH_S", 0.0)
+    stepped(one, lambda: one.status()["rebirths"] == 1)
+    reader.until(lambda: heard(reader).births == 2)
+    one.close()
     reader.close()

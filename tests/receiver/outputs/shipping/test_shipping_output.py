@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from shipping_fake import FakeOutput, FakeServer, Key, keys
@@ -389,3 +390,47 @@ def test_a_damaged_store_is_set_aside_and_begun_anew(tmp_path: Path) -> None:
     assert again.begun_again()
     assert again.place() is None
     again.close()
+
+
+def test_a_connection_that_means_something_is_looked_after_while_nothing_is_sent(tmp_path: Path) -> None:
+    """Every second, not behind every step; what fails is told and tried again later; a new one brings what is held."""
+
+    class WatchedServer(FakeServer):
+        watches = True
+        looks = 0
+        well = ServerAnswer(Ruling.TAKEN)
+
+        def look_after(self) -> ServerAnswer:
+            self.looks += 1
+            return self.well
+
+    server = WatchedServer()
+    one = FakeOutput.beside(tmp_path, server, keep_s=1000.0)
+    for step in range(100):
+        assert one.step(step / 10) <= 1.0
+    assert server.looks == 10
+    one.take([samples(1)], b"1")
+    now = one.pumped(lambda: one.status()["held"], 10.0)
+    held, looks = one.status()["held"], server.looks
+    server.well = ServerAnswer(Ruling.AGAIN, "gone", "start it")
+    now = one.pumped(lambda: one.status()["trouble"] == "gone", now)
+    now = one.pumped(lambda: one.status()["alarm"], now)
+    assert one.status()["next_step"] == "start it"
+    assert server.looks - looks < 20, "each failure waits longer"
+    server.well = ServerAnswer(Ruling.TAKEN, anew=True)
+    now = one.pumped(lambda: one.status()["resent"], now)
+    server.well = ServerAnswer(Ruling.TAKEN)
+    one.pumped(lambda: one.status()["held"] == held and not one.status()["trouble"], now)
+    assert set(server.held.values()) == {2}
+    one.close()
+
+
+def test_a_connection_that_means_nothing_is_left_alone(tmp_path: Path) -> None:
+    """Where nobody else hears of it, nothing is asked of a server while nothing is sent."""
+    server = FakeServer()
+    one = FakeOutput.beside(tmp_path, server)
+    with mock.patch.object(FakeServer, "look_after", side_effect=AssertionError):
+        for step in range(100):
+            one.step(float(step))
+    assert not one.status()["trouble"]
+    one.close()
