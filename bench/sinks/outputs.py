@@ -11,7 +11,12 @@ from importlib import import_module
 
 from bench.figures import BenchRow
 
-SINKS = ("bench.sinks.line_rate", "bench.sinks.line_protocol", "bench.sinks.postgresql_rate")
+SINKS = (
+    "bench.sinks.line_rate",
+    "bench.sinks.line_protocol",
+    "bench.sinks.postgresql_rate",
+    "bench.sinks.parquet_rate",
+)
 """Modules with `measure(runs) -> list[BenchRow]`, in the order of their rows."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import queue
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bench import codec, fec
 from bench.cli import BENCHES, app, benches
 from bench.figures import BenchRow, document, machine, rate, show, undisturbed, write_section
 from bench.mix import signals
-from bench.sinks import fed_journal, line_rate
+from bench.sinks import fed_journal, line_rate, parquet_rate
 from protocol.content.sample import ValueKind
 from protocol.errors import ConfigError
 from protocol.wire import erasure
@@ -203,6 +204,18 @@ def test_a_bench_of_outputs_feeds_every_sample_of_its_journal(tmp_path: Path) ->
     fed = fed_journal.fed(tmp_path / "journal", count, Counting(), lambda output: True)
     assert taken == [fed_journal.TAGS] * 3
     assert fed.samples == count == 3 * fed_journal.TAGS
+
+
+def test_a_bench_of_files_writes_every_sample_of_its_journal(tmp_path: Path) -> None:
+    """Hours that are over are not waited for, and what stands in the files is counted by what they say themselves."""
+    count = fed_journal.journal(tmp_path / "journal", 3)
+    told: queue.SimpleQueue[tuple[float, float]] = queue.SimpleQueue()
+    parquet_rate._feed(tmp_path, count, told)
+    seconds, rss_mb = told.get(timeout=1)
+    assert seconds > 0 < rss_mb
+    rows, size = parquet_rate._written(tmp_path / "plant")
+    assert rows == count
+    assert size > count
 
 
 def test_lines_are_measured_beside_the_vendors_point() -> None:

@@ -8,7 +8,6 @@ import math
 import os
 import random
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ import pytest
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, from_rows
+from protocol.errors import StoreError
 from receiver.export.atomic_file import AtomicFile
 from receiver.export.sample_table import COLUMNS
 from receiver.outputs.base import BatchBody, OpenedBlock, StreamDescription
@@ -112,12 +112,16 @@ def test_a_kill_at_any_moment_costs_no_sample_and_doubles_none(kills: int, tmp_p
     seed = random.randrange(2**32)
     chance, reached, written = random.Random(seed), 0, 0
     for _ in range(kills):
+        read, write = os.pipe()
         child = os.fork()
         if not child:
-            _work(tmp_path, reached)
-        time.sleep(chance.uniform(0.15, 0.4))
+            _work(tmp_path, reached, write)
+        os.close(write)
+        for _ in range(chance.randrange(1, 15)):
+            assert os.read(read, 1), f"seed {seed}: it ended by itself"
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(read)
         plant = Plant(tmp_path)
         reached = int(plant.one.place() or b"0")
         written = max(written, len(plant.files()))
@@ -132,13 +136,15 @@ def test_a_kill_at_any_moment_costs_no_sample_and_doubles_none(kills: int, tmp_p
     plant.one.close()
 
 
-def _work(folder: Path, first: int) -> None:
-    """Take and write for ever, a few blocks of what the last place may have had once more."""
+def _work(folder: Path, first: int, said: int) -> None:
+    """Take and write for ever, and say a word between."""
     try:
         plant = Plant(folder)
         for at in range(first, first + 100_000, 20):
             plant.take(hourly(20, begin=at), b"%d" % (at + 20))
+            os.write(said, b".")
             plant.passes()
+            os.write(said, b".")
     finally:
         os._exit(1)
 
@@ -312,8 +318,6 @@ def _full_file(held: int, mode: str) -> io.FileIO:
 
 
 def _full_commit(self: AtomicFile) -> int:
-    from protocol.errors import StoreError
-
     raise StoreError("no") from FULL
 
 
@@ -339,6 +343,26 @@ def test_a_full_disk_of_the_folder_is_told_and_resumes(where: str, plant: Plant)
     plant.passes()
     assert not plant.one.status()["trouble"]
     assert plant.held() == plant.right()
+
+
+def test_a_file_that_has_its_name_in_spite_of_an_error_is_known(plant: Plant) -> None:
+    """The rename was done and the sync behind it failed: what came meanwhile stands in another file, nothing in two."""
+    commit = AtomicFile.commit
+
+    def named(self: AtomicFile) -> int:
+        commit(self)
+        raise StoreError("the folder cannot be synced") from OSError(errno.EIO, os.strerror(errno.EIO))
+
+    plant.take(hourly(5))
+    with mock.patch.object(AtomicFile, "commit", named):
+        plant.passes()
+    assert "cannot be synced" in plant.one.status()["trouble"]
+    assert len(plant.files()) == 1
+    plant.take(hourly(3, begin=5))
+    plant.passes()
+    plant.passes()
+    assert plant.held() == plant.right()
+    assert len(plant.files()) == 2
 
 
 def test_a_disk_that_is_not_mounted_is_not_written_under(plant: Plant) -> None:
