@@ -19,12 +19,16 @@ import duckdb
 import polars
 import pyarrow.parquet
 import pytest
+from history_blocks import opened, some_blocks, stream
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, from_rows
 from protocol.errors import StoreError
+from receiver.commands import export
+from receiver.config import load
 from receiver.export.atomic_file import AtomicFile
 from receiver.export.sample_table import COLUMNS
+from receiver.export.writing import ExportChoice
 from receiver.outputs.base import BatchBody, OpenedBlock, StreamDescription
 from receiver.outputs.parquet import hour_file
 from receiver.outputs.parquet.hour_pieces import HOUR_NS, hour_of, partition
@@ -35,6 +39,13 @@ from receiver.outputs.testing.feed import SECOND_NS, T0_NS, Fact, block, facts, 
 KILLS, SOAK_KILLS = 5, 50
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 ALL = "date=*/hour=*/*.parquet"
+TOML = """
+[inlet]
+listen = "127.0.0.1:5005"
+[keys]
+own = "keys/low"
+senders = ["keys/high.pub"]
+"""
 VALUES = ", ".join(f"value_{kind}" for kind in ("double", "int", "uint", "bool", "text"))
 
 
@@ -285,6 +296,28 @@ def test_every_reader_sees_every_value_as_it_was(plant: Plant) -> None:
     assert set(zip(told["unit"], told["date"].cast(str), told["hour"], strict=True)) == {("bar", "2025-11-23", 8)}
     known = duckdb.sql(f"SELECT date, hour, count(*), max(value_uint) FROM '{plant.folder}/{ALL}' GROUP BY ALL")
     assert [(str(date), *rest) for date, *rest in known.fetchall()] == [("2025-11-23", 8, 8, 2**64 - 1)]
+
+
+def test_the_files_and_an_export_have_the_same_rows(plant: Plant, tmp_path: Path) -> None:
+    """Of the same blocks, whatever became of them on the way: every column but the version is the same."""
+    blocks = some_blocks(random.Random(5), stream(), 40, 12)
+    blocks += [
+        replace(one, number=one.number + 1000, healed=True) for one in some_blocks(random.Random(6), stream(), 5, 9)
+    ]
+    plant.wall_ns = max(one.received_ns for one in blocks) + 1000 * HOUR_NS
+    plant.take(blocks)
+    plant.passes(LATE_S + CLOSE_S)
+    (tmp_path / "receiver.toml").write_text(TOML)
+    low = load(tmp_path / "receiver.toml")
+    history = opened(low.state / "history")
+    history.take(blocks, b"1")
+    history.close()
+    export.export(low, export.ExportRequest(out=tmp_path / "all.parquet", choice=ExportChoice()))
+    names = [name for name in COLUMNS if name != "version"]
+    theirs = polars.read_parquet(tmp_path / "all.parquet").select(names).sort(names)
+    ours = polars.read_parquet(f"{plant.folder}/{ALL}").select(names).sort(names)
+    assert len(ours) > 100
+    assert ours.equals(theirs)
 
 
 def test_a_clock_that_jumps_about_makes_no_folders(plant: Plant) -> None:
