@@ -4,7 +4,7 @@
     TARGET                what it was made for: side, version, Python, machine
     wheels/               this side's wheel and every library, as files; bootstrap/ has the installer, pip
     requirements.lock     each of them with its version and SHA-256: nothing else is installed
-    systemd/ nftables/ sysctl/ completion/ examples/ docs/; the low side's grafana/
+    systemd/ nftables/ sysctl/ completion/ examples/ docs/; the low side's grafana/ prometheus/
     sbom.cdx.json         CycloneDX 1.5: what is in it, with hashes and licences
     vex/                  what is known of weaknesses in it: CSAF 2.0 and CycloneDX (vex.py)
     licences/             each library's own licence texts, and THIRD-PARTY.txt, one line each
@@ -159,6 +159,7 @@ def fill(side: str, folder: Path, wheels: Path) -> Path:
     shutil.copytree(here / "completion", folder / "completion")
     if side == "low":
         shutil.copytree(here / "grafana", folder / "grafana", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(here / "prometheus", folder / "prometheus")
     for kind in ("nftables", "sysctl"):
         (folder / kind).mkdir()
         for one in (here / kind).glob(f"checkvalve-{side}.*"):

@@ -102,8 +102,8 @@ def create_app(
     reading = ScopedReading(views, anyone=anyone, record=record, clock=clock)
     first = views.ready(anyone)
     errors = ErrorAnswers(lambda request: (view_of(request) or first).pages, faults)
-    metrics = errors.guarded(MetricsAnswer(first.live, state, history).metrics)
-    routes = [*_routes(reading, errors.guarded), *([Route("/metrics", metrics)] if anyone.whole else [])]
+    health = MetricsAnswer(state, history, clock=clock, listeners=house, faults=faults, for_all=anyone.whole)
+    routes = [*_routes(reading, errors.guarded), Route("/metrics", errors.guarded(health.metrics))]
     if office is not None:
         routes += sign_in_routes(office, oidc, errors.guarded)
         routes += granting_routes(office, history, clock, errors.guarded)

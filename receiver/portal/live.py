@@ -99,8 +99,6 @@ class Live:
         self.picture = Picture(faults)
         self.streams = Streams(house)
         self.link = link_view.link_health(reports.Report("catch", False, CatchStatus()))
-        self.reports: reports.LowReports | None = None
-        """What the processes said last; None before the first look."""
         self.processes: list[ProcessRow] = []
         """Whether each of the low side's processes runs, in the order they are shown."""
         self.alarms: list[str] = []
@@ -221,7 +219,6 @@ class Live:
         self.link = link_view.link_health(catch)
         self.processes = [ProcessRow(one.process, one.running, one.trouble, "") for one in (catch, publish)]
         found = [self._report(name, OutputStatus) for name in outputs]
-        self.reports = reports.LowReports(catch, publish, tuple(found))
         for report in found:
             self.processes.append(ProcessRow(report.process, report.running, report.trouble, self._note(report)))
         if self._scope.whole:  # catch's warnings name nobody; another's may

@@ -54,7 +54,7 @@ class Report(Generic[_Status]):
 
 @dataclass(frozen=True, slots=True)
 class LowReports:
-    """The last words of all processes that are shown, read together."""
+    """The last words of all processes, read together."""
 
     catch: Report[CatchStatus]
     publish: Report[PublishStatus]
@@ -95,6 +95,14 @@ def read(
     if abs(age_s) > OLD_S:
         return Report(process, False, status, age_s, "its last report is old, or of a time to come", counters, time_ns)
     return Report(process, True, status, max(age_s, 0.0), "", counters, time_ns)
+
+
+def read_low(state: Path, now_ns: int) -> LowReports:
+    """The reports of all processes of the low side, the portal's own aside."""
+    publish = read(state, "publish", PublishStatus, now_ns)
+    names = ["historian", *(name for name in publish.status.children if name not in ("historian", "portal"))]
+    outputs = tuple(read(state, name, OutputStatus, now_ns) for name in names)
+    return LowReports(read(state, "catch", CatchStatus, now_ns), publish, outputs)
 
 
 def _sound(held: Any) -> Any:

@@ -145,14 +145,15 @@ def test_what_is_known_of_weaknesses_lies_beside_the_bill(small: Path) -> None:
 
 
 def test_the_low_side_brings_the_dashboards_of_its_stores(built: dict[str, Path], small: Path, tmp_path: Path) -> None:
-    """Queries, sources and dashboards, no compiled file; the high side has none of them."""
+    """Queries, sources, dashboards and alert rules, no compiled file; the high side has none of them."""
     (tmp_path / "wheels").mkdir()
     shutil.copy2(built["low"], tmp_path / "wheels")
     bundle.fill("low", tmp_path, tmp_path / "wheels")
     there = {path.relative_to(tmp_path / "grafana").as_posix() for path in (tmp_path / "grafana").rglob("*.*")}
     assert {"README.md", "dashboards.yaml", "datasources/questdb.yaml", "dashboards/questdb/tag.json"} <= there
     assert not any(name.endswith(".pyc") for name in there)
-    assert not (small / "grafana").exists()
+    assert (tmp_path / "prometheus/checkvalve.rules.yml").exists()
+    assert not [one for one in ("grafana", "prometheus") if (small / one).exists()]
 
 
 def test_every_file_is_summed(small: Path) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FOR_ALL = ("/sign-in", "/set-up", "/static", "/healthz")
 """Addresses, and what is below them."""
 
-PROGRAMS = ("/api", "/live")
+PROGRAMS = ("/api", "/live", "/metrics")
 
 _log = logging.getLogger("receiver.portal")
 

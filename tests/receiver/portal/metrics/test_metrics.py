@@ -12,8 +12,14 @@ import pytest
 from portal_plant import Clock, Plant, ask, catch_report, served, write_report
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as plain_families
+from sign_in_site import SignInSite
 
 from protocol.content.catalog import Asset, Tag
+from receiver.governed.people import services
+from receiver.governed.people.enrolment import DAY_NS
+from receiver.governed.people.person import PersonRole
+from receiver.governed.people.person_sessions import hashed
+from receiver.governed.people.services import ServiceCredential
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
 from receiver.portal.metrics.metric_list import METRICS
@@ -109,6 +115,40 @@ def test_who_sees_a_part_of_the_plant_gets_none_of_it(plant: Plant) -> None:
     app = create_app(plant.history, plant.state, Scope(vendors=frozenset({"Acme"})), clock=plant.clock)
     with served(app) as base:
         assert ask(base + "/metrics").status == 404
+
+
+def test_where_people_sign_in_it_is_for_the_site_alone(tmp_path: Path) -> None:
+    """A service of the site's own shows its token; to a vendor's it is not there, and nobody else is let in."""
+    site = SignInSite(tmp_path)
+    vendors = {
+        "login": "a.lee@acme.example",
+        "employer": "Acme",
+        "sponsor": "p-own",
+        "contract": "A-1",
+        "contact": "Ann",
+    }
+    owners = {"": site.ready("p-own"), "Acme": site.ready("p-acme", roles=frozenset({PersonRole.READER}), **vendors)}
+    for employer, owner in owners.items():
+        key = f"s-{owner}"
+        service = ServiceCredential(
+            key=key,
+            name="monitor",
+            employer=employer,
+            owner=owner,
+            sources=("127.0.0.0/8",),
+            ends_ns=site.clock() + 10 * DAY_NS,
+        )
+        site.office.desk.authority.act(
+            lambda people, grants, now, one=service: services.issue(one, people, now, at_ns=site.clock(), by="p-own")
+        )
+        site.office.store.set_token(key, hashed(f"token-{employer}-"))
+    with site.pages() as web:
+        assert web.get("/metrics").status == 401
+        told = web.get("/metrics", Authorization="Bearer token--")
+        assert (told.status, told.headers["Content-Type"]) == (200, CONTENT_TYPE)
+        assert parsed(told.text)["checkvalve_build_info"]
+        assert web.get("/metrics", Authorization="Bearer token-Acme-").status == 404
+    site.close()
 
 
 def test_what_is_not_known_has_no_line(tmp_path: Path) -> None:
