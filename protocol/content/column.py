@@ -97,7 +97,11 @@ def pack_ints(values: Array) -> Wire:
     """int64 values in the fewest bytes each, of 1, 2, 4 or 8."""
     if not len(values):
         return 0
-    low, high = int(values.min()), int(values.max())
+    return pack_between(values, int(np.minimum.reduce(values)), int(np.maximum.reduce(values)))
+
+
+def pack_between(values: Array, low: int, high: int) -> Wire:
+    """The same of values whose least and greatest are known."""
     if low == high:
         return low
     width = _width(high - low)
@@ -132,6 +136,9 @@ _CELL: dict[int, np.dtype[Any]] = {
 }
 
 
+_PLANED = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
+
+
 def _width(most: int) -> int:
     """Bytes of an unsigned cell that holds `most`."""
     return 1 if most < 2**8 else 2 if most < 2**16 else 4 if most < 2**32 else 8
@@ -141,7 +148,7 @@ def planes(values: Array, width: int) -> bytes:
     """The lowest `width` bytes of each value, lowest plane first."""
     if width == 1:
         return values.astype(np.uint8).tobytes()
-    return values.astype(f"<u{width}").view(np.uint8).reshape(-1, width).tobytes("F")
+    return values.astype(_PLANED[width]).view(np.uint8).reshape(-1, width).tobytes("F")
 
 
 def cells(wire: Wire, width: int, count: int) -> Array:

@@ -19,7 +19,6 @@ all of them in one go; cutting the few bytes of each out of it is what is left f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +27,6 @@ from protocol.content.array import Array
 from protocol.content.column import (
     Runs,
     number,
-    pack_ints,
     pack_runs,
     pack_steps,
     pack_texts,
@@ -43,6 +41,7 @@ from protocol.content.floats import MOST_DECIMALS, pack_floats, read_floats
 from protocol.content.sample import NO_TIME, ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.historian.codec import first_chunk, packed
+from receiver.outputs.historian.codec.cut import Cut
 from receiver.outputs.historian.rows import Rows
 
 _FLOAT, _INT, _BOOL, _TEXT = (int(kind) for kind in (ValueKind.FLOAT, ValueKind.INT, ValueKind.BOOL, ValueKind.TEXT))
@@ -83,7 +82,7 @@ def encode_each(rows: Rows, lengths: Sequence[int]) -> list[bytes]:
         rows: Of one series in each run, in order.
         lengths: Rows of each run, 1 or more.
     """
-    cut = _Cut(lengths)
+    cut = Cut(lengths)
     wires: list[dict[str, Any]] = [{"n": length} for length in lengths]
     _pack_time(rows.time_ns, cut, wires)
     for key, column in (
@@ -102,83 +101,11 @@ def encode_each(rows: Rows, lengths: Sequence[int]) -> list[bytes]:
     return [packed.pack_cold(wire, wire["n"]) for wire in wires]
 
 
-class _Cut:
-    """Where runs lie, and the forms of all of them at once."""
-
-    def __init__(self, lengths: Sequence[int]) -> None:
-        self.lengths = np.array(lengths, np.int64)
-        ends = np.cumsum(self.lengths)
-        self.first = ends - self.lengths
-        self.last = ends - 1
-        edges = [0, *ends.tolist()]
-        self.spans = [slice(begin, end) for begin, end in pairwise(edges)]
-
-    @staticmethod
-    def put(wires: list[dict[str, Any]], key: str, forms: Sequence[Any]) -> None:
-        """Each form into its map; 0 is left out."""
-        for wire, form in zip(wires, forms, strict=True):
-            if form != 0:
-                wire[key] = form
-
-    def spread(self, each: Array) -> Array:
-        """One value a run, for each of its rows."""
-        return each.repeat(self.lengths)
-
-    def steps(self, values: Array) -> Array:
-        """From one value to the next; 0 at the first of each run."""
-        steps = np.empty_like(values)
-        np.subtract(values[1:], values[:-1], out=steps[1:])
-        steps[self.first] = 0
-        return steps
-
-    def scales(self, steps: Array) -> Array:
-        """What divides all steps of a run, 1 where they are all 0."""
-        each: Array = np.gcd.reduceat(steps, self.first)
-        return np.maximum(each, 1)  # also where -2**63 is one: its divisor has no positive form
-
-    def ints_each(self, values: Array) -> list[Any]:
-        """As `column.pack_ints`."""
-        lows = np.minimum.reduceat(values, self.first).tolist()
-        highs = np.maximum.reduceat(values, self.first).tolist()
-        out: list[Any] = []
-        for low, high, span in zip(lows, highs, self.spans, strict=True):
-            if low == high:
-                out.append(low)
-            elif high - low < 2**8:
-                out.append([1, low, planes(values[span] - low, 1)])
-            else:
-                out.append(pack_ints(values[span]))
-        return out
-
-    def steps_each(self, values: Array) -> list[Any]:
-        """As `column.pack_steps` of one run."""
-        steps = self.steps(values)
-        scales = self.scales(steps)
-        if (scales != 1).any():
-            steps //= self.spread(scales)
-        inside = np.minimum(self.first + 1, self.last)
-        steps[self.first] = steps[inside]
-        starts = values[self.first].tolist()
-        return [
-            [start, 0, scale, ints]
-            for start, scale, ints in zip(starts, scales.tolist(), self.ints_each(steps), strict=True)
-        ]
-
-    def runs_each(self, values: Array) -> list[Any]:
-        """As `column.pack_runs` of one run."""
-        lows = np.minimum.reduceat(values, self.first)
-        highs = np.maximum.reduceat(values, self.first)
-        return [
-            low if low == high else pack_runs(values[span], _one_run(span.stop - span.start))
-            for low, high, span in zip(lows.tolist(), highs.tolist(), self.spans, strict=True)
-        ]
-
-
 def _one_run(rows: int) -> Runs:
     return Runs(np.zeros(1, np.int64), np.array([rows], np.int64))
 
 
-def _pack_time(time_ns: Array, cut: _Cut, wires: list[dict[str, Any]]) -> None:
+def _pack_time(time_ns: Array, cut: Cut, wires: list[dict[str, Any]]) -> None:
     """By a line or by steps, each chunk by what leaves less over."""
     start = time_ns[cut.first]
     steps = cut.steps(time_ns)
@@ -211,15 +138,15 @@ def _pack_other(time_ns: Array, other_ns: Array, wire: dict[str, Any]) -> None:
         wire["o"] = [pack_runs(has.astype(np.uint8), _one_run(len(has))), lag]
 
 
-def _pack_values(rows: Rows, cut: _Cut, wires: list[dict[str, Any]]) -> None:
+def _pack_values(rows: Rows, cut: Cut, wires: list[dict[str, Any]]) -> None:
     low = np.minimum.reduceat(rows.kind, cut.first)
     high = np.maximum.reduceat(rows.kind, cut.first)
     kinds = np.where(low == high, low, 255)
-    for which, forms in ((_FLOAT, _floats_each), (_INT, _Cut.steps_each)):
+    for which, forms in ((_FLOAT, _floats_each), (_INT, Cut.steps_each)):
         at = np.flatnonzero(kinds == which)
         if not len(at):
             continue
-        part = cut if len(at) == len(wires) else _Cut(cut.lengths[at].tolist())
+        part = cut if len(at) == len(wires) else Cut(cut.lengths[at].tolist())
         values = rows.value if part is cut else np.concatenate([rows.value[cut.spans[one]] for one in at.tolist()])
         packed_each = _floats_each(part, values) if forms is _floats_each else part.steps_each(values)
         for one, form in zip(at.tolist(), packed_each, strict=True):
@@ -245,7 +172,7 @@ def _pack_mixed(rows: Rows, span: slice, wire: dict[str, Any]) -> None:
             wire[key] = pack_texts([rows.texts[one] for one in held.tolist()], None)
 
 
-def _floats_each(cut: _Cut, bits: Array) -> list[Any]:
+def _floats_each(cut: Cut, bits: Array) -> list[Any]:
     """As `floats.pack_floats` of one run: whole runs of one class here, all others there."""
     values = bits.view(np.float64)
     out: list[Any] = [None] * len(cut.spans)
@@ -260,7 +187,7 @@ def _floats_each(cut: _Cut, bits: Array) -> list[Any]:
             at = np.flatnonzero(left & (double | single).all(axis=0))
             if not len(at):
                 continue
-            part = _Cut(cut.lengths[at].tolist())
+            part = Cut(cut.lengths[at].tolist())
             held = np.concatenate([values[cut.spans[one]] for one in at.tolist()])
             whole, double, single = _tried(held, decimals)
             by_double = np.logical_and.reduceat(double, part.first)

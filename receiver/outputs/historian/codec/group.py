@@ -10,13 +10,16 @@ series, those of one series in the order they were given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.column import number, pack_ints, pack_steps, read_ints, read_steps, runs_of
+from protocol.content.column import number, read_ints, read_steps, runs_of
 from protocol.content.sample import ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.historian.codec import first_group, packed
+from receiver.outputs.historian.codec.cut import Cut
 from receiver.outputs.historian.rows import Rows, join
 
 _STEPPED = ("series", "time_ns", "number")
@@ -35,13 +38,27 @@ _MOST = 2**26
 
 def pack(rows: Rows) -> bytes:
     """The rows as bytes."""
-    rows = rows.by_series()
-    held: dict[str, object] = {"n": len(rows), "texts": list(rows.texts)}
-    if len(rows):
-        run = runs_of(np.zeros(len(rows), np.uint8))
-        held |= {name: pack_steps(getattr(rows, name).astype(np.int64, copy=False), run) for name in _STEPPED}
-        held |= {name: pack_ints(getattr(rows, name).astype(np.int64, copy=False)) for name, _ in _PLAIN}
-    return packed.pack_hot(held)
+    return pack_each(rows.by_series(), [len(rows)])[0] if len(rows) else packed.pack_hot({"n": 0, "texts": []})
+
+
+def pack_each(rows: Rows, lengths: Sequence[int]) -> list[bytes]:
+    """A group of each of the runs that the rows lie in, one after another; every one is given all texts.
+
+    Args:
+        rows: Sorted by series.
+        lengths: Rows of each run, 1 or more.
+    """
+    cut = Cut(lengths)
+
+    def column(name: str) -> Array:
+        whole: Array = getattr(rows, name).astype(np.int64, copy=False)
+        return whole
+
+    forms = {name: cut.steps_each(column(name)) for name in _STEPPED}
+    forms |= {name: cut.ints_each(column(name)) for name, _ in _PLAIN}
+    texts = list(rows.texts)
+    columns = zip(lengths, *forms.values(), strict=True)
+    return [packed.pack_hot({"n": n, "texts": texts, **dict(zip(forms, held, strict=True))}) for n, *held in columns]
 
 
 def unpack(body: bytes) -> Rows:

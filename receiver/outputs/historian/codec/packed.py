@@ -56,7 +56,7 @@ def pack_cold(held: dict[str, Any], plane: int) -> bytes:
         plane: Bytes of a plane of cells: how many rows there are.
     """
     longs: list[bytes] = []
-    whole = msgpack.packb({key: _parted(value, longs) for key, value in held.items()})
+    whole = msgpack.packb(dict(zip(held, _parted(list(held.values()), longs), strict=True)))
     compressor = _COLD.pop() if _COLD else zstandard.ZstdCompressor(level=_COLD_LEVEL, write_checksum=True)
     stream = compressor.compressobj(size=4 + len(whole) + sum(map(len, longs)))
     parts = [bytes((VERSION,)), stream.compress(len(whole).to_bytes(4, "little") + whole)]
@@ -98,9 +98,13 @@ def unpack(body: bytes, what: str) -> dict[str, Any]:
     return held
 
 
-def _parted(form: Any, longs: list[bytes]) -> Any:
-    """The form with its long strings taken out into `longs`."""
-    if isinstance(form, bytes) and len(form) >= _LONG:
-        longs.append(form)
-        return msgpack.ExtType(_LATER, len(form).to_bytes(4, "little"))
-    return [_parted(one, longs) for one in form] if isinstance(form, list) else form
+def _parted(form: list[Any], longs: list[bytes]) -> list[Any]:
+    """The form with its long strings taken out into `longs`; most of what is in one is short numbers."""
+    out = form.copy()
+    for at, one in enumerate(form):
+        if type(one) is list:
+            out[at] = _parted(one, longs)
+        elif type(one) is bytes and len(one) >= _LONG:
+            longs.append(one)
+            out[at] = msgpack.ExtType(_LATER, len(one).to_bytes(4, "little"))
+    return out

@@ -26,7 +26,7 @@ import numpy as np
 from protocol.content.array import Array
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection, DamageError, Writes, is_full
-from receiver.outputs.historian.codec.group import pack, unpack
+from receiver.outputs.historian.codec.group import pack, pack_each, unpack
 from receiver.outputs.historian.hot.fresh import Fresh
 from receiver.outputs.historian.hot.sealing import Chunk, chunks_of, runs
 from receiver.outputs.historian.mending.copies import Tables
@@ -208,8 +208,16 @@ class Shelves:
         return writes
 
     def _put_on_shelves(self, writes: Writes) -> None:
-        rows = join(self._fresh.empty(writes))
-        pieces = [self._new_piece(shelf, 0, part) for shelf, part in by_shelf(rows)]
+        rows = join(self._fresh.empty(writes)).by_series()
+        parts = list(by_shelf(rows))
+        if rows.texts:
+            pieces = [self._new_piece(shelf, 0, part) for shelf, part in parts]
+        else:
+            bodies = pack_each(rows, [len(part) for _, part in parts])
+            pieces = [
+                self._noted(shelf, 0, len(part), weight(part), body)
+                for (shelf, part), body in zip(parts, bodies, strict=True)
+            ]
         writes.add(_PIECE, pieces)
         writes.add(_COUNTER, [(self._piece_id,)])
 
@@ -222,12 +230,15 @@ class Shelves:
         self.damaged += n
 
     def _new_piece(self, shelf: int, level: int, rows: Rows) -> tuple[int, int, int, int, int, bytes]:
-        self._piece_id += 1
         rows = rows.trimmed()
-        piece = _Piece(self._piece_id, level, len(rows), weight(rows))
-        self._pieces[shelf].append(piece)
+        return self._noted(shelf, level, len(rows), weight(rows), pack(rows))
+
+    def _noted(self, shelf: int, level: int, n: int, heavy: int, body: bytes) -> tuple[int, int, int, int, int, bytes]:
+        """A new piece, as it is to be written."""
+        self._piece_id += 1
+        self._pieces[shelf].append(_Piece(self._piece_id, level, n, heavy))
         self._note_due(shelf)
-        return piece.id, shelf, level, piece.n, piece.weight, pack(rows)
+        return self._piece_id, shelf, level, n, heavy, body
 
     def _note_due(self, shelf: int) -> None:
         pieces = self._pieces[shelf]
