@@ -123,6 +123,7 @@ _checkvalve() {
         "trail checkpoint --key") offered= files=1; value=1 ;;
         "restore --to") offered= files=1; value=1 ;;
         "export --out") offered= files=1; value=1 ;;
+        "export --what") offered= files=1; value=1 ;;
         "export --asset") offered= files=1; value=1 ;;
         "export --tag") offered= files=1; value=1 ;;
         "export --site") offered= files=1; value=1 ;;
@@ -281,7 +282,7 @@ _checkvalve() {
         "trail checkpoint") offered="--key --json --help" ;;
         "backup") offered="--keys --help" ;;
         "restore") offered="--to --check --help" ;;
-        "export") offered="--out --asset --tag --site --vendor --from --to --zone --since --buckets --format --replace --json --help" ;;
+        "export") offered="--out --what --asset --tag --site --vendor --from --to --zone --since --buckets --format --replace --json --help" ;;
         "status") offered="--json --help" ;;
         "doctor") offered="--json --help" ;;
         "setup") offered="high low --config --interface --address --to --listen --peer-mac --appliance-mac --sender --netns --mtu --apply --verify --host --help" ;;

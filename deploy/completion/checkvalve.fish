@@ -251,6 +251,7 @@ complete -c checkvalve -n '__fish_seen_subcommand_from restore' -l to -r -d 'The
 complete -c checkvalve -n '__fish_seen_subcommand_from restore' -l check -d 'Only read all of it, and compare every byte.'
 complete -c checkvalve -n '__fish_seen_subcommand_from restore' -l help -d 'Show this message and exit.'
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l out -r -d 'The file to make: NAME.parquet, .csv, .csv.gz or .csv.zst.'
+complete -c checkvalve -n '__fish_seen_subcommand_from export' -l what -r -d 'Rows of the file: samples, events, states, tags or gaps.'
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l asset -r -d 'Only these assets; a pattern such as ’pump-*’.'
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l tag -r -d 'Only these tags; a pattern.'
 complete -c checkvalve -n '__fish_seen_subcommand_from export' -l site -r -d 'Only these sites; a pattern.'

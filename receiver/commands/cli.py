@@ -257,6 +257,7 @@ def rebuild(file: File) -> None:
 def export(
     file: File,
     out: Annotated[Path, typer.Option(help="The file to make: NAME.parquet, .csv, .csv.gz or .csv.zst.")],
+    what: Annotated[str, typer.Option(help="Rows of the file: samples, events, states, tags or gaps.")] = "samples",
     asset: Annotated[list[str] | None, typer.Option(help="Only these assets; a pattern such as 'pump-*'.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only these tags; a pattern.")] = None,
     site: Annotated[list[str] | None, typer.Option(help="Only these sites; a pattern.")] = None,
@@ -278,18 +279,19 @@ def export(
     replace: Annotated[bool, typer.Option("--replace", help="Replace the file where it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Samples of the history as CSV or Parquet, and beside them what is missing; reads only."""
+    """Samples, events or states of the history as CSV or Parquet, and beside them what is missing; reads only."""
     from protocol.errors import ConfigError
     from receiver.commands.export import ExportRequest
     from receiver.commands.export import export as write
     from receiver.config import load
-    from receiver.export.writing import ExportChoice
+    from receiver.export.choice import ExportChoice
 
     if form not in (None, "csv", "parquet"):
         raise ConfigError(f"--format {form}", hint="csv or parquet")
     choice = ExportChoice(sites=tuple(site or ()), assets=tuple(asset or ()), tags=tuple(tag or ()))
     request = ExportRequest(
         out=out.absolute(),
+        what=what,
         form=form,
         vendor=vendor,
         choice=choice,
@@ -306,10 +308,12 @@ def export(
     if as_json:
         terminal.data(told)
         return
-    what = "samples" if buckets is None else "buckets"
-    terminal.say(f"{told['file']}: {told['samples']:,} {what} of {told['tags']:,} tags, {told['bytes']:,} bytes")
-    terminal.say(f"{told['gaps_file']}: {told['gaps']:,} gaps")
-    if told["next"] is not None:
+    of_tags = f" of {told['tags']:,} tags" if what == "samples" else ""
+    rows = what if buckets is None else "buckets"
+    terminal.say(f"{told['file']}: {told[what]:,} {rows}{of_tags}, {told['bytes']:,} bytes")
+    if told["gaps_file"] is not None:
+        terminal.say(f"{told['gaps_file']}: {told['gaps']:,} gaps")
+    if told["next"] is not None and what not in ("tags", "gaps"):
         terminal.say(f"what arrives from now on: --since {told['next']}")
 
 

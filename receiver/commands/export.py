@@ -1,6 +1,6 @@
 """`checkvalve export`: the history as CSV or Parquet, beside a running receiver.
 
-Both files, the samples and the gaps, are written beside and renamed at the end, the gaps first: where the samples are
+Both files, what was asked for and the gaps, are written beside and renamed at the end, the gaps first: where the one is
 there, both are whole. Started by root, a child process reads as the history's owner (`history.py`) and writes into
 files that are open already: no more rights than that user's touch what that user may have planted.
 """
@@ -14,8 +14,8 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -26,25 +26,25 @@ from protocol import terminal, text
 from protocol.errors import ConfigError, StoreError
 from receiver.commands.history import as_owner, folder_of
 from receiver.config import ReceiverConfig
-from receiver.export import parquet_file
+from receiver.export import parquet_file, plain_rows
 from receiver.export.atomic_file import AtomicFile
+from receiver.export.choice import ExportChoice
 from receiver.export.moment import moment, zone
 from receiver.export.writing import (
     BUCKET_COLUMNS,
-    GAP_COLUMNS,
-    ExportChoice,
     ExportCounts,
     PlainFile,
     SampleFile,
     chosen,
-    gaps,
     write_buckets,
     write_samples,
 )
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import Scope
+from receiver.outputs.historian.views import Scope, TagView
 from receiver.outputs.historian.whole.whole_history import AFTER_NS, FIRST_NS, WholeHistory
 
+KINDS = ("samples", "events", "states", "tags", "gaps")
+"""What `--what` takes."""
 ENDS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".csv.zst": "csv"}
 """What a file is, by the end of its name."""
 SAY_S = 0.5
@@ -57,6 +57,8 @@ class ExportRequest:
     """What was typed."""
 
     out: Path
+    what: str = "samples"
+    """One of `KINDS`."""
     form: str | None = None
     """`csv` or `parquet`; None: by the end of the name."""
     vendor: str | None = None
@@ -71,7 +73,7 @@ class ExportRequest:
 
 
 def export(config: ReceiverConfig, request: ExportRequest) -> dict[str, Any]:
-    """Write the two files; returns what is told of them, as plain JSON.
+    """Write the file, and beside it that of gaps; returns what is told of them, as plain JSON.
 
     Raises:
         ConfigError: something that was typed cannot be meant.
@@ -88,6 +90,7 @@ def export(config: ReceiverConfig, request: ExportRequest) -> dict[str, Any]:
     if from_ns >= to_ns:
         raise ConfigError("--from is not before --to", hint="--to is the first moment that is not exported any more")
     choice = replace(request.choice, from_ns=from_ns, to_ns=to_ns)
+    _meant(request, choice)
     width_ns = _width(request, choice)
     if form == "parquet":
         parquet_file.library()
@@ -96,19 +99,22 @@ def export(config: ReceiverConfig, request: ExportRequest) -> dict[str, Any]:
         since = str(moment("--since", since, where, time.time_ns))
     folder = folder_of(config)
     beside_gaps = request.out.with_name(request.out.name.removesuffix(end) + ".gaps" + end)
-    with (
-        AtomicFile(request.out, replace=request.replace) as samples,
-        AtomicFile(beside_gaps, replace=request.replace) as holes,
-    ):
+    with ExitStack() as files:
+        asked = files.enter_context(AtomicFile(request.out, replace=request.replace))
+        holes = None
+        if request.what != "gaps":
+            holes = files.enter_context(AtomicFile(beside_gaps, replace=request.replace))
 
         def work() -> dict[str, Any]:
             with _no_space(request.out):
-                return _write(folder, request, choice, since, width_ns, form == "parquet", samples.file, holes.file)
+                gaps_file = None if holes is None else holes.file
+                return _write(folder, request, choice, since, width_ns, form == "parquet", asked.file, gaps_file)
 
         told = _as_owner(folder, work)
-        holes.commit()
-        size = samples.commit()
-    return {"file": str(request.out), "gaps_file": str(beside_gaps), "bytes": size, **told}
+        if holes is not None:
+            holes.commit()
+        size = asked.commit()
+    return {"file": str(request.out), "gaps_file": None if holes is None else str(beside_gaps), "bytes": size, **told}
 
 
 def _write(
@@ -118,8 +124,8 @@ def _write(
     since: str | None,
     width_ns: int | None,
     parquet: bool,
-    samples: IO[bytes],
-    holes: IO[bytes],
+    asked: IO[bytes],
+    holes: IO[bytes] | None,
 ) -> dict[str, Any]:
     scope = Scope() if request.vendor is None else Scope(vendors=frozenset({request.vendor}))
     history, door = WholeHistory(folder, scope), Door(folder, scope)
@@ -127,42 +133,83 @@ def _write(
         if not history.visible.assets and request.vendor is not None:
             hint = "write it as sender.toml has it; the pages show each asset's vendors"
             raise ConfigError(f"no asset here is of vendor {request.vendor!r}", hint=hint)
-        tags = chosen(history, choice)
+        tags = chosen(history, choice if request.what in ("samples", "tags") else replace(choice, tags=()))
         warnings = []
         if since is not None:
             sequence, warning = _sequence(history, since)
             choice = replace(choice, since=sequence)
             warnings += [warning] if warning else []
         told: dict[str, Any] = {"next": _cursor(history)}
-        with _packed(samples, request.out) as sink:
-            file = _file(sink, width_ns, parquet)
-            if isinstance(file, PlainFile):
-                assert width_ns is not None
+        done = ExportCounts()
+        with _packed(asked, request.out) as sink:
+            file: PlainFile | SampleFile
+            progress = _Progress(request.what)
+            if request.what != "samples":
+                file = PlainFile(sink, plain_rows.COLUMNS[request.what], parquet=parquet)
+                told |= {request.what: _write_plain(door, history, request.what, tags, choice, file, progress.say)}
+            elif width_ns is not None:
+                file = PlainFile(sink, BUCKET_COLUMNS, parquet=parquet)
                 done = write_buckets(door, tags, choice, width_ns, file)
+                told |= {"samples": done.samples, "tags": done.tags}
             else:
-                progress = _Progress()
+                file = SampleFile(sink, parquet=parquet)
                 done = write_samples(history, tags, choice, file, progress.say)
-                progress.end()
-            told |= {"samples": done.samples, "tags": done.tags}
-            lines = gaps(door, history, choice)
-            file.finish({**told, "gaps": len(lines)})
-        with _packed(holes, request.out) as sink:
-            gap_file = PlainFile(sink, GAP_COLUMNS, parquet=parquet)
-            gap_file.add(lines)
-            gap_file.finish({})
+                told |= {"samples": done.samples, "tags": done.tags}
+            progress.end()
+            lines = plain_rows.gaps(door, history, choice)
+            told["gaps"] = len(lines)
+            file.finish(told)
+        if holes is not None:
+            with _packed(holes, request.out) as sink:
+                gap_file = PlainFile(sink, plain_rows.COLUMNS["gaps"], parquet=parquet)
+                gap_file.add(lines)
+                gap_file.finish({})
+            holes.flush()
     finally:
         history.close()
         door.close()
-    warnings += _gone(done)
-    samples.flush()
-    holes.flush()
-    return {**told, "gaps": len(lines), "warnings": warnings}
+    asked.flush()
+    return {**told, "warnings": warnings + _gone(done)}
 
 
-def _file(sink: IO[bytes], width_ns: int | None, parquet: bool) -> PlainFile | SampleFile:
-    if width_ns is None:
-        return SampleFile(sink, parquet=parquet)
-    return PlainFile(sink, BUCKET_COLUMNS, parquet=parquet)
+def _write_plain(
+    door: Door,
+    history: WholeHistory,
+    what: str,
+    tags: Sequence[TagView],
+    choice: ExportChoice,
+    file: PlainFile,
+    say: Callable[[int, int], None],
+) -> int:
+    """Write what is no samples; returns how many rows."""
+    pages: Iterable[list[plain_rows.PlainRow]]
+    if what == "events":
+        pages = plain_rows.events(history, choice, say)
+    elif what == "states":
+        pages = plain_rows.states(history, choice, say)
+    else:
+        pages = [plain_rows.tags(tags) if what == "tags" else plain_rows.gaps(door, history, choice)]
+    count = 0
+    for page in pages:
+        file.add(page)
+        count += len(page)
+    return count
+
+
+def _meant(request: ExportRequest, choice: ExportChoice) -> None:
+    """What goes with one kind of rows alone.
+
+    Raises:
+        ConfigError: what was typed contradicts itself.
+    """
+    if request.what not in KINDS:
+        raise ConfigError(f"--what {request.what}", hint="one of " + ", ".join(KINDS))
+    if request.buckets is not None and request.what != "samples":
+        raise ConfigError(f"--buckets are made of samples, not of {request.what}", hint="leave one of them out")
+    if request.since is not None and request.what in ("tags", "gaps"):
+        raise ConfigError(f"{request.what} have no arrival", hint="leave --since out: all of them are few")
+    if choice.tags and request.what in ("states", "gaps"):
+        raise ConfigError(f"{request.what} are of no tag", hint="leave --tag out; --asset cuts states")
 
 
 def _gone(done: ExportCounts) -> list[str]:
@@ -248,7 +295,12 @@ def _packed(file: IO[bytes], out: Path) -> Iterator[IO[bytes]]:
 class _Progress:
     """A line about how far it is, where there is a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        """
+        Args:
+            what: Is counted, in words.
+        """
+        self._what = what
         self._began = self._said = time.monotonic()
         self._shown = False
 
@@ -257,7 +309,9 @@ class _Progress:
         if sys.stderr.isatty() and now >= self._said + SAY_S:
             self._said, self._shown = now, True
             rate = done / (now - self._began)
-            terminal.progress(f"{done:,} of about {total:,} samples, {100 * done // total} %, {rate:,.0f} a second")
+            terminal.progress(
+                f"{done:,} of about {total:,} {self._what}, {100 * done // total} %, {rate:,.0f} a second"
+            )
 
     def end(self) -> None:
         if self._shown:

@@ -88,6 +88,8 @@ def _plain(value: Any, kind: str) -> str:
         return ""
     if kind == "time":
         return moments(np.array([value], np.int64))[0]
+    if kind == "bool_":
+        return "true" if value else "false"
     return cell(value) if kind == "string" else str(value)
 
 

@@ -109,7 +109,7 @@ class RowFile:
         """
         Args:
             sink: Where its bytes go.
-            columns: Name and kind: `string`, `int64`, `float64`, or `time` for nanoseconds since 1970 UTC.
+            columns: Name and kind: `string`, `int64`, `float64`, `bool_`, or `time` for nanoseconds since 1970 UTC.
 
         Raises:
             ConfigError: pyarrow is not installed.

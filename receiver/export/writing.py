@@ -1,7 +1,7 @@
 """From a history to the bytes of a file: bounded parts in, rows out, whatever the length of the history.
 
 Who calls this opens and renames the files, and knows the clock; here is what is written, in which order, and what is
-told about it. The file of gaps goes with each: from when to when which blocks are missing, and what cannot be read.
+told about it. What is exported beside samples stands in `plain_rows.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import IO, Any
 
 from protocol.errors import ConfigError
 from receiver.export import csv_text
+from receiver.export.choice import ExportChoice, fits
 from receiver.export.parquet_file import ParquetFile, RowFile
 from receiver.export.sample_table import SampleTable, table
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import TagView
-from receiver.outputs.historian.whole.whole_history import AFTER_NS, FIRST_NS, SeriesPart, WantedSamples, WholeHistory
+from receiver.outputs.historian.whole.whole_history import SeriesPart, WantedSamples, WholeHistory
 
 GROUP_ROWS = 250_000
 """Samples of a row group, about: twice what DuckDB takes at a time; a table of so many takes some 100 MB."""
@@ -36,29 +37,6 @@ BUCKET_COLUMNS = {
     **dict.fromkeys(("low", "high", "mean"), "float64"),
     **dict.fromkeys(("count", "bad"), "int64"),
 }
-GAP_COLUMNS = {
-    "site": "string",
-    "from": "time",
-    "to": "time",
-    "what": "string",
-    "blocks": "int64",
-    "stream": "string",
-    "first_block": "int64",
-}
-"""`to` is null where nothing has come after it yet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportChoice:
-    """What is to be exported."""
-
-    sites: tuple[str, ...] = ()
-    assets: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    """Patterns of the shell, `pump-*`; none: everything."""
-    from_ns: int = FIRST_NS
-    to_ns: int = AFTER_NS
-    since: int = -1
 
 
 @dataclass(slots=True)
@@ -68,7 +46,6 @@ class ExportCounts:
     samples: int = 0
     """Rows: samples, or buckets."""
     tags: int = 0
-    gaps: int = 0
     gone: int = 0
     """Chunks that retention took meanwhile."""
 
@@ -98,7 +75,7 @@ class SampleFile:
 
 
 class PlainFile:
-    """A file of plain rows: buckets, gaps."""
+    """A file of plain rows: buckets, events, gaps."""
 
     def __init__(self, sink: IO[bytes], columns: Mapping[str, str], *, parquet: bool) -> None:
         """
@@ -140,8 +117,7 @@ def _fitting(tags: list[TagView], what: str, patterns: Sequence[str], names: Seq
         if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
             known = ", ".join(sorted(set(names))[:8]) or "none"
             raise ConfigError(f"no {what} here is called {pattern!r}", hint=f"there are: {known}")
-    fits = {name for pattern in patterns for name in names if fnmatch.fnmatchcase(name, pattern)}
-    return [one for one, name in zip(tags, names, strict=True) if not patterns or name in fits]
+    return [one for one, name in zip(tags, names, strict=True) if fits(name, patterns)]
 
 
 def write_samples(
@@ -220,15 +196,3 @@ def _buckets(door: Door, one: TagView, from_ns: int, to_ns: int, width_ns: int) 
         (*fixed, time, *(None if value != value else value for value in values), count, bad)
         for time, *values, count, bad in zip(*(column.tolist() for column in columns), strict=True)
     ]
-
-
-def gaps(door: Door, history: WholeHistory, choice: ExportChoice) -> list[tuple[Any, ...]]:
-    """Rows of `GAP_COLUMNS`."""
-    out: list[tuple[Any, ...]] = [
-        (one.site, one.from_ns, one.to_ns, "blocks are missing", one.blocks, one.stream, one.first)
-        for one in door.absences(choice.from_ns, choice.to_ns)
-    ]
-    for one in history.damage:
-        what = f"{one.rows or 'unknown'} samples cannot be read, see `checkvalve history check`"
-        out.append(("", one.from_ns, one.to_ns, what, None, None, None))
-    return out

@@ -81,7 +81,7 @@ WAYS = (
     Way(shape="replay (SENDER|sender).toml CV1-.*", exit=2, first="error: CV1-[0-9A-Z-]+: well typed, but the stream"),
     Way(
         shape="export receiver.toml --out .*",
-        first=r"\S+: [\d,]+ (samples|buckets) of [\d,]+ tags",
+        first=r"\S+: [\d,]+ ((samples|buckets) of [\d,]+ tags|events), ",
         also=("--replace",),
     ),
     Way(

@@ -11,55 +11,25 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars
 import pyarrow.parquet
 import pytest
-from history_blocks import ALL, BOOT, SECOND, T0, batch, block, expected, opened, shrink, some_blocks, stream
+from exporting import TOML, asked, keep, write
+from history_blocks import ALL, BOOT, SECOND, T0, batch, block, expected, shrink, some_blocks, stream
 
 from protocol.content.sample import Row
 from protocol.errors import ConfigError, StoreError
-from receiver.commands import export as command
-from receiver.commands.export import ExportRequest
-from receiver.config import ReceiverConfig, load
+from receiver.config import ReceiverConfig
 from receiver.export import csv_text, writing
 from receiver.export.atomic_file import PART
+from receiver.export.choice import ExportChoice
 from receiver.export.csv_text import harmless
-from receiver.export.writing import ExportChoice
 from receiver.outputs.base import OpenedBlock
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.whole.whole_history import WantedSamples, WholeHistory
 
-TOML = """
-[inlet]
-listen = "127.0.0.1:5005"
-[keys]
-own = "keys/low"
-senders = ["keys/high.pub"]
-"""
 NAMES = ("asset", "tag", "time", "kind", *(f"value_{kind}" for kind in ("double", "int", "uint", "bool", "text")))
 LATER = f"SELECT {', '.join(NAMES)}".replace("time", "epoch_ns(time)")
-
-
-@pytest.fixture
-def low(tmp_path: Path) -> ReceiverConfig:
-    """A low side without a history yet."""
-    (tmp_path / "receiver.toml").write_text(TOML)
-    return load(tmp_path / "receiver.toml")
-
-
-def keep(low: ReceiverConfig, blocks: list[OpenedBlock], size: int = 3) -> None:
-    """Have these blocks in the history, in hand-overs of `size`."""
-    history = opened(low.state / "history")
-    for at in range(0, len(blocks), size):
-        history.take(blocks[at : at + size], b"%d" % at)
-    history.close()
-
-
-def write(low: ReceiverConfig, name: str, **asked: Any) -> tuple[Path, dict[str, Any]]:
-    """Export into a file of that name."""
-    out = low.path.parent / name
-    return out, command.export(low, ExportRequest(**{"out": out, "choice": ExportChoice(), **asked}))
 
 
 def values(rows: list[dict[str, Any]]) -> dict[str, list[tuple[int, Any]]]:
@@ -75,14 +45,6 @@ def values(rows: list[dict[str, Any]]) -> dict[str, list[tuple[int, Any]]]:
 def right(blocks: list[OpenedBlock]) -> dict[str, list[tuple[int, Any]]]:
     """The same, as it must be."""
     return {name: [(one.time_ns, one.value) for one in held] for name, held in expected(blocks)[0].items()}
-
-
-def asked(sql: str) -> list[tuple[Any, ...]]:
-    """DuckDB's answer."""
-    answer = duckdb.sql(sql)
-    assert answer is not None
-    rows: list[tuple[Any, ...]] = answer.fetchall()
-    return rows
 
 
 def as_duckdb_reads(path: Path) -> list[dict[str, Any]]:

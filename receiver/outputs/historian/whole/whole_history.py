@@ -86,6 +86,11 @@ class WholeHistory:
             try:
                 self.visible = Visible(moment.connection, scope)
                 self.arrivals = ArrivalTable(moment.connection)
+                self.tops = {
+                    table: int(moment.rows(f"SELECT coalesce(max(id), 0) FROM {table}")[0][0])  # noqa: S608
+                    for table in ("event", "state")
+                }
+                """Number of the newest event and state that had come when it began."""
                 self.streams: dict[int, tuple[bytes, int, str]] = {
                     one: (key, boot, site)
                     for one, key, boot, site in moment.rows("SELECT id, key, boot, site FROM stream")
