@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from protocol.errors import FrameError, Reason
 from protocol.limits import NAME_BYTES, PAGE_TAGS
@@ -96,6 +96,14 @@ class Page:
     """Page number, from 0, unique in the stream; a changed tag comes on a new page."""
     assets: tuple[Asset, ...]
     tags: tuple[Tag, ...]
+
+
+Meaning: TypeAlias = tuple[str, str, str, str, str, str]
+
+
+def meaning_of(tag: Tag) -> Meaning:
+    """What an id stands for; another of these is another id."""
+    return tag.asset, tag.name, tag.type, tag.unit, tag.address, tag.conversion
 
 
 def pages(assets: Mapping[str, Asset], tags: Iterable[Tag], *, first: int = 0) -> list[Page]:

@@ -23,7 +23,7 @@ from itertools import pairwise
 import numpy as np
 
 from protocol.content.array import Array
-from protocol.content.catalog import Tag
+from protocol.content.catalog import meaning_of
 from protocol.content.sample import Columns, ValueKind
 from protocol.errors import StoreError
 from protocol.limits import STREAM_TAGS
@@ -330,10 +330,10 @@ class HistoryFeed:
         ids = self._ids[key]
         fresh = [one for one in series if one not in ids]
         if fresh:
-            numbered = {_key(tag): ident for ident, tag in known.tags.items()}
+            numbered = {meaning_of(tag): ident for ident, tag in known.tags.items()}
             for one in fresh:
                 tag = self._history.visible.view(one).tag
-                ids[one] = numbered.get(_key(tag), STREAM_TAGS + one)
+                ids[one] = numbered.get(meaning_of(tag), STREAM_TAGS + one)
                 known.tags.setdefault(ids[one], replace(tag, id=ids[one]))
         _, boot, site = self._history.streams[self._numbers[key]]
         for asset in self._history.visible.assets.values():
@@ -353,10 +353,6 @@ def came(history: WholeHistory) -> dict[bytes, Ranges]:
         if stream in history.streams:
             out.setdefault(history.streams[stream][0], Ranges()).add(first, last + 1)
     return out
-
-
-def _key(tag: Tag) -> tuple[str, str, str, str, str]:
-    return tag.asset, tag.name, tag.type, tag.unit, tag.address
 
 
 def _edges(held: Ranges) -> Array:

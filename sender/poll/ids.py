@@ -1,7 +1,7 @@
 """Which number a point has in the stream, and what the number means (the catalog's descriptions).
 
-An id belongs to a description: asset, name, type, unit, address and conversion (`meaning`). The first time one is seen
-it gets the next free id; the same description always gets the same id, another one another. So an id never changes
+An id belongs to a description: asset, name, type, unit, address and conversion (`meaning_of`). The first time one is
+seen it gets the next free id; the same description always gets the same id, another one another. So an id never changes
 its meaning while the stream lives, and a device that comes back with other types than before simply has other ids.
 What else is known of a tag (text, range, period) may change under its id: it is described again, no more.
 
@@ -17,13 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
 
 from collectors.base import Facts
 from protocol.content.array import Array
-from protocol.content.catalog import TYPES, Tag
+from protocol.content.catalog import TYPES, Meaning, Tag, meaning_of
 from protocol.content.sample import Columns
 from protocol.errors import ConfigError
 from protocol.limits import NAME_BYTES, STREAM_TAGS
@@ -31,8 +30,6 @@ from sender.poll.config import WatchedPoint
 
 STATES = 4096
 """Most names of an enumeration's values that a description carries; the catalog's readers take no more."""
-
-Meaning: TypeAlias = tuple[str, str, str, str, str, str]
 
 NO_ID = 2**32 - 1
 """In place of an id where a pattern found no value; such a point has no rows."""
@@ -100,11 +97,6 @@ class Ids:
             IndexError: a point number that the device does not have.
         """
         return replace(columns, tag=self._arrays[asset][columns.tag])
-
-
-def meaning_of(tag: Tag) -> Meaning:
-    """What an id stands for; another of these is another id."""
-    return tag.asset, tag.name, tag.type, tag.unit, tag.address, tag.conversion
 
 
 def cut(text: str) -> str:

@@ -22,7 +22,9 @@ TAGS = (
     Tag(id=9, asset="pump", name="energy", type="uint64"),
     Tag(id=2, asset="press", name="mode", type="string"),
     Tag(id=7, asset="press", name="running", type="bool"),
+    Tag(id=5, asset="pump", name="pressure", unit="bar", type="float64", conversion="int16 x 0.1"),
 )
+"""The last one is the first one's second version: another scale alone."""
 ASSETS = (Asset(name="pump", site="north", vendors=("Acme",)), Asset(name="press", site="north", vendors=("Volta",)))
 
 
@@ -47,7 +49,7 @@ def records(source: Source, count: int) -> Iterator[Record]:
                     value(chance, tag),
                     chance.choice([0, 2**31]),
                 )
-                for tag in chance.choices([4, 9, 2, 7], weights=[8, 4, 1, 1], k=chance.randrange(1, 9))
+                for tag in chance.choices([4, 9, 2, 7, 5], weights=[8, 4, 1, 1, 2], k=chance.randrange(1, 9))
             ]
             body = {"first": T0, "last": T0, "columns": batch.to_wire(from_rows(rows))}
             yield source.sealed(BlockKind.BATCH, number, 1, body)
@@ -55,7 +57,7 @@ def records(source: Source, count: int) -> Iterator[Record]:
 
 def value(chance: random.Random, tag: int) -> Value:
     """One of the tag's type."""
-    if tag == 4:
+    if tag in (4, 5):
         return chance.random()
     if tag == 9:
         return 2**64 - chance.randrange(1, 5)

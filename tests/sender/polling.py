@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from collectors.base import Collector, Device, Event, Facts, Identity, Request, Scan
-from protocol.content.catalog import Asset, Tag
+from protocol.content.catalog import Asset, Tag, meaning_of
 from protocol.content.sample import Columns, Flag, Row, ValueKind, columns
 from protocol.errors import ConfigError
 from sender.poll.config import SenderConfig, load
-from sender.poll.ids import meaning_of
 from sender.poll.poller import Poller
 
 EPOCH_NS = 1_700_000_000_000_000_000

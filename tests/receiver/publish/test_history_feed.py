@@ -13,6 +13,7 @@ from history_blocks import never, shrink
 from journal_blocks import Journal, Reading, Source
 from stream_records import low_side, records
 
+from protocol.content.catalog import meaning_of
 from protocol.process.statusfile import read_status
 from protocol.store.index import Segment
 from protocol.store.resync import Place
@@ -66,7 +67,7 @@ def samples(blocks: Sequence[OpenedBlock]) -> Counter[tuple[Any, ...]]:
     return Counter(
         (
             *(one.stream.key, one.stream.boot, one.number, one.healed, one.received_ns // 10**6),
-            *(one.stream.tags[row.tag].asset, one.stream.tags[row.tag].name, one.stream.tags[row.tag].type),
+            *meaning_of(one.stream.tags[row.tag]),
             *(row.time_ns, row.value, row.quality, row.native, row.other_ns),
         )
         for one in blocks

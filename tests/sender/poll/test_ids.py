@@ -12,11 +12,11 @@ from polling import asset_toml, loaded, scripted, sender_toml
 
 from collectors.base import Facts
 from collectors.registry import load
-from protocol.content.catalog import Tag
+from protocol.content.catalog import Tag, meaning_of
 from protocol.content.sample import columns
 from protocol.errors import ConfigError
 from protocol.limits import NAME_BYTES
-from sender.poll.ids import UNKNOWN_TYPE, Ids, drafts, meaning_of
+from sender.poll.ids import UNKNOWN_TYPE, Ids, drafts
 
 DRAFT = st.builds(
     lambda asset, name, kind, unit, high: Tag(id=0, asset=asset, name=name, type=kind, unit=unit, high=high),
