@@ -41,7 +41,7 @@ from protocol.content.floats import MOST_DECIMALS, pack_floats, read_floats
 from protocol.content.sample import NO_TIME, ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.historian.codec import first_chunk, packed
-from receiver.outputs.historian.codec.cut import Cut
+from receiver.outputs.historian.codec.run_forms import RunForms
 from receiver.outputs.historian.rows import Rows
 
 _FLOAT, _INT, _BOOL, _TEXT = (int(kind) for kind in (ValueKind.FLOAT, ValueKind.INT, ValueKind.BOOL, ValueKind.TEXT))
@@ -82,7 +82,7 @@ def encode_each(rows: Rows, lengths: Sequence[int]) -> list[bytes]:
         rows: Of one series in each run, in order.
         lengths: Rows of each run, 1 or more.
     """
-    cut = Cut(lengths)
+    cut = RunForms(lengths)
     wires: list[dict[str, Any]] = [{"n": length} for length in lengths]
     _pack_time(rows.time_ns, cut, wires)
     for key, column in (
@@ -105,7 +105,7 @@ def _one_run(rows: int) -> Runs:
     return Runs(np.zeros(1, np.int64), np.array([rows], np.int64))
 
 
-def _pack_time(time_ns: Array, cut: Cut, wires: list[dict[str, Any]]) -> None:
+def _pack_time(time_ns: Array, cut: RunForms, wires: list[dict[str, Any]]) -> None:
     """By a line or by steps, each chunk by what leaves less over."""
     start = time_ns[cut.first]
     steps = cut.steps(time_ns)
@@ -138,15 +138,15 @@ def _pack_other(time_ns: Array, other_ns: Array, wire: dict[str, Any]) -> None:
         wire["o"] = [pack_runs(has.astype(np.uint8), _one_run(len(has))), lag]
 
 
-def _pack_values(rows: Rows, cut: Cut, wires: list[dict[str, Any]]) -> None:
+def _pack_values(rows: Rows, cut: RunForms, wires: list[dict[str, Any]]) -> None:
     low = np.minimum.reduceat(rows.kind, cut.first)
     high = np.maximum.reduceat(rows.kind, cut.first)
     kinds = np.where(low == high, low, 255)
-    for which, forms in ((_FLOAT, _floats_each), (_INT, Cut.steps_each)):
+    for which, forms in ((_FLOAT, _floats_each), (_INT, RunForms.steps_each)):
         at = np.flatnonzero(kinds == which)
         if not len(at):
             continue
-        part = cut if len(at) == len(wires) else Cut(cut.lengths[at].tolist())
+        part = cut if len(at) == len(wires) else RunForms(cut.lengths[at].tolist())
         values = rows.value if part is cut else np.concatenate([rows.value[cut.spans[one]] for one in at.tolist()])
         packed_each = _floats_each(part, values) if forms is _floats_each else part.steps_each(values)
         for one, form in zip(at.tolist(), packed_each, strict=True):
@@ -172,7 +172,7 @@ def _pack_mixed(rows: Rows, span: slice, wire: dict[str, Any]) -> None:
             wire[key] = pack_texts([rows.texts[one] for one in held.tolist()], None)
 
 
-def _floats_each(cut: Cut, bits: Array) -> list[Any]:
+def _floats_each(cut: RunForms, bits: Array) -> list[Any]:
     """As `floats.pack_floats` of one run: whole runs of one class here, all others there."""
     values = bits.view(np.float64)
     out: list[Any] = [None] * len(cut.spans)
@@ -187,7 +187,7 @@ def _floats_each(cut: Cut, bits: Array) -> list[Any]:
             at = np.flatnonzero(left & (double | single).all(axis=0))
             if not len(at):
                 continue
-            part = Cut(cut.lengths[at].tolist())
+            part = RunForms(cut.lengths[at].tolist())
             held = np.concatenate([values[cut.spans[one]] for one in at.tolist()])
             whole, double, single = _tried(held, decimals)
             by_double = np.logical_and.reduceat(double, part.first)

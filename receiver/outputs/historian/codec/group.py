@@ -19,7 +19,7 @@ from protocol.content.column import number, read_ints, read_steps, runs_of
 from protocol.content.sample import ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.historian.codec import first_group, packed
-from receiver.outputs.historian.codec.cut import Cut
+from receiver.outputs.historian.codec.run_forms import RunForms
 from receiver.outputs.historian.rows import Rows, join
 
 _STEPPED = ("series", "time_ns", "number")
@@ -48,7 +48,7 @@ def pack_each(rows: Rows, lengths: Sequence[int]) -> list[bytes]:
         rows: Sorted by series.
         lengths: Rows of each run, 1 or more.
     """
-    cut = Cut(lengths)
+    cut = RunForms(lengths)
 
     def column(name: str) -> Array:
         whole: Array = getattr(rows, name).astype(np.int64, copy=False)

@@ -16,7 +16,7 @@ from protocol.content.array import Array
 from protocol.content.column import pack_between, pack_ints
 
 
-class Cut:
+class RunForms:
     """Where runs lie, and the forms of all of them at once."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
