@@ -72,7 +72,17 @@ def edges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edges]:
     tags += [Tag(id=100 + at, asset="edges", name=name, type=kind) for at, (name, kind, _) in enumerate(WHOLE)]
     states = ("<i>off</i>", "\u202e\0", "x" * 5000)
     tags.append(Tag(id=200, asset="edges", name="states", type="uint16", states=states, unit="\x07[psi]"))
-    tags.append(Tag(id=201, asset="edges", name="n" * 255, description="d" * 255, unit="u" * 255, address="a" * 255))
+    tags.append(
+        Tag(
+            id=201,
+            asset="edges",
+            name="n" * 255,
+            description="d" * 255,
+            unit="u" * 255,
+            address="a" * 255,
+            conversion="c" * 255,
+        )
+    )
     tags += [Tag(id=300 + at, asset=name, name=f"v{at}") for at, name in enumerate(NAMES[1:])]
     plant = Plant(tmp_path_factory.mktemp("edges"), ASSETS, tags, clock=clock)
     rows = [

@@ -103,7 +103,7 @@ def catalog(chance: random.Random) -> tuple[list[Asset], list[Tag]]:
             Tag(
                 id=number, asset=chance.choice(assets).name, name=f"{text()}{number}", type=chance.choice((*TYPES, "")),
                 unit=text(), description=text(), low=low, high=high, normal_low=normal_low, normal_high=normal_high,
-                scan_s=chance.choice(PERIODS), max_silence_s=chance.choice(PERIODS), address=text(),
+                scan_s=chance.choice(PERIODS), max_silence_s=chance.choice(PERIODS), address=text(), conversion=text(),
                 states=tuple(text() for _ in range(chance.choice((0, 0, 0, 2)))),
             )
         )  # fmt: skip
