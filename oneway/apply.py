@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 
+from oneway.preflight import stacked
+from oneway.readings import read
 from oneway.recipe import Ground, SetupStep, Side, inside
 from protocol.errors import ConfigError
 
@@ -40,6 +42,18 @@ def apply(plan: Iterable[SetupStep], say: Callable[[str], None]) -> None:
             text = f"{words}: exit {done.returncode}: {message}"
             raise ConfigError(text, hint="nothing after it was done; the interface may be down")
         say(f"  {words}")
+
+
+def refuse_stacked(ground: Ground) -> None:
+    """Look at the interface where it is now, before it is moved or changed.
+
+    Raises:
+        ConfigError: it speaks by another one, or another one by it.
+    """
+    readings = read()
+    for one in readings.interfaces if readings is not None else ():
+        if one.name == ground.interface and (found := stacked(one)):
+            raise ConfigError(f"{found[0].text}; nothing was done", hint=found[0].fix)
 
 
 def verify(ground: Ground) -> int:

@@ -76,6 +76,7 @@ def setup(
     if not apply:
         terminal.document(script(plan))
         return
+    doing.refuse_stacked(ground)
     doing.apply(plan, terminal.say)
     raise typer.Exit(doing.verify(ground))
 

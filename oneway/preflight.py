@@ -4,7 +4,8 @@
            ARP off and no entry: the frames go to this machine's own hardware address
            an mtu smaller than [outlet] mtu: full frames cannot leave
     low    reverse path filtering: every datagram is dropped without a log line
-    both   IPv6 on: router and neighbour discovery speak by themselves
+    both   an interface that speaks by another, or by which others speak: what passes there meets no rule here
+           IPv6 on: router and neighbour discovery speak by themselves
            no firewall hook at the device: what the kernel wants to answer leaves
 
 Those refuse the start, with the command that mends them. What is only worth knowing is a warning, and what this user
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from oneway.readings import MULTICAST, NOARP, Interface, Readings, Route
+from oneway.readings import MEMBER, MULTICAST, NOARP, Interface, Readings, Route
 from oneway.recipe import Side
 from protocol.errors import ConfigError
 
@@ -92,7 +93,7 @@ def high(readings: Readings | None, to: str, mtu: int | None = None) -> list[Fin
     interface = next((one for one in readings.interfaces if one.name == route.interface), None)
     if interface is None:
         return [Finding(level=Level.UNREAD, text=f"{route.interface} cannot be looked at by this user")]
-    out = _neighbour(readings, interface, route.gateway or to)
+    out = stacked(interface) + _neighbour(readings, interface, route.gateway or to)
     if mtu is not None and interface.mtu is not None and interface.mtu < mtu:
         text = f"the mtu of {interface.name} is {interface.mtu}: packets of {mtu} bytes ([outlet] mtu) cannot leave"
         fix = f"ip link set dev {interface.name} mtu {mtu}, or [outlet] mtu = {interface.mtu}"
@@ -122,7 +123,7 @@ def low(readings: Readings | None, listen: str) -> list[Finding]:
         return []  # binding to it says so
     interface = here[0]
     name = interface.name
-    out = _filtering(readings, interface) + _spoken(interface)
+    out = stacked(interface) + _filtering(readings, interface) + _spoken(interface)
     out += _hook(readings, name, "egress", "what this machine answers leaves by the link")
     ways = [route for route in readings.routes if route.interface == name]
     if ways:
@@ -134,6 +135,35 @@ def low(readings: Readings | None, listen: str) -> list[Finding]:
     if readings.buffer_bytes is not None and readings.buffer_bytes < SMALL_BUFFER:
         text = f"net.core.rmem_max is {readings.buffer_bytes >> 10} KiB: a short pause of the receiver loses data"
         out.append(Finding(level=Level.ODD, text=text, fix="sysctl -w net.core.rmem_max=67108864"))
+    return out
+
+
+STACKED = {
+    "macvlan": "macvlan",
+    "ipvlan": "ipvlan",
+    "802.1Q VLAN Support": "VLAN",
+    "bridge": "bridge",
+    "bonding": "bond",
+    "team": "team",
+    "vxlan": "VXLAN",
+    "macsec": "MACsec",
+}
+"""Interfaces that speak by others, by the names that their drivers give (ethtool -i)."""
+
+
+def stacked(interface: Interface) -> list[Finding]:
+    """What passes an interface beside its own traffic, or by what other interface its own goes."""
+    name, out = interface.name, []
+    kind = STACKED.get(interface.driver, "interface" if interface.under else "")
+    fix = "give the link a network card of its own that nothing else uses, and `checkvalve setup` --interface CARD"
+    if kind:
+        under = ", ".join(interface.under) or "another interface"
+        text = f"{name} is a {kind} on {under}: no rule and no counter of {name} meets what {under} sends by itself"
+        out.append(Finding(level=Level.FAULT, text=text, fix=fix))
+    if interface.above or interface.flags & MEMBER:
+        above = ", ".join(interface.above) or "a bond"
+        text = f"{above} speaks by {name}, or has it as a member: its frames pass beside the link's"
+        out.append(Finding(level=Level.FAULT, text=text, fix=fix))
     return out
 
 

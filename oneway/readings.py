@@ -5,7 +5,11 @@
     netdevice(7) questions             addresses, flags, hardware address, mtu
     nft list ruleset                   the firewall's hooks; needs CAP_NET_ADMIN, so most users cannot know
 
-All of it is of the network namespace that asks (sysfs is not used: it may show another one's). Nothing is sent, and the
+    ethtool's first question           the driver: what kind of interface it is
+    /sys/class/net/NAME                what lies under it and what stands on it
+
+All of it is of the network namespace that asks; sysfs may show another one's, so what it says of an interface counts
+only where it tells the same index and hardware address. Nothing is sent, and the
 socket that the questions need is closed before this returns. No `ip` and no netlink: a service whose address families
 are restricted to IPv4 can still look.
 
@@ -25,9 +29,12 @@ from pathlib import Path
 
 from oneway.firewall import Hooks, hooks
 
-UP, LOOPBACK, NOARP, MULTICAST = 0x1, 0x8, 0x80, 0x1000
+UP, LOOPBACK, NOARP, MEMBER, MULTICAST = 0x1, 0x8, 0x80, 0x800, 0x1000
 """Interface flags (linux/if.h)."""
 _CONF, _FLAGS, _BROADCAST, _MTU, _HARDWARE = 0x8912, 0x8913, 0x8919, 0x8921, 0x8927  # linux/sockios.h: SIOCGIF..
+_INDEX, _ETHTOOL = 0x8933, 0x8946  # SIOCGIFINDEX, SIOCETHTOOL
+_DRIVER, _DRIVER_BYTES = 3, 196  # linux/ethtool.h: ETHTOOL_GDRVINFO, struct ethtool_drvinfo
+_POINTER = struct.Struct("16sP16x")  # struct ifreq with a pointer
 _PERMANENT = 0x04  # linux/if_arp.h: ATF_PERM
 _ROUTE_UP = 0x1  # linux/route.h: RTF_UP
 _REQUEST = struct.Struct("16s24x")  # struct ifreq: name, then a union of 24 bytes (64-bit machines)
@@ -55,6 +62,12 @@ class Interface:
     """IPv6 may speak here; None where that cannot be read."""
     rp_filter: int | None = None
     """Its own setting, 0 to 2; the kernel takes the larger of this and `all`."""
+    driver: str = ""
+    """What kind it is, as its driver calls itself; empty: it does not say."""
+    under: tuple[str, ...] = ()
+    """Interfaces that it speaks by."""
+    above: tuple[str, ...] = ()
+    """Interfaces that speak by it, or have it as a member."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +156,31 @@ def _interface(
         mtu=mtu,
         ipv6=off != 1 if off is not None else (None if (settings / "ipv6").exists() else False),
         rp_filter=_number(settings / f"ipv4/conf/{name}/rp_filter"),
+        driver=_driver(asked, name),
+        under=_joined(asked, name, mac, "lower_"),
+        above=_joined(asked, name, mac, "upper_"),
     )
+
+
+def _driver(asked: socket.socket, name: str) -> str:
+    buffer = array.array("B", struct.pack("I", _DRIVER) + bytes(_DRIVER_BYTES - 4))
+    try:
+        fcntl.ioctl(asked, _ETHTOOL, _POINTER.pack(name.encode(), buffer.buffer_info()[0]))
+    except OSError:
+        return ""
+    return buffer[4:36].tobytes().split(b"\0")[0].decode(errors="replace")
+
+
+def _joined(asked: socket.socket, name: str, mac: str, prefix: str) -> tuple[str, ...]:
+    """Names in sysfs that begin so, where sysfs speaks of this very interface."""
+    folder = Path("/sys/class/net") / name
+    try:
+        (index,) = struct.unpack_from("i", _ask(asked, _INDEX, name), 16)
+        if (_number(folder / "ifindex"), _text(folder / "address").strip()) != (index, mac):
+            return ()
+        return tuple(sorted(one.name.removeprefix(prefix) for one in folder.iterdir() if one.name.startswith(prefix)))
+    except OSError:
+        return ()
 
 
 def _broadcasts(asked: socket.socket, name: str) -> tuple[str, ...]:

@@ -387,6 +387,21 @@ def test_setup_does_what_it_prints() -> None:
             assert state(first, side) == state(second, side)
 
 
+def test_setup_refuses_an_interface_that_stands_on_another_or_under_one() -> None:
+    """The kernel's own word on it: named, before anything is changed; the card itself is refused while it is shared."""
+    with lab() as one:
+        if run(
+            "ip", "-n", one.low, "link", "add", "link", "lo0", "name", "mv0", "type", "macvlan", check=False
+        ).returncode:
+            pytest.skip("this kernel has no macvlan")
+        before = state(one, "low")
+        for name, told in (("mv0", "mv0 is a macvlan on lo0"), ("lo0", "mv0 speaks by lo0")):
+            words = checkvalve(one.low, "setup", "low", "--interface", name, "--listen", f"{LOW}:{PORT}", "--apply")
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert (done.returncode, told in done.stderr, "nothing was done" in done.stderr) == (2, True, True)
+        assert state(one, "low") == before
+
+
 def state(one: Lab, side: str) -> list[object]:
     """Firewall, addresses, routes and neighbours of one side, without counters and indexes."""
     namespace, name = (one.high, "hi0") if side == "high" else (one.low, "lo0")

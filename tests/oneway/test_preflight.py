@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from oneway.doctor.both_sides import interface_troubles
 from oneway.preflight import SMALL_BUFFER, Finding, Level, Policy, decide, high, low
-from oneway.readings import MULTICAST, NOARP, Interface, Neighbour, Readings, Route
+from oneway.readings import MEMBER, MULTICAST, NOARP, Interface, Neighbour, Readings, Route
 from oneway.recipe import BROADCAST_MAC, Ground, Side, steps
 from protocol.errors import ConfigError
 
@@ -56,6 +57,11 @@ FAULTS = {
     "no neighbour, ARP on": (Side.HIGH, card(replace(SENDING, neighbours=()), flags=0)),
     "learnt neighbour": (Side.HIGH, replace(SENDING, neighbours=(replace(SENDING.neighbours[0], permanent=False),))),
     "its own address": (Side.HIGH, replace(SENDING, neighbours=(replace(SENDING.neighbours[0], mac=CARD.mac),))),
+    "a macvlan, high": (Side.HIGH, card(SENDING, driver="macvlan", under=("eth3",))),
+    "a VLAN elsewhere, low": (Side.LOW, card(HEARING, driver="802.1Q VLAN Support")),
+    "a new kind that has one under it": (Side.LOW, card(HEARING, driver="new", under=("eth3",))),
+    "a bridge's member": (Side.LOW, card(HEARING, above=("br0",))),
+    "a bond's member": (Side.HIGH, card(SENDING, flags=NOARP | MEMBER)),
     "IPv6, high": (Side.HIGH, card(SENDING, ipv6=True)),
     "no hook, high": (Side.HIGH, replace(SENDING, hooks={})),
     "rp_filter of the interface": (Side.LOW, card(HEARING, rp_filter=2)),
@@ -79,6 +85,15 @@ def test_a_silent_killer_refuses_the_start_and_names_its_remedy(name: str) -> No
     told = decide(found, Policy.WARN, side)
     assert told.policy == "warn"
     assert told.warnings[0].startswith("preflight overridden: ")
+
+
+def test_doctor_names_what_the_interface_stands_on() -> None:
+    """A way back does not stop data: it is said while the process runs, and named as a cause where it does not."""
+    found = low(card(HEARING, driver="macvlan", under=("eth3",)), LOW)
+    for runs in (True, False):
+        (ailment,) = interface_troubles(found, runs=runs)
+        assert "dd0 is a macvlan on eth3" in ailment.cause
+        assert "a network card of its own" in ailment.step
 
 
 ODD = {
