@@ -91,7 +91,7 @@ def sides() -> Iterator[Path]:
         shutil.rmtree(root)
 
 
-def fill(high: Path) -> None:
+def fill(high: Path, blocks: int = BLOCKS) -> None:
     """What the poller leaves behind: sealed blocks in the spool."""
     link = link_file.load(high / "sender.toml")
     now = [0.0]
@@ -108,7 +108,7 @@ def fill(high: Path) -> None:
         wall=time.time_ns,
         now=lambda: now[0],
     )
-    while packer.number < BLOCKS:
+    while packer.number < blocks:
         rows = [Row(1, 1_700_000_000_000_000_000 + at, float(at)) for at in range(50)]
         packer.samples("pump", from_rows(rows), len(rows))
         packer.close()
