@@ -49,6 +49,8 @@ class GroundState:
 
     link: Observation
     links: Observation
+    taken: Observation
+    """Hardware addresses beside its own that the interface takes frames for."""
     addresses: Observation
     routes: Observation
     neighbours: Observation
@@ -76,6 +78,7 @@ def look(at: NamespaceLook, name: str) -> GroundState:
     return GroundState(
         link=at.run("ip", "-j", "-s", "-d", "link", "show", "dev", name),
         links=at.run("ip", "-j", "-d", "link", "show"),
+        taken=at.run("bridge", "-j", "fdb", "show", "dev", name),
         addresses=at.run("ip", "-j", "addr", "show", "dev", name),
         routes=at.run("ip", "-j", "route", "show", "table", "all"),
         neighbours=at.run("ip", "-j", "neigh", "show", "nud", "all", "dev", name),
@@ -185,13 +188,15 @@ def _flags(state: GroundState, link: dict[str, Any]) -> list[Check]:
             catalogue.check(one, CheckStatus.SKIP, why, state.link.evidence()) for one in ("LNK-1", "LNK-2", "LNK-3")
         ]
     joined = {name: link.get(name) for name in ("master", "promiscuity", "link", "linkinfo")}
-    reasons = _joined(link, state.links.json() or [])
+    reasons = _joined(link, state.links.json() or []) + _hidden(state.taken.json() or [])
     found = "; ".join(reasons) or "alone"
+    if not reasons and state.taken.json() is None:
+        found += f", as far as this namespace knows (`bridge fdb` told nothing: {state.taken.why})"
     word = "flags " + " ".join(flags)
     return [
         catalogue.check("LNK-1", verdict("NOARP" in flags), word, evidence),
         catalogue.check("LNK-2", verdict("MULTICAST" not in flags), word, evidence),
-        catalogue.check("LNK-3", verdict(not reasons), found, state.link.evidence(joined)),
+        catalogue.check("LNK-3", verdict(not reasons), found, state.link.evidence(joined), state.taken.evidence()),
     ]
 
 
@@ -207,6 +212,13 @@ def _joined(link: dict[str, Any], links: list[dict[str, Any]]) -> list[str]:
     on = [one for one in links if one.get("link") == name and _kind(one) not in ALONE]
     out += [f"{one['ifname']}, a {_kind(one)}, stands on it and speaks by it" for one in on]
     return out + [f"{one['ifname']} is a member of it" for one in links if name and one.get("master") == name]
+
+
+def _hidden(taken: list[dict[str, Any]]) -> list[str]:
+    """What stands on it in another namespace, where nothing here shows it: the card takes frames for its address."""
+    cards = [str(one.get("mac", "")) for one in taken if "self" in one.get("flags", [])]
+    cards = [one for one in cards if re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", one) and not int(one[:2], 16) & 1]
+    return [f"it takes frames for {one}: an interface of another namespace stands on it" for one in cards]
 
 
 def _kind(link: dict[str, Any]) -> str:

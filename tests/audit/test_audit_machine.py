@@ -98,6 +98,19 @@ def test_an_interface_that_speaks_by_another_is_not_alone(kind: str) -> None:
     assert "interface 3 elsewhere" in ground._joined(moved, [])[0]
 
 
+def test_what_stands_on_the_card_in_another_namespace_is_found_by_its_address() -> None:
+    """The card takes frames for it; groups and what a switch learnt are none."""
+    entries = [
+        {"mac": "33:33:00:00:00:01", "flags": ["self"], "state": "permanent"},
+        {"mac": "9e:e1:44:c3:67:4b", "flags": ["self"], "state": "permanent"},
+        {"mac": "9e:e1:44:c3:67:4c", "master": "br0", "flags": []},
+        {"mac": "no address", "flags": ["self"]},
+    ]
+    (reason,) = ground._hidden(entries)
+    assert "9e:e1:44:c3:67:4b" in reason
+    assert ground._hidden(entries[:1]) == []
+
+
 @pytest.mark.parametrize("kind", PARENTS)
 def test_an_interface_under_another_is_not_alone(kind: str) -> None:
     """What stands on it, or has it as a member, sends by it past its rules."""

@@ -197,6 +197,20 @@ def test_what_a_live_link_needs_is_all_there(hard: Lab) -> None:
         assert all(one.found for one in found.checks)
 
 
+def test_an_interface_of_another_namespace_on_the_card_is_found(hard: Lab) -> None:
+    """It speaks by the card, and nothing in the card's own namespace shows it but the address that is let in."""
+    made = run("ip", "-n", hard.low, "link", "add", "link", "lo0", "name", "mv0", "type", "macvlan", check=False)
+    if made.returncode:
+        pytest.skip("this kernel has no macvlan")
+    try:
+        run("ip", "-n", hard.low, "link", "set", "mv0", "netns", hard.high)
+        run("ip", "-n", hard.high, "link", "set", "mv0", "addrgenmode", "none", "up")
+        assert bad(looked(hard, "low")) == {"LNK-3": CheckStatus.FAIL}
+        assert "another namespace" in one_of(looked(hard, "low"), "LNK-3").found
+    finally:
+        run("ip", "-n", hard.high, "link", "del", "mv0", check=False)
+
+
 @pytest.mark.parametrize(
     ("ident", "make"),
     [
