@@ -32,7 +32,7 @@ def cap_3(reading: ReadCapture) -> Check:
     tally, port, appliance = reading.tally, reading.question.port, reading.question.appliance
     groups = [one for one in tally.groups.values() if appliance is None or one.row.source != appliance]
     flows = {one.row.link for one in groups if one.row.udp}
-    short = [one for one in groups if one.row.cut and one.row.kind.startswith("UDP")]
+    short = [one for one in groups if one.row.cut and one.row.kind.startswith(("UDP", "IPv4 header"))]
     strange = [
         one
         for one in groups
@@ -50,17 +50,18 @@ def cap_3(reading: ReadCapture) -> Check:
         many = sum(one.count for one in strange)
         found = f"{many} of {counted} frames are something else, most of them {worst.row.kind} {worst.row.flow}"
         return catalogue.check("CAP-3", CheckStatus.FAIL, f"{found.strip()} (first: frame {worst.first})", *evidence)
-    pairs = {one.row.link[:2] for one in short}
-    if tally.beyond or len(flows) > 1 or len(pairs | {one[:2] for one in flows}) != 1:
-        return catalogue.check("CAP-3", CheckStatus.FAIL, f"{len(flows)} different UDP flows", *evidence)
+    pairs = {one.row.link[:2] for one in short if one.row.flow} | {one[:2] for one in flows}
+    if tally.beyond or len(flows) > 1 or len(pairs) > 1:
+        found = f"{len(flows)} different UDP flows" if len(flows) != 1 else "one UDP flow, and others cut short"
+        return catalogue.check("CAP-3", CheckStatus.FAIL, found, *evidence)
     other = [one for one in groups if one.row.udp and one.row.payload == 2]
     if flows and other and len(other) < sum(one.row.udp for one in groups):
         many = sum(one.count for one in other)
         found = f"{many} of {counted} frames of the flow do not begin as the link's do (first: frame {other[0].first})"
         return catalogue.check("CAP-3", CheckStatus.FAIL, found, *evidence)
-    ((source, target),) = pairs | {one[:2] for one in flows}
+    source, target = next(iter(pairs), ("?", "?"))
     to_port = f":{next(iter(flows))[2]}" if flows else ""
-    found = f"{counted} frames, all UDP from {source} to {target}{to_port}"
+    found = f"{counted} frames, all UDP from {source} to {target}{to_port}" if pairs else f"{counted} frames, all IPv4"
     if short:
         many = sum(one.count for one in short)
         found += f"; of {many} too little was kept (the capture's snap length) to tell the port"

@@ -141,8 +141,8 @@ class Capture:
             yield part
             times = part.time_ns[part.time_ns != 0]  # a Simple Packet Block has none
             if len(times):
-                if (last is not None and times[0] < last) or bool((times[1:] < times[:-1]).any()):
-                    self.walk.ordered = False
+                steps = np.diff(times, prepend=times[0] if last is None else last)
+                self.walk.back_ns = max(self.walk.back_ns, -int(steps.min()))
                 last = times[-1]
             if self.walk.at - behind > _GIVE_BACK:
                 behind = self._give_back(behind)

@@ -73,7 +73,7 @@ class ReadCapture:
             "frames": tally.count,
             "first": None if tally.coverage.first_ns is None else clock(tally.coverage.first_ns, digits),
             "last": None if tally.coverage.last_ns is None else clock(tally.coverage.last_ns, digits),
-            "times_in_order": walk.ordered,
+            "times_in_order": not walk.back_ns,
             "capture_drops": "not recorded in this file" if capture.dropped is None else capture.dropped,
             "links": {link_name(link): count for link, count in tally.links.items()},
             "filters": sorted({one.filter for one in capture.interfaces if one.filter}),

@@ -96,8 +96,8 @@ class CaptureWalk:
     """Frames that claim more bytes than their own block has (pcapng); they are read as far as it goes."""
     drops: int = 0
     """Frames that single packets say were lost before them (pcapng)."""
-    ordered: bool = True
-    """No frame's time is before that of the frame in front of it, within a chunk or between two."""
+    back_ns: int = 0
+    """Farthest that a frame's time lies before that of the frame in front of it [ns]."""
 
 
 def window(data: Bytes, at: Numbers, width: int) -> Bytes:

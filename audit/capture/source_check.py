@@ -13,6 +13,8 @@ from audit.capture.read_capture import SHOWN, ReadCapture, block_name
 from audit.check import Check, CheckStatus
 
 STRANGE_ID = "of the link, numbered by another machine: its IPv4 identification lies far from those around it"
+_STEP_BACK_NS = 1_000_000_000
+"""A longer step back is told [ns]: several queues of a card, or interfaces of a file, mix frames by far less."""
 STRANGE_PORT = "of the link, from a source port that speaks inside another's time"
 
 
@@ -111,6 +113,9 @@ def _doubts(reading: ReadCapture) -> Iterable[str]:
     first, last = tally.coverage.first_ns, tally.coverage.last_ns
     if first is not None and last is not None and not PLAUSIBLE_NS[0] <= first <= last <= PLAUSIBLE_NS[1]:
         yield f"times reach from {clock(first)} to {clock(last)}: a clock that nobody set"
+    if walk.back_ns > _STEP_BACK_NS:
+        back = f"{walk.back_ns / 1e9:.1f} s"
+        yield f"times go back by up to {back} from frame to frame: a clock was set, files were joined, or one was added"
     if tally.order.doubles:
         later, earlier = next(iter(tally.order.doubles.items()))
         many = len(tally.order.doubles)

@@ -278,16 +278,34 @@ def test_a_section_of_another_version_is_not_read(tmp_path: Path) -> None:
         judge(tmp_path, bytes(old))
 
 
-def test_a_short_snap_length_is_no_alarm(tmp_path: Path) -> None:
-    """34 bytes hold no port: it is said, and nothing fails; a frame that is so short itself does."""
+@pytest.mark.parametrize("most", [14, 20, 33, 34, 37])
+def test_a_short_snap_length_is_no_alarm(tmp_path: Path, most: int) -> None:
+    """So few bytes hold no port: it is said, and nothing fails; a frame that is so short itself does."""
 
     def kept(frame: bytes, length: int) -> bytes:
-        return struct.pack("<IIII", T0 // 10**9, 0, 34, length) + frame[:34]
+        return struct.pack("<IIII", T0 // 10**9, 0, most, length) + frame[:most]
 
     head = write(PCAP, [])
-    found = judge(tmp_path, head + b"".join(kept(shard(index), len(shard(index))) for index in range(3)))
+    held = head + b"".join(kept(shard(index), len(shard(index))) for index in range(3))
+    found = judge(tmp_path, held)
     assert (found["CAP-1"].status, found["CAP-3"].status) == (PASS, WARN)
-    assert judge(tmp_path, head + kept(shard(1), 34))["CAP-3"].status == FAIL
+    assert "of 3 too little was kept" in found["CAP-3"].found
+    assert judge(tmp_path, head + kept(shard(1), most))["CAP-3"].status == FAIL
+    other = ethernet(HIGH, 0x0806, bytes(28))
+    assert judge(tmp_path, held + kept(other, len(other)))["CAP-3"].status == FAIL
+
+
+def test_a_time_that_goes_back_is_told(tmp_path: Path) -> None:
+    """By more than a second: a frame of another day in between is a doubt; what two queues mix up is none."""
+    for back_ns, status in ((20 * 10**9, WARN), (10**8, PASS)):
+        times = [T0 + index * 10**9 for index in range(20)]
+        times[12] -= 10**9 + back_ns
+        held = section(NG) + interface(NG)
+        held += b"".join(packet(NG, shard(index), time // 1000) for index, time in enumerate(times))
+        found = judge(tmp_path, held)["CAP-1"]
+        assert found.status == status
+        assert ("times go back by up to 20.0 s" in found.found) is (status == WARN)
+        assert found.evidence[0].value["times_in_order"] is False
 
 
 def test_holes_in_time_are_told_and_fail_a_period(tmp_path: Path) -> None:
