@@ -18,8 +18,7 @@ from receiver.governed.people.person import PersonRole
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--no-first-run"]
 OUTSIDE = """
 [...document.querySelectorAll("body *:not(.unseen, .skip, .symbols, .symbols *)")]
-  .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > innerWidth + 0.5
-    && !node.closest(".grid"))
+  .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > innerWidth + 0.5)
   .map((node) => `${node.tagName} ${node.className}`)
 """
 SHOTS = os.environ.get("CHECKVALVE_SHOTS", "")
