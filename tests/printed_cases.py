@@ -22,6 +22,8 @@ from collectors.base import Collector, Device, Draft, Facts, Identity, Request, 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Row, columns
 from protocol.errors import AssetError
+from receiver.governed.trail.entry import Fact, TrailEntry
+from receiver.governed.trail.trail import Trail
 from receiver.outputs.influx.line_group import LineGroup
 from receiver.outputs.influx.line_store import LineStore
 from receiver.outputs.shipping.cargo import RefusedSamples
@@ -355,6 +357,47 @@ def _export(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     history.close()
     words = ["export", str(receiver(folder)), "--replace", "--out"]
     return [[*words, str(folder / f"{FILE}.csv")], [*words, str(folder / "a.csv"), "--asset", "pump"]]
+
+
+@case(
+    *(f"person {word}" for word in ("change", "confirm", "end", "enrol", "link", "list", "resume", "show", "suspend"))
+)
+def _person(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    file = str(receiver(folder))
+    _enrolled(folder)
+    nobody = [["person", word, file, EVIL] for word in ("show", "link", "change")]
+    why = [["person", word, file, EVIL, "--why", EVIL] for word in ("suspend", "resume", "end")]
+    texts = ("login", "name", "role", "until", "checked-by", "checked-how", "employer", "contract", "contact")
+    enrol = ["person", "enrol", file, *(part for text in texts for part in (f"--{text}", EVIL))]
+    shown = [["person", "list", file], ["person", "list", file, "--json"], ["person", "show", file, "p-1"]]
+    return [*shown, *nobody, *why, enrol, ["person", "confirm", file, EVIL, "--by", EVIL]]
+
+
+@case(*(f"service {word}" for word in ("end", "issue", "list", "renew")))
+def _service(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    file = str(receiver(folder))
+    _enrolled(folder)
+    issue = ["service", "issue", file, "--name", EVIL, "--owner", EVIL, "--source", EVIL, "--until", EVIL]
+    other = [["service", "renew", file, EVIL], ["service", "end", file, EVIL, "--why", EVIL]]
+    return [["service", "list", file], ["service", "list", file, "--json"], issue, *other]
+
+
+def _enrolled(folder: Path) -> None:
+    """A person and a service whose every text is EVIL, whoever wrote that into the trail."""
+    state = folder / "state"
+    state.mkdir(exist_ok=True)
+    texts = ("login", "name", "employer", "checked_by", "checked_how", "contract", "contact", "sponsor")
+    person: dict[str, Fact] = {"person": "p-1", "roles": ["reader"], "ends_ns": 2**62, **dict.fromkeys(texts, EVIL)}
+    service: dict[str, Fact] = {
+        "service": "s-1",
+        "sources": [EVIL],
+        "ends_ns": 1,
+        **dict.fromkeys(("name", "owner"), EVIL),
+    }
+    trail = Trail(state / "trail.db")
+    told = (("person.enrolled", person), ("service.issued", service))
+    trail.note([TrailEntry(kind=kind, at_ns=1, who="system", facts=facts) for kind, facts in told])
+    trail.close()
 
 
 @case("aside list", "aside resend", "aside drop")
