@@ -191,9 +191,9 @@ def list_lines(told: dict[str, Any]) -> Iterator[str]:
     for one in told["people"]:
         roles, employer = ", ".join(one["roles"]), one["employer"] or "own"
         who = f"{one['person']}  {one['login']}  {one['name']} ({employer})"
-        yield f"{who}: {roles}; {one['standing']}, until {_day(one['ends_ns'])}"
+        yield f"{who}: {roles}; {one['standing']}, until {shown_day(one['ends_ns'])}"
     for task in told["tasks"]:
-        yield f"{'OVERDUE' if task['overdue'] else 'due'} {_day(task['due_ns'])}: {task['what']}"
+        yield f"{'OVERDUE' if task['overdue'] else 'due'} {shown_day(task['due_ns'])}: {task['what']}"
 
 
 def show_lines(told: dict[str, Any]) -> Iterator[str]:
@@ -201,10 +201,10 @@ def show_lines(told: dict[str, Any]) -> Iterator[str]:
     for name, held in told.items():
         if name == "sessions":
             for one in held:
-                since = _day(one["opened_ns"])
+                since = shown_day(one["opened_ns"])
                 yield f"  session {one['session']}: from {one['address']} by {one['how']} since {since}"
         elif name.endswith("_ns"):
-            yield f"{name.removesuffix('_ns').replace('_', ' ')}: {_day(held)}"
+            yield f"{name.removesuffix('_ns').replace('_', ' ')}: {shown_day(held)}"
         elif held:
             yield f"{name.replace('_', ' ')}: {', '.join(held) if isinstance(held, list) else held}"
 
@@ -266,8 +266,12 @@ def _moment(text: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * 10**9
 
 
-def _day(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%MZ")
+def shown_day(time_ns: int) -> str:
+    """A moment for people, UTC; as its number where no calendar has it."""
+    try:
+        return datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%MZ")
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ns} ns"
 
 
 def _refused(line: str) -> None:

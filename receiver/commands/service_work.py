@@ -6,11 +6,10 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from receiver.commands.people_work import CommandDesk, last_day, opened
+from receiver.commands.people_work import CommandDesk, last_day, opened, shown_day
 from receiver.governed.grants.register import Grants
 from receiver.governed.people import services
 from receiver.governed.people.desk import new_key
@@ -75,8 +74,7 @@ def lines(told: Sequence[dict[str, Any]]) -> Iterator[str]:
     if not told:
         yield "no service has a token"
     for one in told:
-        until = datetime.fromtimestamp(one["ends_ns"] / 1e9, UTC).strftime("%Y-%m-%d")
-        state = "ended" if one["ended"] else f"until {until}"
+        state = "ended" if one["ended"] else f"until {shown_day(one['ends_ns'])}"
         yield f"{one['key']}  {one['name']}, of {one['login']}, from {', '.join(one['sources'])}: {state}"
 
 

@@ -44,6 +44,8 @@ class PersonSessions:
             store: Where sessions are kept.
         """
         self._desk, self._store = desk, store
+        self._told: set[frozenset[str]] = set()
+        """Pairs of sessions of which it was said that they are used from two networks."""
 
     def open(self, person: Person, how: str, *, address: str, agent: str) -> str:
         """A new session; returns what the cookie holds.
@@ -125,7 +127,9 @@ class PersonSessions:
 
     def _look_elsewhere(self, session: SignInSession, address: str, now_ns: int) -> None:
         others = [one for one in self._store.sessions(session.person) if one.key != session.key]
-        if found := elsewhere(address, others, now_ns):
+        found = [one for one in elsewhere(address, others, now_ns) if {one.key, session.key} not in self._told]
+        if found:
+            self._told |= {frozenset({one.key, session.key}) for one in found}
             self._alert("second address", session, address, [one.address for one in found] + [address])
 
     def _alert(self, what: str, session: SignInSession, address: str, places: list[str]) -> None:

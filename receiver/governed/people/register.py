@@ -54,7 +54,8 @@ class People:
 
     def find(self, login: str) -> Enrolment | None:
         """By login; of several enrolments of one login the latest."""
-        return self._held.get(self._by_login.get(login, ""))
+        key = self._by_login.get(login)
+        return None if key is None else self._held.get(key)
 
     def person(self, key: str, now: SureTime) -> Person | None:
         """Who a key names, as of now."""

@@ -26,9 +26,6 @@ CONFLICTS: dict[frozenset[Role], str] = {
 OUTSIDE = frozenset({Role.READER})
 """Roles that a person of another employer may hold."""
 
-NEVER_DATA = frozenset({Role.ADMINISTRATOR, Role.AUDITOR})
-"""Roles with which no data is read, whatever is granted."""
-
 
 def conflicts(roles: frozenset[Role], employer: str) -> Iterator[str]:
     """Why these roles cannot be held together; nothing where they can.
@@ -44,8 +41,3 @@ def conflicts(roles: frozenset[Role], employer: str) -> Iterator[str]:
             yield f"{' and '.join(sorted(pair))} exclude each other: {why}"
     if employer and (own := roles - OUTSIDE):
         yield f"{', '.join(sorted(own))}: for the site's own people; a person of {employer} is a reader"
-
-
-def reads_data(roles: frozenset[Role]) -> bool:
-    """Whether grants can give this person data at all."""
-    return not roles & NEVER_DATA
