@@ -134,6 +134,11 @@ class PortalTable(SettingsTable):
         where = "on this machine" if self.loopback else "who reaches the pages"
         return f"anyone {where} reads {self.anyone.text} without signing in: [portal] anyone"
 
+    def foot(self) -> str:
+        """What stands at the foot of each page: what anyone reads, and that nothing is encrypted where it should be."""
+        plain = "" if self.loopback or self.encrypted else "these pages are not encrypted: [portal] tls = false"
+        return "; ".join(one for one in (self.open_to(), plain) if one)
+
     def weaknesses(self) -> Iterator[tuple[str, str]]:
         """Key and text of what may be meant but opens something beyond this machine."""
         if not self.loopback and not self.encrypted:

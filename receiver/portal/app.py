@@ -62,7 +62,7 @@ def create_app(
     record: LookRecord | None = None,
     office: SignInOffice | None = None,
     oidc: OpenIdProvider | None = None,
-    open_to: str = "",
+    foot: str = "",
 ) -> Starlette:
     """The pages, for every scope that somebody may read with.
 
@@ -78,7 +78,7 @@ def create_app(
         record: The trail, in which every look of somebody who signed in is written down; left out, the office's.
         office: Signs people in; without it nobody can here.
         oidc: An organisation's own sign-in, beside.
-        open_to: What is read without signing in, in a sentence, for the foot of each page.
+        foot: Stands at the foot of each page: what anyone reads, what is not encrypted.
     """
     faults = DisplayFaults()
     path = state / "portal-clock.json"
@@ -92,7 +92,7 @@ def create_app(
         live = Live(
             for_live, state, scope=scope, clock=clock, steady=steady, era_file=era_file, faults=faults, house=house
         )
-        pages = Pages(live, for_pages, open_to=open_to, signing_in=office is not None)
+        pages = Pages(live, for_pages, foot=foot, signing_in=office is not None)
         return ScopedView(scope=scope, live=live, pages=pages, api=Api(live, for_pages), doors=(for_live, for_pages))
 
     if record is None and office is not None:

@@ -55,16 +55,16 @@ RANGES = ((300, "5 min"), (3600, "1 h"), (86400, "24 h"))
 class Pages:
     """Renders the HTML."""
 
-    def __init__(self, live: Live, keeper: Keeper, *, open_to: str = "", signing_in: bool = False) -> None:
+    def __init__(self, live: Live, keeper: Keeper, *, foot: str = "", signing_in: bool = False) -> None:
         """
         Args:
             live: The plant as it stands now.
             keeper: A door for history; slow questions go here.
-            open_to: What anyone reads without signing in, in words, for the foot of each page.
+            foot: Stands at the foot of each page.
             signing_in: There are accounts.
         """
         self._live, self._keeper = live, keeper
-        self._foot = {"open_to": open_to, "signing_in": signing_in}
+        self._foot = {"text": foot, "signing_in": signing_in}
         self._templates = templates()
 
     async def overview(self, request: Request) -> HTMLResponse:

@@ -55,7 +55,7 @@ def run(config: ReceiverConfig, say: Callable[[str], None], *, bound: Callable[[
         tls=spoken,
         office=office,
         oidc=_provider(config),
-        open_to=table.open_to(),
+        foot=table.foot(),
         say=say,
     )
 

@@ -124,9 +124,13 @@ class SignInSite:
         self.office.desk.authority.trail.close()
 
     @contextmanager
-    def pages(self, *, open_to: Scope | None = None, oidc: OpenIdProvider | None = None) -> Iterator[WebReader]:
+    def pages(
+        self, *, open_to: Scope | None = None, foot: str = "", oidc: OpenIdProvider | None = None
+    ) -> Iterator[WebReader]:
         """The pages on loopback; the office is closed with them."""
-        app = create_app(self.folder / "history", self.folder, open_to, clock=self.clock, office=self.office, oidc=oidc)
+        app = create_app(
+            self.folder / "history", self.folder, open_to, clock=self.clock, office=self.office, oidc=oidc, foot=foot
+        )
         with served(app) as base:
             yield WebReader(base)
 

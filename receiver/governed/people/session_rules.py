@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from receiver.governed.people.secret_store import SignInSession
@@ -61,6 +62,7 @@ def elsewhere(address: str, sessions: Iterable[SignInSession], now_ns: int) -> l
     return [one for one in sessions if network(one.address) != here and now_ns - one.used_ns < TOGETHER_NS]
 
 
+@lru_cache(1024)
 def network(address: str) -> str:
     """The network an address belongs to, as far as one can tell; what is none is its own."""
     try:

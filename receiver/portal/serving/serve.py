@@ -73,7 +73,7 @@ def run(
     tls: Callable[[], PortalTls | None] = lambda: None,
     office: Callable[[], SignInOffice | None] = lambda: None,
     oidc: OpenIdProvider | None = None,
-    open_to: str = "",
+    foot: str = "",
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Serve the pages until SIGINT or SIGTERM.
@@ -88,7 +88,7 @@ def run(
         tls: Gives what TLS is spoken with; called after `bound`.
         office: Gives what signs people in; called after `bound`.
         oidc: An organisation's own sign-in, beside.
-        open_to: The scope in a sentence, for the pages' foot.
+        foot: Stands at the foot of each page.
         say: Takes lines for people.
 
     Raises:
@@ -118,7 +118,7 @@ def run(
             boot=_boot(),
             office=desk,
             oidc=oidc,
-            open_to=open_to,
+            foot=foot,
         )
         where = url(sock, encrypted=spoken is not None)
         if spoken is not None:

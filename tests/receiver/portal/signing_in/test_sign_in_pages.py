@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from sign_in_site import PASSWORD, SignInSite, WebReader
 
+from receiver.commands.cli import _status_lines
 from receiver.outputs.scope import Scope
 from receiver.portal.signing_in.sign_in_pages import inside
+from receiver.portal_settings import PortalTable
 
 PAGES = ("/", "/asset/pump-7", "/tag/1", "/changes", "/account", "/no-such-page", "/asset?name=x")
 PROGRAMS = ("/api/assets", "/api/latest", "/api/link", "/api/no-such", "/live", "/live?series=1")
@@ -47,8 +49,12 @@ def test_a_stranger_learns_nothing_not_even_which_pages_there_are(web: WebReader
 
 def test_whoever_reaches_pages_that_are_open_to_anyone_is_told_so(site: SignInSite) -> None:
     """They read, as before there were people; who wants to sign in can."""
-    with site.pages(open_to=Scope()) as web:
-        assert web.get("/").status == 200
+    foot = PortalTable(listen="10.0.0.5:8600", anyone="all", tls=False).foot()  # type: ignore[arg-type]
+    assert "anyone who reaches the pages reads everything" in foot
+    assert "not encrypted" in foot
+    assert list(_status_lines("publish", {"open": foot}))[-1] == f"  pages: {foot}"
+    with site.pages(open_to=Scope(), foot=foot) as web:
+        assert foot[1:] in web.get("/").text
         assert web.get("/api/assets").status == 200
         assert web.get("/account").location == "/sign-in?next=/account"
         assert web.get("/sign-in").status == 200
