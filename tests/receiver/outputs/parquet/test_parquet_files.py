@@ -27,8 +27,8 @@ from protocol.errors import StoreError
 from receiver.commands import export
 from receiver.config import load
 from receiver.export.atomic_file import AtomicFile
+from receiver.export.choice import ExportChoice
 from receiver.export.sample_table import COLUMNS
-from receiver.export.writing import ExportChoice
 from receiver.outputs.base import BatchBody, OpenedBlock, StreamDescription
 from receiver.outputs.parquet import hour_file
 from receiver.outputs.parquet.hour_pieces import HOUR_NS, hour_of, partition
