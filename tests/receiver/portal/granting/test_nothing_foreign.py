@@ -1,0 +1,265 @@
+"""Whatever two vendors, their sponsor and the clock do, neither ever reads a word of the other, nor outside a grant.
+
+A history is a handful of acts (asked, agreed, denied, revoked, begun, suspended, the wall clock set) and then looks at
+random addresses by both vendors. What may be read is reckoned here a second time, from the acts that went through and
+from running time alone: a grant lets nobody read once it has run for as long as it was given, whatever the wall clock
+was made to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from granting_site import REASON, WHY, GrantingSite
+from starlette.applications import Starlette
+from starlette.types import Message
+
+from receiver.governed.grants.asking import Asked, ask
+from receiver.governed.grants.deciding import RuleRefusal, begin, decide, may_decide, revoke
+from receiver.governed.grants.extent import Extent
+from receiver.governed.grants.request import Period, RequestState
+from receiver.governed.people.acts import PeopleActs
+from receiver.portal.app import create_app
+
+S = 10**9
+VENDORS = ("acme", "volta")
+MACHINE = {"acme": "acme-pump", "volta": "volta-press"}
+RANGE = "from=1763884000000&to=1763886000000"
+ADDRESSES = (
+    "/", "/asset/{}", "/asset?name={}", "/tag/1", "/tag/2", "/changes", "/api/assets", "/api/latest", "/api/link",
+    "/api/events", "/api/events?asset={}", f"/api/trend?series=1&{RANGE}", f"/api/trend?series=2&{RANGE}", "/healthz",
+    "/access", "/trail", "/trail?person=p-acme", "/trail?person=p-volta", "/trail?kind=read", "/account", "/metrics",
+    "/trail?grant=g-none", "/api/trend?series=1&from=0&to=x", "/asset/%00", "/nowhere/{}", "/tag/999", "/static/none.js",
+)  # fmt: skip
+PLAIN = ("acme-pressure", "volta-force", "6.5", "88.0")
+"""What only an answer with data holds: names of tags, and values."""
+
+
+@dataclass
+class Given:
+    """A grant as it is reckoned here."""
+
+    person: str
+    last_ns: int
+    """Running time from which it lets nobody read."""
+    first_ns: int
+    revoked: bool = False
+
+
+class Model:
+    """Who may read, by what went through and by running time."""
+
+    def __init__(self, site: GrantingSite) -> None:
+        self.site = site
+        self.given: dict[str, Given] = {}
+        self.suspended: set[str] = set()
+
+    @property
+    def running(self) -> int:
+        return self.site.clock.since_boot()
+
+    def may(self, vendor: str) -> bool:
+        """Whether a grant of the vendor's is in force."""
+        if vendor in self.suspended:
+            return False
+        held = (one for one in self.given.values() if one.person == vendor and not one.revoked)
+        return any(one.first_ns <= self.running < one.last_ns for one in held)
+
+
+class Play:
+    """Random acts upon one site."""
+
+    def __init__(self, site: GrantingSite, seed: int) -> None:
+        self.site, self.draw, self.model = site, random.Random(seed), Model(site)
+        self.authority = site.office.desk.authority
+        self.done: Counter[str] = Counter()
+
+    def act(self) -> None:
+        """One of them; what a rule refuses has not happened."""
+        names = ["ask", "ask", "agree", "agree", "revoke", "begin", "wait", "step", "suspend"]
+        name = self.draw.choice(names)
+        self.site.office.desk.now()
+        try:
+            getattr(self, f"_{name}")()
+            self.done[name] += 1
+        except RuleRefusal:
+            self.done[f"{name} refused"] += 1
+
+    def end(self) -> None:
+        """Everything is revoked, nobody is suspended: the next history begins."""
+        for key, one in self.model.given.items():
+            if not one.revoked:
+                self._revoked(key)
+        for vendor in list(self.model.suspended):
+            self.site.act(lambda acts, v=vendor: acts.resume(f"p-{v}", "found again"))  # type: ignore[misc]
+        self.model.suspended.clear()
+        self.model.given.clear()
+
+    def _ask(self) -> None:
+        vendor, target = self.draw.choice(VENDORS), self.draw.choice(VENDORS)
+        own = Extent(assets=frozenset({MACHINE[vendor]}))
+        person = self.authority.person(f"p-{vendor}")
+        assert person is not None
+        wall = self.authority.now.late_ns
+        from_ns = wall + self.draw.choice((0, 600, 3600)) * S
+        length = self.draw.choice((None, None, 300.0))
+        period = Period(from_ns=from_ns, until_ns=from_ns + self.draw.choice((600, 7200)) * S, length_s=length)
+        asked = Asked(
+            preset="standing",
+            extent=Extent(assets=frozenset({MACHINE[target]})),
+            reason=REASON,
+            purpose="diagnosis",
+            period=period,
+        )
+        key = f"r-{len(self.authority.grants.requests)}"
+        self.authority.act(
+            lambda people, grants, now: ask(asked, person, own, grants, self.authority.policy, now, key=key)
+        )
+        refused = self.authority.grants.requests[key].state is RequestState.REFUSED
+        assert refused == (vendor != target or vendor in self.model.suspended)
+
+    def _agree(self) -> None:
+        waits = [one for one in self.authority.grants.requests.values() if one.state is RequestState.OPEN]
+        if not waits:
+            return
+        chosen, sponsor = self.draw.choice(waits), self.authority.person("p-sponsor")
+        assert sponsor is not None
+        yes = self.draw.random() < 0.8
+        asker, policy, key = self.authority.person(chosen.person), self.authority.policy, f"g-{chosen.key}"
+        late_ns = self.authority.now.late_ns
+
+        def rule(people, grants, now):  # type: ignore[no-untyped-def]
+            role = may_decide(chosen, asker, sponsor, grants, policy, now)
+            return decide(chosen, role, sponsor, policy, now, yes=yes, why=WHY, grant=key)
+
+        self.authority.act(rule)
+        if yes:
+            period, now = chosen.period, self.model.running
+            last_ns = now + period.until_ns - late_ns
+            if period.length_s is not None:
+                last_ns = 0  # nothing until it is begun
+            vendor = chosen.person.removeprefix("p-")
+            self.model.given[key] = Given(vendor, last_ns, 0)
+
+    def _revoke(self) -> None:
+        keys = [key for key, one in self.model.given.items() if not one.revoked]
+        if keys:
+            self._revoked(self.draw.choice(keys))
+
+    def _revoked(self, key: str) -> None:
+        person, reader = self.authority.person("p-security"), self.authority.person(f"p-{self.model.given[key].person}")
+        assert person is not None
+        try:
+            self.authority.act(lambda people, grants, now: revoke(grants, key, person, reader, now, why=WHY))
+        except RuleRefusal as error:
+            assert "already" in str(error)
+        self.model.given[key].revoked = True
+
+    def _begin(self) -> None:
+        keys = [key for key, one in self.model.given.items() if one.last_ns == 0 and not one.revoked]
+        if not keys:
+            return
+        key = self.draw.choice(keys)
+        person = self.authority.person(f"p-{self.model.given[key].person}")
+        assert person is not None
+        self.authority.act(lambda people, grants, now: begin(grants, key, person, now))
+        self.model.given[key].last_ns = self.model.running + 300 * S
+
+    def _wait(self) -> None:
+        self.site.clock.move(self.draw.choice((1, 60, 299, 300, 600)))
+
+    def _step(self) -> None:
+        self.site.clock.step(self.draw.choice((-7200, -600, -3, 3, 600)))
+
+    def _suspend(self) -> None:
+        vendor = self.draw.choice(VENDORS)
+        if vendor not in self.model.suspended and self.draw.random() < 0.3:
+            self.site.act(lambda acts: acts.suspend(f"p-{vendor}", "badge was lost"))
+            self.model.suspended.add(vendor)
+
+
+async def asked(app: Starlette, address: str, cookie: str) -> tuple[int, str]:
+    """One request, without a network; a live stream is left after its first part."""
+    path, _, query = address.partition("?")
+    sent: list[Message] = []
+    gone = asyncio.Event()
+
+    async def receive() -> Message:
+        if sent and sent[0]["status"] == 200 and path == "/live":
+            await gone.wait()
+        return {"type": "http.disconnect"} if sent else {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) > 1:
+            gone.set()
+
+    headers = [(b"host", b"localhost"), (b"cookie", f"checkvalve={cookie}".encode())]
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode()}
+    scope |= {"headers": headers, "client": ("192.0.2.7", 1), "server": ("localhost", 80), "scheme": "http"}
+    await app(scope | {"http_version": "1.1", "root_path": ""}, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]).decode("utf-8", "replace")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[GrantingSite]:
+    made = GrantingSite(tmp_path)
+    yield made
+    made.close()
+
+
+async def played(site: GrantingSite, seed: int, histories: int, looks: int) -> Counter[str]:
+    """So many histories of one seed; what was done and seen, counted."""
+    play, count = Play(site, seed), Counter[str]()
+    app = create_app(site.folder / "history", site.folder, None, clock=site.clock, office=site.office)
+    words: dict[str, str] = {}
+    for number in range(histories):
+        for _ in range(play.draw.randrange(2, 8)):
+            play.act()
+        for vendor in VENDORS:
+            if vendor in play.model.suspended:
+                continue
+            if vendor not in words or site.office.glance(words[vendor], "192.0.2.7") is None:
+                site.clock.move(30)
+                words[vendor] = site.sign_in(f"p-{vendor}")
+            for _ in range(looks):
+                address = play.draw.choice([*ADDRESSES, "/live", "/live?series=1", "/live?asset={}"])
+                address = address.format(MACHINE[play.draw.choice(VENDORS)])
+                status, text = await asked(app, address, words[vendor])
+                where = f"seed {seed}, history {number}: {vendor} at {address} got {status}"
+                other = VENDORS[vendor == "acme"]
+                told = text.lower().replace(address.lower(), "").replace(f"/{MACHINE[other]}", "")
+                assert other not in told, where
+                data = any(word in text for word in PLAIN) and status == 200
+                assert not data or play.model.may(vendor) or address.startswith(("/trail", "/access")), where
+                assert status not in (500, 502), where
+                count["looks"] += 1
+                count["with data"] += data
+        play.end()
+        count["histories"] += 1
+    await app.state.views.close()
+    return count + play.done
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_neither_vendor_reads_the_other_nor_outside_a_grant(seed: int, site: GrantingSite) -> None:
+    """Over every address, stream, error, search and the trail itself; the counts are printed."""
+    count = asyncio.run(played(site, seed, 400, 3))
+    print(f"seed {seed}: {dict(count)}")
+    assert count["with data"] > 20, "the histories gave nothing to read"
+    assert count["agree"] > 50
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_neither_vendor_reads_the_other_in_a_million_looks(seed: int, site: GrantingSite) -> None:
+    """The same for hours."""
+    count = asyncio.run(played(site, seed, 8400, 3))
+    print(f"seed {seed}: {dict(count)}")
