@@ -104,7 +104,7 @@ def link_words(heads: Bytes, kept: Numbers, mark: Words) -> Words:
         kept: Bytes kept of each.
         mark: What else keeps frames apart, a number below 2**32 each.
     """
-    columns = np.ascontiguousarray(heads.view(np.uint64).T)
+    columns = np.array(heads.view(np.uint64).T, order="C")  # of one frame too a copy, which is written to
     columns &= LINK.keep[:, None]
     columns[5] = _told(heads, kept, LINK, slice(None)) | mark << np.uint64(8)
     return columns

@@ -118,6 +118,7 @@ class FrameTally:
         for known in self._kinds.values():
             for row, count in known.counted():
                 self._count(row, count, self.count)
+        self.groups = dict(sorted(self.groups.items(), key=lambda one: one[1].first))
         return self
 
     def table(self) -> tuple[Bytes, Numbers, Numbers]:
@@ -248,8 +249,8 @@ class FrameTally:
         places, many, kind_of = _equal(columns, sums)
         first = _some(frames, here[places])
         table = self._rows(capture, first, link)
-        for row, count, number in zip(table, many.tolist(), first.number.tolist(), strict=True):
-            self._count(row.tobytes(), count, number)
+        for index in np.argsort(places).tolist():  # as they stand in the file, whatever the salt was
+            self._count(table[index].tobytes(), int(many[index]), int(first.number[index]))
         flags_of = {} if self.absolute is None else self.absolute(table)
         known.learn(columns[:, places], sums[places], table, flags_of)
         for why, mask in flags_of.items():
