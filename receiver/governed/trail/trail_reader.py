@@ -114,6 +114,7 @@ class TrailReader:
         """
         asked = [("kind", kinds), ("who", who), ("grant", grant), ("request", request), ("asset", asset)]
         asked += [("person", person), ("vendor", vendor)]
+        assert not any(isinstance(values, str) for _, values in asked), "several texts, not one"
         groups = [[f"{name}={value}" for value in values] for name, values in asked if values]
         top = ALL if before is None else before
         with self._eyes, told(self._path):
