@@ -30,7 +30,7 @@ START_NS = 1_764_000_000 * 10**9
 GROUP = 5_000
 """Entries of one transaction, while the trail is made."""
 THREADS, EACH = 32, 50
-"""Of the crowd, and what each of it notes."""
+"""Of the crowd, and what each of it notes, as one reader alone does."""
 ASKED: Sequence[tuple[str, dict[str, list[str]]]] = (
     ("newest", {}),
     ("person", {"who": ["p-00000017"]}),
@@ -43,12 +43,13 @@ ASKED: Sequence[tuple[str, dict[str, list[str]]]] = (
 )
 
 
-def measure(runs: int = 7, *, entries: int = ENTRIES) -> list[BenchRow]:
+def measure(runs: int = 7, *, entries: int = ENTRIES, each: int = EACH) -> list[BenchRow]:
     """All rows.
 
     Args:
         runs: Of each.
         entries: In the trail that is read.
+        each: Entries that one reader notes.
     """
     with tempfile.TemporaryDirectory(prefix="checkvalve-bench-") as held:
         path = Path(held) / "trail.db"
@@ -56,7 +57,7 @@ def measure(runs: int = 7, *, entries: int = ENTRIES) -> list[BenchRow]:
         size = path.stat().st_size
         note = f"{entries:,} entries, {size / entries:.0f} bytes each with the index"
         rows = [_page(path, runs, note), _verify(path, runs, note)]
-        return [*_written(Path(held) / "small.db", runs), *rows]
+        return [*_written(Path(held) / "small.db", runs, each), *rows]
 
 
 def fill(path: Path, count: int) -> None:
@@ -111,18 +112,18 @@ def _verify(path: Path, runs: int, note: str) -> BenchRow:
     return BenchRow(row="access.trail.verify", unit="entries/s", runs=tuple(rates), note=f"{note}; two processes")
 
 
-def _written(path: Path, runs: int) -> list[BenchRow]:
+def _written(path: Path, runs: int, each: int) -> list[BenchRow]:
     chance, trail = random.Random(2), Trail(path)
     alone: list[float] = []
     crowds: list[float] = []
     for _ in range(runs):
         times = []
-        for at in range(EACH):
+        for at in range(each):
             begun = time.perf_counter()
             trail.note([_entry(at + 1, chance)])
             times.append((time.perf_counter() - begun) * 1e3)
         alone.append(sorted(times)[len(times) // 2])
-        crowds.append(THREADS * EACH / _crowd(trail, chance))
+        crowds.append(THREADS * each / _crowd(trail, chance, each))
     trail.close()
     sync = "one sync of this machine's disk in it"
     return [
@@ -131,8 +132,8 @@ def _written(path: Path, runs: int) -> list[BenchRow]:
     ]
 
 
-def _crowd(trail: Trail, chance: random.Random) -> float:
-    entries = [_entry(at + 1, chance) for at in range(EACH)]
+def _crowd(trail: Trail, chance: random.Random, each: int) -> float:
+    entries = [_entry(at + 1, chance) for at in range(each)]
 
     def work() -> None:
         for one in entries:

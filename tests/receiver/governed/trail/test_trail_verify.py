@@ -148,7 +148,7 @@ def test_what_is_remembered_of_marks_changes_no_sum() -> None:
         ["x"] * 60,
         [str(n) for n in range(900)],
     ]
-    for number in range(1, 3000):
+    for number in range(1, 1200):
         facts: dict[str, Any] = {
             name: chance.choice(values) for name in chance.sample([*INDEXED, "tag"], chance.randrange(5))
         }
