@@ -229,12 +229,16 @@ def _whole(
     if top >= halve_from:
         middle = top // 2
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            later = pool.submit(_stretch_of, path, middle, top, sums)
+            try:
+                later = pool.submit(_stretch_of, path, middle, top, sums)
+            except (OSError, RuntimeError):  # no second process can be had
+                later = None
             parts = [_stretch(connection, 0, middle, sums, lambda at: progress(2 * at, top))]
             try:
-                parts.append(later.result())
-            except BrokenProcessPool:  # no memory for a second one, say
-                parts.append(_stretch(connection, middle, top, sums, lambda at: progress(at, top)))
+                second = later.result() if later else None
+            except BrokenProcessPool:  # killed: no memory for two, say
+                second = None
+            parts.append(second or _stretch(connection, middle, top, sums, lambda at: progress(at, top)))
     else:
         parts = [_stretch(connection, 0, top, sums, lambda at: progress(at, top))]
     for faults, count, part, whole in parts:
@@ -266,15 +270,17 @@ def _stretch(
     at, whole = after, True
     try:
         while at < top:
-            upto = min(at + STEP, top)
             rows = connection.execute(
-                "SELECT number, body, hash FROM entry WHERE number > ? AND number <= ? ORDER BY number", (at, upto)
+                "SELECT number, body, hash FROM entry WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
+                (at, top, STEP),
             )
             for fault in chain.take(rows):
                 faults.append(fault)
                 if len(faults) > 100 * NAMED:
                     raise TrailError("too many faults")
-            at = upto
+            if chain.number == at:
+                break  # the last number is a damaged one, far beyond what is there
+            at = chain.number
             progress(at)
         if chain.number < top:
             faults.append(TrailFault(chain.number + 1, f"{_entries(chain.number + 1, top)} not there"))

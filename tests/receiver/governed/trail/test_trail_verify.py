@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import sqlite3
+from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,26 @@ def test_a_row_hashed_again_shows_in_the_next_one(path: Path) -> None:
     tampered(path, EDIT, f"UPDATE entry SET hash = x'{sha256(before + body.encode()).hexdigest()}' WHERE number = 120")
     assert 121 in {one.number for one in looked(path).faults}
     assert 120 not in {one.number for one in looked(path).faults}
+
+
+@pytest.mark.parametrize("number", [COUNT + 5, 1 << 40, (1 << 63) - 1])
+def test_a_number_far_beyond_the_others_is_named_at_once(path: Path, number: int) -> None:
+    """It is not counted up to: one flipped bit in a number would take a lifetime."""
+    tampered(path, f"UPDATE entry SET number = {number} WHERE number = {COUNT}")
+    faults = {one.number: one.text for one in looked(path).faults}
+    assert "not there" in faults[COUNT]
+    assert "stands entry 200" in faults[number]
+
+
+def test_without_a_second_process_one_does_both_halves(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No memory, no process, or a main module that cannot be started again: slower, and as sure."""
+    tampered(path, EDIT)
+
+    def refused(*words: object) -> None:
+        raise OSError("no process")
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", refused)
+    assert looked(path, halve_from=1).faults == looked(path).faults
 
 
 def test_what_is_remembered_of_marks_changes_no_sum() -> None:
