@@ -29,13 +29,15 @@ class SecretCourier(ServerCourier):
         self._read, self._make = read, make
         self._secret = read()
         self._courier = make(self._secret)
+        self.watches = self._courier.watches
 
     def send(self, shipment: Shipment) -> ServerAnswer:
         """Bring a shipment, once more with another secret where the server refuses us and there is another."""
-        answer = self._courier.send(shipment)
-        if answer.ruling is not Ruling.HOLD or not self._renewed():
-            return answer
-        return self._courier.send(shipment)
+        return self._tried(lambda: self._courier.send(shipment))
+
+    def look_after(self) -> ServerAnswer:
+        """Look after the connection; the rest as in `send`."""
+        return self._tried(lambda: self._courier.look_after())
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -48,6 +50,10 @@ class SecretCourier(ServerCourier):
     def counts(self) -> Mapping[str, int]:
         """The courier's."""
         return self._courier.counts()
+
+    def _tried(self, call: Callable[[], ServerAnswer]) -> ServerAnswer:
+        answer = call()
+        return call() if answer.ruling is Ruling.HOLD and self._renewed() else answer
 
     def _renewed(self) -> bool:
         try:

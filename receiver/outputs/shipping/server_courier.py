@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import ClassVar
 
 from receiver.outputs.shipping.server_answer import Ruling, ServerAnswer, cleaned
 from receiver.outputs.shipping.shipment import Shipment
@@ -14,7 +13,7 @@ from receiver.outputs.shipping.shipment import Shipment
 class ServerCourier(ABC):
     """One server. `send`, `look_after` and `close` are called by one thread, which may wait in them."""
 
-    watches: ClassVar[bool] = False
+    watches: bool = False
     """Its connection means something by itself: `look_after` is called every second while nothing is sent."""
 
     @abstractmethod

@@ -341,6 +341,29 @@ def test_a_new_secret_is_read_when_the_old_one_is_refused(tmp_path: Path) -> Non
     one.close()
 
 
+def test_a_connection_with_a_secret_is_looked_after_as_one_without(tmp_path: Path) -> None:
+    """A password in its file changes nothing of that, and a new one is used though nothing is to be sent."""
+    used: list[str] = []
+
+    class WatchedServer(FakeServer):
+        watches = True
+
+        def look_after(self) -> ServerAnswer:
+            return ServerAnswer(Ruling.TAKEN if used[-1] == "new" else Ruling.HOLD, "who are you")
+
+    def made(secret: str) -> FakeServer:
+        used.append(secret)
+        return WatchedServer()
+
+    secrets = ["old"]
+    one = FakeOutput.beside(tmp_path, SecretCourier(lambda: secrets[-1], made))
+    now = one.pumped(lambda: one.status()["state"] == "held")
+    secrets.append("new")
+    one.pumped(lambda: not one.status()["trouble"], now)
+    assert used == ["old", "new"]
+    one.close()
+
+
 def test_many_small_shipments_go_as_one(tmp_path: Path) -> None:
     """After an outage what was taken block by block is not sent block by block."""
     server = FakeServer()
