@@ -20,7 +20,7 @@ from protocol.errors import StoreError
 from protocol.ranges import Ranges
 from receiver.outputs import disk
 from receiver.outputs.disk import DamageError, Writes
-from receiver.outputs.parquet.hour_pieces import HourPiece
+from receiver.outputs.parquet.hour_pieces import NO_HOUR, HourPiece
 from receiver.outputs.shipping.shipment import pack, unpack
 
 VERSION = 1
@@ -170,6 +170,11 @@ class HourStore:
             for first, after in fresh[hour, stream]:
                 self.known(hour, stream).add(first, after)
         return [row[1] for row in rows]
+
+    def newest_hour(self) -> int | None:
+        """The newest hour that something came for, of times that can be believed; None where there is none."""
+        (filed,) = self._connection.execute("SELECT max(hour) FROM file WHERE hour > ?", (NO_HOUR,)).fetchone()
+        return max((one for one in (*self.hours, filed) if one is not None and one > NO_HOUR), default=None)
 
     def known(self, hour: int, stream: bytes) -> Ranges:
         """Blocks whose samples of that hour were taken over: they wait here or stand in a file."""

@@ -30,7 +30,7 @@ from receiver.outputs import disk
 from receiver.outputs.base import OpenedBlock, Output
 from receiver.outputs.disk import DamageError
 from receiver.outputs.parquet.hour_file import HourFile
-from receiver.outputs.parquet.hour_pieces import DAY_NS, HOUR_NS, NO_HOUR, pieces
+from receiver.outputs.parquet.hour_pieces import HOUR_NS, NO_HOUR, pieces
 from receiver.outputs.parquet.hour_store import HourStore
 from receiver.outputs.parquet.plant_folder import PlantFolder
 from receiver.outputs.parquet.settings import ParquetTable
@@ -276,8 +276,13 @@ class ParquetOutput(Output):
             self._file = None
 
     def _oldest(self) -> int | None:
-        """The first hour whose files are kept; None: all are."""
-        return None if self._keep_days is None else (self._clock() - self._keep_days * DAY_NS) // HOUR_NS
+        """The first hour whose files are kept; None: all are.
+
+        It is reckoned from the newest hour that samples came for: a clock that jumps ahead takes nothing away.
+        """
+        if self._keep_days is None or (newest := self._store.newest_hour()) is None:
+            return None
+        return min(self._clock() // HOUR_NS, newest) - self._keep_days * 24
 
     def _opened(self) -> HourStore:
         """The store; one that is damaged is set aside first."""

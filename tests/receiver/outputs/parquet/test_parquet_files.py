@@ -434,10 +434,10 @@ def test_what_is_older_than_it_is_kept_goes_and_does_not_come_back(tmp_path: Pat
     """By hours of sample time; what comes of them later is counted and written nowhere."""
     plant = Plant(tmp_path, keep_days=2)
     plant.wall_ns = T0_NS + HOUR_NS
-    old, new = hourly(3), hourly(3, begin=9 * 30)
+    old, new = hourly(3), hourly(3, begin=9 * 50)
     plant.take(old)
     plant.passes()
-    plant.wall_ns = T0_NS + 48 * HOUR_NS + 2 * HOUR_NS
+    plant.wall_ns = T0_NS + 52 * HOUR_NS
     plant.take(new)
     plant.passes()
     plant.one.tidy()
@@ -449,6 +449,21 @@ def test_what_is_older_than_it_is_kept_goes_and_does_not_come_back(tmp_path: Pat
     status = plant.one.status()
     assert status["older_than_kept"] == len(facts([samples(7), *old]))
     assert status["acknowledged"] == status["taken"] - status["older_than_kept"]
+
+
+def test_a_clock_that_jumps_ahead_takes_no_file_away(tmp_path: Path) -> None:
+    """Ours, to 2099: what is kept is reckoned from the samples, whose times are of the other side."""
+    plant = Plant(tmp_path, keep_days=2)
+    plant.wall_ns = T0_NS + HOUR_NS
+    plant.take(hourly(30))
+    plant.passes()
+    plant.wall_ns += 73 * 366 * 24 * HOUR_NS
+    plant.passes()
+    plant.one.tidy()
+    plant.take(hourly(3, begin=30))
+    plant.passes(LATE_S)
+    assert plant.held() == plant.right()
+    assert plant.one.status()["older_than_kept"] == 0
 
 
 def test_a_large_hour_is_written_in_steps_that_hold_nothing_up(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
