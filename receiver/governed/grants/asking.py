@@ -117,9 +117,9 @@ def _of_period(asked: Asked, person: Person, preset: Preset, policy: AccessPolic
         return "its length does not fit between its beginning and its end"
     if period.most_s > longest_s:
         return f"it is longer than {span(longest_s)}, which is the most for {preset.name} on these assets"
-    if period.from_ns < now.late_ns - SLACK_NS:
+    if period.from_ns < now.early_ns - SLACK_NS:
         return "it begins in the past"
-    if period.from_ns - now.late_ns < (preset.notice_s * 1e9 - SLACK_NS if preset.notice_s else -SLACK_NS):
+    if preset.notice_s and period.from_ns - now.late_ns < preset.notice_s * 1e9 - SLACK_NS:
         return f"{preset.name} needs {span(preset.notice_s)} notice; choose a later beginning"
     if period.from_ns - now.late_ns > preset.ahead_s * 1e9:
         return f"it begins more than {span(preset.ahead_s)} from now"
