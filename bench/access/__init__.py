@@ -1,1 +1,1 @@
-"""Governed reading: what the trail costs."""
+"""Governed reading: what the trail and signing in cost."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.access import trail_rows
+from bench.access import signin_rows, trail_rows
 
 
 def test_the_rows_of_the_trail_have_stable_names() -> None:
@@ -15,3 +15,12 @@ def test_the_rows_of_the_trail_have_stable_names() -> None:
         ("access.trail.verify", "entries/s"),
     ]
     assert all(row.runs for row in rows)
+
+
+def test_rows_of_signing_in_name_what_they_measured() -> None:
+    """The whole of it: who is right has a session afterwards, who is not has none."""
+    rows = signin_rows.measure(2, people=3)
+    assert [(one.row, one.unit, len(one.runs)) for one in rows] == [
+        ("access.signin", "ms", 2),
+        ("access.signin.refused", "ms", 2),
+    ]
