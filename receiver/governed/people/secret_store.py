@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.errors import StoreError
+from protocol.process.as_owner import as_owner
 from protocol.store import statefile
 
 NAME = "people.db"
@@ -123,13 +124,16 @@ class SecretStore:
         self.path = state / NAME
         self._lock = threading.Lock()
         try:
-            _make(self.path)
-            self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
-            with self._told():
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                self._connection.execute("PRAGMA synchronous=FULL")
-                self._connection.execute("PRAGMA secure_delete=ON")
-                self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            with as_owner(state.stat()):  # its log and index are opened and made here, too
+                _make(self.path)
+                self._connection = sqlite3.connect(
+                    self.path, isolation_level=None, timeout=BUSY_S, check_same_thread=False
+                )
+                with self._told():
+                    self._connection.execute("PRAGMA journal_mode=WAL")
+                    self._connection.execute("PRAGMA synchronous=FULL")
+                    self._connection.execute("PRAGMA secure_delete=ON")
+                    self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"{self.path}: {error}") from error
 
@@ -324,17 +328,11 @@ def open_store(state: Path, *, wall_ns: int, say: Callable[[str], None]) -> Secr
 
 
 def _make(path: Path) -> None:
-    """Make the file where it is missing, as its folder's owner's and nobody else's."""
+    """Make the file where it is missing, for its owner alone."""
     try:
         made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         if path.is_symlink() or not path.is_file():
             raise OSError(f"{path} is no plain file") from None
         return
-    try:
-        if os.geteuid() == 0:
-            owner = path.parent.stat()
-            os.fchown(made, owner.st_uid, owner.st_gid)
-        os.fchmod(made, 0o600)
-    finally:
-        os.close(made)
+    os.close(made)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -196,3 +198,22 @@ def test_a_services_token_is_shown_once_and_reads_from_its_sources_alone(line: C
     assert "ended" in line.type("service", "list")
     held = (line.file.parent / "state" / NAME).read_bytes()
     assert token.encode() not in held
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root types for another user")
+def test_what_root_types_leaves_files_that_the_pages_can_write(capsys: pytest.CaptureFixture[str]) -> None:
+    """Secrets and trail belong to the state folder's owner, and are nobody else's."""
+    with TemporaryDirectory(dir="/tmp", prefix="checkvalve-people-") as name:  # the other user comes that far
+        Path(name).chmod(0o755)
+        _typed_by_root(CommandLine(Path(name), capsys))
+
+
+def _typed_by_root(line: CommandLine) -> None:
+    state = line.file.parent / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    line.type("person", "enrol", "--login", "s.smith@plant.example", "--role", "sponsor", *OWN)
+    owners = {path.name: path.stat().st_uid for path in state.iterdir()}
+    assert owners.keys() >= {NAME, "trail.db"}
+    assert set(owners.values()) == {65534}
+    assert (state / NAME).stat().st_mode & 0o777 == 0o600
