@@ -11,6 +11,9 @@ import pytest
 from sign_in_site import PASSWORD, SignInSite, WebReader
 
 from receiver.commands.cli import _status_lines
+from receiver.governed.people.person import PersonRole
+from receiver.governed.people.person_sessions import hashed
+from receiver.governed.people.services import ServiceCredential, issue
 from receiver.outputs.scope import Scope
 from receiver.portal.signing_in.sign_in_pages import inside
 from receiver.portal_settings import PortalTable
@@ -270,3 +273,38 @@ def test_no_secret_is_in_a_log_in_a_file_that_others_read_or_in_the_trail(
     for secret in secrets:
         assert secret not in told
     assert site.office.store.sessions("p-sponsor1")
+
+
+def test_what_is_due_about_people_is_told_to_whom_it_concerns(site: SignInSite, web: WebReader) -> None:
+    """Administrators see all of it, a sponsor their own people's, a reader nothing."""
+    sponsor = site.ready()
+    admin = site.ready("p-admin001", login="ada@plant.example", roles=frozenset({PersonRole.ADMINISTRATOR}))
+    other = site.ready("p-sponsor2", login="t.smith@plant.example")
+    of_acme = {"employer": "Acme", "contract": "2026-17", "contact": "Ann Acme", "sponsor": sponsor}
+    reader = site.ready("p-reader01", login="j.doe@acme.example", roles=frozenset({PersonRole.READER}), **of_acme)
+    site.clock.move(91 * 86400)
+    for key, told in ((admin, True), (sponsor, True), (other, False), (reader, False)):
+        web.cookies = {"checkvalve": site.sign_in(key, address="127.0.0.1")}
+        assert ("Acme is to confirm its people" in web.get("/account").text) is told, key
+
+
+def test_a_service_shows_its_token_and_reads_as_a_program(site: SignInSite, web: WebReader) -> None:
+    """With its name on record; a token that is none of ours is a failure, and 401."""
+    owner = site.ready()
+    service = ServiceCredential(
+        key="s-centre01",
+        name="monitoring centre",
+        employer="",
+        owner=owner,
+        sources=("127.0.0.0/8",),
+        ends_ns=site.clock() + 10**15,
+    )
+    site.office.desk.authority.act(
+        lambda people, grants, now: issue(service, people, now, at_ns=site.clock(), by="command:root")
+    )
+    site.office.store.set_token("s-centre01", hashed("the token"))
+    assert web.get("/api/assets", Authorization="Bearer the token").status == 200
+    assert [entry.who for entry in site.of("read.assets")] == ["service:s-centre01"]
+    assert web.get("/account", Authorization="Bearer the token").status == 404
+    assert web.get("/api/assets", Authorization="Bearer another").status == 401
+    assert [entry.facts["how"] for entry in site.of("session.failed")] == ["token"]
