@@ -341,3 +341,18 @@ def test_strangers_cannot_fill_the_disk_with_attempts(site: SignInSite) -> None:
         (kept,) = connection.execute("SELECT count(*) FROM attempt").fetchone()
     connection.close()
     assert kept <= 3 * (LOGIN.window_ns / 1e9 / 300 + 1)
+
+
+def test_a_session_past_its_limit_ends_what_it_holds_open(site: SignInSite) -> None:
+    """A live page asks whether its reader still holds; nobody need ask for another page."""
+    site.ready()
+    found = glance(site, site.sign_in())
+    assert found is not None
+    assert found.person is not None
+    reader = site.office.reader(found.person, found.session, HERE)
+    assert reader.holds()
+    site.clock.move(IDLE_NS / 1e9)
+    site.office.sessions.tidy()
+    assert not reader.holds()
+    (closed,) = site.of("session.closed")
+    assert (closed.who, closed.facts["why"]) == ("system", "idle")
