@@ -34,6 +34,8 @@ from typing import ClassVar
 from influx_peer import split
 
 SECOND = 10**9
+ANSWER_S = 60.0
+"""Longest wait for a page [s]."""
 Rows = dict[tuple[tuple[str, str], ...], dict[int, dict[str, object]]]
 """By series (its tags, sorted): time -> fields."""
 TAGS = ("asset", "seq", "simulated", "site", "tag", "type", "unit")
@@ -113,7 +115,9 @@ class LineServer(ABC):
     def get(self, path: str, **query: str) -> str | None:
         """A page, None where it cannot be had."""
         try:
-            with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(query)}", timeout=20) as answer:
+            with urllib.request.urlopen(
+                f"{self.url}{path}?{urllib.parse.urlencode(query)}", timeout=ANSWER_S
+            ) as answer:
                 return str(answer.read().decode())
         except OSError:
             return None
@@ -253,7 +257,9 @@ class Quest(LineServer):
     def rows(self, first_s: int, last_s: int) -> Rows:
         until(self.applied, 120)
         out: Rows = defaultdict(dict)
-        for told in csv.DictReader(io.StringIO(self.get("/exp", query='select * from "sample"') or "")):
+        page = self.get("/exp", query='select * from "sample"')
+        assert page is not None, "its export cannot be had: not a word about what it holds"
+        for told in csv.DictReader(io.StringIO(page)):
             row = {name: value.replace("\\\\", "\\") for name, value in told.items()}  # its export doubles them
             at = _nanoseconds(row.pop("timestamp"))
             fields: dict[str, object] = {name: value for name, value in row.items() if name not in TAGS and value}

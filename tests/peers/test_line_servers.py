@@ -161,7 +161,8 @@ def difference(have: Rows, want: Rows) -> str:
             one, other = have.get(series, {}).get(at), want.get(series, {}).get(at)
             if one is None or other is None or not _same_fields(one, other):
                 out.append(f"{series} {at}: has {one}, wants {other}")
-    return "\n".join(out[:5])
+    counts = f"{sum(map(len, have.values()))} rows, wants {sum(map(len, want.values()))}; {len(out)} differ"
+    return "\n".join([counts, *out[:5]]) if out else ""
 
 
 def output(folder: Path, server: LineServer) -> InfluxOutput:
@@ -220,7 +221,7 @@ def killed(server: LineServer, folder: Path, site: str, kills: int) -> None:
         until(arrived, 20)
     except AssertionError:
         found = {series: held for series, held in server.rows(0, 2 * T0 // SECOND).items() if ("site", site) in series}
-        raise AssertionError(difference(found, want) or str(one.status())) from None
+        raise AssertionError(f"{difference(found, want)}\n{one.status()}") from None
     told = one.status()
     assert told["taken"] == len(given) * PER_BLOCK
     assert (told["aside"], told["trouble"]) == (0, "")
