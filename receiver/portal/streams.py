@@ -205,7 +205,8 @@ class EventStream:
         while True:
             await send({"type": "http.response.body", "body": message, "more_body": True})
             try:
-                parts = [await asyncio.wait_for(queue.get(), QUIET_S)]
+                async with asyncio.timeout(QUIET_S):  # `wait_for` of Python 3.11 may swallow that the stream has ended
+                    parts = [await queue.get()]
                 while not queue.empty():
                     parts.append(queue.get_nowait())
                 message = b"".join(parts)

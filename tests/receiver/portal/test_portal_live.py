@@ -226,6 +226,36 @@ def test_reader_that_does_not_read_is_dropped_and_the_others_go_on() -> None:
     asyncio.run(scene())
 
 
+def test_stream_ends_also_where_a_message_comes_at_the_same_moment() -> None:
+    """It was ended for a grant that is over: nothing may keep it open."""
+
+    async def scene() -> None:
+        streams, told = Streams(), []
+
+        async def send(message: Message) -> None:
+            told.append(message.get("body", b""))
+
+        async def never() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        scope: dict[str, Any] = {"type": "http", "method": "GET"}
+        task = asyncio.create_task(EventStream(streams, Topic(), lambda topic: [b"snapshot\n\n"])(scope, never, send))
+        while not streams.listeners or not told[1:]:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        (listener,) = streams.listeners
+        streams.end(listener)
+        await asyncio.sleep(0)  # what waits for the end is woken, and ends the others in its next step
+        streams.hand(listener, event("tick", 1))
+        await asyncio.wait({task}, timeout=2)
+        ended = task.done()
+        task.cancel()
+        assert ended
+
+    asyncio.run(scene())
+
+
 def test_listener_is_forgotten_when_its_browser_goes(plant: Plant) -> None:
     """An open page costs something only while it is open."""
     app = pages(plant)

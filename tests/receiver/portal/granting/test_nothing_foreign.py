@@ -113,7 +113,7 @@ class Play:
         assert person is not None
         from_ns = self.site.clock() + self.draw.choice((0, 600, 3600)) * S
         length = self.draw.choice((None, None, 300.0))
-        period = Period(from_ns=from_ns, until_ns=from_ns + self.draw.choice((600, 7200)) * S, length_s=length)
+        period = Period(from_ns=from_ns, until_ns=from_ns + self.draw.choice((600, 7200, 80_000)) * S, length_s=length)
         asked = Asked(
             preset="standing",
             extent=own if own_machine else Extent(assets=frozenset({"never-was"})),
@@ -178,7 +178,7 @@ class Play:
         self.site.clock.move(self.draw.choice((1, 60, 299, 300, 600)))
 
     def _step(self) -> None:
-        self.site.clock.step(self.draw.choice((-7200, -600, -3, 3, 600)))
+        self.site.clock.step(self.draw.choice((-600, -60, -3, 3, 60, 600)))
 
     def _suspend(self) -> None:
         vendor = self.draw.choice(VENDORS)
