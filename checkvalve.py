@@ -172,13 +172,13 @@ def keys_app() -> Typer:
     from protocol import keymaking
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Key files.")
-    of_side = typer.Argument(help="Whose: high, low, recovery or trail.")
+    of_side = typer.Argument(help="Whose: high, low, recovery, trail or recommend.")
     into = typer.Argument(help="Made for the private keys; FOLDER.pub stands beside it.")
     those = typer.Argument(help="A folder of keys, or a .pub file.")
 
     @app.command()
     def new(side: str = of_side, folder: Path = into) -> None:
-        """Make the keys of a SIDE (high, low, recovery or trail) in FOLDER, and FOLDER.pub to carry across."""
+        """Make the keys of a SIDE (as above) in FOLDER, and FOLDER.pub to carry across."""
         for path in keymaking.make(side, folder):
             terminal.say(path)
         whom = "who verifies the trail" if side == "trail" else "the other side"

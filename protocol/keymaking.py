@@ -15,7 +15,7 @@ def make(side: str, folder: Path) -> list[Path]:
     """Make the keys of a side and `FOLDER.pub`, the public lines to carry across.
 
     Args:
-        side: `high`, `low`, `recovery` or `trail`.
+        side: `high`, `low`, `recovery`, `trail` or `recommend`.
         folder: Made if missing, mode 0700.
 
     Returns:

@@ -7,6 +7,7 @@
     open        low    opens epoch keys: the data (publish)        ML-KEM-768 + X25519 (FIPS 203, RFC 9180)
     recovery    safe   as `open`, kept offline                     as `open`
     trail       root   signs checkpoints and segments of a trail   Ed25519
+    recommend   low    signs recommendations that are carried in   Ed25519
 
 A key file is one line, `checkvalve-key-v1 KIND BASE64`, mode 0600; its public half stands beside it as `KIND.pub`
 (`checkvalve-key-v1 KIND.pub BASE64`). `DIR.pub` gathers the public lines of a side: that file is carried across.
@@ -34,7 +35,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from protocol.errors import ConfigError
 
 LABEL = "checkvalve-key-v1"
-SIDES = {"high": ("sign", "link-sign"), "low": ("catch", "open"), "recovery": ("recovery",), "trail": ("trail",)}
+SIGNING = ("sign", "link-sign", "trail", "recommend")
+"""Kinds that sign, by Ed25519."""
+ALONE = ("recovery", "trail", "recommend")
+"""Kinds that are a key by themselves, made as the only one."""
+SIDES = {"high": ("sign", "link-sign"), "low": ("catch", "open")} | {one: (one,) for one in ALONE}
 """Which kinds `keys new SIDE` makes (keymaking.py)."""
 
 LINK_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
@@ -87,14 +92,14 @@ def load(folder: Path, kind: str) -> PrivateKey:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_text("ascii")
     except FileNotFoundError:
-        raise ConfigError(f"no key file {path}", hint=f"checkvalve keys new {_side_of(kind)} {folder}") from None
+        side = next(side for side, kinds in SIDES.items() if kind in kinds)
+        raise ConfigError(f"no key file {path}", hint=f"checkvalve keys new {side} {folder}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     if mode & 0o077:
         raise ConfigError(f"{path} can be read by others (mode {mode:04o})", hint=f"chmod 600 {path}")
-    raw = parse_line(path, text.strip(), kind)
     try:
-        return from_bytes(kind, raw)
+        return from_bytes(kind, parse_line(path, text.strip(), kind))
     except ValueError:
         raise ConfigError(f"{path}: the key's bytes are not a {kind} key", hint="make new keys") from None
 
@@ -140,7 +145,7 @@ def from_bytes(kind: str, raw: bytes) -> PrivateKey:
     Raises:
         ValueError: not a key of that kind.
     """
-    if kind in ("sign", "link-sign", "trail"):
+    if kind in SIGNING:
         sign = Ed25519PrivateKey.from_private_bytes(raw)
         return PrivateKey(kind, sign, PublicKey(kind, sign.public_key().public_bytes_raw(), sign.public_key()))
     if kind == "catch":
@@ -158,7 +163,7 @@ def public_from_bytes(kind: str, raw: bytes) -> PublicKey:
     Raises:
         ValueError: not a key of that kind.
     """
-    if kind in ("sign", "link-sign", "trail"):
+    if kind in SIGNING:
         return PublicKey(kind, raw, Ed25519PublicKey.from_public_bytes(raw))
     if kind == "catch":
         return PublicKey(kind, raw, x25519.X25519PublicKey.from_public_bytes(raw))
@@ -167,10 +172,6 @@ def public_from_bytes(kind: str, raw: bytes) -> PublicKey:
     from protocol import hybrid
 
     return PublicKey(kind, raw, hybrid.public(raw))
-
-
-def _side_of(kind: str) -> str:
-    return next(side for side, kinds in SIDES.items() if kind in kinds)
 
 
 def parse_line(path: Path, line: str, kind: str) -> bytes:

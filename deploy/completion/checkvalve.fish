@@ -285,7 +285,7 @@ complete -c checkvalve -n '__fish_seen_subcommand_from setup' -l apply -d 'Do it
 complete -c checkvalve -n '__fish_seen_subcommand_from setup' -l verify -d 'Only look; exit 2 where something is wrong.'
 complete -c checkvalve -n '__fish_seen_subcommand_from setup' -l host -r -d 'With --verify: the link’s address, where nothing else says it.'
 complete -c checkvalve -n '__fish_seen_subcommand_from setup' -l help -d 'Show this message and exit.'
-complete -c checkvalve -f -n '__fish_seen_subcommand_from keys' -a new -d 'Make the keys of a SIDE (high, low, recovery or trail) in FOLDER, and FOLDER.pub to carry across.'
+complete -c checkvalve -f -n '__fish_seen_subcommand_from keys' -a new -d 'Make the keys of a SIDE (as above) in FOLDER, and FOLDER.pub to carry across.'
 complete -c checkvalve -f -n '__fish_seen_subcommand_from keys' -a show -d 'Fingerprints of a folder’s keys, or of a .pub file, to compare by eye.'
 complete -c checkvalve -n '__fish_seen_subcommand_from keys' -l help -d 'Show this message and exit.'
 complete -c checkvalve -n '__fish_seen_subcommand_from keys ; and __fish_seen_subcommand_from new' -a high

@@ -1,0 +1,1 @@
+"""What somebody proposes, as a signed file that a person carries to the high side: read, never executed."""
