@@ -47,6 +47,7 @@ COMMANDS = {
     "watch": Command("sender.commands.device_cli", "live values on the high side; nothing is sent"),
     "send": Command("sender.commands.cli", "high side: read devices, send one way (--check to validate)"),
     "apply": Command("sender.commands.cli", "high side: change the configuration, with who and why (--back to return)"),
+    "recommendation": Command("", "a proposed change that a person carries in: show it, answer it; executes nothing"),
     "receive": Command("receiver.commands.cli", "low side: catch, keep and publish (--check to validate)"),
     "accept": Command("receiver.commands.cli", "low side: confirm a session by its fingerprint"),
     "linktest": Command("", "steps of rates, sizes and bursts through the real link; the low side tells the loss"),
@@ -208,7 +209,7 @@ def _version() -> str:
 
 
 def _room_of(name: str, words: list[str]) -> str:
-    """`status`, `linktest` and `doctor` belong to the side whose configuration they are given, `init` to the one named.
+    """What both sides have belongs to the side whose configuration it is given, `init` to the one named.
 
     Raises:
         ConfigError: they are given a folder; `init` is given no side.

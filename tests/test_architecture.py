@@ -40,7 +40,7 @@ PARALLEL = (
     ),
     ("sender/commands", "receiver/commands"),
     ("collectors/testing", "receiver/outputs/testing"),
-    ("receiver/governed/people", "receiver/governed/grants"),
+    ("receiver/governed/people", "receiver/governed/grants", "receiver/governed/recommendations"),
 )
 """Rooms of one shape: a name that stands in several rooms of one row plays the same part in each."""
 COMMON_MODULES = {

@@ -4,7 +4,7 @@ _checkvalve() {
     path=${COMP_WORDS[1]}
     case $path in aside|history|person|service|trail|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply receive accept linktest replay gaps aside history person service trail backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply recommendation receive accept linktest replay gaps aside history person service trail backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -68,6 +68,10 @@ _checkvalve() {
         "apply --ticket") offered= files=1; value=1 ;;
         "apply --from") offered= files=1; value=1 ;;
         "apply --by") offered= files=1; value=1 ;;
+        "recommendation --why") offered= files=1; value=1 ;;
+        "recommendation --by") offered= files=1; value=1 ;;
+        "recommendation --to") offered= files=1; value=1 ;;
+        "recommendation --key") offered= files=1; value=1 ;;
         "receive --only") offered= files=1; value=1 ;;
         "receive --confine") offered="on strict off"; value=1 ;;
         "receive --preflight") offered="refuse warn"; value=1 ;;
@@ -248,6 +252,7 @@ _checkvalve() {
         "watch") offered="--only --seconds --json --help" ;;
         "send") offered="--check --only --confine --preflight --reload --help" ;;
         "apply") offered="--why --ticket --from --back --by --yes --list --help" ;;
+        "recommendation") offered="--accept --reject --why --by --json --help --to --key" ;;
         "receive") offered="--check --only --confine --preflight --help" ;;
         "accept") offered="--lower --help" ;;
         "linktest") offered="--rates --up-to --sizes --bursts --seconds --json --help" ;;

@@ -1,5 +1,5 @@
-"""Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`, `history check|rebuild`,
-`export`, `aside list|resend|drop`.
+"""Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`, `recommendation`,
+`history check|rebuild`, `export`, `aside list|resend|drop`.
 
 A command only reads its arguments, calls what does the work, and prints; mistakes are raised to the front door.
 """
@@ -18,9 +18,11 @@ import typer
 from oneway.preflight import Policy
 from protocol import terminal
 from protocol.process.confine import Mode
+from receiver.commands.recommendation_cli import recommendation
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
+app.command()(recommendation)
 history = typer.Typer(no_args_is_help=True, help="The history's own files.")
 app.add_typer(history, name="history")
 

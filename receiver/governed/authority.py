@@ -25,6 +25,7 @@ from receiver.governed.grants.register import Grants
 from receiver.governed.people.person import Person
 from receiver.governed.people.register import People
 from receiver.governed.people.services import Services
+from receiver.governed.recommendations.register import Recommendations
 from receiver.governed.sure_time import Reckoning, SureTime
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
 from receiver.governed.trail.trail import Trail
@@ -60,6 +61,7 @@ class Authority:
         """
         self.trail, self.policy = trail, policy
         self.people, self.services, self.grants = People(), Services(), Grants()
+        self.recommendations = Recommendations()
         self.trouble = ""
         """Why nothing is allowed at all; empty while all is well."""
         self._path = state / LATEST
@@ -145,6 +147,7 @@ class Authority:
             self.people.take(record)
             self.services.take(record)
             self.grants.take(record)
+            self.recommendations.take(record)
             self._number = record.number
 
 

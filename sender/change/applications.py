@@ -13,19 +13,18 @@ believed: what is damaged is set aside and told, and a copy that is not what its
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from protocol.content.applied import FOUND, AppliedChange
-from protocol.errors import HeldError
 from protocol.process.document import from_json, to_json
 from protocol.store import statefile
+from protocol.store.held_folder import held
 
 FOLDER = "applied"
 MOST = 500
@@ -44,29 +43,14 @@ def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-@contextlib.contextmanager
-def alone(state: Path) -> Iterator[None]:
+def alone(state: Path) -> contextlib.AbstractContextManager[None]:
     """While it holds, nobody else applies.
 
     Raises:
         HeldError: somebody does.
         OSError: the folder cannot be made or written.
     """
-    folder = state / FOLDER
-    statefile.make_folder(folder)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660)
-    try:
-        if os.geteuid() == 0:
-            owner = folder.stat()
-            os.fchown(lock, owner.st_uid, owner.st_gid)
-            os.fchmod(lock, 0o660)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HeldError(f"{folder}: another `checkvalve apply` is under way") from None
-        yield
-    finally:
-        os.close(lock)
+    return held(state / FOLDER, "another `checkvalve apply` is under way")
 
 
 def numbers(state: Path) -> list[int]:

@@ -106,6 +106,44 @@ def apply(
 
 
 @app.command()
+def recommendation(
+    file: EitherFile,
+    what: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file that was carried in.")] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Keep that it was accepted, and tell the low side.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="The same, that it was rejected.")] = False,
+    why: Annotated[str, typer.Option(help="The written reason; it crosses the link.")] = "",
+    by: Annotated[str, typer.Option(help="Who decides; by default the user behind sudo. It stays here.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """A vendor's proposal: verify and show it, keep a yes or a no with its reason. Executes nothing."""
+    import os
+    import time
+
+    from protocol.errors import ConfigError
+    from protocol.recommendation.carried_file import RecommendationError
+    from sender.commands import recommendation as work
+    from sender.commands.apply_change import person
+    from sender.poll.config import load
+
+    decides = accept or reject
+    if (accept and reject) or (decides and what is None) or (why and not decides):
+        hint = "a FILE, one of --accept and --reject, and --why TEXT; a FILE alone is only shown"
+        raise ConfigError("that decides nothing", hint=hint)
+    wish = work.RecommendationWish(
+        source=what,
+        accepted=accept if decides else None,
+        why=why,
+        by=by or person(os.environ, os.getuid()),
+        as_json=as_json,
+    )
+    try:
+        work.run(load(file), wish, wall_ns=time.time_ns())
+    except RecommendationError as error:
+        terminal.refusal(f"{what} is not to be believed: {error}", "ask who carried it in; nothing of it was shown")
+        raise typer.Exit(1) from None
+
+
+@app.command()
 def replay(
     file: File,
     codes: Annotated[list[str], typer.Argument(metavar="CODE..", help="Gap codes, as `gaps` on the low side prints.")],

@@ -24,7 +24,7 @@ from protocol.settings.toml_file import read
 from protocol.written import duration
 from sender.poll import alarms, validity
 from sender.poll.crossed import doubles, levels, vouchers
-from sender.poll.tables import AssetTable, ScanTable, SpoolTable, TagTable, TopKeys
+from sender.poll.tables import AssetTable, RecommendationsTable, ScanTable, SpoolTable, TagTable, TopKeys
 from sender.settings import KeysTable, OutletTable
 
 HOMES = (
@@ -40,7 +40,7 @@ HOMES = (
 SILENCE_S = 60.0
 """Longest time between two sendings of a tag by deadband or subscription, where nothing else is said [s]."""
 
-TABLES = ("outlet", "keys", "spool", "asset")
+TABLES = ("outlet", "keys", "spool", "recommendations", "asset")
 """Tables of the file."""
 
 PATTERN_MOST = 100
@@ -92,6 +92,8 @@ class SenderConfig:
     keys: KeysTable
     """Its paths are absolute."""
     spool: SpoolTable
+    recommendations: RecommendationsTable
+    """Its paths are absolute."""
     assets: tuple[AssetConfig, ...]
     warnings: tuple[str, ...]
     """What may be meant but looks wrong, one line each."""
@@ -128,19 +130,20 @@ def load(path: Path, *, find: Find = registry.load, look: bool = False, source: 
     outlet = read_table(OutletTable, raw.get("outlet"), "outlet", found)
     keys = read_table(KeysTable, raw.get("keys"), "keys", found)
     spool = read_table(SpoolTable, raw.get("spool", {}), "spool", found)
+    proposals = read_table(RecommendationsTable, raw.get("recommendations", {}), "recommendations", found)
     assets = _assets(raw.get("asset", []), found, find, path.parent / "state")
     if outlet.repeat and under("outlet", "repeat") not in found.mistakes and spool.keep < outlet.repeat[-1]:
         late = duration(outlet.repeat[-1])
         found.wrong("spool.keep", f"shorter than the last repeat, {late}, which would find nothing; keep it longer")
     if "/" in site:
         found.odd("site", f'"{site}" has a slash, which parts site, area and unit in paths; write it with a -')
-    keys = keys.beside(path.parent)
+    keys, proposals = keys.beside(path.parent), proposals.beside(path.parent)
     if look:
         look_at_keys("high", "receivers", keys.own, keys.receivers, found)
         look_at_disk(path.parent, "spool.max_gb", spool.max_gb, found)
     again = f"send {path} --check" if source is None else f"apply {path} --from {source}"
     found.settle(source or path, f"checkvalve {again}", data)
-    for missing in (file for file in keys.files() if not file.exists()):
+    for missing in (file for file in [*keys.files(), *proposals.files()] if not file.exists()):
         found.odd("keys", f"{missing} is not there yet; make it with `checkvalve keys new`, or carry it over")
     return SenderConfig(
         path=path,
@@ -148,6 +151,7 @@ def load(path: Path, *, find: Find = registry.load, look: bool = False, source: 
         outlet=outlet,
         keys=keys,
         spool=spool,
+        recommendations=proposals,
         assets=tuple(assets),
         warnings=tuple(found.warnings),
         digest=hashlib.sha256(data).hexdigest(),

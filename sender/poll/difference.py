@@ -31,6 +31,9 @@ SHOWN = frozenset(
 FIXED = ("site", "outlet", "keys", "spool")
 """What no running process can change: it began with these."""
 
+UNUSED = ("recommendations",)
+"""What no running process reads: commands do."""
+
 VALUE = 80
 """Most characters of a shown value."""
 
@@ -58,7 +61,8 @@ class ValueChange:
 
 def fixed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Keys that need a restart, of the file's other tables; empty where only devices have changed."""
-    return [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    keys = (before.keys() | after.keys()) - set(UNUSED)
+    return [key for key in sorted(keys) if before.get(key) != after.get(key)]
 
 
 def of_asset(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:

@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from protocol import keys
+from protocol.content.answered import RecommendationAnswer
 from protocol.content.applied import FOUND, WHAT, AppliedChange
 from protocol.errors import ConfigError, StoreError
 from protocol.process.document import to_json
@@ -21,8 +22,10 @@ from protocol.process.statusfile import PERIOD, write_status
 from protocol.written import span
 from sender.change import running
 from sender.poll import reload
+from sender.poll.answer_event import event_of
 from sender.poll.config import SenderConfig, load
 from sender.poll.poller import Poller
+from sender.recommendations.telling import AnswerTeller
 from sender.store import foresee, spool_figures
 from sender.store.outbox import Outbox
 from sender.store.pack import Packer
@@ -93,6 +96,9 @@ class _Process:
             say=lambda what, text: packer.state("", time.time_ns(), what, text),
             settle=self._settle,
         )
+        self._answers: AnswerTeller | None = None
+        self._answered = 0
+        """Answers told in this stream."""
         self._change: AppliedChange | None = None
         self._doubts: list[str] = []
         self._stop = asyncio.Event()
@@ -104,6 +110,7 @@ class _Process:
         for line in self._took():
             self._packer.state("", time.time_ns(), "configuration", line)
         self._say_change()
+        self._answers = AnswerTeller(self._config.state, self._say_answer, self._note, wall_ns=time.time_ns())
         works = (self._poller.run(), self._tick(), self._reload(), self._stop.wait())
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -131,6 +138,8 @@ class _Process:
             if now >= said + PERIOD:
                 said = now
                 self._outbox.look(time.time_ns())
+                if self._answers is not None:
+                    self._answers.look(time.time_ns())
                 self._say()
             due = min(self._packer.deadline(), self._spool.deadline(now), said + PERIOD)
             await asyncio.sleep(min(max(due - time.monotonic(), 0.001), LOOK))
@@ -171,6 +180,14 @@ class _Process:
     def _say_change(self) -> None:
         if self._change is not None:
             self._packer.state("", time.time_ns(), WHAT, self._change.text())
+
+    def _say_answer(self, answer: RecommendationAnswer) -> None:
+        """What people decided about a recommendation that was carried in; it decides nothing here."""
+        self._answered += 1
+        self._packer.event("", event_of(answer), self._answered)
+
+    def _note(self, line: str) -> None:
+        self._packer.state("", time.time_ns(), "note", line)
 
     def _unapplied(self) -> list[str]:
         """Only where applications are in use: nobody need use them."""

@@ -19,7 +19,7 @@ from protocol import text
 from protocol.content.catalog import TYPES
 from protocol.limits import NAME_BYTES
 from protocol.settings.findings import nearest, unknown
-from protocol.settings.table import Seconds, SettingsTable, listed, one_or_more
+from protocol.settings.table import File, Seconds, SettingsTable, listed, one_or_more
 
 MEANT = {
     "REAL": "float32",
@@ -135,6 +135,15 @@ class SpoolTable(SettingsTable):
     """Age at which a block may go [s of running time]."""
     max_gb: Annotated[float, Field(gt=0)] = 20.0
     """Most disk it takes [GB]; the oldest sent blocks go first."""
+
+
+class RecommendationsTable(SettingsTable):
+    """Whose recommendations are believed; without keys none is."""
+
+    EXAMPLES: ClassVar[dict[str, Any]] = {"keys": ["keys/low-recommend.pub"]}
+
+    keys: Annotated[tuple[File, ...], BeforeValidator(one_or_more), Field(max_length=4)] = ()
+    """Public files of the kind `recommend`, carried over by a person."""
 
 
 class TagTable(SettingsTable):

@@ -67,6 +67,11 @@ WAYS = (
     Way(shape="plan sender.toml", first="pump-7  tcp://"),
     Way(shape="watch sender.toml", first="┏", also=("--seconds", "1")),
     Way(shape=r"send (\S+ --check|--check \S+)", first=r"\S+/sender.toml: right \(3 assets, 255 tags, 0 warnings\)"),
+    Way(shape=r"recommendation sender\.toml", first="no recommendation was answered here yet"),
+    Way(shape=r"recommendation receiver\.toml", first="nothing was recommended yet"),
+    Way(shape=r"recommendation sender\.toml FILE.*", elsewhere="tests/sender/recommendations/test_recommendation.py"),
+    Way(shape=r"recommendation receiver\.toml rec-\S+( .*)?", elsewhere="tests/system/test_carried_in.py"),
+    Way(shape=r"keys new recommend \S+", elsewhere="tests/sender/recommendations/test_recommendation.py"),
     Way(shape=r"send \S+ --reload", first=r"\S+/sender.toml: right"),
     Way(shape=r"apply \S+ --from new.toml .*", first="pump-7", also=("--yes",)),
     Way(shape=r"apply \S+ --back", first="pump-7", also=("--yes",)),
@@ -117,7 +122,7 @@ WAYS = (
     Way(shape="bench .* --page .*", elsewhere="tests/bench/test_bench.py"),
 )
 WORDS_ALONE = re.compile(
-    r"(demo|simulate|relay|init|apply|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|aside|history"
+    r"(demo|simulate|relay|init|apply|recommendation|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|aside|history"
     r"|export|person|service|trail|backup|restore|status|doctor|setup|keys|audit|bench)"
     r"( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
