@@ -19,9 +19,12 @@ import pytest
 from history_blocks import T0, batch, block, opened, stream
 
 from collectors.base import Collector, Device, Draft, Facts, Identity, Request, Scan
+from protocol import keymaking, keys
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Columns, Row, columns
 from protocol.errors import AssetError
+from protocol.recommendation.carried_file import CarriedRecommendation, signed
+from protocol.recommendation.proposal import Attachment, Proposal, ProposedValue, plain
 from receiver.governed.trail.entry import Fact, TrailEntry
 from receiver.governed.trail.trail import Trail
 from receiver.outputs.influx.line_group import LineGroup
@@ -398,6 +401,63 @@ def _enrolled(folder: Path) -> None:
     told = (("person.enrolled", person), ("service.issued", service))
     trail.note([TrailEntry(kind=kind, at_ns=1, who="system", facts=facts) for kind, facts in told])
     trail.close()
+
+
+@case("recommendation")
+def _recommendation(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    keymaking.make("recommend", folder / "low")
+    key = keys.load(folder / "low", "recommend")
+    path = sender(folder)
+    path.write_text(f'{path.read_text()}\n[recommendations]\nkeys = ["low.pub"]\n')
+    evil = plain(EVIL)
+    line = plain(evil.split("\n")[0])
+    proposal = Proposal(
+        site="north",
+        asset=line,
+        what=evil,
+        why=evil,
+        values=(ProposedValue(name="P", proposed=line),),
+        attachments=(Attachment(name="a", text=evil),),
+    )
+    carried = CarriedRecommendation(
+        number="rec-1",
+        proposal=proposal,
+        by=evil,
+        employer=evil,
+        made_ns=0,
+        released_by=evil,
+        released_why=evil,
+        released_ns=0,
+        expires_ns=2**62,
+    )
+    (folder / FILE).write_bytes(signed(carried, key))
+    kept_there = folder / "state" / "recommendations"
+    kept_there.mkdir(parents=True)
+    told = {"number": "rec-2", "sha256": "0" * 64, **dict.fromkeys(("asset", "what", "why", "by"), EVIL)}
+    (kept_there / "rec-2.json").write_text(json.dumps(told))
+    low = folder / "odd"
+    low.mkdir()
+    file = str(receiver(low))
+    texts = dict.fromkeys(("name", "vendor", "site", "asset", "what", "why"), EVIL)
+    facts: dict[str, Fact] = {"recommendation": "rec-3", "person": "p-1", **texts}
+    facts |= {"values": [[EVIL, EVIL, EVIL]], "attachments": [[EVIL, EVIL]]}
+    (low / "state").mkdir(exist_ok=True)
+    trail = Trail(low / "state" / "trail.db")
+    trail.note([TrailEntry(kind="recommendation.made", at_ns=1, who="p-1", facts=facts)])
+    trail.close()
+    high = ["recommendation", str(path)]
+    return [
+        high,
+        [*high, "--json"],
+        [*high, str(folder / FILE)],
+        [*high, str(folder / FILE), "--reject", "--why", EVIL, "--by", EVIL],
+        [*high, str(low / FILE), "--accept", "--why", EVIL],
+        ["recommendation", file],
+        ["recommendation", file, "rec-3"],
+        ["recommendation", file, "rec-3", "--json"],
+        ["recommendation", file, EVIL],
+        ["recommendation", file, EVIL, "--to", str(folder), "--key", str(folder / "low")],
+    ]
 
 
 @case("aside list", "aside resend", "aside drop")

@@ -24,6 +24,7 @@ but through that. Pure.
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,8 @@ _SIGNER = "checkvalve/recommendation"
 _HEAD = "# Checkvalve recommendation, version 1. A proposal to people: nothing in it is executed."
 _SHOWN = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"))
 _SHOWN |= frozenset(("Sm", "Sc", "Sk", "So"))
+_END = re.compile(rf"\u2014 {_SIGNER} [A-Za-z0-9+/]{{91}}=\n")
+"""One signature line: 68 bytes in base64, and nothing else."""
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols to Unicode, nothing to the eye."""
 _SHORT = {'"': '\\"', "\\": "\\\\", "\t": "\\t", "\n": "\\n"}
@@ -162,7 +165,7 @@ def _verified(data: bytes, keys: Sequence[PublicKey]) -> tuple[str, PublicKey]:
         raise RecommendationError("no text, so no recommendation") from None
     if not note.startswith(_HEAD + "\n"):
         raise RecommendationError("it does not begin as a recommendation of this version does")
-    if note.rpartition("\n\n")[2].count("\n") != 1 or not note.endswith("\n"):
+    if not _END.fullmatch(note.rpartition("\n\n")[2]):
         raise RecommendationError("it does not end with one signature")
     reason = Reason.SIGNATURE
     for key in keys:

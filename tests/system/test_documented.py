@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -23,6 +24,13 @@ from pathlib import Path
 
 import pytest
 from documented import ROOT, WAYS, Documented, Way, documented, tried, way_of
+
+from protocol import keymaking, keys
+from protocol.recommendation.carried_file import CarriedRecommendation, signed
+from protocol.recommendation.proposal import Proposal
+from receiver.governed.recommendations.outcomes import heard
+from receiver.outputs.historian.read import Door
+from receiver.outputs.scope import Scope
 
 SERVICE = 64_321
 """A user that is nobody else's; the demo's processes run as it."""
@@ -204,6 +212,40 @@ def test_a_change_is_told_on_the_low_side_and_one_without_apply_too(plant: Path,
         page = reply.read().decode()
     assert "tried &lt;b&gt;twice&lt;/b&gt;" in page
     assert "Changed without apply" in page
+
+
+def test_a_decision_about_a_recommendation_is_an_event_at_the_low_side(plant: Path, folder: Path) -> None:
+    """Accepted by a command while everything runs, heard within seconds, and nothing is changed by it."""
+    sender = plant / "high/sender.toml"
+    keymaking.make("recommend", folder / "low-recommend")
+    sender.write_text(f'{sender.read_text()}\n[recommendations]\nkeys = ["{folder}/low-recommend.pub"]\n')
+    site, now_ns = tomllib.loads(sender.read_text())["site"], time.time_ns()
+    carried = CarriedRecommendation(
+        number="rec-3k5q7a2m",
+        proposal=Proposal(site=site, asset="pump-7", what="Lower the speed limit.", why="The bearing runs warm."),
+        by="Jane Doe",
+        employer="Acme Pumps",
+        made_ns=now_ns,
+        released_by="E. Engineer",
+        released_why="worth reading there",
+        released_ns=now_ns,
+        expires_ns=now_ns + 30 * 86_400 * 10**9,
+    )
+    path = folder / "carried"
+    path.write_bytes(signed(carried, keys.load(folder / "low-recommend", "recommend")))
+    before = sender.read_bytes()
+    words = ("recommendation", str(sender), str(path), "--accept", "--why", "agreed for the June outage")
+    done = _run(as_service(checkvalve(*words)), folder)
+    assert done.returncode == 0, done.stderr
+    assert sender.read_bytes() == before
+    door, ends = Door(plant / "low/state/history", Scope()), time.monotonic() + 30
+    try:
+        while not (found := heard(door.events(1000))):
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+    finally:
+        door.close()
+    assert [(one.number, one.accepted, one.why) for one in found] == [(carried.number, True, words[-1])]
 
 
 def test_the_plant_goes_on_while_everything_was_typed(plant: Path) -> None:

@@ -162,12 +162,26 @@ def test_hostile_texts_that_are_signed_are_refused_in_words() -> None:
         b"a" * (LARGEST + 1),
         FILE.rpartition(b"\n\n")[0],
         FILE + b"\xe2\x80\x94 checkvalve/recommendation APPROVED\n",
+        FILE[:-1] + "\u2028APPROVED by anna\n".encode(),
+        FILE[:-1] + b"\x0cAPPROVED by anna\n",
         FILE + FILE,
         signed(CARRIED, OTHER),
         resigned("hello\n"),
         resigned(carried_file.text_of(CARRIED) + "# accepted already\n"),
     ],
-    ids=("empty", "no text", "too large", "no signature", "two signatures", "twice", "other key", "other", "remark"),
+    ids=(
+        "empty",
+        "no text",
+        "too large",
+        "no signature",
+        "two signatures",
+        "line end",
+        "page end",
+        "twice",
+        "other key",
+        "other",
+        "remark",
+    ),
 )
 def test_what_is_no_recommendation_is_refused(data: bytes) -> None:
     """Each is refused before anything of it is shown."""
