@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from protocol.inert import inert
 from protocol.recommendation.carried_file import CarriedRecommendation, moment
+from protocol.written import counted
 
 WIDTH = 78
 """Columns: a page of A4 or Letter in any printer's own letters."""
@@ -49,7 +50,7 @@ def _lines(carried: CarriedRecommendation, digest: str) -> Iterator[str]:
     if values:
         yield from _part("VALUES", values, VALUE_LINES)
     if proposal.attachments:
-        yield f"  and {len(proposal.attachments)} attached texts, in the file"
+        yield f"  and {counted(len(proposal.attachments), 'attached text')}, in the file"
     yield ""
     yield "SHA-256 of the file"
     for at in (0, 32):

@@ -67,7 +67,7 @@ def run(config: SenderConfig, wish: RecommendationWish, *, wall_ns: int) -> None
         document = {"answers": [to_json(one) for one in told]}
     elif wish.accepted is None:
         seen = look(config, wish.source, say, wall_ns=wall_ns)
-        lines = list(recommendation_lines.shown(seen, source=wish.source))
+        lines = list(recommendation_lines.shown(seen))
         document = recommendation_lines.as_json(seen)
     else:
         kept = answer(config, wish.source, say, accepted=wish.accepted, why=wish.why, by=wish.by, wall_ns=wall_ns)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from protocol.inert import CELL, inert
@@ -34,13 +33,14 @@ class SeenFile:
     """What this configuration says of the machine; None: it has none of that name."""
 
 
-def shown(seen: SeenFile, *, source: Path) -> Iterator[str]:
+def shown(seen: SeenFile) -> Iterator[str]:
     """The recommendation beside the asset as it is configured, in lines."""
     carried = seen.opened.carried
     yield f"{carried.number}: a proposal to people; nothing in it is executed"
     yield from _about(carried)
     yield f"  signed by     the low side's key, {seen.opened.key.fingerprint}"
-    yield f"  SHA-256       {seen.opened.digest}"
+    digest = seen.opened.digest
+    yield f"  SHA-256       {' '.join(digest[at : at + 4] for at in range(0, len(digest), 4))}"
     yield from _texts("what", carried.proposal.what)
     yield from _texts("why", carried.proposal.why)
     yield from _present(carried.proposal, seen.asset)
@@ -54,7 +54,7 @@ def shown(seen: SeenFile, *, source: Path) -> Iterator[str]:
         yield from (f"it cannot be answered: {one}" for one in seen.against.answering)
         return
     yield from (f"it can only be rejected: {one}" for one in seen.against.accepting)
-    yield f"decide: checkvalve recommendation sender.toml {inert(source.name)} --accept --why TEXT, or --reject"
+    yield "decide: the same again with --accept --why TEXT, or --reject --why TEXT"
 
 
 def line_of(one: KeptAnswer) -> str:

@@ -88,7 +88,7 @@ class HighSide:
     def shown(self, path: Path, wall_ns: int = T0) -> str:
         """What a person sees."""
         seen = recommendation.look(self.config, path, self.said.append, wall_ns=wall_ns)
-        return "\n".join(recommendation_lines.shown(seen, source=path))
+        return "\n".join(recommendation_lines.shown(seen))
 
     def answer(self, path: Path, *, accepted: bool = True, why: str = WHY, wall_ns: int = T0) -> KeptAnswer:
         """What a person decides."""
