@@ -51,8 +51,8 @@ _SHOWN = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Pc", "Pd", 
 _SHOWN |= frozenset(("Sm", "Sc", "Sk", "So"))
 _END = re.compile(rf"\u2014 {_SIGNER} [A-Za-z0-9+/]{{91}}=\n")
 """One signature line: 68 bytes in base64, and nothing else."""
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols to Unicode, nothing to the eye."""
+_BLANK = frozenset("\u00ad\u115f\u1160\u2800\u3164\uffa0")
+"""Letters, symbols or dashes to Unicode 3.2, nothing to the eye."""
 _SHORT = {'"': '\\"', "\\": "\\\\", "\t": "\\t", "\n": "\\n"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

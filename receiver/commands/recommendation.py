@@ -20,7 +20,8 @@ from receiver.governed.authority import Authority
 from receiver.governed.grants.deciding import RuleRefusal
 from receiver.governed.open_authority import open_authority, running_ns
 from receiver.governed.recommendations import recommending
-from receiver.governed.recommendations.outcomes import EVENTS, RecommendationOutcome, heard, outcomes
+from receiver.governed.recommendations.listening import take_answers
+from receiver.governed.recommendations.outcomes import RecommendationOutcome, outcomes
 from receiver.governed.recommendations.vendor_recommendation import VendorRecommendation
 from receiver.outputs.historian.read import Door
 from receiver.outputs.scope import Scope
@@ -40,13 +41,10 @@ def looked(file: Path, number: str | None) -> list[RecommendationOutcome]:
     with _opened(file) as (config, authority):
         door = Door(config.state / "history", Scope())
         try:
-            found = heard(door.events(EVENTS))
+            found = take_answers(authority, door)
         finally:
             door.close()
-        held = authority.recommendations
-        if recommending.answer(held, found, authority.now):
-            authority.act(lambda people, grants, now: recommending.answer(held, found, now))
-        told = outcomes(held, found, authority.now)
+        told = outcomes(authority.recommendations, found, authority.now)
         if number is not None:
             told = [one for one in told if one.recommendation.key == _known(authority, number).key]
         return told

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from protocol.content import answered
 from protocol.content.answered import RecommendationAnswer
 from protocol.evidence import sign_note
+from protocol.inert import inert
 from protocol.keys import PrivateKey, from_bytes
 from protocol.recommendation import carried_file
 from protocol.recommendation.carried_file import LARGEST, CarriedRecommendation, RecommendationError, opened, signed
@@ -97,6 +98,22 @@ def test_any_text_comes_back_and_no_editor_or_terminal_obeys_it(
     assert reading(data) == carried
     for line in data.decode().split("\n"):
         assert not any(hidden in line for hidden in "\u202e\u200b\u2066\x1b\x9b\x7f\r")
+
+
+def test_a_letter_that_nobody_sees_is_an_escape() -> None:
+    """Every letter that may not be shown on a terminal stands as an escape, whatever Unicode this Python knows."""
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    text = carried_file._quoted("".join(every))
+    seen = [letter for letter in set(text) if inert(f"a{letter}") != f"a{letter}"]
+    assert seen == []
+    assert not set(text) & set("\u0301\u2800\u202e\u200b\u00ad")
+    assert tomllib.loads(f"text = {text}")["text"] == "".join(every)
+
+
+def test_letters_of_other_alphabets_stand_as_they_are() -> None:
+    """What people read they read in an editor too."""
+    text = "Überdruck µΩ 漢字 Кириллица λ ½ → ≤"
+    assert text in signed(replace(CARRIED, by=text), KEY).decode()
 
 
 def test_a_changed_file_is_not_believed() -> None:
