@@ -48,6 +48,31 @@ def unfit(side: str, key: str, own: Path, publics: Sequence[Path]) -> Iterator[t
         yield key, f"{what}; carry the whole file over that `checkvalve keys new {OTHER[side]} DIR` made, DIR.pub"
 
 
+def unfit_alone(kind: str, path: Path) -> str:
+    """What is wrong with a public file of the low side that has keys of one kind; nothing where it is not there yet.
+
+    Args:
+        kind: Such as `recommend`.
+        path: The file, at the high side.
+    """
+    carry = f"carry over the .pub file that `checkvalve keys new {kind} DIR` made there"
+    if path.is_dir():
+        return f"{path} is a folder; name the .pub file that was carried over"
+    if not path.exists():
+        return ""
+    if lost := secret(path, "low"):
+        return lost
+    try:
+        others = sorted({one.kind for one in keys.load_public(path)} - {kind})
+    except ConfigError as error:
+        return f"{error}; {error.hint or f'{carry} again'}"
+    return (
+        f"{path} holds {', '.join(others)} keys, and only those of the kind {kind} belong here; {carry}"
+        if others
+        else ""
+    )
+
+
 def _private(side: str, own: Path) -> Iterator[str]:
     step = f"write the folder that `checkvalve keys new {side} FOLDER` made"
     if own.suffix == ".pub" or own.is_file():

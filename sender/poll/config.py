@@ -20,6 +20,7 @@ from protocol.errors import ConfigError
 from protocol.limits import STREAM_TAGS
 from protocol.settings.beyond import look_at_disk, look_at_keys
 from protocol.settings.findings import Findings, read_table, read_tables, under
+from protocol.settings.key_files import unfit_alone
 from protocol.settings.toml_file import read
 from protocol.written import duration
 from sender.poll import alarms, validity
@@ -140,6 +141,9 @@ def load(path: Path, *, find: Find = registry.load, look: bool = False, source: 
     keys, proposals = keys.beside(path.parent), proposals.beside(path.parent)
     if look:
         look_at_keys("high", "receivers", keys.own, keys.receivers, found)
+        for at, file in enumerate(proposals.keys):
+            if text := unfit_alone("recommend", file):
+                found.wrong(f"recommendations.keys[{at}]", text)
         look_at_disk(path.parent, "spool.max_gb", spool.max_gb, found)
     again = f"send {path} --check" if source is None else f"apply {path} --from {source}"
     found.settle(source or path, f"checkvalve {again}", data)

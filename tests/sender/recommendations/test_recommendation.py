@@ -21,7 +21,7 @@ from protocol.recommendation.carried_file import CarriedRecommendation, Recommen
 from protocol.recommendation.proposal import Attachment, Proposal, ProposedValue
 from protocol.store import statefile
 from sender.commands import recommendation, recommendation_lines
-from sender.poll.config import SenderConfig
+from sender.poll.config import SenderConfig, load
 from sender.recommendations import answers
 from sender.recommendations.answers import KeptAnswer
 from sender.recommendations.telling import AGAIN, AnswerTeller
@@ -223,6 +223,28 @@ def test_nobody_is_believed_without_a_key(high: HighSide) -> None:
         high.shown(path)
     high.config = high.configured('[recommendations]\nkeys = "low/none.pub"\n')
     assert any("none.pub is not there yet" in line for line in high.config.warnings)
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("low/low-recommend/recommend.key", "holds a private key (recommend), which must never leave its side"),
+        ("low/low.pub", "holds catch, open keys, and only those of the kind recommend belong here"),
+        ("low/low-recommend", "is a folder; name the .pub file"),
+        ("sender.toml", "is no key file"),
+    ],
+)
+def test_a_check_names_a_file_that_is_no_key_to_believe(high: HighSide, named: str, words: str) -> None:
+    """`send --check` says which file is another thing, and what belongs there; the right one is no mistake."""
+    keymaking.make("low", high.folder / "low" / "low")
+    keymaking.make("high", high.folder / "keys" / "high")
+    (high.folder / "keys" / "low.pub").write_bytes((high.folder / "low" / "low.pub").read_bytes())
+    load(high.config.path, find=lambda name: KINDS[name], look=True)
+    high.configured(f'[recommendations]\nkeys = ["{named}"]\n')
+    with pytest.raises(ConfigError) as told:
+        load(high.config.path, find=lambda name: KINDS[name], look=True)
+    assert "recommendations.keys[0]" in str(told.value)
+    assert words in str(told.value)
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "missing", "huge"])
