@@ -1,0 +1,1 @@
+"""What somebody must look at: alerts raised, acknowledged, and told to security."""
