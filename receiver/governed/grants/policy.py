@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from receiver.governed.alerts.tell_table import TellTable
 from receiver.governed.grants.extent import Extent
 from receiver.governed.grants.preset import PRESETS, Preset
 
@@ -29,6 +30,8 @@ class AccessPolicy:
     criteria: tuple[str, ...] = CRITERIA
     text_version: str = ""
     """Version of the reading policy that people acknowledge; empty where the site has none."""
+    tell: tuple[TellTable, ...] = ()
+    """By which ways security is told at once; none: it is not, which is an alert with the first emergency."""
 
     def longest_s(self, preset: Preset, extent: Extent) -> float:
         """Most time of a grant of this kind on these assets [s]."""

@@ -6,6 +6,7 @@
     [ceiling]                              asset = the longest time of any one grant on it
     [[preset]]                             a kind of grant of the site's own, or a built-in one made shorter
     [[group]]                              tags that are asked for by one name
+    [[tell]]                               a way to tell security at once (receiver/governed/alerts/tell_table.py)
 
 A built-in preset may be made stricter here and never looser: shorter, with more notice, with further seats.
 """
@@ -23,6 +24,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from protocol.settings.findings import Findings, read_table, read_tables, under, unknown
 from protocol.settings.table import Seconds, SettingsTable, listed
 from protocol.settings.toml_file import read
+from receiver.governed.alerts.tell_table import TellTable
 from receiver.governed.grants.extent import Extent
 from receiver.governed.grants.policy import CRITERIA, AccessPolicy
 from receiver.governed.grants.preset import BREAK_GLASS, DAY_S, PRESETS, Preset
@@ -31,7 +33,7 @@ from receiver.governed.people.person import PersonRole
 FILE = "access.toml"
 """Its name, in the folder of `receiver.toml`."""
 
-TABLES = ("zone", "policy", "criteria", "ceiling", "preset", "group")
+TABLES = ("zone", "policy", "criteria", "ceiling", "preset", "group", "tell")
 
 LONGEST_S = 90 * DAY_S
 """Most time of any preset [s]: reading is certified anew each quarter (docs/access.md)."""
@@ -163,7 +165,10 @@ def load(folder: Path) -> AccessPolicy:
     groups = [
         read_table(GroupTable, one, at, found) for at, one in read_tables(tables.get("group", []), "group", found)
     ]
-    for key, names in (("preset", [one.name for one in presets]), ("group", [one.name for one in groups])):
+    tells = [read_table(TellTable, one, at, found) for at, one in read_tables(tables.get("tell", []), "tell", found)]
+    named = {"preset": [one.name for one in presets], "group": [one.name for one in groups]}
+    named["tell"] = [getattr(one, "name", "") for one in tells]
+    for key, names in named.items():
         for at, name in enumerate(names):
             if name in names[:at]:
                 found.wrong(under(key, at, "name"), f'"{name}" is there already; choose another name')
@@ -179,6 +184,7 @@ def load(folder: Path) -> AccessPolicy:
         },
         criteria=top.criteria,
         text_version=top.policy,
+        tell=tuple(one.beside(path.parent) for one in tells),
     )
 
 
