@@ -65,6 +65,10 @@ class MailHandler(socketserver.StreamRequestHandler):
             else:
                 self._say(b"235 yes" if word == b"AUTH" else b"250 yes")
 
+    def finish(self) -> None:
+        super().finish()
+        self.request.close()
+
     def _say(self, line: bytes) -> None:
         self.wfile.write(line + b"\r\n")
 
