@@ -86,7 +86,7 @@ def test_exit_codes_of_every_command_are_on_the_page() -> None:
     """Each command of the front door stands in the table once, `send` and `receive` with `--check` again."""
     table = PAGE[PAGE.index("| command |") : PAGE.index("## Completion")]
     rows = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
-    named = [name for row in rows if "--check" not in row for name in re.findall(r"`(\w+)`", row)]
+    named = [name for row in rows if "--check" not in row for name in re.findall(r"`([\w-]+)`", row)]
     assert sorted(named) == sorted(COMMANDS)
 
 

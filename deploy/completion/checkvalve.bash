@@ -2,9 +2,9 @@
 _checkvalve() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} offered= files= value= path=
     path=${COMP_WORDS[1]}
-    case $path in aside|history|person|service|trail|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
+    case $path in aside|history|person|service|trail|alerts|roster|break-glass|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply recommendation receive accept linktest replay gaps aside history person service trail backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply recommendation receive accept linktest replay gaps aside history person service trail alerts roster break-glass evidence backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -125,6 +125,17 @@ _checkvalve() {
         "trail export --format") offered="jsonl log"; value=1 ;;
         "trail export --size") offered= files=1; value=1 ;;
         "trail checkpoint --key") offered= files=1; value=1 ;;
+        "alerts acknowledge --note") offered= files=1; value=1 ;;
+        "roster set --from") offered= files=1; value=1 ;;
+        "roster set --until") offered= files=1; value=1 ;;
+        "roster set --hours") offered= files=1; value=1 ;;
+        "roster set --asset") offered= files=1; value=1 ;;
+        "roster end --why") offered= files=1; value=1 ;;
+        "break-glass prepare --place") offered= files=1; value=1 ;;
+        "evidence --out") offered= files=1; value=1 ;;
+        "evidence --pub") offered= files=1; value=1 ;;
+        "evidence --checkpoints") offered= files=1; value=1 ;;
+        "evidence --anchor") offered= files=1; value=1 ;;
         "restore --to") offered= files=1; value=1 ;;
         "export --out") offered= files=1; value=1 ;;
         "export --what") offered= files=1; value=1 ;;
@@ -285,6 +296,16 @@ _checkvalve() {
         "trail verify") offered="--pub --checkpoints --anchor --json --help" ;;
         "trail export") offered="--to --key --format --size --json --help" ;;
         "trail checkpoint") offered="--key --json --help" ;;
+        "alerts") offered="list acknowledge --help" ;;
+        "alerts list") offered="--json --help" ;;
+        "alerts acknowledge") offered="--note --help" ;;
+        "roster") offered="show set end --help" ;;
+        "roster show") offered="--json --help" ;;
+        "roster set") offered="--from --until --hours --asset --help" ;;
+        "roster end") offered="--why --help" ;;
+        "break-glass") offered="prepare --help" ;;
+        "break-glass prepare") offered="--place --json --help" ;;
+        "evidence") offered="--out --check --pub --checkpoints --anchor --json --help" ;;
         "backup") offered="--keys --help" ;;
         "restore") offered="--to --check --help" ;;
         "export") offered="--out --what --asset --tag --site --vendor --from --to --zone --since --buckets --format --replace --json --help" ;;

@@ -21,6 +21,9 @@ from receiver.governed.people.person import Person, PersonRole
 from receiver.governed.sure_time import SureTime
 from receiver.governed.trail.entry import Fact, TrailEntry
 
+LONGEST_PLACE = 200
+"""Of where a sealed code lies [characters]."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emergency:
@@ -100,3 +103,24 @@ def open_glass(
     more: dict[str, Fact] = {"criteria": [*policy.criteria], "why": emergency.why.strip(), "drill": emergency.drill}
     facts = told(emergency.extent, period, more, names)
     return [TrailEntry(kind="break-glass.opened", at_ns=now.late_ns, who=custodian.key, facts=facts)]
+
+
+def prepare(credential: str, place: str, grants: Grants, by: str, now: SureTime) -> list[TrailEntry]:
+    """The entry of a new credential; the one that lay ready opens nothing from then on.
+
+    Args:
+        credential: Key of the new one.
+        place: Where its sealed code will lie, in words.
+        grants: The register, up to date.
+        by: Who prepares it, as the trail names it.
+        now: Sure time.
+
+    Raises:
+        RuleRefusal: The place is missing.
+    """
+    if not place.strip() or len(place) > LONGEST_PLACE:
+        raise RuleRefusal("say where the sealed code will lie, so that the next shift finds it")
+    facts: dict[str, Fact] = {"credential": credential, "place": place.strip()}
+    if grants.credential:
+        facts["replaces"] = grants.credential
+    return [TrailEntry(kind="break-glass.prepared", at_ns=now.late_ns, who=by, facts=facts)]

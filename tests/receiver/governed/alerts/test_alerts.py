@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from access_cast import ACME, CUSTODIAN, DAY, ENGINEER, HOUR, POLICY, PUMP, SECOND, SECURITY, T0, VOLTA, at, period
+from reading_entries import enrolled, given, read
 
 from receiver.governed.alerts.alert import raised
 from receiver.governed.alerts.alert_board import AlertBoard, acknowledge
@@ -16,7 +17,7 @@ from receiver.governed.grants import weekly
 from receiver.governed.grants.deciding import RuleRefusal
 from receiver.governed.grants.duty import Duty
 from receiver.governed.grants.request import Period
-from receiver.governed.people.person import Person, PersonRole
+from receiver.governed.people.person import PersonRole
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
 
 
@@ -42,37 +43,6 @@ class Run:
         record = TrailRecord(number=self.number, entry=entry, hash=bytes(32))
         self.board.take(record)
         return self.rules.take(record)
-
-
-def enrolled(one: Person, at_ns: int = T0) -> list[TrailEntry]:
-    """A person of the cast, ready to read."""
-    facts: dict[str, Fact] = {
-        "person": one.key,
-        "login": one.login,
-        "name": one.name,
-        "employer": one.employer,
-        "roles": [role.value for role in one.roles],
-        "ends_ns": one.ends_ns,
-        "checked_by": "A. Smith",
-        "checked_how": "passport",
-    }
-    return [
-        TrailEntry(kind="person.enrolled", at_ns=at_ns, who="admin", facts=facts),
-        TrailEntry(kind="person.acknowledged", at_ns=at_ns, who=one.key, facts={"person": one.key, "policy": "1"}),
-    ]
-
-
-def given(key: str, one: Person, until_ns: int, when: Period | None = None, preset: str = "tier-1") -> TrailEntry:
-    """A grant on the pump."""
-    when = when or period(T0, until_ns)
-    facts: dict[str, Fact] = {"grant": key, "person": one.key, "preset": preset}
-    return TrailEntry(kind="grant.given", at_ns=T0, who="system", facts=facts | PUMP.to_facts() | when.to_facts())
-
-
-def read(one: Person, at_ns: int, *grants: str, asset: str = "pump-7", kind: str = "read.trend") -> TrailEntry:
-    """A look."""
-    facts: dict[str, Fact] = {"assets": [asset], "grants": [*grants], "vendor": one.employer}
-    return TrailEntry(kind=kind, at_ns=at_ns, who=one.key, origin="192.0.2.7", facts=facts)
 
 
 OUTSIDE = "read outside its grant"
