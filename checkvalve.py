@@ -60,9 +60,13 @@ COMMANDS = {
     "person": Command("receiver.commands.people_cli", "low side: who may sign in: enrol, link, suspend, end"),
     "service": Command("receiver.commands.people_cli", "low side: tokens of systems that read the pages: issue, end"),
     "trail": Command("receiver.commands.trail_cli", "low side: who did and saw what: show, verify, export, checkpoint"),
-    "alerts": Command("receiver.commands.programme.evidence_cli", "low side: what somebody must look at, and who knows"),
+    "alerts": Command(
+        "receiver.commands.programme.evidence_cli", "low side: what somebody must look at, and who knows"
+    ),
     "roster": Command("receiver.commands.programme.evidence_cli", "low side: who approves or keeps break-glass, when"),
-    "break-glass": Command("receiver.commands.programme.evidence_cli", "low side: make the sealed code of an emergency"),
+    "break-glass": Command(
+        "receiver.commands.programme.evidence_cli", "low side: make the sealed code of an emergency"
+    ),
     "evidence": Command("receiver.commands.programme.evidence_cli", "low side: a vendor's month of reading, on paper"),
     "backup": Command("protocol.backup.cli", "copy a side into one file while it runs; private keys go apart"),
     "restore": Command("protocol.backup.cli", "make a side's folder from its backup, or look whether that is whole"),
