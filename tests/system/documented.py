@@ -98,6 +98,11 @@ WAYS = (
         shape=r"trail (show|verify|export|checkpoint) .*",
         elsewhere="tests/receiver/governed/trail/test_trail_commands.py",
     ),
+    Way(
+        shape=r"(alerts|roster|break-glass) [a-z]+ .*",
+        elsewhere="tests/receiver/governed/alerts/test_programme_commands.py",
+    ),
+    Way(shape=r"evidence \S+ .*", elsewhere="tests/receiver/governed/evidence/test_evidence_pack.py"),
     Way(shape=r"history check \S+", first=r"current\.db: sound"),
     Way(shape=r"history rebuild \S+", exit=1, first="error: .*/history: another process writes this store"),
     Way(shape=r"aside (list|resend|drop) \S+ \S+", elsewhere="tests/receiver/outputs/test_aside.py"),
@@ -124,6 +129,8 @@ WAYS = (
 WORDS_ALONE = re.compile(
     r"(demo|simulate|relay|init|apply|recommendation|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|aside|history"
     r"|export|person|service|trail|backup|restore|status|doctor|setup|keys|audit|bench)"
+    r"(demo|simulate|relay|init|apply|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|aside|history"
+    r"|export|person|service|trail|alerts|roster|break-glass|evidence|backup|restore|status|doctor|setup|keys|audit|bench)"
     r"( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""
