@@ -60,9 +60,11 @@ def receive(
     """Catch what comes over the link, keep it, publish it."""
     if check:
         from receiver.config import load
+        from receiver.governed.grants import policy_file
 
         config = load(file, look=True)
-        for line in config.warnings:
+        policy = policy_file.load(config.path.parent)
+        for line in (*config.warnings, *policy_file.weaknesses(policy)):
             terminal.complain(f"warning: {line}")
         (host, port), count = config.inlet.listen, len(config.outputs)
         besides = f"{count} output{'' if count == 1 else 's'} besides the history"

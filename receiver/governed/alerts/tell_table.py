@@ -81,6 +81,15 @@ class TellTable(SettingsTable):
         """Whether the other end takes it, or nobody knows."""
         return self.where[0] != "udp"
 
+    def weaknesses(self) -> Iterator[tuple[str, str]]:
+        """Key and text of what may be meant but looks wrong, before an emergency finds out."""
+        scheme, host, _ = self.where
+        if scheme in ("tcp", "udp") and not here(host):
+            yield "url", f"{scheme}:// is readable on the way, and anybody there can forge it; write tls://"
+        for key, path in (("password_file", self.password_file), ("ca_file", self.ca_file)):
+            if path is not None and not path.is_file():
+                yield key, f"{path} is not there yet; make it, readable by the user of the pages alone"
+
     def crossed(self) -> Iterator[tuple[str, str]]:
         """What does not fit together."""
         try:

@@ -188,6 +188,13 @@ def load(folder: Path) -> AccessPolicy:
     )
 
 
+def weaknesses(policy: AccessPolicy) -> Iterator[str]:
+    """What of a policy may be meant but looks wrong, a line each."""
+    for at, one in enumerate(policy.tell):
+        for key, text in one.weaknesses():
+            yield f"{FILE}: {under('tell', at, key)}: {text}"
+
+
 class CeilingTable(SettingsTable):
     """One ceiling."""
 

@@ -333,6 +333,24 @@ def test_ways_of_the_file_are_read_with_their_paths(tmp_path: Path) -> None:
         policy_file.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ('kind = "syslog"\nurl = "udp://siem.example"', "tell[0].url: udp:// is readable on the way"),
+        ('kind = "syslog"\nurl = "tls://siem.example"\nca_file = "ca.pem"', "ca.pem is not there yet"),
+        ('kind = "webhook"\nurl = "https://x.example/"\npassword_file = "t"', "t is not there yet"),
+        ('kind = "syslog"\nurl = "udp://127.0.0.1"', ""),
+        ('kind = "syslog"\nurl = "tls://siem.example"', ""),
+    ],
+)
+def test_what_would_fail_in_an_emergency_is_a_warning_before(keys: str, words: str, tmp_path: Path) -> None:
+    """Of `receive --check`."""
+    (tmp_path / "access.toml").write_text(f'[[tell]]\nname = "w"\n{keys}\n')
+    told = list(policy_file.weaknesses(policy_file.load(tmp_path)))
+    assert len(told) == bool(words)
+    assert words in "".join(told)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Authority]:
     """A site with one way to tell."""
