@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from receiver.governed.alerts.alert import ACKNOWLEDGED, RAISED, raised
+from receiver.governed.alerts.alert import RAISED, raised
 from receiver.governed.alerts.alert_board import AlertBoard, ShownAlert
 from receiver.governed.alerts.notices import Notices, TellAttempt, TellWay
 from receiver.governed.alerts.record_rules import RecordRules
@@ -55,12 +55,11 @@ class AlertWatch:
         """
         held = list(records)
         for record in held:
-            if record.entry.kind in (RAISED, ACKNOWLEDGED):
-                self.rules.take(record)
+            if record.entry.kind == RAISED:
+                self.rules.know(record.entry)
         found: list[TrailEntry] = []
-        for record in held:
-            if record.entry.kind not in (RAISED, ACKNOWLEDGED):
-                found += self.rules.take(record)
+        for record in held:  # in their order: a register passes over what has a smaller number than it has seen
+            found += self.rules.take(record)
             self._keep(record)
         return [one for one in found if one.at_ns >= now.late_ns - BACK_NS]
 

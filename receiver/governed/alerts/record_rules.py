@@ -5,8 +5,8 @@
     break-glass opened       at once, drills too
     leaver ..                acted on, or reported, more than a day late
 
-The rules keep little: a few moments a person. A restart begins with what was raised already (`take` of `alert.raised`),
-so that nothing is raised twice.
+The rules keep little: a few moments a person. A restart begins with what was raised already (`know`), so that
+nothing is raised twice.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class RecordRules:
         entry = record.entry
         faults = self.check.take(record)
         if entry.kind == RAISED:
-            self._raised[str(entry.facts.get("what")), str(entry.facts.get("subject"))] = entry.at_ns
+            self.know(entry)
             return []
         found = [
             raised(
@@ -73,6 +73,10 @@ class RecordRules:
         elif entry.kind == "person.ended":
             found += self._leaver(entry)
         return [one for one in found if self._new(one)]
+
+    def know(self, entry: TrailEntry) -> None:
+        """That this alert was raised already, before its turn in the record has come."""
+        self._raised[str(entry.facts.get("what")), str(entry.facts.get("subject"))] = entry.at_ns
 
     def _new(self, entry: TrailEntry) -> bool:
         key = (str(entry.facts["what"]), str(entry.facts.get("subject")))

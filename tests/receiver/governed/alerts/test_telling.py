@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from access_cast import ACME, CUSTODIAN, DAY, HOUR, PUMP, SECOND, T0, period
+from reading_entries import enrolled, given, read
 from rfc5424_parser import parse
 from tell_servers import datagrams, server
 from trail_in_memory import MemoryTrail
@@ -438,3 +439,16 @@ def test_an_old_alert_is_raised_once_over_starts(site: Authority) -> None:
         if one.entry.facts.get("what") == "break-glass opened"
     ]
     assert raised_of == ["g-1"]
+
+
+def test_a_start_knows_what_was_decided_before_alerts_were_raised(site: Authority) -> None:
+    """A register that misses the people of yesterday would find every read at fault, and no shift empty."""
+    site.trail.note([*enrolled(ACME), *enrolled(CUSTODIAN)])
+    site.trail.note([given("g-1", ACME, T0 + DAY), raised("clock stepped", "", at_ns=T0)])
+    telling = SecurityTelling(site, "low-1", {"w": lambda notice: "yes"})
+    settle(telling)
+    site.trail.note([read(ACME, T0 + HOUR, "g-1")])
+    settle(telling)
+    telling.close()
+    told = [one.entry.facts["what"] for one in site.trail.records() if one.entry.kind == "alert.raised"]
+    assert told == ["clock stepped", "no custodian"]
