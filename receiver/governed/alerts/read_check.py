@@ -10,7 +10,8 @@ it finds may ever be there. Records are taken in their order, so that what gover
     not enrolled              the person was not active then
 
 A look goes on record after its answer was made, so its moment may lie a little behind the decision: `LATE_NS` after an
-end is no fault. A grant never begins early.
+end is no fault. A grant never begins early. Ends are compared with the latest moment of any record so far: a
+clock that was set back lengthens nothing here either.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class ReadCheck:
         self.people, self.services, self.grants = People(), Services(), Grants()
         self.reads = 0
         """Looks that were compared."""
+        self._latest_ns = 0
+        """Latest moment of any record so far [ns since 1970 UTC]."""
         self._stopped: dict[str, int] = {}
         """Person or `service:KEY` -> when somebody suspended or ended it."""
 
@@ -66,6 +69,7 @@ class ReadCheck:
         self.people.take(record)
         self.services.take(record)
         self.grants.take(record)
+        self._latest_ns = max(self._latest_ns, entry.at_ns)
         if entry.kind in STOPS:
             self._stopped[str(entry.facts.get("person", f"{SERVICE}{entry.facts.get('service')}"))] = entry.at_ns
         elif entry.kind == "person.resumed":
@@ -94,8 +98,8 @@ class ReadCheck:
                 yield f"{entry.who} read {_some(assets)} under {key}, which is none of theirs"
         own = [one for one in held if one is not None and one.person == entry.who]
         for one in own:
-            if not _in_force(one, entry.at_ns):
-                state = one.state(SureTime(entry.at_ns, entry.at_ns)).value
+            if not _in_force(one, entry.at_ns, self._latest_ns):
+                state = one.state(SureTime(entry.at_ns, self._latest_ns)).value
                 yield f"{entry.who} read {_some(assets)} under {one.key}, which was {state}"
         yield from _outside(union(one.extent for one in own), assets, fact.pairs(entry.facts, "tags"), entry.who)
 
@@ -103,8 +107,8 @@ class ReadCheck:
         """Why who read was nobody then; empty where enrolled."""
         stopped_ns = self._stopped.get(entry.who)
         if stopped_ns is not None:
-            return "" if entry.at_ns < stopped_ns + LATE_NS else f"{entry.who} was suspended or ended then"
-        before_ns = entry.at_ns - LATE_NS
+            return "" if self._latest_ns < stopped_ns + LATE_NS else f"{entry.who} was suspended or ended then"
+        before_ns = self._latest_ns - LATE_NS
         if entry.who.startswith(SERVICE):
             service = self.services.get(entry.who.removeprefix(SERVICE))
             if service is None or before_ns >= service.ends_ns:
@@ -116,17 +120,14 @@ class ReadCheck:
         return ""
 
 
-def _in_force(grant: Grant, at_ns: int) -> bool:
+def _in_force(grant: Grant, at_ns: int, latest_ns: int) -> bool:
     """At this moment, or until just before it."""
-    if at_ns < grant.period.from_ns:
+    if at_ns < grant.period.from_ns or grant.waits:
         return False
-    if grant.revoked_ns is not None and at_ns >= grant.revoked_ns + LATE_NS:
+    end_ns = grant.end_ns
+    if latest_ns >= end_ns + LATE_NS:
         return False
-    end_ns = min(grant.end_ns, grant.revoked_ns or grant.end_ns)
-    before_ns = min(at_ns, end_ns - 1)
-    if at_ns >= end_ns + LATE_NS or grant.waits:
-        return False
-    hours = grant.period.weekly
+    hours, before_ns = grant.period.weekly, min(at_ns, end_ns - 1)
     return hours is None or hours.holds(before_ns) or hours.holds(max(before_ns - LATE_NS, grant.period.from_ns))
 
 

@@ -98,6 +98,18 @@ def test_a_grant_that_runs_from_first_use_allows_nothing_before_it_was_begun() -
     assert run.take(read(ACME, T0 + 2 * HOUR - 1, "g-1"), read(ACME, T0 + 2 * HOUR + LATE_NS, "g-1")) == [OUTSIDE]
 
 
+def test_a_clock_that_was_set_back_lengthens_no_grant_here_either() -> None:
+    """An end is compared with the latest moment of the record; a beginning with the look's own."""
+    run = Run()
+    run.take(*enrolled(ACME), given("g-1", ACME, T0 + HOUR), given("g-2", ACME, 0, period(T0 - DAY, T0 + 9 * DAY)))
+    later = TrailEntry(kind="session.opened", at_ns=T0 + 2 * HOUR, who="volta", facts={"person": "volta"})
+    assert run.take(read(ACME, T0, "g-1"), later, read(ACME, T0 + 1, "g-2")) == []
+    assert run.take(read(ACME, T0 + 1, "g-1")) == [OUTSIDE]
+    stop = TrailEntry(kind="grant.revoked", at_ns=T0 + 2 * HOUR, who="security", facts={"grant": "g-2", "why": "over"})
+    late = TrailEntry(kind="session.closed", at_ns=T0 + 3 * HOUR, who="volta", facts={"person": "volta"})
+    assert run.take(stop, late, read(ACME, T0 + 2, "g-2")) == [OUTSIDE]
+
+
 def test_many_refused_reads_are_one_alert() -> None:
     """The last of `MANY` within ten minutes raises it, once an hour; slips spread over a day do not."""
     run = Run()

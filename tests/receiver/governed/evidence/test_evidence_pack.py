@@ -303,7 +303,7 @@ def test_what_is_no_month_is_told(text: str, site: Path, capsys: pytest.CaptureF
 def test_a_clock_that_was_set_forward_and_back_loses_no_entry() -> None:
     """What governs and was stamped after the month counts, where the month goes on behind it."""
     month = month_of("2026-10", "UTC")
-    late = replace(given("g-1", ACME, 0, period(OCTOBER, OCTOBER + 9 * DAY)), at_ns=OCTOBER + 40 * DAY)
+    late = replace(given("g-1", ACME, 0, period(OCTOBER, OCTOBER + 60 * DAY)), at_ns=OCTOBER + 40 * DAY)
     entries = [*enrolled(ACME, OCTOBER), late, read(ACME, OCTOBER + DAY, "g-1")]
     gathering = EvidenceGathering("Acme", month, POLICY, lambda line: None)
     for number, one in enumerate(entries, 1):
