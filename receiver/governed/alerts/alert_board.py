@@ -14,6 +14,7 @@ from receiver.governed.alerts.alert import ACKNOWLEDGED, ALERTS, OTHER, RAISED
 from receiver.governed.alerts.standing_alerts import StandingAlert
 from receiver.governed.grants.deciding import SHORTEST_WHY, RuleRefusal
 from receiver.governed.people.person import Person, PersonRole
+from receiver.governed.people.register import People
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
 
 KEPT = 10_000
@@ -21,6 +22,9 @@ KEPT = 10_000
 
 MAY = frozenset({PersonRole.SECURITY, PersonRole.ENGINEER, PersonRole.ADMINISTRATOR})
 """Roles that acknowledge: who is told, the plant, and who looks after people. A custodian does not, of their own."""
+
+SEE = MAY | {PersonRole.AUDITOR}
+"""Roles that see all alerts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +131,26 @@ def shown_alert(record: TrailRecord) -> ShownAlert:
         grant=str(entry.facts.get("grant", "")),
         vendor=str(entry.facts.get("vendor", "")),
     )
+
+
+def visible(found: Iterable[ShownAlert], person: Person, people: People) -> list[ShownAlert]:
+    """What somebody may see of it: who acknowledges and the auditor all, a sponsor what is about the people sponsored.
+
+    Args:
+        found: Any.
+        person: Who looks.
+        people: Up to date.
+    """
+    if not person.active or person.employer:
+        return []
+    if person.roles & SEE:
+        return list(found)
+
+    def sponsored(one: ShownAlert) -> bool:
+        held = people.get(one.person)
+        return held is not None and held.draft.sponsor == person.key
+
+    return [one for one in found if sponsored(one)] if PersonRole.SPONSOR in person.roles else []
 
 
 def acknowledge(

@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from protocol.inert import inert
+from receiver.governed.alerts.alert_board import ShownAlert, acknowledge
 from receiver.governed.alerts.alert_watch import LATE_KINDS, AlertWatch, merged
 from receiver.governed.alerts.notices import TellAttempt
 from receiver.governed.alerts.senders import ANSWER_MOST, FAILURES, Send, sender
 from receiver.governed.authority import Authority
+from receiver.governed.people.person import Person
 from receiver.governed.sure_time import SureTime
 from receiver.governed.trail.entry import TrailEntry
 from receiver.governed.trail.trail_error import TrailError
@@ -57,6 +59,8 @@ class SecurityTelling:
         self._owed: deque[TrailEntry] = deque(maxlen=OWED)
         self._begun = False
         self._trouble = ""
+        self._open: tuple[ShownAlert, ...] = ()
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
@@ -84,6 +88,31 @@ class SecurityTelling:
             TrailError: the trail cannot be read.
             ValueError: it cannot be understood.
         """
+        with self._lock:
+            self._step()
+
+    def open_alerts(self) -> tuple[ShownAlert, ...]:
+        """The list as of the last look, all of it: `alert_board.visible` says what of it somebody may see."""
+        return self._open
+
+    def acknowledge(self, number: int, note: str, *, by: str, person: Person | None) -> None:
+        """Put on record that somebody knows of an alert; for a thread that may wait for the disk.
+
+        Args:
+            number: As for `alert_board.acknowledge`, as are the others.
+
+        Raises:
+            RuleRefusal: it may not be.
+            TrailError: it cannot be written.
+        """
+        with self._lock:
+            now = self._authority.now
+            entries = acknowledge(self._watch.board, number, note, by=by, person=person, at_ns=now.late_ns)
+            for record in self._authority.trail.note(entries):
+                self._watch.board.take(record)
+            self._open = tuple(self._watch.open(now))
+
+    def _step(self) -> None:
         now, trouble = self._authority.now, None
         self._landed(now.late_ns)
         try:
@@ -111,6 +140,7 @@ class SecurityTelling:
             if count == STEP:
                 break
         self._owed.extend(self._watch.tick(now))
+        self._open = tuple(self._watch.open(now))
 
     def _begin(self) -> Sequence[TrailEntry]:
         trail = self._authority.trail

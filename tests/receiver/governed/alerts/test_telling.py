@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
 from itertools import pairwise
@@ -12,7 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from access_cast import ACME, CUSTODIAN, DAY, HOUR, PUMP, SECOND, T0, period
+from access_cast import (
+    ACME,
+    APPROVER,
+    CUSTODIAN,
+    DAY,
+    ENGINEER,
+    HOUR,
+    PUMP,
+    SECOND,
+    SECURITY,
+    SPONSOR,
+    T0,
+    period,
+    person,
+)
 from reading_entries import enrolled, given, read
 from rfc5424_parser import parse
 from tell_servers import datagrams, server
@@ -20,13 +35,17 @@ from trail_in_memory import MemoryTrail
 
 from protocol.errors import ConfigError
 from receiver.governed.alerts.alert import raised
+from receiver.governed.alerts.alert_board import AlertBoard, visible
 from receiver.governed.alerts.notices import GIVEN_UP_S, LATE_S, WAITS_S, Notice, Notices, TellWay
 from receiver.governed.alerts.senders import FAILURES, sender
 from receiver.governed.alerts.tell_table import TellTable
 from receiver.governed.alerts.telling import SecurityTelling
 from receiver.governed.authority import Authority
 from receiver.governed.grants import policy_file
+from receiver.governed.grants.deciding import RuleRefusal
 from receiver.governed.grants.policy import AccessPolicy
+from receiver.governed.people.person import PersonRole
+from receiver.governed.people.register import People
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
 from receiver.governed.trail.trail import Trail
 from receiver.portal.serving import portal_tls
@@ -452,3 +471,40 @@ def test_a_start_knows_what_was_decided_before_alerts_were_raised(site: Authorit
     telling.close()
     told = [one.entry.facts["what"] for one in site.trail.records() if one.entry.kind == "alert.raised"]
     assert told == ["clock stepped", "no custodian"]
+
+
+def test_pages_see_the_list_and_acknowledge_once(site: Authority) -> None:
+    """As of the last look; two who press at once do not both go on record."""
+    site.trail.note([*enrolled(ACME), *enrolled(SECURITY), raised("clock stepped", "", at_ns=T0)])
+    telling = SecurityTelling(site, "low-1", {"w": lambda notice: "yes"})
+    settle(telling)
+    (alert,) = telling.open_alerts()
+    assert alert.number == 5
+    telling.acknowledge(5, "the battery was changed", by="security", person=SECURITY)
+    assert telling.open_alerts() == ()
+    with pytest.raises(RuleRefusal, match="already"):
+        telling.acknowledge(5, "the battery was changed", by="security", person=SECURITY)
+    settle(telling)
+    assert telling.open_alerts() == ()
+    assert kinds(site).count("alert.acknowledged") == 1
+    telling.close()
+
+
+def test_alerts_are_seen_by_whom_they_concern() -> None:
+    """Security, the engineer, administrators and the auditor see all; a sponsor the people sponsored; a vendor none."""
+    people = People()
+    for number, entry in enumerate([*enrolled(SPONSOR), *enrolled(ACME), *enrolled(SECURITY)], 1):
+        people.take(TrailRecord(number=number, entry=entry, hash=bytes(32)))
+    board = AlertBoard()
+    for number, key in enumerate(("acme", "volta", ""), 10):
+        entry = raised("failed sign-ins", "", at_ns=T0, more={"person": key})
+        board.take(TrailRecord(number=number, entry=entry, hash=bytes(32)))
+    auditor = person("auditor", PersonRole.AUDITOR)
+    gone = replace(SECURITY, active=False, key="gone")
+    lookers = (SECURITY, ENGINEER, auditor, SPONSOR, APPROVER, CUSTODIAN, ACME, gone)
+    seen = {one.key: [alert.number for alert in visible(board.open([]), one, people)] for one in lookers}
+    whole = [10, 11, 12]
+    assert seen == {
+        "security": whole, "engineer": whole, "auditor": whole, "sponsor": [10],
+        "approver": [], "custodian": [], "acme": [], "gone": [],
+    }  # fmt: skip
