@@ -7,11 +7,12 @@
 
 A notice is named by the number of its cause in the trail. After `LATE_S` without a delivery that somebody confirmed, by
 every way that is configured, it is an alert; so it is where no way is configured. It is tried on for a day all the
-same. All of it is read back from the trail, so a restart goes on where it was.
+same; an alert for an hour. All of it is read back from the trail, so a restart goes on where it was.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -31,8 +32,15 @@ WAITS_S = (0.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0, 300.0, 900.0)
 GIVEN_UP_S = 86_400.0
 """After which it is tried no more [s]: an alert stands, and a day's old emergency is told by people."""
 
+ALERT_GIVEN_UP_S = 3_600.0
+"""The same of an alert [s]: it stands in the list, and each attempt is two entries of the trail."""
+
+ALERTS_AN_HOUR = 30
+"""Most alerts of an hour that are told: who tries to sign in from a thousand addresses shall not fill the mailbox that
+the emergency comes into. All of them stand in the list."""
+
 KEPT = 1_000
-"""Most notices under way; beyond, the oldest alerts are told no more. They stand in the list."""
+"""Most notices under way; beyond, the oldest alerts are told no more."""
 
 SELF = frozenset({"notice undelivered", "break-glass opened"})
 """Alerts that are no notice of their own: one would be told by the way that fails, the other has been told."""
@@ -106,6 +114,7 @@ class Notices:
         self._ways = {one.name: one for one in ways}
         self._policy, self._called = policy, called
         self._held: dict[int, _UnderWay] = {}
+        self._alert_times: deque[int] = deque(maxlen=ALERTS_AN_HOUR)
 
     def take(self, record: TrailRecord) -> None:
         """One more record of the trail, of any kind."""
@@ -118,7 +127,7 @@ class Notices:
                 held.alarmed = True
         elif (notice := self._notice(record)) is not None:
             ways = [one.name for one in self._ways.values() if notice.emergency or one.alerts]
-            if notice.emergency or ways:
+            if notice.emergency or (ways and self._few(notice.at_ns)):
                 self._held[record.number] = _UnderWay(notice, {name: _Wayfaring() for name in ways})
             if len(self._held) > KEPT:
                 self._held.pop(
@@ -129,7 +138,8 @@ class Notices:
         """Attempts to be made now, emergencies first; each is under way until `sent` is followed by its outcome."""
         found = []
         for number, held in list(self._held.items()):
-            if now_ns >= held.notice.at_ns + round(GIVEN_UP_S * 1e9):
+            given_up_s = GIVEN_UP_S if held.notice.emergency else ALERT_GIVEN_UP_S
+            if now_ns >= held.notice.at_ns + round(given_up_s * 1e9):
                 if not any(one.flying for one in held.ways.values()):
                     del self._held[number]
                 continue
@@ -178,6 +188,14 @@ class Notices:
             more: dict[str, Fact] = {"notice": number}
             found.append(raised("notice undelivered", told, at_ns=now_ns, subject=f"entry {number}", more=more))
         return found
+
+    def _few(self, at_ns: int) -> bool:
+        """Whether this alert is not one of too many."""
+        times = self._alert_times
+        many = len(times) == ALERTS_AN_HOUR and abs(at_ns - times[0]) < 3600 * 10**9
+        if not many:
+            times.append(at_ns)
+        return not many
 
     def _went(self, entry: TrailEntry) -> None:
         """What another run of this program wrote of an attempt."""

@@ -12,12 +12,13 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
 
 from protocol.inert import inert
 from receiver.governed.alerts.alert_board import ShownAlert, acknowledge
 from receiver.governed.alerts.alert_watch import LATE_KINDS, AlertWatch, merged
-from receiver.governed.alerts.notices import TellAttempt
+from receiver.governed.alerts.notices import Notice, TellAttempt
 from receiver.governed.alerts.senders import ANSWER_MOST, FAILURES, Send, sender
 from receiver.governed.authority import Authority
 from receiver.governed.people.person import Person
@@ -40,6 +41,33 @@ OWED = 10_000
 _log = logging.getLogger("receiver.governed")
 
 
+class _TellHand:
+    """The thread of one way; it is a daemon, so that a server which answers a letter a minute holds up no end."""
+
+    def __init__(self, name: str, send: Send) -> None:
+        self._send = send
+        self._queue: SimpleQueue[tuple[Notice, Future[str]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, name=f"tell-{name}", daemon=True).start()
+
+    def hand_over(self, notice: Notice) -> Future[str]:
+        """Hand it over in its turn."""
+        future: Future[str] = Future()
+        self._queue.put((notice, future))
+        return future
+
+    def close(self) -> None:
+        """End the thread, once what it has is done."""
+        self._queue.put(None)
+
+    def _run(self) -> None:
+        while (turn := self._queue.get()) is not None:
+            notice, future = turn
+            try:
+                future.set_result(self._send(notice))
+            except Exception as error:  # noqa: BLE001  told by whoever asks for the outcome
+                future.set_exception(error)
+
+
 class SecurityTelling:
     """Watches one trail."""
 
@@ -54,7 +82,7 @@ class SecurityTelling:
         self._watch = AlertWatch(authority.policy)
         made = {one.name: sender(one, host) for one in authority.policy.tell}
         self._senders = made if senders is None else senders
-        self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=f"tell-{name}") for name in self._senders}
+        self._hands = {name: _TellHand(name, send) for name, send in self._senders.items()}
         self._flying: list[tuple[TellAttempt, Future[str]]] = []
         self._owed: deque[TrailEntry] = deque(maxlen=OWED)
         self._begun = False
@@ -78,8 +106,8 @@ class SecurityTelling:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(PERIOD_S + 5.0)
-        for pool in self._threads.values():
-            pool.shutdown(wait=False, cancel_futures=True)
+        for hand in self._hands.values():
+            hand.close()
 
     def step(self) -> None:
         """One look: what is new, what is due, what came back.
@@ -121,8 +149,7 @@ class SecurityTelling:
             trouble = error
         for attempt in self._watch.due(now):
             self._owed.append(self._watch.notices.sent(attempt, now.late_ns))
-            future = self._threads[attempt.way].submit(self._senders[attempt.way], attempt.notice)
-            self._flying.append((attempt, future))
+            self._flying.append((attempt, self._hands[attempt.way].hand_over(attempt.notice)))
         self._write()
         if trouble is not None:
             raise trouble

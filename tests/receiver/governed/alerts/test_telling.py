@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -197,6 +198,29 @@ def test_a_restart_at_any_moment_tells_neither_twice_nor_never(seed: int) -> Non
         second for second in (0, 10, 30, 60, 120, 240, 480, 780, 1680) for _ in range(2)
     ]
     assert len(told.alerts()) == 2
+
+
+def test_a_flood_of_alerts_is_told_in_part_and_holds_up_no_emergency() -> None:
+    """Thirty an hour; the list has all of them. An alert is tried for an hour, an emergency for a day."""
+    told = Told(MAIL)
+    told.write(*(raised("failed sign-ins", "", at_ns=T0 + count * SECOND) for count in range(200)), opened())
+    due = told.notices.due(T0 + 300 * SECOND)
+    assert (due[0].notice.number, len(due)) == (201, 31)
+    for one in due:
+        told.write(told.notices.failed(one, "no", T0 + 300 * SECOND))
+    assert [one.notice.number for one in told.notices.due(T0 + 4000 * SECOND)] == [201]
+    told.write(raised("failed sign-ins", "", at_ns=T0 + 4000 * SECOND))
+    assert len(told.notices.due(T0 + 4000 * SECOND)) == 1
+
+
+def test_what_the_page_shows_of_access_toml_is_right(tmp_path: Path) -> None:
+    """Whoever copies it has a site."""
+    page = (Path(__file__).parents[4] / "docs/access.md").read_text()
+    blocks = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "access.toml").write_text("\n".join(blocks))
+    policy = policy_file.load(tmp_path)
+    assert [one.name for one in policy.tell] == ["security-mail", "siem"]
+    assert "weekend" in policy.presets
 
 
 def test_alerts_go_by_the_ways_that_want_them_and_never_tell_of_themselves() -> None:
