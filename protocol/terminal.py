@@ -66,12 +66,18 @@ def data(value: Any, indent: int | None = None) -> None:
     _write(sys.stdout, as_json(value, indent) + "\n")
 
 
+_standing: list[str] = []
+"""The line of progress that stands on the terminal now; empty where there is none."""
+
+
 def progress(line: str) -> None:
-    """A line on stderr that covers the last one where there is a terminal; empty: take it away."""
-    if sys.stderr.isatty():
+    """A line on stderr that covers the last one where there is a terminal; empty: take it away, where there is one."""
+    if not sys.stderr.isatty():
+        if line:
+            complain(line)
+    elif line or _standing:
         _write(sys.stderr, COVER + inert(line))
-    elif line:
-        complain(line)
+        _standing[:] = [line] if line else []
 
 
 def asks() -> bool:

@@ -593,7 +593,9 @@ def _bench(name: str) -> Case:
     return run
 
 
-for _name in ("codec", "fec", "collect", "loss", "confine", "audit", "first", "historian", "outputs", "link"):
+for _name in (
+    "access", "audit", "codec", "collect", "confine", "fec", "first", "historian", "link", "loss", "outputs"
+):  # fmt: skip
     CASES[f"bench {_name}"] = _bench(_name)
 
 
@@ -609,6 +611,59 @@ def _soak(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
 
 for _name in AUDITS:
     CASES[f"audit {_name}"] = _audit(_name)
+
+
+@case("roster set", "roster show", "roster end", "alerts list", "alerts acknowledge", "break-glass prepare", "evidence")
+def _programme(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    """Asked for people, lines, alerts and vendors of such names, in a record where one of them did something."""
+    from receiver.governed.trail.entry import TrailEntry
+    from receiver.governed.trail.trail import Trail
+
+    config, state = receiver(folder), folder / "state"
+    state.mkdir()
+    trail = Trail(state / "trail.db")
+    trail.note([TrailEntry(kind="alert.raised", at_ns=1, who=EVIL, origin=EVIL, facts={"what": EVIL, "person": EVIL})])
+    trail.close()
+    return [
+        ["roster", "set", str(config), EVIL, EVIL, "--from", "2026-12-01", "--until", EVIL],
+        ["roster", "end", str(config), EVIL, "--why", EVIL],
+        ["roster", "show", str(folder / FILE)],
+        ["alerts", "list", str(config)],
+        ["alerts", "list", str(config), "--json"],
+        ["alerts", "acknowledge", str(config), EVIL],
+        ["alerts", "acknowledge", str(folder / FILE), "1", "--note", EVIL],
+        ["break-glass", "prepare", str(config), "--place", EVIL],
+        ["break-glass", "prepare", str(folder / FILE)],
+        ["evidence", str(config), EVIL, EVIL, "--out", str(folder / FILE)],
+        ["evidence", str(config), EVIL, "2026-11", "--out", str(folder / FILE)],
+        ["evidence", str(config), EVIL, "2026-11", "--out", str(folder / FILE), "--anchor", EVIL],
+    ]
+
+
+@case("trail show", "trail verify", "trail export", "trail checkpoint")
+def _trail(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    """A record of somebody whose name and reason are such texts; keys and folders that are called so."""
+    from receiver.governed.trail.entry import TrailEntry
+    from receiver.governed.trail.trail import Trail
+
+    config, state = receiver(folder), folder / "state"
+    state.mkdir()
+    trail = Trail(state / "trail.db")
+    facts: dict[str, Fact] = {"request": "r-1", "why": EVIL, "assets": [EVIL], "tags": [[EVIL]], EVIL: {EVIL: EVIL}}
+    trail.note([TrailEntry(kind="request.denied", at_ns=1, who=EVIL, origin=EVIL, facts=facts)])
+    trail.close()
+    key = ["--key", str(folder / FILE)]
+    return [
+        ["trail", "show", str(config)],
+        ["trail", "show", str(config), "--json"],
+        ["trail", "show", str(config), "--who", EVIL, "--asset", EVIL],
+        ["trail", "show", str(folder / FILE)],
+        ["trail", "verify", str(config)],
+        ["trail", "verify", str(config), "--anchor", EVIL, "--checkpoints", str(folder / FILE)],
+        ["trail", "verify", str(folder / FILE)],
+        ["trail", "export", str(config), "--to", str(folder / FILE), *key],
+        ["trail", "checkpoint", str(config), *key],
+    ]
 
 
 @case("backup", "restore")

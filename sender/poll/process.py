@@ -25,7 +25,7 @@ from sender.poll import reload
 from sender.poll.answer_event import event_of
 from sender.poll.config import SenderConfig, load
 from sender.poll.poller import Poller
-from sender.recommendations.telling import AnswerTeller
+from sender.recommendations.answer_events import AnswerTeller
 from sender.store import foresee, spool_figures
 from sender.store.outbox import Outbox
 from sender.store.pack import Packer

@@ -18,7 +18,7 @@ from receiver.governed.recommendations import recommending
 from receiver.governed.recommendations.vendor_recommendation import RecommendationState
 from receiver.outputs.historian.output import HistorianOutput
 from sender.poll.answer_event import event_of
-from sender.recommendations.telling import AnswerTeller
+from sender.recommendations.answer_events import AnswerTeller
 
 NUMBER = "rec-3k5q7a2m"
 WHY = "agreed for the June outage"

@@ -23,8 +23,8 @@ from protocol.store import statefile
 from sender.commands import recommendation, recommendation_lines
 from sender.poll.config import SenderConfig, load
 from sender.recommendations import answers
+from sender.recommendations.answer_events import AGAIN, AnswerTeller
 from sender.recommendations.answers import KeptAnswer
-from sender.recommendations.telling import AGAIN, AnswerTeller
 
 SECOND = 10**9
 DAY = 86_400 * SECOND
