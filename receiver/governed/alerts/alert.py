@@ -47,6 +47,9 @@ ALERTS: Mapping[str, AlertKind] = {
     "break-glass opened": AlertKind(
         "Call the custodian; see that the review is closed within 24 h and a new credential is prepared."
     ),
+    "wrong break-glass code": AlertKind(
+        "Ask the custodian which envelope was opened; if it lies sealed in its place, somebody guessed: suspend them."
+    ),
     "notice undelivered": AlertKind("Tell security by telephone now; then mend the channel ([[tell]] of access.toml)."),
     "clock stepped": AlertKind(
         "See who or what set the clock of the low side; grants that were about to begin wait until it has settled."
