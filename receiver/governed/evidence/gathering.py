@@ -143,6 +143,9 @@ class EvidenceGathering:
             found.append("the month is not over")
         if self._begins_ns is None or self._begins_ns >= self._month.to_ns:
             found.append("the trail has no entry of this month or before it: nothing was governed then")
+        if all(one.draft.employer != self._vendor for one in self._check.people):
+            text = "nobody of this vendor was ever enrolled up to then: is the name as enrolments have it?"
+            found.append(f"{text} checkvalve person list RECEIVER.toml shows them")
         return found
 
     def _stretch(self, trail: PackTrail) -> PackTrail:

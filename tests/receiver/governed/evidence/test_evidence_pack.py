@@ -340,3 +340,31 @@ def test_memory_does_not_grow_with_looks(monkeypatch: pytest.MonkeyPatch) -> Non
         assert len(pack.looks[0].tags) == 200
         assert pack.looks[0].more_tags
     assert peaks[1] < peaks[0] * 1.2, peaks
+
+
+def test_without_a_trail_or_with_a_broken_one_the_check_says_so(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No trail is the operator's to mend; what cannot be read is a failing disk's; neither is a clean bill."""
+    (tmp_path / "receiver.toml").write_text(CONFIG)
+    assert checkvalve.main(["evidence", str(tmp_path / "receiver.toml"), "--check"]) == 2
+    assert "there is no trail yet" in capsys.readouterr().err
+    assert checkvalve.main(["evidence", str(tmp_path / "receiver.toml"), "Acme", "2026-10"]) == 2
+    capsys.readouterr()
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/trail.db").write_bytes((site.parent / "state/trail.db").read_bytes())
+    tampered(tmp_path / "state/trail.db", "DELETE FROM entry WHERE number = 20")
+    assert checkvalve.main(["evidence", str(tmp_path / "receiver.toml"), "--check"]) == 3
+    assert "entry 20 is not there" in capsys.readouterr().err
+
+
+def test_a_vendor_that_nobody_knows_has_an_empty_month_that_says_so(site: Path, tmp_path: Path) -> None:
+    """A name typed otherwise than enrolments carry it is no clean bill; names of other vendors are not offered."""
+    pack, (_, page) = evidence_work.made(site, "ACME <b>", "2026-10", tmp_path)
+    assert {name: count for name, count in pack.counts().items() if count and name not in ("trail", "alerts")} == {}
+    text = page.read_text()
+    assert pack.exit_code == 1
+    assert "checkvalve person list" in "".join(pack.incomplete)
+    assert SECRET not in text
+    assert "Nobody of the vendor was enrolled" in text
+    assert "ACME &lt;b&gt;" in text
