@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
 from access_cast import (
     ACME,
@@ -29,6 +30,8 @@ from access_cast import (
     VOLTA,
     period,
 )  # fmt: skip
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
 from reading_entries import enrolled, given, read
 from trail_entries import tampered
 
@@ -368,3 +371,26 @@ def test_a_vendor_that_nobody_knows_has_an_empty_month_that_says_so(site: Path, 
     assert SECRET not in text
     assert "Nobody of the vendor was enrolled" in text
     assert "ACME &lt;b&gt;" in text
+
+
+def test_the_page_breaks_no_rule_of_axe_and_prints_whole(acme: dict[str, Any], tmp_path: Path) -> None:
+    """On a desk and on a telephone nothing lies beyond the window; on paper every clause is there."""
+    (tmp_path / "evidence.html").write_text(acme["html"])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_context(viewport={"width": 1180, "height": 900}, bypass_csp=True).new_page()
+        page.goto((tmp_path / "evidence.html").as_uri())
+        for width in (1180, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        page.pdf(path=tmp_path / "evidence.pdf", prefer_css_page_size=True)
+        browser.close()
+    paper = pypdfium2.PdfDocument(tmp_path / "evidence.pdf")
+    text = " ".join(" ".join(one.get_textpage().get_text_bounded() for one in paper).split())
+    paper.close()
+    assert [one.id for one in clauses() if one.id not in text] == []
+    assert "who made it: name, date, signature" in text
