@@ -127,10 +127,9 @@ WAYS = (
     Way(shape="bench .* --page .*", elsewhere="tests/bench/test_bench.py"),
 )
 WORDS_ALONE = re.compile(
-    r"(demo|simulate|relay|init|apply|recommendation|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|aside|history"
-    r"|export|person|service|trail|backup|restore|status|doctor|setup|keys|audit|bench)"
-    r"(demo|simulate|relay|init|apply|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps|aside|history"
-    r"|export|person|service|trail|alerts|roster|break-glass|evidence|backup|restore|status|doctor|setup|keys|audit|bench)"
+    r"(demo|simulate|relay|init|apply|recommendation|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps"
+    r"|aside|history|export|person|service|trail|alerts|roster|break-glass|evidence|backup|restore|status|doctor|setup"
+    r"|keys|audit|bench)"
     r"( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""
