@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from protocol.errors import ConfigError
 from receiver.config import ReceiverConfig
-from receiver.governed.alerts.telling import SecurityTelling
+from receiver.governed.alerts.security_telling import SecurityTelling
 from receiver.governed.open_authority import open_authority, running_ns
 from receiver.portal.serving import portal_tls
 from receiver.portal.serving.portal_tls import PortalTls

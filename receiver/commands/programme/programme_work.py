@@ -18,8 +18,8 @@ from receiver.commands.people_work import CommandDesk, opened
 from receiver.governed.alerts.alert_board import ShownAlert, acknowledge
 from receiver.governed.alerts.alert_watch import LATE_KINDS, AlertWatch, merged
 from receiver.governed.alerts.duty_list import DutyShift, shifts
+from receiver.governed.alerts.security_telling import LATE_MOST
 from receiver.governed.alerts.standing_alerts import first_gap_ns, written_time
-from receiver.governed.alerts.telling import LATE_MOST
 from receiver.governed.authority import ActRule
 from receiver.governed.grants import break_glass, weekly
 from receiver.governed.grants.deciding import RuleRefusal

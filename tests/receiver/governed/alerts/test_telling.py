@@ -38,9 +38,9 @@ from protocol.errors import ConfigError
 from receiver.governed.alerts.alert import raised
 from receiver.governed.alerts.alert_board import AlertBoard, visible
 from receiver.governed.alerts.notices import GIVEN_UP_S, LATE_S, WAITS_S, Notice, Notices, TellWay
+from receiver.governed.alerts.security_telling import SecurityTelling
 from receiver.governed.alerts.senders import FAILURES, sender
 from receiver.governed.alerts.tell_table import TellTable
-from receiver.governed.alerts.telling import SecurityTelling
 from receiver.governed.authority import Authority
 from receiver.governed.grants import policy_file
 from receiver.governed.grants.deciding import RuleRefusal
