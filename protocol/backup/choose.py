@@ -1,7 +1,8 @@
 """What of a side's folder is in a backup, and in which order it is read while the processes go on.
 
     DIR/sender.toml, keys/*.pub, commissioning.txt, audit/ ..   all of it, as it stands
-    DIR/keys/*.key, whatever only its owner may read            in an archive of its own: secrets lie apart
+    DIR/keys/*.key, whatever only its owner may read,
+    DIR/state/people.db, portal.key, break-glass.json           in an archive of its own: secrets lie apart
     DIR/state/accepted                                          1  which blocks were ever journaled
     DIR/state/ the small files                                  2  each was replaced as a whole: old or new, never half
     DIR/state/history, other SQLite files                       3  a folder's files at one moment (`sqlite_copy.py`)
@@ -35,6 +36,8 @@ _OF_THE_MOMENT = re.compile(
     r"|reload\.(json|done)|errands"
 )
 """Names in `state/` that are not taken."""
+_FOR_THE_SAFE = re.compile(r"people\.db|portal\.key|break-glass\.json|first-administrator\.link")
+"""Names in `state/` that go with the private keys: who reads them may sign in as somebody else."""
 _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _SEGMENT = re.compile(r"([0-9]{10,19})\.(seg|idx)")
@@ -92,13 +95,17 @@ def _below(above: Held, secrets: bool, told: Chosen, end: Place | None) -> Itera
         end: Of the segment store that this is a part of.
     """
     inside = above.name.split("/")
-    if not secrets or inside[0] in (".", "keys"):
+    if secrets and inside[0] == "state" and above.name != "state":
+        return
+    if not secrets or inside[0] in (".", "keys", "state"):
         yield above
     names = os.listdir(above.file)
-    if above.name == "state" or inside[0] == "state":
-        if secrets:
-            return
+    if inside[0] == "state":
         names = [name for name in names if not _OF_THE_MOMENT.fullmatch(name)]
+    if above.name == "state":
+        safe = [name for name in names if _FOR_THE_SAFE.fullmatch(name)]
+        told.secrets += [] if secrets else [f"state/{name}" for name in sorted(safe)]
+        names = safe if secrets else [name for name in names if name not in safe]
     for name in sorted(names, key=rank):
         path = name if above.name == "." else f"{above.name}/{name}"
         one = _entered(path, name, above, told)

@@ -96,6 +96,28 @@ def test_what_is_restored_is_what_was_there(side: Path) -> None:
     assert not list((side.parent / "without").rglob("*.token"))
 
 
+def test_what_people_sign_in_with_lies_with_the_private_keys(side: Path) -> None:
+    """Hashes, seeds of codes and the pages' own key are in no archive that others read; both together are the side."""
+    names = ("people.db", "portal.key", "break-glass.json")
+    with sqlite3.connect(side / "state/people.db") as people:
+        people.execute("CREATE TABLE secret (seed TEXT)")
+        people.execute("INSERT INTO secret VALUES ('JBSWY3DPEHPK3PXP')")
+    people.close()
+    for name in names[1:]:
+        (side / "state" / name).write_text("secret")
+    data, keys = made(side), made(side, "keys.tar", secrets=True)
+    for path, here in ((data, False), (keys, True)):
+        with tarfile.open(path) as tar:
+            found = {member.name for member in tar}
+        assert [f"state/{name}" in found for name in names] == [here] * 3
+        assert (b"JBSWY3DPEHPK3PXP" in path.read_bytes()) == here
+        assert ("state/accepted/place.json" in found) != here
+    restore([data, keys], side.parent / "again")
+    with sqlite3.connect(side.parent / "again/state/people.db") as people:
+        assert people.execute("SELECT seed FROM secret").fetchall() == [("JBSWY3DPEHPK3PXP",)]
+    people.close()
+
+
 def test_a_store_that_is_written_meanwhile_is_taken_up_to_where_it_was_synced(side: Path) -> None:
     """Records appended while the walk is under way, segments closed and dropped: no damage in what is restored."""
     store = Store(side / "state/journal", segment_bytes=2000)
