@@ -142,6 +142,24 @@ def changes_of(series: str, runs: Sequence[AuditFindings], changes: Sequence[Nam
     return out
 
 
+def failed_at_first(series: str, runs: Sequence[AuditFindings], changes: Sequence[NamedChange] = ()) -> list[Changed]:
+    """Checks that failed in the first run and no longer do: no run before tells that it was a change.
+
+    Args:
+        series: Their name.
+        runs: By time, not empty.
+        changes: What people named.
+    """
+    first, last = runs[0], {check.id: check for check in runs[-1].checks}
+    named = _named(changes, moment(first), moment(first))
+    out = []
+    for check in first.checks:
+        now = last.get(check.id)
+        if check.status == CheckStatus.FAIL and (now is None or now.status != CheckStatus.FAIL):
+            out.append(_changed(series, check.id, None, check, first, first, named))
+    return out
+
+
 def compare(
     series: str, before: AuditFindings, after: AuditFindings, named: NamedChange | None = None
 ) -> list[Changed]:
@@ -206,11 +224,12 @@ def record(
     Args:
         days: Of each side.
         live: The runs of each side.
-        changed: Every difference of the period; of these the sides' own count.
+        changed: Every difference of the period; of the sides' own all count, of other series those that failed.
         time: When the report is made, as `stamp` writes it.
     """
     compared = sum(len(runs) for runs in live.values() if len(runs) > 1)
-    return [day_1(days, time), day_2([one for one in changed if one.series in live], compared, time)]
+    counted = [one for one in changed if one.series in live or one.after == CheckStatus.FAIL]
+    return [day_1(days, time), day_2(counted, compared, time)]
 
 
 def day_1(days: Mapping[str, Sequence[Day]], time: str) -> Check:
@@ -237,7 +256,7 @@ def day_2(changed: Sequence[Changed], runs: int, time: str) -> Check:
     """DAY-2: nothing changed for the worse."""
     bad = [one for one in changed if one.worse]
     evidence = Evidence(value=[one.plain() for one in bad[:SHOWN]], command="checkvalve audit report", time=time)
-    if runs < 2:
+    if runs < 2 and not bad:
         return catalogue.check("DAY-2", CheckStatus.SKIP, f"{runs} runs: nothing to compare", evidence)
     if not bad:
         return catalogue.check(

@@ -5,7 +5,8 @@
     junit.xml     for whatever runs it daily; the exit code is 1 where anything failed
 
 The newest run of each command and subject in the period is what a check's answer is taken from, of a file that was
-judged more than once the worst (`standing.py`); older runs of `audit live` are the days. A check of the catalogue that
+judged more than once the worst (`standing.py`), of any day; older runs of `audit live` are the days. What failed in the
+period and no longer does stays in the report (DAY-2). A check of the catalogue that
 nobody ran is listed as not run and never counted as well.
 """
 
@@ -153,8 +154,13 @@ def make(
     live = {f"live {side}": series.get(f"live {side}", []) for side in sides}
     days = {name: period.days_of(runs, first, last, people.changes) for name, runs in live.items()}
     changed = [one for name, runs in series.items() for one in period.changes_of(name, runs, people.changes)]
+    own = {name: runs for name, runs in series.items() if not standing.is_file(runs[-1])}
+    changed += [one for name, runs in own.items() for one in period.failed_at_first(name, runs, people.changes)]
     changed.sort(key=lambda one: (one.time, one.series))
-    of_time = period.record(days, live, changed, made)
+    counted = [
+        one for one in changed if one.series in own and (one.series in live or not one.series.startswith("live "))
+    ]
+    of_time = period.record(days, live, counted, made)
     said = questions.checks(people, last)
     answers = _in_order(
         [
@@ -183,7 +189,7 @@ def make(
 
 
 def _inside(documents: Sequence[Document], first: date | None, last: date | None) -> tuple[date, date, list[Document]]:
-    """The period's days, and the documents in it."""
+    """The period's days, and the documents in it; of a file that was judged in it, what was ever said of that file."""
     all_days = [period.moment(one.findings).date() for one in documents]
     first, last = first or min(all_days), last or max(all_days)
     inside = [one for one, day in zip(documents, all_days, strict=True) if first <= day <= last]
@@ -191,6 +197,8 @@ def _inside(documents: Sequence[Document], first: date | None, last: date | None
         raise ConfigError(
             f"no findings between {first} and {last}", hint=f"there are some of {min(all_days)} and later"
         )
+    held, files = {one.sha256 for one in inside}, {mark for one in inside if (mark := standing.file_mark(one.findings))}
+    inside = [one for one in documents if one.sha256 in held or standing.file_mark(one.findings) in files]
     return first, last, inside
 
 

@@ -3,12 +3,13 @@
 A machine is another one each day: its newest answer stands, and the changes between are told. A file does not change:
 where it failed once it failed, whatever it was asked afterwards. So of a capture that was judged again the worst answer
 stands, with who judged it milder, until a named person gives the reason ([[change]] in the answers); then it warns.
-Runs are of one file by the hash of its content, and of one pair of journals where they share a stream: another site's
-journals in folders of the same name are another series. Pure.
+Runs are of one file by the hash of its content, of several files by the hashes of all, and of one pair of journals
+where they share a stream: another site's journals in folders of the same name are another series. Pure.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -51,7 +52,7 @@ def of_series(runs: Sequence[AuditFindings], changes: Sequence[NamedChange]) -> 
         runs: By time, not empty.
         changes: What people named.
     """
-    if not _is_file(runs[-1]):
+    if not is_file(runs[-1]):
         return [(runs[-1].time, one) for one in runs[-1].checks]
     out: dict[str, tuple[str, Check]] = {}
     for run in runs:
@@ -75,15 +76,23 @@ def _stands(
     return run.time, replace(check, status=CheckStatus.WARN, found=words)
 
 
-def _is_file(one: AuditFindings) -> bool:
-    return isinstance(one.facts.get("file"), dict)
+def is_file(one: AuditFindings) -> bool:
+    """Whether a run is about a file, or some, which do not change."""
+    return bool(file_mark(one))
+
+
+def file_mark(one: AuditFindings) -> str:
+    """What tells a file, or some that were judged together, from others; empty: the run is about something else."""
+    file, files = one.facts.get("file"), one.facts.get("files")
+    if isinstance(file, Mapping):
+        return str(file.get("content_sha256") or file.get("sha256") or "a file without a hash")
+    if isinstance(files, Mapping):
+        return hashlib.sha256("\n".join(sorted(map(str, files.values()))).encode()).hexdigest()
+    return ""
 
 
 def _mark(one: AuditFindings) -> str:
-    if one.what in period.OF_A_MACHINE:
-        return str(one.facts.get("machine", ""))
-    file = one.facts.get("file")
-    return str(file.get("content_sha256") or file.get("sha256", "")) if isinstance(file, dict) else ""
+    return str(one.facts.get("machine", "")) if one.what in period.OF_A_MACHINE else file_mark(one)
 
 
 def _streams(one: AuditFindings) -> set[str]:

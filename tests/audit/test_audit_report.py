@@ -335,6 +335,54 @@ def test_a_file_that_could_not_be_judged_can_be_asked_again() -> None:
     assert [one.check.status for one in made(runs).answers if one.check.id == "CAP-1"] == [CheckStatus.PASS]
 
 
+@pytest.mark.parametrize("day", [1, 12])
+def test_a_file_that_failed_outside_of_the_period_still_failed(day: int) -> None:
+    """A file does not change: a milder answer inside a period does not stand where a worse one was given elsewhere."""
+    runs = [
+        run("capture x.pcap", day, {"CAP-1": CheckStatus.FAIL}, file={"sha256": "a" * 64}),
+        run("capture y.pcap", 11, {"CAP-1": CheckStatus.SKIP}, file={"sha256": "a" * 64}),
+        run("capture z.pcap", 1, {"CAP-1": CheckStatus.FAIL}, file={"sha256": "b" * 64}),
+        *both([11]),
+    ]
+    found = made(runs, first=date(2026, 11, 11), last=date(2026, 11, 11))
+    assert (found.exit_code, found.outside) == (1, 1)
+    assert one(found, "CAP-1", "capture x.pcap").status == CheckStatus.FAIL
+
+
+@pytest.mark.parametrize(
+    ("what", "ident", "facts"),
+    [
+        ("live high", "CNT-1", {}),
+        ("provoke", "PRV-1", {}),
+        ("code", "SRC-2", {}),
+        ("journal spool journal", "JRN-3", {"high": {"stream_ids": ["aa"]}, "low": {"stream_ids": ["aa"]}}),
+    ],
+)
+def test_what_failed_in_the_period_stays_until_somebody_names_the_reason(
+    what: str, ident: str, facts: dict[str, Any]
+) -> None:
+    """The period's first run failed and a later one passed: DAY-2 fails, and warns with a name."""
+    failed = run(what, 1, {ident: CheckStatus.FAIL}, hour=5, **facts)
+    passed = run(what, 2, {ident: CheckStatus.PASS}, hour=7, **facts)
+    assert made([failed, passed, *both([1, 2])]).exit_code == 1
+    named = questions.NamedChange(
+        start=datetime(2026, 11, 1, tzinfo=UTC), end=datetime(2026, 11, 3, tzinfo=UTC), by="J. Doe", why="mended"
+    )
+    found = made([failed, passed, *both([1, 2])], people=questions.Answers(hardware={}, changes=(named,)))
+    assert (one(found, "DAY-2").status, found.exit_code) == (CheckStatus.WARN, 0)
+
+
+def test_files_that_were_judged_together_are_told_apart_by_what_they_hold() -> None:
+    """As many other files are another series; the same ones asked again keep their worst answer."""
+    asked = [
+        run("coverage of 2 captures", 1, {"CAP-5": CheckStatus.FAIL}, files={"a": "a" * 64, "b": "b" * 64}),
+        run("coverage of 2 captures", 2, {"CAP-5": CheckStatus.SKIP}, files={"b": "b" * 64, "a": "a" * 64}),
+        run("coverage of 2 captures", 3, {"CAP-5": CheckStatus.PASS}, files={"a": "c" * 64, "b": "d" * 64}),
+    ]
+    answers = sorted(one.check.status for one in made(asked).answers if one.check.id == "CAP-5")
+    assert answers == [CheckStatus.FAIL, CheckStatus.PASS]
+
+
 def test_journals_of_two_sites_in_folders_of_one_name_are_two() -> None:
     """They share no stream; a later run of one site shares some and is the same series."""
 
