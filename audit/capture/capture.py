@@ -121,19 +121,19 @@ def _checked(question: CaptureQuestion) -> CaptureQuestion:
 
 def _judged(question: CaptureQuestion, capture: Capture, tally: FrameTally, sha256: str, time: str) -> ReadCapture:
     table, counts, firsts = tally.table()
-    expected = _interface(question, capture, tally)
+    _has_interface(question, tally)
     way: Direction | None = None
     reasons: dict[str, int] = {}
-    to_many = 0
+    doubts: dict[str, int] = {}
     pick = _control_alone
     if question.high is not None:
         way = direction.learn(
             table, counts, firsts,
             high=_bytes(question.high), appliance=_maybe(question.appliance), low=_maybe(question.low),
-            interface=expected,
+            interfaces=list(tally.interfaces), expected=question.interface,
         )  # fmt: skip
         reasons = direction.counted(way.reasons(table), counts)
-        to_many = int(counts[way.open_to_all(table)].sum())
+        doubts = {why: many for why, mask in way.doubts(table).items() if (many := int(counts[mask].sum()))}
         pick = way.reasons
     numbers = source_check.out_of_order(tally.order)
     listed = sorted((one for of_why in tally.listed.values() for one in of_why), key=lambda one: one.number)
@@ -141,7 +141,7 @@ def _judged(question: CaptureQuestion, capture: Capture, tally: FrameTally, sha2
         listed = tally.listing(capture, pick, numbers)  # what is told by comparison takes a second way
     return ReadCapture(
         question=question, capture=capture, tally=tally, sha256=sha256, time=time,
-        direction=way, reasons=reasons, to_many=to_many, listed=listed,
+        direction=way, reasons=reasons, doubts=doubts, listed=listed,
     )  # fmt: skip
 
 
@@ -149,15 +149,12 @@ def _control_alone(table: Bytes) -> dict[str, direction.Mask]:
     return {"": np.zeros(len(table), np.bool_)}
 
 
-def _interface(question: CaptureQuestion, capture: Capture, tally: FrameTally) -> int | None:
-    """The number in rows of the interface that was asked for."""
-    if question.interface is None:
-        return None
-    for (name, _), number in tally.interfaces.items():
-        if name == question.interface:
-            return number
-    names = ", ".join(sorted({name for name, _ in tally.interfaces if name})) or "none with a name"
-    raise ConfigError(f"{question.path} has no interface {question.interface!r}", hint=f"it has {names}")
+def _has_interface(question: CaptureQuestion, tally: FrameTally) -> None:
+    """Whether the interface that was asked for is in the file."""
+    known = sorted({name for name, *_ in tally.interfaces if name})
+    if question.interface is not None and question.interface not in known:
+        hint = f"it has {', '.join(known) or 'none with a name'}"
+        raise ConfigError(f"{question.path} has no interface {question.interface!r}", hint=hint)
 
 
 def _weakened(question: CaptureQuestion) -> dict[str, object]:

@@ -9,7 +9,7 @@ frames have (one target, one time to live) is asked of them alone: another servi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -28,7 +28,10 @@ OTHER_INTERFACE = "seen on another interface than the high side's other frames"
 OTHER_TARGET = "of the link, addressed to another card than its other frames"
 OTHER_HOPS = "of the link, with another time to live than its other frames: from another machine"
 EXCESS_BYTES = "longer than its own packet: another frame may be hidden behind it"
+OTHER_CLASS = "of the link, of another packet type or interface of the capturing machine than its other frames"
 TO_MANY = "addressed to everyone or to a group: one sent back would look the same"
+NAMESAKE = "on another interface of the file that bears the same name, or none as well: nothing tells that it is one"
+UNTOLD_WAY = "without a direction, which the file tells of others"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +48,14 @@ class Direction:
     """What the file says of most of the high side's frames: IN or OUT of the capturing machine; 0: nothing."""
     interface: int = 0
     """The interface that most of them were seen on."""
+    namesakes: frozenset[int] = field(default_factory=frozenset)
+    """Others of the same name, or of none, in one section."""
     targets: frozenset[bytes] = field(default_factory=frozenset)
     """Where the link's frames go: one card."""
     hops: int = 0
     """Their time to live."""
+    seen_as: bytes | None = None
+    """What Linux cooked tells of most of the link's frames instead of a target: packet type, interface."""
 
     def reasons(self, table: Bytes) -> dict[str, Mask]:
         """Which rows went another way, or may have, by reason; the weightiest first."""
@@ -57,23 +64,28 @@ class Direction:
         own = ~(out[ANOTHER_SOURCE] | out[NO_SOURCE])
         targeted, link = table[:, 22] == 1, high & (table[:, 25] == 1)
         out[OTHER_WAY] = high & (self.way != 0) & (table[:, 23] != 0) & (table[:, 23] != self.way)
-        out[OTHER_INTERFACE] = high & (table[:, 26] != self.interface)
+        out[OTHER_INTERFACE] = high & ~np.isin(table[:, 26], (self.interface, *self.namesakes))
         here = np.zeros(len(table), np.bool_)
         for one in self.targets:
             here |= _is(table[:, 16:22], one)
         out[OTHER_TARGET] = link & targeted & ~here & bool(self.targets)
+        if self.seen_as is not None:
+            out[OTHER_CLASS] = link & (table[:, 22] == 2) & ~_is(table[:, 16:22], self.seen_as)
         out[OTHER_HOPS] = link & (table[:, 24] != self.hops)
         out[EXCESS_BYTES] = own & (table[:, 27] == 1)
         return out
 
-    def open_to_all(self, table: Bytes) -> Mask:
-        """The high side's frames to a group address, which no evidence of this file tells the way of."""
+    def doubts(self, table: Bytes) -> dict[str, Mask]:
+        """The high side's frames of which no evidence of this file tells the way, by reason."""
         high = (table[:, 6] == 1) & _is(table[:, :6], self.high)
         group = (table[:, 22] == 1) & (table[:, 16] & 1 == 1) & (table[:, 23] == 0)
         for one in self.targets:
             group &= ~_is(table[:, 16:22], one)
-        out: Mask = high & group
-        return out
+        return {
+            TO_MANY: high & group,
+            NAMESAKE: high & np.isin(table[:, 26], list(self.namesakes)),
+            UNTOLD_WAY: high & (table[:, 23] == 0) & (self.way != 0),
+        }
 
 
 def absolute(table: Bytes, high: bytes, appliance: bytes | None) -> dict[str, Mask]:
@@ -101,7 +113,8 @@ def learn(
     high: bytes,
     appliance: bytes | None = None,
     low: bytes | None = None,
-    interface: int | None = None,
+    interfaces: Sequence[Sequence[str | int]] = (),
+    expected: str | None = None,
 ) -> Direction:
     """What most frames of the high side look like; of two that are as many, what the file begins with.
 
@@ -110,7 +123,8 @@ def learn(
         counts: Frames of each.
         firsts: Number of each one's first frame.
         high, appliance, low: MAC addresses, 6 bytes.
-        interface: The interface on which the high side's frames are expected, where a person said so.
+        interfaces: Of the file, each by what tells it from others (`CaptureInterface.identity`), in the rows' numbers.
+        expected: Name of the interface on which the high side's frames are expected, where a person said so.
     """
     mine = (table[:, 6] == 1) & _is(table[:, :6], high)
     told, link = mine & np.isin(table[:, 23], (IN, OUT)), mine & (table[:, 25] == 1)
@@ -119,16 +133,24 @@ def learn(
     else:
         target = frozenset({_most(table[:, 16:22], counts, firsts, link & (table[:, 22] == 1))} - {None})  # type: ignore[arg-type]
     way = _most(table[:, 23:24], counts, firsts, told)
-    seen = _most(table[:, 26:27], counts, firsts, mine)
+    named = [number for number, one in enumerate(interfaces) if expected is None or one[0] == expected]
+    there = mine & np.isin(table[:, 26], named) if expected is not None else mine
+    seen = _most(table[:, 26:27], counts, firsts, there)
+    interface = seen[0] if seen else min(named, default=0)
+    own = list(interfaces[interface][:-1]) if interface < len(interfaces) else None
     hops = _most(table[:, 24:25], counts, firsts, link)
     return Direction(
         high=high,
         appliance=appliance,
         low=low,
         way=way[0] if way else 0,
-        interface=interface if interface is not None else seen[0] if seen else 0,
+        interface=interface,
+        namesakes=frozenset(
+            number for number, one in enumerate(interfaces) if list(one[:-1]) == own and number != interface
+        ),
         targets=target if low is None or not target else frozenset({low}),
         hops=hops[0] if hops else 0,
+        seen_as=_most(table[:, 16:22], counts, firsts, link & (table[:, 22] == 2)),
     )
 
 

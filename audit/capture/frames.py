@@ -12,13 +12,14 @@ A frame becomes a row of 40 bytes, so that equal ones can be counted together:
     13   1   cut         1: the bytes kept end before what follows here could be read; 2: the frame itself does
     14   1   type        ICMP's type, ARP's operation, LLC's service point
     15   1   code        ICMP's code
-    16   6   target      MAC address; of Linux cooked only whether it was everyone's (ff) or a group's (01)
-    22   1   targeted    1: it is known
+    16   6   target      MAC address; of Linux cooked: everyone's (ff) or a group's (01), packet type and 1, 2 bytes of
+                         the interface's number (v2)
+    22   1   targeted    1: it is known; 2: Linux cooked
     23   1   way         what the file says of it: UNTOLD, IN, OUT of the capturing machine
     24   1   hops        IPv4's time to live, of UDP alone
     25   1   payload     of UDP over IPv4: 1 begins as the link's frames do, 2 does not, 0 was not kept
     26   1   interface   which of the file's, by name and filter; 255 and beyond are one
-    27   1   excess      1: far more bytes were kept than its IPv4 packet has
+    27   1   excess      1: more bytes were kept than its IPv4 packet and a trailer have
     28   4   from        IPv4 address
     32   4   to          IPv4 address
     36   2   from_port   of UDP and TCP
@@ -43,8 +44,11 @@ from protocol.wire.frame import MAGIC
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 ROW = 40
-EXCESS = 64
-"""Bytes behind a packet that need no other reason than Ethernet's least frame of 64 bytes (IEEE 802.3, 4.4.2)."""
+TRAILER = 29
+"""Most bytes behind a packet that cards, taps and redundancy protocols add: a check sequence, a time, PRP's six. A
+hidden record of a capture has 30: its header, and addresses and EtherType."""
+LEAST = 50
+"""Bytes from the network layer on of Ethernet's least frame, its check sequence among them (IEEE 802.3, 4.4.2)."""
 LINKS = {1: "Ethernet", 0: "null", 101: "raw IP", 113: "Linux cooked", 276: "Linux cooked v2"}
 """Link types that are read; frames of another are counted and their source is unknown."""
 
@@ -133,6 +137,18 @@ def rows(heads: Bytes, kept: Numbers, length: Numbers, link: int, way: Bytes, in
     return out
 
 
+def excess(kept: Numbers, network: Numbers | int, length: Numbers) -> Mask:
+    """Which frames kept more than their IPv4 packet, what may stand behind one, and the padding of the least frame.
+
+    Args:
+        kept: Bytes kept of each.
+        network: Where the packet begins.
+        length: Of the packet, by its own word.
+    """
+    out: Mask = kept > network + np.maximum(np.maximum(length, 20) + TRAILER, LEAST)
+    return out
+
+
 def read_row(row: bytes) -> FrameRow:
     """A row for people."""
     ethertype, version, protocol = int.from_bytes(row[8:10], "big"), row[10], row[11]
@@ -148,7 +164,7 @@ def read_row(row: bytes) -> FrameRow:
         flow = f":{from_port} > :{to_port}"
     udp = version == 4 and protocol == _UDP and bool(ports) and not row[7]
     source = row[:6].hex(":") if row[6] else None
-    target = row[16:22].hex(":") if row[22] else None
+    target = row[16:22].hex(":") if row[22] == 1 else None
     link = (addresses[0], addresses[1], to_port)
     return FrameRow(
         source=source, kind=kind, flow=flow, udp=udp, link=link, payload=row[25], target=target, cut=row[13] == 1
@@ -196,11 +212,17 @@ def _cooked(out: Bytes, heads: Bytes, kept: Numbers, link: int) -> Numbers:
     """Linux cooked: the sender's address where it is an Ethernet one, the protocol, which way; no destination."""
     kind, packet, address, place, network = (2, 1, 6, 14, 16) if link == 113 else (8, 10, 12, 0, 20)
     length = heads[:, 5] if link == 113 else heads[:, 11]
-    told = (kept > packet) & (heads[:, packet] <= _SENT_HERE) & (out[:, 23] == 0)
-    out[told, 23] = np.where(heads[told, packet] == _SENT_HERE, OUT, IN)
+    known = kept > packet
+    said = np.where(known, np.minimum(heads[:, packet], 0xFE) + 1, 0)
+    if link == 113:
+        said = np.where(known & (heads[:, 0] != 0), 0xFF, said)  # the type has two bytes there
+    else:
+        out[known, 18:20] = heads[known, 6:8]
+    out[:, 17], out[:, 22] = said, 2 * known
+    told = (said > 0) & (said <= _SENT_HERE + 1) & (out[:, 23] == 0)
+    out[told, 23] = np.where(said[told] == _SENT_HERE + 1, OUT, IN)
     for which, first in ((_TO_EVERYONE, 0xFF), (_TO_A_GROUP, 0x01)):
-        here = told & (heads[:, packet] == which)
-        out[here, 16], out[here, 22] = first, 1
+        out[said == which + 1, 16] = first
     ethernet = (heads[:, kind] == 0) & (heads[:, kind + 1] == 1) & (length == 6)
     out[:, :6] = np.where(ethernet[:, None], heads[:, address : address + 6], 0)
     out[:, 6] = ethernet & (kept >= address + 6)
@@ -236,7 +258,7 @@ def _ip4(out: Bytes, heads: Bytes, kept: Numbers, network: Numbers, here: Mask, 
     out[good, 12] = ((header[:, 6] & 0x3F) | header[:, 7] != 0)[good]  # more fragments, or not the first one
     out[good, 28:36] = header[good, 12:]
     length = header[:, 2].astype(np.int64) << 8 | header[:, 3]
-    out[:, 27] = good & (whole > network + np.maximum(length, 20) + EXCESS) & ((length > 0) | (header[:, 9] == _UDP))
+    out[:, 27] = good & excess(whole, network, length) & ((length > 0) | (header[:, 9] == _UDP))
     _transport(out, heads, kept, network + size, good)
     datagram = good & (out[:, 12] == 0) & (header[:, 9] == _UDP)
     out[datagram, 24] = header[datagram, 8]

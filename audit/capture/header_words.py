@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from audit.capture.frames import EXCESS
+from audit.capture.frames import excess
 from audit.capture.known_kinds import Words
 from audit.capture.records import HEAD_BYTES, LINK_BYTES, Bytes, Numbers
 from protocol.wire.frame import MAGIC
@@ -150,11 +150,11 @@ def _told(heads: Bytes, kept: Numbers, form: FrameForm, some: Numbers | slice) -
         return out
     pairs = heads.view(np.dtype(np.uint16).newbyteorder(">"))
     length = pairs[some, form.network // 2 + 1].astype(np.int64)
-    excess = kept > form.network + np.maximum(length, 20) + EXCESS
+    more = excess(kept, form.network, length)
     if form.payload:
         out |= pairs[some, form.payload // 2] == _BEGINS  # the link's magic has two bytes
     else:
-        excess &= length > 0
-    if np.count_nonzero(excess):
-        out |= excess.astype(np.uint64) << np.uint64(1)
+        more &= length > 0
+    if np.count_nonzero(more):
+        out |= more.astype(np.uint64) << np.uint64(1)
     return out

@@ -3,7 +3,7 @@
 A sender's kernel numbers the packets of a socket one after the other (IPv4 identification), or those of each train that
 it cuts up from 0 where it never fragments (Linux 6.18, seen on a link); a socket that was closed does not speak again,
 and no frame of the link is ever sent twice: stream, number, index and copy of a shard are in its nonce
-(protocol/SPEC.md, 3). So a frame whose number lies far off while those of its two neighbours follow each other, a port
+(protocol/SPEC.md, 3). So one frame or a few whose numbers lie far off while those around them follow each other, a port
 that speaks inside another's time, and a frame that stands twice within some thousands are told. Plain frames of the
 link's own form are looked at, in the order of the file.
 """
@@ -23,6 +23,8 @@ NEAR = 4
 FAR = 128
 """Nearest that a strange identification is to its neighbours': what is nearer may be frames in another order, or the
 end of a train of which the capture lost the rest; the kernel cuts no longer ones (UDP_MAX_SEGMENTS of linux/udp.h)."""
+FEW = 8
+"""Most frames in a row that are told by their identifications; of more nobody knows who the others are."""
 KEPT = 1000
 """Most frames kept of each kind."""
 _PAYLOAD = 42
@@ -42,7 +44,7 @@ class LinkOrder:
     frames: int = 0
     """Frames of the link that were looked at."""
     _last: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
-    """Identifications and numbers of the last two frames."""
+    """Identifications and numbers of the last frames, as many as a stretch that is told and those around it."""
 
     def add(self, data: Bytes, frames: Frames, plain: npt.NDArray[np.bool_], heads: Bytes) -> None:
         """Look at some frames.
@@ -77,14 +79,23 @@ class LinkOrder:
     def _identify(self, number: Numbers, ident: Numbers) -> None:
         ident = np.concatenate([np.array(self._last[0], np.int64), ident])
         number = np.concatenate([np.array(self._last[1], np.int64), number])
-        self._last = (ident[-2:].tolist(), number[-2:].tolist())
-        if len(ident) < 3 or not ident.any():
+        self._last = (ident[-FEW - 4 :].tolist(), number[-FEW - 4 :].tolist())
+        if len(ident) < 4 or not ident.any():
             return
-        around = (ident[2:] - ident[:-2]) & 0xFFFF
-        off = (ident[1:-1] - ident[:-2]) & 0xFFFF
-        strange = (around <= NEAR) & (off >= FAR) & (off <= 0x10000 - FAR)
-        for one in number[1:-1][strange][: KEPT - len(self.strange_ids)].tolist():
-            self.strange_ids.append(one)
+        step = (ident[1:] - ident[:-1]) & 0xFFFF
+        jumps = np.flatnonzero((step >= FAR) & (step <= 0x10000 - FAR))
+        one, two = step <= NEAR, (ident[2:] - ident[:-2]) & 0xFFFF <= NEAR
+        behind, ahead = np.append(False, one), np.append(one, False)  # an order is there at all: some kernels draw lots
+        behind[2:] |= two
+        ahead[:-2] |= two
+        found: set[int] = set()
+        for count in range(1, FEW + 1):
+            before, last = jumps[:-count], jumps[count:]
+            told = (last - before <= FEW) & ((ident[last + 1] - ident[before]) & 0xFFFF <= NEAR)
+            told &= behind[before] | ahead[last + 1]
+            for begin, end in zip(before[told].tolist(), last[told].tolist(), strict=True):
+                found.update(number[begin + 1 : end + 1].tolist())
+        self.strange_ids += sorted(found.difference(self.strange_ids))[: KEPT - len(self.strange_ids)]
 
     def _follow_ports(self, number: Numbers, port: Numbers) -> None:
         edges = np.concatenate([[0], np.flatnonzero(np.diff(port)) + 1, [len(port)]])

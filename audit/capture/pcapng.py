@@ -40,7 +40,10 @@ from audit.capture.records import (
 )
 
 _SECTION, _INTERFACE, _OLD, _SIMPLE, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 5, 6
+PACKET_BLOCKS = (_OLD, _SIMPLE, _ENHANCED)
 _NAMES, _SECRETS = 4, 10
+_NAME_BYTES = {1: 6, 2: 18, 3: 8, 4: 10}
+"""Least bytes of a record of names: an address (IPv4, IPv6, EUI-48, EUI-64), a letter and a zero."""
 _NUMBERED = (9, 0xBAD, 0x40000BAD, 0x204)
 """Blocks without a frame that tshark numbers as one: a journal's entry, somebody's own (two forms), a system call."""
 _MAGIC = 0x1A2B3C4D
@@ -61,16 +64,16 @@ class _Section:
     """The section that is read: its byte order, and which interfaces are its own."""
 
     order: Order = "<"
-    base: int = 0
-    """Index of the section's first interface."""
+    own: list[int] = field(default_factory=list)
+    """Index of each of the section's interfaces, as far as they were described."""
 
 
 @dataclass(slots=True)
 class _Part:
-    """Packet blocks gathered for one chunk, all of one section."""
+    """Packet blocks gathered for one chunk, all of one section and with the same interfaces described before them."""
 
     order: Order
-    base: int
+    own: tuple[int, ...]
     at: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
@@ -87,12 +90,13 @@ def blocks(data: mmap, view: Bytes, interfaces: list[CaptureInterface], walk: Ca
         walk: Kept up to date.
     """
     section = _Section()
-    part = _Part(section.order, section.base)
+    part, held = _Part(section.order, ()), section.own
     for at, kind, total, number in _walk(data, view, section, interfaces, walk):
-        if (part.order, part.base) != (section.order, section.base) or len(part.at) >= CHUNK:
+        if held is not section.own or len(part.own) != len(held) or len(part.at) >= CHUNK:
             if part.at:
                 yield _frames(view, part, interfaces, walk)
-            part = _Part(section.order, section.base)
+            held = section.own
+            part = _Part(section.order, tuple(held))
         part.at.append(at)
         part.kinds.append(kind)
         part.totals.append(total)
@@ -114,10 +118,10 @@ def _walk(
             order = _order(data, at, end)
             problem = _section_problem(data, at, order)
             if order is not None and not problem:
-                section.order, section.base = order, len(interfaces)
+                section.order, section.own = order, []
                 head, word = struct.Struct(order + "II"), struct.Struct(order + "I")
                 kind, total = head.unpack_from(data, at)
-        packet = kind in (_ENHANCED, _SIMPLE, _OLD)
+        packet = kind in PACKET_BLOCKS
         cut = False
         if problem:
             pass
@@ -145,7 +149,10 @@ def _walk(
             number += 1
             yield at, kind, total, number
         elif kind == _INTERFACE:
-            interfaces.append(_interface(data, at, total, section.order, walk))
+            described = _interface(data, at, total, section.order, walk)
+            described.place = len(section.own)
+            section.own.append(len(interfaces))
+            interfaces.append(described)
         elif kind == _STATISTICS:
             _statistics(data, at, total, section, interfaces, walk)
         elif kind != _SECTION:
@@ -174,18 +181,30 @@ def _section_problem(data: mmap, at: int, order: Order | None) -> str:
 
 
 def _holds(data: mmap, at: int, total: int, kind: int, order: Order) -> bool:
-    """Whether a block without frames begins as its type says; of types that are not known here none does.
+    """Whether a block without frames holds what its type says; of types that are not known here none does.
 
-    Names begin with a record of type 0 to 4 (0 only where nothing follows); secrets with four letters and a length
+    Names are records of type 1 to 4 up to one of type 0, then options; secrets begin with four letters and a length
     that fits.
     """
     if kind == _NAMES:
-        record, size = struct.unpack_from(order + "HH", data, at + 8) if total >= 16 else (0, 0)
-        return bool(record <= 4 and (record or total <= 16 or (not size and total <= 64)))
+        return _holds_names(data, at + 8, at + total - 4, order)
     if kind == _SECRETS and total >= 20:
         letters, size = struct.unpack_from(order + "II", data, at + 8)
         return letters.to_bytes(4, "big").isalnum() and bool(size <= total - 20)
     return False
+
+
+def _holds_names(data: mmap, at: int, end: int, order: Order) -> bool:
+    head = struct.Struct(order + "HH")
+    while at + 4 <= end:
+        kind, size = head.unpack_from(data, at)
+        at += 4 + (size + 3) // 4 * 4
+        if kind == 0:
+            return size == 0 and _whole_options(data, at, end, order)
+        least = _NAME_BYTES.get(kind)
+        if least is None or size < least or at > end:
+            return False
+    return at == end
 
 
 def _strange(walk: CaptureWalk, kind: int) -> None:
@@ -218,8 +237,8 @@ def _statistics(
     data: mmap, at: int, total: int, section: _Section, interfaces: list[CaptureInterface], walk: CaptureWalk
 ) -> None:
     """The last statistics of an interface count: they are totals."""
-    index = struct.unpack_from(section.order + "I", data, at + 8)[0] if total >= 24 else len(interfaces)
-    if section.base + index >= len(interfaces) or not _whole_options(data, at + 20, at + total - 4, section.order):
+    index = struct.unpack_from(section.order + "I", data, at + 8)[0] if total >= 24 else len(section.own)
+    if index >= len(section.own) or not _whole_options(data, at + 20, at + total - 4, section.order):
         _strange(walk, _STATISTICS)
         return
     told = {
@@ -228,7 +247,7 @@ def _statistics(
         if code in (5, 7) and len(value) == 8
     }
     if told:  # isb_ifdrop and isb_osdrop
-        interfaces[section.base + index].dropped = sum(told.values())
+        interfaces[section.own[index]].dropped = sum(told.values())
 
 
 def _options(data: mmap, at: int, end: int, order: str) -> Iterator[tuple[int, bytes]]:
@@ -276,10 +295,9 @@ def _frames(view: Bytes, part: _Part, interfaces: list[CaptureInterface], walk: 
         index = np.where(old, halves[1] if part.order == ">" else halves[0], index)
         walk.drops += int(lost[old & (lost != 0xFFFF)].sum())
     way = _packet_options(view, part, at + 28, kept, room, kinds, walk)
-    index = part.base + index
-    known = index < len(interfaces)
-    if not known.all():
-        index = np.where(known, index, _unknown(interfaces))
+    known = index < len(part.own)
+    own = np.array(part.own if known.all() else (*part.own, _unknown(interfaces)), np.int64)
+    index = own[np.minimum(index, len(own) - 1)]
     high = np.where(simple, 0, words[:, 3]).astype(np.uint64)
     units = (high << np.uint64(32)) | np.where(simple, 0, words[:, 4]).astype(np.uint64)
     time_ns = np.zeros(len(at), np.int64)
@@ -310,13 +328,21 @@ def _unknown(interfaces: list[CaptureInterface]) -> int:
 def _packet_options(
     view: Bytes, part: _Part, at: Numbers, kept: Numbers, room: Numbers, kinds: Numbers, walk: CaptureWalk
 ) -> Bytes:
-    """Each frame's way, where its flags tell it; frames that its drop count says were lost before it are added up."""
+    """Each frame's way, where its flags tell it; frames that its drop count says were lost before it are added up.
+
+    A block whose options do not lead to its end holds something else there: it is counted as strange.
+    """
     way = np.zeros(len(at), np.uint8)
-    here = np.flatnonzero((kinds != _SIMPLE) & (room - (kept + 3) // 4 * 4 >= 8))
+    behind = room - (kept + 3) // 4 * 4
+    for kind in kinds[(kinds == _SIMPLE) & (behind >= 4)].tolist():
+        _strange(walk, kind)
+    here = np.flatnonzero((kinds != _SIMPLE) & (behind >= 8))
     place = at[here] + (kept[here] + 3) // 4 * 4
     end = np.array(part.totals, np.int64)[here] + np.array(part.at, np.int64)[here] - 4
-    for _ in range(_OPTIONS):
+    for _ in range(_OPTIONS + 1):
         inside = place + 4 <= end
+        for kind in kinds[here[~inside & (place != end)]].tolist():
+            _strange(walk, kind)
         here, place, end = here[inside], place[inside], end[inside]
         if not len(here):
             break
@@ -333,7 +359,13 @@ def _packet_options(
             counts = words[lost, 4:].copy().view(np.dtype(np.uint64).newbyteorder(part.order)).reshape(-1)
             walk.drops += sum(map(int, counts))
         more = code != 0
+        over = ~more & ((size != 0) | (place + 8 <= end))  # behind an end of options nothing stands
+        for one in np.flatnonzero(over).tolist():
+            if size[one] or view[place[one] + 4 : end[one]].any():
+                _strange(walk, int(kinds[here[one]]))
         here, place, end = here[more], (place + 4 + (size + 3) // 4 * 4)[more], end[more]
+    for kind in kinds[here].tolist():  # more of them than are read
+        _strange(walk, kind)
     return way
 
 

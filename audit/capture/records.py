@@ -48,6 +48,13 @@ class CaptureInterface:
     description: str = ""
     dropped: int | None = None
     """Frames that the capture itself lost; None: the file does not say."""
+    place: int = 0
+    """Which of its section's interfaces it is."""
+
+    @property
+    def identity(self) -> tuple[str, str, str, int]:
+        """What tells it from others: joined captures describe an interface again, as the same one of their section."""
+        return self.name, self.filter, self.description, self.place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 from audit import catalogue
 from audit.capture.coverage import PLAUSIBLE_NS, clock
-from audit.capture.direction import ANOTHER_SOURCE, NO_SOURCE, TO_MANY
+from audit.capture.direction import ANOTHER_SOURCE, NO_SOURCE
 from audit.capture.link_order import LinkOrder
+from audit.capture.pcapng import PACKET_BLOCKS
 from audit.capture.read_capture import SHOWN, ReadCapture, block_name
 from audit.check import Check, CheckStatus
 
@@ -99,6 +100,9 @@ def _doubts(reading: ReadCapture) -> Iterable[str]:
         yield f"the last {capture.rest} bytes are no whole frame (the capture was cut)"
     if capture.packed is not None and capture.packed.cut:
         yield "the packed file was cut: what was behind is not here"
+    if capture.packed is not None and capture.packed.skipped:
+        many = capture.packed.skipped
+        yield f"{many} bytes of the packed file are somebody's own (skippable frames): they were not looked into"
     if capture.dropped:
         yield f"the capture lost {capture.dropped} frames itself"
     filters = reading.file_facts()["filters"]
@@ -107,7 +111,11 @@ def _doubts(reading: ReadCapture) -> Iterable[str]:
     if walk.clipped:
         yield f"{walk.clipped} frames claim more bytes than the file holds of them"
     for kind, count in sorted(walk.strange.items()):
-        yield f"{count} blocks of type {block_name(kind)} were not looked into: what they hold is not what frames are"
+        if kind in PACKET_BLOCKS:
+            yield f"{count} blocks of type {block_name(kind)} hold more than a frame and options: another may be hidden"
+        else:
+            told = f"{count} blocks of type {block_name(kind)} were not looked into"
+            yield f"{told}: what they hold is not what frames are"
     if walk.impossible_times:
         yield f"{walk.impossible_times} frames have a fraction of a second of one second or more"
     first, last = tally.coverage.first_ns, tally.coverage.last_ns
@@ -120,8 +128,8 @@ def _doubts(reading: ReadCapture) -> Iterable[str]:
         later, earlier = next(iter(tally.order.doubles.items()))
         many = len(tally.order.doubles)
         yield f"{many} frames of the link stand twice (frame {later} as {earlier} did): a port that mirrors, or copies"
-    if reading.to_many:
-        yield f"{reading.to_many} frames of the high side are {TO_MANY}"
+    for why, many in reading.doubts.items():
+        yield f"{many} frames of the high side are {why}"
     if tally.beyond:
         yield f"{tally.beyond} frames are of more kinds than the table holds"
 

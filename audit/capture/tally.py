@@ -98,8 +98,8 @@ class FrameTally:
     """First and last time and the longest gaps, by interface."""
     order: LinkOrder = field(default_factory=LinkOrder)
     """Frames of the link that do not stand in its order."""
-    interfaces: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Name and filter of an interface: its number in the rows."""
+    interfaces: dict[tuple[str, str, str, int], int] = field(default_factory=dict)
+    """What tells an interface from others: its number in the rows."""
     _salt: Words = field(default_factory=lambda: np.frombuffer(os.urandom(8 * WORDS), np.uint64) | np.uint64(1))
     """Makes the kinds' sums unforeseeable; they are compared word by word all the same."""
     _kinds: dict[int, KnownKinds] = field(default_factory=dict)
@@ -260,7 +260,7 @@ class FrameTally:
 
     def _interface(self, capture: Capture, frames: Frames) -> Bytes:
         """Each frame's interface, as rows tell it."""
-        own = [(one.name, one.filter) for one in capture.interfaces]
+        own = [one.identity for one in capture.interfaces]
         for one in own:
             self.interfaces.setdefault(one, min(len(self.interfaces), _INTERFACES))
         return np.array([self.interfaces[one] for one in own], np.uint8)[frames.interface]

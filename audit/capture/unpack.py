@@ -18,8 +18,11 @@ import zstandard
 
 from protocol.errors import ConfigError
 
-PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
-"""The first two bytes of a packed file."""
+PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"} | {bytes([first, 0x2A]): "zstd" for first in range(0x50, 0x60)}
+"""The first two bytes of a packed file; the latter are zstd's skippable frames, with which pzstd begins."""
+_SKIPPABLE = tuple(bytes([first, 0x2A, 0x4D, 0x18]) for first in range(0x50, 0x60))
+_PZSTD = 4
+"""Bytes that pzstd's skippable frames hold: a length."""
 _PIECE = {"gzip": 64 << 10, "zstd": 4 << 10}
 """Packed bytes read at once: gzip makes up to 1,032 times as many of them (zlib.net), zstd 32,768 times."""
 _MOST = 1 << 40
@@ -42,6 +45,8 @@ class Unpacked:
     """The packed file ends before its last frame does: what is missing cannot be known."""
     strange: bool
     """Bytes that are no packed frame stand behind the last one."""
+    skipped: int
+    """Bytes in zstd's skippable frames, which are somebody's own (RFC 8878, 3.1.2), pzstd's lengths aside."""
 
 
 def unpack(path: Path, packing: str) -> Unpacked:
@@ -58,7 +63,7 @@ def unpack(path: Path, packing: str) -> Unpacked:
     out = tempfile.TemporaryFile(prefix="checkvalve-capture-")  # noqa: SIM115  it lives as long as the reading
     digest, size, written = hashlib.sha256(), 0, 0
     held, whole, strange, one = b"", 0, False, make()
-    begun = False
+    begun, skip, skipped = False, 0, 0
     try:
         with path.open("rb") as file:
             while piece := file.read(_PIECE[packing]):
@@ -66,6 +71,16 @@ def unpack(path: Path, packing: str) -> Unpacked:
                 size += len(piece)
                 held = b"" if strange else held + piece
                 while held and not strange:
+                    if skip:
+                        skip, held = max(skip - len(held), 0), held[skip:]
+                        continue
+                    if packing == "zstd" and not begun:
+                        if len(held) < 8:
+                            break
+                        if held[:4] in _SKIPPABLE:
+                            holds = int.from_bytes(held[4:8], "little")
+                            skip, skipped = 8 + holds, skipped + (holds if holds != _PZSTD else 0)
+                            continue
                     try:
                         data = one.decompress(held)
                     except (zlib.error, zstandard.ZstdError):
@@ -87,8 +102,15 @@ def unpack(path: Path, packing: str) -> Unpacked:
         out.close()
         raise ConfigError(f"{path} holds nothing that {packing} can unpack")
     out.flush()
-    cut = begun and not strange
-    return Unpacked(file=out, packing=packing, sha256=digest.hexdigest(), bytes=size, cut=cut, strange=strange)
+    return Unpacked(
+        file=out,
+        packing=packing,
+        sha256=digest.hexdigest(),
+        bytes=size,
+        cut=(begun or skip > 0 or bool(held)) and not strange,
+        strange=strange,
+        skipped=skipped,
+    )
 
 
 def _gzip() -> Any:
