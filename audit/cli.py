@@ -74,7 +74,9 @@ def capture(
         str | None, typer.Option("--from", help="The capture must cover the time from here: a day or a time, UTC.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="To here; a day means its end.")] = None,
-    pause: Annotated[float, typer.Option(min=0.1, help="Shortest pause between frames that is told [s].")] = 10.0,
+    pause: Annotated[
+        float, typer.Option(min=0.1, max=21600, help="Shortest pause between frames that is told [s].")
+    ] = 10.0,
     control: Annotated[
         str | None, typer.Option(help="Mark of the positive control's frame, which must be seen: text or hex:..")
     ] = None,

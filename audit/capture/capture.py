@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 
 from audit.capture import direction, frame_checks, source_check
-from audit.capture.coverage import Coverage
+from audit.capture.coverage import PAUSE_S, Coverage
 from audit.capture.direction import Direction
 from audit.capture.pcap import Capture
 from audit.capture.read_capture import CaptureQuestion, ReadCapture
@@ -29,6 +29,8 @@ from audit.check import AuditFindings, stamp
 from audit.report.machine_facts import facts
 from protocol.errors import ConfigError
 
+LEAST_PAUSE_S, MOST_PAUSE_S = 0.1, 21_600.0
+"""Bounds of the shortest pause that is told [s]: beyond a quarter of a day a missing day would hardly be a hole."""
 MARK_BYTES = 6
 """Shortest mark: a shorter one may stand in a frame by chance."""
 
@@ -72,6 +74,7 @@ def covered(files: Sequence[AuditFindings], question: CaptureQuestion, *, now_ns
     spans = [(begin, end) for one in files for begin, end in one.facts["file"]["covered_ns"]]
     check = frame_checks.cap_5_of_spans(spans, question, [str(one.facts["file"]["path"]) for one in files], time)
     about = facts() | {"files": {str(one.facts["file"]["path"]): one.facts["file"]["sha256"] for one in files}}
+    about |= {"pause_s": question.pause_s} if question.pause_s > PAUSE_S else {}
     return AuditFindings(what=f"coverage of {len(files)} captures", time=time, facts=about, checks=(check,))
 
 
@@ -111,6 +114,9 @@ def _checked(question: CaptureQuestion) -> CaptureQuestion:
                 f"--appliance {end} is the {name} side's own address",
                 hint="an appliance is a third device; frames of an end are never attested away",
             )
+    if not LEAST_PAUSE_S <= question.pause_s <= MOST_PAUSE_S:
+        hint = f"{LEAST_PAUSE_S:g} to {MOST_PAUSE_S:g} s: what covers a period has no longer hole"
+        raise ConfigError(f"--pause {question.pause_s:g} is no pause", hint=hint)
     if question.high is not None and question.high == question.low:
         raise ConfigError(f"--high and --low are both {question.high}")
     begin, end_ns = question.begin_ns, question.end_ns
@@ -159,7 +165,8 @@ def _has_interface(question: CaptureQuestion, tally: FrameTally) -> None:
 
 def _weakened(question: CaptureQuestion) -> dict[str, object]:
     """What makes the judgement of this file milder than it is without, for the report."""
-    return {"appliance": {"mac": question.appliance, "by": question.by}} if question.appliance else {}
+    told: dict[str, object] = {"pause_s": question.pause_s} if question.pause_s > PAUSE_S else {}
+    return told | ({"appliance": {"mac": question.appliance, "by": question.by}} if question.appliance else {})
 
 
 def _bytes(mac: str) -> bytes:

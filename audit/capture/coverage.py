@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
@@ -141,11 +141,19 @@ def read_moment(text: str, *, end: bool) -> int:
     """
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        if end and _is_day(text.strip()):
+            moment += timedelta(days=1)
+    except (ValueError, OverflowError):
         hint = "a day, 2026-11-28, or a time, 2026-11-28T06:00:00Z"
         raise ConfigError(f"{text!r} is no moment", hint=hint) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if end and len(text.strip()) == 10:
-        moment += timedelta(days=1)
     return round(moment.timestamp()) * 1_000_000_000
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

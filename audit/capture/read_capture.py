@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit.capture.coverage import clock
+from audit.capture.coverage import PAUSE_S, clock
 from audit.capture.direction import Direction
 from audit.capture.pcap import Capture
 from audit.capture.tally import FrameTally, Listed, link_name
@@ -38,7 +38,7 @@ class CaptureQuestion:
     begin_ns: int | None = None
     end_ns: int | None = None
     """Period that must be covered [ns since 1970 UTC]."""
-    pause_s: float = 10.0
+    pause_s: float = PAUSE_S
     """Shortest pause that is told [s]."""
 
 
@@ -106,6 +106,7 @@ class ReadCapture:
         words += [f"--by '{ask.by}'"] if ask.by else []
         words += [f"--from {stamp(ask.begin_ns)}"] if ask.begin_ns is not None else []
         words += [f"--to {stamp(ask.end_ns)}"] if ask.end_ns is not None else []
+        words += [f"--pause {ask.pause_s:g}"] if ask.pause_s != PAUSE_S else []
         return " ".join(words)
 
     def filter(self, own: list[str]) -> str:

@@ -27,6 +27,8 @@ from protocol.inert import inert
 TABLE = Path(__file__).with_name("incident.toml")
 EARLY, NOTIFICATION, FINAL = timedelta(hours=24), timedelta(hours=72), timedelta(days=14)
 """Article 14(2) and (4); the first two run from the moment of awareness, the last from the measure."""
+IN_FORCE = datetime(2024, 12, 10, tzinfo=UTC)
+"""Article 71(1): nothing that the regulation asks for can have begun before."""
 STAGES = {"early": "1-early-warning.md", "notification": "2-notification.md", "final": "3-final.md"}
 """The reports, and the file of each."""
 TITLES = {"early": "Early warning", "notification": "Notification", "final": "Final report"}
@@ -93,6 +95,8 @@ def read_time(name: str, text: str, now: datetime) -> datetime:
         raise ConfigError(f"{name} {text}: in which zone? hours count here", hint=hint)
     if given > now:
         raise ConfigError(f"{name} {text} has not come yet", hint=hint)
+    if given < IN_FORCE:
+        raise ConfigError(f"{name} {text}: before the regulation itself ({IN_FORCE:%Y-%m-%d})", hint=hint)
     return given.astimezone(UTC)
 
 

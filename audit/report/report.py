@@ -242,6 +242,9 @@ def _weakened(series: Mapping[str, Sequence[AuditFindings]]) -> list[str]:
                 out.append(f"{name}: {words}; {len(times)} of {len(runs)} runs, {times[0]} to {times[-1]}")
         kinds = sorted({str(one.facts["diode"]) for one in runs if str(one.facts.get("diode", "")).startswith("appl")})
         out += [f"{name}: {kind}: its own frames towards the plant are attested, not excluded" for kind in kinds]
+        pauses = [one.facts["pause_s"] for one in runs if isinstance(one.facts.get("pause_s"), int | float)]
+        if pauses:
+            out.append(f"{name}: pauses of up to {max(pauses):g} s were not held against it")
         told = [one.facts["appliance"] for one in runs if isinstance(one.facts.get("appliance"), dict)]
         for mac, by in sorted({(str(one.get("mac")), str(one.get("by") or "nobody")) for one in told}):
             out.append(f"{name}: frames of appliance {mac} were not held against it, attested by {by}")

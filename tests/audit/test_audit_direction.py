@@ -32,6 +32,7 @@ from capture_files import (
 )
 
 from audit.capture import capture
+from audit.capture.coverage import read_moment
 from audit.capture.read_capture import CaptureQuestion
 from audit.check import AuditFindings, Check, CheckStatus
 from protocol.errors import ConfigError
@@ -327,6 +328,25 @@ def test_holes_in_time_are_told_and_fail_a_period(tmp_path: Path) -> None:
     assert len(holed.evidence[1].value) == 3, "before, between, behind"
     with pytest.raises(ConfigError, match="--from"):
         judge(tmp_path, held, begin_ns=T0)
+
+
+@pytest.mark.parametrize("pause", [0.0, 21_601.0, float("nan"), float("inf")])
+def test_a_pause_is_not_made_so_long_that_no_hole_is_one(tmp_path: Path, pause: float) -> None:
+    """It is bounded; a longer one than what is usual stands in the command and among the weakened switches."""
+    with pytest.raises(ConfigError, match="--pause"):
+        judge(tmp_path, write(PCAP, [shard(1)]), pause_s=pause)
+    found = found_in(tmp_path, write(PCAP, [shard(1)]), pause_s=60.0)
+    assert found.facts["pause_s"] == 60.0
+    assert "--pause 60" in found.checks[0].evidence[0].command
+    assert "pause_s" not in found_in(tmp_path, write(PCAP, [shard(1)])).facts
+
+
+@pytest.mark.parametrize("text", ["2026-11-28", "20261128", "2026-W48-6"])
+def test_a_day_means_its_end_however_it_is_written(text: str) -> None:
+    """Its hours belong to it; what no calendar holds is a mistake."""
+    assert read_moment(text, end=True) - read_moment(text, end=False) == 86_400 * 10**9
+    with pytest.raises(ConfigError, match="no moment"):
+        read_moment("9999-12-31", end=True)
 
 
 def test_a_day_without_a_file_is_a_hole(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def test_what_is_late_is_said_and_what_does_not_run_yet_too() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [("yesterday", "no time"), ("2026-11-28T20:15", "in which zone"), ("2026-11-28", "in which zone"),
-     ("2026-11-28T22:15Z", "not come yet")],
+     ("2026-11-28T22:15Z", "not come yet"), ("2016-11-28T20:15Z", "before the regulation"),
+     ("0001-01-01T00:00+23:59", "before the regulation")],
 )  # fmt: skip
 def test_a_moment_that_could_be_meant_otherwise_is_refused(text: str, told: str) -> None:
     """Hours count: a zone is asked for, and the future is a slip."""

@@ -139,12 +139,13 @@ def test_a_fact_that_changed_is_a_change() -> None:
     ("facts", "told"),
     [
         ({"confined": "off"}, "unconfined"),
+        ({"pause_s": 60.0}, "pauses of up to 60 s"),
         ({"confined": "none"}, "confined nothing"),
         ({"preflight": "warn"}, "preflight only warned"),
         ({"diode": "appliance 02:dd:00:00:0a:01"}, "attested, not excluded"),
     ],
 )
-def test_a_weakened_switch_is_shown_even_when_it_was_put_back(facts: dict[str, str], told: str) -> None:
+def test_a_weakened_switch_is_shown_even_when_it_was_put_back(facts: dict[str, Any], told: str) -> None:
     """One run of the period is enough."""
     strong: dict[str, Any] = {"confined": "on", "preflight": "refuse"}
     runs = [run("live high", day, GOOD, **(strong | (facts if day == 2 else {}))) for day in (1, 2, 3)]
