@@ -2,12 +2,14 @@
 
     FOLDER/2026-11-23T06-00-00Z_live-high_HOST.json
 
-`audit report` reads such folders; a file that is no findings document is an error there, never passed over.
+`audit report` reads such folders; a .json file that is no findings document is an error there, never passed over, and
+what else lies in them is named on the report: a run that was renamed or put into a folder below is not read.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from audit.check import AuditFindings, read_findings
@@ -47,6 +49,15 @@ def load(path: Path) -> AuditFindings:
         return read_findings(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
+
+
+def not_read(paths: Sequence[Path]) -> list[str]:
+    """What lies in folders of findings beside them: names, in order, each with its folder.
+
+    Args:
+        paths: Files and folders as they were given.
+    """
+    return [str(one) for path in paths if path.is_dir() for one in sorted(path.iterdir()) if not one.match("*.json")]
 
 
 def load_all(paths: list[Path]) -> list[AuditFindings]:

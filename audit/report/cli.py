@@ -46,6 +46,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """One report of many runs: HTML, JSON, JUnit; every day, every change, every missing day."""
+    from audit import findings_folder
     from audit import questions as asked
     from audit.check import stamp
     from audit.report import report as reports
@@ -60,6 +61,7 @@ def report(
         last=_day("--to", last),
         sides=reports.SIDES if only is None else (only,),
         title=title,
+        not_read=findings_folder.not_read(findings),
     )
     paths = _write(_texts(made), out)
     if as_json:

@@ -25,6 +25,8 @@ from protocol.inert import inert
 STYLE = Path(__file__).with_name("page.css")
 SHOWN = 700
 """Characters of a raw value shown; report.json holds all of it."""
+NOT_READ = 40
+"""Most names of what was not read."""
 CHANGES = 400
 """Most changes listed; report.json holds all."""
 _MARK = (
@@ -234,7 +236,12 @@ def _documents(report: AuditReport) -> str:
     people = report.people
     said = f"{people.path}, sha256 {people.sha256}" if people.path else "no file of answers was given"
     facts = "; ".join(f"{key} {value}" for key, value in report.facts.items())
-    foot = f'<p class="text wrap">Answers of people: {escape(said)}.<br>Made with: {escape(facts)}.</p>'
+    beside = ", ".join(report.not_read[:NOT_READ]) or "nothing"
+    more = f" and {len(report.not_read) - NOT_READ} more" if len(report.not_read) > NOT_READ else ""
+    foot = (
+        f'<p class="text wrap">Answers of people: {escape(said)}.<br>Made with: {escape(facts)}.'
+        f"<br>In the folders of findings and not read: {escape(beside + more)}.</p>"
+    )
     machines = [[mark, escape(_facts(ground))] for ground, mark in grounds.items()]
     runs = table({"time": 12, "run": 17, "answers": 17, "on": 6, "file": 20, "sha256": 28}, rows)
     return section("Made of", table({"": 6, "on which machine, with which program": 94}, machines) + runs + foot, note)

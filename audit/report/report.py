@@ -70,6 +70,8 @@ class AuditReport:
     documents: tuple[Document, ...]
     outside: int
     """Documents whose time is not in the period."""
+    not_read: tuple[str, ...]
+    """What lies in the folders of findings and is none."""
     answers: tuple[NewestAnswer, ...]
     """In the catalogue's order, then by subject."""
     not_run: tuple[str, ...]
@@ -134,6 +136,7 @@ def make(
     last: date | None = None,
     sides: Sequence[str] = SIDES,
     title: str = "One-way link: audit report",
+    not_read: Sequence[str] = (),
 ) -> AuditReport:
     """Put it together.
 
@@ -145,6 +148,8 @@ def make(
         first: First day (UTC); None: of the oldest document.
         last: Last day; None: of the newest.
         sides: Whose days are counted.
+        title: The report's heading.
+        not_read: What lies in the folders of findings and is none.
 
     Raises:
         ConfigError: no document is in the period, or one has no time.
@@ -179,6 +184,7 @@ def make(
         facts=facts,
         documents=tuple(inside),
         outside=len(documents) - len(inside),
+        not_read=tuple(not_read),
         answers=tuple(answers),
         not_run=tuple(ident for ident in catalogue.catalogue() if ident not in ran),
         days=days,
@@ -290,4 +296,5 @@ def _plain(report: AuditReport) -> dict[str, Any]:
             for one in report.documents
         ],
         "outside_the_period": report.outside,
+        "not_read": list(report.not_read),
     }  # fmt: skip

@@ -407,6 +407,18 @@ def test_journals_of_two_sites_in_folders_of_one_name_are_two() -> None:
     assert len([one for one in grown.answers if one.check.id == "JRN-3"]) == 1
 
 
+def test_what_was_not_read_in_a_folder_is_named(tmp_path: Path) -> None:
+    """A run that was renamed or moved below leaves its name on the report, not its answers."""
+    keep = tmp_path / "keep"
+    findings_folder.keep(run("live high", 1, GOOD), keep)
+    findings_folder.keep(run("live high", 1, {"CNT-1": CheckStatus.FAIL}), keep).rename(keep / "x.json.old")
+    findings_folder.keep(run("live high", 1, {"CNT-1": CheckStatus.FAIL}), keep / "below")
+    CliRunner().invoke(app, ["audit", "report", str(keep), "--out", str(tmp_path / "out")])
+    told = json.loads((tmp_path / "out" / "report.json").read_text())["not_read"]
+    assert told == [str(keep / "below"), str(keep / "x.json.old")]
+    assert "x.json.old" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_the_same_document_twice_counts_once(tmp_path: Path) -> None:
     """One copy in the folder and one that is named."""
     path = findings_folder.keep(run("live high", 1, GOOD), tmp_path)
