@@ -187,7 +187,7 @@ def _flags(state: GroundState, link: dict[str, Any]) -> list[Check]:
         return [
             catalogue.check(one, CheckStatus.SKIP, why, state.link.evidence()) for one in ("LNK-1", "LNK-2", "LNK-3")
         ]
-    joined = {name: link.get(name) for name in ("master", "promiscuity", "link", "linkinfo")}
+    joined = {name: link.get(name) for name in ("master", "promiscuity", "link", "linkinfo", "xdp")}
     reasons = _joined(link, state.links.json() or []) + _hidden(state.taken.json() or [])
     found = "; ".join(reasons) or "alone"
     if not reasons and state.taken.json() is None:
@@ -206,6 +206,10 @@ def _joined(link: dict[str, Any], links: list[dict[str, Any]]) -> list[str]:
     out = [f"a member of {link['master']}"] if link.get("master") else []
     if link.get("promiscuity"):
         out.append(f"promiscuous ({link['promiscuity']} listeners)")
+    for one in link.get("xdp", {}).get("attached", []) or ([link["xdp"]] if link.get("xdp") else []):
+        program = one.get("prog", {})
+        name_of = f"{program.get('name', 'without a name')}, id {program.get('id', 'unknown')}"
+        out.append(f"an XDP program ({name_of}) takes its frames before any rule, and can send them back past each")
     if kind not in ALONE:
         under = link.get("link") or (f"interface {link['link_index']} elsewhere" if "link_index" in link else "others")
         out.append(f"a {kind} on {under}, whose frames were not counted here and which no rule here stops")

@@ -121,6 +121,15 @@ def test_an_interface_under_another_is_not_alone(kind: str) -> None:
     assert ground._joined(card | {"master": "br0"}, [card])
 
 
+def test_an_interface_with_an_xdp_program_is_not_alone() -> None:
+    """It sends frames back that meet no hook, as tried with XDP_TX on Linux 6.18; `ip` tells it so."""
+    program = {"mode": 1, "prog": {"id": 97, "name": "back", "jited": 1}}
+    link = {"ifname": "diode0", "promiscuity": 0, "linkinfo": {"info_kind": "veth"}, "xdp": program}
+    for xdp in (program, program | {"attached": [program]}):
+        (reason,) = ground._joined(link | {"xdp": xdp}, [])
+        assert "an XDP program (back, id 97)" in reason
+
+
 def test_a_card_and_the_kernels_own_pair_are_alone() -> None:
     """The pair's other end is no interface that stands on it."""
     one = {"ifname": "v0", "link": "v1", "promiscuity": 0, "linkinfo": {"info_kind": "veth"}}
