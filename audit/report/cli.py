@@ -52,6 +52,12 @@ def report(
     from audit.report import report as reports
     from audit.report.machine_facts import facts
 
+    if out.resolve() in [path.resolve() for path in findings]:
+        from protocol.errors import ConfigError
+
+        raise ConfigError(
+            f"--out {out} is a folder of findings", hint="the report is none: give it a folder of its own"
+        )
     made = reports.make(
         reports.load(findings),
         asked.read(answers),

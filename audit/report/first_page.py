@@ -48,7 +48,10 @@ def first_page(report: AuditReport) -> str:
 
 def _verdict(report: AuditReport) -> str:
     counts = report.counts
-    sides = " and ".join(report.sides)
+    seen = [side for side in report.sides if any(day.runs for day in report.days.get(f"live {side}", ()))]
+    looked = f"Looked at: {' and '.join(seen) or 'neither'} side."
+    missing = [side for side in report.sides if side not in seen]
+    looked += f" Nothing of `audit live` on the {' and the '.join(missing)} side was given." if missing else ""
     if counts["FAIL"]:
         word = (
             f"{counts['FAIL']} checks failed: the claim that nothing flows back does not stand until each is settled."
@@ -57,7 +60,7 @@ def _verdict(report: AuditReport) -> str:
         word = f"Nothing failed; {counts['WARN']} answers warn and need a person's look."
     else:
         word = "Nothing that was looked at failed or warned."
-    return f'<p class="text verdict">{escape(f"{word} Looked at: {sides} side.")}</p>'
+    return f'<p class="text verdict">{escape(f"{word} {looked}")}</p>'
 
 
 def _days(report: AuditReport) -> str:

@@ -407,6 +407,22 @@ def test_journals_of_two_sites_in_folders_of_one_name_are_two() -> None:
     assert len([one for one in grown.answers if one.check.id == "JRN-3"]) == 1
 
 
+def test_a_report_is_not_written_among_findings(tmp_path: Path) -> None:
+    """The next one would read it as findings, and refuse the folder."""
+    findings_folder.keep(run("live high", 1, GOOD), tmp_path)
+    words = ["audit", "report", str(tmp_path), "--out", str(tmp_path / ".")]
+    assert isinstance(CliRunner().invoke(app, words).exception, ConfigError)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_side_of_which_nothing_was_given_was_not_looked_at() -> None:
+    """The verdict names the sides that there are findings of, and those that there are none of."""
+    text = page.html(made([run("live high", 1, GOOD)]))
+    assert "Looked at: high side. Nothing of `audit live` on the low side was given." in text
+    assert "Looked at: high and low side." in page.html(made(both([1])))
+    assert "Looked at: neither side." in page.html(made([run("capture x.pcap", 1, {"CAP-1": CheckStatus.PASS})]))
+
+
 def test_what_was_not_read_in_a_folder_is_named(tmp_path: Path) -> None:
     """A run that was renamed or moved below leaves its name on the report, not its answers."""
     keep = tmp_path / "keep"
