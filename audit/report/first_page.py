@@ -58,6 +58,8 @@ def _verdict(report: AuditReport) -> str:
         )
     elif counts["WARN"]:
         word = f"Nothing failed; {counts['WARN']} answers warn and need a person's look."
+    elif not counts["PASS"] and not counts["ATTESTED"]:
+        word = "Nothing failed, and nothing passed: no check could be measured."
     else:
         word = "Nothing that was looked at failed or warned."
     return f'<p class="text verdict">{escape(f"{word} {looked}")}</p>'

@@ -76,6 +76,8 @@ def _tiles(report: AuditReport) -> str:
         else "nothing failed; some need a look"
         if counts["WARN"]
         else "nothing failed"
+        if counts["PASS"] or counts["ATTESTED"]
+        else "nothing was measured"
     )
     tiles = [f'<div class="word"><dt>verdict</dt><dd>{word}</dd></div>']
     for name in ("FAIL", "WARN", "SKIP", "ATTESTED", "PASS"):

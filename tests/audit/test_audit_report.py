@@ -423,6 +423,13 @@ def test_a_side_of_which_nothing_was_given_was_not_looked_at() -> None:
     assert "Looked at: neither side." in page.html(made([run("capture x.pcap", 1, {"CAP-1": CheckStatus.PASS})]))
 
 
+def test_where_nothing_could_be_measured_the_verdict_says_so() -> None:
+    """A capture without the address to compare is no good news."""
+    text = page.html(made([run("capture x.pcap", 1, {"CAP-1": CheckStatus.SKIP})]))
+    assert "nothing was measured" in text
+    assert "nothing passed" in text
+
+
 def test_what_was_not_read_in_a_folder_is_named(tmp_path: Path) -> None:
     """A run that was renamed or moved below leaves its name on the report, not its answers."""
     keep = tmp_path / "keep"
