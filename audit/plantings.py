@@ -58,6 +58,17 @@ def plantings() -> Iterator[Planting]:
     yield Planting(
         name="the file's own word on its direction", clean=_pcapng(same, way=1), planted=_pcapng(same, way=1, odd_way=2)
     )
+    told = "1 frames of the high side are on another interface of the file that bears the same name, or none"
+    yield Planting(
+        name="another interface of the file, without a name",
+        clean=_pcapng(same, interfaces=2, named=False),
+        planted=_pcapng(same, interfaces=2, named=False, odd_interface=1),
+        told=told,
+    )
+    for place, value, what in ((10, 3, "packet type among those that came in"), (7, 9, "number of the interface")):
+        cooked = [_cooked(one, 276, 0) for one in same]
+        odd = [*cooked[: PLACE - 1], _patched(cooked[PLACE - 1], place, bytes([value])), *cooked[PLACE:]]
+        yield Planting(name=f"the {what} of Linux cooked v2", clean=pcap(cooked, 276), planted=pcap(odd, 276))
     for link, what in ((113, "Linux cooked"), (276, "Linux cooked v2")):
         yield Planting(
             name=f"the packet type of {what}",
@@ -80,6 +91,16 @@ def _hidden(same: Sequence[bytes]) -> Iterator[Planting]:
     held = bytearray(_pcapng(mixed))
     at = held.index(reverse) - 28
     held[at : at + 4] = struct.pack("<I", 0x0BAD0001)
+    named = bytearray(_pcapng(mixed, interfaces=2, odd_interface=1))
+    place = named.index(reverse) - 28
+    named[place : place + 4] = struct.pack("<I", 4)
+    told = "of type 0x4 (names) were not looked into"
+    yield Planting(
+        name="in a block that claims to be names", clean=_pcapng(same, interfaces=2), planted=bytes(named), told=told
+    )
+    told = "hold more than a frame and options"
+    behind = _pcapng(same[:-1], behind=_block(6, bytes(20) + reverse))
+    yield Planting(name="behind the options of a packet block", clean=_pcapng(same), planted=behind, told=told)
     told = "of type 0xbad0001 were not looked into"
     yield Planting(name="in a block of an unknown type", clean=_pcapng(same), planted=bytes(held), told=told)
     held = bytearray(_pcapng(mixed))
@@ -109,6 +130,7 @@ _FRAMES: dict[str, Callable[[bytes], bytes]] = {
     "of the link, to another card": lambda one: _patched(one, 0, bytes.fromhex(_OTHER_CARD.replace(":", ""))),
     "of the link, with another time to live": lambda one: _patched(one, 22, b"\x3f"),
     "of the link, numbered by another machine": lambda one: _patched(one, 18, b"\x9c\x40"),
+    "hidden whole in a record of the link": lambda one: one + bytes(16) + frame(LOW_MAC, HIGH_MAC, b"")[:14],
     "of the link, from another port in between": lambda one: _patched(one, 34, b"\xc7\x38"),
     "hidden behind a frame of the link": lambda one: one + frame(LOW_MAC, HIGH_MAC, b"an answer") + bytes(100),
 }
@@ -136,20 +158,27 @@ def pcap(frames: Sequence[bytes], link: int = 1) -> bytes:
 
 
 def _pcapng(
-    frames: Sequence[bytes], *, interfaces: int = 1, odd_interface: int = 0, way: int = 0, odd_way: int = 0
+    frames: Sequence[bytes],
+    *,
+    interfaces: int = 1,
+    named: bool = True,
+    odd_interface: int = 0,
+    way: int = 0,
+    odd_way: int = 0,
+    behind: bytes = b"",
 ) -> bytes:
-    """All frames on interface 0 with one direction, the planted one where `odd` says."""
+    """All frames on interface 0 with one direction, the planted one where `odd` says, or with bytes behind it."""
     out = [_block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))]
     for index in range(interfaces):
         name = f"tap{index}".encode()
-        out.append(_block(1, struct.pack("<HHI", 1, 0, 0) + struct.pack("<HH", 2, len(name)) + name))
+        out.append(_block(1, struct.pack("<HHI", 1, 0, 0) + named * (struct.pack("<HH", 2, len(name)) + name)))
     for index, one in enumerate(frames, 1):
         odd = index == PLACE
         time = _START_S * 1_000_000 + index * 1000
         told = (odd_way if odd and odd_way else way, odd_interface if odd else 0)
         body = struct.pack("<IIIII", told[1], time >> 32, time & 0xFFFFFFFF, len(one), len(one))
         body += one + bytes(-len(one) % 4) + (struct.pack("<HHIHH", 2, 4, told[0], 0, 0) if told[0] else b"")
-        out.append(_block(6, body))
+        out.append(_block(6, body + behind * odd))
     return b"".join(out)
 
 

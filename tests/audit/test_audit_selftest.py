@@ -58,14 +58,14 @@ def test_each_kind_of_reverse_frame_is_found_and_named(tmp_path: Path, monkeypat
     monkeypatch.setattr(selftest, "run_twins", _twins)
     check = _run(tmp_path)["SELF-1"]
     names = [one.name for one in plantings()]
-    assert len(names) >= 15
+    assert len(names) >= 23
     assert check.found.startswith(f"{len(names)} of {len(names)} kinds found")
     assert all(name in check.found and name in check.evidence[0].value for name in names)
 
 
 def test_a_kind_that_is_not_found_fails_the_selftest_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that hold no such frame stand for a reader that does not see it: two kinds are missed, and named."""
-    gone = [one.name for one in plantings()][2::9]
+    gone = [one.name for one in plantings()][2::12]
     blind = [replace(one, planted=one.clean) if one.name in gone else one for one in plantings()]
     monkeypatch.setattr(selftest, "plantings", lambda: blind)
     monkeypatch.setattr(selftest, "run_twins", _twins)
