@@ -224,7 +224,10 @@ def _series(runs: Sequence[AuditFindings]) -> dict[str, list[AuditFindings]]:
     for name, same in of_name.items():
         groups = standing.groups(same)
         for mark, of_mark in groups.items():
-            out[f"{name} ({mark[:8]})" if mark and len(groups) > 1 else name] = of_mark
+            told = f"{name} ({mark[:8]})" if mark and len(groups) > 1 else name
+            while told in out:  # marks that begin alike, or a file that is called as one: never two series in one
+                told += f" ({mark})"
+            out[told] = of_mark
     return out
 
 

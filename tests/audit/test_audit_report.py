@@ -302,6 +302,22 @@ def test_two_captures_of_one_name_are_two() -> None:
     assert [(one.subject, one.before, one.after) for one in made([first, again]).changed] == [("CAP-1", "FAIL", "PASS")]
 
 
+@pytest.mark.parametrize(
+    ("name", "digest"), [("link.pcap", "a" * 63 + "b"), ("link.pcap (aaaaaaaa)", "d" * 64), ("link.pcap", "")]
+)
+def test_no_two_series_become_one_by_their_names(name: str, digest: str) -> None:
+    """A hash that was made to begin alike, and a file that is called as a series is, cover no failure."""
+    runs = [
+        run("capture link.pcap", 1, {"CAP-1": CheckStatus.FAIL}, file={"sha256": "a" * 64}),
+        run("capture link.pcap", 1, {"CAP-1": CheckStatus.PASS}, file={"sha256": "c" * 64}, hour=7),
+        run(f"capture {name}", 2, {"CAP-1": CheckStatus.PASS}, file={"sha256": digest}),
+    ]
+    for order in (runs, runs[::-1]):
+        found = made(order)
+        assert found.counts["FAIL"] == 1
+        assert len([one for one in found.answers if one.check.id == "CAP-1"]) == 3
+
+
 @pytest.mark.parametrize("status", [CheckStatus.PASS, CheckStatus.SKIP, CheckStatus.ATTESTED, CheckStatus.WARN])
 def test_a_file_that_failed_is_not_passed_by_judging_it_again(status: CheckStatus) -> None:
     """The worst answer of a file stands, with how it was asked again; a named person's reason makes it a warning."""
