@@ -58,7 +58,7 @@ def plantings() -> Iterator[Planting]:
     yield Planting(
         name="the file's own word on its direction", clean=_pcapng(same, way=1), planted=_pcapng(same, way=1, odd_way=2)
     )
-    told = "1 frames of the high side are on another interface of the file that bears the same name, or none"
+    told = f"nothing tells that it is one (first: frame {PLACE})"
     yield Planting(
         name="another interface of the file, without a name",
         clean=_pcapng(same, interfaces=2, named=False),

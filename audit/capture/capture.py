@@ -130,7 +130,7 @@ def _judged(question: CaptureQuestion, capture: Capture, tally: FrameTally, sha2
     _has_interface(question, tally)
     way: Direction | None = None
     reasons: dict[str, int] = {}
-    doubts: dict[str, int] = {}
+    doubts: dict[str, tuple[int, int]] = {}
     pick = _control_alone
     if question.high is not None:
         way = direction.learn(
@@ -139,7 +139,8 @@ def _judged(question: CaptureQuestion, capture: Capture, tally: FrameTally, sha2
             interfaces=list(tally.interfaces), expected=question.interface,
         )  # fmt: skip
         reasons = direction.counted(way.reasons(table), counts)
-        doubts = {why: many for why, mask in way.doubts(table).items() if (many := int(counts[mask].sum()))}
+        found = {why: mask for why, mask in way.doubts(table).items() if mask.any()}
+        doubts = {why: (int(counts[mask].sum()), int(firsts[mask].min())) for why, mask in found.items()}
         pick = way.reasons
     numbers = source_check.out_of_order(tally.order)
     listed = sorted((one for of_why in tally.listed.values() for one in of_why), key=lambda one: one.number)

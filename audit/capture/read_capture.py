@@ -56,8 +56,8 @@ class ReadCapture:
     """None: nobody said whose frames they should be."""
     reasons: dict[str, int]
     """Frames that did not go the way there, or may not have, by reason."""
-    doubts: dict[str, int]
-    """Frames of the high side of which nothing tells the way, by reason."""
+    doubts: dict[str, tuple[int, int]]
+    """Frames of the high side of which nothing tells the way, by reason: how many, and the number of the first."""
     listed: list[Listed]
 
     def file_facts(self) -> dict[str, Any]:

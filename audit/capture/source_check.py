@@ -128,8 +128,8 @@ def _doubts(reading: ReadCapture) -> Iterable[str]:
         later, earlier = next(iter(tally.order.doubles.items()))
         many = len(tally.order.doubles)
         yield f"{many} frames of the link stand twice (frame {later} as {earlier} did): a port that mirrors, or copies"
-    for why, many in reading.doubts.items():
-        yield f"{many} frames of the high side are {why}"
+    for why, (many, first_one) in reading.doubts.items():
+        yield f"{many} frames of the high side are {why} (first: frame {first_one})"
     if tally.beyond:
         yield f"{tally.beyond} frames are of more kinds than the table holds"
 

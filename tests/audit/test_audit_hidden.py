@@ -66,13 +66,13 @@ def hidden() -> Iterator[tuple[str, bytes, str]]:
     late = pcapng(rest, packet(NG, one, 5, number=1)) + section(NG) + interface(NG, option(NG, 2, b"tap0"))
     yield "an interface of the next section", late + packet(NG, one, 9), "no source that can be read"
     for names in ((b"", b""), (b"eth0", b"eth0")):
-        told = "1 frames of the high side are on another interface of the file that bears the same name, or none"
+        told = f"nothing tells that it is one (first: frame {PLACE + 1})"
         yield (
             f"an interface named as another: {names[0]!r}",
             pcapng(rest, packet(NG, one, 5, number=1), names=names),
             told,
         )
-    told = "without a direction, which the file tells of others"
+    told = "without a direction, which the file tells of others (first: frame 1)"
     flag = option(NG, 2, struct.pack("<I", 1))
     yield "a direction that is told once", pcapng(rest, packet(NG, one, 5, options=flag)), told
     for link, kind, value in (
