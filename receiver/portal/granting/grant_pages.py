@@ -9,28 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from protocol.content.catalog import Asset
-from protocol.errors import StoreError
+from receiver.governed.authority import ActRule
 from receiver.governed.grants.asking import ask, span
 from receiver.governed.grants.deciding import RuleRefusal, begin, decide, may_decide, review, revoke, withdraw
 from receiver.governed.grants.extent import Extent
 from receiver.governed.grants.preset import BREAK_GLASS, SITE_VISIT
 from receiver.governed.grants.register import Grants
 from receiver.governed.people.desk import new_key
-from receiver.governed.people.person import Person, PersonRole
+from receiver.governed.people.person import Person
 from receiver.governed.people.register import People
 from receiver.governed.sure_time import SureTime
 from receiver.governed.trail.entry import TrailEntry
-from receiver.outputs.historian.read import Door
-from receiver.outputs.scope import Scope
 from receiver.portal.granting import access_view, asked_form
+from receiver.portal.granting.access_work import acted, askable, signed_in
 from receiver.portal.granting.asked_form import FormMistake
 from receiver.portal.pages import templates
 from receiver.portal.signing_in.forms import Forms
@@ -69,14 +65,14 @@ class GrantPages:
             asked = asked_form.read(fields, policy, self._clock())
         except FormMistake as error:
             return await self._page(request, person, wrong=str(error), filled=fields)
-        visible = Extent(assets=frozenset(one.name for one in await self._askable(person)))
+        visible = Extent(assets=frozenset(one.name for one in await askable(person, self._history, self._clock)))
         key = new_key("r")
 
         def rule(people: People, grants: Grants, now: SureTime) -> Sequence[TrailEntry]:
             asker = people.person(person.key, now) or person
             return ask(asked, asker, visible, grants, policy, now, key=key)
 
-        refused = await self._act(request, rule)
+        refused = await acted(request, self._office.desk.authority, rule)
         made = self._office.desk.authority.grants.requests.get(key)
         refused = refused or (made.why if made else "")
         if refused:
@@ -148,44 +144,14 @@ class GrantPages:
         self,
         request: Request,
         person: Person,
-        rule: Callable[[People, Grants, SureTime], Sequence[TrailEntry]],
+        rule: ActRule,
         *,
         to: str = "/access",
     ) -> Response:
-        refused = await self._act(request, rule)
+        refused = await acted(request, self._office.desk.authority, rule)
         if refused:
             return await self._page(request, person, wrong=refused)
         return RedirectResponse(to, status_code=303)
-
-    async def _act(self, request: Request, rule: Callable[[People, Grants, SureTime], Sequence[TrailEntry]]) -> str:
-        """Let a rule decide in a thread; what it refuses comes back in words."""
-        address, authority = request.state.reader.address, self._office.desk.authority
-
-        def placed(people: People, grants: Grants, now: SureTime) -> Sequence[TrailEntry]:
-            return [one if one.origin else replace(one, origin=address) for one in rule(people, grants, now)]
-
-        try:
-            await asyncio.to_thread(authority.act, placed)
-        except RuleRefusal as error:
-            return str(error)
-        return ""
-
-    async def _askable(self, person: Person) -> list[Asset]:
-        """Assets that a person may ask for: those of their employer; the site's own people may ask for all."""
-        if PersonRole.READER not in person.roles:
-            return []
-        scope = Scope(vendors=frozenset({person.employer})) if person.employer else Scope()
-
-        def look() -> list[Asset]:
-            door = Door(self._history, scope, clock=self._clock)
-            try:
-                return [view.asset for view in door.assets()]
-            except (StoreError, OSError):
-                return []
-            finally:
-                door.close()
-
-        return await asyncio.to_thread(look)
 
     async def _page(
         self, request: Request, person: Person, *, wrong: str = "", filled: dict[str, str] | None = None
@@ -203,7 +169,7 @@ class GrantPages:
                 zone=policy.zone,
                 presets=[one for name, one in policy.presets.items() if name != BREAK_GLASS],
                 groups=sorted(policy.groups),
-                assets=await self._askable(person),
+                assets=await askable(person, self._history, self._clock),
                 visits=[row for row in view.mine if row.grant.preset == SITE_VISIT],
                 filled=dict.fromkeys(asked_form.FIELDS, "") | (filled or {}),
                 wrong=wrong,
@@ -213,11 +179,3 @@ class GrantPages:
             )
         )
         return HTMLResponse(shown, status_code=409 if wrong else 200)
-
-
-def signed_in(request: Request) -> Person:
-    """Who is signed in; HTTPException (404) for anybody else, as for what is not there."""
-    person: Person | None = request.state.reader.person
-    if person is None or person.key.startswith("service:"):
-        raise HTTPException(404)
-    return person

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from receiver.governed.people.person import Person
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
 from receiver.portal.granting import access_view
-from receiver.portal.granting.grant_pages import signed_in
+from receiver.portal.granting.access_work import signed_in
 from receiver.portal.pages import templates
 from receiver.portal.signing_in.office import SignInOffice
 
