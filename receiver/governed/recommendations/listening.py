@@ -19,7 +19,7 @@ def take_answers(authority: Authority, door: Door) -> list[RecommendationAnswer]
     Raises:
         StoreError, TrailError: the history cannot be read, or the trail not written.
     """
-    found, held = heard(door.events(EVENTS)), authority.recommendations
+    found, held = heard(door.sender_events(EVENTS)), authority.recommendations
     if recommending.answer(held, found, authority.now):
         authority.act(lambda people, grants, now: recommending.answer(held, found, now))
     return found

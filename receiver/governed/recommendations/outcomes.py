@@ -18,7 +18,8 @@ from receiver.governed.sure_time import SureTime
 from receiver.outputs.historian.views import EventView
 
 EVENTS = 5_000
-"""Newest events to look through: an answer is said again at each start of poll, and is on record once it was seen."""
+"""Newest events of the sender to look through: an answer is said again at each start of poll, and is on record once it
+was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

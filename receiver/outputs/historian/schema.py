@@ -124,6 +124,10 @@ EVENTS = """SELECT asset, source, time_ns, severity, code, text, state, sequence
     ORDER BY boot DESC, number DESC LIMIT ?4"""
 """Newest first: of which assets, of which of them only some sources, and those (asset, source); how many."""
 
+SENDER_EVENTS = """SELECT asset, source, time_ns, severity, code, text, state, sequence, received_ns FROM event
+    WHERE asset = ? ORDER BY boot DESC, number DESC LIMIT ?"""
+"""Newest first, found by `event_asset`: however many events devices send, none of them is looked at."""
+
 CHANGES = """SELECT min(received_ns), text FROM state WHERE asset = ? AND what = ?
     GROUP BY text ORDER BY max(boot) DESC, max(number) DESC LIMIT ?"""
 """Changes of the sender's configuration, newest first. Each is said again at every start, in the same words."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,9 @@ from receiver.outputs.historian.age import MOST_STEP_S
 from receiver.outputs.historian.latency import Latency
 from receiver.outputs.historian.output import HistorianOutput
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import Account, SampleView
+from receiver.outputs.historian.schema import SENDER_EVENTS
+from receiver.outputs.historian.series import SENDER
+from receiver.outputs.historian.views import Account, SampleView, Scope
 
 HOUR = 3600 * SECOND
 
@@ -158,6 +162,29 @@ def test_events_are_told_newest_first(tmp_path: Path) -> None:
     assert (told[0].severity, told[0].source, told[0].received_ns) == (803, "ANSI 50", T0 + 3)
     output.close()
     door.close()
+
+
+def test_a_flood_of_events_hides_none_of_the_senders_own(tmp_path: Path) -> None:
+    """What the sender said is found by an index, below however many events of devices; a scope finds nothing of it."""
+    output = opened(tmp_path)
+
+    def said(asset: str, at: int) -> EventBody:
+        return EventBody(
+            asset=asset, source="rec-1", time_ns=T0, severity=100, code="c", text="t", state="", sequence=at
+        )
+
+    output.take([block(stream(), at, said("" if at in (1, 3) else "relay-2", at)) for at in range(300)], b"1")
+    door, cut = Door(tmp_path, ALL), Door(tmp_path, Scope(vendors=frozenset({"Acme"})))
+    assert [(one.asset, one.sequence) for one in door.sender_events(9)] == [("", 3), ("", 1)]
+    assert [one.sequence for one in door.sender_events(1)] == [3]
+    assert not any(one.asset == "" for one in door.events(200))
+    assert cut.sender_events(9) == []
+    with closing(sqlite3.connect(tmp_path / "current.db")) as connection:
+        (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {SENDER_EVENTS}", (SENDER, 9)).fetchall()
+    assert "event_asset" in plan[3]
+    output.close()
+    for one in (door, cut):
+        one.close()
 
 
 def test_place_is_kept_with_an_empty_hand_over(tmp_path: Path) -> None:
