@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -20,6 +21,7 @@ from portal_plant import ask
 
 from receiver.portal import streams
 from receiver.portal.serving.crowd import ANSWER_S, KEEP_S, REQUEST_S, Crowd, Phase, origin
+from receiver.portal.serving.serve import bind
 from receiver.portal.streams import Listener, Streams, Topic
 
 GREEDY, OTHER = "127.0.0.2", "127.0.0.3"
@@ -221,6 +223,23 @@ def closed(sock: socket.socket, within_s: float) -> bool:
     except OSError:
         return True
     return True
+
+
+def test_the_end_of_an_answer_waits_for_no_acknowledgement_of_its_beginning() -> None:
+    """Head and body leave at once (tcp(7), TCP_NODELAY): with the other's delayed acknowledgement a page took 40 ms."""
+
+    async def delayed() -> int:
+        with bind("127.0.0.1", 0) as sock, socket.create_connection(sock.getsockname()[:2]):
+            taken, _ = sock.accept()
+            taken.setblocking(False)
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(asyncio.Protocol, taken)
+            held: socket.socket = transport.get_extra_info("socket")
+            found = held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            transport.close()
+            await asyncio.sleep(0)
+            return found
+
+    assert asyncio.run(delayed())
 
 
 def test_5000_silent_connections_keep_nobody_out_and_end_in_seconds(tmp_path: Path) -> None:
