@@ -25,6 +25,7 @@ from receiver.governed.grants.granted import NOTHING
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal.api import Api
+from receiver.portal.describing.open_api import as_document, as_page
 from receiver.portal.error_answers import Endpoint, ErrorAnswers
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.granting.granting_routes import POSTS as GRANTING_POSTS
@@ -103,7 +104,8 @@ def create_app(
     first = views.ready(anyone)
     errors = ErrorAnswers(lambda request: (view_of(request) or first).pages, faults)
     health = MetricsAnswer(state, history, clock=clock, listeners=house, faults=faults, for_all=anyone.whole)
-    routes = [*_routes(reading, errors.guarded), Route("/metrics", errors.guarded(health.metrics))]
+    described = [Route("/api/", errors.guarded(as_page)), Route("/api/openapi.json", errors.guarded(as_document))]
+    routes = [*_routes(reading, errors.guarded), Route("/metrics", errors.guarded(health.metrics)), *described]
     if office is not None:
         routes += sign_in_routes(office, oidc, errors.guarded)
         routes += granting_routes(office, history, clock, errors.guarded)

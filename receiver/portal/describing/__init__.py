@@ -1,0 +1,1 @@
+"""What programs may ask, told in OpenAPI and on a page."""

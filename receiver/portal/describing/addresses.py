@@ -1,0 +1,136 @@
+"""Every address that programs ask, with what it takes and what it answers: the one table behind document and page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from receiver.portal import trend as trends
+from receiver.portal.api import MOST_EVENTS
+from receiver.portal.describing.answer_shapes import JsonSchema, of
+
+MOST_SERIES = 2**63 - 1
+MOMENT: JsonSchema = {"anyOf": [of("number"), of("string", format="date-time")]}
+
+DAYS = round(trends.LONGEST_S / 86400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryParameter:
+    """A part of the question."""
+
+    name: str
+    says: str
+    schema: JsonSchema
+    """With its range."""
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramAddress:
+    """One address; it is asked by GET, or HEAD."""
+
+    path: str
+    says: str
+    parameters: tuple[QueryParameter, ...] = ()
+    shape: str = ""
+    """Of its JSON in `answer_shapes.SHAPES`; empty: the answer is of another kind."""
+    media: str = "application/json"
+    refusals: tuple[int, ...] = (401, 503)
+    """Statuses beside 200, of `REFUSALS`."""
+    open: bool = False
+    """Answered without signing in."""
+
+
+REFUSALS = {
+    400: "Something is missing, is no number or time, or lies out of its range.",
+    401: "Nobody is signed in, and nothing is open to anyone.",
+    404: "It is not there, or outside of the reader's scope: the two are answered alike.",
+    503: "Not now: the history cannot be read, the look cannot be put on record, or every place is taken.",
+}
+
+ASSET_NAME = QueryParameter(name="asset", says="Name of an asset; left out: all of them.", schema=of("string"))
+WHOLE_SERIES = of("integer", minimum=0, maximum=MOST_SERIES, format="int64")
+
+ADDRESSES = (
+    ProgramAddress(path="/api/", says="This description as a page.", media="text/html"),
+    ProgramAddress(path="/api/openapi.json", says="This description as a document.", shape="Document"),
+    ProgramAddress(
+        path="/api/assets", says="Every asset with its state, its counts, and its tags by number.", shape="Assets"
+    ),
+    ProgramAddress(
+        path="/api/latest",
+        says="The newest value of each tag, or of those that were renewed since an earlier answer.",
+        parameters=(
+            QueryParameter(
+                name="since",
+                says="`mark` of an earlier answer, up to 2**63 - 1.",
+                schema=of("string", pattern="^[0-9]{1,19}$", default="0"),
+            ),
+        ),
+        shape="Latest",
+        refusals=(400, 401, 503),
+    ),
+    ProgramAddress(
+        path="/api/trend",
+        says="One tag over a time: lowest, highest and mean value of each bucket, and the holes. Buckets of more than "
+        "an hour are multiples of three hours.",
+        parameters=(
+            QueryParameter(
+                name="series", says="Number of the tag, from `/api/assets`.", schema=WHOLE_SERIES, required=True
+            ),
+            QueryParameter(
+                name="from",
+                says="Start: milliseconds since 1970 UTC, or ISO 8601, UTC where no zone is said.",
+                schema=MOMENT,
+                required=True,
+            ),
+            QueryParameter(
+                name="to", says=f"End, after the start; at most {DAYS} days later.", schema=MOMENT, required=True
+            ),
+            QueryParameter(
+                name="buckets",
+                says="Into how many parts the time is cut.",
+                schema=of("integer", minimum=1, maximum=trends.MOST_BUCKETS, default=1000),
+            ),
+        ),
+        shape="Trend",
+        refusals=(400, 401, 404, 503),
+    ),
+    ProgramAddress(
+        path="/api/events",
+        says="Alarms and events, newest first, in the order in which the device told them.",
+        parameters=(
+            ASSET_NAME,
+            QueryParameter(
+                name="limit", says="Most of them.", schema=of("integer", minimum=1, maximum=MOST_EVENTS, default=100)
+            ),
+        ),
+        shape="Events",
+        refusals=(400, 401, 404, 503),
+    ),
+    ProgramAddress(path="/api/link", says="The link's health, and which processes run.", shape="Link"),
+    ProgramAddress(
+        path="/live",
+        says="What changes, as server-sent events, for as long as the reader may see it: `link`, and `assets` or "
+        "`values`, each with one line of JSON. Asked for one tag, one asset, or neither: the overview.",
+        parameters=(
+            QueryParameter(name="series", says="Number of a tag; then `asset` is not looked at.", schema=WHOLE_SERIES),
+            ASSET_NAME,
+        ),
+        media="text/event-stream",
+        refusals=(400, 401, 404, 503),
+    ),
+    ProgramAddress(
+        path="/healthz",
+        says="200 while nobody need be called, else 503; who is signed in is told why.",
+        shape="Health",
+        refusals=(),
+        open=True,
+    ),
+    ProgramAddress(
+        path="/metrics",
+        says="The pipeline's own health in OpenMetrics, for the site's own people and services.",
+        media="application/openmetrics-text",
+        refusals=(401, 404),
+    ),
+)

@@ -1,0 +1,180 @@
+"""The shape of each JSON answer, as JSON Schema (draft 2020-12, which OpenAPI 3.1 takes as it is).
+
+A name that is listed is always there; more may come with a later version. Times end in `_ms`: milliseconds since 1970
+UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+JsonSchema = dict[str, Any]
+
+
+def of(*kinds: str, says: str = "", **more: Any) -> JsonSchema:
+    """A plain value of one of these kinds."""
+    told: JsonSchema = {"type": kinds[0] if len(kinds) == 1 else list(kinds)}
+    return told | ({"description": says} if says else {}) | more
+
+
+def each(items: JsonSchema, says: str = "") -> JsonSchema:
+    """A list."""
+    return of("array", says=says, items=items)
+
+
+def holds(says: str = "", /, **fields: JsonSchema) -> JsonSchema:
+    """An object with at least these fields."""
+    return of("object", says=says, properties=fields, required=[*fields])
+
+
+TEXT, NUMBER, COUNT, TRUTH = of("string"), of("number"), of("integer", minimum=0), of("boolean")
+SERIES = of("integer", says="number of a tag's history", minimum=0)
+MAYBE_NUMBER, MAYBE_COUNT = of("number", "null"), of("integer", "null")
+NOW = of("number", says="the low side's clock when this was answered [ms since 1970 UTC]")
+QUALITY = of("integer", says="0: good; of OPC UA, 32 bits", minimum=0, maximum=2**32 - 1)
+VALUE = of(
+    "number", "boolean", "string", "null", says="null also for NaN and infinities; an integer beyond 2**53 is text"
+)
+
+CARD = {
+    "state": of("string", says="`up`, `down` or `unknown`"),
+    "state_text": TEXT,
+    "state_ms": MAYBE_NUMBER,
+    "tags": COUNT,
+    "silent": of("integer", says="tags of which nothing has come yet"),
+    "bad": COUNT,
+    "uncertain": COUNT,
+    "outside": of("integer", says="tags beyond their normal range"),
+    "stale": COUNT,
+    "seen_ms": of("number", "null", says="on the clock that is never set, `steady_ms`"),
+    "read": MAYBE_COUNT,
+    "sent": MAYBE_COUNT,
+    "published": MAYBE_COUNT,
+    "lost": MAYBE_COUNT,
+    "healed": MAYBE_COUNT,
+    "fault": of("string", says="why a part cannot be shown; empty where all can"),
+}
+
+TAG = holds(
+    series=SERIES,
+    stale_after_s=of("number", "null", says="without news for longer it is stale [s]"),
+    name=TEXT,
+    type=TEXT,
+    unit=TEXT,
+    description=TEXT,
+    low=MAYBE_NUMBER,
+    high=MAYBE_NUMBER,
+    normal_low=MAYBE_NUMBER,
+    normal_high=MAYBE_NUMBER,
+    scan_s=MAYBE_NUMBER,
+    max_silence_s=MAYBE_NUMBER,
+    address=TEXT,
+    states=of("array"),
+)
+
+ASSET = holds(
+    name=TEXT,
+    site=TEXT,
+    path=TEXT,
+    vendors=each(TEXT),
+    serial=TEXT,
+    model=TEXT,
+    firmware=TEXT,
+    kind=TEXT,
+    collector=TEXT,
+    simulated=TRUTH,
+    series=each(TAG, "its tags within the reader's scope"),
+    **CARD,
+)
+
+PROCESS = holds(name=TEXT, running=TRUTH, trouble=TEXT, note=TEXT)
+FATES = dict.fromkeys(("expected", "whole", "repaired", "healed", "missing", "expired"), COUNT)
+GAP = holds(
+    stream=of("string", says="its key, hexadecimal"), first=COUNT, last=COUNT, since_ms=NUMBER, heals_ms=MAYBE_NUMBER
+)
+EVENT = holds(
+    asset=TEXT,
+    source=TEXT,
+    time_ms=of("number", says="when it happened, by the device's clock"),
+    received_ms=NUMBER,
+    severity=of("integer", says="1 to 1000 (OPC 10000-5, 6.4.2)"),
+    code=TEXT,
+    text=of("string", says="as the device wrote it: never to be believed as markup"),
+    state=of("string", says="`active`, `acked` or `cleared`; empty for what just happened"),
+    sequence=of("integer"),
+)
+HOLE = holds(kind=of("string", enum=["gap", "silence", "change"]), from_ms=NUMBER, to_ms=MAYBE_NUMBER, text=TEXT)
+
+SHAPES: dict[str, JsonSchema] = {
+    "Assets": holds(
+        now_ms=NOW,
+        steady_ms=of("number", says="a clock that is never set [ms]"),
+        trouble=of("string", says="why the history cannot be read; empty while it can"),
+        assets=each(ASSET),
+    ),
+    "Latest": holds(
+        mark=of("string", says="hand it in as `since` the next time"),
+        now_ms=NOW,
+        values=each(
+            holds(series=SERIES, time_ms=NUMBER, value=VALUE, quality=QUALITY, native=of("integer"), seen_ms=NUMBER)
+        ),
+    ),
+    "Trend": holds(
+        "Lists are equally long; a point of nulls breaks the line.",
+        series=SERIES,
+        from_ms=NUMBER,
+        to_ms=NUMBER,
+        now_ms=NOW,
+        width_ms=of("number", says="of a bucket"),
+        at_ms=each(NUMBER, "the middle of each bucket"),
+        low=each(MAYBE_NUMBER),
+        high=each(MAYBE_NUMBER),
+        mean=each(MAYBE_NUMBER),
+        count=each(MAYBE_NUMBER, "values that can be used"),
+        bad=each(MAYBE_NUMBER, "values that cannot"),
+        holes=each(HOLE, "where the line is broken"),
+        summary=holds(low=MAYBE_NUMBER, high=MAYBE_NUMBER, mean=MAYBE_NUMBER, count=COUNT, bad=COUNT),
+    ),
+    "Events": holds(now_ms=NOW, events=each(EVENT, "newest first")),
+    "Link": holds(
+        now_ms=NOW,
+        lamp=TEXT,
+        lamp_text=TEXT,
+        beat_age_s=MAYBE_NUMBER,
+        session=TEXT,
+        loss=of("number", says="0 to 1, between the last two beats"),
+        loss_total=NUMBER,
+        frames_received=COUNT,
+        frames_lost=COUNT,
+        kernel_drops=COUNT,
+        queue_overflow=COUNT,
+        refused_total=COUNT,
+        refused=each(holds(reason=TEXT, text=TEXT, count=COUNT)),
+        versions=each(holds(version=TEXT, count=COUNT)),
+        blocks=holds(**FATES),
+        gaps=each(GAP),
+        gaps_more=COUNT,
+        codes=each(TEXT),
+        warnings=each(TEXT),
+        clock=TEXT,
+        concerns=of("array"),
+        alarms=each(TEXT),
+        processes=each(PROCESS),
+    ),
+    "Health": of(
+        "object",
+        says="A stranger is told `ok` alone.",
+        properties={
+            "ok": TRUTH,
+            "trouble": TEXT,
+            "alarms": each(TEXT),
+            "listeners": COUNT,
+            "slow_listeners_dropped": COUNT,
+            "faults": COUNT,
+            "connections": COUNT,
+            "closed_late": COUNT,
+            "closed_crowded": COUNT,
+        },
+        required=["ok"],
+    ),
+}

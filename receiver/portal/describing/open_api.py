@@ -1,0 +1,123 @@
+"""`/api/openapi.json` and `/api/`: what programs may ask, made of one table (OpenAPI Specification 3.1.1).
+
+The document tells of the addresses and of nothing in the plant: it is the same for every reader. A test holds it equal
+to the routes, and another asks every address all sorts of questions by it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from receiver.portal.describing.addresses import ADDRESSES, REFUSALS, ProgramAddress, QueryParameter
+from receiver.portal.describing.answer_shapes import SHAPES, JsonSchema, of
+from receiver.portal.pages import templates
+from receiver.portal.signing_in import cookies
+
+VERSION = "1"
+"""Of the addresses; it rises where an answer loses a name or changes what one means."""
+
+SCHEMES: dict[str, JsonSchema] = {
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookies.name(cookies.SESSION, encrypted=True),
+        "description": "Of a person who signed in at /sign-in.",
+    },
+    "session_on_loopback": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookies.name(cookies.SESSION, encrypted=False),
+        "description": "The same where the pages are plain HTTP, on loopback: a browser takes no __Host- name there.",
+    },
+    "service": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "Token of a service, from `checkvalve service issue`: good from its addresses, until its end.",
+    },
+}
+
+TEXT_OF = (
+    "Reading alone: GET and HEAD, anything else is answered 405. A reader sees the assets of grants in force and "
+    "nothing beside them; every look of somebody who signed in is on record before it is answered. What "
+    "`[portal] anyone` opens is answered without signing in, and is not on record. A name in the Host header that is "
+    "not this machine's is answered 421. Times are milliseconds since 1970 UTC. Further names may appear in an answer."
+)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The whole of it."""
+    return {
+        "openapi": "3.1.1",
+        "info": {"title": "Checkvalve", "version": VERSION, "description": TEXT_OF},
+        "servers": [{"url": "/"}],
+        "security": [{name: []} for name in SCHEMES],
+        "paths": {one.path: {"get": _operation(one)} for one in ADDRESSES},
+        "components": {"schemas": SHAPES | {"Document": of("object")}, "securitySchemes": SCHEMES},
+    }
+
+
+async def as_document(request: Request) -> Response:
+    """`/api/openapi.json`."""
+    return Response(orjson.dumps(document(), option=orjson.OPT_APPEND_NEWLINE), media_type="application/json")
+
+
+async def as_page(request: Request) -> Response:
+    """`/api/`: the same for people."""
+    shown = templates().get_template("describing.html")
+    return HTMLResponse(
+        shown.render(
+            addresses=ADDRESSES, schemes=SCHEMES, says=TEXT_OF, shapes=SHAPES, ranged=ranged, refusals=REFUSALS
+        )
+    )
+
+
+def ranged(parameter: QueryParameter) -> str:
+    """What a parameter may be, in words."""
+    schema = parameter.schema
+    kinds = [one["type"] for one in schema.get("anyOf", [schema])]
+    told = ["date and time" if one == "string" and len(kinds) > 1 else _KINDS[one] for one in kinds]
+    parts = [" or ".join(told)]
+    if "maximum" in schema:
+        parts.append(f"{schema['minimum']} to {schema['maximum']}")
+    if "default" in schema:
+        parts.append(f"left out: {schema['default']}")
+    return ", ".join(parts)
+
+
+_KINDS = {"integer": "whole number", "number": "number", "string": "text"}
+
+
+def _operation(one: ProgramAddress) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{one.shape}"} if one.shape else of("string")
+    body = {one.media: {"schema": schema}}
+    answers: dict[str, Any] = {"200": {"description": "As asked.", "content": body}}
+    for status in one.refusals:
+        answers[str(status)] = {"description": REFUSALS[status], "content": {"text/plain": {"schema": of("string")}}}
+    if one.open:
+        answers["503"] = {"description": "Somebody should be called.", "content": body}
+    told: dict[str, Any] = {"operationId": _name(one.path), "summary": one.says, "responses": answers}
+    if one.parameters:
+        told["parameters"] = [_parameter(parameter) for parameter in one.parameters]
+    if one.open:
+        told["security"] = []
+    return told
+
+
+def _parameter(one: QueryParameter) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "in": "query",
+        "required": one.required,
+        "description": one.says,
+        "schema": one.schema,
+    }
+
+
+def _name(path: str) -> str:
+    return {"/api/": "describe", "/api/openapi.json": "document"}.get(path, path.rpartition("/")[2])

@@ -1,0 +1,164 @@
+"""Every address is asked all sorts of questions, right and wrong, made from its own description (schemathesis).
+
+Nobody signed in, a vendor with a grant and one without: no answer is a bug (500), each is of the shape that the
+document says, nobody gets data without a right to it, and nobody gets a word of another vendor's.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from granting_site import WHY, GrantingSite
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from receiver.portal.describing.open_api import document
+from receiver.portal.serving.guard import POLICY
+
+if TYPE_CHECKING:
+    from schemathesis import Case
+
+EXAMPLES = 20
+"""Questions for each address, kind of question and reader."""
+
+SEED = int(os.environ.get("CHECKVALVE_SEED", random.SystemRandom().randrange(2**32)))
+OPEN = ("/healthz",)
+PLAIN = ("/api/", "/api/openapi.json", "/api/link")
+"""Addresses that show no machine: who is signed in reads them without a grant."""
+PATHS = {path: [one["name"] for one in held["get"].get("parameters", ())] for path, held in document()["paths"].items()}
+"""And what each takes."""
+MACHINES = ("acme-pump", "volta-press")
+ENDLESS = "text/event-stream"
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The site's pages and who asks."""
+
+    base: str
+    cookies: dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
+    """Acme has a grant for its pump, Volta none; both are signed in."""
+    site = GrantingSite(tmp_path_factory.mktemp("site"))
+    with site.pages() as web:
+        acme, sponsor, volta = (site.enter(web, who) for who in ("acme", "sponsor", "volta"))
+        site.request(acme)
+        sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY)
+        yield Asking(web.base, {"stranger": {}, "acme": acme.cookies, "volta": volta.cookies})
+    site.close()
+
+
+def nobody(path: str, answer: requests.Response, text: str) -> None:
+    """Refused everywhere, whatever cookie or token was made up; well or not is for everybody."""
+    if path in OPEN:
+        assert set(answer.json()) == {"ok"}
+    else:
+        assert answer.status_code == 401
+
+
+def with_grant(path: str, answer: requests.Response, text: str) -> None:
+    """Its own machine, and no word of the other's."""
+    assert "volta" not in text.lower()
+    assert "88.0" not in text
+
+
+def without_grant(path: str, answer: requests.Response, text: str) -> None:
+    """Lists are empty, and a single thing is not there."""
+    assert not any(word in text.lower() for word in ("acme-pump", "acme-pressure", "volta-press", "volta-force"))
+    assert "88.0" not in text
+    if answer.status_code == 200 and path not in (*PLAIN, *OPEN, "/live"):
+        told = answer.json()
+        assert path in ("/api/assets", "/api/latest", "/api/events")
+        assert not told.get("assets", told.get("values", told.get("events")))
+
+
+@pytest.mark.parametrize(
+    ("who", "law"), [("stranger", nobody), ("acme", with_grant), ("volta", without_grant)], ids=lambda one: str(one)
+)
+def test_no_question_brings_a_bug_or_what_is_not_theirs(
+    asking: Asking, who: str, law: Callable[[str, requests.Response, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is asked, by whomever: no 500, no 200 without a right, and the shape that the document says."""
+    counts: Counter[tuple[str, int]] = Counter()
+    print(f"CHECKVALVE_SEED={SEED}")  # noqa: T201  what asks the same questions again
+    with requests.Session() as session:
+        for path, parameters in PATHS.items():
+            for right in (True, False) if parameters else (True,):
+                _ask(session, asking, who, path, right, law, counts)
+    statuses = Counter(status for _, status in counts.elements())
+    said = ", ".join(f"{status}: {times}" for status, times in sorted(statuses.items()))
+    with capsys.disabled():
+        print(f"\n{who}: {counts.total()} questions, {said}", end=" ")  # noqa: T201
+    answered = {path for path, status in counts if status == 200}
+    assert answered == {"stranger": set(OPEN)}.get(who, answered)
+    assert who != "acme" or answered == set(PATHS) - {"/metrics"}  # the law was put to something
+
+
+@cache
+def _questions(path: str, *, right: bool) -> st.SearchStrategy[Case[Any]]:
+    from schemathesis import GenerationMode, openapi  # seconds, which not every worker need spend
+
+    operation = openapi.from_dict(document())[path]["GET"]
+    return operation.as_strategy(generation_mode=GenerationMode.POSITIVE if right else GenerationMode.NEGATIVE)
+
+
+def _conforms(case: Case[Any], answer: requests.Response) -> None:
+    from schemathesis.specs.openapi import checks
+
+    held = [checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance]
+    case.validate_response(answer, checks=held)
+
+
+def _ask(
+    session: requests.Session,
+    asking: Asking,
+    who: str,
+    path: str,
+    right: bool,
+    law: Callable[[str, requests.Response, str], None],
+    counts: Counter[tuple[str, int]],
+) -> None:
+    parameters = PATHS[path]
+
+    @seed(SEED)
+    @settings(
+        max_examples=EXAMPLES if parameters else 2,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        case=_questions(path, right=right),
+        there=st.fixed_dictionaries({"series": st.integers(0, 3), "asset": st.sampled_from(MACHINES)}),
+        known=st.sets(st.sampled_from(("series", "asset", "from and to"))),
+    )
+    def all_sorts(case: Case[Any], there: dict[str, object], known: set[str]) -> None:
+        there |= {"from": 1763884000000, "to": 1763886000000}
+        kept = [name for word in known for name in word.split(" and ") if name in parameters]
+        case.query = dict(case.query or {}) | {name: there[name] for name in kept}
+        if asking.cookies[who]:
+            case.cookies = dict(asking.cookies[who])
+            case.headers.clear()
+        told = case.as_transport_kwargs(base_url=asking.base)
+        with session.request(**told, stream=True, allow_redirects=False, timeout=20) as answer:
+            counts[path, answer.status_code] += 1
+            assert answer.status_code < 500 or (path, answer.status_code) == ("/healthz", 503)
+            assert answer.headers["Content-Security-Policy"] == POLICY
+            if answer.headers["Content-Type"] == ENDLESS:
+                law(path, answer, answer.raw.read1(1 << 16).decode())
+                return
+            law(path, answer, answer.text)
+            _conforms(case, answer)
+
+    all_sorts()
