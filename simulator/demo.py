@@ -27,6 +27,7 @@ from protocol import terminal
 from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status
 from simulator import summary
+from simulator.demo_people import DemoPeople
 from simulator.summary import PathSummary
 
 EXAMPLES = next(
@@ -56,6 +57,8 @@ class Wish:
     """Work folder that stays; None: a temporary one, which goes when all went well."""
     control: int | None = None
     """Port for lines that break devices and let them trip; None: nowhere."""
+    people: bool = True
+    """Enrol people to sign in as."""
 
 
 @dataclass(slots=True)
@@ -121,14 +124,15 @@ class Demo:
 
 
 def run(
-    wish: Wish, *, say: Callable[[str], None], show: Callable[[PathSummary, float, str | None], None]
+    wish: Wish, *, say: Callable[[str], None], show: Callable[[PathSummary, float, str | None, Sequence[str]], None]
 ) -> PathSummary:
     """Run the demo to its end.
 
     Args:
         wish: What was asked for.
         say: Takes lines for people.
-        show: Called once a second with the counts, the seconds since data were visible, and the page's address.
+        show: Called once a second with the counts, the seconds since data were visible, the page's address, and lines
+            about who may sign in now.
 
     Returns:
         The last summary, counted after everything has drained.
@@ -140,21 +144,30 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     demo = Demo(wish, folder)
     stop: list[int] = []
+    people: DemoPeople | None = None
     well = False
     before = [(number, signal.signal(number, lambda got, _: stop.append(got))) for number in (15, 2)]
     try:
         _prepare(demo, say)
         _await_data(demo, stop)
         say(f"page: {demo.page()}")
+        if wish.people and not stop:
+            people = DemoPeople(folder, demo.page() or "", say)
+            people.start()
         started = time.monotonic()
         while not stop and (wish.seconds is None or time.monotonic() < started + wish.seconds):
             demo.check()
-            show(demo.summary(), time.monotonic() - started, demo.page())
+            people_told = people.tend(time.time()) if people is not None else ()
+            show(demo.summary(), time.monotonic() - started, demo.page(), people_told)
             _pause(stop, 1.0)
+        if people is not None:
+            people.close()
         result = _finish(demo, stop, say)
         well = True
         return result
     finally:
+        if people is not None:
+            people.close()
         for name in list(demo.parts):
             demo.end(name)
         for number, handler in before:
@@ -322,7 +335,14 @@ def demo_command(
     from simulator.screen import Screen
 
     wish = Wish(
-        loss=loss, burst=burst, cut=tuple(cut or ()), seed=seed, seconds=seconds, folder=folder, control=control
+        loss=loss,
+        burst=burst,
+        cut=tuple(cut or ()),
+        seed=seed,
+        seconds=seconds,
+        folder=folder,
+        control=control,
+        people=not as_json,
     )
     with Screen(live=not (headless or as_json), quiet=as_json) as screen:
         result = run(wish, say=screen.say, show=screen.show)

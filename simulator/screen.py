@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Group
@@ -44,12 +45,12 @@ class Screen:
         """One line for people."""
         self._console.print(inert(line), soft_wrap=True)
 
-    def show(self, summary: PathSummary, seconds: float, page: str | None) -> None:
-        """Show the present counts in place of those before."""
+    def show(self, summary: PathSummary, seconds: float, page: str | None, people: Sequence[str]) -> None:
+        """Show the present counts in place of those before, and who may sign in."""
         if self._live is not None:
             if not self._live.is_started:
                 self._live.start()
-            self._live.update(picture(summary, seconds, page), refresh=True)
+            self._live.update(picture(summary, seconds, page, people), refresh=True)
         elif seconds >= self._said + PLAIN_EVERY:
             self._said = seconds
             lost = sum(count.lost for count in summary.assets.values())
@@ -63,8 +64,8 @@ class Screen:
         self._console.print(picture(summary, None, None))
 
 
-def picture(summary: PathSummary, seconds: float | None, page: str | None) -> Group:
-    """The counts as a table and three lines."""
+def picture(summary: PathSummary, seconds: float | None, page: str | None, people: Sequence[str] = ()) -> Group:
+    """The counts as a table and three lines; below them people."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("asset")
     for name in ("read", "sent", "received", "published", "lost", "healed"):
@@ -86,4 +87,5 @@ def picture(summary: PathSummary, seconds: float | None, page: str | None) -> Gr
     head = (
         [Text(inert(f"page   {page}   ({seconds:.0f} s, Ctrl-C ends)") + "\n")] if page and seconds is not None else []
     )
-    return Group(*head, table, Text(), link, Text(latency), back)
+    below = [Text("\n" + inert(line) if at == 0 else inert(line)) for at, line in enumerate(people)]
+    return Group(*head, table, Text(), link, Text(latency), back, *below)
