@@ -8,6 +8,7 @@ from pathlib import Path
 from starlette.routing import Route
 
 from receiver.portal.error_answers import Endpoint
+from receiver.portal.granting.glass_pages import GlassPages
 from receiver.portal.granting.grant_pages import GrantPages
 from receiver.portal.granting.trail_page import TrailPage
 from receiver.portal.signing_in.forms import Forms
@@ -21,7 +22,8 @@ def granting_routes(
     office: SignInOffice, history: Path, clock: Callable[[], int], guarded: Callable[[Endpoint], Endpoint]
 ) -> list[Route]:
     """The routes; arguments as for `GrantPages`, and what wraps an answer so that a bug in it is told."""
-    pages = GrantPages(office, Forms(office.store.secret()), history, clock)
+    forms = Forms(office.store.secret())
+    pages, glass = GrantPages(office, forms, history, clock), GlassPages(office, forms, history, clock)
     answers: list[tuple[str, str, Endpoint]] = [
         ("GET", "/access", pages.show),
         ("GET", "/trail", TrailPage(office).show),
@@ -31,5 +33,8 @@ def granting_routes(
         ("POST", "/access/begin", pages.begin),
         ("POST", "/access/revoke", pages.revoke),
         ("POST", "/access/review", pages.review),
+        ("GET", "/access/glass", glass.show),
+        ("POST", "/access/glass", glass.open),
+        ("GET", "/access/roster", glass.roster),
     ]
     return [Route(path, guarded(answer), methods=[method]) for method, path, answer in answers]
