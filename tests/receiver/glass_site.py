@@ -23,7 +23,8 @@ class GlassSite(GrantingSite):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        for at, who in enumerate(("custodian", "relief")):
+        begin_ns = self.clock() - S
+        for who in ("custodian", "relief"):
             key = self.ready(
                 f"p-{who}",
                 login=f"j.{who}@plant.example",
@@ -34,9 +35,8 @@ class GlassSite(GrantingSite):
             self.office.desk.now()
             person = authority.person(key)
             assert person is not None
-            start_ns = self.clock() - S if not at else self.from_ns
-            self.from_ns = start_ns + 8 * 3600 * S
-            period = Period(from_ns=start_ns, until_ns=self.from_ns)
+            period = Period(from_ns=begin_ns, until_ns=begin_ns + 8 * 3600 * S)
+            begin_ns = period.until_ns
             line = Duty(key=f"d-{who}", role=PersonRole.CUSTODIAN, person=key, assets=frozenset(), period=period)
             authority.act(lambda people, grants, now, p=person, d=line: roster(d, p, grants, "command:root", now))
         self.prepared = 0

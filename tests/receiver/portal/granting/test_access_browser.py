@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from browser_person import ARGUMENTS, BrowserPerson
+from glass_site import HAPPENED, GlassSite
 from granting_site import REASON, WHY, GrantingSite
-from playwright.sync_api import Browser, Page, sync_playwright
-from sign_in_site import PASSWORD, WebReader
+from playwright.sync_api import Browser, sync_playwright
+from sign_in_site import WebReader
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--no-first-run"]
-BEYOND = """
-[...document.querySelectorAll("body *:not(.unseen, .skip, .symbols, .symbols *)")]
-  .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > innerWidth + 0.5
-    && !node.closest(".grid"))
-  .map((node) => `${node.tagName} ${node.className}`)
-"""
-SHOTS = os.environ.get("CHECKVALVE_SHOTS", "")
-"""A folder for pictures of the pages, for people to look at."""
+from receiver.governed.grants.policy import CRITERIA
 
 
 @pytest.fixture(scope="module")
@@ -45,54 +36,12 @@ def web(site: GrantingSite) -> Iterator[WebReader]:
         yield made
 
 
-class Person:
-    """Somebody in front of a browser of their own."""
-
-    def __init__(self, browser: Browser, site: GrantingSite, web: WebReader, who: str, width: int, scheme: str) -> None:
-        self.base, self.who, self.width = web.base.replace("127.0.0.1", "localhost"), who, width
-        dark = scheme == "dark"
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-        )
-        self.page: Page = self.context.new_page()
-        site.clock.move(30)
-        held = site.office.desk.people.get(f"p-{who}")
-        assert held is not None
-        self.open("/sign-in")
-        self.page.get_by_label("Login").fill(held.draft.login)
-        self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_label("Code").fill(site.code(f"p-{who}"))
-        self.page.get_by_role("button", name="Sign in", exact=True).click()
-        self.page.wait_for_url(re.compile("/$"))
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.base + path)
-        return self.page
-
-    def look(self, path: str) -> None:
-        """A page, as a screen reader and a narrow screen find it."""
-        self.open(path)
-        found = Axe().run(self.page)
-        wrong = [
-            f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found.response["violations"]
-        ]
-        assert wrong == [], f"{self.who} at {path}"
-        if SHOTS:
-            name = path.strip("/").replace("/", "-").partition("?")[0] or "overview"
-            self.page.screenshot(path=f"{SHOTS}/{self.who}-{name}-{self.width}.png", full_page=True)
-        assert self.page.evaluate(BEYOND) == [], path
-        assert self.page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), path
-
-    def close(self) -> None:
-        self.context.close()
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
 def test_a_request_goes_from_hand_to_hand_and_every_page_is_fit_to_be_read(
     site: GrantingSite, web: WebReader, browser: Browser, width: int, scheme: str
 ) -> None:
     """Asked, approved, read, revoked; with axe's rules on each page that anybody of them sees."""
-    acme = Person(browser, site, web, "acme", width, scheme)
+    acme = BrowserPerson(browser, site, web, "acme", width, scheme)
     page = acme.open("/access")
     page.get_by_label("acme-pump").check()
     page.get_by_label("Kind").select_option("standing")
@@ -102,7 +51,7 @@ def test_a_request_goes_from_hand_to_hand_and_every_page_is_fit_to_be_read(
     page.get_by_role("button", name="Ask").click()
     page.get_by_role("heading", name="You asked").wait_for()
     acme.look("/access")
-    sponsor = Person(browser, site, web, "sponsor", width, scheme)
+    sponsor = BrowserPerson(browser, site, web, "sponsor", width, scheme)
     sponsor.look("/access")
     sponsor.page.get_by_label("Your reason, as sponsor").fill(WHY)
     sponsor.page.get_by_role("button", name="Approve").click()
@@ -112,7 +61,7 @@ def test_a_request_goes_from_hand_to_hand_and_every_page_is_fit_to_be_read(
     acme.look("/tag/1")
     acme.look("/account")
     sponsor.look("/access")
-    security = Person(browser, site, web, "security", width, scheme)
+    security = BrowserPerson(browser, site, web, "security", width, scheme)
     security.look("/trail")
     security.look("/access")
     row = security.page.get_by_role("row").filter(has_text="Vic of acme")
@@ -126,3 +75,53 @@ def test_a_request_goes_from_hand_to_hand_and_every_page_is_fit_to_be_read(
     acme.look("/trail")
     for one in (acme, sponsor, security):
         one.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
+def test_the_glass_is_broken_as_a_drill_reviewed_and_broken_again(
+    tmp_path: Path, browser: Browser, width: int, scheme: str
+) -> None:
+    """Criteria, equipment, code; the next use refused while the review is open; a roster that can be printed."""
+    site = GlassSite(tmp_path)
+    try:
+        with site.pages() as web:
+            custodian = BrowserPerson(browser, site, web, "custodian", width, scheme)
+            custodian.look("/access/glass")
+            page = custodian.page
+            page.get_by_label("Who shall read?").select_option("Vic of acme, Acme")
+            page.get_by_role("button", name="Choose").click()
+            page.get_by_label("acme-pump").check()
+            assert page.get_by_label("volta-press").count() == 0
+            page.get_by_label("For how many hours?").fill("1")
+            for one in CRITERIA:
+                page.get_by_label(one).check()
+            page.get_by_label("What happened?").fill(HAPPENED)
+            page.get_by_label("The code of envelope").fill(site.sealed.lower().replace("-", " "))
+            page.get_by_label("This is a drill").check()
+            custodian.fit("filled-in glass")
+            page.get_by_role("button", name="Break the glass").click()
+            page.get_by_role("heading", name="Uses").wait_for()
+            custodian.look("/access/glass")
+            assert page.get_by_text("it must be closed before the next").count() == 1
+            assert page.get_by_role("button", name="Break the glass").count() == 0
+            acme = BrowserPerson(browser, site, web, "acme", width, scheme)
+            acme.look("/access")
+            assert acme.open("/asset/acme-pump").get_by_role("heading", name="acme-pump").count() == 1
+            site.prepare()
+            engineer = BrowserPerson(browser, site, web, "engineer", width, scheme)
+            engineer.look("/access")
+            engineer.page.get_by_label("Findings").fill("the drill went as written; the pump was found in 4 minutes")
+            engineer.page.get_by_label("Yes").check()
+            engineer.page.get_by_role("button", name="Close the review").click()
+            engineer.page.wait_for_url("**/access")
+            custodian.look("/access/glass?reader=p-acme")
+            assert page.get_by_role("button", name="Break the glass").count() == 1
+            custodian.look("/access/roster")
+            page.emulate_media(media="print")
+            assert page.get_by_role("navigation").count() == 0
+            custodian.picture("/access/roster-print")
+            assert page.get_by_role("cell", name="Jo custodian").is_visible()
+            for one in (custodian, acme, engineer):
+                one.close()
+    finally:
+        site.close()

@@ -9,7 +9,7 @@ import pytest
 from glass_site import HAPPENED, GlassSite
 from sign_in_site import WebReader
 
-from receiver.governed.trail.entry import TrailEntry
+from receiver.governed.trail.entry import Fact, TrailEntry
 
 
 @pytest.fixture
@@ -126,13 +126,14 @@ def test_what_became_of_telling_security_stands_with_the_use(site: GlassSite, we
     site.open(custodian)
     trail = site.office.desk.authority.trail
     number = next(one.number for one in trail.records() if one.entry.kind == "break-glass.opened")
-    for kind, way, more in (
+    told: tuple[tuple[str, str, dict[str, Fact]], ...] = (
         ("notice.sent", "mail", {}),
         ("notice.failed", "mail", {"why": "refused"}),
         ("notice.sent", "siem", {}),
         ("notice.delivered", "siem", {"confirmed": False}),
-    ):
-        facts = {"notice": number, "way": way, **more}
+    )
+    for kind, way, more in told:
+        facts: dict[str, Fact] = {"notice": number, "way": way, **more}
         trail.note([TrailEntry(kind=kind, at_ns=site.clock(), who="system", facts=facts)])
     page = custodian.get("/access/glass").text
     assert "mail: not delivered yet (refused); it is tried again; siem: sent; nobody confirms that it arrived" in page

@@ -1,0 +1,71 @@
+"""A person in front of a real browser, for the tests of access: signs in, opens pages, looks at them as axe does."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from axe_playwright_python.sync_playwright import Axe
+from granting_site import GrantingSite
+from playwright.sync_api import Browser, Page
+from sign_in_site import PASSWORD, WebReader
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--no-first-run"]
+BEYOND = """
+[...document.querySelectorAll("body *:not(.unseen, .skip, .symbols, .symbols *)")]
+  .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > innerWidth + 0.5
+    && !node.closest(".grid"))
+  .map((node) => `${node.tagName} ${node.className}`)
+"""
+SHOTS = os.environ.get("CHECKVALVE_SHOTS", "")
+"""A folder for pictures of the pages, for people to look at."""
+
+
+class BrowserPerson:
+    """Somebody in front of a browser of their own."""
+
+    def __init__(self, browser: Browser, site: GrantingSite, web: WebReader, who: str, width: int, scheme: str) -> None:
+        self.base, self.who, self.width = web.base.replace("127.0.0.1", "localhost"), who, width
+        dark = scheme == "dark"
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        )
+        self.page: Page = self.context.new_page()
+        site.clock.move(30)
+        held = site.office.desk.people.get(f"p-{who}")
+        assert held is not None
+        self.open("/sign-in")
+        self.page.get_by_label("Login").fill(held.draft.login)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_label("Code").fill(site.code(f"p-{who}"))
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.page.wait_for_url(re.compile("/$"))
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.base + path)
+        return self.page
+
+    def look(self, path: str) -> None:
+        """A page, as a screen reader and a narrow screen find it."""
+        self.open(path)
+        self.fit(path)
+
+    def fit(self, path: str) -> None:
+        """The page that is open, as it stands: no violation of axe's rules, nothing beyond the window."""
+        found = Axe().run(self.page)
+        wrong = [
+            f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found.response["violations"]
+        ]
+        assert wrong == [], f"{self.who} at {path}"
+        self.picture(path)
+        assert self.page.evaluate(BEYOND) == [], path
+        assert self.page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), path
+
+    def picture(self, path: str) -> None:
+        """For people to look at, where they gave a folder."""
+        if SHOTS:
+            name = re.sub(r"[^a-z0-9]+", "-", path.strip("/")) or "overview"
+            self.page.screenshot(path=f"{SHOTS}/{self.who}-{name}-{self.width}.png", full_page=True)
+
+    def close(self) -> None:
+        self.context.close()
