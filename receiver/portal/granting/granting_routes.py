@@ -8,6 +8,7 @@ from pathlib import Path
 from starlette.routing import Route
 
 from receiver.portal.error_answers import Endpoint
+from receiver.portal.granting.alert_page import AlertPage
 from receiver.portal.granting.glass_pages import GlassPages
 from receiver.portal.granting.grant_pages import GrantPages
 from receiver.portal.granting.trail_page import TrailPage
@@ -24,6 +25,7 @@ def granting_routes(
     """The routes; arguments as for `GrantPages`, and what wraps an answer so that a bug in it is told."""
     forms = Forms(office.store.secret())
     pages, glass = GrantPages(office, forms, history, clock), GlassPages(office, forms, history, clock)
+    alerts = AlertPage(office, forms)
     answers: list[tuple[str, str, Endpoint]] = [
         ("GET", "/access", pages.show),
         ("GET", "/trail", TrailPage(office).show),
@@ -36,5 +38,7 @@ def granting_routes(
         ("GET", "/access/glass", glass.show),
         ("POST", "/access/glass", glass.open),
         ("GET", "/access/roster", glass.roster),
+        ("GET", "/access/alerts", alerts.show),
+        ("POST", "/access/alerts", alerts.acknowledge),
     ]
     return [Route(path, guarded(answer), methods=[method]) for method, path, answer in answers]

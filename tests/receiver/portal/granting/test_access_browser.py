@@ -109,6 +109,7 @@ def test_the_glass_is_broken_as_a_drill_reviewed_and_broken_again(
             assert acme.open("/asset/acme-pump").get_by_role("heading", name="acme-pump").count() == 1
             site.prepare()
             engineer = BrowserPerson(browser, site, web, "engineer", width, scheme)
+            engineer.look("/access/alerts")
             engineer.look("/access")
             engineer.page.get_by_label("Findings").fill("the drill went as written; the pump was found in 4 minutes")
             engineer.page.get_by_label("Yes").check()
@@ -121,7 +122,7 @@ def test_the_glass_is_broken_as_a_drill_reviewed_and_broken_again(
             assert page.get_by_role("navigation").count() == 0
             custodian.picture("/access/roster-print")
             assert page.get_by_role("cell", name="Jo custodian").is_visible()
-            for one in (custodian, acme, engineer):
-                one.close()
+            for who in (custodian, acme, engineer):
+                who.close()
     finally:
         site.close()
