@@ -12,6 +12,7 @@ from receiver.portal.granting.alert_page import AlertPage
 from receiver.portal.granting.glass_pages import GlassPages
 from receiver.portal.granting.grant_pages import GrantPages
 from receiver.portal.granting.trail_page import TrailPage
+from receiver.portal.granting.visit_page import VisitPage
 from receiver.portal.signing_in.forms import Forms
 from receiver.portal.signing_in.office import SignInOffice
 
@@ -40,5 +41,6 @@ def granting_routes(
         ("GET", "/access/roster", glass.roster),
         ("GET", "/access/alerts", alerts.show),
         ("POST", "/access/alerts", alerts.acknowledge),
+        ("GET", "/access/visit", VisitPage(office, history, clock).show),
     ]
     return [Route(path, guarded(answer), methods=[method]) for method, path, answer in answers]

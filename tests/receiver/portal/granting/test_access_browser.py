@@ -11,6 +11,7 @@ from glass_site import HAPPENED, GlassSite
 from granting_site import REASON, WHY, GrantingSite
 from playwright.sync_api import Browser, sync_playwright
 from sign_in_site import WebReader
+from visited_plant import visited
 
 from receiver.governed.grants.policy import CRITERIA
 
@@ -126,3 +127,12 @@ def test_the_glass_is_broken_as_a_drill_reviewed_and_broken_again(
                 who.close()
     finally:
         site.close()
+
+
+def test_a_visits_record_is_fit_to_be_read(site: GrantingSite, web: WebReader, browser: Browser) -> None:
+    """On a telephone beside the machine too."""
+    grant = visited(site, web)
+    security = BrowserPerson(browser, site, web, "security", 390, "dark")
+    security.look(f"/access/visit?grant={grant}")
+    assert security.page.get_by_role("rowheader", name="Nameplate").count() == 1
+    security.close()
