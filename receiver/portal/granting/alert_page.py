@@ -1,8 +1,8 @@
 """`/access/alerts`: what is to be done, and by whom; and the alerts, each with its next step and who knows of it.
 
-Tasks are shown to the site's own people whose business they are, the auditor sees all of them. Alerts are for the roles
-that acknowledge (`alert_board.MAY`) and the auditor, who reads. The list is folded from the alerts on record at each
-look: there are few, and nothing that another process wrote is missed.
+Tasks are shown to the site's own people whose business they are, the auditor sees all of them; `alert_board.visible`
+says who sees which alerts. The list is folded from the alerts on record at each look: there are few, and nothing that
+another process wrote is missed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from receiver.governed.alerts.alert_board import MAY, AlertBoard, ShownAlert, acknowledge
+from receiver.governed.alerts.alert_board import MAY, SEE, AlertBoard, ShownAlert, acknowledge, visible
 from receiver.governed.alerts.due_tasks import DueTask, due_tasks
 from receiver.governed.alerts.standing_alerts import standing, written_time
 from receiver.governed.grants.deciding import RuleRefusal
@@ -25,8 +25,6 @@ from receiver.portal.signing_in.office import SignInOffice
 
 LATEST = 5_000
 """Alerts and acknowledgements on record that are looked at, the latest."""
-
-SEES = MAY | {PersonRole.AUDITOR}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +97,10 @@ class AlertPage:
         due = due_tasks(authority.people, authority.grants, authority.policy, now)
         if PersonRole.AUDITOR not in person.roles:
             due = [one for one in due if one.roles & person.roles or person.key in one.persons]
-        if not person.roles & SEES:
+        if not person.roles & (SEE | {PersonRole.SPONSOR}):
             return None, due
-        found = self._board().open(standing(authority.people, authority.grants, authority.policy, now))
+        held = self._board().open(standing(authority.people, authority.grants, authority.policy, now))
+        found = visible(held, person, authority.people)
         acts = bool(person.roles & MAY)
         rows = [
             AlertRow(

@@ -1,15 +1,15 @@
 """`/access/glass` and `/access/roster`: opening equipment in an emergency, who is on duty. For the site's own people.
 
 The custodian names the reader first, then the equipment: what can be ticked is what the reader's employer may see at
-all. The code from the envelope is checked here against its hash; everything else is decided by `break_glass.py` under
-the trail's lock. What was filled in stays when something is refused, but for the code.
+all. `breaking_glass.py` compares the code from the envelope and decides. What was filled in stays when something is
+refused, but for the code.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.requests import Request
@@ -17,20 +17,18 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from receiver.governed.alerts.duty_list import shifts
 from receiver.governed.alerts.standing_alerts import first_gap_ns, written_time
+from receiver.governed.breaking_glass import broken
 from receiver.governed.grants.asking import span
-from receiver.governed.grants.break_glass import Emergency, may_open, open_glass
+from receiver.governed.grants.break_glass import Emergency
 from receiver.governed.grants.deciding import RuleRefusal
 from receiver.governed.grants.extent import Extent
 from receiver.governed.grants.preset import BREAK_GLASS, HOUR_S, PRESETS
-from receiver.governed.grants.register import Grants
 from receiver.governed.people.desk import new_key
 from receiver.governed.people.person import Person, PersonRole
-from receiver.governed.people.register import People
 from receiver.governed.sealed_code import SealedCodes
-from receiver.governed.sure_time import SureTime
-from receiver.governed.trail.entry import TrailEntry, TrailRecord
+from receiver.governed.trail.entry import TrailRecord
 from receiver.portal.granting import glass_view
-from receiver.portal.granting.access_work import acted, askable, own_person
+from receiver.portal.granting.access_work import askable, own_person
 from receiver.portal.pages import templates
 from receiver.portal.signing_in.forms import Forms
 from receiver.portal.signing_in.office import SignInOffice
@@ -70,29 +68,35 @@ class GlassPages:
         """`POST /access/glass`: the glass is broken, or a rule says why not."""
         person, fields = own_person(request), await self._forms.read(request, most=FIELDS)
         authority = self._office.desk.authority
-        policy, ready, key = authority.policy, authority.grants.credential, new_key("g")
-        chosen = authority.person(fields.get("reader", ""))
-        visible = await self._equipment(chosen)
-        fits = await asyncio.to_thread(self._codes().fits, ready, fields.get("code", "")[:100])
         emergency = Emergency(
             extent=Extent(assets=_named(fields)),
             length_s=_hours(fields.get("length_h", "")) * HOUR_S,
-            criteria=[one for at, one in enumerate(policy.criteria) if f"criterion:{at}" in fields],
+            criteria=[one for at, one in enumerate(authority.policy.criteria) if f"criterion:{at}" in fields],
             why=fields.get("why", "")[:2000],
-            credential=ready if fits else "",
+            credential="",
             drill="drill" in fields,
         )
+        reader, address = fields.get("reader", ""), request.state.reader.address
+        visible = await self._equipment(authority.person(reader))
 
-        def rule(people: People, grants: Grants, now: SureTime) -> Sequence[TrailEntry]:
-            custodian, reader = people.person(person.key, now), people.person(fields.get("reader", ""), now)
-            may_open(custodian or person, grants, now)
-            if reader is None:
-                raise RuleRefusal("the reader is not enrolled")
-            return open_glass(emergency, custodian or person, reader, visible, grants, policy, now, key=key)
+        def work() -> None:
+            self._office.desk.now()
+            broken(
+                authority,
+                SealedCodes(self._office.store.path.parent, _log.warning, wall_ns=self._clock()),
+                emergency,
+                fields.get("code", "")[:100],
+                custodian=person.key,
+                reader=reader,
+                visible=visible,
+                key=new_key("g"),
+                origin=address,
+            )
 
-        refused = await acted(request, authority, rule)
-        if refused:
-            return await self._page(request, person, fields, wrong=refused)
+        try:
+            await asyncio.to_thread(work)
+        except RuleRefusal as error:
+            return await self._page(request, person, fields, wrong=str(error))
         return RedirectResponse("/access/glass", status_code=303)
 
     async def roster(self, request: Request) -> Response:
@@ -166,9 +170,6 @@ class GlassPages:
         found = trail.page(limit=LATEST, kinds=["break-glass.opened", "notice"])
         prepared = trail.page(limit=1, kinds=["break-glass.prepared"])
         return found[::-1], str(prepared[0].entry.facts.get("place", "")) if prepared else ""
-
-    def _codes(self) -> SealedCodes:
-        return SealedCodes(self._office.store.path.parent, _log.warning, wall_ns=self._clock())
 
     def _name(self, key: str) -> str:
         held = self._office.desk.authority.person(key)

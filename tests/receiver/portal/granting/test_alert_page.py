@@ -70,11 +70,11 @@ def test_what_holds_is_shown_until_it_is_mended(site: GlassSite, web: WebReader)
 
 @pytest.mark.parametrize(
     ("who", "sees", "acts"),
-    [("security", True, True), ("engineer", True, True), ("auditor", True, False)]
-    + [(who, False, False) for who in ("sponsor", "approver", "custodian", "acme", "volta")],
+    [("security", True, True), ("engineer", True, True), ("auditor", True, False), ("sponsor", True, False)]
+    + [(who, False, False) for who in ("approver", "custodian", "acme", "volta")],
 )
 def test_alerts_are_for_whom_they_concern(who: str, sees: bool, acts: bool, site: GlassSite, web: WebReader) -> None:
-    """An auditor reads them, and does nothing about them; to vendors there is no such page."""
+    """The auditor reads them, a sponsor those of the people sponsored; a vendor has no such page."""
     number = raise_one(site)
     reader, security = site.enter(web, who), site.enter(web, "security")
     answer, own = reader.get("/access/alerts"), who not in ("acme", "volta")

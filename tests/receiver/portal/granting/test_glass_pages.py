@@ -69,7 +69,7 @@ def test_an_opening_ends_when_its_custodian_or_its_time_ends_it(site: GlassSite,
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"code": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA-A"}, "not the credential that lies ready"),
+        ({"code": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA-A"}, "not the code of the credential that lies ready"),
         ({"criterion:1": "-"}, "every written criterion"),
         ({"why": "tripped"}, "what happened must be written down"),
         ({"asset:acme-pump": "-"}, "name the equipment"),
@@ -90,6 +90,7 @@ def test_what_an_opening_lacks_is_told_and_opens_nothing(
     assert (status, says in page.lower()) == (409, True)
     assert site.of("break-glass.opened") == []
     assert site.sealed not in page
+    assert [one.facts["what"] for one in site.of("alert.raised")] == ["wrong break-glass code"] * ("code" in given)
     if "reader" not in given and "why" not in given:
         assert HAPPENED in page
 
