@@ -59,6 +59,10 @@ COMMANDS = {
     ),
     "person": Command("receiver.commands.people_cli", "low side: who may sign in: enrol, link, suspend, end"),
     "service": Command("receiver.commands.people_cli", "low side: tokens of systems that read the pages: issue, end"),
+    "request": Command(
+        "receiver.commands.programme.grant_cli", "low side: what people ask to read: list, approve, deny"
+    ),
+    "grant": Command("receiver.commands.programme.grant_cli", "low side: what people may read: list, revoke"),
     "trail": Command("receiver.commands.trail_cli", "low side: who did and saw what: show, verify, export, checkpoint"),
     "alerts": Command(
         "receiver.commands.programme.evidence_cli", "low side: what somebody must look at, and who knows"

@@ -156,9 +156,11 @@ def _demo(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
 
     told = gather(poll={"counts": {EVIL: {"read": 1}}}, emit=None, catch=None, historian=None, relay=None)
 
-    def run(wish: Any, *, say: Callable[[str], None], show: Callable[[PathSummary, float, str], None]) -> PathSummary:
+    def run(
+        wish: Any, *, say: Callable[[str], None], show: Callable[[PathSummary, float, str, Sequence[str]], None]
+    ) -> PathSummary:
         say(f"page: {EVIL}")
-        show(told, 9.0, EVIL)
+        show(told, 9.0, EVIL, [EVIL])
         return told
 
     patch.setattr(demo, "run", run)
@@ -383,6 +385,26 @@ def _service(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]
     issue = ["service", "issue", file, "--name", EVIL, "--owner", EVIL, "--source", EVIL, "--until", EVIL]
     other = [["service", "renew", file, EVIL], ["service", "end", file, EVIL, "--why", EVIL]]
     return [["service", "list", file], ["service", "list", file, "--json"], issue, *other]
+
+
+@case("request list", "request approve", "request deny", "grant list", "grant revoke")
+def _granted(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    file = str(receiver(folder))
+    _enrolled(folder)
+    what: dict[str, Fact] = {"assets": [EVIL], "tags": [[EVIL, EVIL]], "from_ns": 1, "until_ns": 2**62}
+    what |= {"length_s": None, "person": "p-1", "request": "r-1", "preset": EVIL}
+    asked = what | dict.fromkeys(("reason", "purpose", "ticket"), EVIL)
+    denied: dict[str, Fact] = {"request": "r-1", "role": "approver", "why": EVIL}
+    waits = asked | {"request": "r-2"}
+    given = what | {"grant": "g-1"}
+    told = [("request.made", asked), ("request.made", waits), ("request.denied", denied), ("grant.given", given)]
+    trail = Trail(folder / "state" / "trail.db")
+    trail.note([TrailEntry(kind=kind, at_ns=1, who=EVIL, facts=facts) for kind, facts in told])
+    trail.close()
+    patch.setattr("sys.stdin", io.StringIO(f"{EVIL}\n" * 9))
+    lists = [[word, "list", file, *more] for word in ("request", "grant") for more in ([], ["--all"], ["--json"])]
+    acts = (("request", "approve"), ("request", "deny"), ("grant", "revoke"))
+    return [*lists, *([*act, file, EVIL, "--as", EVIL, "--why", EVIL] for act in acts)]
 
 
 def _enrolled(folder: Path) -> None:

@@ -2,9 +2,9 @@
 _checkvalve() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} offered= files= value= path=
     path=${COMP_WORDS[1]}
-    case $path in aside|history|person|service|trail|alerts|roster|break-glass|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
+    case $path in aside|history|person|service|request|grant|trail|alerts|roster|break-glass|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply recommendation receive accept linktest replay gaps aside history person service trail alerts roster break-glass evidence backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply recommendation receive accept linktest replay gaps aside history person service request grant trail alerts roster break-glass evidence backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -109,6 +109,12 @@ _checkvalve() {
         "service issue --source") offered= files=1; value=1 ;;
         "service issue --until") offered= files=1; value=1 ;;
         "service end --why") offered= files=1; value=1 ;;
+        "request approve --as") offered= files=1; value=1 ;;
+        "request approve --why") offered= files=1; value=1 ;;
+        "request deny --as") offered= files=1; value=1 ;;
+        "request deny --why") offered= files=1; value=1 ;;
+        "grant revoke --as") offered= files=1; value=1 ;;
+        "grant revoke --why") offered= files=1; value=1 ;;
         "trail show --who") offered= files=1; value=1 ;;
         "trail show --kind") offered= files=1; value=1 ;;
         "trail show --grant") offered= files=1; value=1 ;;
@@ -291,6 +297,13 @@ _checkvalve() {
         "service list") offered="--json --help" ;;
         "service renew") offered="--json --help" ;;
         "service end") offered="--why --help" ;;
+        "request") offered="list approve deny --help" ;;
+        "request list") offered="--all --json --help" ;;
+        "request approve") offered="--as --why --help" ;;
+        "request deny") offered="--as --why --help" ;;
+        "grant") offered="list revoke --help" ;;
+        "grant list") offered="--all --json --help" ;;
+        "grant revoke") offered="--as --why --help" ;;
         "trail") offered="show verify export checkpoint --help" ;;
         "trail show") offered="--who --kind --grant --request --asset --person --before --limit --json --help" ;;
         "trail verify") offered="--pub --checkpoints --anchor --json --help" ;;

@@ -21,8 +21,8 @@ HAPPENED = "acme-pump tripped and the approver is on a plane"
 class GlassSite(GrantingSite):
     """Two custodians, one a shift: `custodian` now, `relief` after eight hours."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, now_ns: int | None = None) -> None:
+        super().__init__(folder, now_ns)
         begin_ns = self.clock() - S
         for who in ("custodian", "relief"):
             key = self.ready(

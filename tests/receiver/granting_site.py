@@ -30,8 +30,8 @@ WHY = "agreed with the shift by phone"
 class GrantingSite(SignInSite):
     """Everybody is enrolled and set up; approver and engineer are on duty."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, now_ns: int | None = None) -> None:
+        super().__init__(folder, now_ns)
         self.plant = Plant(folder, ASSETS, TAGS, clock=self.clock)
         self.plant.say({("acme-pump", "acme-pressure"): 6.5, ("volta-press", "volta-force"): 88.0})
         self.plant.report()

@@ -93,6 +93,10 @@ WAYS = (
         shape=r"(person|service) [a-z]+ .*",
         elsewhere="tests/receiver/governed/people/test_people_commands.py",
     ),
+    Way(
+        shape=r"(request|grant) [a-z]+ .*",
+        elsewhere="tests/receiver/governed/grants/test_grant_commands.py",
+    ),
     Way(shape=r"keys new trail \S+", elsewhere="tests/receiver/governed/trail/test_trail_commands.py"),
     Way(
         shape=r"trail (show|verify|export|checkpoint) .*",
@@ -128,8 +132,8 @@ WAYS = (
 )
 WORDS_ALONE = re.compile(
     r"(demo|simulate|relay|init|apply|recommendation|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps"
-    r"|aside|history|export|person|service|trail|alerts|roster|break-glass|evidence|backup|restore|status|doctor|setup"
-    r"|keys|audit|bench)"
+    r"|aside|history|export|person|service|request|grant|trail|alerts|roster|break-glass|evidence|backup|restore"
+    r"|status|doctor|setup|keys|audit|bench)"
     r"( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
 """A command that prose names without its arguments: its help must be there."""

@@ -16,6 +16,7 @@ from receiver.governed.people import codes, logins
 from receiver.governed.people.attempts import ADDRESS, BOTH, LOGIN, LONGEST_NS, AttemptLimit
 from receiver.governed.people.desk import PeopleDesk
 from receiver.governed.people.passwords import Passwords
+from receiver.governed.people.person import Person
 from receiver.governed.people.person_sessions import PersonSessions
 from receiver.governed.people.secret_store import SecretStore
 
@@ -62,6 +63,23 @@ class SignIn:
         login = logins.normal(login)
         if wait_s := self.wait_s(login, address):
             return SignInAnswer(wait_s=wait_s)
+        person = self.proven(login, password, code, address=address)
+        if person is None:
+            return SignInAnswer()
+        return SignInAnswer(self._sessions.open(person, "password", address=address, agent=agent))
+
+    def proven(self, login: str, password: str, code: str, *, address: str) -> Person | None:
+        """Who this is, without a session; None for anybody who did not prove it, which counts as a failure.
+
+        Args:
+            login: As `logins.normal` gives it; `wait_s` has said that it need not wait.
+            password: As it was typed.
+            code: As it was typed; it is used up.
+            address: Where it comes from.
+
+        Raises:
+            TrailError, StoreError: it cannot be put on record.
+        """
         now = self._desk.now()
         enrolment = self._desk.refresh().find(login)
         person = enrolment.person(now) if enrolment else None
@@ -71,9 +89,9 @@ class SignIn:
         known = person is not None and person.active and right and step is not None
         if known and person is not None and step is not None and self._store.use_step(person.key, step):
             self._forget(BOTH, login, address)
-            return SignInAnswer(self._sessions.open(person, "password", address=address, agent=agent))
+            return person
         self.failed(login, "password", person.key if person else "", address=address)
-        return SignInAnswer()
+        return None
 
     def wait_s(self, login: str, address: str) -> float:
         """How long this login from this address has to wait [s]; 0.0: not at all."""
