@@ -661,7 +661,7 @@ def _programme(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str
     ]
 
 
-@case("trail show", "trail verify", "trail export", "trail checkpoint")
+@case("trail show", "trail verify", "trail export", "trail checkpoint", "trail clock")
 def _trail(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     """A record of somebody whose name and reason are such texts; keys and folders that are called so."""
     from receiver.governed.trail.entry import TrailEntry
@@ -683,6 +683,7 @@ def _trail(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
         ["trail", "verify", str(folder / FILE), "--pub", str(folder / FILE)],
         ["trail", "export", str(config), "--to", str(folder / FILE), *key],
         ["trail", "checkpoint", str(config), *key],
+        ["trail", "clock", str(folder / FILE), "--why", EVIL],
     ]
 
 

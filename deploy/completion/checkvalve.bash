@@ -131,6 +131,7 @@ _checkvalve() {
         "trail export --format") offered="jsonl log"; value=1 ;;
         "trail export --size") offered= files=1; value=1 ;;
         "trail checkpoint --key") offered= files=1; value=1 ;;
+        "trail clock --why") offered= files=1; value=1 ;;
         "alerts acknowledge --note") offered= files=1; value=1 ;;
         "roster set --from") offered= files=1; value=1 ;;
         "roster set --until") offered= files=1; value=1 ;;
@@ -304,11 +305,12 @@ _checkvalve() {
         "grant") offered="list revoke --help" ;;
         "grant list") offered="--all --json --help" ;;
         "grant revoke") offered="--as --why --help" ;;
-        "trail") offered="show verify export checkpoint --help" ;;
+        "trail") offered="show verify export checkpoint clock --help" ;;
         "trail show") offered="--who --kind --grant --request --asset --person --before --limit --json --help" ;;
         "trail verify") offered="--pub --checkpoints --anchor --json --help" ;;
         "trail export") offered="--to --key --format --size --json --help" ;;
         "trail checkpoint") offered="--key --json --help" ;;
+        "trail clock") offered="--why --help" ;;
         "alerts") offered="list acknowledge --help" ;;
         "alerts list") offered="--json --help" ;;
         "alerts acknowledge") offered="--note --help" ;;

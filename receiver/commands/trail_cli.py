@@ -1,4 +1,4 @@
-"""Commands of the trail: `trail show|verify|export|checkpoint`.
+"""Commands of the trail: `trail show|verify|export|checkpoint|clock`.
 
 As in `cli.py`, a command only reads its arguments, calls what does the work, and prints.
 """
@@ -170,3 +170,14 @@ def checkpoint(file: File, key: KeyFile, as_json: AsJson = False) -> None:
             terminal.say(line)
         terminal.say("no checkpoint was made: its signature would say that all is well")
     raise typer.Exit(0 if done.sound else 1)
+
+
+@trail.command()
+def clock(
+    file: File,
+    why: Annotated[str, typer.Option(help="The reason, in a sentence; it is kept.")],
+) -> None:
+    """Believe the clock again that once stood ahead; what it ended stays ended."""
+    from receiver.commands.programme.programme_work import clock_accepted
+
+    terminal.say(clock_accepted(file, why))

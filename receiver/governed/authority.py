@@ -70,7 +70,10 @@ class Authority:
         self._kept_ns = read_latest(state, wall_ns)
         self._reckoning = Reckoning(wall_ns, running_ns, latest_ns=self._kept_ns)
         self._now = SureTime(wall_ns, self._reckoning.latest_ns)
+        self._started = False
+        """What was accepted before this process began is in what it found kept."""
         self.refresh()
+        self._started = True
 
     @property
     def now(self) -> SureTime:
@@ -83,14 +86,17 @@ class Authority:
             self._now = self._reckoning.advance(wall_ns, running_ns)
             stepped_ns = self._reckoning.stepped_ns
             if self._now.late_ns - self._kept_ns >= KEPT_S * 1e9:
-                self._kept_ns = self._now.late_ns
-                with contextlib.suppress(OSError):
-                    statefile.write(self._path, json.dumps({"latest_ns": self._kept_ns}).encode())
+                self._keep(self._now.late_ns)
             with contextlib.suppress(TrailError):
                 if stepped_ns:
                     facts: dict[str, Fact] = {"what": "clock stepped", "by_s": stepped_ns / 1e9}
                     self.trail.note([TrailEntry(kind="alert.raised", at_ns=wall_ns, who="system", facts=facts)])
                 self.refresh()
+
+    def _keep(self, latest_ns: int) -> None:
+        self._kept_ns = latest_ns
+        with contextlib.suppress(OSError):
+            statefile.write(self._path, json.dumps({"latest_ns": latest_ns}).encode())
 
     def refresh(self) -> None:
         """Fold what was written since.
@@ -147,6 +153,9 @@ class Authority:
             self.people.take(record)
             self.services.take(record)
             self.grants.take(record)
+            if record.entry.kind == "clock.accepted" and self._started:
+                self._reckoning.accept()
+                self._keep(self._reckoning.latest_ns)
             self.recommendations.take(record)
             self._number = record.number
 

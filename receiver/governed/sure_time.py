@@ -10,6 +10,9 @@ A grant is in force while `start <= early` and `late < end`. A step back moves o
 `late`: both shrink. `late` outlives the process in `Reckoning.latest_ns`, kept by the caller. A clock that was really
 wrong at the start and put right by a step forward keeps `early` behind until `SETTLED_S` have passed since the step:
 that long the new time must have held.
+
+A clock that was far ahead once keeps `late` ahead for as long: nothing short is granted any more. Only a person ends
+that, on record (`clock.py`), and what had ended by then stays ended.
 """
 
 from __future__ import annotations
@@ -53,6 +56,11 @@ class Reckoning:
         self._early_ns = wall_ns
         self._settles_ns: int | None = None
         """Running time from which a step forward is believed."""
+
+    def accept(self) -> None:
+        """A person has said that the wall clock is right now: it is believed as it stands, whatever it was before."""
+        self.latest_ns = self._early_ns = self._wall_ns
+        self._settles_ns = None
 
     def advance(self, wall_ns: int, running_ns: int) -> SureTime:
         """Now, from both clocks."""

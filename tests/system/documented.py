@@ -99,7 +99,7 @@ WAYS = (
     ),
     Way(shape=r"keys new trail \S+", elsewhere="tests/receiver/governed/trail/test_trail_commands.py"),
     Way(
-        shape=r"trail (show|verify|export|checkpoint) .*",
+        shape=r"trail (show|verify|export|checkpoint|clock) .*",
         elsewhere="tests/receiver/governed/trail/test_trail_commands.py",
     ),
     Way(

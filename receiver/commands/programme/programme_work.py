@@ -22,6 +22,7 @@ from receiver.governed.alerts.security_telling import LATE_MOST
 from receiver.governed.alerts.standing_alerts import first_gap_ns, written_time
 from receiver.governed.authority import ActRule
 from receiver.governed.grants import break_glass, weekly
+from receiver.governed.grants.clock_acceptance import accept_clock
 from receiver.governed.grants.deciding import RuleRefusal
 from receiver.governed.grants.duty import ROSTERED, Duty
 from receiver.governed.grants.register import Grants
@@ -69,6 +70,16 @@ def acknowledged(file: Path, number: int, note: str) -> str:
         entries = acknowledge(_watch(here).board, number, note, by=here.by, person=None, at_ns=now.late_ns)
         here.desk.authority.trail.note(entries)
         return f"alert {number}: acknowledged by {here.by}"
+
+
+def clock_accepted(file: Path, why: str) -> str:
+    """A person says that the clock is right as it stands."""
+    with opened(file) as here:
+        here.desk.now()
+        wall_ns = time.time_ns()
+        _act(here, lambda people, grants, now: accept_clock(grants, now, wall_ns, who=here.by, why=why))
+        zone = here.desk.authority.policy.zone
+        return f"the clock is believed as it stands, {written_time(wall_ns, zone)}; what had ended stays ended"
 
 
 def roster_told(file: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ Fact: TypeAlias = "str | int | float | bool | list[Fact] | dict[str, Fact] | Non
 """A value as JSON has it."""
 
 GOVERNING = frozenset(
-    {"person", "service", "request", "grant", "roster", "visit", "recommendation", "review", "break-glass"}
+    {"person", "service", "request", "grant", "roster", "visit", "recommendation", "review", "break-glass", "clock"}
 )
 """Subjects whose entries decide what is allowed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from access_cast import ACME, APPROVER, DAY, ENGINEER, HOUR, POLICY, SECOND, SPO
 
 from receiver.governed.authority import Authority
 from receiver.governed.grants.asking import Asked, ask
+from receiver.governed.grants.clock_acceptance import ENDED, accept_clock
 from receiver.governed.grants.deciding import RuleRefusal, decide, may_decide
 from receiver.governed.grants.duty import Duty
 from receiver.governed.grants.granted import NOTHING
@@ -161,6 +163,43 @@ def test_time_that_was_believed_is_kept_over_a_restart(site: Authority, tmp_path
     again.tick(T0 + 61 * SECOND, SECOND)
     assert again.granted("acme").scope == NOTHING
     again.trail.close()
+
+
+def test_a_clock_that_stood_ahead_is_believed_again_by_a_person_alone(site: Authority, tmp_path: Path) -> None:
+    """What it ended stays ended, in every process; what is asked for from then on is granted as ever."""
+    requested(site, "r-1", wish("standing", when=period(T0, T0 + HOUR)))
+    approved(site, "r-1", "sponsor")
+    other = opened(tmp_path)
+    site.tick(T0 + 40 * DAY, SECOND)
+    site.tick(T0 + 2 * SECOND, 2 * SECOND)
+    wall = T0 + 2 * SECOND
+    requested(site, "r-2", wish("standing", when=period(wall, wall + HOUR)))
+    with pytest.raises(RuleRefusal, match="is over"):
+        approved(site, "r-2", "sponsor")
+    for why in ("oops", "the time server was wrong"):
+        rule = partial(accepted, wall=wall, why=why)
+        if why == "oops":
+            with pytest.raises(RuleRefusal, match="written reason"):
+                site.act(rule)
+        else:
+            site.act(rule)
+    site.tick(wall + SECOND, 3 * SECOND)
+    other.tick(wall + SECOND, 3 * SECOND)
+    assert [one.granted("acme").scope for one in (site, other)] == [NOTHING, NOTHING]
+    assert site.grants.grants["g-r-1"].revoked_why == ENDED
+    approved(site, "r-2", "sponsor")
+    assert site.granted("acme").scope.assets == frozenset({"pump-7"})
+    again = opened(tmp_path, wall + 2 * SECOND)
+    assert again.granted("acme").scope.assets == frozenset({"pump-7"})
+    with pytest.raises(RuleRefusal, match="nothing to accept"):
+        again.act(partial(accepted, wall=wall + 3 * SECOND, why="the time server was wrong"))
+    for one in (other, again):
+        one.trail.close()
+
+
+def accepted(people: People, grants: Grants, now: SureTime, *, wall: int, why: str) -> Sequence[TrailEntry]:
+    """What `trail clock` does."""
+    return accept_clock(grants, now, wall, who="command:root", why=why)
 
 
 def test_a_step_of_the_clock_is_on_record(site: Authority) -> None:

@@ -236,3 +236,16 @@ def test_a_reader_disturbs_no_writer(low: Path, capsys: pytest.CaptureFixture[st
     other.close()
     trail.note([entry()])
     trail.close()
+
+
+def test_the_clock_is_accepted_with_a_reason_where_it_stood_ahead(
+    low: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On record; a clock that is believed anyway needs no accepting."""
+    (low.parent / "state/trail.db").unlink()  # its entries are of no real people
+    said(capsys, 2, "trail", "clock", low, "--why", "the time server was wrong")
+    (low.parent / "state/sure-time.json").write_text(json.dumps({"latest_ns": 4_000_000_000 * 10**9}))
+    said(capsys, 2, "trail", "clock", low, "--why", "oops")
+    said(capsys, 0, "trail", "clock", low, "--why", "the time server was wrong")
+    assert json.loads((low.parent / "state/sure-time.json").read_text())["latest_ns"] < 4_000_000_000 * 10**9
+    assert "clock.accepted" in said(capsys, 0, "trail", "show", low, "--kind", "clock")
