@@ -6,15 +6,17 @@ export function append(curve, { time, value, bad }, afterMs) {
   const last = at.length - 1;
   const number = typeof value === "boolean" ? Number(value) : value;
   const usable = !bad && typeof number === "number" && Number.isFinite(number);
+  const good = usable || (!bad && typeof value === "string"); // a text has no point, and is no bad sample
   if (last >= 0 && time <= at[last] + width / 2) {
     if (time < at[last] - width / 2) return false;
     if (usable) {
-      const held = count[last];
+      const held = mean[last] === null ? 0 : count[last];
       mean[last] = held ? mean[last] * (held / (held + 1)) + number / (held + 1) : number; // no sum: it may not fit
       low[last] = held ? Math.min(low[last], number) : number;
       high[last] = held ? Math.max(high[last], number) : number;
-      count[last] += 1;
-    } else bads[last] += 1;
+    }
+    if (good) count[last] += 1;
+    else bads[last] += 1;
     return true;
   }
   const silent = last >= 0 && time - at[last] > Math.max(afterMs, 2 * width);
@@ -23,7 +25,7 @@ export function append(curve, { time, value, bad }, afterMs) {
   low.push(point);
   high.push(point);
   mean.push(point);
-  count.push(usable ? 1 : 0);
-  bads.push(usable ? 0 : 1);
+  count.push(good ? 1 : 0);
+  bads.push(good ? 0 : 1);
   return !silent;
 }

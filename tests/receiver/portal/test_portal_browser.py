@@ -385,6 +385,25 @@ def test_pages_are_whole_without_a_script(site: Site) -> None:
         assert not page.locator(".zoom").is_visible()
 
 
+APPENDED = """
+async (values) => {
+  const { append } = await import("/static/curve.js");
+  const curve = { at_ms: [], low: [], high: [], mean: [], count: [], bad: [], width_ms: 1000 };
+  values.forEach(([time, value, bad]) => append(curve, { time, value, bad }, 5000));
+  return [curve.mean, curve.low, curve.count, curve.bad];
+}
+"""
+
+
+def test_a_text_that_arrives_live_is_no_bad_sample(site: Site) -> None:
+    """It has no point on the chart, and no mark of a bad one; what has no value, or bad quality, has that mark."""
+    with site.open("/") as page:
+        texts = [[0, "HIGH", False], [100, "HIGH", False], [5000, "9007199254740993", False], [9000, "X", True]]
+        assert page.evaluate(APPENDED, texts) == [[None] * 3, [None] * 3, [2, 1, 0], [0, 0, 1]]
+        mixed = [[0, "9007199254740993", False], [100, 4, False], [200, 6, False], [300, None, False]]
+        assert page.evaluate(APPENDED, mixed)[1:] == [[4], [3], [1]]
+
+
 def test_script_and_server_write_numbers_alike(site: Site) -> None:
     """A value must not change its form when its page comes alive."""
     seed = 7
