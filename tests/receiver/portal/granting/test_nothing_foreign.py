@@ -37,6 +37,7 @@ ADDRESSES = (
     "/api/events", "/api/events?asset={}", f"/api/trend?series=1&{RANGE}", f"/api/trend?series=2&{RANGE}", "/healthz",
     "/access", "/trail", "/trail?person=p-acme", "/trail?person=p-volta", "/trail?kind=read", "/account", "/metrics",
     "/trail?grant=g-none", "/api/trend?series=1&from=0&to=x", "/asset/%00", "/nowhere/{}", "/tag/999", "/static/none",
+    "/access/glass", "/access/glass?reader=p-volta", "/access/roster", "/access/alerts", "/access/visit?grant=g-none",
 )  # fmt: skip
 PLAIN = ("acme-pressure", "volta-force", "6.5", "88.0")
 """What only an answer with data holds: names of tags, and values."""
