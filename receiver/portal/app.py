@@ -28,6 +28,7 @@ from receiver.portal.api import Api
 from receiver.portal.describing.open_api import as_document, as_page
 from receiver.portal.error_answers import Endpoint, ErrorAnswers
 from receiver.portal.faults import DisplayFaults
+from receiver.portal.granting.answer_watch import listen_for_ever
 from receiver.portal.granting.granting_routes import POSTS as GRANTING_POSTS
 from receiver.portal.granting.granting_routes import granting_routes
 from receiver.portal.keeper import Keeper, NoHistory
@@ -116,7 +117,9 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await views.of(anyone)  # the first page is whole
         tasks = [asyncio.create_task(views.tidy_for_ever())]
-        tasks += [asyncio.create_task(office.tend())] if office else []
+        if office is not None:
+            tasks += [asyncio.create_task(office.tend())]
+            tasks += [asyncio.create_task(listen_for_ever(office, history, clock))]
         try:
             yield
         finally:

@@ -82,7 +82,7 @@ def release(
     Raises:
         RuleRefusal: The person may not, it does not wait for one, or the reason is missing.
     """
-    _judged(held, key, person, now)
+    may_judge(held, key, person, now)
     left_s = (expires_ns - now.late_ns) / 1e9
     if not DAY_S <= left_s <= LONGEST_S:
         raise RuleRefusal(f"it is released for a day at least, and for {LONGEST_S / DAY_S:g} days at most")
@@ -96,9 +96,28 @@ def decline(held: Recommendations, key: str, person: Person, now: SureTime, *, w
     Raises:
         RuleRefusal: as `release`.
     """
-    _judged(held, key, person, now)
+    may_judge(held, key, person, now)
     facts: dict[str, Fact] = {"recommendation": key, "why": _reason(why)}
     return [TrailEntry(kind="recommendation.declined", at_ns=now.late_ns, who=person.key, facts=facts)]
+
+
+def may_judge(held: Recommendations, key: str, person: Person, now: SureTime) -> VendorRecommendation:
+    """The recommendation, where somebody may release or decline it now.
+
+    Raises:
+        RuleRefusal: They may not; the text says why.
+    """
+    _enrolled(person, now)
+    if PersonRole.ENGINEER not in person.roles:
+        raise RuleRefusal("a recommendation is released by the plant engineer")
+    one = held.get(key)
+    if one is None:
+        raise RuleRefusal("there is no such recommendation")
+    if one.person == person.key or (one.employer and one.employer == person.employer):
+        raise RuleRefusal("nobody releases their own recommendation, nor one of their own employer's people")
+    if one.state(now) is not RecommendationState.MADE:
+        raise RuleRefusal(f"it is {one.state(now).value} already")
+    return one
 
 
 def carry(held: Recommendations, key: str, by: str, now: SureTime, *, sha256: str, signer: str) -> list[TrailEntry]:
@@ -136,20 +155,6 @@ def answer(held: Recommendations, heard: Iterable[RecommendationAnswer], now: Su
         entry = TrailEntry(kind="recommendation.answered", at_ns=now.late_ns, who="system", facts=facts)
         entries.setdefault(one.number, entry)
     return list(entries.values())
-
-
-def _judged(held: Recommendations, key: str, person: Person, now: SureTime) -> VendorRecommendation:
-    _enrolled(person, now)
-    if PersonRole.ENGINEER not in person.roles:
-        raise RuleRefusal("a recommendation is released by the plant engineer")
-    one = held.get(key)
-    if one is None:
-        raise RuleRefusal("there is no such recommendation")
-    if one.person == person.key or (one.employer and one.employer == person.employer):
-        raise RuleRefusal("nobody releases their own recommendation, nor one of their own employer's people")
-    if one.state(now) is not RecommendationState.MADE:
-        raise RuleRefusal(f"it is {one.state(now).value} already")
-    return one
 
 
 def _enrolled(person: Person, now: SureTime) -> None:

@@ -11,6 +11,7 @@ from receiver.portal.error_answers import Endpoint
 from receiver.portal.granting.alert_page import AlertPage
 from receiver.portal.granting.glass_pages import GlassPages
 from receiver.portal.granting.grant_pages import GrantPages
+from receiver.portal.granting.recommendation_pages import RecommendationPages
 from receiver.portal.granting.trail_page import TrailPage
 from receiver.portal.granting.visit_page import VisitPage
 from receiver.portal.signing_in.forms import Forms
@@ -26,10 +27,15 @@ def granting_routes(
     """The routes; arguments as for `GrantPages`, and what wraps an answer so that a bug in it is told."""
     forms = Forms(office.store.secret())
     pages, glass = GrantPages(office, forms, history, clock), GlassPages(office, forms, history, clock)
-    alerts = AlertPage(office, forms)
+    alerts, recommended = AlertPage(office, forms), RecommendationPages(office, forms, history, clock)
     answers: list[tuple[str, str, Endpoint]] = [
         ("GET", "/access", pages.show),
         ("GET", "/trail", TrailPage(office).show),
+        ("GET", "/access/recommendations", recommended.show),
+        ("POST", "/access/recommendations/make", recommended.make),
+        ("POST", "/access/recommendations/withdraw", recommended.withdraw),
+        ("POST", "/access/recommendations/release", recommended.release),
+        ("POST", "/access/recommendations/decline", recommended.decline),
         ("POST", "/access/ask", pages.ask),
         ("POST", "/access/decide", pages.decide),
         ("POST", "/access/withdraw", pages.withdraw),

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from receiver.portal.signing_in import cookies
 
 MOST_BYTES = 32 * 1024
-"""Of a form [bytes]; a passkey's answer is the largest, some kilobytes."""
+"""Of a form [bytes], where nothing else is said; a passkey's answer has some kilobytes."""
 
 FIELDS = 64
 TOKEN = "token"  # noqa: S105 - a field's name
@@ -49,22 +49,23 @@ class Forms:
             cookies.put(request, response, cookies.VISIT, visit)
         return response
 
-    async def read(self, request: Request, *, most: int = FIELDS) -> dict[str, str]:
-        """The fields of a form of ours.
+    async def read(self, request: Request, *, most: int = FIELDS, most_bytes: int = MOST_BYTES) -> dict[str, str]:
+        """The fields of a form of ours; lines end with a line feed, whatever the browser sends.
 
         Args:
             request: The request.
             most: Fields that it may have.
+            most_bytes: Its length at most [bytes].
 
         Raises:
             HTTPException: 413 too large, 400 not readable, 403 not from a form of ours.
         """
-        body = await bounded(request)
+        body = await bounded(request, most_bytes)
         try:
             given = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=most)
         except ValueError as error:
             raise HTTPException(400) from error
-        fields = dict(given)
+        fields = {name: held.replace("\r\n", "\n") for name, held in given}
         self.check(request, fields.pop(TOKEN, ""))
         return fields
 
@@ -76,11 +77,11 @@ class Forms:
             raise HTTPException(403)
 
 
-async def bounded(request: Request) -> bytes:
-    """The body; HTTPException (413) for one that is larger than any form of ours."""
+async def bounded(request: Request, most_bytes: int = MOST_BYTES) -> bytes:
+    """The body; HTTPException (413) for one that is larger than the form is."""
     held = bytearray()
     async for part in request.stream():
         held += part
-        if len(held) > MOST_BYTES:
+        if len(held) > most_bytes:
             raise HTTPException(413)
     return bytes(held)

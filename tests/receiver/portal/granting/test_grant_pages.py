@@ -147,3 +147,18 @@ def test_a_form_is_believed_from_our_own_page_alone(act: str, site: GrantingSite
     assert acme.post(address, fields, origin="https://elsewhere.example").status == 403
     assert WebReader(web.base).post(address, fields).status in (303, 401, 403, 404)
     assert site.kinds() == before
+
+
+def test_lines_of_a_form_are_kept_as_lines(site: GrantingSite, web: WebReader) -> None:
+    """A browser ends each with two characters; none of them is shown as an escape, nor kept."""
+    acme = site.enter(web, "acme")
+    given = {
+        "preset": "standing",
+        "until": site.at(4),
+        "purpose": "diagnosis",
+        "reason": "the first line\r\nthe second",
+    }
+    refused = acme.send("/access", "/access/ask", **given | {"until": "soon"}, **{"asset:acme-pump": "on"})
+    assert "the first line\nthe second" in refused.text
+    site.request(acme, **given)
+    assert site.of("request.made")[0].facts["reason"] == "the first line\nthe second"

@@ -1,9 +1,9 @@
 """Whatever two vendors, their sponsor and the clock do, neither ever reads a word of the other, nor outside a grant.
 
-A history is a handful of acts (asked, agreed, denied, revoked, begun, suspended, the wall clock set) and then looks at
-random addresses by both vendors. What may be read is reckoned here a second time, from the acts that went through and
-from running time alone: a grant lets nobody read once it has run for as long as it was given, whatever the wall clock
-was made to say.
+A history is a handful of acts (asked, agreed, denied, revoked, begun, suspended, the wall clock set), a recommendation
+by who may read, and then looks at random addresses by both vendors. What may be read is reckoned here a second time,
+from the acts that went through and from running time alone: a grant lets nobody read once it has run for as long as it
+was given, whatever the wall clock was made to say.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from granting_site import REASON, WHY, GrantingSite
+from granting_site import ASSETS, REASON, WHY, GrantingSite
 from starlette.applications import Starlette
 from starlette.types import Message
 
+from protocol.recommendation.proposal import Proposal
 from receiver.governed.grants.asking import Asked, ask
 from receiver.governed.grants.deciding import RuleRefusal, begin, decide, may_decide, revoke
 from receiver.governed.grants.extent import Extent
 from receiver.governed.grants.request import Period, RequestState
+from receiver.governed.recommendations.recommending import make
 from receiver.portal.app import create_app
 
 S = 10**9
@@ -38,6 +40,7 @@ ADDRESSES = (
     "/access", "/trail", "/trail?person=p-acme", "/trail?person=p-volta", "/trail?kind=read", "/account", "/metrics",
     "/trail?grant=g-none", "/api/trend?series=1&from=0&to=x", "/asset/%00", "/nowhere/{}", "/tag/999", "/static/none",
     "/access/glass", "/access/glass?reader=p-volta", "/access/roster", "/access/alerts", "/access/visit?grant=g-none",
+    "/access/recommendations",
 )  # fmt: skip
 PLAIN = ("acme-pressure", "volta-force", "6.5", "88.0")
 """What only an answer with data holds: names of tags, and values."""
@@ -79,6 +82,8 @@ class Play:
 
     def __init__(self, site: GrantingSite, seed: int) -> None:
         self.site, self.draw, self.model = site, random.Random(seed), Model(site)
+        self.eyes = random.Random(seed + 10**6)
+        """Of its own: one more address leaves all acts as they are."""
         self.steps = seed % 2 == 1
         """The wall clock is set in every second seed: after it was, little is granted until it has held."""
         self.authority = site.office.desk.authority
@@ -106,6 +111,23 @@ class Play:
             self.site.act(lambda acts, v=vendor: acts.resume(f"p-{v}", "found again"))  # type: ignore[misc]
         self.model.suspended.clear()
         self.model.given.clear()
+
+    def recommend(self, vendor: str) -> None:
+        """A vendor recommends something for their machine, a few times: whoever may not read may not."""
+        held, machine = self.authority.recommendations, MACHINE[vendor]
+        person = self.authority.person(f"p-{vendor}")
+        made = list(held)
+        if person is None or sum(one.person == person.key for one in made) >= 5:
+            return
+        scope = self.authority.granted(person.key).scope
+        seen = {one.name for one in ASSETS if scope.sees(one)}
+        what = f"Ask {vendor} before {machine} starts."
+        proposal, key = Proposal(site=ASSETS[0].site, asset=machine, what=what, why=REASON), f"rec-{len(made)}"
+        with contextlib.suppress(RuleRefusal):
+            make(proposal, person, seen, held, self.authority.now, key=key)
+            assert self.model.may(vendor)
+            self.authority.act(lambda people, grants, now: make(proposal, person, seen, held, now, key=key))
+            self.done["recommended"] += 1
 
     def _ask(self) -> None:
         vendor, own_machine = self.draw.choice(VENDORS), self.draw.random() < 0.8
@@ -233,9 +255,11 @@ async def played(site: GrantingSite, seed: int, histories: int, looks: int) -> C
                 person = play.authority.person(f"p-{vendor}")
                 assert person is not None
                 words[vendor] = site.office.sessions.open(person, "password", address="192.0.2.7", agent="test")
-            for _ in range(looks):
-                address = play.draw.choice([*ADDRESSES, "/live", "/live?series=1", "/live?asset={}"])
-                address = address.format(MACHINE[play.draw.choice(VENDORS)])
+            play.recommend(vendor)
+            rare = play.steps and play.authority.granted(f"p-{vendor}").grants  # little is in force there: look well
+            for _ in range(8 * looks if rare else looks):
+                address = play.eyes.choice([*ADDRESSES, "/live", "/live?series=1", "/live?asset={}"])
+                address = address.format(MACHINE[play.eyes.choice(VENDORS)])
                 status, text = await asked(app, address, words[vendor])
                 where = f"seed {seed}, history {number}: {vendor} at {address} got {status}"
                 other = VENDORS[vendor == "acme"]
