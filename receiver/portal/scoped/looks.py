@@ -1,8 +1,8 @@
 """What an answer showed, for the record: which assets and tags, of which time, how many values.
 
-Whoever makes an answer out of the history says so here, on the request; whoever sends it writes the look into the trail
-first (`scoped_reading.py`), and where that cannot be done the answer is not sent. An answer of an address that shows
-data and says nothing about it is a bug, and is not sent either.
+Whoever makes an answer out of the history says so here, on the request, as soon as it is known. The look is written
+into the trail while the answer is made (`scoped_reading.py`), and where that cannot be done the answer is not sent. An
+answer of an address that shows data and says nothing about it is a bug, and is not sent either.
 """
 
 from __future__ import annotations
@@ -57,14 +57,8 @@ def show(
     between: tuple[int, int] | None = None,
     rows: int | None = None,
 ) -> None:
-    """Say what the answer to this request shows."""
+    """Say what the answer to this request shows; from here on it is being written down, while the answer is made."""
     from_ns, to_ns = between or (None, None)
-    request.scope.setdefault("state", {})["look"] = Look(
-        kind=kind, assets=tuple(assets), tags=tuple(tags), from_ns=from_ns, to_ns=to_ns, rows=rows
-    )
-
-
-def shown(request: Request) -> Look | None:
-    """What was said."""
-    found = request.scope.get("state", {}).get("look")
-    return found if isinstance(found, Look) else None
+    look = Look(kind=kind, assets=tuple(assets), tags=tuple(tags), from_ns=from_ns, to_ns=to_ns, rows=rows)
+    if noting := request.scope.get("state", {}).get("noting"):
+        noting(look)

@@ -2,14 +2,15 @@
 
     reader = request.state.reader            put there by whoever let the request in; none: what anyone may read
     view   = views.of(reader's scope now)    nothing outside it can be in the answer
-    answer = the view's page or JSON
-    trail.note(look)                         no record, no answer
+    answer = the view's page or JSON         the look is written meanwhile, as soon as the answer says what it shows
+    await the look's record                  no record, no answer
 
 Without signing in nobody has a name, so there is nothing to record: that is what `[portal] anyone` gives up.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Protocol
@@ -24,7 +25,7 @@ from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
 from receiver.governed.trail.trail_error import TrailError
 from receiver.outputs.historian.views import Scope
 from receiver.portal.error_answers import Endpoint
-from receiver.portal.scoped.looks import shown
+from receiver.portal.scoped.looks import Look
 from receiver.portal.scoped.scoped_view import ScopedView, ScopedViews, TooManyViews
 
 _log = logging.getLogger("receiver.portal")
@@ -100,26 +101,30 @@ class ScopedReading:
             if reader is None or granted is None or reader.person is None:
                 return await part(view)(request)
             state["holds"] = lambda: reader.holds() and reader.granted().scope == scope
+            noted: list[asyncio.Task[None]] = []
+            if data:
+                under = _under(reader, reader.person, granted)
+                state["noting"] = lambda look: noted.append(asyncio.create_task(self._noted(look, reader, under)))
             try:
                 made = await part(view)(request)
             except HTTPException as error:
                 if error.status_code == 404:
                     await self._refused(request, reader, reader.person, granted)
                 raise
-            if data:
-                await self._noted(request, reader, reader.person, granted)
+            finally:
+                written = await asyncio.gather(*noted, return_exceptions=True)
+            for failure in written:
+                if failure is not None:
+                    raise failure
+            if data and not noted:
+                raise RuntimeError(f"{request.url.path} does not say what it shows")
             return made
 
         return whole
 
-    async def _noted(self, request: Request, reader: RequestReader, person: Person, granted: Granted) -> None:
-        look = shown(request)
-        if look is None:
-            raise RuntimeError(f"{request.url.path} does not say what it shows")
-        entry = look.entry(
-            at_ns=self._clock(), who=person.key, origin=reader.address, more=_under(reader, person, granted)
-        )
-        await self._write(entry)
+    async def _noted(self, look: Look, reader: RequestReader, under: dict[str, Fact]) -> None:
+        who = reader.person.key if reader.person else ""
+        await self._write(look.entry(at_ns=self._clock(), who=who, origin=reader.address, more=under))
 
     async def _refused(self, request: Request, reader: RequestReader, person: Person, granted: Granted) -> None:
         """What is not there and what is not theirs go on record alike, and take the same time."""

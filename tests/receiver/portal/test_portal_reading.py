@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +14,8 @@ import pytest
 from access_cast import ACME, VOLTA
 from portal_plant import Clock, Ear, Plant, ask, served
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from protocol.content.catalog import Asset, Tag
@@ -21,6 +25,10 @@ from receiver.governed.trail.entry import TrailEntry, TrailRecord
 from receiver.governed.trail.trail_error import TrailError
 from receiver.outputs.historian.views import Scope as SeenScope
 from receiver.portal.app import create_app
+from receiver.portal.keeper import NoHistory
+from receiver.portal.scoped import looks
+from receiver.portal.scoped.scoped_reading import ScopedReading
+from receiver.portal.scoped.scoped_view import ScopedViews
 
 ASSETS = (
     Asset(name="acme-pump", site="north-plant", vendors=("Acme",)),
@@ -186,6 +194,53 @@ def test_without_a_record_nothing_is_shown(door: Doorkeeper, record: Record) -> 
                 assert answer.status == 503, address
                 assert "acme-pump" not in answer.text.replace(address, "")
         assert ask(base + "/live", headers={"X-Person": "acme"}).status == 503
+
+
+@pytest.mark.parametrize("answer", ["made", "failed"])
+def test_a_look_is_written_while_its_answer_is_made_and_the_answer_waits_for_it(answer: str) -> None:
+    """Neither waits for the other to begin; nothing goes out before the look is on record, and one of a failed answer
+    stays there."""
+
+    async def turns() -> list[str]:
+        order: list[str] = []
+        asked, written = asyncio.Event(), asyncio.Event()
+
+        class Slow(Record):
+            async def note_async(self, entries: list[TrailEntry]) -> list[TrailRecord]:
+                order.append("being written")
+                asked.set()
+                await written.wait()
+                order.append("written")
+                return []
+
+        async def part(request: Request) -> Response:
+            looks.show(request, "read.page", ["acme-pump"])
+            await asked.wait()  # for ever, if it were written afterwards
+            order.append("made")
+            asyncio.get_running_loop().call_later(0, written.set)
+            if answer == "failed":
+                raise NoHistory("it cannot be read")
+            return Response("6.5")
+
+        view = ScopedViews(lambda scope: FakeView())  # type: ignore[arg-type,return-value]
+        reading = ScopedReading(view, anyone=NOTHING, record=Slow(), clock=lambda: 0)
+        asker = Asker(Doorkeeper(Starlette()), ACME)
+        request = Request({"type": "http", "path": "/", "query_string": b"", "state": {"reader": asker}})
+        with contextlib.suppress(NoHistory):
+            await asyncio.wait_for(reading.answer(lambda view: part)(request), 20)
+            order.append("sent")
+        return order
+
+    assert asyncio.run(turns()) == ["being written", "made", "written"] + ["sent"] * (answer == "made")
+
+
+class FakeView:
+    """Looks at nothing."""
+
+    used_s = 0.0
+
+    async def begin(self) -> None:
+        """It looks already."""
 
 
 @pytest.mark.parametrize("how", ["revoked", "narrowed", "signed out"])
