@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyotp
@@ -77,12 +78,29 @@ def _ready(trail: Trail, store: SecretStore, clock: BenchClock, people: int) -> 
     authority = Authority(trail, AccessPolicy(), store.path.parent, wall_ns=clock.now_ns, running_ns=clock.now_ns)
     desk, passwords = PeopleDesk(authority, clock, clock), Passwords()
     kept = passwords.hash(PASSWORD)
-    for at in range(people):
-        key, draft = f"p-{at:08}", _draft(at, clock.now_ns)
-        desk.act("command:bench", lambda acts, key=key, draft=draft: acts.enrol(key, draft))  # type: ignore[misc]
-        desk.act("command:bench", lambda acts, key=key: acts.acknowledge(key, "1"))  # type: ignore[misc]
+    for key in enrolled(desk, people, clock.now_ns):
         store.set_credential(Credential(key, kept, clock.seed, 0))
     return SignIn(desk, store, PersonSessions(desk, store), passwords)
+
+
+def enrolled(desk: PeopleDesk, people: int, now_ns: int, employer: str = "") -> list[str]:
+    """Enrol so many, who have acknowledged the policy; returns their keys.
+
+    Args:
+        desk: Of the site.
+        people: How many.
+        now_ns: The wall clock [ns since 1970 UTC].
+        employer: All but the first read for this vendor; empty: they are the site's own, as the first is.
+    """
+    keys = [f"p-{at:08}" for at in range(people)]
+    for at, key in enumerate(keys):
+        draft = _draft(at, now_ns)
+        if employer and at:
+            roles = frozenset({PersonRole.READER})
+            draft = replace(draft, employer=employer, roles=roles, contract="1", contact="C. T.", sponsor=keys[0])
+        desk.act("command:bench", lambda acts, key=key, draft=draft: acts.enrol(key, draft))  # type: ignore[misc]
+        desk.act("command:bench", lambda acts, key=key: acts.acknowledge(key, "1"))  # type: ignore[misc]
+    return keys
 
 
 def _timed(sign_in: SignIn, clock: BenchClock, runs: int, people: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

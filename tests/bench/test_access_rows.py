@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.access import signin_rows, trail_rows
+from bench.access import read_rows, signin_rows, trail_rows
 
 
 def test_the_rows_of_the_trail_have_stable_names() -> None:
@@ -24,3 +24,12 @@ def test_rows_of_signing_in_name_what_they_measured() -> None:
         ("access.signin", "ms", 2),
         ("access.signin.refused", "ms", 2),
     ]
+
+
+def test_rows_of_reading_stand_beside_the_same_reads_without_trail_and_scope() -> None:
+    """Each of the three reads and their sum, with a baseline of the same run and the first byte in words."""
+    rows = read_rows.measure(1, people=2, tags=20, day=20, asks=2)
+    names = ["access.read.cost", *(f"access.read.cost.{read}" for read in ("trend", "latest", "asset"))]
+    assert [(one.row, one.unit, len(one.runs)) for one in rows] == [(name, "ms", 1) for name in names]
+    assert all(one.baseline and one.ratio for one in rows)
+    assert all("first byte" in one.note for one in rows)
