@@ -23,6 +23,7 @@ def test_rows_of_signing_in_name_what_they_measured() -> None:
     assert [(one.row, one.unit, len(one.runs)) for one in rows] == [
         ("access.signin", "ms", 2),
         ("access.signin.refused", "ms", 2),
+        ("access.signin.work", "ms", 2),
     ]
 
 

@@ -1,6 +1,6 @@
 """Everything that signing in needs, made once for a portal: register, secrets, sessions, and the threads for slow work.
 
-A check of a password takes 64 MiB and some 0.1 s of a processor on purpose. So at most `AT_ONCE` are made at the same
+A check of a password takes 64 MiB and some 0.2 s of a processor on purpose. So at most `AT_ONCE` are made at the same
 time, and where `WAITING` wait already the next one is told to come back.
 """
 
