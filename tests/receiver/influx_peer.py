@@ -47,6 +47,8 @@ class FakeInflux:
         """Where it takes lines; elsewhere it answers 404."""
         self.statements: list[str] = []
         """What `/exec` was asked, in QuestDB's manner."""
+        self.tables: Callable[[str], Told] = lambda statement: Told(200, '{"ddl":"OK"}')
+        """What a statement is answered with."""
         self.url = ""
 
     def restart(self, lose: Callable[[str, int], bool]) -> None:
@@ -118,8 +120,9 @@ def serving(fake: FakeInflux, port: int = 0) -> Iterator[FakeInflux]:
                 self.tell(refused)
                 return
             if where.path == "/exec":
-                fake.statements += parse_qs(where.query)["query"]
-                self.tell(Told(200, '{"ddl":"OK"}'))
+                (statement,) = parse_qs(where.query)["query"]
+                fake.statements.append(statement)
+                self.tell(fake.tables(statement))
                 return
             pages = {"/metrics": fake.page(), "/ping": Told(204, headers=fake.ping)}
             self.tell(pages.get(self.path, Told(404)))

@@ -39,6 +39,8 @@ class WriteAnswer:
     """From `Retry-After` [s]."""
     timed_out: bool = False
     """It was connected, and said nothing in time."""
+    step: str = ""
+    """What a person does about it, where more is known than the status tells."""
 
     @property
     def failed(self) -> bool:
@@ -78,6 +80,8 @@ def wait_s(answer: WriteAnswer, failures: int, chance: random.Random) -> float:
 def next_step(answer: WriteAnswer) -> str:
     """What a person does about an answer that is no yes."""
     status = answer.status
+    if answer.step:
+        return answer.step
     if status == 0:
         slow = "Look at the server's load and log" if answer.timed_out else "Start the server, or compare url"
         return f"{slow}; nothing is lost meanwhile"

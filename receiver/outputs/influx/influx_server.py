@@ -11,6 +11,7 @@ bucket `name/policy` names a retention policy too, as InfluxDB 1.8 has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -20,7 +21,7 @@ from influxdb_client.rest import ApiException
 
 from protocol.errors import ConfigError
 from receiver.outputs.influx.answer import TAKEN, WriteAnswer
-from receiver.outputs.influx.quest_tables import TABLES
+from receiver.outputs.influx.quest_tables import stand
 from receiver.outputs.influx.server_kind import INFLUXDB, QUESTDB, TELEGRAF, UNKNOWN, VICTORIA, ServerKind
 from receiver.outputs.influx.server_metrics import NOTHING, ServerMetrics, read_metrics
 
@@ -66,10 +67,13 @@ class InfluxServer:
 
     def _sent(self, lines: bytes) -> WriteAnswer:
         if self._kind is QUESTDB and not self._tables:
-            made = self._make_tables()
-            if made is not None:
-                return made
+            missing = stand(self._statement)
+            if missing is not None:
+                return replace(missing, message=self._clean(missing.message))
+            self._tables = True
         answer = self._post(lines)
+        if answer.failed:
+            self._tables = False  # what answers next may be another server, and empty
         if answer.status == 404 and self.path == V2:
             self.path = V1
             older = self._post(lines)
@@ -158,17 +162,10 @@ class InfluxServer:
             return TELEGRAF
         return INFLUXDB if version or _header(headers, "X-Influxdb-Build") else UNKNOWN
 
-    def _make_tables(self) -> WriteAnswer | None:
-        """QuestDB's tables, so that a repeat replaces itself; None where they are there."""
-        for statement in TABLES:
-            found = self._get("/exec", {"query": statement})
-            if found is None:
-                return WriteAnswer(0, "it does not answer /exec, where its tables are made")
-            if found[0] != 200:
-                status = found[0] if found[0] in (401, 403) or found[0] >= 500 else 404
-                return WriteAnswer(status, self._clean(f"its tables cannot be made: {found[2]}"))
-        self._tables = True
-        return None
+    def _statement(self, statement: str) -> tuple[int, str] | None:
+        """QuestDB's answer to a statement: status and text."""
+        found = self._get("/exec", {"query": statement})
+        return None if found is None else (found[0], found[2])
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> tuple[int, Mapping[str, str], str] | None:
         headers = {"Authorization": f"Token {self._token}"} if self._token else {}

@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from receiver.outputs.influx.answer import WriteAnswer
 from receiver.outputs.influx.dialect import for_server
 from receiver.outputs.influx.lines import LineWriter
 from receiver.outputs.influx.output import CHECK_S, InfluxOutput
+from receiver.outputs.influx.quest_tables import TABLES
 from receiver.outputs.influx.server_kind import HOLD_S, INFLUXDB, QUESTDB, VICTORIA, ServerKind, named
 from receiver.outputs.influx.settings import InfluxTable
 from receiver.outputs.shipping import stored_output
@@ -48,6 +49,33 @@ def output(folder: Path, fake: FakeInflux, kind: str = "influxdb", **given: Any)
 def token_file(folder: Path) -> Path:
     """Where an output to this folder has its token from."""
     return folder.with_suffix(".token")
+
+
+class QuestTables:
+    """What QuestDB 9.1 answers to statements about its tables, as it was seen."""
+
+    def __init__(self, keys: Mapping[str, frozenset[str]] | None = None, half_made: Iterable[str] = ()) -> None:
+        self.keys, self.half_made = dict(keys or {}), set(half_made)
+
+    def answer(self, statement: str) -> Told:
+        """One of the statements that the product has; another is an error of the test."""
+        for one in TABLES:
+            if statement == one.which_keys:
+                if one.name not in self.keys:
+                    return Told(400, f'{{"error":"table does not exist [table={one.name}"}}')
+                return Told(200, json.dumps({"dataset": [[key] for key in sorted(self.keys[one.name])]}))
+            if statement == one.made:
+                self.keys.setdefault(one.name, one.keys)
+                return Told(200, '{"ddl":"OK"}')
+            broken = Told(400, '{"query":"..","error":"Invalid metadata at fd=7"}')
+            if statement == one.keyed:
+                if one.name in self.half_made:
+                    return broken
+                self.keys[one.name] = one.keys
+                return Told(200, '{"ddl":"OK"}')
+            if statement == one.proof:
+                return broken if one.name in self.half_made else Told(200, '{"dataset":[]}')
+        raise AssertionError(statement)
 
 
 def table(**given: Any) -> InfluxTable:
@@ -626,12 +654,71 @@ def test_questdb_has_its_tables_made_first_and_nothing_is_held(tmp_path: Path) -
     """With DEDUP keys, or a line that comes twice would be two rows; its yes means committed."""
     with serving(FakeInflux()) as fake:
         fake.paths = ("/write",)
+        fake.tables = QuestTables().answer
         one, given = output(tmp_path, fake, kind="questdb"), blocks()
         one.take(given, b"x")
         pumped(one, 0.0, lambda: drained(one))
         assert samples(fake) == wanted(given, QUESTDB)
-        assert 'DEDUP UPSERT KEYS("timestamp", "asset", "seq"' in fake.statements[0]
+        made = [one for one in fake.statements if one.startswith("CREATE")]
+        assert 'DEDUP UPSERT KEYS("timestamp", "asset", "seq"' in made[0]
+        assert len(made) == len(TABLES)
         assert one.status()["held"] == 0
+        one.close()
+
+
+def test_tables_of_questdb_that_are_right_are_left_alone(tmp_path: Path) -> None:
+    """Killed while it sets keys it never sets any again: they are set where they differ, and nowhere else."""
+    with serving(FakeInflux()) as fake:
+        fake.paths = ("/write",)
+        held = QuestTables({one.name: one.keys for one in TABLES} | {"state": frozenset()})
+        fake.tables = held.answer
+        one = output(tmp_path, fake, kind="questdb")
+        one.take(blocks(), b"x")
+        pumped(one, 0.0, lambda: drained(one))
+        assert [one for one in fake.statements if not one.startswith("SELECT")] == [
+            one.keyed for one in TABLES if one.name == "state"
+        ]
+        one.close()
+
+
+def test_a_table_that_questdb_left_half_made_gets_no_line_and_is_told(tmp_path: Path) -> None:
+    """Listed, and made "OK", but its log does not read: held with the next step; once it is gone all arrives."""
+    with serving(FakeInflux()) as fake:
+        fake.paths, given = ("/write",), blocks()
+        held = QuestTables({one.name: one.keys for one in TABLES}, half_made={"event"})
+        fake.tables = held.answer
+        one = output(tmp_path, fake, kind="questdb")
+        one.take(given, b"x")
+        assert stepped(one, 0.0) == 60.0
+        told = one.status()
+        assert (told["state"], told["alarm"], fake.requests) == ("held", True, [])
+        assert told["trouble"] == "404: its table event takes no lines: Invalid metadata at fd=7"
+        assert 'DROP TABLE "event"' in told["next_step"]
+        assert not any(one.startswith(("ALTER", "DROP")) for one in fake.statements)
+        held.half_made.clear()
+        del held.keys["event"]
+        pumped(one, 60.0, lambda: drained(one))
+        assert samples(fake) == wanted(given, QUESTDB)
+        assert one.status()["trouble"] == ""
+        one.close()
+
+
+def test_a_questdb_that_comes_back_empty_has_its_tables_made_again(tmp_path: Path) -> None:
+    """After a failed connection it may be another one, where line protocol would make tables without keys."""
+    with serving(FakeInflux()) as fake:
+        fake.paths, given = ("/write",), blocks(20)
+        fake.tables = QuestTables().answer
+        one = output(tmp_path, fake, kind="questdb")
+        one.take(given[:10], b"1")
+        now = pumped(one, 0.0, lambda: drained(one))
+        fake.judge = lambda lines: Told(GONE)
+        one.take(given[10:], b"2")
+        now = pumped(one, now, lambda: one.status()["retries"] > 0)
+        fake.judge, empty = lambda lines: None, QuestTables()
+        fake.tables = empty.answer
+        pumped(one, now, lambda: drained(one))
+        assert empty.keys == {one.name: one.keys for one in TABLES}
+        assert samples(fake) == wanted(given, QUESTDB)
         one.close()
 
 
