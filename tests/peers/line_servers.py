@@ -62,6 +62,8 @@ class LineServer(ABC):
     """What its times are multiples of [ns]."""
     start_s: ClassVar[float] = 30.0
     """Longest start [s]."""
+    has_tables: ClassVar[bool] = False
+    """Whether tables are made in it before the first line."""
     tells_restarts: ClassVar[bool] = True
     """Whether it says when it began; where it does not, a restart is noticed by what fails meanwhile."""
 
@@ -219,6 +221,7 @@ class Quest(LineServer):
     """QuestDB 9."""
 
     resolution_ns = 1_000
+    has_tables = True
     start_s = 120.0
     """A Java machine starts in 4 s, and in more than 30 on two cores that have ten times as much to do (seen)."""
 
