@@ -74,7 +74,7 @@ def acknowledged(file: Path, number: int, note: str) -> str:
 
 def clock_accepted(file: Path, why: str) -> str:
     """A person says that the clock is right as it stands."""
-    with opened(file) as here:
+    with opened(file) as here, _refusing():
         here.desk.now()
         wall_ns = time.time_ns()
         _act(here, lambda people, grants, now: accept_clock(grants, now, wall_ns, who=here.by, why=why))
