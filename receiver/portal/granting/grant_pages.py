@@ -171,6 +171,7 @@ class GrantPages:
                 groups=sorted(policy.groups),
                 assets=await askable(person, self._history, self._clock),
                 visits=[row for row in view.mine if row.grant.preset == SITE_VISIT],
+                readable=authority.granted(person.key).scope.assets or frozenset(),
                 filled=dict.fromkeys(asked_form.FIELDS, "") | (filled or {}),
                 wrong=wrong,
                 length=span,

@@ -39,8 +39,8 @@ ADDRESSES = (
     "/api/events", "/api/events?asset={}", f"/api/trend?series=1&{RANGE}", f"/api/trend?series=2&{RANGE}", "/healthz",
     "/access", "/trail", "/trail?person=p-acme", "/trail?person=p-volta", "/trail?kind=read", "/account", "/metrics",
     "/trail?grant=g-none", "/api/trend?series=1&from=0&to=x", "/asset/%00", "/nowhere/{}", "/tag/999", "/static/none",
-    "/access/glass", "/access/glass?reader=p-volta", "/access/roster", "/access/alerts", "/access/visit?grant=g-none",
-    "/access/recommendations",
+    "/access/glass", "/access/glass?reader=p-volta", "/access/roster", "/access/alerts", "/access/recommendations",
+    "/access/visit?grant=g-none", "/access/visit?grant=v-acme", "/access/visit?grant=v-volta",
 )  # fmt: skip
 PLAIN = ("acme-pressure", "volta-force", "6.5", "88.0")
 """What only an answer with data holds: names of tags, and values."""
@@ -88,6 +88,8 @@ class Play:
         """The wall clock is set in every second seed: after it was, little is granted until it has held."""
         self.authority = site.office.desk.authority
         self.done: Counter[str] = Counter()
+        for vendor in VENDORS:
+            self._visit(vendor)
 
     def act(self) -> None:
         """One of them; what a rule refuses has not happened."""
@@ -128,6 +130,25 @@ class Play:
             assert self.model.may(vendor)
             self.authority.act(lambda people, grants, now: make(proposal, person, seen, held, now, key=key))
             self.done["recommended"] += 1
+
+    def _visit(self, vendor: str) -> None:
+        """A site visit of each, agreed by two, from now on: it lets nobody read."""
+        now_ns, own = self.site.clock(), Extent(assets=frozenset({MACHINE[vendor]}))
+        period = Period(from_ns=now_ns, until_ns=now_ns + 80_000 * S, length_s=None)
+        asked = Asked(preset="site-visit", extent=own, reason=REASON, purpose="exchange", period=period)
+        visitor, policy, key = self.authority.person(f"p-{vendor}"), self.authority.policy, f"r-visit-{vendor}"
+        assert visitor is not None
+        self.authority.act(lambda people, grants, now: ask(asked, visitor, own, grants, policy, now, key=key))
+        for who in ("engineer", "approver"):
+            held, by = self.authority.grants.requests[key], self.authority.person(f"p-{who}")
+            assert by is not None
+
+            def rule(people, grants, now, held=held, by=by):  # type: ignore[no-untyped-def]
+                role = may_decide(held, visitor, by, grants, policy, now)
+                return decide(held, role, by, policy, now, yes=True, why=WHY, grant=f"v-{vendor}")
+
+            self.authority.act(rule)
+        assert f"v-{vendor}" in self.authority.grants.grants
 
     def _ask(self) -> None:
         vendor, own_machine = self.draw.choice(VENDORS), self.draw.random() < 0.8
@@ -269,6 +290,7 @@ async def played(site: GrantingSite, seed: int, histories: int, looks: int) -> C
                 assert other not in told, where
                 data = any(word in text for word in PLAIN) and status == 200
                 assert not data or play.model.may(vendor) or address.startswith(("/trail", "/access")), where
+                assert status != 200 or not address.startswith("/access/visit") or play.model.may(vendor), where
                 assert status not in (500, 502), where
                 count["looks"] += 1
                 count["with data"] += data

@@ -10,6 +10,8 @@ from granting_site import WHY, GrantingSite
 from sign_in_site import WebReader
 from visited_plant import ANNOUNCED, visited
 
+from receiver.governed.alerts.read_check import ReadCheck
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[GrantingSite]:
@@ -55,3 +57,30 @@ def test_a_visits_record_is_for_who_reviews(site: GrantingSite, web: WebReader) 
     planned = list(site.office.desk.authority.grants.grants)[-1]
     assert planned != grant
     assert site.enter(web, "security").get(f"/access/visit?grant={planned}").status == 404
+
+
+def test_the_visitor_sees_of_the_record_what_they_may_read(site: GrantingSite, web: WebReader) -> None:
+    """Nothing by the visit alone; under a grant to read its assets, with the look on record; never another vendor's."""
+    grant = visited(site, web)
+    address = f"/access/visit?grant={grant}"
+    acme, volta, sponsor = (site.enter(web, who) for who in ("acme", "volta", "sponsor"))
+    assert acme.get(address).status == 404
+    assert address not in acme.get("/access").text
+    for reader, asset in ((acme, "acme-pump"), (volta, "volta-press")):
+        site.request(reader, asset)
+        fields = {"request": site.newest, "answer": "approve", "why": WHY}
+        assert sponsor.send("/access", "/access/decide", **fields).status == 303
+    assert f'href="{address}"' in acme.get("/access").text
+    page = acme.get(address).text
+    for text in (ANNOUNCED.replace("<new>", "&lt;new&gt;"), "firmware 1.1", "Of the assets that you may read now"):
+        assert text in page
+    assert "volta" not in page.lower()
+    assert "No change of the configuration" not in page, "that is not known of what is not shown"
+    assert volta.get(address).status == 404
+    (entry,) = site.of("read.visit")
+    assert (entry.who, entry.facts["assets"], entry.facts["grant"]) == ("p-acme", ["acme-pump"], grant)
+    assert grant not in str(entry.facts["grants"])
+    check = ReadCheck()
+    assert [fault.text for one in site.office.desk.authority.trail.records() for fault in check.take(one)] == []
+    site.clock.move(5 * 3600)
+    assert site.enter(web, "acme").get(address).status == 404
