@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.access import read_rows, signin_rows, trail_rows
+from bench.access import read_rows, signin_rows, trail_page_row, trail_rows
 from bench.figures import BenchRow
 
 
@@ -12,4 +12,5 @@ def measure(runs: int = 7) -> list[BenchRow]:
     Args:
         runs: Of each figure that is small enough to be taken again.
     """
-    return [*trail_rows.measure(runs), *signin_rows.measure(runs), *read_rows.measure(runs)]
+    trail = [*trail_rows.measure(runs), *trail_page_row.measure(runs)]
+    return [*trail, *signin_rows.measure(runs), *read_rows.measure(runs)]

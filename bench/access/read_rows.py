@@ -35,6 +35,7 @@ from receiver.governed.grants.register import told
 from receiver.governed.grants.request import Period
 from receiver.governed.people.desk import PeopleDesk
 from receiver.governed.people.enrolment import DAY_NS
+from receiver.governed.people.person import PersonRole
 from receiver.governed.people.secret_store import open_store
 from receiver.governed.trail.entry import TrailEntry
 from receiver.governed.trail.trail import Trail
@@ -49,6 +50,7 @@ EACH = 10
 ASKS = 30
 """Of each read in one run, both ways."""
 VENDOR = "Acme"
+ADDRESS = "192.0.2.7"
 ALLOWED = "asked for: at most a tenth more, and the first byte at most 1 ms later"
 
 
@@ -107,7 +109,7 @@ async def _turns(
         "asset": f"/asset/{names[0]}",
     }
     taken = {read: (ReadTimes(), ReadTimes()) for read in reads}
-    office, word = _office(state, names, people)
+    office, word = office_of(state, names, people, PersonRole.READER)
     bare = create_app(state / "history", state, Scope(), clock=time.time_ns)
     governed = create_app(state / "history", state, None, clock=time.time_ns, office=office)
     try:
@@ -135,13 +137,25 @@ async def _running(app: Starlette) -> AsyncIterator[None]:
         yield
 
 
-def _office(state: Path, names: list[str], people: int) -> tuple[SignInOffice, str]:
-    """Everybody enrolled, with their grants; and what the cookie of one of them holds."""
+def office_of(
+    state: Path, names: list[str], people: int, role: PersonRole, *, address: str = ADDRESS
+) -> tuple[SignInOffice, str]:
+    """Everybody enrolled, with their grants; and what the cookie of one of them holds.
+
+    Args:
+        state: The state folder.
+        names: Assets that grants are for.
+        people: How many.
+        role: Of whoever signs in: a reader of the vendor's, or one of the site's own.
+        address: Where that one comes from.
+    """
     trail = Trail(state / "trail.db")
     authority = Authority(trail, AccessPolicy(), state, wall_ns=time.time_ns(), running_ns=time.monotonic_ns())
     desk = PeopleDesk(authority, time.time_ns, time.monotonic_ns)
     store = open_store(state, wall_ns=time.time_ns(), say=_refused)
     keys = enrolled(desk, people, time.time_ns(), VENDOR)
+    if role is not PersonRole.READER:
+        desk.act("command:bench", lambda acts: acts.change(keys[0], roles=frozenset({role})))
     from_ns = time.time_ns() - DAY_NS
     period = Period(from_ns=from_ns, until_ns=from_ns + 30 * DAY_NS)
     trail.note(
@@ -153,17 +167,14 @@ def _office(state: Path, names: list[str], people: int) -> tuple[SignInOffice, s
     )
     desk.refresh()
     office = SignInOffice(desk, store, ReadingPolicy.own())
-    reader = desk.person(keys[-1])
+    reader = desk.person(keys[-1 if role is PersonRole.READER else 0])
     assert reader is not None
-    return office, office.sessions.open(reader, "password", address=ADDRESS, agent="bench")
+    return office, office.sessions.open(reader, "password", address=address, agent="bench")
 
 
 def _given(grant: str, person: str, extent: Extent, period: Period) -> TrailEntry:
     facts = told(extent, period, {"preset": "standing"}, (("grant", grant), ("person", person)))
     return TrailEntry(kind="grant.given", at_ns=period.from_ns, who="system", facts=facts)
-
-
-ADDRESS = "192.0.2.7"
 
 
 async def _read(app: Starlette, path: str, cookie: str) -> tuple[float, float]:

@@ -85,6 +85,11 @@ def _entry(at: int, chance: random.Random) -> TrailEntry:
     )
 
 
+def look(at: int, chance: random.Random) -> TrailEntry:
+    """An entry that governs nothing."""
+    return _entry(at + (at % 100 == 0), chance)
+
+
 def _page(path: Path, runs: int, note: str) -> BenchRow:
     trail = TrailReader(path)
     middle = (trail.end() or trail.at(1)).number // 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.access import read_rows, signin_rows, trail_rows
+from bench.access import read_rows, signin_rows, trail_page_row, trail_rows
 
 
 def test_the_rows_of_the_trail_have_stable_names() -> None:
@@ -34,3 +34,10 @@ def test_rows_of_reading_stand_beside_the_same_reads_without_trail_and_scope() -
     assert [(one.row, one.unit, len(one.runs)) for one in rows] == [(name, "ms", 1) for name in names]
     assert all(one.baseline and one.ratio for one in rows)
     assert all("first byte" in one.note for one in rows)
+
+
+def test_the_page_of_the_record_is_measured_as_a_browser_gets_it() -> None:
+    """Every way to ask is answered over HTTP, and the slowest counts."""
+    (row,) = trail_page_row.measure(1, people=2, entries=300)
+    assert (row.row, row.unit, len(row.runs)) == ("access.trail.answer", "ms", 1)
+    assert all(f"{way} " in row.note for way in trail_page_row.ASKED)
