@@ -101,6 +101,7 @@ class DemoPeople:
 
     def start(self) -> None:
         """Begin."""
+        self._say("people to sign in as are being enrolled; they are named here in some seconds")
         self._thread.start()
 
     def finish(self) -> None:
@@ -124,17 +125,15 @@ class DemoPeople:
         return self.lines(now)
 
     def lines(self, now: float) -> list[str]:
-        """For a terminal that does not stay: everybody, with the code of now."""
+        """Everybody, with the code of now; empty until they are there."""
         rows = [f"  {one.login:31}{one.employer or one.role:19}{one.password}  {one.code(now)}" for one in self.list]
         head = f"sign in at {self._page}sign-in as one of these, by password and code (good once, and for a minute):"
-        return [head, *rows, f"  codes of later half minutes: {self._folder / FILE}"] if rows else []
+        file = f"  codes of later half minutes, and the sealed code of break-glass: {self._folder / FILE}"
+        return [head, *rows, file] if rows else []
 
     def _run(self) -> None:
         try:
-            held = self._held()
-            self.list = held or self._made()
-            for line in self.lines(time.time()):
-                self._say(line)
+            self.list = self._held() or self._made()
         except (ConfigError, OSError, ValueError, KeyError) as error:
             if not self._stop.is_set():
                 self._say(f"the demo's people are not there: {error}")
@@ -166,12 +165,17 @@ class DemoPeople:
         return tuple(made)
 
     def _enrolled(self, one: DemoPerson) -> str:
-        """The address of the link that the command prints."""
+        """The address of the link that the command prints; a demo that was ended early left people without one."""
         words = ["--login", one.login, "--name", one.name, "--role", one.role, "--until", _day(300)]
         words += ["--checked-by", "the demo", "--checked-how", "nobody is behind it"]
         if one.employer:
             words += ["--employer", one.employer, "--contract", "DEMO-1", "--contact", "the demo", "--sponsor", SPONSOR]
-        return str(self._told_by("person", "enrol", self._receiver, *words)["link"])
+        try:
+            return str(self._told_by("person", "enrol", self._receiver, *words)["link"])
+        except ConfigError as error:
+            if "enrolled already" not in str(error):
+                raise
+            return str(self._told_by("person", "link", self._receiver, one.login, "--recovery")["link"])
 
     def _set_up(self, one: DemoPerson, link: str, visitor: PageVisitor) -> DemoPerson:
         path = link[link.index("/set-up/") :]

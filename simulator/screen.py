@@ -31,6 +31,8 @@ class Screen:
         self._console = terminal.console(error=quiet)
         self._live = Live(console=self._console, auto_refresh=False) if live and sys.stdout.isatty() else None
         self._said = -PLAIN_EVERY
+        self._named = False
+        """People were said once, where there is no picture."""
 
     def __enter__(self) -> Screen:
         return self
@@ -51,7 +53,12 @@ class Screen:
             if not self._live.is_started:
                 self._live.start()
             self._live.update(picture(summary, seconds, page, people), refresh=True)
-        elif seconds >= self._said + PLAIN_EVERY:
+            return
+        if people and not self._named:
+            self._named = True
+            for line in people:
+                self.say(line)
+        if seconds >= self._said + PLAIN_EVERY:
             self._said = seconds
             lost = sum(count.lost for count in summary.assets.values())
             self.say(
