@@ -49,6 +49,8 @@ ENDS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".csv.zst": "csv
 """What a file is, by the end of its name."""
 SAY_S = 0.5
 """Between two words about how far it is, on a terminal [s]."""
+LEAST_BUCKET_NS, MOST_BUCKET_NS = 10**6, 3660 * 86_400 * 10**9
+"""Narrower ones would be more rows than a disk holds, and none is wider than ten years [ns]."""
 _CURSOR = re.compile(r"(?P<log>[0-9a-f]{8})-(?P<sequence>\d{1,18})-(?P<mark>[0-9a-f]{8})")
 
 
@@ -274,9 +276,12 @@ def _width(request: ExportRequest, choice: ExportChoice) -> int | None:
     if choice.from_ns == FIRST_NS or choice.to_ns == AFTER_NS:
         raise ConfigError("--buckets needs --from and --to", hint="--to now, for example")
     try:
-        return max(int(text.seconds(request.buckets) * 1e9), 1)
+        width_ns = int(text.seconds(request.buckets) * 1e9)
     except ValueError as error:
         raise ConfigError(f"--buckets {error}", hint="--buckets 1h") from error
+    if not LEAST_BUCKET_NS <= width_ns <= MOST_BUCKET_NS:
+        raise ConfigError(f"--buckets {request.buckets} is no width of a bucket", hint="from 1ms to 3660d, as in 1h")
+    return width_ns
 
 
 @contextmanager

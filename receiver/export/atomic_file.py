@@ -32,8 +32,8 @@ class AtomicFile:
             HeldError: another process is writing it.
         """
         self.path, self._part = path, path.with_name(path.name + PART)
-        if path.is_dir() or (path.exists() and not replace):
-            what = "is a folder" if path.is_dir() else "is there already"
+        what = _in_the_way(path, replace=replace)
+        if what:
             raise ConfigError(f"{path} {what}", hint="name another file, or say --replace where it may go")
         try:
             held = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
@@ -87,3 +87,16 @@ class AtomicFile:
     def _let_go(self) -> None:
         with contextlib.suppress(OSError):  # what did not fit any more
             self.file.close()
+
+
+def _in_the_way(path: Path, *, replace: bool) -> str:
+    """What of that name must stay, in words; empty where nothing does. A link goes itself, not what it names."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # not there; where its folder is not either, the part says so
+        return ""
+    if path.is_dir():
+        return "is a folder"
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        return "is a device or a pipe: a file is made beside and takes its name, which would take it away"
+    return "" if replace else "is there already"

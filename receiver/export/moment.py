@@ -46,12 +46,13 @@ def moment(option: str, text: str, where: ZoneInfo | None, now: Callable[[], int
     found = _TIME.fullmatch(text)
     try:
         naive = datetime.fromisoformat(f"{found['day']}T{found['clock'] or '00:00'}") if found else None
+        typed = datetime.fromisoformat(f"2000-01-01T00:00{found['zone']}").tzinfo if found and found["zone"] else None
     except ValueError:
         naive = None
     if found is None or naive is None:
         raise ConfigError(f"{option} {text!r} is no time", hint=_RIGHT)
     if found["zone"]:
-        aware = naive.replace(tzinfo=datetime.fromisoformat(f"2000-01-01T00:00{found['zone']}").tzinfo)
+        aware = naive.replace(tzinfo=typed)
     elif where is None:
         raise ConfigError(f"{option} {text!r} does not say its time zone", hint=_RIGHT)
     else:

@@ -303,7 +303,11 @@ def test_only_what_was_asked_for_is_in_the_file(low: ReceiverConfig, monkeypatch
         ({"from_text": "2026-11-01", "zone": "Berlin"}, "is no time zone"),
         ({"from_text": "2026-11-02Z", "to_text": "2026-11-01Z"}, "--from is not before --to"),
         ({"from_text": "9999-01-01Z"}, "out of range"),
+        ({"from_text": "2026-11-01T06:00+25:00"}, "is no time"),
         ({"buckets": "1h"}, "needs --from and --to"),
+        ({"buckets": "0s", "from_text": "2026-11-01Z", "to_text": "now"}, "no width of a bucket"),
+        ({"buckets": "1us", "from_text": "2026-11-01Z", "to_text": "now"}, "no width of a bucket"),
+        ({"buckets": "1000000d", "from_text": "2026-11-01Z", "to_text": "now"}, "no width of a bucket"),
         ({"since": "2026-11-01"}, "does not say its time zone"),
         ({"form": "csv"}, "--format csv, and the file is called"),
     ],
@@ -345,6 +349,22 @@ def test_what_a_killed_export_left_is_written_over_and_a_file_that_is_there_is_n
         with pytest.raises(ConfigError):
             write(low, name)
     assert low.path.read_text() == TOML
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_device_a_pipe_and_a_link_are_not_taken_away_for_an_export(low: ReceiverConfig, *, replace: bool) -> None:
+    """What is no plain file stays, whatever was said; a link that leads nowhere is there already."""
+    keep(low, _more(2))
+    folder = low.path.parent
+    os.mkfifo(folder / "pipe.csv")
+    (folder / "link.csv").symlink_to(folder / "nowhere")
+    with pytest.raises(ConfigError, match="a device or a pipe"):
+        write(low, "pipe.csv", replace=replace)
+    assert (folder / "pipe.csv").is_fifo()
+    if not replace:
+        with pytest.raises(ConfigError, match="is there already"):
+            write(low, "link.csv")
+        assert (folder / "link.csv").is_symlink()
 
 
 def test_memory_does_not_grow_with_the_history(low: ReceiverConfig, monkeypatch: pytest.MonkeyPatch) -> None:
