@@ -25,8 +25,18 @@ def _url(value: str) -> str:
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         fits = False
-    if not fits:
+    if not fits or not value.isprintable() or " " in value:
         raise ValueError(f'it is no http://host:port; write url = "{EXAMPLE}"')  # a password may stand in it
+    if "?" in value or "#" in value:
+        raise ValueError(f'what stands behind ? or # is not used; write bucket and org as keys, and url = "{EXAMPLE}"')
+    if parts.path.rstrip("/").endswith("/write"):
+        raise ValueError(f'the path of writing is found by itself; write url = "{EXAMPLE}" without it')
+    return value
+
+
+def _bucket(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError('it is no name of a bucket; write the one that the server has, such as bucket = "plant"')
     return value
 
 
@@ -51,7 +61,7 @@ class InfluxTable(OutputTable):
     """File with the secret that the server asks for; the secret itself never stands in the configuration."""
     org: str = ""
     """Organisation."""
-    bucket: Annotated[str, Field(min_length=1)]
+    bucket: Annotated[str, Field(min_length=1), AfterValidator(_bucket)]
     """Bucket; InfluxDB 1.x: the database, or `database/policy`."""
     server: Annotated[str, AfterValidator(_server)] = AUTO
     """What it is: influxdb, victoria-metrics, questdb or telegraf; auto: it is asked."""
@@ -89,8 +99,9 @@ def read_token(table: InfluxTable) -> str:
     try:
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "no UTF-8 text"  # its bytes may be the token
         hint = "write the token into that file, readable by this user alone (mode 0600)"
-        raise ConfigError(f'output "{table.name}": {path} cannot be read: {error}', hint=hint) from error
+        raise ConfigError(f'output "{table.name}": {path} cannot be read: {said}', hint=hint) from None
     if not token or any(not "!" <= letter <= "~" for letter in token):
         hint = "one line, the token and nothing else"
         raise ConfigError(f'output "{table.name}": {path} holds no token', hint=hint)

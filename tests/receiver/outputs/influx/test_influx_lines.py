@@ -274,6 +274,14 @@ def test_unit_and_type_are_of_the_series_and_codes_and_second_times_stand_beside
     assert kilo.partition(" ")[0] == bar.partition(" ")[0].replace("bar", "kPa")
 
 
+def test_a_second_time_that_no_number_holds_costs_no_value() -> None:
+    """Times more than 292 years apart differ by more than 63 bits: the line goes without their difference."""
+    rows = [Row(0, -5, 1.5, other_ns=2**63 - 1), Row(0, 0, 2.5, other_ns=2**63 - 1)]
+    whole, fits = written(Tag(id=0, asset="a", name="t"), rows)
+    assert whole.endswith(" v=1.5,q=192i -5")
+    assert fits.endswith(" v=2.5,q=192i,other_after_ns=9223372036854775807i 0")
+
+
 OUTLIERS = {
     3.4e38: "v_e35", 1e30: "v_e22", 1e22: "v_e22", 9.99e21: "v_e9", 1e9: "v_e9", -1e9: "v_e9", 999_999_999.9: "v",
     0.0: "v", 1e-6: "v", 9.9e-7: "v_em19", 1e-19: "v_em19", 9.9e-20: "v_em32", 5e-324: "v_em331", 1.7e308: "v_e308",

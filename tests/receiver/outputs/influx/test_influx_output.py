@@ -520,7 +520,23 @@ def test_a_token_that_is_none_is_named_with_a_next_step(name: str, tmp_path: Pat
     assert SECRET not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:8086", "ftp://x", "http://", f"http://u:{SECRET}@x:0", "http://x:y", 5])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1:8086",
+        "ftp://x",
+        "http://",
+        f"http://u:{SECRET}@x:0",
+        "http://x:y",
+        5,
+        "http://x y:8086",
+        f"http://x:8086/?p={SECRET}",
+        f"http://x:8086#{SECRET}",
+        "http://x:8086/api/v2/write",
+        "http://x:8086/write/",
+    ],
+)
 def test_an_address_that_is_none_is_told_without_its_secrets(url: object) -> None:
     """The check of the file says what is written instead, and repeats no password."""
     found = Findings()
