@@ -2,7 +2,7 @@
 
     outputs.influx       into VictoriaMetrics, from the first block until its last line was answered; durable by its
                          rule: each line stands in our store until a minute past the answer
-    outputs.questdb      into QuestDB, the same; its answer means committed
+    outputs.questdb      into QuestDB, the same
     outputs.catchup.rss  the most memory of the process that does the first [MB]
 
 Each runs in a process of its own, and what arrived is counted by the server's own query: a figure in which a sample is

@@ -273,7 +273,7 @@ class InfluxOutput(StoredOutput[LineStore]):
     def _answered(self, answer: WriteAnswer, now: float) -> None:
         """Take in the answer to a request."""
         pump = self._pump
-        if answer.failed and self._kind.in_memory:
+        if answer.failed and not self._kind.tells_restarts:
             self._watch.broken = True
         if not pump.loaded:  # the store was begun anew meanwhile
             return
@@ -298,10 +298,8 @@ class InfluxOutput(StoredOutput[LineStore]):
             pump.hold("what the server refuses fills the room for it", "checkvalve aside list; then resend or drop it")
             self._next_try = now + FULL_ASIDE_S
             return
-        hold = self._kind.hold_s > 0
-        self._store.acknowledge(pump.ids, aside, hold=hold, rest=pump.rest())
-        if hold:
-            self._held.append((None, pump.ids))
+        self._store.acknowledge(pump.ids, aside, hold=True, rest=pump.rest())
+        self._held.append((None, pump.ids))
         if self._next_forget == float("inf") and pump.aside:
             self._next_forget = 0.0
         pump.clear()
@@ -311,7 +309,7 @@ class InfluxOutput(StoredOutput[LineStore]):
         if now >= self._next_forget:
             self._next_forget = now + FORGET_S if self._next_forget == 0.0 else float("inf")
             self._pump.forget()
-        if self._server.unreachable and self._kind.in_memory:
+        if self._server.unreachable and not self._kind.tells_restarts:
             self._watch.broken = True
         keeping = self._watch.look(metrics, now, failing=bool(self._pump.failures))
         if metrics is not None and self._given is None and metrics.kind.name != self._store.kind:
