@@ -29,7 +29,7 @@ def backup(
     tables = read(file).tables
     side = "low" if "inlet" in tables else "high"
     folder = file.absolute().parent
-    if folder in archive.absolute().parents:
+    if folder.resolve() in archive.resolve().parents:
         raise ConfigError(f"{archive} would lie in {folder}, which it is a backup of", hint="choose another disk")
     manifest, told = write(folder, file.name, side, archive, secrets=keys, version=_version())
     what = "private keys" if keys else "everything but private keys"

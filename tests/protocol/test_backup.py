@@ -16,6 +16,7 @@ import pytest
 import checkvalve
 from protocol import keymaking
 from protocol.backup import archive
+from protocol.backup import cli as backup_cli
 from protocol.backup.choose import Chosen, walk
 from protocol.backup.restore import restore
 from protocol.errors import ConfigError
@@ -248,3 +249,12 @@ def test_what_root_restores_belongs_to_whom_it_belonged(side: Path) -> None:
         held = (side.parent / "back" / name).stat()
         assert (held.st_uid, held.st_gid) == (64_321, 64_322)
     assert {path.stat().st_uid for path in folder.glob("current.db*")} == {64_321}
+
+
+def test_an_archive_beside_the_side_may_be_named_from_within_it(side: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`../b.tar` lies outside, and is made; a way round that ends inside is refused."""
+    monkeypatch.chdir(side)
+    backup_cli.backup(Path("receiver.toml"), Path("../b.tar"))
+    assert (side.parent / "b.tar").is_file()
+    with pytest.raises(ConfigError, match="would lie in"):
+        backup_cli.backup(Path("receiver.toml"), Path(f"../{side.name}/state/b.tar"))
