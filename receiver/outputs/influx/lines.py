@@ -11,7 +11,7 @@
 | q | every sample: 192 good, 64 uncertain, 0 bad | the scale that dashboards know (OPC DA 3.0, 6.8) |
 | sc | the whole StatusCode, where it is more than its class | |
 | native | the protocol's own code (Modbus exception, CIP status) | |
-| other_after_ns | the second time (read, or the source's) less the first [ns] | small, so exact; left out beyond 292 years |
+| other_after_ns | the second time (read, or the source's) less the first [ns] | exact; left out beyond 292 years |
 
 A number that lies far from others is written as `vx` in the store; what a server gets is `v`, or a field of its own
 (`dialect.py`). NaN, infinities and samples without a value are written as `q` alone. Time is in nanoseconds. Tags stand
