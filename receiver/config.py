@@ -136,7 +136,12 @@ def _look_at_outputs(history: Path, outputs: Sequence[OutputTable], found: Findi
     from receiver.outputs.scope_check import known, strangers
 
     assets, vendors = known(history)
+    taken: dict[str, int] = {}
     for at, one in enumerate(outputs):
+        if (alone := one.alone()) is not None:
+            first = taken.setdefault(alone[1], at)
+            if first != at:
+                found.wrong(under("output", at, alone[0]), f"{alone[1]} is output[{first}]'s already; name another")
         for key, text in one.look():
             found.wrong(under("output", at, key), text)
         for text in strangers(one.scope, assets, vendors):

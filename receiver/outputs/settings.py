@@ -63,6 +63,10 @@ class OutputTable(SettingsTable):
     begin: Literal["journal", "history"] = "journal"
     """Where a new output begins: with what the journal still has, or with all that the history has kept."""
 
+    def alone(self) -> tuple[str, str] | None:
+        """(key, what it names in words) of what no other output may have too; None where there is no such thing."""
+        return None
+
     def look(self) -> Iterator[tuple[str, str]]:
         """What `--check` finds beyond the values: (key, what is wrong; the next step)."""
         return iter(())

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import ConfigError
+from protocol.settings.findings import Findings
 from receiver import catch_file
-from receiver.config import ReceiverConfig, load
+from receiver.config import ReceiverConfig, _look_at_outputs, load
 from receiver.outputs.influx.settings import InfluxTable
 from receiver.outputs.scope import Scope
 from receiver.settings import InletTable
@@ -277,3 +278,20 @@ def test_a_certificate_and_its_key_come_together(tmp_path: Path) -> None:
     assert read(tmp_path, f"{LEAST}[portal]\n{both}").portal.encrypted
     assert "portal.key" in mistakes(tmp_path, f'{LEAST}[portal]\ncertificate = "a.crt"\n')
     assert "portal.tls" in mistakes(tmp_path, f"{LEAST}[portal]\ntls = false\n{both}")
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ('kind = "parquet"\nfolder = "files"', "folder"),
+        ('kind = "mqtt"\nurl = "mqtt://127.0.0.1"\npayload = "sparkplug"', "node"),
+    ],
+)
+def test_what_two_outputs_cannot_share_is_named(tmp_path: Path, section: str, key: str) -> None:
+    """A folder of files, a Sparkplug node: two that have it spoil each other's, so the second is told whose it is."""
+    sections = [f'[[output]]\nname = "{name}"\nscope = "all"\n{section}\n' for name in ("one", "two")]
+    found = Findings()
+    outputs = list(read(tmp_path, LEAST + "".join(sections)).outputs)
+    _look_at_outputs(tmp_path, outputs, found)
+    assert list(found.mistakes) == [f"output[1].{key}"]
+    assert "output[0]'s already" in found.mistakes[f"output[1].{key}"]

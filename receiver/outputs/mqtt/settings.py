@@ -102,6 +102,13 @@ class MqttTable(ServerTable):
         """The one host."""
         return (urlsplit(self.url).hostname or "",)
 
+    def alone(self) -> tuple[str, str] | None:
+        """Two that are one node tell its host births and numbers that fit neither."""
+        if self.payload == "json":
+            return None
+        host, port = self.address()
+        return "node", f"the node {self.group}/{self.node} at {host}:{port}"
+
     def client(self) -> str:
         """Who we are to the broker."""
         return self.client_id or f"checkvalve-{self.name}"

@@ -55,6 +55,9 @@ class PlantFolder:
         others = [one.name.removeprefix(MARK) for one in self.path.glob(f"{MARK}*") if one != self._mark]
         if others:
             return f"{self.path} belongs to the output {others[0]}", "name a folder of its own in the settings"
+        if not begun and not self._mark.exists() and (strange := _strange(self.path)):
+            step = f"name a folder of its own in the settings; or, where this one is meant: touch {self._mark}"
+            return f"{self.path} holds what no output wrote, such as {strange}", step
         if begun and not self._mark.exists():
             step = f"mount its disk; or, where this is to be a new folder: touch {self._mark}"
             return f"{self.path} is another folder than before: {self._mark.name} is not in it", step
@@ -140,6 +143,12 @@ def _said(path: Path, name: str, hour: int | None) -> WrittenFile | None:
         )
     except (OSError, ValueError, KeyError, TypeError, arrow.ArrowException):
         return None
+
+
+def _strange(folder: Path) -> str:
+    """Something in it that is neither hidden nor of a folder like this one; empty where there is nothing."""
+    names = sorted(one.name for one in folder.iterdir())
+    return next((one for one in names if not one.startswith((".", "date=")) and one != "lost+found"), "")
 
 
 def _sync(folder: Path) -> None:

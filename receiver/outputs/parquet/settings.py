@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from protocol.settings.table import File
+from receiver.outputs.parquet.plant_folder import PlantFolder
 from receiver.outputs.settings import OutputTable
 
 
@@ -28,6 +29,10 @@ class ParquetTable(OutputTable):
         """None that must be there before the start."""
         return []
 
+    def alone(self) -> tuple[str, str]:
+        """The folder."""
+        return "folder", f"the folder {self.folder.resolve()}"
+
     def look(self) -> Iterator[tuple[str, str]]:
         """A folder that cannot be made or written, and a library that is missing."""
         place = self.folder if self.folder.exists() else self.folder.parent
@@ -35,5 +40,9 @@ class ParquetTable(OutputTable):
             yield "folder", f"{place} is not there; mount its disk, or make the folder"
         elif not os.access(place, os.W_OK | os.X_OK):
             yield "folder", f"{place} may not be written by this user; chown it to who runs the receiver"
+        elif place == self.folder:
+            trouble, step = PlantFolder(self.folder, self.name).trouble(begun=False)
+            if trouble:
+                yield "folder", f"{trouble}; {step}"
         if find_spec("pyarrow") is None:
             yield "kind", "its library is not installed; pip install 'checkvalve-low[parquet]'"

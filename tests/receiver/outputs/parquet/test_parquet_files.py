@@ -34,6 +34,7 @@ from receiver.outputs.parquet import hour_file
 from receiver.outputs.parquet.hour_pieces import HOUR_NS, hour_of, partition
 from receiver.outputs.parquet.hour_store import HourStore
 from receiver.outputs.parquet.output import CLOSE_S, LATE_S, ParquetOutput
+from receiver.outputs.parquet.settings import ParquetTable
 from receiver.outputs.testing.feed import SECOND_NS, T0_NS, Fact, block, facts, samples
 
 KILLS, SOAK_KILLS = 5, 50
@@ -428,6 +429,23 @@ def test_a_folder_is_one_outputs(plant: Plant, tmp_path: Path) -> None:
     assert "belongs to the output lake" in other.status()["trouble"]
     assert plant.files() == before
     other.close()
+
+
+def test_a_folder_of_somebody_elses_is_not_written_into(tmp_path: Path) -> None:
+    """The folder of keys, written down by mistake, gets no file and no mark; `--check` says so too."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "open.key").write_text("secret")
+    one = ParquetOutput(tmp_path / "x.db", keys)
+    one.take(hourly(1), b"1")
+    one.step(1e6)
+    assert "holds what no output wrote, such as open.key" in one.status()["trouble"]
+    assert [path.name for path in keys.iterdir()] == ["open.key"]
+    one.close()
+    section = {"kind": "parquet", "name": "x", "scope": "all", "folder": str(keys)}
+    ((key, text),) = ParquetTable.model_validate(section).look()
+    assert key == "folder"
+    assert "a folder of its own" in text
 
 
 def test_what_is_older_than_it_is_kept_goes_and_does_not_come_back(tmp_path: Path) -> None:
