@@ -84,7 +84,9 @@ def without_grant(path: str, answer: requests.Response, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "law"), [("stranger", nobody), ("acme", with_grant), ("volta", without_grant)], ids=lambda one: str(one)
+    ("who", "law"),
+    [("stranger", nobody), ("acme", with_grant), ("volta", without_grant)],
+    ids=["a stranger", "a vendor with a grant", "a vendor without one"],
 )
 def test_no_question_brings_a_bug_or_what_is_not_theirs(
     asking: Asking, who: str, law: Callable[[str, requests.Response, str], None], capsys: pytest.CaptureFixture[str]
