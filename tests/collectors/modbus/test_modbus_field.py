@@ -360,13 +360,13 @@ def test_an_identification_that_comes_late_is_nobodys_value(number: int | None) 
 
     def habit(asked: Asked) -> None:
         if asked.function == 43:
-            asked.later(0.4, asked.frame(number=number))
+            asked.later(1.0, asked.frame(number=number))
         else:
             asked.later(0.03, asked.frame(number=number))
 
     async def main() -> None:
         async with Field(habit) as field:
-            reader = Reader(field.device([10, 30, 40], wait=0.08))
+            reader = Reader(field.device([10, 30, 40], wait=0.25))
             for _ in range(5):
                 assert good(await reader.read()) == {10: 10, 30: 30, 40: 40}
             assert field.connections == 2
