@@ -22,21 +22,19 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from receiver.governed.grants.granted import NOTHING
-from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
-from receiver.portal.api import Api
 from receiver.portal.describing.open_api import as_document, as_page
-from receiver.portal.error_answers import Endpoint, ErrorAnswers
+from receiver.portal.error_answers import ErrorAnswers
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.granting.answer_watch import listen_for_ever
 from receiver.portal.granting.granting_routes import POSTS as GRANTING_POSTS
 from receiver.portal.granting.granting_routes import granting_routes
-from receiver.portal.keeper import Keeper, NoHistory
-from receiver.portal.live import Live
+from receiver.portal.keeper import NoHistory
 from receiver.portal.metrics.metrics_answer import MetricsAnswer
-from receiver.portal.pages import Pages
+from receiver.portal.scoped.plant_routes import plant_routes
 from receiver.portal.scoped.scoped_reading import LookRecord, ScopedReading, view_of
-from receiver.portal.scoped.scoped_view import ScopedView, ScopedViews
+from receiver.portal.scoped.scoped_view import ScopedViews
+from receiver.portal.scoped.view_maker import ViewMaker
 from receiver.portal.serving.guard import HttpGuard
 from receiver.portal.signing_in.office import SignInOffice
 from receiver.portal.signing_in.oidc import OpenIdProvider
@@ -44,7 +42,6 @@ from receiver.portal.signing_in.routes import POSTS as SIGN_IN_POSTS
 from receiver.portal.signing_in.routes import sign_in_routes
 from receiver.portal.signing_in.sign_in_gate import SignInGate
 from receiver.portal.steady import EraFile, Steady, read_eras
-from receiver.portal.streams import Listener
 
 _log = logging.getLogger("receiver.portal")
 
@@ -86,27 +83,18 @@ def create_app(
     path = state / "portal-clock.json"
     eras = read_eras(path, boot, _log.warning, wall_ns=clock()) if boot else ()
     steady, era_file = Steady(clock, since_boot or clock, eras), EraFile(path, boot) if boot else None
-    house: set[Listener] = set()
-
-    def view(scope: Scope) -> ScopedView:
-        for_live = Keeper(lambda: Door(history, scope, clock=clock), name="portal-live", faults=faults)
-        for_pages = Keeper(lambda: Door(history, scope, clock=clock), name="portal-pages", faults=faults)
-        live = Live(
-            for_live, state, scope=scope, clock=clock, steady=steady, era_file=era_file, faults=faults, house=house
-        )
-        pages = Pages(live, for_pages, foot=foot, signing_in=office is not None)
-        return ScopedView(scope=scope, live=live, pages=pages, api=Api(live, for_pages), doors=(for_live, for_pages))
+    make = ViewMaker(history, state, clock, steady, era_file, faults, foot=foot, signing_in=office is not None)
 
     if record is None and office is not None:
         record = office.desk.authority.trail
     anyone = NOTHING if scope is None else scope
-    views = ScopedViews(view, kept=frozenset({anyone}))
+    views = ScopedViews(make.view, kept=frozenset({anyone}))
     reading = ScopedReading(views, anyone=anyone, record=record, clock=clock)
     first = views.ready(anyone)
     errors = ErrorAnswers(lambda request: (view_of(request) or first).pages, faults)
-    health = MetricsAnswer(state, history, clock=clock, listeners=house, faults=faults, for_all=anyone.whole)
+    health = MetricsAnswer(state, history, clock=clock, listeners=make.house, faults=faults, for_all=anyone.whole)
     described = [Route("/api/", errors.guarded(as_page)), Route("/api/openapi.json", errors.guarded(as_document))]
-    routes = [*_routes(reading, errors.guarded), Route("/metrics", errors.guarded(health.metrics)), *described]
+    routes = [*plant_routes(reading, errors.guarded), Route("/metrics", errors.guarded(health.metrics)), *described]
     if office is not None:
         routes += sign_in_routes(office, oidc, errors.guarded)
         routes += granting_routes(office, history, clock, errors.guarded)
@@ -140,26 +128,3 @@ def create_app(
     app.state.views = views
     app.state.live = first.live
     return app
-
-
-def _routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]) -> list[Route]:
-    """Every address, and what answers it."""
-    shows: dict[str, Callable[[ScopedView], Endpoint]] = {
-        "/": lambda view: view.pages.overview,
-        "/asset": lambda view: view.pages.asset,
-        "/asset/{name:path}": lambda view: view.pages.asset,
-        "/tag/{series:int}": lambda view: view.pages.tag,
-        "/changes": lambda view: view.pages.changes,
-        "/api/assets": lambda view: view.api.assets,
-        "/api/events": lambda view: view.api.events,
-        "/api/latest": lambda view: view.api.latest,
-        "/api/trend": lambda view: view.api.trend,
-        "/live": lambda view: view.api.live,
-    }
-    others: dict[str, Callable[[ScopedView], Endpoint]] = {
-        "/api/link": lambda view: view.api.link,
-        "/healthz": lambda view: view.api.health,
-    }
-    routes = [(path, reading.answer(part)) for path, part in shows.items()]
-    routes += [(path, reading.answer(part, data=False)) for path, part in others.items()]
-    return [Route(path, guarded(answer)) for path, answer in routes]

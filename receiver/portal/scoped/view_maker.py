@@ -1,0 +1,70 @@
+"""Makes the view of a scope: its own doors to the history, its own live picture, its own pages and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from receiver.outputs.historian.read import Door
+from receiver.outputs.historian.views import Scope
+from receiver.portal.api import Api
+from receiver.portal.faults import DisplayFaults
+from receiver.portal.keeper import Keeper
+from receiver.portal.live import Live
+from receiver.portal.pages import Pages
+from receiver.portal.scoped.scoped_view import ScopedView
+from receiver.portal.steady import EraFile, Steady
+from receiver.portal.streams import Listener
+
+
+class ViewMaker:
+    """What every view is made of, whatever its scope."""
+
+    def __init__(
+        self,
+        history: Path,
+        state: Path,
+        clock: Callable[[], int],
+        steady: Steady,
+        era_file: EraFile | None,
+        faults: DisplayFaults,
+        *,
+        foot: str,
+        signing_in: bool,
+    ) -> None:
+        """
+        Args:
+            history: Folder of the historian's store.
+            state: Folder of the processes' `status-*.json`.
+            clock: The low side's wall time [ns since 1970 UTC].
+            steady: The time that ages are counted in.
+            era_file: Keeps it for the next start in this boot; None: nothing is kept.
+            faults: Counts what could not be shown.
+            foot: Stands at the foot of each page.
+            signing_in: There are accounts.
+        """
+        self._history, self._state, self._clock = history, state, clock
+        self._steady, self._era_file, self._faults = steady, era_file, faults
+        self._foot, self._signing_in = foot, signing_in
+        self.house: set[Listener] = set()
+        """Everybody who listens to a view, whichever."""
+
+    def view(self, scope: Scope) -> ScopedView:
+        """The view of a scope; nothing outside it can be in an answer of its parts."""
+
+        def keeper(name: str) -> Keeper:
+            return Keeper(lambda: Door(self._history, scope, clock=self._clock), name=name, faults=self._faults)
+
+        for_live, for_pages = keeper("portal-live"), keeper("portal-pages")
+        live = Live(
+            for_live,
+            self._state,
+            scope=scope,
+            clock=self._clock,
+            steady=self._steady,
+            era_file=self._era_file,
+            faults=self._faults,
+            house=self.house,
+        )
+        pages = Pages(live, for_pages, foot=self._foot, signing_in=self._signing_in)
+        return ScopedView(scope=scope, live=live, pages=pages, api=Api(live, for_pages), doors=(for_live, for_pages))
