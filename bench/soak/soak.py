@@ -242,14 +242,14 @@ class Site:
         logs = {path.stem: path.read_text(errors="replace")[-1000:] for path in self.folder.glob("*.log")}
         return "; ".join(f"{name}: {text.strip()}" for name, text in logs.items() if text.strip())
 
-    def _assets(self) -> dict[str, list[int]]:
+    def _assets(self) -> dict[str, dict[str, int]]:
         """Series numbers of each asset, as the pages know them."""
         try:
             with urllib.request.urlopen(f"http://{HOST}:{self._address[1]}/api/assets", timeout=10) as answer:
                 document = json.load(answer)
         except OSError:
             return {}
-        return {one["name"]: [tag["series"] for tag in one["series"]] for one in document["assets"]}
+        return {one["name"]: {tag["name"]: tag["series"] for tag in one["series"]} for one in document["assets"]}
 
     def _pids(self) -> dict[str, int]:
         statuses = {name: read_status(self.low, name) for name in ("catch", "publish", "historian")}

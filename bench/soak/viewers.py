@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bench.soak.polls import HALL
+from receiver.portal.words import tag_address
 
 EVERY_S = {"trend": 0.5, "asset": 1.5, "overview": 2.5, "tag": 5.0}
 """Between two requests of a kind, for 40 pages [s]: each open tag page asks for its trend each 10 s (`tag.js`), and
@@ -56,7 +57,7 @@ class ViewerFigures:
 class Viewers:
     """All pages and requests of one run."""
 
-    def __init__(self, host: str, port: int, assets: dict[str, list[int]], pages: int) -> None:
+    def __init__(self, host: str, port: int, assets: dict[str, dict[str, int]], pages: int) -> None:
         self._host, self._port, self._pages = host, port, pages
         self._assets = assets
         self._random = random.Random(7)
@@ -77,7 +78,7 @@ class Viewers:
 
     def _topics(self) -> list[str]:
         units = itertools.cycle([name for name in self._assets if name != HALL])
-        series = itertools.cycle([numbers[0] for numbers in self._assets.values() if numbers])
+        series = itertools.cycle([next(iter(tags.values())) for tags in self._assets.values() if tags])
         topics = []
         for at in range(self._pages):
             asset = HALL if at % 8 == 1 else next(units)
@@ -85,7 +86,8 @@ class Viewers:
         return topics
 
     def _questions(self) -> dict[str, Iterator[str]]:
-        every = [one for numbers in self._assets.values() for one in numbers]
+        every = [one for tags in self._assets.values() for one in tags.values()]
+        names = [(asset, tag) for asset, tags in self._assets.items() for tag in tags]
         assets = itertools.cycle([one for name in self._assets if name != HALL for one in (HALL, name)])
         spans = itertools.cycle(RANGES_S)
 
@@ -98,7 +100,7 @@ class Viewers:
             "trend": trend,
             "asset": lambda: f"/asset/{quote(next(assets))}",
             "overview": lambda: "/",
-            "tag": lambda: f"/tag/{self._random.choice(every)}?range={next(spans)}",
+            "tag": lambda: f"{tag_address(*self._random.choice(names))}&range={next(spans)}",
         }
         return {name: iter(made, None) for name, made in makers.items()}
 

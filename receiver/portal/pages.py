@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from receiver.outputs.historian.views import ChangeView, EventView, SampleView, StateView
 from receiver.portal import trend as trends
@@ -108,9 +109,9 @@ class Pages:
         )
 
     async def tag(self, request: Request) -> HTMLResponse:
-        """`/tag/{series}`: one tag's chart and numbers."""
+        """`/tag?asset=NAME&name=TAG`: one tag's chart and numbers; with `&version=N` as it was once described."""
         live, at = self._live, self._live.moment()
-        live_tag = live.picture.tags.get(request.path_params["series"])
+        live_tag = live.picture.named(*asked_tag(request.query_params))
         if live_tag is None:
             raise HTTPException(404)
         from_ns, to_ns, span_s = asked_range(request, at.now_ns)
@@ -144,6 +145,14 @@ class Pages:
             span_s=span_s,
             ranges=RANGES,
         )
+
+    async def numbered_tag(self, request: Request) -> RedirectResponse:
+        """`/tag/{series}`: to the same tag by its names, with the rest of the question as it was."""
+        live_tag = self._live.picture.tags.get(request.path_params["series"])
+        if live_tag is None:
+            raise HTTPException(404)
+        rest = f"&{request.url.query}" if request.url.query else ""
+        return RedirectResponse(live_tag.page + rest, status_code=307)
 
     async def changes(self, request: Request) -> HTMLResponse:
         """`/changes`: who changed the high side's configuration, when, and why."""
@@ -266,6 +275,7 @@ def templates() -> jinja2.Environment:
     )
     made.globals["words"] = words
     made.filters["address"] = address
+    made.filters["tag_address"] = words.tag_address
     made.filters["key"] = _key
     made.filters["iso"] = _iso
     made.filters["count"] = words.count
@@ -279,6 +289,18 @@ def address(name: str) -> str:
     """Where an asset's page is: by its name as a path, or as a question where no browser would keep it as a path."""
     kept = not any(part in ("", ".", "..") for part in name.split("/")) and name.isprintable()
     return f"/asset/{quote(name)}" if kept else f"/asset?name={quote(name, safe='')}"
+
+
+def asked_tag(asked: QueryParams) -> tuple[str, str, int | None]:
+    """Asset, tag and version that an address names.
+
+    Raises:
+        HTTPException: 400, where a name is missing or the version is no number.
+    """
+    version = asked.get("version", "")
+    if "asset" not in asked or "name" not in asked or (version and not (version.isascii() and version.isdigit())):
+        raise HTTPException(400)
+    return asked["asset"], asked["name"], int(version[:9]) if version else None
 
 
 def _key(name: str) -> str:

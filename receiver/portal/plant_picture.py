@@ -51,11 +51,18 @@ class LiveTag:
     """Those of its asset; of its own where it is no current tag of one."""
     current: bool = True
     """False for the series of an older description (another type, unit, address or scale) under the same name."""
+    version: int = 1
+    """Number of the description, from 1, in the order they were made."""
 
     @property
     def holds(self) -> bool:
         """Its value stands until the next sample: it is sent on change, and what only renews it is no history."""
         return self.tag.max_silence_s > self.tag.scan_s
+
+    @property
+    def page(self) -> str:
+        """Where its page is, or that of this earlier description."""
+        return words.tag_address(self.tag.asset, self.tag.name, None if self.current else self.version)
 
     @property
     def written(self) -> str:
@@ -216,6 +223,13 @@ class Picture:
         if shown != [live_tag.series for live_tag in live_asset.tags]:
             self.version += 1
 
+    def named(self, asset: str, name: str, version: int | None = None) -> LiveTag | None:
+        """The tag with these names as it is described now, or as its description `version` had it."""
+        live_asset = self.assets.get(asset)
+        held = (*live_asset.tags, *(live_asset.past if version is not None else ())) if live_asset else ()
+        fits = (one for one in held if one.tag.name == name and version in (None, one.version))
+        return next(fits, None)
+
     def move(self, rows: Iterable[LatestView], steady: Callable[[int], int]) -> tuple[list[LiveTag], bool]:
         """Move values forward.
 
@@ -333,7 +347,7 @@ class Picture:
             live_tag.fault = ""
         except Exception as error:  # noqa: BLE001 - one tag of many
             live_tag.fault = self.faults.note(called(live_tag), error)
-        live_tag.current = view.current
+        live_tag.current, live_tag.version = view.current, view.version
         live_tag.collector = live_asset.asset.collector
         return live_tag
 

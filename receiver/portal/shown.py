@@ -149,7 +149,7 @@ def attention(picture: Picture, at: ViewTime) -> dict[str, Any]:
         one = show(picture, live_tag, at)
         rows.append(
             {
-                "series": live_tag.series,
+                "address": live_tag.page,
                 "asset": words.text(live_tag.tag.asset),
                 "tag": words.text(live_tag.tag.name),
                 "text": one.text,

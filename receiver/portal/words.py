@@ -1,4 +1,4 @@
-"""How numbers, units, qualities and spans of time are written, the same on the server and in `static/format.js`.
+"""How numbers, units, qualities, spans of time and links to tags are written, the same here and in `static/format.js`.
 
 A number has the decimals its instrument deserves: a thousandth of the range, so 0 to 16 bar shows 6.42 and 0 to
 3600 r/min shows 2980. A tag without a range, or with one so narrow that it would take more than nine decimals, gets
@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from decimal import ROUND_HALF_UP, Context, Decimal
+from urllib.parse import quote
 
 from protocol.content.catalog import Tag
 from protocol.content.sample import Quality, Value
@@ -217,6 +218,16 @@ def quality(code: int, native: int = 0, collector: str = "") -> str:
     """
     text = _QUALITIES.get(code & 0xFFFF0000) or name_of(code)
     return f"{text} ({_NATIVE.get(collector, 'device code')} {native})" if native else text
+
+
+def tag_address(asset: str, name: str, version: int | None = None) -> str:
+    """Where a tag's page is: by its names, which stay what they are when the history is built anew.
+
+    Args:
+        version: Of an earlier description; None: as it is described now.
+    """
+    past = "" if version is None else f"&version={version}"
+    return f"/tag?asset={quote(asset, safe='')}&name={quote(name, safe='')}{past}"
 
 
 def span(seconds: float) -> str:

@@ -17,7 +17,7 @@ def plant_routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]
         "/": lambda view: view.pages.overview,
         "/asset": lambda view: view.pages.asset,
         "/asset/{name:path}": lambda view: view.pages.asset,
-        "/tag/{series:int}": lambda view: view.pages.tag,
+        "/tag": lambda view: view.pages.tag,
         "/changes": lambda view: view.pages.changes,
         "/api/assets": lambda view: view.api.assets,
         "/api/events": lambda view: view.api.events,
@@ -26,6 +26,7 @@ def plant_routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]
         "/live": lambda view: view.api.live,
     }
     others: dict[str, Callable[[ScopedView], Endpoint]] = {
+        "/tag/{series:int}": lambda view: view.pages.numbered_tag,
         "/api/link": lambda view: view.api.link,
         "/healthz": lambda view: view.api.health,
     }

@@ -78,6 +78,9 @@ export function share(part) {
   return `${percent.toFixed(percent < 1 ? 2 : percent < 10 ? 1 : 0)} %`;
 }
 
+// Where a tag's page is: by its names.
+export const tagAddress = (asset, name) => `/tag?asset=${encodeURIComponent(asset)}&name=${encodeURIComponent(name)}`;
+
 const pad = (value, width = 2) => String(value).padStart(width, "0");
 
 // Local time of this computer; `form` is clock, full or tenths.

@@ -53,7 +53,7 @@ function attention({ rows: found, more }) {
     if (row.outside) marks.append(glyph(row.outside, "warn"));
     if (row.stale) marks.append(glyph("clock"));
     return make("tr", {},
-      make("th", { scope: "row" }, make("a", { href: `/tag/${row.series}` }, row.tag), make("span", { class: "sub" }, row.asset)),
+      make("th", { scope: "row" }, make("a", { href: row.address }, row.tag), make("span", { class: "sub" }, row.asset)),
       make("td", { class: "num value", data: { grade: row.grade, stale: Boolean(row.stale) } },
         make("span", { class: "v" }, row.text), " ", make("span", { class: "unit" }, row.unit)),
       make("td", { class: "why" }, marks, row.why));

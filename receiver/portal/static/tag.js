@@ -69,9 +69,9 @@ function go(from, to, live) {
 // The address bar names what is shown, so that it can be sent to a colleague.
 function address() {
   const query = view.live
-    ? `?range=${Math.max(1, Math.round(length() / 1000))}`
-    : `?from=${Math.round(view.from)}&to=${Math.round(view.to)}`;
-  history.replaceState(null, "", location.pathname + query);
+    ? `&range=${Math.max(1, Math.round(length() / 1000))}`
+    : `&from=${Math.round(view.from)}&to=${Math.round(view.to)}`;
+  history.replaceState(null, "", one("#now").dataset.page + query);
 }
 
 function buttons() {

@@ -12,7 +12,9 @@ from sign_in_site import WebReader
 from receiver.outputs.scope import Scope
 from receiver.portal_settings import PortalTable
 
-PAGES = ("/", "/asset/acme-pump", "/asset/volta-press", "/tag/1", "/tag/2", "/changes", "/nowhere")
+PUMP_TAG = "/tag?asset=acme-pump&name=acme-pressure"
+PRESS_TAG = "/tag?asset=volta-press&name=volta-force"
+PAGES = ("/", "/asset/acme-pump", "/asset/volta-press", PUMP_TAG, PRESS_TAG, "/changes", "/nowhere")
 PROGRAMS = (
     "/api/assets", "/api/latest", "/api/events", "/api/link", "/api/trend?series=1&from=1763884000000&to=1763886000000",
     "/healthz", "/metrics", "/api/", "/api/openapi.json",
@@ -90,5 +92,5 @@ def test_a_vendor_that_is_open_to_anyone_opens_that_vendors_machines_alone(tmp_p
         path for path, answer in texts.items() if "volta" in answer.text.lower() and path != "/asset/volta-press"
     ]
     refused = {path for path, answer in texts.items() if answer.status == 404}
-    assert refused == {"/asset/volta-press", "/tag/2", "/nowhere", "/metrics"}
+    assert refused == {"/asset/volta-press", PRESS_TAG, "/nowhere", "/metrics"}
     assert "reads what vendor Acme may see without signing in" in texts["/"].text

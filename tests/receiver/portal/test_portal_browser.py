@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -31,6 +32,7 @@ TAGS = (
     Tag(id=2, asset="pump-7", name="mode", type="uint16", states=("off", "auto"), max_silence_s=60.0),
     Tag(id=3, asset=EVIL, name="<b>x</b>", type="float64"),
 )
+PRESSURE = "/tag?asset=pump-7&name=pressure"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -249,7 +251,7 @@ def drawn(page: Page, colour: str, start: float, end: float, *, down: float = 1.
 
 def test_chart_draws_the_line_breaks_it_at_the_gap_and_hatches_the_gap_with_its_reason(site: Site) -> None:
     """The lost five minutes stand in the middle of the hour: hatched there, the line everywhere else."""
-    with site.open(f"/tag/{site.series('pressure')}?range=3600") as page:
+    with site.open(f"{PRESSURE}&range=3600") as page:
         page.wait_for_selector("#chart[data-drawn]")
         # The plot begins right of the value axis: about 4 % of the width.
         assert drawn(page, "--chart-line", 0.1, 0.4) > 300
@@ -269,7 +271,7 @@ def test_chart_draws_the_line_breaks_it_at_the_gap_and_hatches_the_gap_with_its_
 
 def test_chart_follows_live_values_and_is_moved_and_zoomed_by_keys(site: Site) -> None:
     """The keyboard does what the mouse does, and the address names what is shown."""
-    with site.open(f"/tag/{site.series('pressure')}?range=300") as page:
+    with site.open(f"{PRESSURE}&range=300") as page:
         page.wait_for_selector("#chart[data-drawn]")
         assert drawn(page, "--chart-line", 0.9, 1.0, down=0.3) == 0
         site.renew(2)
@@ -288,15 +290,15 @@ def test_chart_follows_live_values_and_is_moved_and_zoomed_by_keys(site: Site) -
         chart = page.locator("#chart")
         chart.focus()
         page.keyboard.press("+")
-        until(page, lambda: page.url.endswith("?range=150"), "+ does not zoom")
+        until(page, lambda: page.url.endswith("&range=150"), "+ does not zoom")
         page.keyboard.press("ArrowLeft")
-        until(page, lambda: "?from=" in page.url, "the arrow does not move")
+        until(page, lambda: "&from=" in page.url, "the arrow does not move")
         assert page.locator('[data-do="live"]').get_attribute("aria-pressed") == "false"
         page.keyboard.press("-")
         page.keyboard.press("l")
-        until(page, lambda: page.url.endswith("?range=300"), "l does not follow again")
+        until(page, lambda: page.url.endswith("&range=300"), "l does not follow again")
         page.get_by_role("link", name="24 h").click()
-        until(page, lambda: page.url.endswith("?range=86400"), "the range is not in the address")
+        until(page, lambda: page.url.endswith("&range=86400"), "the range is not in the address")
         until(page, lambda: page.locator("[data-range='86400']").get_attribute("aria-current") == "true", "no mark")
         page.keyboard.press("f")
         site.plant.say({("pump-7", "pressure"): 6.5})
@@ -355,7 +357,7 @@ def test_no_setting_of_the_clock_moves_the_age_of_a_value_on_an_open_page(tmp_pa
 
 def test_pages_fit_the_screen_and_can_be_read_by_structure(site: Site) -> None:
     """No sideways scrolling; one heading, headed tables, named controls, and a way to skip to the content."""
-    for path in ("/", "/asset/pump-7", f"/tag/{site.series('pressure')}"):
+    for path in ("/", "/asset/pump-7", PRESSURE):
         with site.open(path, width=390, height=844) as page:
             if path.startswith("/tag"):
                 page.wait_for_selector("#chart[data-drawn]")
@@ -379,7 +381,7 @@ def test_pages_are_whole_without_a_script(site: Site) -> None:
     with site.open("/", script=False) as page:
         assert "pump-7" in page.locator("main").inner_text()
         assert "Link live" in page.locator(".strip").inner_text()
-    with site.open(f"/tag/{site.series('pressure')}", script=False) as page:
+    with site.open(PRESSURE, script=False) as page:
         assert "The chart needs a script" in page.locator("#chart").inner_text()
         assert "bar" in page.locator('[data-sum="high"]').inner_text()
         assert not page.locator(".zoom").is_visible()
@@ -426,6 +428,25 @@ def test_script_and_server_write_numbers_alike(site: Site) -> None:
     for (value, places), text in zip(cases, told[0], strict=True):
         assert text == words.number(value, places), (seed, value, places)
     assert told[1] == [words.span(one) for one in spans]
+
+
+def test_script_and_server_link_to_a_tag_alike(site: Site) -> None:
+    """The same tag, whatever its names are made of."""
+    names = [EVIL, "a/b?c&d=e#f", "!'()*~ %41", "ü\u202e\n\0", ".."]
+    with site.open("/") as page:
+        for asset in names:
+            told = page.evaluate(
+                """async ([asset, name]) => {
+                  const { tagAddress } = await import("/static/format.js");
+                  return [...new URL(tagAddress(asset, name), location).searchParams];
+                }""",
+                [asset, names[0]],
+            )
+            assert told == [["asset", asset], ["name", names[0]]]
+            assert parse_qsl(words.tag_address(asset, names[0]).partition("?")[2]) == [
+                ("asset", asset),
+                ("name", names[0]),
+            ]
 
 
 def test_thousand_tags_are_shown_and_alive_within_three_seconds(tmp_path: Path, browser: Browser) -> None:

@@ -200,13 +200,14 @@ async def look_around(app: Starlette, clock: Clock, series: int) -> list[tuple[s
     live: Live = app.state.live
     wrong: list[tuple[str, int]] = []
     now = clock() / 1e6
-    pages = ["/", *(f"/tag/{number}" for number in range(1, series + 1))]
+    pages = ["/", *(live.picture.tags[number].page for number in range(1, series + 1))]
     answers = [("/api/assets", ""), ("/api/latest", ""), ("/api/events", ""), ("/api/link", "")]
     answers += [
         ("/api/trend", f"series={number}&from={start}&to={end}&buckets=50")
         for number in range(1, series + 1)
         for start, end in ((now - 6e5, now + 1), (-1000, 1000), (9.2e12 / 2 - 1000, 9.2e12 / 2))
     ]
+    assert (await get(app, "/tag/1"))[0] == 307
     for path in [*pages, *map(address, live.picture.assets)]:
         status, body = await get(app, *unquoted(path))
         if status == 200:

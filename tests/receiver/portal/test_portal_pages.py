@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from protocol.content.sample import Quality, Row
 from protocol.errors import ConfigError
 from receiver.outputs.base import TallyBody
 from receiver.outputs.historian.views import Scope
+from receiver.portal import words
 from receiver.portal.app import create_app
 from receiver.portal.serving.guard import HEADERS, HttpGuard
 from receiver.portal.serving.serve import PORTS, bind, split
@@ -155,6 +157,43 @@ def test_names_from_the_plant_are_shown_as_text_never_as_markup(site: Site) -> N
             assert markup not in text, (path, markup)
     assert "&lt;script&gt;alert(" in site.get("/").text
     assert "&lt;img src=x&gt;" in site.get("/asset/" + quote(EVIL, safe="")).text
+
+
+def test_a_link_by_number_leads_to_the_same_tag_by_its_names(site: Site) -> None:
+    """With the rest of the question as it was; names are quoted so that any of them is one part of an address."""
+    number = site.series(EVIL, "<img src=x>")
+    connection = http.client.HTTPConnection(site.base.removeprefix("http://"), timeout=20)
+    connection.request("GET", f"/tag/{number}?from=1000&to=2000")
+    reply = connection.getresponse()
+    assert reply.status == 307
+    assert reply.headers["Location"] == words.tag_address(EVIL, "<img src=x>") + "&from=1000&to=2000"
+    connection.close()
+    assert "&lt;img src=x&gt;" in site.get(words.tag_address(EVIL, "<img src=x>")).text
+
+
+def test_links_to_tags_are_by_name(site: Site) -> None:
+    """Numbers are those of one history: built anew, another tag has it."""
+    for path in ("/", "/asset/pump-7"):
+        assert "/tag?asset=" in site.get(path).text
+        assert "/tag/" not in site.get(path).text
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("", 400),
+        ("?asset=pump-7", 400),
+        ("?name=pressure", 400),
+        ("?asset=pump-7&name=pressure&version=x", 400),
+        ("?asset=pump-7&name=no", 404),
+        ("?asset=no&name=pressure", 404),
+        ("?asset=pump-7&name=pressure&version=7", 404),
+        ("?asset=pump-7&name=pressure&version=1", 200),
+    ],
+)
+def test_a_tag_is_asked_for_by_both_its_names(site: Site, asked: str, status: int) -> None:
+    """And by a version, where an earlier description is meant."""
+    assert site.get("/tag" + asked).status == status
 
 
 def test_nothing_outside_the_scope_is_named_anywhere(site: Site) -> None:

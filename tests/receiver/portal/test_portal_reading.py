@@ -121,7 +121,8 @@ def door(plant: Plant, record: Record) -> Doorkeeper:
 
 
 ADDRESSES = (
-    "/", "/asset/acme-pump", "/asset/volta-press", "/tag/1", "/tag/2", "/tag/3", "/tag/99", "/changes", "/api/assets",
+    "/", "/asset/acme-pump", "/asset/volta-press", "/tag/1", "/tag/2", "/tag/3", "/tag/99",
+    "/tag?asset=acme-pump&name=acme-pressure", "/tag?asset=volta-press&name=volta-force", "/changes", "/api/assets",
     "/api/latest", "/api/events", "/api/events?asset=acme-pump", "/api/events?asset=volta-press", "/api/link",
     "/api/trend?series=1&from=1763884000000&to=1763886000000",
     "/api/trend?series=3&from=1763884000000&to=1763886000000",
@@ -157,7 +158,11 @@ def test_what_is_not_theirs_is_answered_as_what_is_not_there(address: str, door:
     [
         ("/", "read.overview", {"assets": ["acme-pump"]}),
         ("/asset/acme-pump", "read.asset", {"assets": ["acme-pump"], "rows": 2}),
-        ("/tag/1?from=1000&to=2000", "read.tag", {"tags": [["acme-pump", "acme-pressure"]], "from_ns": 10**9}),
+        (
+            "/tag?asset=acme-pump&name=acme-pressure&from=1000&to=2000",
+            "read.tag",
+            {"tags": [["acme-pump", "acme-pressure"]], "from_ns": 10**9},
+        ),
         ("/changes", "read.changes", {"assets": []}),
         ("/api/assets", "read.assets", {"assets": ["acme-pump"]}),
         ("/api/latest", "read.latest", {"assets": ["acme-pump"], "rows": 2}),

@@ -33,14 +33,17 @@ from receiver.portal.app import create_app
 S = 10**9
 VENDORS = ("acme", "volta")
 MACHINE = {"acme": "acme-pump", "volta": "volta-press"}
+TAGS = {"acme": "acme-pressure", "volta": "volta-force"}
 RANGE = "from=1763884000000&to=1763886000000"
 ADDRESSES = (
-    "/", "/asset/{}", "/asset?name={}", "/tag/1", "/tag/2", "/changes", "/api/assets", "/api/latest", "/api/link",
-    "/api/events", "/api/events?asset={}", f"/api/trend?series=1&{RANGE}", f"/api/trend?series=2&{RANGE}", "/healthz",
-    "/access", "/trail", "/trail?person=p-acme", "/trail?person=p-volta", "/trail?kind=read", "/account", "/metrics",
-    "/trail?grant=g-none", "/api/trend?series=1&from=0&to=x", "/asset/%00", "/nowhere/{}", "/tag/999", "/static/none",
-    "/access/glass", "/access/glass?reader=p-volta", "/access/roster", "/access/alerts", "/access/recommendations",
-    "/access/visit?grant=g-none", "/access/visit?grant=v-acme", "/access/visit?grant=v-volta",
+    "/", "/asset/{}", "/asset?name={}", "/tag/1", "/tag/2",
+    "/tag?asset={}&name=acme-pressure", "/tag?asset={}&name=volta-force", "/changes", "/api/assets", "/api/latest",
+    "/api/link", "/api/events", "/api/events?asset={}", f"/api/trend?series=1&{RANGE}", f"/api/trend?series=2&{RANGE}",
+    "/healthz", "/access", "/trail", "/trail?person=p-acme", "/trail?person=p-volta", "/trail?kind=read", "/account",
+    "/metrics", "/trail?grant=g-none", "/api/trend?series=1&from=0&to=x", "/asset/%00", "/nowhere/{}", "/tag/999",
+    "/static/none", "/access/glass", "/access/glass?reader=p-volta", "/access/roster", "/access/alerts",
+    "/access/recommendations", "/access/visit?grant=g-none", "/access/visit?grant=v-acme",
+    "/access/visit?grant=v-volta",
 )  # fmt: skip
 PLAIN = ("acme-pressure", "volta-force", "6.5", "88.0")
 """What only an answer with data holds: names of tags, and values."""
@@ -285,7 +288,7 @@ async def played(site: GrantingSite, seed: int, histories: int, looks: int) -> C
                 where = f"seed {seed}, history {number}: {vendor} at {address} got {status}"
                 other = VENDORS[vendor == "acme"]
                 told = text.lower().replace(address.lower(), "")
-                for typed in (f"/{MACHINE[other]}", f"={MACHINE[other]}", f"p-{other}"):
+                for typed in (f"/{MACHINE[other]}", f"={MACHINE[other]}", f"p-{other}", f"name={TAGS[other]}"):
                     told = told.replace(typed, "")  # in their own trail stands what they tried themselves
                 assert other not in told, where
                 data = any(word in text for word in PLAIN) and status == 200
