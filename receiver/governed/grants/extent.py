@@ -31,6 +31,16 @@ class Extent:
             for asset in other.assets
         )
 
+    def touches(self, assets: frozenset[str], tags: frozenset[tuple[str, str]]) -> bool:
+        """Whether some of it was shown.
+
+        Args:
+            assets: Names of those that were shown.
+            tags: (asset, tag) that were shown; of an asset without one, all of it.
+        """
+        narrowed = self.limited & {asset for asset, _ in tags}
+        return bool((self.assets & assets) - narrowed or self.tags & tags)
+
     def to_facts(self) -> dict[str, Fact]:
         """As it stands in the trail."""
         return {"assets": [*sorted(self.assets)], "tags": [[asset, tag] for asset, tag in sorted(self.tags)]}

@@ -107,8 +107,14 @@ class Grants:
         enrolled = person.active and PersonRole.READER in person.roles and now.late_ns < person.ends_ns
         if not enrolled or not force:
             return Granted(scope=NOTHING, until_ns=until_ns, grants=())
-        scope = scope_of(union(one.extent for one in force), person.employer)
-        return Granted(scope=scope, until_ns=until_ns, grants=tuple(sorted(one.key for one in force)))
+        force.sort(key=lambda one: one.key)
+        extents = tuple(one.extent for one in force)
+        return Granted(
+            scope=scope_of(union(extents), person.employer),
+            until_ns=until_ns,
+            grants=tuple(one.key for one in force),
+            extents=extents,
+        )
 
     def on_duty(self, role: PersonRole, now: SureTime, assets: frozenset[str] = frozenset()) -> list[Duty]:
         """Duties of a role whose hour it is, and which cover all of the assets."""

@@ -95,7 +95,8 @@ class VisitPage:
             from_ns=record.from_ns,
             to_ns=record.until_ns,
         )
-        under: dict[str, Fact] = {"grants": [*granted.grants], "session": reader.session, "vendor": person.employer}
+        grants: list[Fact] = [*granted.covering(look.assets, look.tags)]
+        under: dict[str, Fact] = {"grants": grants, "session": reader.session, "vendor": person.employer}
         return look.entry(at_ns=at_ns, who=person.key, origin=reader.address, more={"grant": key, **under})
 
     def _record(self, grant: Grant, announced: AccessRequest | None, scope: Scope) -> tuple[VisitRecord | None, str]:

@@ -103,8 +103,10 @@ class ScopedReading:
             state["holds"] = lambda: reader.holds() and reader.granted().scope == scope
             noted: list[asyncio.Task[None]] = []
             if data:
-                under = _under(reader, reader.person, granted)
-                state["noting"] = lambda look: noted.append(asyncio.create_task(self._noted(look, reader, under)))
+                person = reader.person
+                state["noting"] = lambda look: noted.append(
+                    asyncio.create_task(self._noted(look, reader, person, granted))
+                )
             try:
                 made = await part(view)(request)
             except HTTPException as error:
@@ -122,14 +124,14 @@ class ScopedReading:
 
         return whole
 
-    async def _noted(self, look: Look, reader: RequestReader, under: dict[str, Fact]) -> None:
-        who = reader.person.key if reader.person else ""
-        await self._write(look.entry(at_ns=self._clock(), who=who, origin=reader.address, more=under))
+    async def _noted(self, look: Look, reader: RequestReader, person: Person, granted: Granted) -> None:
+        under = _under(reader, person, granted.covering(look.assets, look.tags))
+        await self._write(look.entry(at_ns=self._clock(), who=person.key, origin=reader.address, more=under))
 
     async def _refused(self, request: Request, reader: RequestReader, person: Person, granted: Granted) -> None:
         """What is not there and what is not theirs go on record alike, and take the same time."""
         asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-        facts = {"address": asked[:LONGEST_PATH], **_under(reader, person, granted)}
+        facts = {"address": asked[:LONGEST_PATH], **_under(reader, person, granted.grants)}
         entry = TrailEntry(kind="read.refused", at_ns=self._clock(), who=person.key, origin=reader.address, facts=facts)
         await self._write(entry)
 
@@ -148,8 +150,8 @@ def _reader(request: Request) -> RequestReader | None:
     return found
 
 
-def _under(reader: RequestReader, person: Person, granted: Granted) -> dict[str, Fact]:
-    return {"grants": [*granted.grants], "session": reader.session, "vendor": person.employer}
+def _under(reader: RequestReader, person: Person, grants: tuple[str, ...]) -> dict[str, Fact]:
+    return {"grants": [*grants], "session": reader.session, "vendor": person.employer}
 
 
 def view_of(request: Request) -> ScopedView | None:

@@ -270,6 +270,24 @@ def test_whole_and_limited_grants_add_up_to_the_wider(site: Site) -> None:
     assert site.grants.granted(ACME, at(T0 + HOUR)).scope.tags == TAGS.tags
 
 
+def test_a_look_is_covered_by_the_grants_that_are_for_some_of_it(site: Site) -> None:
+    """Another asset's grant is not named, nor one for other tags; without named tags all that are for the asset."""
+    keys = []
+    for extent in (RELAY, PUMP, TAGS):
+        keys.append(site.ask(wish("standing", extent, SOON)))
+        site.decide(keys[-1], SPONSOR)
+    relay, whole, tags = (f"g-{key}" for key in keys)
+    held = site.grants.granted(ACME, at(T0 + SECOND))
+    running, other = ("pump-7", "running"), ("pump-7", "speed")
+    assert held.grants == tuple(sorted((relay, whole, tags)))
+    assert set(held.covering(["relay-2"])) == {relay}
+    assert set(held.covering(["pump-7"])) == {whole, tags}
+    assert set(held.covering(["pump-7"], [running])) == {whole, tags}
+    assert set(held.covering(["pump-7"], [other])) == {whole}
+    assert set(held.covering(["pump-7", "relay-2"], [other])) == {whole, relay}
+    assert held.covering([]) == held.grants
+
+
 def test_a_clock_that_is_set_only_shortens(site: Site) -> None:
     """A grant is in force while both readings of now are inside; weekly hours alike."""
     hours = Period(from_ns=T0, until_ns=T0 + 30 * DAY, weekly=weekly.read("Mon-Fri 07:00-16:00", "Europe/Berlin"))

@@ -11,6 +11,8 @@ from granting_site import REASON, WHY, GrantingSite
 from portal_plant import Ear
 from sign_in_site import WebReader
 
+from receiver.governed.people.person import PersonRole
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[GrantingSite]:
@@ -133,6 +135,24 @@ def test_a_grant_that_runs_from_first_use_is_begun_by_its_reader(site: GrantingS
     assert acme.get("/asset/acme-pump").status == 200
     site.clock.move(1441)
     assert acme.get("/asset/acme-pump").status == 404
+
+
+def test_a_look_is_on_record_under_the_grants_that_cover_it(site: GrantingSite, web: WebReader) -> None:
+    """Who reads two machines under two grants leaves each look with the review of its own machine."""
+    login, roles = "r.own@plant.example", frozenset({PersonRole.READER})
+    site.ready("p-own", login=login, name="Robin Own", roles=roles, sponsor="p-sponsor")
+    own, sponsor = site.enter(web, "own"), site.enter(web, "sponsor")
+    grants = []
+    for asset in ("acme-pump", "volta-press"):
+        site.request(own, asset)
+        assert sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY).status == 303
+        grants.append(list(site.office.desk.authority.grants.grants)[-1])
+    assert own.get("/asset/acme-pump").status == 200
+    assert own.get("/tag/2").status == 200
+    assert own.get("/").status == 200
+    assert site.of("read.asset")[0].facts["grants"] == grants[:1]
+    assert site.of("read.tag")[0].facts["grants"] == grants[1:]
+    assert site.of("read.overview")[0].facts["grants"] == sorted(grants)
 
 
 @pytest.mark.parametrize("act", ["ask", "decide", "withdraw", "begin", "revoke", "review"])
