@@ -6,7 +6,7 @@
     session      open sessions, by the SHA-256 of the cookie
     token        of service credentials, by SHA-256
     attempt      failed sign-ins, counted under keyed hashes: what was typed as a login may be a password
-    meta         the key of those hashes
+    meta         what the keys of those hashes, and of forms, are made from
 
 What is compared by hash has 256 bits of its own, so that a plain hash of it tells nothing. Every call is one short
 transaction, from any thread. Who reads this file can guess passwords offline and make codes: it belongs into no backup
@@ -16,6 +16,7 @@ that others read (`docs/access.md`).
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import secrets
 import sqlite3
@@ -141,11 +142,16 @@ class SecretStore:
         """Let go of the file."""
         self._connection.close()
 
-    def secret(self) -> bytes:
-        """A key of this site that never leaves it; made on first use [32 bytes]."""
+    def secret(self, use: str) -> bytes:
+        """A key of this site for one use, which tells nothing of those for other uses [32 bytes].
+
+        Args:
+            use: Names the use: `forms`, `attempts`.
+        """
         with self._write() as sql:
             sql.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_bytes(32),))
-            return bytes(sql.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()[0])
+            held = bytes(sql.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()[0])
+        return hmac.digest(held, f"checkvalve people.db\0{use}".encode(), "sha256")
 
     def credential(self, person: str) -> Credential | None:
         """What a person signs in with."""
@@ -160,6 +166,12 @@ class SecretStore:
                 "REPLACE INTO credential VALUES (?, ?, ?, ?)",
                 (credential.person, credential.password, credential.seed, credential.step),
             )
+
+    def set_password(self, person: str, hashed: str) -> bool:
+        """Replace the password alone; False where the person has none any more."""
+        with self._write() as sql:
+            row = (hashed, person)
+            return sql.execute("UPDATE credential SET password = ? WHERE person = ?", row).rowcount == 1
 
     def use_step(self, person: str, step: int) -> bool:
         """Use up a code's step; False where it, or a later one, was used already."""

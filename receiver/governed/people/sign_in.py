@@ -44,7 +44,7 @@ class SignIn:
         """
         self._desk, self._store, self._sessions = desk, store, sessions
         self._passwords = passwords
-        self._secret = store.secret()
+        self._secret = store.secret("attempts")
         self._nobody = codes.new_seed()
 
     def attempt(self, login: str, password: str, code: str, *, address: str, agent: str) -> SignInAnswer:

@@ -25,7 +25,7 @@ def granting_routes(
     office: SignInOffice, history: Path, clock: Callable[[], int], guarded: Callable[[Endpoint], Endpoint]
 ) -> list[Route]:
     """The routes; arguments as for `GrantPages`, and what wraps an answer so that a bug in it is told."""
-    forms = Forms(office.store.secret())
+    forms = Forms(office.store.secret("forms"))
     pages, glass = GrantPages(office, forms, history, clock), GlassPages(office, forms, history, clock)
     alerts, recommended = AlertPage(office, forms), RecommendationPages(office, forms, history, clock)
     answers: list[tuple[str, str, Endpoint]] = [

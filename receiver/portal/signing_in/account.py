@@ -1,4 +1,4 @@
-"""A person's own page: who they are here, their sessions and passkeys, and what is due of them."""
+"""A person's own page: who they are here, their password, sessions and passkeys, and what is due of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from protocol.errors import ConfigError
+from receiver.governed.people import passwords
 from receiver.governed.people.passkeys import unavailable
+from receiver.governed.people.password_change import PasswordForm
 from receiver.governed.people.person import Person, PersonRole
 from receiver.governed.people.session_rules import Ending
 from receiver.governed.people.tasks import PeopleTask, tasks
@@ -20,6 +22,16 @@ from receiver.portal.serving.guard import host_name
 from receiver.portal.signing_in.forms import Forms, bounded
 from receiver.portal.signing_in.office import SignInOffice
 from receiver.portal.signing_in.sign_in_pages import as_json, origin_of
+
+FORMS = (
+    "/sign-out",
+    "/account/password",
+    "/account/sessions",
+    "/account/passkey-offer",
+    "/account/passkey-add",
+    "/account/passkey-remove",
+)
+"""Addresses that the page sends something to."""
 
 
 class AccountPages:
@@ -37,34 +49,22 @@ class AccountPages:
         """`GET /account`; where anyone reads the pages, who is not signed in is led there."""
         if request.state.reader.person is None:
             return RedirectResponse("/sign-in?next=/account", status_code=303)
-        person, office = _person(request), self._office
-        enrolment = office.desk.people.get(person.key)
-        host = host_name(request.headers.get("host", ""))
-        names = (
-            "/sign-out",
-            "/account/sessions",
-            "/account/passkey-offer",
-            "/account/passkey-add",
-            "/account/passkey-remove",
-        )
-        shown = (
-            templates()
-            .get_template("signing_in/account.html")
-            .render(
-                person=person,
-                enrolment=enrolment,
-                own=request.state.reader.session,
-                sessions=office.sessions.of(person.key),
-                passkeys=[
-                    (base64.urlsafe_b64encode(one.id).decode(), one) for one in office.store.passkeys(person.key)
-                ],
-                no_passkeys=unavailable(host, encrypted=request.url.scheme == "https"),
-                tasks=self._tasks(person),
-                now_ns=office.desk.now().late_ns,
-                tokens={name: self._forms.token(request, name) for name in names},
-            )
-        )
-        return HTMLResponse(shown)
+        return self._page(request, _person(request))
+
+    async def password(self, request: Request) -> Response:
+        """`POST /account/password`: another one; the old one and a code are asked for, other sessions end."""
+        person, fields, reader = _person(request), await self._forms.read(request), request.state.reader
+        named = {name: fields.get(name, "") for name in ("old", "password", "again")}
+        form = PasswordForm(code=fields.get("code", "")[:20], **named)
+
+        def work() -> None:
+            self._office.own_password.change(person, form, session=reader.session, address=reader.address)
+
+        try:
+            await self._office.slowly(work)
+        except ConfigError as error:
+            return self._page(request, person, wrong=f"{error}; {error.hint}.")
+        return self._page(request, person, done="The password is changed, and every other session of yours has ended.")
 
     async def end_session(self, request: Request) -> Response:
         """`POST /account/sessions`: end one session, or all the others."""
@@ -127,6 +127,29 @@ class AccountPages:
 
         await asyncio.to_thread(work)
         return RedirectResponse("/account", status_code=303)
+
+    def _page(self, request: Request, person: Person, *, wrong: str = "", done: str = "") -> Response:
+        office, host = self._office, host_name(request.headers.get("host", ""))
+        keys = office.store.passkeys(person.key)
+        shown = (
+            templates()
+            .get_template("signing_in/account.html")
+            .render(
+                person=person,
+                enrolment=office.desk.people.get(person.key),
+                own=request.state.reader.session,
+                sessions=office.sessions.of(person.key),
+                passkeys=[(base64.urlsafe_b64encode(one.id).decode(), one) for one in keys],
+                no_passkeys=unavailable(host, encrypted=request.url.scheme == "https"),
+                shortest=passwords.SHORTEST,
+                tasks=self._tasks(person),
+                now_ns=office.desk.now().late_ns,
+                tokens={name: self._forms.token(request, name) for name in FORMS},
+                wrong=wrong,
+                done=done,
+            )
+        )
+        return HTMLResponse(shown, status_code=409 if wrong else 200)
 
     def _tasks(self, person: Person) -> list[PeopleTask]:
         """What is due: all of it for administrators and security, their own people's for sponsors."""

@@ -22,6 +22,7 @@ from receiver.governed.people import set_up
 from receiver.governed.people.acts import LINK_HOURS
 from receiver.governed.people.desk import PeopleDesk
 from receiver.governed.people.passkeys import Passkeys
+from receiver.governed.people.password_change import PasswordChange
 from receiver.governed.people.passwords import Passwords
 from receiver.governed.people.person import Person
 from receiver.governed.people.person_sessions import Glance, PersonSessions, hashed
@@ -67,6 +68,7 @@ class SignInOffice:
         self.sessions = PersonSessions(self.desk, store)
         self.sign_in = SignIn(self.desk, store, self.sessions, passwords)
         self.set_up = SetUp(self.desk, store, passwords)
+        self.own_password = PasswordChange(self.desk, store, self.sessions, self.sign_in, passwords)
         self.passkeys = Passkeys(store)
         self._first = store.path.with_name(FIRST)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sign-in")

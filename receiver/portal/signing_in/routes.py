@@ -29,7 +29,7 @@ def sign_in_routes(
         oidc: An organisation's own sign-in.
         guarded: Wraps an answer so that a bug in it is told (`error_answers.py`).
     """
-    forms = Forms(office.store.secret())
+    forms = Forms(office.store.secret("forms"))
     label = oidc.label if oidc else ""
     sign_in, set_up, account = SignInPages(office, forms, label), SetUpPages(office, forms), AccountPages(office, forms)
     answers: list[tuple[str, str, Endpoint]] = [
@@ -41,6 +41,7 @@ def sign_in_routes(
         ("GET", "/set-up/{word}", set_up.show),
         ("POST", "/set-up/{word}", set_up.use),
         ("GET", "/account", account.show),
+        ("POST", "/account/password", account.password),
         ("POST", "/account/sessions", account.end_session),
         ("POST", "/account/passkey-offer", account.passkey_offer),
         ("POST", "/account/passkey-add", account.passkey_add),

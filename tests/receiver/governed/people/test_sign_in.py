@@ -298,6 +298,17 @@ def test_the_file_of_secrets_is_its_owners_alone(site: SignInSite) -> None:
     assert {path.stat().st_mode & 0o777 for path in family} == {0o600}
 
 
+def test_each_use_has_a_key_of_its_own(site: SignInSite) -> None:
+    """What a page shows that is made with one key tells nothing about what another one keeps; each is kept."""
+    store = site.office.store
+    keys = [store.secret(use) for use in ("forms", "attempts", "forms")]
+    assert keys[0] == keys[2]
+    assert keys[0] != keys[1]
+    with sqlite3.connect(store.path) as sql:
+        held = sql.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()[0]
+    assert held not in keys
+
+
 def test_a_damaged_file_of_secrets_is_set_aside(tmp_path: Path) -> None:
     """The pages go on; who wants to sign in gets a new link."""
     SecretStore(tmp_path).close()

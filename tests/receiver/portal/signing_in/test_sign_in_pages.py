@@ -237,6 +237,55 @@ def test_a_person_ends_the_sessions_they_do_not_know(site: SignInSite, web: WebR
     assert web.get("/account").status == 200
 
 
+def test_a_person_changes_their_password_by_the_old_one_and_a_code(site: SignInSite, web: WebReader) -> None:
+    """Other sessions end, this one goes on; it is on record, without a word of what was typed."""
+    key = site.ready()
+    other = site.sign_in(key, address="127.0.0.1")
+    site.clock.move(30)
+    web.cookies = {"checkvalve": site.sign_in(key, address="127.0.0.1")}
+    site.clock.move(30)
+    new = "nine loud presses by day"
+    right = {"old": PASSWORD, "password": new, "again": new}
+    for given, says in (
+        ({"old": "another sentence of mine"}, "does not fit"),
+        ({"code": "000000"}, "does not fit"),
+        ({"again": PASSWORD}, "differ"),
+        ({"password": "short", "again": "short"}, "characters"),
+        ({"password": PASSWORD, "again": PASSWORD}, "is the old one"),
+    ):
+        answer = web.send("/account", "/account/password", **right | {"code": site.code(key)} | given)
+        assert (answer.status, says in answer.text) == (409, True), given
+        assert new not in answer.text
+    assert "password.changed" not in site.kinds()
+    assert len(site.of("session.failed")) == 2
+    assert len(site.office.store.sessions(key)) == 2
+    assert web.send("/account", "/account/password", **right, code=site.code(key)).status == 200
+    assert [(one.who, one.facts["person"]) for one in site.of("password.changed")] == [(key, key)]
+    assert site.office.glance(other, "127.0.0.1") is None
+    assert web.get("/account").status == 200
+    site.clock.move(30)
+    assert not site.sign_in(key)
+    assert site.sign_in(key, password=new)
+    told = "".join(repr(record) for record in site.office.desk.authority.trail.records())
+    assert new not in told
+    assert PASSWORD not in told
+
+
+def test_who_guesses_a_password_in_a_session_that_was_left_open_is_counted_out(
+    site: SignInSite, web: WebReader
+) -> None:
+    """As at the door, with the same alert."""
+    key = site.ready()
+    web.cookies = {"checkvalve": site.sign_in(key, address="127.0.0.1")}
+    new = "nine loud presses by day"
+    for _ in range(5):
+        web.send("/account", "/account/password", old="a guess", code="000000", password=new, again=new)
+    site.clock.move(30)
+    right = {"old": PASSWORD, "code": site.code(key), "password": new, "again": new}
+    assert "too many attempts" in web.send("/account", "/account/password", **right).text.lower()
+    assert [one.facts["what"] for one in site.of("alert.raised")] == ["failed sign-ins"]
+
+
 def own(site: SignInSite, word: str) -> str:
     """The key of a cookie's session."""
     found = site.office.glance(word, "127.0.0.1")
