@@ -8,21 +8,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from protocol.errors import ConfigError
 from receiver.config import ReceiverConfig, load
 from receiver.governed.open_authority import open_authority, running_ns
-from receiver.governed.people import logins, set_up
+from receiver.governed.people import logins, set_up, stopping
 from receiver.governed.people.acts import PeopleActs
 from receiver.governed.people.desk import PeopleDesk, new_key
-from receiver.governed.people.enrolment import Enrolment, PersonDraft, Standing
+from receiver.governed.people.enrolment import Enrolment, PersonDraft, Standing, last_day
 from receiver.governed.people.person import PersonRole
 from receiver.governed.people.person_sessions import PersonSessions
 from receiver.governed.people.secret_store import SecretStore, open_store
-from receiver.governed.people.session_rules import Ending
 from receiver.governed.people.tasks import tasks
 from receiver.governed.trail.entry import TrailEntry
 from receiver.publish.portal_note import read_note
@@ -127,8 +126,7 @@ def suspend(file: Path, who: str, why: str) -> str:
     """Suspend, and end the sessions."""
     with opened(file) as here:
         key = here.key(who)
-        here.act(lambda acts: acts.suspend(key, why))
-        PersonSessions(here.desk, here.store).close_all(key, Ending.PERSON, here.by)
+        stopping.suspend(here.desk, here.store, key, why, by=here.by)
         return f"{key}: suspended; sessions are closed"
 
 
@@ -145,9 +143,7 @@ def end(file: Path, who: str, why: str, *, left: str | None, reported: str | Non
     with opened(file) as here:
         key = here.key(who)
         left_ns, reported_ns = (_moment(text) if text else None for text in (left, reported))
-        here.act(lambda acts: acts.end(key, why, left_ns=left_ns, reported_ns=reported_ns))
-        PersonSessions(here.desk, here.store).close_all(key, Ending.PERSON, here.by)
-        here.store.forget(key)
+        stopping.end(here.desk, here.store, key, why, by=here.by, left_ns=left_ns, reported_ns=reported_ns)
         return f"{key}: ended; sessions are closed"
 
 
@@ -207,15 +203,6 @@ def show_lines(told: dict[str, Any]) -> Iterator[str]:
             yield f"{name.removesuffix('_ns').replace('_', ' ')}: {shown_day(held)}"
         elif held:
             yield f"{name.replace('_', ' ')}: {', '.join(held) if isinstance(held, list) else held}"
-
-
-def last_day(text: str) -> int:
-    """The end of a day, UTC [ns since 1970 UTC]; ConfigError where it is none."""
-    try:
-        day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC) + timedelta(days=1)
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(f"{text} is no day", hint="write it as 2027-06-30") from error
-    return int(day.timestamp()) * 10**9
 
 
 def typist() -> str:

@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from receiver.commands.people_work import CommandDesk, last_day, opened, shown_day
+from receiver.commands.people_work import CommandDesk, opened, shown_day
 from receiver.governed.grants.register import Grants
 from receiver.governed.people import services
 from receiver.governed.people.desk import new_key
+from receiver.governed.people.enrolment import last_day
 from receiver.governed.people.person_sessions import WORD_BYTES, hashed
 from receiver.governed.people.register import People
 from receiver.governed.people.services import ServiceCredential

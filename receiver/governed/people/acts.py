@@ -64,9 +64,11 @@ class PeopleActs:
             raise ConfigError("nothing would be other than it is", hint="name what is to change")
         return [self._entry("person.changed", key, changed)]
 
-    def link(self, key: str, *, recovery: bool) -> Sequence[TrailEntry]:
-        """Issue a one-time link; with `recovery` the credentials that were lost go."""
+    def link(self, key: str, *, recovery: bool, first: bool = False) -> Sequence[TrailEntry]:
+        """Issue a one-time link; with `recovery` the credentials that were lost go, with `first` there are none yet."""
         held = self._living(key)
+        if first and held.policy is not None:
+            raise ConfigError(f"{held.draft.login} has set up", hint="what was lost is replaced by a command")
         if held.suspended:
             raise ConfigError(f"{held.draft.login} is suspended: {held.suspended}", hint="resume first")
         return [self._entry("person.linked", key, {"recovery": recovery, "hours": LINK_HOURS})]

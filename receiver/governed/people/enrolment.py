@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
+from protocol.errors import ConfigError
 from receiver.governed.people import logins
 from receiver.governed.people.person import Person, PersonRole
 from receiver.governed.people.roles import conflicts
@@ -116,6 +118,15 @@ def draft_of(facts: Mapping[str, Fact]) -> PersonDraft:
 
 
 _TEXTS = ("login", "name", "employer", "checked_by", "checked_how", "contract", "contact", "sponsor")
+
+
+def last_day(text: str) -> int:
+    """The end of a day, UTC [ns since 1970 UTC]; ConfigError where it is none."""
+    try:
+        day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC) + timedelta(days=1)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"{text} is no day", hint="write it as 2027-06-30") from error
+    return int(day.timestamp()) * 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,8 +104,26 @@ class SetUp:
         return key
 
 
-def issue(desk: PeopleDesk, store: SecretStore, key: str, *, by: str, recovery: bool) -> str:
-    """Issue a link for a person; returns its word. With `recovery`, all they could sign in with is gone.
+def issue(
+    desk: PeopleDesk,
+    store: SecretStore,
+    key: str,
+    *,
+    by: str,
+    recovery: bool = False,
+    first: bool = False,
+    origin: str = "",
+) -> str:
+    """Issue a link for a person; returns its word.
+
+    Args:
+        desk: The register.
+        store: Where links are kept.
+        key: Whose.
+        by: Who acts, as the trail names it.
+        recovery: All that the person could sign in with is gone.
+        first: Only for somebody who never set up.
+        origin: Network address it came from.
 
     Raises:
         ConfigError: nobody has the key, or may have one now.
@@ -113,9 +131,9 @@ def issue(desk: PeopleDesk, store: SecretStore, key: str, *, by: str, recovery: 
     """
 
     def wish(acts: PeopleActs) -> Sequence[TrailEntry]:
-        return acts.link(key, recovery=recovery)
+        return acts.link(key, recovery=recovery, first=first)
 
-    desk.act(by, wish)
+    desk.act(by, wish, origin=origin)
     if recovery:
         store.forget(key)
     return _made(desk, store, key)

@@ -41,8 +41,8 @@ def read(fields: Mapping[str, str], policy: AccessPolicy, now_ns: int) -> Asked:
     for name in ("reason", "purpose", "ticket"):
         if len(fields.get(name, "")) > LONGEST:
             raise FormMistake(f"the {name} has more than {LONGEST} characters")
-    from_ns = _moment("the beginning", fields.get("from", ""), policy.zone) if fields.get("from") else now_ns
-    until_ns = _moment("the end", fields.get("until", ""), policy.zone)
+    from_ns = moment("the beginning", fields.get("from", ""), policy.zone) if fields.get("from") else now_ns
+    until_ns = moment("the end", fields.get("until", ""), policy.zone)
     return Asked(
         preset=fields.get("preset", ""),
         extent=extent(fields, policy),
@@ -78,7 +78,17 @@ def extent(fields: Mapping[str, str], policy: AccessPolicy) -> Extent:
     return union(parts)
 
 
-def _moment(what: str, text: str, zone: str) -> int:
+def moment(what: str, text: str, zone: str) -> int:
+    """A time as it was typed, in the plant's zone [ns since 1970 UTC].
+
+    Args:
+        what: Names it in the error.
+        text: As a browser's field gives it.
+        zone: The plant's.
+
+    Raises:
+        FormMistake: It is none.
+    """
     try:
         local = datetime.fromisoformat(text)
     except ValueError as error:

@@ -11,6 +11,7 @@ from receiver.portal.error_answers import Endpoint
 from receiver.portal.granting.alert_page import AlertPage
 from receiver.portal.granting.glass_pages import GlassPages
 from receiver.portal.granting.grant_pages import GrantPages
+from receiver.portal.granting.people_page import PeoplePage
 from receiver.portal.granting.recommendation_pages import RecommendationPages
 from receiver.portal.granting.trail_page import TrailPage
 from receiver.portal.granting.visit_page import VisitPage
@@ -28,6 +29,7 @@ def granting_routes(
     forms = Forms(office.store.secret("forms"))
     pages, glass = GrantPages(office, forms, history, clock), GlassPages(office, forms, history, clock)
     alerts, recommended = AlertPage(office, forms), RecommendationPages(office, forms, history, clock)
+    people = PeoplePage(office, forms)
     answers: list[tuple[str, str, Endpoint]] = [
         ("GET", "/access", pages.show),
         ("GET", "/trail", TrailPage(office).show),
@@ -47,6 +49,13 @@ def granting_routes(
         ("GET", "/access/roster", glass.roster),
         ("GET", "/access/alerts", alerts.show),
         ("POST", "/access/alerts", alerts.acknowledge),
+        ("GET", "/access/people", people.show),
+        ("POST", "/access/people/enrol", people.enrol),
+        ("POST", "/access/people/link", people.link),
+        ("POST", "/access/people/suspend", people.suspend),
+        ("POST", "/access/people/resume", people.resume),
+        ("POST", "/access/people/end", people.end),
+        ("POST", "/access/people/confirm", people.confirm),
         ("GET", "/access/visit", VisitPage(office, history, clock).show),
     ]
     return [Route(path, guarded(answer), methods=[method]) for method, path, answer in answers]

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from protocol.errors import ConfigError
 from receiver.governed.people import codes, logins, passwords
 from receiver.governed.people import set_up as links
-from receiver.governed.people.enrolment import PersonDraft
+from receiver.governed.people.enrolment import PersonDraft, last_day
 from receiver.governed.people.person import PersonRole
 from receiver.governed.people.set_up import OpenLink, SetUpForm
 from receiver.portal.pages import templates
@@ -80,15 +80,11 @@ class SetUpPages:
 
     def _draft(self, fields: dict[str, str]) -> PersonDraft:
         """The first administrator, in their own words."""
-        try:
-            ends = datetime.fromisoformat(fields.get("ends", "")).replace(tzinfo=UTC) + timedelta(days=1)
-        except (ValueError, OverflowError):
-            raise ConfigError("the last day cannot be read", hint="write it as 2027-12-31") from None
         return PersonDraft(
             login=logins.normal(fields.get("login", "")),
             name=fields.get("name", "").strip(),
             roles=frozenset({PersonRole.ADMINISTRATOR}),
-            ends_ns=int(ends.timestamp()) * 10**9,
+            ends_ns=last_day(fields.get("ends", "")),
             checked_by="nobody",
             checked_how="holds the first link, which was printed on this machine",
         )

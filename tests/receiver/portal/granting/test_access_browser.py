@@ -10,10 +10,11 @@ from browser_person import ARGUMENTS, BrowserPerson
 from glass_site import HAPPENED, GlassSite
 from granting_site import REASON, WHY, GrantingSite
 from playwright.sync_api import Browser, sync_playwright
-from sign_in_site import WebReader
+from sign_in_site import PASSWORD, WebReader
 from visited_plant import visited
 
 from receiver.governed.grants.policy import CRITERIA
+from receiver.governed.people.person import PersonRole
 
 
 @pytest.fixture(scope="module")
@@ -135,4 +136,84 @@ def test_a_visits_record_is_fit_to_be_read(site: GrantingSite, web: WebReader, b
     security = BrowserPerson(browser, site, web, "security", 390, "dark")
     security.look(f"/access/visit?grant={grant}")
     assert security.page.get_by_role("rowheader", name="Nameplate").count() == 1
+    security.close()
+
+
+def test_a_newcomer_is_enrolled_visits_by_two_yeses_and_reads_until_the_grant_ends(
+    site: GrantingSite, web: WebReader, browser: Browser
+) -> None:
+    """Enrolled on the page, set up by the link; a visit agreed by two and reviewed; an open page ends by itself."""
+    site.ready("p-admin", login="ada@plant.example", name="Ada", roles=frozenset({PersonRole.ADMINISTRATOR}))
+    site.plant.condition("acme-pump", "up", "Acme P-1 firmware 1.0")
+    admin = BrowserPerson(browser, site, web, "admin", 390, "light")
+    page = admin.open("/access/people")
+    for label, text in {
+        "Name, as on a badge": "Nova Newcomer",
+        "Login, an address": "n.newcomer@acme.example",
+        "Last day": "2026-03-01",
+        "Checked by": "Ada",
+        "How, such as": "called back over the contract's number",
+        "Employer, as assets": "Acme",
+        "Contract": "C-1",
+        "named contact": "Ann Acme",
+    }.items():
+        page.get_by_label(label, exact=label == "Contract").fill(text)
+    page.get_by_label("reader", exact=True).check()
+    page.get_by_role("combobox", name="Sponsor").select_option("Jo sponsor")
+    page.get_by_role("button", name="Enrol", exact=True).click()
+    link = page.get_by_role("status").locator("code").inner_text()
+    admin.fit("enrolled")
+    admin.close()
+
+    key = str(site.of("person.enrolled")[-1].facts["person"])
+    nova = browser.new_context(viewport={"width": 1200, "height": 900})
+    page = nova.new_page()
+    page.goto(link)
+    site.seeds[key] = page.locator("code").inner_text().replace(" ", "")
+    page.get_by_label("At least 12").fill(PASSWORD)
+    page.get_by_label("Once more").fill(PASSWORD)
+    page.get_by_label("Code").fill(site.code(key))
+    page.get_by_label("I have read").check()
+    page.get_by_role("button", name="Set up").click()
+    page.wait_for_url("**/account")
+    base = page.url.removesuffix("/account")
+
+    page.goto(f"{base}/access")
+    page.get_by_label("acme-pump").check()
+    page.get_by_label("Kind").select_option("site-visit")
+    page.get_by_label("Until").fill(site.at(4))
+    page.get_by_label("Reason").fill(REASON)
+    page.get_by_label("Purpose").fill("exchange of the drive")
+    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("heading", name="You asked").wait_for()
+    for who in ("approver", "engineer"):
+        assert not site.office.desk.authority.grants.grants
+        one = BrowserPerson(browser, site, web, who, 1200, "dark")
+        one.open("/access").get_by_label("Your reason").fill(WHY)
+        one.page.get_by_role("button", name="Approve").click()
+        one.page.get_by_text("To be decided").wait_for(state="detached")
+        one.close()
+    reader = WebReader(web.base)
+    reader.cookies = {one["name"]: one["value"] for one in nova.cookies()}
+    site.request(reader, until=site.at(0.25))
+    sponsor = site.enter(web, "sponsor")
+    assert page.goto(f"{base}/asset/acme-pump").status == 404  # type: ignore[union-attr]
+    assert sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY).status == 303
+    page.goto(f"{base}/asset/acme-pump")
+    page.get_by_role("heading", name="acme-pump").wait_for()
+    with page.expect_response(lambda answer: "/live" in answer.url and answer.status == 404):  # the browser tries again
+        site.clock.move(16 * 60)
+    page.goto(f"{base}/asset/acme-pump")
+    assert page.get_by_role("heading", name="Not here").count() == 1
+    site.plant.condition("acme-pump", "up", "Acme P-1 firmware 1.1")
+    nova.close()
+    site.clock.move(4 * 3600)
+    security = BrowserPerson(browser, site, web, "security", 1200, "light")
+    page = security.open("/access")
+    page.get_by_role("link", name="what the diode saw change in its window").click()
+    page.get_by_role("rowheader", name="Nameplate").wait_for()
+    security.open("/access").get_by_label("Findings").fill("what was announced was done, and nothing beside it")
+    page.get_by_label("Yes").check()
+    page.get_by_role("button", name="Close the review").click()
+    page.get_by_role("heading", name="Reviews due").wait_for(state="detached")
     security.close()
