@@ -14,8 +14,9 @@ from typing import Any
 
 from protocol.errors import ConfigError
 from receiver.config import ReceiverConfig, load
+from receiver.governed import ending_access
 from receiver.governed.open_authority import open_authority, running_ns
-from receiver.governed.people import logins, set_up, stopping
+from receiver.governed.people import logins, set_up
 from receiver.governed.people.acts import PeopleActs
 from receiver.governed.people.desk import PeopleDesk, new_key
 from receiver.governed.people.enrolment import Enrolment, PersonDraft, Standing, last_day
@@ -126,7 +127,7 @@ def suspend(file: Path, who: str, why: str) -> str:
     """Suspend, and end the sessions."""
     with opened(file) as here:
         key = here.key(who)
-        stopping.suspend(here.desk, here.store, key, why, by=here.by)
+        ending_access.suspend(here.desk, here.store, key, why, by=here.by)
         return f"{key}: suspended; sessions are closed"
 
 
@@ -143,7 +144,7 @@ def end(file: Path, who: str, why: str, *, left: str | None, reported: str | Non
     with opened(file) as here:
         key = here.key(who)
         left_ns, reported_ns = (_moment(text) if text else None for text in (left, reported))
-        stopping.end(here.desk, here.store, key, why, by=here.by, left_ns=left_ns, reported_ns=reported_ns)
+        ending_access.end(here.desk, here.store, key, why, by=here.by, left_ns=left_ns, reported_ns=reported_ns)
         return f"{key}: ended; sessions are closed"
 
 

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from protocol.errors import ConfigError
-from receiver.governed.people import logins, set_up, stopping
+from receiver.governed import ending_access
+from receiver.governed.people import logins, set_up
 from receiver.governed.people.acts import LINK_HOURS
 from receiver.governed.people.desk import new_key
 from receiver.governed.people.enrolment import Enrolment, PersonDraft, Standing, last_day
@@ -92,7 +93,7 @@ class PeoplePage:
         """`POST /access/people/suspend`."""
         return await self._done(
             request,
-            lambda key, why, by, origin, _: stopping.suspend(
+            lambda key, why, by, origin, _: ending_access.suspend(
                 self._office.desk, self._office.store, key, why, by=by, origin=origin
             ),
         )
@@ -110,7 +111,7 @@ class PeoplePage:
 
         def work(key: str, why: str, by: str, origin: str, fields: Mapping[str, str]) -> None:
             left, reported = fields.get("left", ""), fields.get("reported", "")
-            stopping.end(
+            ending_access.end(
                 self._office.desk,
                 self._office.store,
                 key,
