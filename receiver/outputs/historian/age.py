@@ -85,6 +85,12 @@ class Age:
             ).fetchall()
             writes.add(f"DELETE FROM {table} WHERE id = ?", rows)  # noqa: S608
             gone += len(rows)
+        over = self._connection.execute(
+            "SELECT asset, source, what FROM standing WHERE state = 'cleared' AND event <= ? LIMIT ?",
+            (noted[3], STEP_ROWS),
+        ).fetchall()
+        writes.add("DELETE FROM standing WHERE asset = ? AND source = ? AND what = ?", over)
+        gone += len(over)
         if not gone:
             writes.add("DELETE FROM age WHERE age_ns < ?", [(noted[0],)])
             self._before_ns = None

@@ -26,6 +26,7 @@ from receiver.outputs.historian import schema
 from receiver.outputs.historian.age import Age
 from receiver.outputs.historian.arrivals import Arrivals
 from receiver.outputs.historian.asset_accounts import AssetAccounts
+from receiver.outputs.historian.events import standing_alarms
 from receiver.outputs.historian.hot.shelves import Shelves
 from receiver.outputs.historian.mending.adopt import adopt
 from receiver.outputs.historian.mending.copies import Copies
@@ -240,6 +241,7 @@ class WriterFiles:
         if self.months.lost:
             self.set("again", 1)
         self._compare()
+        standing_alarms.begin(self.current)
         self._note_months()
         self._warn(self._news)
         self._news = []

@@ -21,6 +21,7 @@ from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, 
 from receiver.outputs.disk import Writes
 from receiver.outputs.historian.arrivals import Novelty
 from receiver.outputs.historian.asset_accounts import MINUTE_NS
+from receiver.outputs.historian.events import standing_alarms
 from receiver.outputs.historian.files import WriterFiles
 from receiver.outputs.historian.rows import HEALED, Rows, from_columns
 from receiver.outputs.historian.series import StreamSeries
@@ -112,6 +113,7 @@ class HandOver:
                 writes.add("DELETE FROM event WHERE asset = ? AND boot = ? AND number = ?", [(asset, *rank)])
             fields = (body.source, body.time_ns, body.severity, body.code, body.text, body.state, body.sequence)
             writes.add(_EVENT, [(asset, *rank, *fields, block.received_ns)])
+            standing_alarms.note(asset, rank, body, block.received_ns, writes)
         elif isinstance(body, TallyBody):
             assets = {name: self._files.registry.asset(block.stream, name, writes) for name in body.assets}
             self._files.accounts.tally(source.index, body, assets, writes)

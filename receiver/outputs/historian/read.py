@@ -29,6 +29,7 @@ from receiver.outputs.historian.asset_accounts import MINUTE_NS
 from receiver.outputs.historian.buckets import Buckets, ChunkSummaries
 from receiver.outputs.historian.codec.chunk import ChartRows
 from receiver.outputs.historian.codec.present import Present
+from receiver.outputs.historian.events import event_search, standing_alarms
 from receiver.outputs.historian.missing import Span, StreamEnd, missing_spans
 from receiver.outputs.historian.rows import HEALED, Rows, join, order, python_values
 from receiver.outputs.historian.schema import CHANGES, EVENTS, SENDER_EVENTS
@@ -259,6 +260,16 @@ class Door:
             if moment is None or not visible.all:
                 return []
             return [_event(row, {SENDER: ""}) for row in moment.rows(SENDER_EVENTS, SENDER, limit)]
+
+    def standing(self, limit: int) -> standing_alarms.StandingAlarms:
+        """What stands of alarms, the gravest first."""
+        with self._look() as (moment, visible):
+            return standing_alarms.read(moment, visible, limit)
+
+    def find_events(self, asked: event_search.EventQuestion) -> event_search.FoundEvents:
+        """The newest events that fit, newest first."""
+        with self._look() as (moment, visible):
+            return event_search.find(moment, visible, asked)
 
     def close(self) -> None:
         """Close the files; a later call opens them again."""

@@ -62,6 +62,14 @@ CREATE TABLE IF NOT EXISTS event (
     text TEXT NOT NULL, state TEXT NOT NULL, sequence INTEGER NOT NULL, received_ns INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS event_order ON event (boot, number);
 CREATE INDEX IF NOT EXISTS event_asset ON event (asset, boot, number);
+CREATE TABLE IF NOT EXISTS standing (
+    asset INTEGER NOT NULL, source TEXT NOT NULL, what TEXT NOT NULL, boot INTEGER NOT NULL, number INTEGER NOT NULL,
+    state TEXT NOT NULL, severity INTEGER NOT NULL, code TEXT NOT NULL, text TEXT NOT NULL, time_ns INTEGER NOT NULL,
+    sequence INTEGER NOT NULL, received_ns INTEGER NOT NULL, event INTEGER NOT NULL, raised_boot INTEGER NOT NULL,
+    raised_number INTEGER NOT NULL, raised_ns INTEGER NOT NULL,
+    PRIMARY KEY (asset, source, what)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS standing_now ON standing (severity, boot, number) WHERE state <> 'cleared';
+CREATE INDEX IF NOT EXISTS standing_over ON standing (event) WHERE state = 'cleared';
 
 CREATE TABLE IF NOT EXISTS account (
     stream INTEGER NOT NULL, asset INTEGER NOT NULL, published INTEGER NOT NULL, healed INTEGER NOT NULL,
@@ -96,10 +104,11 @@ CREATE TABLE IF NOT EXISTS age (
     tally INTEGER NOT NULL, minute INTEGER NOT NULL) STRICT;
 """
 """`present` holds current values (present.py); `latest` those of a history of version 1, a row a series, until it is
-opened for writing: `value` is a sample's 64 bits there (rows.py), SQLite would turn a NaN into NULL. `age` says how far
-each table had come at an age of the history (its running time, `age.py`), so that what is old is found by number, never
-by a clock. `again` holds the blocks that came since the journal was begun again (arrivals.py), `arrival` in which order
-all of them came (arrival_log.py), `month` the files that must be there."""
+opened for writing: `value` is a sample's 64 bits there (rows.py), SQLite would turn a NaN into NULL. `standing` is
+what stands of events (events/standing_alarms.py). `age` says how far each table had come at an age of the history (its
+running time, `age.py`), so that what is old is found by number, never by a clock. `again` holds the blocks that came
+since the journal was begun again (arrivals.py), `arrival` in which order all of them came (arrival_log.py), `month` the
+files that must be there."""
 
 MONTH = """
 CREATE TABLE IF NOT EXISTS chunk (

@@ -1,0 +1,1 @@
+"""Events beyond the newest: what stands of them, and those that fit a question."""

@@ -1,0 +1,154 @@
+"""What stands of alarms: of each (asset, source, code) the newest word, kept as events are stored, and read.
+
+    active, acked, cleared   a row of `standing`, moved on by (packer's start, block number), never by arrival
+    empty                    it happened and does not stand: no row
+    kept                     while it stands, also when retention has taken its event; a cleared row goes with it
+
+An alarm without a code is told apart by its text. After a start the sender says again what is active, so what an
+earlier start said, and the later one has not, may be over: a view says how long the later one had time to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from receiver.outputs.base import EventBody
+from receiver.outputs.disk import Connection, Writes
+from receiver.outputs.historian.snapshot import Snapshot
+from receiver.outputs.historian.views import EventView
+from receiver.outputs.historian.visible import Visible
+
+STATES = ("active", "acked", "cleared")
+"""Of an event that stands or has stood (SPEC.md, 6.2); of any other word nobody knows what it means."""
+
+_KEY = "asset, source, what"
+_WORD = "boot, number, state, severity, code, text, time_ns, sequence, received_ns, event"
+_NEWEST = f"""INSERT INTO standing ({_KEY}, {_WORD}, raised_boot, raised_number, raised_ns)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT max(id) FROM event), -1, -1, ?)
+    ON CONFLICT ({_KEY}) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in _WORD.split(", "))}
+    WHERE (excluded.boot, excluded.number) > (standing.boot, standing.number)"""  # noqa: S608  names from above
+_RAISED = """UPDATE standing SET raised_boot = ?1, raised_number = ?2, raised_ns = ?3
+    WHERE asset = ?4 AND source = ?5 AND what = ?6 AND (?1, ?2) > (raised_boot, raised_number)"""
+_WHAT = "iif(code = '', text, code)"
+_FILL = f"""INSERT OR REPLACE INTO standing ({_KEY}, {_WORD}, raised_boot, raised_number, raised_ns)
+    SELECT asset, source, {_WHAT}, boot, number, state, severity, code, text, time_ns, sequence, received_ns, id,
+        -1, -1, time_ns
+    FROM (SELECT *, row_number() OVER (PARTITION BY asset, source, {_WHAT} ORDER BY boot DESC, number DESC) AS place
+        FROM event WHERE state IN ('active', 'acked', 'cleared')) WHERE place = 1"""  # noqa: S608  text from above
+_FILL_RAISED = f"""UPDATE standing SET raised_boot = e.boot, raised_number = e.number, raised_ns = e.time_ns
+    FROM (SELECT *, {_WHAT} AS what,
+            row_number() OVER (PARTITION BY asset, source, {_WHAT} ORDER BY boot DESC, number DESC) AS place
+        FROM event WHERE state = 'active') AS e
+    WHERE e.place = 1 AND (e.asset, e.source, e.what) = (standing.asset, standing.source, standing.what)"""  # noqa: S608
+_THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'standing'"
+_INSIDE = """asset IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+    AND (asset NOT IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
+        OR (asset, source) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
+            FROM json_each(CAST(?3 AS TEXT))))"""
+_READ = f"""SELECT asset, source, time_ns, severity, code, text, state, sequence, received_ns, raised_ns, boot
+    FROM standing WHERE state <> 'cleared' AND {_INSIDE}
+    ORDER BY severity DESC, boot DESC, number DESC LIMIT ?4"""  # noqa: S608  text from above
+_COUNT = f"SELECT count(*) FROM standing WHERE state <> 'cleared' AND {_INSIDE}"  # noqa: S608
+_STARTS = """SELECT a.id, a.boot, c.boot, c.what, c.time_ns,
+    (SELECT max(t.time_ns) FROM stream s JOIN tally t ON t.stream = s.id AND t.asset = a.id WHERE s.boot = a.boot)
+    FROM asset a LEFT JOIN condition c ON c.asset = a.id
+    WHERE a.id IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))"""
+"""Of assets: under which start they were described last, how they are, and the sender's clock under that start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingView:
+    """An alarm that is active or acknowledged, as far as anybody has told."""
+
+    event: EventView
+    """The newest word of it."""
+    raised_ns: int
+    """When it became active, as told last [ns since 1970 UTC]; the time of `event` where that was never told."""
+    earlier_start: bool
+    """An earlier start of the sender told it, and the one that reads the asset now has not."""
+    unsaid_s: float | None
+    """How long that one has been reading the asset, by the sender's minutes [s]; None: not yet, or it told it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingAlarms:
+    """What stands now."""
+
+    alarms: Sequence[StandingView]
+    """The gravest first, at most as many as were asked for."""
+    total: int
+    """All of them."""
+
+
+def note(asset: int, rank: tuple[int, int], event: EventBody, received_ns: int, writes: Writes) -> None:
+    """Move on what stands, after an event was stored; one that is not the newest word, or came before, changes nothing.
+
+    Args:
+        asset: Its number.
+        rank: Packer's start and block number.
+        received_ns: The low side's wall clock.
+    """
+    if event.state in STATES:
+        key = (asset, event.source, event.code or event.text)
+        word = (event.state, event.severity, event.code, event.text, event.time_ns, event.sequence, received_ns)
+        writes.add(_NEWEST, [(*key, *rank, *word, event.time_ns)])
+        if event.state == "active":
+            writes.add(_RAISED, [(*rank, event.time_ns, *key)])
+
+
+def begin(connection: Connection) -> None:
+    """For a history of before there was this table: take what stands from the events that it still has, once.
+
+    Raises:
+        sqlite3.Error: the disk is full; call again.
+    """
+    if connection.execute("SELECT 1 FROM meta WHERE key = 'standing'").fetchone():
+        return
+    writes = Writes()
+    writes.add(_FILL, [()])
+    writes.add(_FILL_RAISED, [()])
+    writes.add("REPLACE INTO meta VALUES ('standing', 1)", [()])
+    writes.run(connection)
+
+
+def read(moment: Snapshot | None, visible: Visible, limit: int) -> StandingAlarms:
+    """What stands on the visible assets, the gravest first."""
+    names = visible.names()
+    if moment is None or not names or not moment.rows(_THERE):
+        return StandingAlarms(alarms=(), total=0)
+    inside = inside_of(visible)
+    rows = moment.rows(_READ, *inside, limit)
+    total = len(rows) if len(rows) < limit else moment.rows(_COUNT, *inside)[0][0]
+    starts = {one: start for one, *start in moment.rows(_STARTS, orjson.dumps(sorted({row[0] for row in rows})))}
+    alarms = []
+    for one, source, time_ns, severity, code, text, state, sequence, received_ns, raised_ns, boot in rows:
+        event = EventView(
+            asset=names[one],
+            source=source,
+            time_ns=time_ns,
+            severity=severity,
+            code=code,
+            text=text,
+            state=state,
+            sequence=sequence,
+            received_ns=received_ns,
+        )
+        now, up_boot, what, up_ns, minute_ns = starts[one]
+        earlier = boot < now
+        unsaid_s = None
+        if earlier and up_boot == now and what == "up" and minute_ns is not None:
+            unsaid_s = max((minute_ns - up_ns) / 1e9, 0.0)
+        alarms.append(StandingView(event=event, raised_ns=raised_ns, earlier_start=earlier, unsaid_s=unsaid_s))
+    return StandingAlarms(alarms=alarms, total=total)
+
+
+def inside_of(visible: Visible) -> tuple[bytes, bytes, bytes]:
+    """Of events: numbers of the visible assets, those of which only some sources may be seen, and these; as JSON."""
+    names, scope = visible.names(), visible.scope
+    limited = [one for one, name in names.items() if name in scope.limited]
+    named = [[one, tag] for one in limited for asset, tag in scope.tags or () if asset == names[one]]
+    return orjson.dumps(list(names)), orjson.dumps(limited), orjson.dumps(named)
