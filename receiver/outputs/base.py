@@ -7,8 +7,8 @@ in the same transaction as the samples, in its own store. After a crash the open
 
 A block may come twice, with the same content: where the journal was lost, put back or put together anew it is read
 again from its beginning, and where very many blocks waited a restart reads more of it again than was waiting. So an
-output must be able to take a block again without harm: the historian knows the numbers that came, a line protocol
-writes the same point over itself.
+output must be able to take a block again without harm: the historian and the line protocol know the numbers that came,
+others send what their server knows again.
 """
 
 from __future__ import annotations

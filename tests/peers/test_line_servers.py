@@ -256,6 +256,33 @@ def test_killed_five_times_under_load_each_sample_is_there_once(
     killed(servers(kind), tmp_path, "five", 5)
 
 
+@pytest.mark.parametrize("kind", [Victoria, Influx])
+def test_samples_with_equal_times_are_all_there_whatever_order_they_come_in(
+    kind: type[LineServer], tmp_path: Path, servers: Callable[[type[LineServer]], LineServer]
+) -> None:
+    """Live data, history behind it, healed blocks, each twice under other numbers, all handed over again at the end."""
+    server = servers(kind)
+    given = blocks("equal", 0, 12)
+    twins = [replace(one, number=one.number + 100, healed=True) for one in given]
+    turns = [given[8:10], given[:2], twins[4:], given[10:], given[2:8], twins[:4]]
+    one = output(tmp_path, server)
+    until(lambda: one.step(0.0) and one.status()["server"] != "unknown")
+    for at, some in enumerate([*turns, given, twins]):
+        one.take(some, b"%d" % at)
+    until(lambda: one.step(0.0) is not None and not one.status()["pending_lines"])
+
+    def count() -> int:
+        return sum(len(held) for of, held in server.rows(0, 2 * T0 // SECOND).items() if ("site", "equal") in of)
+
+    until(lambda: count() == 24 * PER_BLOCK, 10)
+    told = one.status()
+    one.close()
+    one = output(tmp_path, server)
+    one.take([*given, *twins], b"again")
+    assert (one.status()["taken"], told["taken"]) == (24 * PER_BLOCK, 24 * PER_BLOCK)
+    one.close()
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", [Victoria, Influx, Telegraf, Quest])

@@ -1,9 +1,11 @@
 """The store of lines on their way: a shipping store, and beside the lines what makes them and who took them.
 
-What makes lines (`lines.py`) is each series' number and its newest time: changes of it stand here one by one and now
-and then as a whole, in the same transaction as the lines. Who took them is the process of the server, by its start.
+What makes lines (`lines.py`) is each series' number and the times that are taken in it: changes of these stand here one
+by one and now and then as a whole, in the same transaction as the lines, and beside them which blocks came. Who took
+the lines is the process of the server, by its start.
 
-A file of version 1 had tables of another form; it is taken over in one transaction, with all that is in it.
+A file of version 1 had tables of another form; it is taken over in one transaction, with all that is in it. What an
+earlier build knew of a series was its newest time alone (`newest`): it is read, and replaced by the next whole.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ from receiver.outputs import disk
 from receiver.outputs.disk import DamageError, Writes
 from receiver.outputs.influx.line_group import LineGroup, LineGroups
 from receiver.outputs.influx.lines import LineChanges
-from receiver.outputs.influx.same_time import NewestTimes
+from receiver.outputs.influx.met_blocks import PAGE
+from receiver.outputs.influx.same_time import TimesChange
 from receiver.outputs.shipping.cargo import LIVE, RefusedSamples
 from receiver.outputs.shipping.shipping_store import ASIDE_TABLE, META, ShippingStore
 
 ASIDE_BYTES = 64 * 1024 * 1024
 """Most that is set aside, compressed [bytes]: some ten million lines."""
 CHANGES = 256
-"""Changes of the newest times that are kept one by one."""
+"""Changes of the times that are taken which are kept one by one."""
 
 _REFUSED = """
 INSERT INTO aside SELECT id, time_ns, why, iif(status, status || ': ', '') || message, count, 0, time_ns, body
@@ -51,6 +54,9 @@ class LineStore(ShippingStore[LineGroup]):
         + """
 CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, head BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS newest (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS times (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS met (stream BLOB, page INTEGER, body BLOB NOT NULL, PRIMARY KEY (stream, page))
+    STRICT, WITHOUT ROWID;
 """
     )
 
@@ -69,33 +75,55 @@ CREATE TABLE IF NOT EXISTS newest (id INTEGER PRIMARY KEY, body BLOB NOT NULL) S
         """Which server it was, when it was asked last; empty where that is not known."""
         self.crowded_out: int = meta.get("aside_dropped", 0)
         """Lines that were refused and not kept aside, for want of room."""
-        self._changes = int(self._connection.execute("SELECT count(*) FROM newest").fetchone()[0])
-        self._read_newest()  # what is not what was written is told now
+        self._changes = int(self._connection.execute("SELECT count(*) FROM times").fetchone()[0])
+        self._read_times()  # what is not what was written is told now
 
-    def changed(self, changes: LineChanges, newest: Callable[[], NewestTimes]) -> Writes:
+    def changed(self, changes: LineChanges, times: Callable[[], TimesChange]) -> Writes:
         """What making lines changed, to be stored with them.
 
         Args:
-            newest: All of what the changes are changes of.
+            times: All of what the changes of times are changes of.
         """
         writes = Writes()
         writes.add("INSERT OR REPLACE INTO series VALUES (?, ?)", changes.series)
-        bodies = [self._compressor.compress(one.to_bytes()) for one in changes.newest]
+        pack = self._compressor.compress
+        writes.add(
+            "INSERT OR REPLACE INTO met VALUES (?, ?, ?)", [(key, page, pack(bits)) for key, page, bits in changes.met]
+        )
+        bodies = [pack(one.to_bytes()) for one in changes.times]
         if self._changes + len(bodies) > CHANGES:
             writes.add("DELETE FROM newest WHERE id > ?", [(0,)])
-            bodies, self._changes = [self._compressor.compress(newest().to_bytes())], 0
-        writes.add("INSERT INTO newest (body) VALUES (?)", [(one,) for one in bodies])
+            writes.add("DELETE FROM times WHERE id > ?", [(0,)])
+            bodies, self._changes = [pack(times().to_bytes())], 0
+        writes.add("INSERT INTO times (body) VALUES (?)", [(one,) for one in bodies])
         self._changes += len(bodies)
         return writes
 
-    def lines_made(self) -> tuple[list[tuple[int, bytes]], list[NewestTimes]]:
-        """Each series' number, and the changes of the newest times: for who makes the next lines.
+    def met(self, stream: bytes, page: int) -> bytes | None:
+        """Which blocks of a page came, as `MetBlocks` stored it; None where none did.
+
+        Raises:
+            DamageError: it is not what was written.
+        """
+        row = self._connection.execute("SELECT body FROM met WHERE stream = ? AND page = ?", (stream, page)).fetchone()
+        if row is None:
+            return None
+        try:
+            bits = zstandard.ZstdDecompressor().decompress(row[0])
+        except zstandard.ZstdError as error:
+            raise DamageError(f"blocks that came cannot be read: {error}") from error
+        if len(bits) != PAGE // 8:
+            raise DamageError("blocks that came cannot be read: a page of another length")
+        return bits
+
+    def lines_made(self) -> tuple[list[tuple[int, bytes]], list[TimesChange]]:
+        """Each series' number, and the changes of the times that are taken: for who makes the next lines.
 
         Raises:
             DamageError: they are not what was written.
         """
         series = [(int(number), bytes(head)) for number, head in self._connection.execute("SELECT * FROM series")]
-        return series, self._read_newest()
+        return series, self._read_times()
 
     def made_room(
         self, refused: Sequence[RefusedSamples[LineGroup]], droppable: str
@@ -146,12 +174,15 @@ CREATE TABLE IF NOT EXISTS newest (id INTEGER PRIMARY KEY, body BLOB NOT NULL) S
         writes.add(META, [(key, value)])
         self._run(writes)
 
-    def _read_newest(self) -> list[NewestTimes]:
-        rows = self._connection.execute("SELECT body FROM newest ORDER BY id")
+    def _read_times(self) -> list[TimesChange]:
+        out = []
         try:
-            return [NewestTimes.from_bytes(zstandard.ZstdDecompressor().decompress(body)) for (body,) in rows]
+            for table, read in (("newest", TimesChange.of_newest), ("times", TimesChange.from_bytes)):
+                for (body,) in self._connection.execute(f"SELECT body FROM {table} ORDER BY id"):  # noqa: S608  names from above
+                    out.append(read(zstandard.ZstdDecompressor().decompress(body)))
         except (zstandard.ZstdError, *disk.UNBELIEVED) as error:
             raise DamageError(f"times of the store cannot be read: {error}") from error
+        return out
 
     def _take_over(self, path: Path) -> None:
         """A file of version 1: its lines, what it had set aside, and its numbers."""

@@ -25,7 +25,6 @@ Source: InfluxDB line protocol reference (v1.8 and v2): escapes, no newline, no 
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -36,7 +35,8 @@ from protocol.content.catalog import Asset, Page, Tag
 from protocol.content.sample import Flag
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, StreamDescription
 from receiver.outputs.influx.joining import CONTROL, Heads, joined, quoted
-from receiver.outputs.influx.same_time import NewestTimes, SameTimes
+from receiver.outputs.influx.met_blocks import MetBlocks
+from receiver.outputs.influx.same_time import SameTimes, TimesChange
 from receiver.outputs.influx.server_kind import UNKNOWN
 
 _SPECIAL = re.compile(r"([,= ])")
@@ -54,7 +54,10 @@ class LineChanges:
 
     series: list[tuple[int, bytes]] = field(default_factory=list)
     """New numbers, and the series that has each."""
-    newest: list[NewestTimes] = field(default_factory=list)
+    times: list[TimesChange] = field(default_factory=list)
+    """Which times of a series are taken."""
+    met: list[tuple[bytes, int, bytes]] = field(default_factory=list)
+    """Which blocks came: stream, page and content."""
     same_time: int = 0
     """Samples that share their series and time with an earlier one."""
 
@@ -86,9 +89,14 @@ class _Known:
 
 
 class LineWriter:
-    """Makes the lines of blocks; keeps each tag's beginning of a line, and the newest time of each series."""
+    """Makes the lines of blocks; keeps each tag's beginning of a line, and which blocks and times there were."""
 
-    def __init__(self) -> None:
+    def __init__(self, met: MetBlocks | None = None) -> None:
+        """
+        Args:
+            met: Which blocks came before this began.
+        """
+        self._met = met or MetBlocks()
         self._known: dict[bytes, _Known] = {}
         self._numbers: dict[bytes, int] = {}
         self._times = SameTimes()
@@ -97,7 +105,7 @@ class LineWriter:
         """Times that are equal by this are one row at the server [ns]."""
 
     def lines(self, block: OpenedBlock) -> bytes:
-        """All lines of a block, each with its newline; nothing where it holds none."""
+        """All lines of a block, each with its newline; nothing where it holds none, and of samples that came before."""
         body = block.body
         if isinstance(body, BatchBody):
             return self._samples(block, body)
@@ -112,27 +120,31 @@ class LineWriter:
     def changes(self) -> LineChanges:
         """What the lines made since the last call changed."""
         out, self._changes = self._changes, LineChanges()
+        out.met = self._met.changes()
         return out
 
-    def load(self, series: Sequence[tuple[int, bytes]], newest: Sequence[NewestTimes]) -> None:
-        """Go on from what `changes` gave before."""
-        self._numbers = {head: number for number, head in series}
-        self._times.load(newest)
+    def load(self, series: Sequence[tuple[int, bytes]], times: Sequence[TimesChange]) -> None:
+        """Go on from what `changes` gave before.
 
-    def newest(self) -> NewestTimes:
-        """The newest time of each series."""
+        Raises:
+            ValueError: it was not all of it.
+        """
+        self._numbers = {head: number for number, head in series}
+        self._times.load(times)
+
+    def times(self) -> TimesChange:
+        """Which times of each series are taken, whole."""
         return self._times.whole()
 
     def _samples(self, block: OpenedBlock, body: BatchBody) -> bytes:
         stream, columns = block.stream, body.columns
         if columns.flags.any():
             columns = columns.select((columns.flags & Flag.REFRESH) == 0)
-        if not len(columns):
+        if not len(columns) or not self._met.add(stream.key, block.number):
             return b""
         known, at = self._learned(stream, columns.tag)
-        hashed = zlib.crc32(stream.key + block.number.to_bytes(8, "big"))
-        seq, newest = self._times.numbers(known.series[at], columns.time_ns, self.resolution_ns, hashed)
-        self._changes.newest.append(newest)
+        seq, changed = self._times.numbers(known.series[at], columns.time_ns, self.resolution_ns)
+        self._changes.times.append(changed)
         if seq is None:
             return joined(columns, known.heads, at)
         self._changes.same_time += int(np.count_nonzero(seq))

@@ -27,6 +27,7 @@ from receiver.outputs.influx.line_group import LineGroup, LineGroups, grouped
 from receiver.outputs.influx.line_refusal import OLD
 from receiver.outputs.influx.line_store import LineStore
 from receiver.outputs.influx.lines import LineWriter, escaped
+from receiver.outputs.influx.met_blocks import MetBlocks
 from receiver.outputs.influx.pump import Pump
 from receiver.outputs.influx.server_kind import HOLD_S, KINDS, ServerKind, named
 from receiver.outputs.influx.server_metrics import Keeping, ServerMetrics, ServerWatch
@@ -145,7 +146,7 @@ class InfluxOutput(StoredOutput[LineStore]):
     def _changed(self) -> Writes:
         changes = self._writer.changes()
         self._same_time += changes.same_time
-        return self._store.changed(changes, self._writer.newest)
+        return self._store.changed(changes, self._writer.times)
 
     def status(self) -> Mapping[str, Any]:
         """Counters; `alarm` says that a person should look: held, lines set aside, or lines the server threw away."""
@@ -338,8 +339,7 @@ class InfluxOutput(StoredOutput[LineStore]):
         """The store, and a writer of lines that goes on from it."""
         lines = LineStore(path, waiting=self._waiting, wait=self._wait)
         try:
-            self._writer = LineWriter()
-            self._writer.load(*lines.lines_made())
+            self._writer = _writer(lines)
         except DamageError:
             lines.close()
             raise
@@ -349,6 +349,20 @@ class InfluxOutput(StoredOutput[LineStore]):
         self._pump.clear()
         if anew:
             self._held.clear()
+
+
+def _writer(store: LineStore) -> LineWriter:
+    """One that goes on from what is stored.
+
+    Raises:
+        DamageError: it is not what was written.
+    """
+    out = LineWriter(MetBlocks(store.met))
+    try:
+        out.load(*store.lines_made())
+    except ValueError as error:
+        raise DamageError(f"times of the store cannot be read: {error}") from error
+    return out
 
 
 def _server(table: InfluxTable, kind: ServerKind | None) -> Endpoint:

@@ -24,7 +24,7 @@ from protocol.content.catalog import Page
 from protocol.settings.findings import Findings, read_table
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, TallyBody
 from receiver.outputs.scope import Scope
-from receiver.outputs.testing.feed import ASSETS, TAGS, UNSEEN, VENDOR, others, samples, stream
+from receiver.outputs.testing.feed import ASSETS, TAGS, UNSEEN, VENDOR, doubled, others, samples, stream, twin
 from receiver.outputs.testing.stand import OutputStand, Waited, open_files, plain
 
 SEEDS = (1, 2, 3)
@@ -97,6 +97,22 @@ class OutputContract(OutputStand):
             for at, given in enumerate((came[:9], healed, came[9:])):
                 self._take(one, given, b"%d" % at)
             self._arrived(one, state, [*came, *healed])
+
+    def test_samples_with_equal_times_all_arrive(self) -> None:
+        """Of the same tags, in a block, in blocks that follow, in the past behind live data, and healed; once each."""
+        past, live, gone = ([samples(number) for number in range(at, at + 6)] for at in (0, 50, 100))
+        beside = [twin(one, one.number + 7) for one in (*past, *live)]
+        late = [twin(one, one.number + 20, healed=True) for one in (*past, *live)]
+        double = doubled(samples(90))
+        turns = [live[:3], past[:2], beside[9:], past[2:], live[3:], [double], late, beside[:9], gone]
+        blocks = [one for given in turns for one in given]
+        with self._folder() as state:
+            for begin in (0, 5):  # as one process, then opened anew, with what came before handed over again
+                with self._opened(state) as one:
+                    for at, given in enumerate(turns[: begin + 5], 1):
+                        self._take(one, given, b"%d" % at)
+                    if begin:
+                        self._arrived(one, state, blocks)
 
     def test_content_of_every_kind_holds_nothing_up(self) -> None:
         """What an output has no use for passes by, and what a later sender may send; the samples around it arrive."""

@@ -1,7 +1,7 @@
 """Blocks for tests of outputs: a small plant of two vendors, every type of value, every kind of content.
 
-What an output must hold of them is a `Counter` of facts, one a sample. Times of a tag are unlike each other, so that a
-destination which knows a sample by its series and time can be counted too.
+What an output must hold of them is a `Counter` of facts, one a sample. Times of a tag are unlike each other, but in
+what `twin` and `doubled` make.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from protocol.content.catalog import Asset, Page, Tag
-from protocol.content.sample import Flag, Row, Value, from_rows
+from protocol.content.sample import Flag, Row, Value, concat, from_rows
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, OtherBody, StateBody, StreamDescription, TallyBody
 
 SECOND_NS = 10**9
@@ -80,6 +81,17 @@ def samples(number: int, *, of: StreamDescription | None = None, healed: bool = 
         rows.append(Row(tag, T0_NS + number * SECOND_NS + at * 1_000_000, value, quality))
     body = BatchBody(columns=from_rows(rows), first_ns=rows[0].time_ns, last_ns=rows[-1].time_ns)
     return block(number, body, of=of, healed=healed)
+
+
+def twin(one: OpenedBlock, number: int, *, healed: bool = False) -> OpenedBlock:
+    """Another block whose samples have the same tags and times: the device's clock stood, or was set back."""
+    return replace(one, number=number, healed=healed)
+
+
+def doubled(one: OpenedBlock) -> OpenedBlock:
+    """The block with each of its samples twice."""
+    assert isinstance(one.body, BatchBody)
+    return replace(one, body=replace(one.body, columns=concat([one.body.columns, one.body.columns])))
 
 
 def others(first: int) -> list[OpenedBlock]:

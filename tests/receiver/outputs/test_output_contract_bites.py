@@ -8,11 +8,13 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
 
 import json_lines_output as lines
+import numpy as np
 import pytest
 from json_lines_output import JsonLinesOutput as Good
 from pydantic import ConfigDict
@@ -77,6 +79,26 @@ class Monotone(Good):
                 self._last[one.stream.key] = one.number
                 rising.append(one)
         super().take(rising, place)
+
+
+class ByTime(Good):
+    """Which takes a sample for the one that has its tag and time."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._seen: set[tuple[int, int]] = set()
+
+    def take(self, blocks: Sequence[OpenedBlock], place: bytes) -> None:
+        super().take([self._fresh(one) for one in blocks], place)
+
+    def _fresh(self, one: OpenedBlock) -> OpenedBlock:
+        if not isinstance(one.body, BatchBody):
+            return one
+        columns = one.body.columns
+        keys = list(zip(columns.tag.tolist(), columns.time_ns.tolist(), strict=True))
+        kept = np.array([at for at, key in enumerate(keys) if key not in self._seen], np.int64)
+        self._seen.update(keys)
+        return replace(one, body=replace(one.body, columns=columns.select(kept)))
 
 
 class Strict(Good):
@@ -184,6 +206,7 @@ LAWS: Mapping[type[Output], Callable[[Contract], None]] = {
     PlaceLater: Contract.test_what_was_taken_arrives_once_and_the_place_with_it,
     Forgetful: Contract.test_a_block_taken_twice_changes_nothing,
     Monotone: Contract.test_blocks_arrive_in_whatever_order_they_come,
+    ByTime: Contract.test_samples_with_equal_times_all_arrive,
     Strict: Contract.test_content_of_every_kind_holds_nothing_up,
     Appending: Contract.test_what_was_taken_arrives_once_and_the_place_with_it,
     Lazy: Contract.test_a_kill_at_any_moment_loses_and_doubles_nothing,

@@ -309,36 +309,3 @@ def test_questdb_gets_no_booleans_and_no_lone_backslash() -> None:
     assert b"asset=a\\\\b\\ c," in made
     assert [split(line)[1].partition(",")[0] for line in made.splitlines()] == ["vb=1i", "vb=0i"]
     assert for_server(made, QUESTDB) == made, "what is set aside may be sent again"
-
-
-@pytest.mark.parametrize("resolution_ns", [1, 1000, 1_000_000])
-@pytest.mark.parametrize("seed", range(4))
-def test_samples_with_equal_times_have_a_row_each(seed: int, resolution_ns: int) -> None:
-    """Within a block and over its edge, by what the server can tell apart; handed over again they are the same rows."""
-    chance = random.Random(seed)
-    of = stream()
-    writer = LineWriter()
-    writer.resolution_ns = resolution_ns
-    given, at = [], T0
-    for number in range(40):
-        rows = []
-        for _ in range(chance.randrange(1, 8)):
-            at += chance.choice([0, 0, 1, 300, 400_000])
-            rows.append(Row(chance.randrange(4), at, None if chance.random() < 0.3 else chance.random()))
-        given.append(block(of, number, batch(rows)))
-    made: set[tuple[str, int]] = set()
-    for one in given:
-        lines = writer.lines(one)
-        assert writer.lines(one) == lines, f"seed {seed}: handed over again it is another"
-        for line in lines.splitlines():
-            series, _, time_ns = split(line)
-            key = (series, time_ns // resolution_ns)
-            assert key not in made, f"seed {seed}: {line!r}"
-            made.add(key)
-    again = LineWriter()
-    changes = writer.changes()
-    again.load(changes.series, changes.newest)
-    again.resolution_ns = resolution_ns
-    last = writer.lines(given[-1])
-    assert again.lines(given[-1]) == last, "a restart forgets nothing"
-    assert changes.same_time > 0
