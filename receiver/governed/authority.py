@@ -24,7 +24,6 @@ from receiver.governed.grants.policy import AccessPolicy
 from receiver.governed.grants.register import Grants
 from receiver.governed.people.person import Person
 from receiver.governed.people.register import People
-from receiver.governed.people.services import Services
 from receiver.governed.recommendations.register import Recommendations
 from receiver.governed.sure_time import Reckoning, SureTime
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
@@ -60,7 +59,7 @@ class Authority:
             TrailError: the trail cannot be read or understood.
         """
         self.trail, self.policy = trail, policy
-        self.people, self.services, self.grants = People(), Services(), Grants()
+        self.people, self.grants = People(), Grants()
         self.recommendations = Recommendations()
         self.trouble = ""
         """Why nothing is allowed at all; empty while all is well."""
@@ -151,7 +150,6 @@ class Authority:
     def _take(self, record: TrailRecord) -> None:
         if record.number > self._number:
             self.people.take(record)
-            self.services.take(record)
             self.grants.take(record)
             if record.entry.kind == "clock.accepted" and self._started:
                 self._reckoning.accept()

@@ -42,7 +42,7 @@ def requests(file: Path, *, everything: bool) -> dict[str, Any]:
             {
                 "request": one.key,
                 "person": one.person,
-                "name": _name(authority.people, one.person),
+                "name": _name(authority.people, one.person, now),
                 "preset": one.preset,
                 "state": "lapsed" if one.lapsed(now) else one.state.value,
                 "reason": one.reason,
@@ -70,7 +70,7 @@ def grants(file: Path, *, everything: bool) -> dict[str, Any]:
                 "grant": one.key,
                 "request": one.request,
                 "person": one.person,
-                "name": _name(authority.people, one.person),
+                "name": _name(authority.people, one.person, now),
                 "preset": one.preset,
                 "state": one.state(now).value,
                 "drill": one.drill,
@@ -164,9 +164,9 @@ def _act(here: CommandDesk, rule: Callable[[People, Grants, SureTime], Sequence[
         raise ConfigError(str(error), hint="nothing was written") from None
 
 
-def _name(people: People, key: str) -> str:
-    held = people.get(key)
-    return f"{held.draft.name}, {held.draft.employer or 'own'}" if held else key
+def _name(people: People, key: str, now: SureTime) -> str:
+    held = people.person(key, now)
+    return f"{held.name}, {held.employer or 'own'}" if held else key
 
 
 def _about(extent: Extent, period: Period) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def due_tasks(people: People, grants: Grants, policy: AccessPolicy, now: SureTim
 
 def _people(people: People, now: SureTime) -> Iterator[DueTask]:
     for one in tasks(people, now):
-        step = "On the command line: checkvalve person confirm, change, link or end."
+        step = "On the page of people, or by checkvalve person confirm, change, link or end."
         yield DueTask(
             what=one.what, next_step=step, due_ns=one.due_ns, overdue=one.overdue, roles=OF_PEOPLE, persons=one.sponsors
         )
@@ -69,8 +69,9 @@ def _people(people: People, now: SureTime) -> Iterator[DueTask]:
 def _reviews(people: People, grants: Grants, policy: AccessPolicy, now: SureTime) -> Iterator[DueTask]:
     for one in grants.reviews_due(now, policy):
         drill = " (a drill)" if one.grant.drill else ""
+        called = _called(people, one.grant.person, now)
         yield DueTask(
-            what=f"what {_called(people, one.grant.person)} read under {one.grant.preset}{drill} is to be reviewed",
+            what=f"what {called} read under {one.grant.preset}{drill} is to be reviewed",
             next_step="Compare the looks with the request, and close the review with findings.",
             due_ns=one.due_ns,
             overdue=now.late_ns >= one.due_ns,
@@ -85,10 +86,10 @@ def _requests(people: People, grants: Grants, policy: AccessPolicy, now: SureTim
         if one.state is not RequestState.OPEN or one.lapsed(now) or preset is None:
             continue
         _, wanted = needed(one, preset)
-        person = people.get(one.person)
-        sponsor = person.draft.sponsor if person is not None and PersonRole.SPONSOR in wanted else ""
+        person = people.person(one.person, now)
+        sponsor = person.sponsor if person is not None and PersonRole.SPONSOR in wanted else ""
         yield DueTask(
-            what=f"{_called(people, one.person)} asks for {one.preset}",
+            what=f"{_called(people, one.person, now)} asks for {one.preset}",
             next_step="Say yes or no, with a reason; without an answer it lapses.",
             due_ns=one.period.from_ns,
             overdue=now.late_ns >= one.period.from_ns,
@@ -112,6 +113,6 @@ def _glass(people: People, grants: Grants, now: SureTime) -> Iterator[DueTask]:
     )
 
 
-def _called(people: People, key: str) -> str:
-    held = people.get(key)
-    return f"{held.draft.name} ({held.draft.employer or 'own'})" if held else key
+def _called(people: People, key: str, now: SureTime) -> str:
+    held = people.person(key, now)
+    return f"{held.name} ({held.employer or 'own'})" if held else key

@@ -73,11 +73,11 @@ def _reviews(people: People, grants: Grants, policy: AccessPolicy, now: SureTime
         if now.late_ns < due.due_ns:
             continue
         grant = due.grant
-        held = people.get(grant.person)
+        held = people.person(grant.person, now)
         kind = f"{grant.preset} (a drill)" if grant.drill else grant.preset
         told = f"the review of {grant.key}, {kind}, was due at {written_time(due.due_ns, policy.zone)}"
         more: dict[str, Fact] = {"grant": grant.key, "person": grant.person}
-        more["vendor"] = held.draft.employer if held else ""
+        more["vendor"] = held.employer if held else ""
         yield StandingAlert(what="review overdue", subject=grant.key, told=told, since_ns=due.due_ns, more=more)
 
 

@@ -15,6 +15,7 @@ from receiver.governed.grants.preset import BREAK_GLASS, DAY_S, HOUR_S, SITE_VIS
 from receiver.governed.grants.register import Grants, told
 from receiver.governed.grants.request import Period
 from receiver.governed.people.person import Person, PersonRole
+from receiver.governed.people.services import SERVICE
 from receiver.governed.sure_time import SureTime
 from receiver.governed.trail.entry import Fact, TrailEntry
 
@@ -40,26 +41,35 @@ class Asked:
 
 
 def ask(
-    asked: Asked, person: Person, visible: Extent, grants: Grants, policy: AccessPolicy, now: SureTime, *, key: str
+    asked: Asked,
+    person: Person,
+    visible: Extent,
+    grants: Grants,
+    policy: AccessPolicy,
+    now: SureTime,
+    *,
+    key: str,
+    by: str = "",
 ) -> list[TrailEntry]:
     """The entries of a request: that it was made, and that it was refused where a rule cannot allow it.
 
     Args:
         asked: As it was filled in.
-        person: The asker.
+        person: Who shall read: the asker, or a system of theirs.
         visible: What the asker may ask for: the assets that name the asker's employer as vendor; of the site's own
             people all.
         grants: The register, up to date.
         policy: The site's.
         now: Sure time.
         key: The new request's.
+        by: Key of the asker, where it is for a system.
     """
     more: dict[str, Fact] = {"reason": asked.reason.strip(), "purpose": asked.purpose, "preset": asked.preset}
     links = {"ticket": asked.ticket, "extends": asked.extends, "visit": asked.visit}
     more |= {name: value for name, value in links.items() if value}
     names = (("request", key), ("person", person.key))
     facts = told(asked.extent, asked.period, more, names)
-    made = TrailEntry(kind="request.made", at_ns=now.late_ns, who=person.key, facts=facts)
+    made = TrailEntry(kind="request.made", at_ns=now.late_ns, who=by or person.key, facts=facts)
     why = refusal(asked, person, visible, grants, policy, now)
     if not why:
         return [made]
@@ -141,6 +151,8 @@ def _of_grant_before(asked: Asked, person: Person, grants: Grants) -> str:
 
 
 def _of_visit(asked: Asked, preset: Preset, person: Person, grants: Grants, now: SureTime) -> str:
+    if asked.preset == SITE_VISIT and person.key.startswith(SERVICE):
+        return "a system visits nobody; the visit is asked for by who comes"
     if not preset.visit:
         return "" if not asked.visit else f"{preset.name} belongs to no site visit"
     visit = grants.grants.get(asked.visit)

@@ -48,7 +48,7 @@ def may_decide(
 
     Args:
         request: The request.
-        asker: Who made it, where it was a person.
+        asker: Who shall read: its maker, or a system of theirs.
         person: Who would decide.
         grants: The register, up to date.
         policy: The site's.
@@ -66,7 +66,7 @@ def may_decide(
         raise RuleRefusal("the time that was asked for is over")
     if not person.active or now.late_ns >= person.ends_ns:
         raise RuleRefusal("your enrolment is not complete or has ended")
-    if person.key == request.person:
+    if person.key in request.theirs:
         raise RuleRefusal("nobody decides on their own request")
     if asker is not None and asker.employer and person.employer == asker.employer:
         raise RuleRefusal("nobody decides on a request of their own employer's people")
@@ -136,7 +136,7 @@ def withdraw(request: AccessRequest, person: Person, now: SureTime) -> list[Trai
     Raises:
         RuleRefusal: It is not theirs, or decided.
     """
-    if request.person != person.key:
+    if person.key not in request.theirs:
         raise RuleRefusal("it is not your request")
     if request.state is not RequestState.OPEN:
         raise RuleRefusal(f"the request is {request.state.value} already")
@@ -150,7 +150,7 @@ def begin(grants: Grants, grant: str, person: Person, now: SureTime) -> list[Tra
         RuleRefusal: It is not theirs, or cannot be begun now.
     """
     held = grants.grants.get(grant)
-    if held is None or held.person != person.key:
+    if held is None or person.key not in grants.whose(held):
         raise RuleRefusal("it is not your grant")
     state = held.state(now)
     if state is not GrantState.CLAIMABLE:
@@ -172,7 +172,7 @@ def revoke(
         raise RuleRefusal("there is no such grant")
     request = grants.requests.get(held.request)
     approvers = {one.person for one in request.decisions} if request else {grants.custodians.get(grant, "")}
-    theirs = person.key == held.person or person.key in approvers
+    theirs = person.key in grants.whose(held) or person.key in approvers
     sponsors = reader is not None and bool(reader.sponsor) and reader.sponsor == person.key
     if not (person.active and (theirs or sponsors or PersonRole.SECURITY in person.roles)):
         raise RuleRefusal("a grant is revoked by security, by its approver, by the reader's sponsor, or by the reader")
@@ -196,7 +196,7 @@ def review(
     if held is None or grant not in {due.grant.key for due in grants.reviews_due(now, policy)}:
         raise RuleRefusal("no review of this grant is due")
     request = grants.requests.get(held.request)
-    involved = {held.person, grants.custodians.get(grant, "")}
+    involved = {*grants.whose(held), grants.custodians.get(grant, "")}
     involved |= {one.person for one in request.decisions} if request else set()
     if person.key in involved:
         raise RuleRefusal("a review is closed by somebody who neither read nor approved")

@@ -95,6 +95,11 @@ class Grants:
         """All grants of a reader, in the order they were given."""
         return [self.grants[key] for key in self._of_person.get(person, ())]
 
+    def whose(self, grant: Grant) -> frozenset[str]:
+        """Whose grant it is: the reader's, and of a system the person's who asked for it."""
+        request = self.requests.get(grant.request)
+        return frozenset({grant.person}) if request is None else request.theirs
+
     def granted(self, person: Person, now: SureTime) -> Granted:
         """What somebody may read now: nothing, unless enrolled as a reader, and then the sum of the grants in force.
 
@@ -155,6 +160,7 @@ class Grants:
             ticket=fact.text(given, "ticket", ""),
             extends=fact.text(given, "extends", ""),
             visit=fact.text(given, "visit", ""),
+            asker=record.entry.who,
         )
 
     def _decided(self, record: TrailRecord) -> None:

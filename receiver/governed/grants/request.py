@@ -87,7 +87,7 @@ class AccessRequest:
 
     key: str
     person: str
-    """Key of the asker; `service:KEY` for a system."""
+    """Key of who shall read; `service:KEY` for a system."""
     preset: str
     extent: Extent
     reason: str
@@ -106,6 +106,13 @@ class AccessRequest:
     state: RequestState = RequestState.OPEN
     why: str = ""
     """The reason of a refusal by a rule."""
+    asker: str = ""
+    """Key of who made it: the reader, or the owner of a system."""
+
+    @property
+    def theirs(self) -> frozenset[str]:
+        """Whose request it is: of who shall read, and of who asked."""
+        return frozenset({self.person, self.asker or self.person})
 
     def decided(self, decision: Decision) -> AccessRequest:
         """With one more decision; a no ends it."""

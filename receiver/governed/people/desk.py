@@ -61,7 +61,7 @@ class PeopleDesk:
     def services(self) -> Services:
         """Service credentials; the rest as for people."""
         self.now()
-        return self.authority.services
+        return self.authority.people.services
 
     def refresh(self) -> People:
         """The people, with all that is on record this moment; raises TrailError."""

@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from receiver.governed.people.enrolment import Acknowledged, Enrolment, Leaving, PersonDraft, Standing, draft_of
 from receiver.governed.people.person import Person
+from receiver.governed.people.services import SERVICE, Services
 from receiver.governed.sure_time import SureTime
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
 
@@ -30,6 +31,8 @@ class People:
     def __init__(self) -> None:
         self.number = 0
         """Of the last record that was taken: `Trail.act` is asked for what came after."""
+        self.services = Services()
+        """Systems that people answer for."""
         self._held: dict[str, Enrolment] = {}
         self._by_login: dict[str, str] = {}
 
@@ -38,6 +41,7 @@ class People:
         if record.number <= self.number:
             return
         self.number = record.number
+        self.services.take(record)
         if record.entry.subject == "person":
             self._take(record.entry)
 
@@ -58,7 +62,10 @@ class People:
         return None if key is None else self._held.get(key)
 
     def person(self, key: str, now: SureTime) -> Person | None:
-        """Who a key names, as of now."""
+        """Who a key names, as of now; `service:KEY` is a reader of its owner's employer."""
+        if key.startswith(SERVICE):
+            service = self.services.get(key.removeprefix(SERVICE))
+            return service.person(self, now) if service else None
         held = self._held.get(key)
         return held.person(now) if held else None
 

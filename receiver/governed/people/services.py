@@ -6,7 +6,7 @@
 
 To whoever grants and reads a service is a person of the role reader under the key `service:s-..`: it sees what was
 granted to that key, and what its employer's vendor may see. It holds only while its owner is active, and only from its
-sources.
+sources. It asks for nothing itself: its owner does, and answers for what was granted.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from protocol.errors import ConfigError
 from receiver.governed.people.enrolment import DAY_NS, LONGEST_DAYS
 from receiver.governed.people.person import Person, PersonRole
-from receiver.governed.people.register import People
 from receiver.governed.sure_time import SureTime
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
+
+if TYPE_CHECKING:
+    from receiver.governed.people.register import People
+
+SERVICE = "service:"
+"""Before its key, where the trail and grants name it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,27 +66,25 @@ class ServiceCredential:
         if not now.late_ns < self.ends_ns <= now.late_ns + LONGEST_DAYS * DAY_NS:
             yield f"ends: to come, and within {LONGEST_DAYS} days"
 
-    def reader(self, people: People, now: SureTime, address: str) -> Person | None:
-        """Who it is to grants; None where it may not read now, or not from there."""
+    def person(self, people: People, now: SureTime) -> Person:
+        """Who it is to grants: active while it has not ended and its owner is."""
         owner = people.person(self.owner, now)
-        if (
-            self.ended
-            or owner is None
-            or not owner.active
-            or now.late_ns >= self.ends_ns
-            or not self.from_here(address)
-        ):
-            return None
+        held = owner is not None and owner.active and not self.ended and now.late_ns < self.ends_ns
         return Person(
-            key=f"service:{self.key}",
+            key=f"{SERVICE}{self.key}",
             login="",
             name=self.name,
             employer=self.employer,
             roles=frozenset({PersonRole.READER}),
-            ends_ns=min(self.ends_ns, owner.ends_ns),
-            active=True,
-            sponsor=owner.sponsor,
+            ends_ns=min(self.ends_ns, owner.ends_ns) if owner else self.ends_ns,
+            active=held,
+            sponsor=owner.sponsor if owner else "",
         )
+
+    def reader(self, people: People, now: SureTime, address: str) -> Person | None:
+        """The same; None where it may not read now, or not from there."""
+        person = self.person(people, now)
+        return person if person.active and self.from_here(address) else None
 
     def from_here(self, address: str) -> bool:
         """Whether an address is one of its sources."""
@@ -115,6 +119,10 @@ class Services:
     def get(self, key: str) -> ServiceCredential | None:
         """By its key."""
         return self._held.get(key)
+
+    def owned(self, owner: str) -> list[ServiceCredential]:
+        """Those that a person answers for, ended ones too."""
+        return [one for one in self._held.values() if one.owner == owner]
 
 
 def issue(service: ServiceCredential, people: People, now: SureTime, *, at_ns: int, by: str) -> Sequence[TrailEntry]:

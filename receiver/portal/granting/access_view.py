@@ -1,8 +1,8 @@
 """What one person sees of requests and grants: their own, those they may decide or end, the reviews that wait for them.
 
 Pure: registers and now in, plain values out. Nobody is shown a request, a grant or a name that their roles do not need:
-a reader sees their own; a sponsor also those of the people sponsored; who decides, what they may decide; security and
-the auditor everything; an administrator nothing of it by that role.
+a reader sees their own; who answers for a system, the system's; a sponsor also those of the people sponsored; who
+decides, what they may decide; security and the auditor everything; an administrator nothing of it by that role.
 """
 
 from __future__ import annotations
@@ -89,14 +89,15 @@ class AccessView:
 def look(person: Person, people: People, grants: Grants, policy: AccessPolicy, now: SureTime) -> AccessView:
     """Everything that one person may see of it now."""
     row = _AccessRows(person, people, grants, policy, now)
-    others = [one for one in grants.grants.values() if one.person != person.key and row.sees(one)]
-    asked = [one for one in grants.requests.values() if one.person == person.key]
+    theirs = [one for one in grants.grants.values() if person.key in grants.whose(one)]
+    others = [one for one in grants.grants.values() if person.key not in grants.whose(one) and row.sees(one)]
+    asked = [one for one in grants.requests.values() if person.key in one.theirs]
     open_ones = [one for one in grants.requests.values() if one.state is RequestState.OPEN and not one.lapsed(now)]
-    decide = [row.request(one) for one in open_ones if one.person != person.key]
+    decide = [row.request(one) for one in open_ones if person.key not in one.theirs]
     reviews = [row.review(due) for due in grants.reviews_due(now, policy)] if person.roles & REVIEWS else []
     own = not person.employer
     return AccessView(
-        mine=tuple(row.grant(one) for one in _newest(grants.of_person(person.key), now)),
+        mine=tuple(row.grant(one) for one in _newest(theirs, now)),
         asked=tuple(row.request(one) for one in reversed(asked[-KEPT:])),
         to_decide=tuple(one for one in decide if one.role or one.why_not),
         others=tuple(row.grant(one) for one in _newest(others, now)),
@@ -117,7 +118,7 @@ class _AccessRows:
         self._person, self._people, self._grants, self._policy, self._now = person, people, grants, policy, now
 
     def name(self, key: str) -> str:
-        """Of a person; a service by its key."""
+        """Of a person or a system."""
         held = self._people.person(key, self._now)
         return held.name if held else key
 
@@ -131,7 +132,7 @@ class _AccessRows:
     def grant(self, one: Grant) -> GrantRow:
         """One row."""
         state = one.state(self._now)
-        mine = one.person == self._person.key
+        mine = self._person.key in self._grants.whose(one)
         request = self._grants.requests.get(one.request)
         approved = request is not None and any(each.person == self._person.key for each in request.decisions)
         opened = self._grants.custodians.get(one.key) == self._person.key
@@ -149,7 +150,7 @@ class _AccessRows:
         """One row, with what the person looking may do about it."""
         asker, preset = self._people.person(one.person, self._now), self._policy.presets.get(one.preset)
         role, why_not = "", ""
-        if one.person != self._person.key and self._person.roles & DECIDES:
+        if self._person.key not in one.theirs and self._person.roles & DECIDES:
             try:
                 role = may_decide(one, asker, self._person, self._grants, self._policy, self._now).value
             except RuleRefusal as error:
@@ -165,13 +166,13 @@ class _AccessRows:
             yeses=needed(one, preset)[0] if preset else 0,
             role=role,
             why_not=why_not,
-            may_withdraw=one.person == self._person.key and one.state is RequestState.OPEN,
+            may_withdraw=self._person.key in one.theirs and one.state is RequestState.OPEN,
         )
 
     def review(self, due: DueReview) -> ReviewRow:
         """One row."""
         request = self._grants.requests.get(due.grant.request)
-        involved = {due.grant.person, self._grants.custodians.get(due.grant.key, "")}
+        involved = {*self._grants.whose(due.grant), self._grants.custodians.get(due.grant.key, "")}
         involved |= {one.person for one in request.decisions} if request else set()
         return ReviewRow(
             due=due,

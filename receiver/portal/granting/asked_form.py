@@ -16,7 +16,7 @@ from receiver.governed.grants.extent import Extent, union
 from receiver.governed.grants.policy import AccessPolicy
 from receiver.governed.grants.request import Period
 
-FIELDS = ("preset", "reason", "purpose", "ticket", "from", "until", "length_h", "weekly", "extends", "visit")
+FIELDS = ("preset", "reason", "purpose", "ticket", "from", "until", "length_h", "weekly", "extends", "visit", "for")
 """Of the form, beside what is ticked."""
 
 LONGEST = 2000

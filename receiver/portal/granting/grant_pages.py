@@ -14,6 +14,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from protocol.content.catalog import Asset
 from receiver.governed.authority import ActRule
 from receiver.governed.grants.asking import ask, span
 from receiver.governed.grants.deciding import RuleRefusal, begin, decide, may_decide, review, revoke, withdraw
@@ -21,7 +22,7 @@ from receiver.governed.grants.extent import Extent
 from receiver.governed.grants.preset import BREAK_GLASS, SITE_VISIT
 from receiver.governed.grants.register import Grants
 from receiver.governed.people.desk import new_key
-from receiver.governed.people.person import Person
+from receiver.governed.people.person import Person, PersonRole
 from receiver.governed.people.register import People
 from receiver.governed.sure_time import SureTime
 from receiver.governed.trail.entry import TrailEntry
@@ -65,12 +66,16 @@ class GrantPages:
             asked = asked_form.read(fields, policy, self._clock())
         except FormMistake as error:
             return await self._page(request, person, wrong=str(error), filled=fields)
-        visible = Extent(assets=frozenset(one.name for one in await askable(person, self._history, self._clock)))
+        reader = self._reader(person, fields.get("for", ""))
+        if reader is None:
+            return await self._page(request, person, wrong="you answer for no such system now", filled=fields)
+        visible = Extent(assets=frozenset(one.name for one in await askable(reader, self._history, self._clock)))
         key = new_key("r")
 
         def rule(people: People, grants: Grants, now: SureTime) -> Sequence[TrailEntry]:
-            asker = people.person(person.key, now) or person
-            return ask(asked, asker, visible, grants, policy, now, key=key)
+            return ask(
+                asked, people.person(reader.key, now) or reader, visible, grants, policy, now, key=key, by=person.key
+            )
 
         refused = await acted(request, self._office.desk.authority, rule)
         made = self._office.desk.authority.grants.requests.get(key)
@@ -140,6 +145,18 @@ class GrantPages:
 
         return await self._done(request, person, rule)
 
+    def _reader(self, person: Person, key: str) -> Person | None:
+        """For whom a request is: the person, or a system that they answer for; None for any other key."""
+        if not key or key == person.key:
+            return person
+        return next((one for one in self._systems(person) if one.key == key), None)
+
+    def _systems(self, person: Person) -> list[Person]:
+        """Systems that read now, and that the person answers for."""
+        people, now = self._office.desk.people, self._office.desk.authority.now
+        held = (one.person(people, now) for one in people.services.owned(person.key))
+        return [one for one in held if one.active]
+
     async def _done(
         self,
         request: Request,
@@ -153,11 +170,17 @@ class GrantPages:
             return await self._page(request, person, wrong=refused)
         return RedirectResponse(to, status_code=303)
 
+    async def _askable(self, person: Person, systems: Sequence[Person]) -> list[Asset]:
+        """What the person may ask for, for themselves or for a system of theirs, which is of the same employer."""
+        reads = person if PersonRole.READER in person.roles or not systems else systems[0]
+        return await askable(reads, self._history, self._clock)
+
     async def _page(
         self, request: Request, person: Person, *, wrong: str = "", filled: dict[str, str] | None = None
     ) -> Response:
         authority, now = self._office.desk.authority, self._office.desk.now()
         policy = authority.policy
+        systems = self._systems(person)
         view = await asyncio.to_thread(access_view.look, person, authority.people, authority.grants, policy, now)
         shown = (
             templates()
@@ -169,7 +192,8 @@ class GrantPages:
                 zone=policy.zone,
                 presets=[one for name, one in policy.presets.items() if name != BREAK_GLASS],
                 groups=sorted(policy.groups),
-                assets=await askable(person, self._history, self._clock),
+                systems=systems,
+                assets=await self._askable(person, systems),
                 visits=[row for row in view.mine if row.grant.preset == SITE_VISIT],
                 readable=authority.granted(person.key).scope.assets or frozenset(),
                 filled=dict.fromkeys(asked_form.FIELDS, "") | (filled or {}),

@@ -3,7 +3,7 @@
     security, auditor    everything
     who reviews          what was done under a grant whose review waits for them
     sponsor              what was done by, and decided about, the people sponsored
-    everybody            what they did themselves
+    everybody            what they did themselves, and what systems did that they answer for
 
 The question is made narrow before it is asked, and what comes back is looked at once more, entry by entry. A look into
 the record goes on record too.
@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from receiver.governed.people.person import Person
+from receiver.governed.people.services import SERVICE
 from receiver.governed.trail.entry import Fact, TrailEntry, TrailRecord
 from receiver.portal.granting import access_view
 from receiver.portal.granting.access_work import signed_in
@@ -82,7 +83,8 @@ class TrailPage:
         if person.roles & access_view.SEES_ALL:
             return True
         authority = self._office.desk.authority
-        if whose == person.key:
+        systems = {f"{SERVICE}{one.key}" for one in authority.people.services.owned(person.key)}
+        if whose == person.key or whose in systems:
             return not grant
         if whose:
             held = authority.person(whose)
@@ -92,7 +94,7 @@ class TrailPage:
             return False
         view = access_view.look(person, authority.people, authority.grants, authority.policy, authority.now)
         waits = any(row.due.grant.key == grant and row.may_close for row in view.reviews)
-        return waits or found.person == person.key
+        return waits or person.key in authority.grants.whose(found)
 
     def _records(self, before: int | None, grant: str, whose: str, kind: str) -> Sequence[TrailRecord]:
         trail = self._office.desk.authority.trail

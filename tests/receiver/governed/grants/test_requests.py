@@ -11,6 +11,7 @@ from access_cast import (
     DAY,
     ENGINEER,
     HOUR,
+    POLICY,
     PRESS,
     PUMP,
     RELAY,
@@ -27,7 +28,7 @@ from access_cast import (
 )
 
 from receiver.governed.grants import weekly
-from receiver.governed.grants.asking import Asked
+from receiver.governed.grants.asking import Asked, ask
 from receiver.governed.grants.deciding import RuleRefusal, begin, needed, revoke, withdraw
 from receiver.governed.grants.extent import Extent, union
 from receiver.governed.grants.grant import GrantState
@@ -128,6 +129,20 @@ def test_who_may_not_decide_is_told_why(one: Person, says: str, site: Site) -> N
     with pytest.raises(RuleRefusal, match=says):
         site.decide(key, one)
     assert site.grants.requests[key].state is RequestState.OPEN
+
+
+def test_who_asks_for_a_system_of_theirs_does_not_decide_on_it(site: Site) -> None:
+    """An owner who is an approver is as much a part of it as the system."""
+    system = person("service:s-1", PersonRole.READER)
+    asked = wish("tier-3", PUMP, SOON)
+    site.write(ask(asked, system, PUMP, site.grants, POLICY, at(T0), key="r-s", by=APPROVER.key))
+    with pytest.raises(RuleRefusal, match="their own request"):
+        site.decide("r-s", APPROVER)
+    with pytest.raises(RuleRefusal, match="not your request"):
+        withdraw(site.grants.requests["r-s"], ENGINEER, at(T0))
+    assert withdraw(site.grants.requests["r-s"], APPROVER, at(T0))
+    site.decide("r-s", ENGINEER)
+    assert site.grants.whose(site.grants.grants["g-r-s"]) == {"service:s-1", APPROVER.key}
 
 
 def test_an_approvers_power_is_for_their_assets_and_their_hours() -> None:

@@ -11,7 +11,10 @@ from granting_site import REASON, WHY, GrantingSite
 from portal_plant import Ear
 from sign_in_site import WebReader
 
+from receiver.governed.people.enrolment import DAY_NS
 from receiver.governed.people.person import PersonRole
+from receiver.governed.people.person_sessions import hashed
+from receiver.governed.people.services import ServiceCredential, issue
 
 
 @pytest.fixture
@@ -153,6 +156,50 @@ def test_a_look_is_on_record_under_the_grants_that_cover_it(site: GrantingSite, 
     assert site.of("read.asset")[0].facts["grants"] == grants[:1]
     assert site.of("read.tag")[0].facts["grants"] == grants[1:]
     assert site.of("read.overview")[0].facts["grants"] == sorted(grants)
+
+
+@pytest.mark.parametrize("preset", ["standing", "tier-1"])
+def test_a_system_is_asked_for_by_its_owner_and_reads_what_was_granted_to_it(
+    preset: str, site: GrantingSite, web: WebReader
+) -> None:
+    """On the pages: asked, agreed by who agrees for the owner, read with the token, given back; never by the owner."""
+    credential = ServiceCredential(
+        key="s-centre", name="monitoring centre", employer="Acme", owner="p-acme", sources=("127.0.0.0/8",),
+        ends_ns=site.clock() + 60 * DAY_NS,
+    )  # fmt: skip
+    site.office.desk.authority.act(
+        lambda people, grants, now: issue(credential, people, now, at_ns=now.late_ns, by="r")
+    )
+    site.office.store.set_token("s-centre", hashed("the token"))
+    acme, volta = site.enter(web, "acme"), site.enter(web, "volta")
+    system = {"Authorization": "Bearer the token"}
+    assert "monitoring centre" in acme.get("/access").text
+    assert "monitoring centre" not in volta.get("/access").text
+    given = {"for": "service:s-centre", "from": site.at(25), "until": site.at(28), "preset": preset}
+    assert "no such system" in volta.send("/access", "/access/ask", **given).text
+    assert "visits nobody" in acme.send(
+        "/access", "/access/ask", **given | {"preset": "site-visit", "reason": REASON, "purpose": "p"},
+        **{"asset:acme-pump": "on"},
+    ).text  # fmt: skip
+    site.request(acme, **given)
+    asked = site.of("request.made")[-1]
+    assert (asked.who, asked.facts["person"]) == ("p-acme", "service:s-centre")
+    who = "sponsor" if preset == "standing" else "approver"
+    sponsor = site.enter(web, who)
+    assert "monitoring centre" in sponsor.get("/access").text
+    assert sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY).status == 303
+    grant = list(site.office.desk.authority.grants.grants)[-1]
+    assert "acme-pump" not in web.get("/api/assets", **system).text
+    site.clock.move(25 * 3600 + 60)
+    assert "acme-pump" in web.get("/api/assets", **system).text
+    assert site.of("read.assets")[-1].facts["grants"] == [grant]
+    acme = site.enter(web, "acme")
+    assert acme.get("/asset/acme-pump").status == 404
+    assert grant in acme.get("/access").text
+    assert "read.assets" in acme.get(f"/trail?grant={grant}").text
+    assert "read.assets" in acme.get("/trail?person=service:s-centre").text
+    assert acme.send("/access", "/access/revoke", grant=grant, why="the contract ended").status == 303
+    assert "acme-pump" not in web.get("/api/assets", **system).text
 
 
 @pytest.mark.parametrize("act", ["ask", "decide", "withdraw", "begin", "revoke", "review"])
