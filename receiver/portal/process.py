@@ -9,7 +9,6 @@ from ipaddress import ip_address
 
 from protocol.errors import ConfigError
 from receiver.config import ReceiverConfig
-from receiver.governed.alerts.security_telling import SecurityTelling
 from receiver.governed.open_authority import open_authority, running_ns
 from receiver.portal.serving import portal_tls
 from receiver.portal.serving.portal_tls import PortalTls
@@ -42,32 +41,25 @@ def run(config: ReceiverConfig, say: Callable[[str], None], *, bound: Callable[[
             return portal_tls.from_files(table.certificate, table.key)
         return portal_tls.own(config.state, certificate_names(host, table.names), wall_ns=time.time_ns())
 
-    watching: list[SecurityTelling] = []
-
     def office() -> SignInOffice:
         authority = open_authority(config.path.parent, config.state)
         made = open_office(config.state, authority, policy, wall=time.time_ns, running=running_ns)
-        watching.append(SecurityTelling(authority, socket.gethostname()))
-        watching[0].start(made.desk.now)
+        made.telling.start(made.desk.now)
         return made
 
-    try:
-        serve(
-            config.state / "history",
-            config.state,
-            f"{host}:{port}",
-            table.anyone.scope() if table.anyone else None,
-            names=table.names,
-            bound=bound,
-            tls=spoken,
-            office=office,
-            oidc=_provider(config),
-            foot=table.foot(),
-            say=say,
-        )
-    finally:
-        for one in watching:
-            one.close()
+    serve(
+        config.state / "history",
+        config.state,
+        f"{host}:{port}",
+        table.anyone.scope() if table.anyone else None,
+        names=table.names,
+        bound=bound,
+        tls=spoken,
+        office=office,
+        oidc=_provider(config),
+        foot=table.foot(),
+        say=say,
+    )
 
 
 def certificate_names(host: str, names: tuple[str, ...]) -> list[str]:

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from queue import SimpleQueue
 
 from protocol.inert import inert
@@ -123,11 +124,17 @@ class SecurityTelling:
         """The list as of the last look, all of it: `alert_board.visible` says what of it somebody may see."""
         return self._open
 
-    def acknowledge(self, number: int, note: str, *, by: str, person: Person | None) -> None:
+    @property
+    def trouble(self) -> str:
+        """Why alerts are not watched now; empty while they are."""
+        return self._trouble or ("" if self._begun else "the pages have just started")
+
+    def acknowledge(self, number: int, note: str, *, by: str, person: Person | None, origin: str = "") -> None:
         """Put on record that somebody knows of an alert; for a thread that may wait for the disk.
 
         Args:
             number: As for `alert_board.acknowledge`, as are the others.
+            origin: Network address it came from.
 
         Raises:
             RuleRefusal: it may not be.
@@ -136,7 +143,7 @@ class SecurityTelling:
         with self._lock:
             now = self._authority.now
             entries = acknowledge(self._watch.board, number, note, by=by, person=person, at_ns=now.late_ns)
-            for record in self._authority.trail.note(entries):
+            for record in self._authority.trail.note([replace(one, origin=origin) for one in entries]):
                 self._watch.board.take(record)
             self._open = tuple(self._watch.open(now))
 

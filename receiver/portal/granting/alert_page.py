@@ -1,30 +1,27 @@
 """`/access/alerts`: what is to be done, and by whom; and the alerts, each with its next step and who knows of it.
 
 Tasks are shown to the site's own people whose business they are, the auditor sees all of them; `alert_board.visible`
-says who sees which alerts. The list is folded from the alerts on record at each look: there are few, and nothing that
-another process wrote is missed.
+says who sees which alerts. The list is the one that security is told from, at most a second old: what is told and what
+is shown are the same.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from receiver.governed.alerts.alert_board import MAY, SEE, AlertBoard, ShownAlert, acknowledge, visible
+from receiver.governed.alerts.alert_board import MAY, SEE, ShownAlert, visible
 from receiver.governed.alerts.due_tasks import DueTask, due_tasks
-from receiver.governed.alerts.standing_alerts import standing, written_time
+from receiver.governed.alerts.standing_alerts import written_time
 from receiver.governed.grants.deciding import RuleRefusal
 from receiver.governed.people.person import Person, PersonRole
 from receiver.portal.granting.access_work import own_person
 from receiver.portal.pages import templates
 from receiver.portal.signing_in.forms import Forms
 from receiver.portal.signing_in.office import SignInOffice
-
-LATEST = 5_000
-"""Alerts and acknowledgements on record that are looked at, the latest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +57,12 @@ class AlertPage:
         """`POST /access/alerts`: somebody knows of it, and says what was found."""
         person, fields = own_person(request), await self._forms.read(request)
         number, note = fields.get("alert", ""), fields.get("note", "")[:2000]
-        authority, address = self._office.desk.authority, request.state.reader.address
+        address = request.state.reader.address
 
         def work() -> None:
-            now = self._office.desk.now()
+            self._office.desk.now()
             asked = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
-            entries = acknowledge(self._board(), asked, note, by=person.key, person=person, at_ns=now.late_ns)
-            authority.trail.note([replace(one, origin=address) for one in entries])
+            self._office.telling.acknowledge(asked, note, by=person.key, person=person, origin=address)
 
         try:
             await asyncio.to_thread(work)
@@ -86,6 +82,7 @@ class AlertPage:
                 tasks=due,
                 at=lambda time_ns: written_time(time_ns, zone),
                 wrong=wrong,
+                trouble=self._office.telling.trouble,
                 token=self._forms.token(request, "/access/alerts"),
             )
         )
@@ -99,8 +96,7 @@ class AlertPage:
             due = [one for one in due if one.roles & person.roles or person.key in one.persons]
         if not person.roles & (SEE | {PersonRole.SPONSOR}):
             return None, due
-        held = self._board().open(standing(authority.people, authority.grants, authority.policy, now))
-        found = visible(held, person, authority.people)
+        found = visible(self._office.telling.open_alerts(), person, authority.people)
         acts = bool(person.roles & MAY)
         rows = [
             AlertRow(
@@ -112,12 +108,6 @@ class AlertPage:
             for one in found
         ]
         return rows, due
-
-    def _board(self) -> AlertBoard:
-        board = AlertBoard()
-        for record in reversed(self._office.desk.authority.trail.page(limit=LATEST, kinds=["alert"])):
-            board.take(record)
-        return board
 
     def _name(self, key: str) -> str:
         held = self._office.desk.authority.person(key) if key else None

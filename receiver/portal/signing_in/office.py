@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from typing import TypeVar
 from starlette.exceptions import HTTPException
 
 from protocol.store import statefile
+from receiver.governed.alerts.security_telling import SecurityTelling
 from receiver.governed.authority import Authority
 from receiver.governed.people import set_up
 from receiver.governed.people.acts import LINK_HOURS
@@ -70,6 +72,8 @@ class SignInOffice:
         self.set_up = SetUp(self.desk, store, passwords)
         self.own_password = PasswordChange(self.desk, store, self.sessions, self.sign_in, passwords)
         self.passkeys = Passkeys(store)
+        self.telling = SecurityTelling(desk.authority, socket.gethostname())
+        """Watches the trail, once it is started; what the page of alerts shows."""
         self._first = store.path.with_name(FIRST)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sign-in")
         self._busy = 0
@@ -167,7 +171,8 @@ class SignInOffice:
                 _log.error("sessions cannot be tidied: %s", error)
 
     def close(self) -> None:
-        """Let go of the secrets."""
+        """Watch no more, and let go of the secrets."""
+        self.telling.close()
         self._threads.shutdown(wait=True)
         self.store.close()
 

@@ -10,6 +10,7 @@ from glass_site import GlassSite
 from sign_in_site import WebReader
 
 from receiver.governed.alerts.alert import raised
+from receiver.governed.trail.entry import Fact, TrailEntry
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def raise_one(site: GlassSite, person: str = "p-acme") -> str:
         more={"person": person, "vendor": "Acme"},
     )
     (record,) = site.office.desk.authority.trail.note([entry])
+    site.office.telling.step()
     return str(record.number)
 
 
@@ -57,11 +59,26 @@ def test_an_alert_is_open_until_somebody_says_what_was_found(site: GlassSite, we
     assert (entry.who, entry.origin, entry.facts["note"]) == ("p-security", "127.0.0.1", note)
 
 
+def test_an_alert_that_nobody_acknowledged_stays_however_many_came_after(site: GlassSite, web: WebReader) -> None:
+    """The page shows the list that security is told from, and says so where nobody watches."""
+    security = site.enter(web, "security")
+    assert "Alerts are not watched now" in security.get("/access/alerts").text
+    raise_one(site)
+    facts: dict[str, Fact] = {"alert": 1, "note": "nothing of that"}
+    later = TrailEntry(kind="alert.acknowledged", at_ns=site.clock(), who="p-engineer", facts=facts)
+    site.office.desk.authority.trail.note([later] * 5_000)
+    page = security.get("/access/alerts").text
+    assert "from &lt;two&gt; places" in page
+    assert "Alerts are not watched now" not in page
+
+
 def test_what_holds_is_shown_until_it_is_mended(site: GlassSite, web: WebReader) -> None:
     """A review past its time, and a shift without a custodian."""
     custodian = site.enter(web, "custodian")
     site.open(custodian)
     site.clock.move(25 * 3600)
+    site.office.desk.now()
+    site.office.telling.step()
     page = site.enter(web, "security").get("/access/alerts").text
     assert "Review overdue" in page
     assert "nobody is on the roster as custodian" in page
