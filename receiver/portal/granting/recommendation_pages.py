@@ -179,6 +179,8 @@ class RecommendationPages:
                 assets=[(recommended_form.asset_key(one), one) for one in seen],
                 readable=readable,
                 filled=dict.fromkeys(recommended_form.FIELDS, "") | (filled or {}),
+                attached=recommended_form.ATTACHED,
+                attaching=any((filled or {}).get(field) for pair in recommended_form.ATTACHED for field in pair),
                 days=recommended_form.DAYS,
                 wrong=wrong,
                 whole=_pieces,

@@ -1,4 +1,4 @@
-"""What a reader filled in to recommend a change, read: an asset of those they see, texts, values a line each.
+"""What a reader filled in to recommend a change, read: an asset, texts, values a line each, texts that are attached.
 
 pump speed: 1450 1/min -> 1380 1/min      what it is called, what it is thought to be, what it should be
 lubricant: VG 68                          what it is thought to be is left out
@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from protocol.content.catalog import Asset
-from protocol.recommendation.proposal import Proposal, ProposedValue, plain
+from protocol.recommendation.proposal import ATTACHMENTS, Attachment, Proposal, ProposedValue, plain
 from receiver.portal.granting.asked_form import FormMistake
 
-FIELDS = ("asset", "what", "why", "values")
+ATTACHED = tuple((f"attachment-{at}-name", f"attachment-{at}-text") for at in range(1, ATTACHMENTS + 1))
+"""Name and text of each attachment; a text is pasted in, since nothing but text is carried."""
 
-MOST_BYTES = 128 * 1024
+FIELDS = ("asset", "what", "why", "values", *(field for pair in ATTACHED for field in pair))
+
+MOST_BYTES = 512 * 1024
 """Of the form [bytes]: its texts at their longest, each letter of a script that is sent as nine characters."""
 
 DAYS = "30"
@@ -48,7 +51,24 @@ def read(fields: Mapping[str, str], seen: Sequence[Asset]) -> Proposal:
         what=plain(fields.get("what", "")),
         why=plain(fields.get("why", "")),
         values=values(fields.get("values", "")),
+        attachments=attachments(fields),
     )
+
+
+def attachments(fields: Mapping[str, str]) -> tuple[Attachment, ...]:
+    """Those that were filled in, in their order; a name is a name for people, never a path.
+
+    Raises:
+        FormMistake: One has no name or no text, or two have one name.
+    """
+    given = ((plain(fields.get(name, "")), plain(fields.get(text, ""))) for name, text in ATTACHED)
+    found = tuple(Attachment(name=name, text=text) for name, text in given if name or text)
+    for one in found:
+        if not (one.name and one.text):
+            raise FormMistake("an attachment has a name and a text; fill in what is missing, or take both out")
+    if len({one.name for one in found}) < len(found):
+        raise FormMistake("two attachments have one name; call each by its own")
+    return found
 
 
 def values(text: str) -> tuple[ProposedValue, ...]:

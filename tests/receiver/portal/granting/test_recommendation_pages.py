@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from granting_site import WHY
-from recommending_site import ANSWERED, BECAUSE, PAGE, SITE, RecommendingSite
+from recommending_site import ANSWERED, BECAUSE, KEY, PAGE, SITE, RecommendingSite
 from sign_in_site import WebReader
 
+from protocol.recommendation.carried_file import opened, signed
 from receiver.governed.people.person import PersonRole
 from receiver.portal.granting import answer_watch, recommended_form
 from receiver.portal.granting.asked_form import FormMistake
@@ -154,6 +155,13 @@ def test_what_a_rule_refuses_is_told_and_changes_nothing(site: RecommendingSite,
         ({"what": ""}, "should be changed is missing"),
         ({"what": "x" * 2001}, "longer than 2,000 characters"),
         ({"values": "limit 1380"}, "line 1 of the values is none"),
+        ({"attachment-1-name": "curve.csv"}, "a name and a text"),
+        ({"attachment-8-text": "7;8"}, "a name and a text"),
+        (
+            {"attachment-1-name": "a", "attachment-1-text": "1", "attachment-2-name": " a", "attachment-2-text": "2"},
+            "two attachments have one name",
+        ),
+        ({"attachment-1-name": "a", "attachment-1-text": "\u6e29" * 32_769}, "longer than 32,768 characters"),
         ({"values": "\n".join(["limit: 1 -> 2"] * 51)}, "51 values; 50 are the most"),
     ):
         fields = {"asset": f"{SITE}/acme-pump", "what": "Lower <b>it", "why": BECAUSE, "values": ""} | given
@@ -177,6 +185,31 @@ def test_what_a_rule_refuses_is_told_and_changes_nothing(site: RecommendingSite,
     assert engineer.send(PAGE, f"{PAGE}/decline", recommendation=number, why="the gear box sets it").status == 303
     page = acme.get(PAGE).text
     assert "the gear box sets it" in page
+
+
+def test_texts_are_attached_and_carried_as_they_were_typed(site: RecommendingSite, web: WebReader) -> None:
+    """Shown as text to who sees the recommendation, and part of what is signed, whatever the name is made of."""
+    acme, engineer = site.grant(web, "acme", "acme-pump"), site.enter(web, "engineer")
+    names = ("../../etc/<b>passwd", "=cmd|calc\u202e.csv")
+    texts = ("time;bar\r\n07:00;6.5", '</details><script>alert("x")</script>')
+    fields = {f"attachment-{at}-name": name for at, name in enumerate(names, 1)}
+    fields |= {f"attachment-{at}-text": text for at, text in enumerate(texts, 1)}
+    number = site.recommend(acme, **fields)
+    held = site.office.desk.authority.recommendations.get(number)
+    assert held is not None
+    kept = [(one.name, one.text) for one in held.proposal.attachments]
+    assert kept == [(names[0], "time;bar\n07:00;6.5"), (names[1], texts[1])]
+    for page in (engineer.get(PAGE).text, acme.get(PAGE).text):
+        assert "../../etc/&lt;b&gt;passwd</summary>" in page
+        assert "time;bar\n07:00;6.5" in page
+        assert "<script>" not in page.partition("</main>")[0]
+        assert "\u202e" not in page
+    fields = {"recommendation": number, "days": "30", "why": WHY}
+    assert engineer.send(PAGE, f"{PAGE}/release", **fields).status == 303
+    released = site.office.desk.authority.recommendations.get(number)
+    assert released is not None
+    file = opened(signed(released.to_carry(), KEY), [KEY.public])
+    assert [(one.name, one.text) for one in file.carried.proposal.attachments] == kept
 
 
 def test_who_made_it_withdraws_it_and_nobody_else(site: RecommendingSite, web: WebReader) -> None:
