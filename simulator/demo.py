@@ -28,6 +28,7 @@ from protocol.errors import ConfigError
 from protocol.process.statusfile import read_status
 from simulator import summary
 from simulator.demo_people import DemoPeople
+from simulator.demo_security import DemoSecurity
 from simulator.summary import PathSummary
 
 EXAMPLES = next(
@@ -145,9 +146,14 @@ def run(
     demo = Demo(wish, folder)
     stop: list[int] = []
     people: DemoPeople | None = None
+    security: DemoSecurity | None = None
     well = False
     before = [(number, signal.signal(number, lambda got, _: stop.append(got))) for number in (15, 2)]
     try:
+        if wish.people:
+            (folder / "low").mkdir(exist_ok=True)
+            security = DemoSecurity(folder, say)
+            security.start()
         _prepare(demo, say)
         _await_data(demo, stop)
         say(f"page: {demo.page()}")
@@ -170,6 +176,8 @@ def run(
             people.close()
         for name in list(demo.parts):
             demo.end(name)
+        if security is not None:
+            security.close()
         for number, handler in before:
             signal.signal(number, handler)
         if wish.folder is None and well:

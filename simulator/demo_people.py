@@ -73,6 +73,7 @@ PEOPLE = (
     DemoPerson(login="sia.security@plant.example", name="Sia Security", role="security"),
     DemoPerson(login="ann.acme@acme.example", name="Ann Acme", role="reader", employer="Acme Pumps"),
     DemoPerson(login="bo.borealis@borealis.example", name="Bo Borealis", role="reader", employer="Borealis Turbines"),
+    DemoPerson(login="max.manager@plant.example", name="Max Manager", role="administrator"),
 )
 """The site's own first: a sponsor must be there before the people that are sponsored."""
 
