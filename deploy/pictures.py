@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from simulator.demo_people import FILE, STEP, DemoPerson
 
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 WIDTH, HEIGHT = 1280, 720
 TALLEST = 1000
 """Of a picture [pixels]: what is below is left to the page."""

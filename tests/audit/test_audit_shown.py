@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+import real_browser
+from playwright.sync_api import Browser, Page
 
 from audit import catalogue, questions
 from audit.check import AuditFindings, CheckStatus, Evidence
 from audit.report import page, report, rules
 
-CHROMIUM = "/usr/bin/chromium"
 LONG = "/var/lib/checkvalve/" + "f" * 90
 DIGEST = "0123456789abcdef" * 4
 SHARE = {"CNT-3": CheckStatus.WARN, "L1-1": CheckStatus.SKIP, "SRC-2": CheckStatus.FAIL, "CAP-4": CheckStatus.ATTESTED}
@@ -79,10 +79,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One for the module."""
-    with sync_playwright() as playwright:
-        held = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with real_browser.opened() as held:
         yield held
-        held.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from granting_site import GrantingSite
 from playwright.sync_api import Browser, Page
 from sign_in_site import WebReader
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--no-first-run"]
 BEYOND = """
 [...document.querySelectorAll("body *:not(.unseen, .skip, .symbols, .symbols *)")]
   .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > innerWidth + 0.5

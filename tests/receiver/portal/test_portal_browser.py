@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from portal_plant import SECOND, Clock, Plant, ask, served
 
 from protocol.content.catalog import Asset, Tag
@@ -33,17 +33,6 @@ TAGS = (
     Tag(id=3, asset=EVIL, name="<b>x</b>", type="float64"),
 )
 PRESSURE = "/tag?asset=pump-7&name=pressure"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-dev-shm-usage",
-    "--disable-extensions",
-    "--disable-sync",
-    "--no-first-run",
-]
 OUTSIDE = """
 [...document.querySelectorAll("body *:not(.unseen, .skip, .symbols, .symbols *)")]
   .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > innerWidth + 0.5)
@@ -53,14 +42,6 @@ WATCH = """
 window.refused = [];
 addEventListener("securitypolicyviolation", (event) => refused.push(event.violatedDirective + " " + event.blockedURI));
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        held = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield held
-        held.close()
 
 
 class Site:

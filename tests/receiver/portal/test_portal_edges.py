@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from portal_plant import SECOND, Clock, Plant, ask, served
-from test_portal_browser import ARGUMENTS, OUTSIDE, drawn, until
+from test_portal_browser import OUTSIDE, drawn, until
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Row, Value
@@ -51,14 +51,6 @@ class Edges:
         self.plant, self.clock, self.base = plant, clock, base
         told = ask(base + "/api/assets").json["assets"]
         self.series = {one["name"]: int(one["series"]) for asset in told for one in asset["series"]}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        held = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield held
-        held.close()
 
 
 @pytest.fixture(scope="module")

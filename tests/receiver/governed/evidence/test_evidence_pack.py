@@ -14,6 +14,7 @@ from typing import Any
 
 import pypdfium2
 import pytest
+import real_browser
 from access_cast import (
     ACME,
     APPROVER,
@@ -31,7 +32,6 @@ from access_cast import (
     period,
 )  # fmt: skip
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 from reading_entries import enrolled, given, read
 from trail_entries import tampered
 
@@ -376,10 +376,7 @@ def test_a_vendor_that_nobody_knows_has_an_empty_month_that_says_so(site: Path, 
 def test_the_page_breaks_no_rule_of_axe_and_prints_whole(acme: dict[str, Any], tmp_path: Path) -> None:
     """On a desk and on a telephone nothing lies beyond the window; on paper every clause is there."""
     (tmp_path / "evidence.html").write_text(acme["html"])
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
-        )
+    with real_browser.opened() as browser:
         page = browser.new_context(viewport={"width": 1180, "height": 900}, bypass_csp=True).new_page()
         page.goto((tmp_path / "evidence.html").as_uri())
         for width in (1180, 390):
@@ -388,7 +385,6 @@ def test_the_page_breaks_no_rule_of_axe_and_prints_whole(acme: dict[str, Any], t
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         page.pdf(path=tmp_path / "evidence.pdf", prefer_css_page_size=True)
-        browser.close()
     paper = pypdfium2.PdfDocument(tmp_path / "evidence.pdf")
     text = " ".join(" ".join(one.get_textpage().get_text_bounded() for one in paper).split())
     paper.close()

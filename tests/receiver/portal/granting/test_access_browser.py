@@ -6,23 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_person import ARGUMENTS, BrowserPerson
+from browser_person import BrowserPerson
 from glass_site import HAPPENED, GlassSite
 from granting_site import REASON, WHY, GrantingSite
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from sign_in_site import PASSWORD, WebReader
 from visited_plant import visited
 
 from receiver.governed.grants.policy import CRITERIA
 from receiver.governed.people.person import PersonRole
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        held = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield held
-        held.close()
 
 
 @pytest.fixture

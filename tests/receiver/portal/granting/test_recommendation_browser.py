@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_person import ARGUMENTS, BrowserPerson
-from playwright.sync_api import Browser, sync_playwright
+from browser_person import BrowserPerson
+from playwright.sync_api import Browser
 from recommending_site import ANSWERED, BECAUSE, PAGE, WHAT, RecommendingSite
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        held = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield held
-        held.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])

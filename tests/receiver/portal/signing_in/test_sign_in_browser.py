@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from sign_in_site import PASSWORD, SignInSite, WebReader
 
 from receiver.governed.people import set_up
 from receiver.governed.people.person import PersonRole
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--no-first-run"]
 OUTSIDE = """
 [...document.querySelectorAll("body *:not(.unseen, .skip, .symbols, .symbols *)")]
   .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > innerWidth + 0.5)
@@ -23,14 +22,6 @@ OUTSIDE = """
 """
 SHOTS = os.environ.get("CHECKVALVE_SHOTS", "")
 """A folder for pictures of the pages, for people to look at."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        held = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield held
-        held.close()
 
 
 @pytest.fixture
