@@ -95,6 +95,8 @@ class FilledBuckets:
     start_ns: Array
     first_ns: Array
     """Time of the first usable number, the start where there is none."""
+    last_ns: Array
+    """Time of the last one, likewise."""
     low: Array
     """nan where no usable row is a number; also the four below."""
     high: Array
@@ -204,6 +206,7 @@ class Buckets:
         return FilledBuckets(
             start_ns=start_ns,
             first_ns=np.where(none, start_ns, self._first_ns[at]),
+            last_ns=np.where(none, start_ns, self._last_ns[at]),
             low=low,
             high=high,
             mean=mean,

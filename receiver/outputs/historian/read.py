@@ -31,6 +31,7 @@ from receiver.outputs.historian.codec.chunk import ChartRows
 from receiver.outputs.historian.codec.present import Present
 from receiver.outputs.historian.events import event_search, standing_alarms
 from receiver.outputs.historian.missing import Span, StreamEnd, missing_spans
+from receiver.outputs.historian.qualities import TimeMarks, time_marks
 from receiver.outputs.historian.rows import HEALED, Rows, join, order, python_values
 from receiver.outputs.historian.schema import CHANGES, EVENTS, SENDER_EVENTS
 from receiver.outputs.historian.series import SENDER
@@ -146,6 +147,14 @@ class Door:
                 absences += _damaged(moment, from_ns, to_ns, site)
             views = [visible.view(one) for one in wanted]
             return joined_trend(views, filled or [Buckets(from_ns, to_ns, max(buckets, 1))], absences)
+
+    def time_marks(self, series: int, from_ns: int, to_ns: int) -> TimeMarks:
+        """When the tag, in all its versions, was bad or uncertain, and which of its samples came later."""
+        with self._look() as (moment, visible):
+            if moment is None or series not in visible.series:
+                return TimeMarks()
+            unsigned = visible.series[series].unsigned
+            return time_marks(moment, visible.versions(series), from_ns, to_ns, unsigned=unsigned)
 
     def samples(self, series: int, from_ns: int, to_ns: int, limit: int | None) -> list[SampleView]:
         """The newest `limit` samples of the range (None: all), newest last.

@@ -42,7 +42,7 @@ _PIECES = "SELECT id FROM piece WHERE shelf = ? ORDER BY id"
 _FRESH = "SELECT id FROM fresh ORDER BY id"
 _PRESENT = "SELECT body FROM present WHERE id > ? ORDER BY id"
 
-_Opened = TypeVar("_Opened", Rows, ChartRows)
+_Opened = TypeVar("_Opened", Rows, ChartRows, Rows | None)
 
 
 class GroupName(NamedTuple):
@@ -248,6 +248,12 @@ class Snapshot:
         """As `opened`, only what a chart needs."""
         return self._each(month, series, parts, chunk.readings)
 
+    def marked(self, month: Connection, series: int, parts: ChunkSummaries) -> Iterator[tuple[int, Rows | None]]:
+        """As `opened`, but None for a chunk whose samples are all good by their quality and have no mark."""
+        return self._each(
+            month, series, parts, lambda body: None if chunk.is_plain(body) else chunk.decode(body, series)
+        )
+
     def _each(
         self, month: Connection, series: int, parts: ChunkSummaries, decode: Callable[[bytes], _Opened]
     ) -> Iterator[tuple[int, _Opened]]:
@@ -260,9 +266,7 @@ class Snapshot:
                 if row is None:
                     continue
                 rows = decode(row[2])
-                times = rows.time_ns
-                indexed = (series, t0, t1, n)
-                if (row[0], int(times.min()), row[1], len(times)) != indexed or int(times.max()) != t1:
+                if rows is not None and not _fits(rows.time_ns, row[:2], (series, t0, t1, n)):
                     raise StoreError(f"chunk {number} is not what its index says")
             except (sqlite3.Error, StoreError, UnicodeDecodeError) as error:
                 if isinstance(error, sqlite3.Error) and is_full(error):
@@ -270,6 +274,11 @@ class Snapshot:
                 self.damage.append(UnreadableSamples(t0, t1, n))
                 continue
             yield number, rows
+
+
+def _fits(times: Array, stored: tuple[int, int], indexed: tuple[int, int, int, int]) -> bool:
+    """Whether a chunk holds what the index says: series, first and last time, how many rows."""
+    return (stored[0], int(times.min()), stored[1], len(times)) == indexed and int(times.max()) == indexed[2]
 
 
 def _parts(month: Connection, *values: int) -> list[tuple[Any, ...]]:

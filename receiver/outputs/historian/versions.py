@@ -13,7 +13,7 @@ import numpy as np
 from receiver.outputs.historian.buckets import Buckets
 from receiver.outputs.historian.views import AbsenceView, TagView, Trend, VersionChange
 
-_COLUMNS = ("start_ns", "low", "high", "mean", "first", "last", "count", "bad")
+_COLUMNS = ("start_ns", "first_ns", "last_ns", "low", "high", "mean", "first", "last", "count", "bad")
 
 
 def joined_trend(views: Sequence[TagView], filled: Sequence[Buckets], absences: list[AbsenceView]) -> Trend:
@@ -26,9 +26,8 @@ def joined_trend(views: Sequence[TagView], filled: Sequence[Buckets], absences: 
     held = [one.filled() for one in filled]
     columns = {name: np.concatenate([getattr(one, name) for one in held]) for name in _COLUMNS}
     version = np.repeat(np.arange(len(held)), [len(one.start_ns) for one in held])
-    first_ns = np.concatenate([one.first_ns for one in held])
     in_order = np.lexsort((version, columns["start_ns"]))
-    version, first_ns = version[in_order], first_ns[in_order]
+    version, first_ns = version[in_order], columns["first_ns"][in_order]
     places = np.flatnonzero(np.diff(version)) + 1
     changes = tuple(
         VersionChange(place, int(first_ns[place]), changed(views[version[place - 1]], views[version[place]]))

@@ -129,6 +129,9 @@ class Trend:
     first: Array
     """The first usable number, by time; nan also where it is not known: what builds before roll-ups sealed."""
     last: Array
+    first_ns: Array
+    """When that was, by the tag's own time, int64; `start_ns` where no usable value is a number."""
+    last_ns: Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,8 @@ def trend(
         width_ns=SECOND,
         first=held,
         last=held,
+        first_ns=np.array([START + round(at * SECOND) for at in seconds], np.int64),
+        last_ns=np.array([START + round(at * SECOND) for at in seconds], np.int64),
     )
 
 
