@@ -30,12 +30,16 @@ from receiver.portal.granting.answer_watch import listen_for_ever
 from receiver.portal.granting.granting_routes import POSTS as GRANTING_POSTS
 from receiver.portal.granting.granting_routes import granting_routes
 from receiver.portal.keeper import NoHistory
+from receiver.portal.keeping.desk_acts import DeskActs
+from receiver.portal.keeping.thing_store import ThingStore
 from receiver.portal.metrics.metrics_answer import MetricsAnswer
+from receiver.portal.scoped.plant_routes import POSTS as READING_POSTS
 from receiver.portal.scoped.plant_routes import plant_routes
 from receiver.portal.scoped.scoped_reading import LookRecord, ScopedReading, view_of
 from receiver.portal.scoped.scoped_view import ScopedViews
 from receiver.portal.scoped.view_maker import ViewMaker
 from receiver.portal.serving.guard import HttpGuard
+from receiver.portal.signing_in.forms import Forms
 from receiver.portal.signing_in.office import SignInOffice
 from receiver.portal.signing_in.oidc import OpenIdProvider
 from receiver.portal.signing_in.routes import POSTS as SIGN_IN_POSTS
@@ -83,7 +87,22 @@ def create_app(
     path = state / "portal-clock.json"
     eras = read_eras(path, boot, _log.warning, wall_ns=clock()) if boot else ()
     steady, era_file = Steady(clock, since_boot or clock, eras), EraFile(path, boot) if boot else None
-    make = ViewMaker(history, state, clock, steady, era_file, faults, foot=foot, signing_in=office is not None)
+    desk, forms = None, None
+    if office is not None:
+        things = ThingStore(state, clock=clock, say=_log.warning)
+        desk, forms = DeskActs(things, office.desk.authority, clock), Forms(office.store.secret())
+    make = ViewMaker(
+        history,
+        state,
+        clock,
+        steady,
+        era_file,
+        faults,
+        foot=foot,
+        signing_in=office is not None,
+        desk=desk,
+        forms=forms,
+    )
 
     if record is None and office is not None:
         record = office.desk.authority.trail
@@ -99,7 +118,7 @@ def create_app(
         routes += sign_in_routes(office, oidc, errors.guarded)
         routes += granting_routes(office, history, clock, errors.guarded)
 
-    posts = (*SIGN_IN_POSTS, *GRANTING_POSTS) if office is not None else ()
+    posts = (*SIGN_IN_POSTS, *GRANTING_POSTS, *READING_POSTS) if office is not None else ()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -72,7 +72,7 @@ class Pages:
         """`/`: every asset, the link, what is missing."""
         live, at = self._live, self._live.moment()
         looks.show(request, "read.overview", live.picture.assets)
-        return self._page(
+        return self.page(
             "overview.html",
             Topic(),
             cards=[(live.picture.assets[card.name].asset, card) for card in live.picture.cards(at)],
@@ -95,7 +95,7 @@ class Pages:
             states, events = await self._keeper.ask(lambda door: (door.states(name, STATES), door.events(EVENTS, name)))
         except NoHistory as error:
             trouble = str(error)
-        return self._page(
+        return self.page(
             "asset.html",
             Topic(asset=name),
             asset=live_asset.asset,
@@ -131,7 +131,7 @@ class Pages:
             samples = newest[::-1]
         except NoHistory as error:
             trouble = str(error)
-        return self._page(
+        return self.page(
             "tag.html",
             Topic(series=live_tag.series),
             asset=live.picture.assets[live_tag.tag.asset].asset,
@@ -163,7 +163,7 @@ class Pages:
             changes = await self._keeper.ask(lambda door: door.changes(CHANGES))
         except NoHistory as error:
             trouble = str(error)
-        return self._page("changes.html", Topic(), changes=changes, trouble=trouble)
+        return self.page("changes.html", Topic(), changes=changes, trouble=trouble)
 
     def missing(self, status: int, *, plain: bool = False) -> HTMLResponse:
         """A page for what is not there, or not for this reader: the two look alike.
@@ -182,7 +182,24 @@ class Pages:
         if plain:
             shown = self._templates.get_template("signing_in/notice.html").render(title=title, text=text, onward="")
             return HTMLResponse(shown, status_code=status)
-        return self._page("missing.html", Topic(), status=status, title=title, text=text)
+        return self.page("missing.html", Topic(), status=status, title=title, text=text)
+
+    def page(self, template: str, topic: Topic, *, status: int = 200, **held: Any) -> HTMLResponse:
+        """A page in the frame of all pages; `held` is what its template names."""
+        live = self._live
+        sites = sorted({live_asset.asset.site for live_asset in live.picture.assets.values() if live_asset.asset.site})
+        text = self._templates.get_template(template).render(
+            topic=topic,
+            safely=self._safely,
+            live=live,
+            link=live.link,
+            at=live.moment(),
+            sites=sites,
+            foot=self._foot,
+            simulated=any(live_asset.asset.simulated for live_asset in live.picture.assets.values()),
+            **held,
+        )
+        return HTMLResponse(text, status_code=status)
 
     def _safely(self, columns: int, address: str, name: str, row: Callable[..., str], *held: Any) -> str:
         """A row of a table; one that fails says so in its place.
@@ -198,22 +215,6 @@ class Pages:
         except Exception as error:  # noqa: BLE001 - one row of many
             why = self._live.faults.note(f"the row of {name}", error)
             return UNSHOWN.format(address, words.text(name), columns - 1, why)
-
-    def _page(self, template: str, topic: Topic, *, status: int = 200, **held: Any) -> HTMLResponse:
-        live = self._live
-        sites = sorted({live_asset.asset.site for live_asset in live.picture.assets.values() if live_asset.asset.site})
-        text = self._templates.get_template(template).render(
-            topic=topic,
-            safely=self._safely,
-            live=live,
-            link=live.link,
-            at=live.moment(),
-            sites=sites,
-            foot=self._foot,
-            simulated=any(live_asset.asset.simulated for live_asset in live.picture.assets.values()),
-            **held,
-        )
-        return HTMLResponse(text, status_code=status)
 
 
 def asked_range(request: Request, now_ns: int) -> tuple[int, int, int | None]:

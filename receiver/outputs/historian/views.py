@@ -72,6 +72,16 @@ class SampleView(NamedTuple):
     """Its block had been missing, and was completed later."""
 
 
+class ReadValues(NamedTuple):
+    """Every sample of a range as numbers, by time; parallel arrays."""
+
+    time_ns: Array
+    value: Array
+    """float64; nan for texts, booleans are 0 and 1."""
+    usable: Array
+    """Good or uncertain, and finite where it is a number."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbsenceView:
     """A time of which samples are missing: their blocks have not come, or they cannot be read."""

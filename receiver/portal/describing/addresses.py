@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from receiver.portal import trend as trends
 from receiver.portal.api import MOST_EVENTS
 from receiver.portal.describing.answer_shapes import JsonSchema, of
+from receiver.portal.trending.tag_names import MOST_TAGS
+from receiver.portal.trending.trending_answers import MOST_FOUND, MOST_SPARKS
 
 MOST_SERIES = 2**63 - 1
 MOMENT: JsonSchema = {"anyOf": [of("number"), of("string", format="date-time")]}
@@ -49,6 +51,24 @@ REFUSALS = {
 }
 
 ASSET_NAME = QueryParameter(name="asset", says="Name of an asset; left out: all of them.", schema=of("string"))
+FROM = QueryParameter(
+    name="from",
+    says="Start: milliseconds since 1970 UTC, or ISO 8601, UTC where no zone is said.",
+    schema=MOMENT,
+    required=True,
+)
+TO = QueryParameter(name="to", says=f"End, after the start; at most {DAYS} days later.", schema=MOMENT, required=True)
+BUCKETS = QueryParameter(
+    name="buckets",
+    says="Into how many parts the time is cut.",
+    schema=of("integer", minimum=1, maximum=trends.MOST_BUCKETS, default=1000),
+)
+TAGS = QueryParameter(
+    name="tag",
+    says="ASSET/TAG, once for each; a `/` or `%` in the asset's name is `%2F` or `%25`.",
+    schema=of("array", items=of("string"), minItems=1, maxItems=MOST_TAGS),
+    required=True,
+)
 WHOLE_SERIES = of("integer", minimum=0, maximum=MOST_SERIES, format="int64")
 
 ADDRESSES = (
@@ -78,23 +98,54 @@ ADDRESSES = (
             QueryParameter(
                 name="series", says="Number of the tag, from `/api/assets`.", schema=WHOLE_SERIES, required=True
             ),
-            QueryParameter(
-                name="from",
-                says="Start: milliseconds since 1970 UTC, or ISO 8601, UTC where no zone is said.",
-                schema=MOMENT,
-                required=True,
-            ),
-            QueryParameter(
-                name="to", says=f"End, after the start; at most {DAYS} days later.", schema=MOMENT, required=True
-            ),
-            QueryParameter(
-                name="buckets",
-                says="Into how many parts the time is cut.",
-                schema=of("integer", minimum=1, maximum=trends.MOST_BUCKETS, default=1000),
-            ),
+            FROM,
+            TO,
+            BUCKETS,
         ),
         shape="Trend",
         refusals=(400, 401, 404, 503),
+    ),
+    ProgramAddress(
+        path="/api/trends",
+        says="Many tags over a time, cut into the same buckets, with their assets' events and the notes of people.",
+        parameters=(TAGS, FROM, TO, BUCKETS),
+        shape="Trends",
+        refusals=(400, 401, 404, 503),
+    ),
+    ProgramAddress(
+        path="/api/shares",
+        says="For how long each tag had which value: a distribution by time, with quantiles. A sample counts until the "
+        "next; where samples are missing or bad, or the tag was silent, nothing counts.",
+        parameters=(TAGS, FROM, TO),
+        shape="Shares",
+        refusals=(400, 401, 404, 503),
+    ),
+    ProgramAddress(
+        path="/api/sparks",
+        says="Small curves of tags of one asset, up to now.",
+        parameters=(
+            QueryParameter(name="asset", says="Name of the asset.", schema=of("string"), required=True),
+            QueryParameter(
+                name="name",
+                says="Name of a tag of it, once for each.",
+                schema=of("array", items=of("string"), minItems=1, maxItems=MOST_SPARKS),
+                required=True,
+            ),
+            QueryParameter(
+                name="span_s",
+                says="How far back [s].",
+                schema=of("integer", minimum=1, maximum=round(trends.LONGEST_S), default=3600),
+            ),
+        ),
+        shape="Sparks",
+        refusals=(400, 401, 404, 503),
+    ),
+    ProgramAddress(
+        path="/api/tags",
+        says=f"Tags whose name, asset or description holds each word of a text; at most {MOST_FOUND}.",
+        parameters=(QueryParameter(name="find", says="The words.", schema=of("string", default="")),),
+        shape="Tags",
+        refusals=(401, 503),
     ),
     ProgramAddress(
         path="/api/events",

@@ -105,6 +105,21 @@ EVENT = holds(
 )
 HOLE = holds(kind=of("string", enum=["gap", "silence", "change"]), from_ms=NUMBER, to_ms=MAYBE_NUMBER, text=TEXT)
 
+NAMES = {"series": SERIES, "asset": TEXT, "tag": TEXT, "unit": TEXT}
+SUMMARY = holds(low=MAYBE_NUMBER, high=MAYBE_NUMBER, mean=MAYBE_NUMBER, count=COUNT, bad=COUNT)
+CURVE = {
+    "width_ms": of("number", says="of a bucket"),
+    "at_ms": each(NUMBER, "the middle of each bucket"),
+    "low": each(MAYBE_NUMBER),
+    "high": each(MAYBE_NUMBER),
+    "mean": each(MAYBE_NUMBER),
+    "count": each(MAYBE_NUMBER, "values that can be used"),
+    "bad": each(MAYBE_NUMBER, "values that cannot"),
+    "holes": each(HOLE, "where the line is broken"),
+}
+CHART_EVENT = holds(asset=TEXT, source=TEXT, code=TEXT, text=TEXT, time_ms=NUMBER, severity=of("integer"), state=TEXT)
+NOTE = holds(key=TEXT, about=TEXT, at_ms=NUMBER, text=TEXT, by=TEXT, own=TRUTH, may_drop=TRUTH)
+
 SHAPES: dict[str, JsonSchema] = {
     "Assets": holds(
         now_ms=NOW,
@@ -125,15 +140,59 @@ SHAPES: dict[str, JsonSchema] = {
         from_ms=NUMBER,
         to_ms=NUMBER,
         now_ms=NOW,
-        width_ms=of("number", says="of a bucket"),
-        at_ms=each(NUMBER, "the middle of each bucket"),
-        low=each(MAYBE_NUMBER),
-        high=each(MAYBE_NUMBER),
-        mean=each(MAYBE_NUMBER),
-        count=each(MAYBE_NUMBER, "values that can be used"),
-        bad=each(MAYBE_NUMBER, "values that cannot"),
-        holes=each(HOLE, "where the line is broken"),
-        summary=holds(low=MAYBE_NUMBER, high=MAYBE_NUMBER, mean=MAYBE_NUMBER, count=COUNT, bad=COUNT),
+        summary=SUMMARY,
+        **CURVE,
+    ),
+    "Trends": holds(
+        from_ms=NUMBER,
+        to_ms=NUMBER,
+        now_ms=NOW,
+        curves=each(holds("In the order of the question; as `Trend`.", summary=SUMMARY, **NAMES, **CURVE)),
+        events=each(CHART_EVENT, "of these assets in this time, by time, of the newest thousand of each"),
+        notes=each(NOTE, "that the reader may see, by time"),
+        trouble=of("string", says="why notes cannot be shown; empty where they can"),
+    ),
+    "Shares": holds(
+        from_ms=NUMBER,
+        to_ms=NUMBER,
+        now_ms=NOW,
+        shares=each(
+            holds(
+                "In the order of the question.",
+                edges=each(NUMBER, "of the bins, one more than there are"),
+                share=each(NUMBER, "of the known time in each bin: 0 to 1"),
+                quantiles=of("array", "null", says="pairs: a share of the known time, the value it was below"),
+                states=each(of("array"), "of states: pairs of a value and its share"),
+                mean=of("number", "null", says="over time, not over samples"),
+                below=of("number", "null", says="share below the normal band; null without one"),
+                above=MAYBE_NUMBER,
+                known_s=of("number", says="for how long a value is known [s]"),
+                range_s=NUMBER,
+                exact=of("boolean", says="counted from samples; else from the means of buckets"),
+                **NAMES,
+            )
+        ),
+    ),
+    "Sparks": holds(
+        from_ms=NUMBER,
+        to_ms=NUMBER,
+        sparks=each(
+            holds(
+                width_ms=NUMBER,
+                at_ms=each(NUMBER),
+                low=each(MAYBE_NUMBER),
+                high=each(MAYBE_NUMBER),
+                bad=each(NUMBER),
+                gaps=each(of("array"), "pairs of begin and end, null while it lasts"),
+                **NAMES,
+            )
+        ),
+    ),
+    "Tags": holds(
+        tags=each(
+            holds(name=of("string", says="ASSET/TAG, as `tag` of `/api/trends` takes it"), label=TEXT, unit=TEXT)
+        ),
+        more=of("boolean", says="there are others"),
     ),
     "Events": holds(now_ms=NOW, events=each(EVENT, "newest first")),
     "Link": holds(

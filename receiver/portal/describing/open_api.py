@@ -90,7 +90,12 @@ def ranged(parameter: QueryParameter) -> str:
     return ", ".join(parts)
 
 
-_KINDS = {"integer": "whole number", "number": "number", "string": "text"}
+_KINDS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "array": "texts, each by itself",
+}
 
 
 def _operation(one: ProgramAddress) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from receiver.portal.error_answers import Endpoint
 from receiver.portal.scoped.scoped_reading import ScopedReading
 from receiver.portal.scoped.scoped_view import ScopedView
 
+POSTS = ("/trend",)
+"""Addresses at and below which forms are sent."""
+
 
 def plant_routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]) -> list[Route]:
     """Every address of the plant's data, and what of the reader's view answers it."""
@@ -24,6 +27,11 @@ def plant_routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]
         "/api/latest": lambda view: view.api.latest,
         "/api/trend": lambda view: view.api.trend,
         "/live": lambda view: view.api.live,
+        "/trend": lambda view: view.trends.show,
+        "/api/trends": lambda view: view.trending.trends,
+        "/api/shares": lambda view: view.trending.shares,
+        "/api/sparks": lambda view: view.trending.sparks,
+        "/api/tags": lambda view: view.trending.tags,
     }
     others: dict[str, Callable[[ScopedView], Endpoint]] = {
         "/tag/{series:int}": lambda view: view.pages.numbered_tag,
@@ -32,4 +40,14 @@ def plant_routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]
     }
     routes = [(path, reading.answer(part)) for path, part in shows.items()]
     routes += [(path, reading.answer(part, data=False)) for path, part in others.items()]
-    return [Route(path, guarded(answer)) for path, answer in routes]
+    forms: dict[str, Callable[[ScopedView], Endpoint]] = {
+        "/trend/keep-view": lambda view: view.trends.keep_view,
+        "/trend/drop-view": lambda view: view.trends.drop_view,
+        "/trend/write-note": lambda view: view.trends.write_note,
+        "/trend/drop-note": lambda view: view.trends.drop_note,
+    }
+    sent = [(path, reading.answer(part, data=False)) for path, part in forms.items()]
+    return [
+        *(Route(path, guarded(answer)) for path, answer in routes),
+        *(Route(path, guarded(answer), methods=["POST"]) for path, answer in sent),
+    ]

@@ -17,6 +17,8 @@ from receiver.portal.api import Api
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import Live, running
 from receiver.portal.pages import Pages
+from receiver.portal.trending.trend_page import TrendPage
+from receiver.portal.trending.trending_answers import TrendingAnswers
 
 MOST = 64
 """ScopedViews open at once: each looks at the history five times a second, some 2 ms of a processor a look."""
@@ -37,6 +39,8 @@ class ScopedView:
     live: Live
     pages: Pages
     api: Api
+    trends: TrendPage
+    trending: TrendingAnswers
     doors: tuple[Keeper, ...]
     used_s: float = 0.0
     """When it was last asked for [s, running time of the loop]."""

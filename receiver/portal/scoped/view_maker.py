@@ -10,11 +10,15 @@ from receiver.outputs.historian.views import Scope
 from receiver.portal.api import Api
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper
+from receiver.portal.keeping.desk_acts import DeskActs
 from receiver.portal.live import Live
 from receiver.portal.pages import Pages
 from receiver.portal.scoped.scoped_view import ScopedView
+from receiver.portal.signing_in.forms import Forms
 from receiver.portal.steady import EraFile, Steady
 from receiver.portal.streams import Listener
+from receiver.portal.trending.trend_page import TrendPage
+from receiver.portal.trending.trending_answers import TrendingAnswers
 
 
 class ViewMaker:
@@ -31,6 +35,8 @@ class ViewMaker:
         *,
         foot: str,
         signing_in: bool,
+        desk: DeskActs | None = None,
+        forms: Forms | None = None,
     ) -> None:
         """
         Args:
@@ -42,10 +48,13 @@ class ViewMaker:
             faults: Counts what could not be shown.
             foot: Stands at the foot of each page.
             signing_in: There are accounts.
+            desk: What people keep; None where nobody signs in.
+            forms: Make and check tokens; None where nobody signs in.
         """
         self._history, self._state, self._clock = history, state, clock
         self._steady, self._era_file, self._faults = steady, era_file, faults
         self._foot, self._signing_in = foot, signing_in
+        self._desk, self._forms = desk, forms
         self.house: set[Listener] = set()
         """Everybody who listens to a view, whichever."""
 
@@ -67,4 +76,13 @@ class ViewMaker:
             house=self.house,
         )
         pages = Pages(live, for_pages, foot=self._foot, signing_in=self._signing_in)
-        return ScopedView(scope=scope, live=live, pages=pages, api=Api(live, for_pages), doors=(for_live, for_pages))
+        trending = TrendingAnswers(live, for_pages, self._desk)
+        return ScopedView(
+            scope=scope,
+            live=live,
+            pages=pages,
+            api=Api(live, for_pages),
+            trends=TrendPage(live, pages, trending.sees, self._desk, self._forms),
+            trending=trending,
+            doors=(for_live, for_pages),
+        )

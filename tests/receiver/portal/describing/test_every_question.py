@@ -36,7 +36,8 @@ PLAIN = ("/api/", "/api/openapi.json", "/api/link")
 PATHS = {path: [one["name"] for one in held["get"].get("parameters", ())] for path, held in document()["paths"].items()}
 """And what each takes."""
 MACHINES = ("acme-pump", "volta-press")
-KNOWN = ("series", "asset", "from and to")
+TAGS = ("acme-pump/acme-pressure", "volta-press/volta-force")
+KNOWN = ("series", "asset", "tag", "name", "from and to")
 """What a question may say rightly; half of the questions say all of it, so that each address answers some."""
 ENDLESS = "text/event-stream"
 
@@ -81,8 +82,8 @@ def without_grant(path: str, answer: requests.Response, text: str) -> None:
     assert "88.0" not in text
     if answer.status_code == 200 and path not in (*PLAIN, *OPEN, "/live"):
         told = answer.json()
-        assert path in ("/api/assets", "/api/latest", "/api/events")
-        assert not told.get("assets", told.get("values", told.get("events")))
+        assert path in ("/api/assets", "/api/latest", "/api/events", "/api/tags")
+        assert not told.get("assets", told.get("values", told.get("events", told.get("tags"))))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,14 @@ def _ask(
     )
     @given(
         case=_questions(path, right=right),
-        there=st.fixed_dictionaries({"series": st.integers(0, 3), "asset": st.sampled_from(MACHINES)}),
+        there=st.fixed_dictionaries(
+            {
+                "series": st.integers(0, 3),
+                "asset": st.sampled_from(MACHINES),
+                "tag": st.sampled_from(TAGS),
+                "name": st.sampled_from([name.partition("/")[2] for name in TAGS]),
+            }
+        ),
         known=st.just(set(KNOWN)) | st.sets(st.sampled_from(KNOWN)),
     )
     def all_sorts(case: Case[Any], there: dict[str, object], known: set[str]) -> None:

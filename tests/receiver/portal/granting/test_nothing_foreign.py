@@ -74,6 +74,16 @@ ADDRESSES = (
     "/access/visit?grant=v-acme",
     "/access/visit?grant=v-volta",
     "/access/people",
+    "/trend?tag=acme-pump/acme-pressure&tag=volta-press/volta-force",
+    "/trend?tag=volta-press/volta-force",
+    "/trend",
+    f"/api/trends?tag=acme-pump/acme-pressure&{RANGE}",
+    f"/api/trends?tag=volta-press/volta-force&{RANGE}",
+    f"/api/shares?tag=volta-press/volta-force&{RANGE}",
+    f"/api/shares?tag=acme-pump/acme-pressure&{RANGE}",
+    "/api/sparks?asset={}&name=acme-pressure",
+    "/api/sparks?asset={}&name=volta-force",
+    "/api/tags?find=",
 )
 PLAIN = ("acme-pressure", "volta-force", "6.5", "88.0")
 """What only an answer with data holds: names of tags, and values."""
