@@ -106,14 +106,16 @@ def time_shares(held: HeldValues, *, low: float | None, high: float | None, bins
     weight = held.length_ns / held.length_ns.sum()
     # By halves, because a range as wide as the doubles are has no width that is one.
     least, most = float(held.value.min()) / 2, float(held.value.max()) / 2
-    narrow = most - least <= 4 * bins * np.spacing(max(abs(least), abs(most)))
-    share, edges = np.histogram(held.value / 2, bins=1 if narrow else bins, range=(least, most), weights=weight)
+    if most - least <= 4 * bins * np.spacing(max(abs(least), abs(most))):
+        share, edges = np.ones(1), np.array([least, most])
+    else:
+        share, edges = np.histogram(held.value / 2, bins=bins, range=(least, most), weights=weight)
     order = np.argsort(held.value, kind="stable")
     reached = np.minimum(np.searchsorted(np.cumsum(weight[order]), QUANTILES), len(order) - 1)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float((held.value * weight).sum())
     return TimeShares(
-        edges=np.array([least * 2, most * 2]) if narrow else edges * 2,
+        edges=edges * 2,
         share=share,
         quantiles=tuple(held.value[order][reached].tolist()),
         mean=mean if np.isfinite(mean) else None,

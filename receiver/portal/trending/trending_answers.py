@@ -248,7 +248,7 @@ def _note(one: KeptThing, name: str, may_drop: bool) -> dict[str, Any]:
         "key": one.key,
         "about": words.text(f"{one.asset} / {one.tag}" if one.tag else one.asset),
         "at_ms": one.at_ns / 1e6,
-        "text": words.text(str(one.held.get("text", "")), LONGEST_TEXT),
+        "text": "\n".join(words.text(line, LONGEST_TEXT) for line in str(one.held.get("text", "")).split("\n")),
         "by": words.text(f"{name}, {one.employer}" if one.employer else name),
         "own": bool(one.held.get("own")),
         "may_drop": may_drop,
