@@ -90,7 +90,7 @@ def create_app(
     desk, forms = None, None
     if office is not None:
         things = ThingStore(state, clock=clock, say=_log.warning)
-        desk, forms = DeskActs(things, office.desk.authority, clock), Forms(office.store.secret())
+        desk, forms = DeskActs(things, office.desk.authority, clock), Forms(office.store.secret("forms"))
     make = ViewMaker(
         history,
         state,

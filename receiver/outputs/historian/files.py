@@ -24,8 +24,8 @@ from receiver.outputs import disk
 from receiver.outputs.disk import Connection, DamageError, Writes
 from receiver.outputs.historian import schema
 from receiver.outputs.historian.age import Age
+from receiver.outputs.historian.answers.asset_accounts import AssetAccounts
 from receiver.outputs.historian.arrivals import Arrivals
-from receiver.outputs.historian.asset_accounts import AssetAccounts
 from receiver.outputs.historian.events import standing_alarms
 from receiver.outputs.historian.hot.shelves import Shelves
 from receiver.outputs.historian.mending.adopt import adopt

@@ -19,8 +19,8 @@ from protocol.content.catalog import Page
 from protocol.content.sample import Flag, concat
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, TallyBody
 from receiver.outputs.disk import Writes
+from receiver.outputs.historian.answers.asset_accounts import MINUTE_NS
 from receiver.outputs.historian.arrivals import Novelty
-from receiver.outputs.historian.asset_accounts import MINUTE_NS
 from receiver.outputs.historian.events import standing_alarms
 from receiver.outputs.historian.files import WriterFiles
 from receiver.outputs.historian.rows import HEALED, Rows, from_columns

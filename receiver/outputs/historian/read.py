@@ -25,14 +25,14 @@ from protocol.content.array import Array
 from protocol.content.sample import ValueKind
 from protocol.errors import StoreError
 from receiver.outputs.disk import Connection
-from receiver.outputs.historian.asset_accounts import MINUTE_NS
+from receiver.outputs.historian.answers.asset_accounts import MINUTE_NS
+from receiver.outputs.historian.answers.qualities import TimeMarks, time_marks
 from receiver.outputs.historian.buckets import Buckets, ChunkSummaries
 from receiver.outputs.historian.codec.chunk import ChartRows
 from receiver.outputs.historian.codec.present import Present
 from receiver.outputs.historian.codec.rollup import numbers
 from receiver.outputs.historian.events import event_search, standing_alarms
 from receiver.outputs.historian.missing import Span, StreamEnd, missing_spans
-from receiver.outputs.historian.qualities import TimeMarks, time_marks
 from receiver.outputs.historian.rows import HEALED, Rows, join, order, python_values
 from receiver.outputs.historian.schema import CHANGES, EVENTS, SENDER_EVENTS
 from receiver.outputs.historian.series import SENDER

@@ -134,7 +134,7 @@ def state_shares(held: HeldValues, most: int = 100) -> list[tuple[float, float]]
 
 def _next(times: Array, at: float) -> float:
     """The first of these times, the last of them the end, that is not before a moment."""
-    return float(times[min(np.searchsorted(times, at), len(times) - 1)])
+    return float(times[min(int(np.searchsorted(times, at)), len(times) - 1)])
 
 
 def _apart(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -11,8 +11,8 @@ from history_blocks import ALL, SECOND, T0, batch, block, opened, shrink, stream
 
 from protocol.content.sample import Row, severity
 from receiver.outputs.base import OpenedBlock
-from receiver.outputs.historian import qualities
-from receiver.outputs.historian.qualities import QualityStretch, TimeMarks
+from receiver.outputs.historian.answers import qualities
+from receiver.outputs.historian.answers.qualities import QualityStretch, TimeMarks
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import SampleView
 

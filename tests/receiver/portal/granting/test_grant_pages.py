@@ -151,7 +151,7 @@ def test_a_look_is_on_record_under_the_grants_that_cover_it(site: GrantingSite, 
         assert sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY).status == 303
         grants.append(list(site.office.desk.authority.grants.grants)[-1])
     assert own.get("/asset/acme-pump").status == 200
-    assert own.get("/tag/2").status == 200
+    assert own.get("/tag?asset=volta-press&name=volta-force").status == 200
     assert own.get("/").status == 200
     assert site.of("read.asset")[0].facts["grants"] == grants[:1]
     assert site.of("read.tag")[0].facts["grants"] == grants[1:]

@@ -328,7 +328,8 @@ async def played(site: GrantingSite, seed: int, histories: int, looks: int) -> C
                 where = f"seed {seed}, history {number}: {vendor} at {address} got {status}"
                 other = VENDORS[vendor == "acme"]
                 told = text.lower().replace(address.lower(), "")
-                for typed in (f"/{MACHINE[other]}", f"={MACHINE[other]}", f"p-{other}", f"name={TAGS[other]}"):
+                machine, tag = MACHINE[other], TAGS[other]
+                for typed in (f"/{machine}", f"={machine}", f"p-{other}", f"name={tag}", f"/{tag}"):
                     told = told.replace(typed, "")  # in their own trail stands what they tried themselves
                 assert other not in told, where
                 data = any(word in text for word in PLAIN) and status == 200
