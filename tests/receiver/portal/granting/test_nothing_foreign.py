@@ -329,7 +329,7 @@ async def played(site: GrantingSite, seed: int, histories: int, looks: int) -> C
                 other = VENDORS[vendor == "acme"]
                 told = text.lower().replace(address.lower(), "")
                 machine, tag = MACHINE[other], TAGS[other]
-                for typed in (f"/{machine}", f"={machine}", f"p-{other}", f"name={tag}", f"/{tag}"):
+                for typed in (f"{machine}/{tag}", f"/{machine}", f"={machine}", f"p-{other}", f"name={tag}", f"/{tag}"):
                     told = told.replace(typed, "")  # in their own trail stands what they tried themselves
                 assert other not in told, where
                 data = any(word in text for word in PLAIN) and status == 200
