@@ -171,7 +171,7 @@ def doctor(file: EitherFile, as_json: AsJson = False) -> None:
 
 @app.command()
 def status(file: EitherFile, as_json: AsJson = False) -> None:
-    """What the running processes of this side say of themselves."""
+    """What the running processes of this side say of themselves. Exit 1 where one of them raises an alarm."""
     from protocol.process.last_words import believed
     from receiver.config import load
     from receiver.status.wording import read_low
@@ -180,12 +180,13 @@ def status(file: EitherFile, as_json: AsJson = False) -> None:
     told = read_low(state)
     if as_json:
         terminal.data(told)
-        return
-    if not told:
+    elif not told:
         terminal.say(f"nothing has run here yet: no process has left its status in {state}")
-    for process, said in told.items():
-        for line in believed(process, _status_lines(process, said)):
-            terminal.say(line)
+    else:
+        for process, said in told.items():
+            for line in believed(process, _status_lines(process, said)):
+                terminal.say(line)
+    raise typer.Exit(1 if any(said.get("alarm") is True or said.get("alarms") for said in told.values()) else 0)
 
 
 def _status_lines(process: str, said: dict[str, Any]) -> Iterator[str]:

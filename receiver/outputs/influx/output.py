@@ -31,7 +31,7 @@ from receiver.outputs.influx.met_blocks import MetBlocks
 from receiver.outputs.influx.pump import Pump
 from receiver.outputs.influx.server_kind import HOLD_S, KINDS, ServerKind, named
 from receiver.outputs.influx.server_metrics import Keeping, ServerMetrics, ServerWatch
-from receiver.outputs.influx.settings import InfluxTable, read_token, shown
+from receiver.outputs.influx.settings import InfluxTable, read_token
 from receiver.outputs.settings import OutputTable
 from receiver.outputs.shipping.cargo import LIVE, RESENT
 from receiver.outputs.shipping.send_thread import SendThread
@@ -155,7 +155,7 @@ class InfluxOutput(StoredOutput[LineStore]):
         lost = store.aside.samples + store.crowded_out
         return {
             "kind": "influx",
-            "url": shown(self._table.url),
+            "url": self._table.url,
             "scope": self._table.scope.text,
             "taken": store.taken,
             "acknowledged": max(store.taken - store.pending.samples - lost - store.dropped, 0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -27,6 +27,11 @@ def _url(value: str) -> str:
         fits = False
     if not fits or not value.isprintable() or " " in value:
         raise ValueError(f'it is no http://host:port; write url = "{EXAMPLE}"')  # a password may stand in it
+    if "@" in parts.netloc:
+        raise ValueError(
+            "name and password do not belong in it; write them as NAME:PASSWORD into the file of token_file, "
+            f'and url = "{EXAMPLE}"'
+        )
     if "?" in value or "#" in value:
         raise ValueError(f'what stands behind ? or # is not used; write bucket and org as keys, and url = "{EXAMPLE}"')
     if parts.path.rstrip("/").endswith("/write"):
@@ -79,12 +84,6 @@ class InfluxTable(OutputTable):
         if parts.scheme == "https" or here(parts.hostname or ""):
             return []
         return [f"TLS is off: samples{' and the token' if self.token_file else ''} travel readable to {parts.hostname}"]
-
-
-def shown(url: str) -> str:
-    """An address without the name and password that may stand in it."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def read_token(table: InfluxTable) -> str:

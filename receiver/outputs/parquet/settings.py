@@ -36,7 +36,9 @@ class ParquetTable(OutputTable):
     def look(self) -> Iterator[tuple[str, str]]:
         """A folder that cannot be made or written, and a library that is missing."""
         place = self.folder if self.folder.exists() else self.folder.parent
-        if not place.is_dir():
+        if place == self.folder and not place.is_dir():
+            yield "folder", f"{place} is a file, and no folder; name a folder, or move the file away"
+        elif not place.is_dir():
             yield "folder", f"{place} is not there; mount its disk, or make the folder"
         elif not os.access(place, os.W_OK | os.X_OK):
             yield "folder", f"{place} may not be written by this user; chown it to who runs the receiver"

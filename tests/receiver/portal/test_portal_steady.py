@@ -264,3 +264,20 @@ def test_status_says_that_the_clock_was_set_instead_of_an_age_below_nothing(
     told = CliRunner().invoke(cli.app, ["status", "x"]).output
     assert says in told
     assert "said -" not in told
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [({}, 0), ({"alarm": False, "alarms": []}, 0), ({"alarm": True}, 1), ({"alarms": ["3 samples are set aside"]}, 1)],
+)
+def test_status_exits_with_1_while_a_process_raises_an_alarm(
+    said: dict[str, object], code: int, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a program that asks now and then; what is shown is the same."""
+    monkeypatch.setattr("receiver.config.load", lambda file: SimpleNamespace(state=tmp_path))
+    write_status(tmp_path, "catch", {"pid": 7}, time_ns=1)
+    write_status(tmp_path, "plant-influx", {"pid": 8, **said}, time_ns=1)
+    done = CliRunner().invoke(cli.app, ["status", *options, "x"])
+    assert done.exit_code == code
+    assert "plant-influx" in done.output

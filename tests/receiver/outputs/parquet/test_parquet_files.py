@@ -431,6 +431,15 @@ def test_a_folder_is_one_outputs(plant: Plant, tmp_path: Path) -> None:
     other.close()
 
 
+def test_a_folder_that_is_a_file_is_called_one(tmp_path: Path) -> None:
+    """`--check` does not send anybody to mount the disk of something that is there."""
+    file = tmp_path / "plant"
+    file.write_text("x")
+    asked = {"kind": "parquet", "name": "lake", "scope": "all", "folder": str(file)}
+    ((key, line),) = ParquetTable.model_validate(asked).look()
+    assert (key, line) == ("folder", f"{file} is a file, and no folder; name a folder, or move the file away")
+
+
 def test_a_folder_of_somebody_elses_is_not_written_into(tmp_path: Path) -> None:
     """The folder of keys, written down by mistake, gets no file and no mark; `--check` says so too."""
     keys = tmp_path / "keys"
