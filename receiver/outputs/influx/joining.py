@@ -23,7 +23,7 @@ _PLAIN = (0x00000000, 0x40000000, 0x80000000)
 """StatusCodes that say no more than their class."""
 _CLASS = (192, 64, 0, 0)
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-"""Ends a line for some server; in names and texts it becomes a space."""
+"""Ends a line for some server; in texts it becomes a space, in names its picture."""
 _NUMBER, _OUTLIER, _BOOL, _TEXT, _BARE = b"v=", b"vx=", b"vb=", b"vs=", b""
 _TRUTH = np.array([b"false", b"true"], object)
 FEW = 4

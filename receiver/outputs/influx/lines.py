@@ -15,7 +15,8 @@
 
 A number that lies far from others is written as `vx` in the store; what a server gets is `v`, or a field of its own
 (`dialect.py`). NaN, infinities and samples without a value are written as `q` alone. Time is in nanoseconds. Tags stand
-sorted by key. Unit and type are tags: where one changes a new series begins, and bar never goes on as kPa. `seq` tells
+sorted by key. Unit, type and conversion (how a value is made of what stands in the device, such as `int16 x 0.1`; where
+there is one) are tags: where one changes a new series begins, and bar never goes on as kPa, or 0.1 as 0.01. `seq` tells
 samples with equal times apart (`same_time.py`); what comes from a simulator carries `simulated=true`. Vendor and
 quality are no tags. Refresh rows are not written: they are no new history.
 
@@ -178,19 +179,25 @@ class LineWriter:
 
 def head(stream: StreamDescription, tag: Tag) -> str:
     """A tag's lines up to the fields."""
+    made = f",conversion={escaped(tag.conversion)}" if tag.conversion else ""
     unit = f",unit={escaped(tag.unit)}" if tag.unit else ""
     simulated = _simulated(stream, tag.asset)
     return (
-        f"sample,asset={escaped(tag.asset)}{simulated},site={escaped(stream.site)},tag={escaped(tag.name)}"
+        f"sample,asset={escaped(tag.asset)}{made}{simulated},site={escaped(stream.site)},tag={escaped(tag.name)}"
         f",type={escaped(tag.type)}{unit} "
     )
 
 
 def escaped(text: str) -> str:
-    """A tag's value: control characters become spaces, doubtful backslashes slashes, and nothing a dash."""
-    text = _DOUBTFUL.sub("/", CONTROL.sub(" ", text))
+    """A tag's value: control characters become their pictures, doubtful backslashes slashes, and nothing a dash."""
+    text = _DOUBTFUL.sub("/", CONTROL.sub(_picture, text))
     text = text if text.strip() else "-"
     return _SPECIAL.sub(r"\\\1", text)
+
+
+def _picture(found: re.Match[str]) -> str:
+    """`␊` for a newline (Unicode's control pictures), so that two names stay two."""
+    return chr(0x2421 if found[0] == "\x7f" else 0x2400 + ord(found[0]))
 
 
 def _with_seq(heads: Heads, at: Array, seq: Array) -> tuple[Heads, Array]:
@@ -204,13 +211,13 @@ def _with_seq(heads: Heads, at: Array, seq: Array) -> tuple[Heads, Array]:
 
 
 def _numbered(series: bytes, number: int) -> bytes:
-    """The series with its `seq`, which stands behind the asset: tags are sorted."""
+    """The series with its `seq`, which stands behind asset and conversion: tags are sorted."""
     found = _ASSET.match(series)
     assert found is not None
     return found[0] + b",seq=%d" % number + series[found.end() :]
 
 
-_ASSET = re.compile(rb"sample,asset=(?:[^\\, ]|\\.)+", re.DOTALL)
+_ASSET = re.compile(rb"sample,asset=(?:[^\\, ]|\\.)+(?:,conversion=(?:[^\\, ]|\\.)+)?", re.DOTALL)
 
 
 def _simulated(stream: StreamDescription, name: str) -> str:

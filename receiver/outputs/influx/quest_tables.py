@@ -27,8 +27,8 @@ class QuestTable:
     """Columns by which rows replace themselves."""
     made: str
     """Makes it."""
-    keyed: str
-    """Sets the keys of one that was made otherwise."""
+    keyed: tuple[str, ...]
+    """Sets the keys of one that was made otherwise, by an earlier build too, and adds those that it has not."""
 
     @property
     def which_keys(self) -> str:
@@ -41,7 +41,7 @@ class QuestTable:
         return f"SELECT sequencerTxn FROM wal_transactions('{self.name}') LIMIT 1"  # noqa: S608  names from below
 
 
-_SAMPLE_KEYS = ("asset", "seq", "simulated", "site", "tag", "type", "unit")
+_SAMPLE_KEYS = ("asset", "conversion", "seq", "simulated", "site", "tag", "type", "unit")
 _STATE_KEYS = ("asset", "simulated", "site", "what")
 _EVENT_KEYS = ("asset", "simulated", "site", "state")
 _OWN = ("v DOUBLE", "vi LONG", "vd VARCHAR", "vb LONG", "vs VARCHAR", "q LONG", "sc LONG", "native LONG")
@@ -59,7 +59,10 @@ def _table(name: str, keys: tuple[str, ...], *columns: str, besides: tuple[str, 
         name,
         frozenset(every),
         f"{made} DEDUP UPSERT KEYS({unique})",
-        f'ALTER TABLE "{name}" DEDUP ENABLE UPSERT KEYS({unique})',
+        (
+            *(f'ALTER TABLE "{name}" ADD COLUMN IF NOT EXISTS "{key}" SYMBOL' for key in keys),
+            f'ALTER TABLE "{name}" DEDUP ENABLE UPSERT KEYS({unique})',
+        ),
     )
 
 
@@ -88,7 +91,7 @@ def stand(ask: Callable[[str], tuple[int, str] | None]) -> WriteAnswer | None:
     for table in TABLES:
         found = ask(table.which_keys)
         if _was_read(found):
-            statements = () if _keys(found) == table.keys else (table.keyed,)
+            statements = () if _keys(found) == table.keys else table.keyed
         elif _says_nothing(found):
             return _no(found, "")
         else:

@@ -101,8 +101,8 @@ class NodeMetric:
     """Its newest live sample."""
 
 
-MetricKey = tuple[str, str, DataType]
-"""Tag, unit and type."""
+MetricKey = tuple[str, str, DataType, str]
+"""Tag, unit, type, and how its value is made of what stands in the device."""
 
 
 @dataclass(slots=True)
@@ -231,9 +231,10 @@ class SparkplugNode:
         device.changed = False
         metrics = []
         for key, one in device.metrics.items():
-            tag, unit, kind = key
+            tag, unit, kind, conversion = key
             plain = tag in device.plain and device.plain[tag][1] == key
-            name = level(tag) if plain else f"{level(tag)}@{level(unit)}@{kind.name.lower()}"
+            made = f"@{level(conversion)}" if conversion else ""
+            name = level(tag) if plain else f"{level(tag)}@{level(unit)}@{kind.name.lower()}{made}"
             held = one.newest
             if held is None or (isinstance(held.value, str) and len(held.value) > BIRTH_TEXT):
                 held = MetricValue(None, now_ms * 10**6, (Property("Quality", DataType.INT32, UNCERTAIN),))
@@ -268,7 +269,7 @@ def _whole(series: ShippedSeries, row: Row) -> Value:
 
 
 def _key(series: ShippedSeries, value: Value) -> MetricKey:
-    """Tag, unit and the type that a value has: that of the tag where it fits."""
+    """Tag, unit, the type that a value has (that of the tag where it fits), and how it is made."""
     kind = TYPES.get(series.type, DataType.DOUBLE)
     if value is None:
         fits = kind
@@ -282,7 +283,7 @@ def _key(series: ShippedSeries, value: Value) -> MetricKey:
         fits = kind
     else:
         fits = DataType.INT64 if value < 2**63 else DataType.UINT64
-    return series.tag, series.unit, fits
+    return series.tag, series.unit, fits, series.conversion
 
 
 def _properties(row: Row, sample: str, healed: bool) -> tuple[Property, ...]:

@@ -2,7 +2,7 @@
 
     stream        a start of the sender's packer; `boot` orders them
     tag           site, asset, tag: what a sample belongs to for ever
-    description   unit, type, whether simulated, vendors of a tag: one row for each that there was, by rising `version`
+    description   unit, type, conversion, whether simulated, vendors of a tag: one row for each there was, by `version`
     sample        one row a sample; primary key: tag_id, time, stream_id, number, rank
     reading       a view: samples with the names, for people and dashboards
 
@@ -28,8 +28,8 @@ import numpy as np
 from protocol.content.array import Array
 from receiver.outputs.postgresql.copy_rows import COLUMNS
 
-VERSION = 1
-"""Of the layout; a later one than a build knows is refused, never guessed."""
+VERSION = 2
+"""Of the layout; a later one than a build knows is refused, never guessed. 1 knew no conversion."""
 FIRST, LAST = np.datetime64("2020-01", "M"), np.datetime64("2060-01", "M")
 LOCK = 0x43_48_4B_56
 """Advisory lock under which tables are made ("CHKV"): two outputs may write one schema."""
@@ -56,7 +56,7 @@ def making(schema: str, *, timescale: bool) -> Iterator[str]:
         f"CREATE TABLE {schema}.description (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
         f"tag_id integer NOT NULL REFERENCES {schema}.tag, version integer NOT NULL, unit text NOT NULL, "
         "type text NOT NULL, simulated boolean NOT NULL, vendors text[] NOT NULL, digest bytea NOT NULL, "
-        "since timestamptz NOT NULL DEFAULT now(), UNIQUE (tag_id, digest))"
+        "since timestamptz NOT NULL DEFAULT now(), conversion text NOT NULL DEFAULT '', UNIQUE (tag_id, digest))"
     )
     partitioned = "" if timescale else " PARTITION BY RANGE (time)"
     yield f"CREATE TABLE {schema}.sample ({columns}, PRIMARY KEY ({KEY})){partitioned}"
@@ -73,6 +73,12 @@ def making(schema: str, *, timescale: bool) -> Iterator[str]:
         f"JOIN {schema}.description ON description.id = sample.description_id "
         f"JOIN {schema}.stream ON stream.id = sample.stream_id"
     )
+
+
+def taking_over(schema: str) -> Iterator[str]:
+    """Statements that make layout 1 this one, in one transaction; readers of it go on."""
+    yield f"ALTER TABLE {schema}.description ADD COLUMN IF NOT EXISTS conversion text NOT NULL DEFAULT ''"
+    yield f"UPDATE {schema}.layout SET version = {VERSION}"
 
 
 def months_of(time_ns: Array) -> set[str]:

@@ -79,8 +79,9 @@ class KnownRows:
             rows = [_described(tag_id, one) for tag_id, one in zip(tag_ids, new, strict=True)]
             with connection.cursor() as cursor:
                 cursor.executemany(
-                    f"INSERT INTO {schema}.description (tag_id, digest, unit, type, simulated, vendors, version) "
-                    "SELECT %(tag_id)s, %(digest)s, %(unit)s, %(type)s, %(simulated)s, %(vendors)s::text[], "
+                    f"INSERT INTO {schema}.description "
+                    "(tag_id, digest, unit, type, conversion, simulated, vendors, version) SELECT "
+                    "%(tag_id)s, %(digest)s, %(unit)s, %(type)s, %(conversion)s, %(simulated)s, %(vendors)s::text[], "
                     f"1 + (SELECT count(*) FROM {schema}.description WHERE tag_id = %(tag_id)s) "
                     f"WHERE NOT EXISTS (SELECT FROM {schema}.description "
                     "WHERE tag_id = %(tag_id)s AND digest = %(digest)s)",
@@ -105,13 +106,15 @@ def one_value(connection: Connection, sql: str, *given: Any) -> Any:
 
 def _described(tag_id: int, series: ShippedSeries) -> dict[str, Any]:
     vendors = sorted(inert(one) for one in series.vendors)
-    unit, kind = inert(series.unit), inert(series.type)
-    digest = hashlib.sha256(repr((unit, kind, series.simulated, vendors)).encode()).digest()
+    unit, kind, conversion = inert(series.unit), inert(series.type), inert(series.conversion)
+    told = (unit, kind, series.simulated, vendors, *([conversion] if conversion else []))  # layout 1 knew none
+    digest = hashlib.sha256(repr(told).encode()).digest()
     return {
         "tag_id": tag_id,
         "digest": digest[:16],
         "unit": unit,
         "type": kind,
+        "conversion": conversion,
         "simulated": series.simulated,
         "vendors": vendors,
     }

@@ -171,6 +171,10 @@ class PostgresqlCourier(ServerCourier):
                 for statement in tables.making(self._schema, timescale=extension is not None):
                     connection.execute(statement)
             version = one_value(connection, f"SELECT version FROM {self._schema}.layout")
+            if version == 1:
+                for statement in tables.taking_over(self._schema):
+                    connection.execute(statement)
+                version = tables.VERSION
         if version != tables.VERSION:
             return f"the tables are of layout {version}, this build knows {tables.VERSION}", "use a build that knows it"
         kind = one_value(connection, "SELECT relkind FROM pg_class WHERE oid = %s::regclass", f"{self._schema}.sample")

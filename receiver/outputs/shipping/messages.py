@@ -8,6 +8,8 @@ A message holds samples of one block and one asset, a line each, in their order:
     value     number, truth or text; null where there is none, and for NaN and infinities, which `text` names then
     quality   OPC UA StatusCode, 0 is good; `native`, where it is not 0, the protocol's own code
     other_ns  the second time, where the device gave one [ns since 1970]
+    conversion   how the value is made of what stands in the device, or left out; where it, unit or type changes, the
+              values before and after are not one quantity
     healed, simulated   true, or left out
 
 Integers are written whole, beyond 2**53 too: a reader in JavaScript reads `time_ns` and uint64 as text or BigInt. A
@@ -72,6 +74,7 @@ def _lines(shipment: Shipment) -> list[bytes]:
     heads = [
         orjson.dumps(
             {"site": shipment.site, "asset": one.asset, "tag": one.tag, "unit": one.unit, "type": one.type}
+            | ({"conversion": one.conversion} if one.conversion else {})
             | ({"simulated": True} if one.simulated else {})
         )[:-1]
         for one in shipment.series

@@ -51,7 +51,7 @@ _ROWS: Mapping[str, Any] = {"number": np.int64, "rank": np.uint32, "healed": np.
 
 @dataclass(frozen=True, slots=True)
 class ShippedSeries:
-    """One tag as its stream describes it; another unit or type is another series of the same tag."""
+    """One tag as its stream describes it; another unit, type or conversion is another series of the same tag."""
 
     asset: str
     tag: str
@@ -59,6 +59,8 @@ class ShippedSeries:
     type: str
     simulated: bool
     vendors: tuple[str, ...]
+    conversion: str = ""
+    """How its value is made of what the device holds (`Tag.conversion`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +163,10 @@ def pack(shipment: Shipment) -> bytes:
         "boot": shipment.boot,
         "site": shipment.site,
         "received_ns": shipment.received_ns,
-        "series": [[one.asset, one.tag, one.unit, one.type, one.simulated, one.vendors] for one in shipment.series],
+        "series": [
+            [one.asset, one.tag, one.unit, one.type, one.simulated, one.vendors, one.conversion]
+            for one in shipment.series
+        ],
         "texts": shipment.columns.texts,
         **{name: _bytes(getattr(shipment.columns, name), kind) for name, kind in _COLUMNS.items()},
         **{name: _bytes(getattr(shipment, name), kind) for name, kind in _ROWS.items()},
@@ -226,8 +231,8 @@ def _bytes(array: Array, kind: Any) -> bytes:
 
 
 def _told_series(told: Sequence[Any]) -> ShippedSeries:
-    asset, tag, unit, kind, simulated, vendors = told
-    return ShippedSeries(asset, tag, unit, kind, simulated, tuple(vendors))
+    asset, tag, unit, kind, simulated, vendors, *conversion = told  # an earlier build wrote none
+    return ShippedSeries(asset, tag, unit, kind, simulated, tuple(vendors), *conversion)
 
 
 def _shipment(blocks: Sequence[OpenedBlock]) -> Shipment:
@@ -264,7 +269,8 @@ def _shipment(blocks: Sequence[OpenedBlock]) -> Shipment:
 
 def _series(assets: Mapping[str, Asset], tag: Tag) -> ShippedSeries:
     asset = assets.get(tag.asset) or Asset(name=tag.asset)
-    return ShippedSeries(tag.asset, tag.name, tag.unit, tag.type, asset.simulated, tuple(asset.vendors))
+    vendors = tuple(asset.vendors)
+    return ShippedSeries(tag.asset, tag.name, tag.unit, tag.type, asset.simulated, vendors, tag.conversion)
 
 
 def _ranks(order: Array, asset: Array) -> Array:

@@ -18,13 +18,26 @@ the product.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from contextlib import ExitStack
 
 from protocol.content.catalog import Page
 from protocol.settings.findings import Findings, read_table
 from receiver.outputs.base import BatchBody, EventBody, OpenedBlock, StateBody, TallyBody
 from receiver.outputs.scope import Scope
-from receiver.outputs.testing.feed import ASSETS, TAGS, UNSEEN, VENDOR, doubled, others, samples, stream, twin
+from receiver.outputs.testing.feed import (
+    ASSETS,
+    TAGS,
+    UNSEEN,
+    VENDOR,
+    doubled,
+    facts,
+    odd,
+    others,
+    samples,
+    stream,
+    twin,
+)
 from receiver.outputs.testing.stand import OutputStand, Waited, open_files, plain
 
 SEEDS = (1, 2, 3)
@@ -113,6 +126,18 @@ class OutputContract(OutputStand):
                         self._take(one, given, b"%d" % at)
                     if begin:
                         self._arrived(one, state, blocks)
+
+    def test_odd_samples_arrive_and_hold_nothing_up(self) -> None:
+        """Numbers that are none, the largest, texts with controls and long ones, wrong clocks: all are there."""
+        blocks = [samples(0), odd(1), samples(2)]
+        with self._folder() as state, self._opened(state) as one:
+            self._take(one, blocks, b"1")
+            wanted = Counter((fact.asset, fact.tag, fact.time_ns) for fact in facts(blocks).elements())
+
+            def there() -> bool:
+                return wanted == Counter((fact.asset, fact.tag, fact.time_ns) for fact in self.held(state).elements())
+
+            self._until(one, there)
 
     def test_content_of_every_kind_holds_nothing_up(self) -> None:
         """What an output has no use for passes by, and what a later sender may send; the samples around it arrive."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -92,6 +92,23 @@ def doubled(one: OpenedBlock) -> OpenedBlock:
     """The block with each of its samples twice."""
     assert isinstance(one.body, BatchBody)
     return replace(one, body=replace(one.body, columns=concat([one.body.columns, one.body.columns])))
+
+
+def odd(number: int) -> OpenedBlock:
+    """A block of what careless devices and wrong clocks give, each sample of another time."""
+    values: Mapping[int, Sequence[Value]] = {
+        0: (float("nan"), float("inf"), float("-inf"), 1.7e308, 5e-324, -0.0, True, "no number"),
+        2: (-1, -(2**63), 2**63 - 1),
+        3: ("", "\0", "a\nb\r\t\x7f", "x" * 100_000, "\\", 5, None),
+    }
+    times = (-(10**9), -1, 0, 1, 32_503_680_000 * SECOND_NS // 10)
+    rows = [
+        Row(tag, T0_NS + number * SECOND_NS + at * 1_000_000, value)
+        for tag, each in values.items()
+        for at, value in enumerate(each)
+    ]
+    rows += [Row(0, at, 1.0) for at in times]
+    return block(number, BatchBody(columns=from_rows(rows), first_ns=T0_NS, last_ns=T0_NS))
 
 
 def others(first: int) -> list[OpenedBlock]:

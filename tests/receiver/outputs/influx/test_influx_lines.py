@@ -126,7 +126,9 @@ def test_texts_are_quoted_as_the_vendors_client_does(text: str) -> None:
         ("a\\\\ b", "a//\\ b"),
         ("\\,", "/\\,"),
         ("", "-"),
-        (" \n", "-"),
+        (" ", "-"),
+        ("a\nb", "a␊b"),
+        ("a\x00b\x7f", "a␀b␡"),
         ("ä=1", "ä\\=1"),
     ],
 )
@@ -309,3 +311,22 @@ def test_questdb_gets_no_booleans_and_no_lone_backslash() -> None:
     assert b"asset=a\\\\b\\ c," in made
     assert [split(line)[1].partition(",")[0] for line in made.splitlines()] == ["vb=1i", "vb=0i"]
     assert for_server(made, QUESTDB) == made, "what is set aside may be sent again"
+
+
+def test_another_scale_begins_another_series() -> None:
+    """What the number of the device is multiplied by stands in the series: 0.1 never goes on as 0.01."""
+    old, new = (
+        Tag(id=at, asset="a b", name="t", conversion=f"int16 x {scale}") for at, scale in ((0, "0.1"), (1, "0.01"))
+    )
+    rows = [Row(0, T0, 1.5), Row(1, T0, 0.15), Row(1, T0, 0.16)]
+    lines = LineWriter().lines(block(stream(tags=[old, new], assets=[Asset(name="a b")]), 0, batch(rows)))
+    assert [split(line)[0] for line in sorted(lines.splitlines())] == [
+        r"sample,asset=a\ b,conversion=int16\ x\ 0.01,seq=1,site=north,tag=t,type=float64",
+        r"sample,asset=a\ b,conversion=int16\ x\ 0.01,site=north,tag=t,type=float64",
+        r"sample,asset=a\ b,conversion=int16\ x\ 0.1,site=north,tag=t,type=float64",
+    ]
+
+
+def test_names_that_differ_in_control_characters_alone_are_two_series() -> None:
+    """Each has a picture of its own."""
+    assert len({escaped(f"a{chr(code)}b") for code in (*range(33), 127)}) == 34

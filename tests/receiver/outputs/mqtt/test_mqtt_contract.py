@@ -102,5 +102,6 @@ class TestMqttSparkplug(_OnMosquitto):
         for one in StrictHost().hear([*self.reader.heard]).samples:
             kept[one.device, one.told["sample"]] = one
         return Counter(
-            Fact(name_of(one.device), name_of(one.metric), one.told["time_ns"], one.value) for one in kept.values()
+            Fact(name_of(one.device), name_of(one.metric.partition("@")[0]), one.told["time_ns"], one.value)
+            for one in kept.values()
         )

@@ -201,6 +201,18 @@ def test_another_unit_is_born_anew_and_nothing_is_read_in_the_wrong_one() -> Non
     assert one.host.device_births == 2
 
 
+def test_another_scale_is_born_anew_and_nothing_is_read_in_the_wrong_one() -> None:
+    """As another unit: what comes late of the old scale has a metric of its own beside."""
+    one = Stand()
+    tenth, hundredth = (pressure(conversion=f"int16 x {scale}") for scale in ("0.1", "0.01"))
+    one.send(plant(1, [at(1, 4.2)], tenth))
+    one.send(plant(1, [at(2, 0.42)], hundredth, boot=8))
+    one.send(plant(2, [at(3, 4.3)], tenth, healed=True))
+    told = [(x.metric, x.value, x.historical) for x in one.host.samples]
+    assert told == [("p", 4.2, False), ("p", 0.42, False), ("p@bar@double@int16%20x%200.1", 4.3, True)]
+    assert one.host.device_births == 2
+
+
 def test_a_value_of_another_type_than_its_tag_is_beside_it() -> None:
     """A text, a truth, a number too large: each exact, in a metric of its own, and the tag's own goes on."""
     one = Stand()

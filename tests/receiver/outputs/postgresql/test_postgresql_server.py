@@ -113,6 +113,26 @@ def test_a_unit_that_changes_is_a_description_of_its_own(postgres: PostgresServe
     assert postgres.sql("SELECT count(*) FROM units.tag") == [(1,)]
 
 
+def test_a_scale_that_changes_is_a_description_too_and_layout_1_is_taken_over(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Tables that an earlier build made get the column; what it described stays, and is not described again."""
+    one = output(tmp_path, postgres, "scales")
+    one.take([described([Row(0, T0_NS, 4.0)], unit="bar")], b"1")
+    stepped(one, lambda: sent(one))
+    one.close()
+    postgres.sql("ALTER TABLE scales.description DROP COLUMN conversion")
+    postgres.sql("UPDATE scales.layout SET version = 1")
+    one = output(tmp_path, postgres, "scales")
+    for number, scale in enumerate(("", "int16 x 0.1", "int16 x 0.01"), 1):
+        one.take([described([Row(0, T0_NS, 4.0)], number, unit="bar", conversion=scale)], b"2")
+    stepped(one, lambda: sent(one))
+    one.close()
+    told = postgres.sql("SELECT version, unit, conversion FROM scales.description ORDER BY 1")
+    assert told == [(1, "bar", ""), (2, "bar", "int16 x 0.1"), (3, "bar", "int16 x 0.01")]
+    assert postgres.sql("SELECT version FROM scales.layout") == [(2,)]
+
+
 def test_months_have_partitions_and_wrong_clocks_make_none(postgres: PostgresServer, tmp_path: Path) -> None:
     """A month is made when a sample of it comes, with the one after; 1970 and 2200 lie in two that are always there."""
     year_ns = 31_556_952 * 10**9

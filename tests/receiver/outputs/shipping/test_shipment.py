@@ -6,8 +6,10 @@ import random
 from collections import Counter
 from dataclasses import replace
 
+import msgpack
 import numpy as np
 import pytest
+import zstandard
 from shipping_fake import keys
 
 from protocol.content.sample import Flag, Row, from_rows
@@ -117,3 +119,12 @@ def test_a_large_hand_over_is_several_shipments_of_whole_blocks() -> None:
     body = BatchBody(columns=from_rows(rows), first_ns=0, last_ns=0)
     got = [one for _, one in gather([block(number, body) for number in range(7)], T0_NS)]
     assert [np.unique(one.number).tolist() for one in got] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_what_an_earlier_build_stored_is_read() -> None:
+    """Its series had no conversion."""
+    one = only([samples(3)])
+    held = msgpack.unpackb(zstandard.ZstdDecompressor().decompress(pack(one)))
+    held["series"] = [series[:6] for series in held["series"]]
+    before = zstandard.ZstdCompressor().compress(msgpack.packb(held))
+    assert unpack(before).series == one.series

@@ -87,3 +87,13 @@ def test_a_message_is_parted_at_its_bound_and_a_line_never() -> None:
     assert [each.id for each in beside][len(told) :] == [each.id for each in told]
     small = list(messages(one, 100))
     assert [len(each.rows) for each in small] == [1] * 3000
+
+
+def test_a_message_says_how_its_values_are_made() -> None:
+    """Where a scale changes, a reader sees that the values before and after are not one quantity."""
+    told = [
+        message
+        for number, scale in enumerate(("", "int16 x 0.1"))
+        for message in messages(shipment(replace(odd([Row(0, T0_NS, 1.0)], conversion=scale), number=number)), 10**6)
+    ]
+    assert [json.loads(one.body).get("conversion") for one in told] == [None, "int16 x 0.1"]
