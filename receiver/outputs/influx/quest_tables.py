@@ -60,7 +60,7 @@ def _table(name: str, keys: tuple[str, ...], *columns: str, besides: tuple[str, 
         frozenset(every),
         f"{made} DEDUP UPSERT KEYS({unique})",
         (
-            *(f'ALTER TABLE "{name}" ADD COLUMN IF NOT EXISTS "{key}" SYMBOL' for key in keys),
+            *(f'ALTER TABLE "{name}" ADD COLUMN "{key}" SYMBOL' for key in keys),
             f'ALTER TABLE "{name}" DEDUP ENABLE UPSERT KEYS({unique})',
         ),
     )
@@ -98,7 +98,7 @@ def stand(ask: Callable[[str], tuple[int, str] | None]) -> WriteAnswer | None:
             statements = (table.made,)
         for statement in statements:
             found = ask(statement)
-            if not _was_read(found):
+            if not _was_read(found) and not _is_there(found):
                 return _no(found, f"its table {table.name} cannot be made: ")
         found = ask(table.proof)
         if not _was_read(found):
@@ -115,6 +115,11 @@ def _half_made(name: str) -> str:
 
 def _was_read(found: tuple[int, str] | None) -> bool:
     return found is not None and found[0] == 200
+
+
+def _is_there(found: tuple[int, str] | None) -> bool:
+    """A column that was to be added is there; `IF NOT EXISTS` makes no difference to QuestDB 9.1."""
+    return found is not None and found[0] == 400 and _error(found[1]).startswith("duplicate column")
 
 
 def _says_nothing(found: tuple[int, str] | None) -> bool:

@@ -71,8 +71,9 @@ class QuestTables:
             if statement in one.keyed:
                 if one.name in self.half_made:
                     return broken
-                if statement == one.keyed[-1]:
-                    self.keys[one.name] = one.keys
+                if statement != one.keyed[-1]:
+                    return Told(400, '{"query":"..","error":"duplicate column [name=asset]"}')
+                self.keys[one.name] = one.keys
                 return Told(200, '{"ddl":"OK"}')
             if statement == one.proof:
                 return broken if one.name in self.half_made else Told(200, '{"dataset":[]}')
