@@ -187,7 +187,7 @@ class Buckets:
         if (rows.time_ns[1:] < rows.time_ns[:-1]).any():
             by_time = np.argsort(rows.time_ns, kind="stable")
             rows, at = ChartRows(*(column[by_time] for column in rows)), at[by_time]
-        edges = np.flatnonzero(np.diff(at, prepend=-1))
+        edges = _begins(at)
         made = sums(rows, edges, unsigned=unsigned)
         into = at[edges]
         self._add(into, made.count, made.bad, made.numeric, made.low, made.high, made.total)
@@ -232,27 +232,40 @@ class Buckets:
             low, high, total = low[order], high[order], total[order]
         if not len(at):
             return
-        edges = np.flatnonzero(np.diff(at, prepend=-1))
-        into = at[edges]
-        self._count[into] += np.add.reduceat(count.astype(np.int64, copy=False), edges)
-        self._bad[into] += np.add.reduceat(bad.astype(np.int64, copy=False), edges)
-        self._numeric[into] += np.add.reduceat(numeric.astype(np.int64, copy=False), edges)
         none = numeric == 0
         if none.any():
             low, high = np.where(none, np.inf, low), np.where(none, -np.inf, high)
             total = np.where(none, 0.0, total)
-        self._low[into] = np.minimum(self._low[into], np.minimum.reduceat(low, edges))
-        self._high[into] = np.maximum(self._high[into], np.maximum.reduceat(high, edges))
+        edges = _begins(at)
         with np.errstate(over="ignore", invalid="ignore"):
-            self._total[into] += np.add.reduceat(total, edges)
+            if len(edges) < len(at):
+                count, bad, numeric = (
+                    np.add.reduceat(one.astype(np.int64, copy=False), edges) for one in (count, bad, numeric)
+                )
+                low, high = np.minimum.reduceat(low, edges), np.maximum.reduceat(high, edges)
+                at, total = at[edges], np.add.reduceat(total, edges)
+            self._count[at] += count
+            self._bad[at] += bad
+            self._numeric[at] += numeric
+            self._low[at] = np.minimum(self._low[at], low)
+            self._high[at] = np.maximum(self._high[at], high)
+            self._total[at] += total
 
     def _add_ends(self, at: Array, first_ns: Array, last_ns: Array, first: Array, last: Array) -> None:
         """First and last values of parts, by their times; of equal times the one that was added first stays first."""
-        by_time = np.lexsort((first_ns, at))
-        earliest = by_time[np.flatnonzero(np.diff(at[by_time], prepend=-1))]
+        earliest = latest = np.arange(len(at))
+        if not (at[1:] > at[:-1]).all():
+            by_time = np.lexsort((first_ns, at))
+            earliest = by_time[_begins(at[by_time])]
+            by_time = np.lexsort((last_ns, at))
+            latest = by_time[np.append(_begins(at[by_time])[1:], len(at)) - 1]
         earliest = earliest[first_ns[earliest] < self._first_ns[at[earliest]]]
         self._first_ns[at[earliest]], self._first[at[earliest]] = first_ns[earliest], first[earliest]
-        by_time = np.lexsort((last_ns, at))
-        latest = by_time[np.flatnonzero(np.diff(at[by_time], append=-1))]
         latest = latest[last_ns[latest] >= self._last_ns[at[latest]]]
         self._last_ns[at[latest]], self._last[at[latest]] = last_ns[latest], last[latest]
+
+
+def _begins(at: Array) -> Array:
+    """Where a run of equal numbers begins; at least one number, none below 0."""
+    out: Array = np.concatenate([[0], np.flatnonzero(at[1:] != at[:-1]) + 1])
+    return out

@@ -24,6 +24,9 @@ def joined_trend(views: Sequence[TagView], filled: Sequence[Buckets], absences: 
         filled: The buckets of each, of one range and width; one set of empty ones where there is no version.
     """
     held = [one.filled() for one in filled]
+    if len(held) == 1:  # nearly always
+        alone = {name: getattr(held[0], name) for name in _COLUMNS}
+        return Trend(**alone, absences=absences, width_ns=filled[0].width, changes=())
     columns = {name: np.concatenate([getattr(one, name) for one in held]) for name in _COLUMNS}
     version = np.repeat(np.arange(len(held)), [len(one.start_ns) for one in held])
     in_order = np.lexsort((version, columns["start_ns"]))
