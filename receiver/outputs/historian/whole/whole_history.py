@@ -78,7 +78,11 @@ class WholeHistory:
         self.damage: list[UnreadableSamples] = []
         """What could not be read."""
         self.gone = 0
-        """Chunks that retention took while they were being read."""
+        """Chunks that retention took after `spans` had met them, and before they were read."""
+        self._met: dict[tuple[int, int], int] = {}
+        """By week and series, the chunks that `spans` met."""
+        self._met_sealed = 0
+        """The newest of them."""
         with _told():
             moment = self._files.begin()
             if moment is None:
@@ -112,18 +116,21 @@ class WholeHistory:
         """
         spans: Spans = {}
 
-        def note(series: int, t0: int, t1: int, rows: int) -> None:
+        def note(series: int, t0: int, t1: int, rows: int, *, chunks: int = 0) -> None:
             low, high = max(t0, wanted.from_ns) // SPAN_NS, min(t1, wanted.to_ns - 1) // SPAN_NS
             for span in range(low, high + 1):
+                if chunks:
+                    self._met[span, series] = self._met.get((span, series), 0) + chunks
                 held = spans.setdefault(span, {})
                 held[series] = held.get(series, 0) + -(-rows // (high - low + 1))
 
         with _told(), self.moment() as moment:
             above = self._above(wanted.since)
+            self._met, self._met_sealed = {}, moment.sealed
             for month in self._files.months():
                 for series in wanted.series:
                     for t0, t1, rows in self._index(month, series, wanted, moment.sealed, above):
-                        note(series, t0, t1, rows)
+                        note(series, t0, t1, rows, chunks=1)
             for series in wanted.series:
                 times = _within(moment.hot(series), wanted.from_ns, wanted.to_ns).time_ns
                 weeks, counts = np.unique(times // SPAN_NS, return_counts=True)
@@ -145,7 +152,8 @@ class WholeHistory:
             for series in (one for one in wanted.series if one in spans[span]):
                 tag = self.visible.view(series)
                 with _told():
-                    for rows in self._series(series, from_ns, to_ns, self._above(wanted.since)):
+                    met = self._met.get((span, series), 0)
+                    for rows in self._series(series, from_ns, to_ns, self._above(wanted.since), met):
                         arrived = self.arrivals.look_up(rows.stream, rows.number)
                         kept = (arrived.sequence >= wanted.since) & (arrived.sequence < self.arrivals.until)
                         if kept.all():
@@ -184,8 +192,8 @@ class WholeHistory:
                 raise
             return []  # `Snapshot.chunks` meets it again, and tells it
 
-    def _series(self, series: int, from_ns: int, to_ns: int, above: int) -> Iterator[Rows]:
-        """A series' rows of one span, in order."""
+    def _series(self, series: int, from_ns: int, to_ns: int, above: int, met: int) -> Iterator[Rows]:
+        """A series' rows of one span, in order; `met` is how many chunks of it there were before."""
         chunks: list[tuple[int, int, Connection, ChunkSummaries]] = []
         with self.moment() as moment:
             held = [_within(moment.hot(series), from_ns, to_ns)]
@@ -193,6 +201,7 @@ class WholeHistory:
                 fresh = found.pick(np.flatnonzero(found.id > above))
                 begins = zip(fresh.t0.tolist(), fresh.id.tolist(), strict=True)
                 chunks += [(t0, one, month, fresh.pick(np.array([at]))) for at, (t0, one) in enumerate(begins)]
+        self.gone += max(met - sum(one <= self._met_sealed for _, one, _, _ in chunks), 0)
         chunks.sort(key=lambda one: one[:2])
         for at, (_, _, month, chunk) in enumerate(chunks):
             damaged = len(moment.damage)

@@ -13,8 +13,9 @@ from history_blocks import ALL, SECOND, T0, batch, block, never, opened, shrink,
 
 from protocol.content.sample import Row
 from receiver.outputs.historian.output import HistorianOutput
+from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.whole import arrival_log
-from receiver.outputs.historian.whole.whole_history import WholeHistory
+from receiver.outputs.historian.whole.whole_history import WantedSamples, WholeHistory
 
 HOUR = 3600 * SECOND
 
@@ -123,3 +124,44 @@ def test_a_history_that_is_too_large_loses_its_oldest_month_and_says_so(
     output = HistorianOutput(tmp_path, clock=lambda: now[0], wait=never, most_bytes=math.inf)
     assert sum("the month 20" in line for line in output.status()["warnings"]) == 3
     output.close()
+
+
+def test_readers_and_an_export_go_on_while_months_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer is of samples that were there, in order and once; an export says that chunks went before it."""
+    shrink(monkeypatch)
+    now, per_month = [T0], 360
+    output = HistorianOutput(tmp_path, clock=lambda: now[0], wait=never)
+    for month in range(4):
+        now[0] = T0 + month * 31 * 24 * HOUR
+        rows = [Row(0, now[0] + row * SECOND, float(month)) for row in range(per_month)]
+        output.take([block(stream(), month * 9 + n, batch(rows[n * 40 : n * 40 + 40])) for n in range(9)], b"")
+        while output.step(0.0) < 3600:
+            pass
+    size = output.status()["disk_bytes"]
+    output.close()
+    door, history = Door(tmp_path, ALL), WholeHistory(tmp_path, ALL)
+    (series,) = (tag.series for asset in door.assets() for tag in door.tags(asset.asset.name))
+    wanted = WantedSamples(series=[series], from_ns=0, to_ns=2**62, since=-1)
+    spans = history.spans(wanted)
+    parts, exported = history.parts(wanted, spans), []
+    output = HistorianOutput(tmp_path, clock=lambda: now[0], wait=never, most_bytes=size / 3)
+    counts = []
+    for part in parts:
+        output.tidy()
+        exported.append(part.rows.time_ns)
+        if len(exported) % 6:
+            continue
+        told = door.samples(series, 0, 2**62, None)
+        trend = door.trend(series, T0, now[0] + HOUR, 100)
+        times = [one.time_ns for one in told]
+        assert times == sorted(set(times))
+        assert int(trend.count.sum()) == len(told)
+        counts.append(len(told))
+    assert counts == sorted(counts, reverse=True)
+    assert per_month <= counts[-1] < 4 * per_month, "nothing went"
+    times = np.concatenate(exported)
+    assert (np.diff(times) > 0).all()
+    assert len(times) == 4 * per_month or history.gone
+    assert [one.time_ns for one in told] == times[-len(told) :].tolist(), "what stayed is in the export"
+    for one in (output, door, history):
+        one.close()
