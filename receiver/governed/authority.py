@@ -69,6 +69,8 @@ class Authority:
         self._kept_ns = read_latest(state, wall_ns)
         self._reckoning = Reckoning(wall_ns, running_ns, latest_ns=self._kept_ns)
         self._now = SureTime(wall_ns, self._reckoning.latest_ns)
+        self._granted: dict[str, Granted] = {}
+        """What was worked out for this moment from these registers: a page asks for it several times."""
         self._started = False
         """What was accepted before this process began is in what it found kept."""
         self.refresh()
@@ -83,6 +85,7 @@ class Authority:
         """Look at the clocks, and take in what others wrote; a step of the wall clock goes on record."""
         with self._lock:
             self._now = self._reckoning.advance(wall_ns, running_ns)
+            self._granted.clear()
             stepped_ns = self._reckoning.stepped_ns
             if self._now.late_ns - self._kept_ns >= KEPT_S * 1e9:
                 self._keep(self._now.late_ns)
@@ -104,6 +107,7 @@ class Authority:
             TrailError: the trail cannot be read or understood; nothing is allowed until it can.
         """
         with self._lock:
+            self._granted.clear()
             try:
                 for record in self.trail.governing(self._number):
                     self._take(record)
@@ -123,10 +127,12 @@ class Authority:
     def granted(self, key: str) -> Granted:
         """What the person may read now; nothing while the trail cannot be read."""
         with self._lock:
+            if key in self._granted:
+                return self._granted[key]
             person = self.people.person(key, self._now)
             if self.trouble or person is None:
                 return Granted(scope=NOTHING, until_ns=self._now.late_ns, grants=())
-            return self.grants.granted(person, self._now)
+            return self._granted.setdefault(key, self.grants.granted(person, self._now))
 
     def act(self, rule: ActRule) -> list[TrailRecord]:
         """Let a rule decide, and write what it gives; the registers have taken it on return.
@@ -149,6 +155,7 @@ class Authority:
 
     def _take(self, record: TrailRecord) -> None:
         if record.number > self._number:
+            self._granted.clear()
             self.people.take(record)
             self.grants.take(record)
             if record.entry.kind == "clock.accepted" and self._started:

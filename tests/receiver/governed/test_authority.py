@@ -117,6 +117,22 @@ def test_what_another_process_wrote_is_in_force_after_a_tick(site: Authority, tm
     other.trail.close()
 
 
+def test_what_was_worked_out_for_one_request_outlives_no_act_and_no_moment(site: Authority, tmp_path: Path) -> None:
+    """Between two ticks the same answer is given again; an act, whoever's, and the hour end it at once."""
+    requested(site, "r-1", wish("standing", when=period(T0, T0 + HOUR)))
+    approved(site, "r-1", "sponsor")
+    assert site.granted("acme") is site.granted("acme")
+    site.act(lambda people, grants, now: acts(people, now).suspend("acme", "badge was lost"))
+    assert site.granted("acme").scope == NOTHING
+    other = opened(tmp_path)
+    other.act(lambda people, grants, now: acts(people, now).resume("acme", "badge was found"))
+    site.refresh()
+    assert site.granted("acme").scope.assets == frozenset({"pump-7"})
+    site.tick(T0 + 2 * HOUR, 7200 * SECOND)
+    assert site.granted("acme").scope == NOTHING
+    other.trail.close()
+
+
 def test_a_trail_that_cannot_be_read_allows_nothing(site: Authority, tmp_path: Path) -> None:
     """Neither to read nor to act, and the reason is told; nothing comes back by itself."""
     requested(site, "r-1", wish("standing", when=period(T0, T0 + HOUR)))
