@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sys
 import tempfile
 import time
@@ -41,7 +42,7 @@ from receiver.governed.trail.entry import TrailEntry
 from receiver.governed.trail.trail import Trail
 from receiver.outputs.scope import Scope
 from receiver.portal.app import create_app
-from receiver.portal.serving.serve import SWITCH_S
+from receiver.portal.serving.serve import SWITCH_S, YOUNG
 from receiver.portal.signing_in.office import SignInOffice
 from receiver.portal.signing_in.reading_policy import ReadingPolicy
 
@@ -79,12 +80,14 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="checkvalve-bench-") as name:
         state = Path(name)
         names = write_history(state / "history", tags, day, VENDOR)
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_S)  # as the portal has it
+        before, young = sys.getswitchinterval(), gc.get_threshold()
+        sys.setswitchinterval(SWITCH_S)  # as the portal has them
+        gc.set_threshold(YOUNG, 10, 10)
         try:
             taken = asyncio.run(_turns(state, names, people, runs, asks))
         finally:
             sys.setswitchinterval(before)
+            gc.set_threshold(*young)
     rows, told_of = [], f"{people} people, {people * EACH:,} grants, every look synced"
     for read, (bare, governed) in taken.items():
         later = median(governed.first) - median(bare.first)
