@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,28 @@ def tampered(path: Path, *statements: str) -> None:
         for _, statement in guards:
             other.execute(statement)
     other.close()
+
+
+class Disk:
+    """A connection of a trail whose commits fail, or wait."""
+
+    def __init__(self, inner: sqlite3.Connection) -> None:
+        self._inner = inner
+        self.failing = False
+        self.held = threading.Event()
+        self.held.set()
+        self.asked = threading.Event()
+
+    def execute(self, statement: str, *rest: Any) -> sqlite3.Cursor:
+        if statement == "COMMIT":
+            self.asked.set()
+            if self.failing:
+                raise sqlite3.OperationalError("disk I/O error")
+            assert self.held.wait(20)
+        return self._inner.execute(statement, *rest)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
 
 def say(line: str) -> None:

@@ -6,7 +6,10 @@
 
 Many readers share one sync: who wants to note leaves the entries in a queue and asks for the pen. Whoever gets it
 writes all that is in the queue; the others find theirs written. So a group is as large as what came during the last
-sync, and nobody waits for a clock.
+sync, and nobody waits for a clock. Coroutines leave theirs to one thread, which holds the pen for them.
+
+A look waits for its own row alone. What finds it later, its marks (trail_file.py), are made for `MARK_AT` looks
+together, once those who waited have been told. An act makes all that are still lacking in its own transaction.
 
 Nothing is taken on trust from the file, neither by what reads (trail_reader.py) nor here. A new entry goes onto the
 last one only when that one fits the hash before it and follows from what this process saw last. A file that was
@@ -18,11 +21,14 @@ nothing ran: that takes a checkpoint which has left the machine (checkpoint.py).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
+import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from receiver.governed.trail import checkpoint, trail_file
@@ -31,6 +37,15 @@ from receiver.governed.trail.form import BEGINNING, body_of, hash_of, mark_key, 
 from receiver.governed.trail.trail_error import TrailError
 from receiver.governed.trail.trail_file import told
 from receiver.governed.trail.trail_reader import TrailReader
+
+MARK_AT = 100
+"""Entries without marks at which they are made: some milliseconds of work, as reading as many one by one takes."""
+
+HAND_S = 0.0005
+"""Longest time for which the thread of a coroutine stands back until its entry is on its way to the disk [s]. Python
+runs one thread at a time: without it the entry is written after the answer is made, and not meanwhile."""
+
+_log = logging.getLogger("receiver.governed")
 
 Decide = Callable[[Sequence[TrailRecord]], Sequence[TrailEntry]]
 """Takes the governing records that its register has not seen, gives entries to append, or raises."""
@@ -44,6 +59,22 @@ class _Wish:
     written: list[TrailRecord] | None = None
     error: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
+    leaving: threading.Event = field(default_factory=threading.Event)
+    """Set once it is on its way to the disk."""
+    tell: Callable[[], None] | None = None
+    """Called once it is done, by whoever wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of the trail, as this process saw it last."""
+
+    number: int = 0
+    governing: int = 0
+    """Number of the last entry that governs."""
+    hash: bytes = BEGINNING
+    marked: int = 0
+    """Up to which entry the marks are there."""
 
 
 class Trail(TrailReader):
@@ -59,8 +90,12 @@ class Trail(TrailReader):
         """
         self._pen, self._gate = threading.Lock(), threading.Lock()
         self._wishes: list[_Wish] = []
-        self._number, self._governing, self._hash = 0, 0, BEGINNING
-        """The end as this process saw it last."""
+        self._end = _End()
+        self._seen: int | None = None
+        """SQLite's count of what other connections wrote, when `_end` was looked at: the same, nobody has since."""
+        self._scribe: threading.Thread | None = None
+        """Writes for coroutines; made for the first."""
+        self._calls: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._writer = trail_file.open_writer(path)
         self._lost = False
         """The connection was given up, and is made anew with the next transaction."""
@@ -109,24 +144,74 @@ class Trail(TrailReader):
             with self._pen:
                 if not wish.done.is_set():
                     self._grant_wishes()
+                    self._mark_some()
         if wish.error is not None:
             raise wish.error
         assert wish.written is not None
         return wish.written
 
-    async def note_async(self, entries: Sequence[TrailEntry]) -> list[TrailRecord]:
-        """`note` for a coroutine: the loop goes on meanwhile, and many of them share a sync all the same."""
-        return await asyncio.to_thread(self.note, entries)
+    def note_async(self, entries: Sequence[TrailEntry]) -> asyncio.Future[list[TrailRecord]]:
+        """`note` for a coroutine: the loop goes on meanwhile, and many of them share a sync all the same.
+
+        It is begun here and now; whoever awaits what it gives goes on when the entries are on the disk, or gets the
+        error of `note`.
+        """
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[list[TrailRecord]] = loop.create_future()
+        wish = _Wish(entries)
+
+        def settle() -> None:
+            if waiting.done():
+                return  # nobody waits any more
+            if wish.error is not None:
+                waiting.set_exception(wish.error)
+            else:
+                waiting.set_result(wish.written or [])
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(settle)
+
+        wish.tell = tell
+        with self._gate:
+            self._wishes.append(wish)
+            if self._scribe is None:
+                self._scribe = threading.Thread(target=self._write_for_coroutines, name="trail", daemon=True)
+                self._scribe.start()
+        idle = not self._pen.locked()
+        self._calls.put(True)
+        if idle:
+            wish.leaving.wait(HAND_S)
+        return waiting
 
     def close(self) -> None:
-        """Let go of the file; may be called twice. The writer goes last: it takes the log into the file."""
+        """Let go of the file; may be called twice. Every entry has its marks then. The writer goes last: it takes the
+        log into the file."""
+        with self._gate:
+            scribe, self._scribe = self._scribe, None
+        if scribe is not None:
+            self._calls.put(False)
+            scribe.join()
+        with self._pen:
+            self._mark_some(1)
         super().close()
         self._writer.close()
+
+    def _write_for_coroutines(self) -> None:
+        while self._calls.get():
+            try:
+                with self._pen:
+                    self._grant_wishes()
+                    self._mark_some()
+            except Exception:  # noqa: BLE001 - who waited was told; the next wish is another
+                _log.exception("writing the trail")
 
     def _grant_wishes(self) -> None:
         """Write what is in the queue, all in one; where an entry among it cannot be written down, each wish alone."""
         with self._gate:
             wishes, self._wishes = self._wishes, []
+        if not wishes:
+            return
         try:
             self._write_wishes(wishes)
         except ValueError:
@@ -143,18 +228,38 @@ class Trail(TrailReader):
                 if one.written is None and one.error is None:
                     one.error = TrailError(f"{self._path}: not written")
                 one.done.set()
+                if one.tell is not None:
+                    one.tell()
+
+    def _mark_some(self, least: int = MARK_AT) -> None:
+        """Make marks that are lacking, where there are many; nobody waits for it, and the next time will do as well."""
+        if self._end.number - self._end.marked < least:
+            return
+        with contextlib.suppress(TrailError, sqlite3.Error):
+            self._transaction(list, marking=True)
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")  # or a look would have to, now and then
 
     def _write_wishes(self, wishes: Sequence[_Wish]) -> None:
-        records = self._transaction(lambda: [entry for one in wishes for entry in one.entries])
+        def leave() -> None:
+            for one in wishes:
+                one.leaving.set()
+
+        records = self._transaction(lambda: [entry for one in wishes for entry in one.entries], leave=leave)
         for one in wishes:
             one.written, records = records[: len(one.entries)], records[len(one.entries) :]
 
-    def _transaction(self, decide: Callable[[], Sequence[TrailEntry]]) -> list[TrailRecord]:
+    def _transaction(
+        self,
+        decide: Callable[[], Sequence[TrailEntry]],
+        *,
+        marking: bool = False,
+        leave: Callable[[], None] = lambda: None,
+    ) -> list[TrailRecord]:
         with told(self._path):
             if _identity(self._path) != self._file:
                 raise TrailError(f"{self._path}: exchanged or taken away while it was open: verify it, start again")
             if self._lost:
-                self._writer, self._lost = trail_file.open_writer(self._path), False
+                self._writer, self._lost, self._seen = trail_file.open_writer(self._path), False, None
             self._writer.execute("BEGIN IMMEDIATE")
         try:
             with told(self._path):
@@ -162,33 +267,45 @@ class Trail(TrailReader):
             entries = decide()
             with told(self._path):
                 records, end = self._append(entries)
+                if marking or end.governing > self._end.governing:
+                    end = self._mark(end)
+                leave()
                 self._writer.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
-        self._number, self._governing, self._hash = end
+        self._end = end
         return records
 
     def _unseen(self, after: int) -> list[TrailRecord]:
         with told(self._path):
             return list(self._governing_after(self._writer, after))
 
-    def _append(self, entries: Sequence[TrailEntry]) -> tuple[list[TrailRecord], tuple[int, int, bytes]]:
-        number, governing, held = self._number, self._governing, self._hash
-        rows, marks, records = [], [], []
+    def _append(self, entries: Sequence[TrailEntry]) -> tuple[list[TrailRecord], _End]:
+        number, governing, held = self._end.number, self._end.governing, self._end.hash
+        rows, records = [], []
         for entry in entries:
             number += 1
             body = body_of(entry, number, governing)
             held = hash_of(held, body)
             rows.append((number, body.decode("ascii"), held))
             read = read_body(body, number)
-            marks += [(mark_key(mark), number) for mark in marks_of(read.entry, governs=read.governs)]
             records.append(TrailRecord(number=number, entry=read.entry, hash=held))
             if read.governs:
                 governing = number
         self._writer.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
-        self._writer.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?)", marks)
-        return records, (number, governing, held)
+        return records, _End(number, governing, held, self._end.marked)
+
+    def _mark(self, end: _End) -> _End:
+        """Make the marks that are lacking up to the end."""
+        marks = [
+            (mark_key(mark), record.number)
+            for record, body in self._after(self._writer, end.marked, end.number)
+            for mark in marks_of(record.entry, governs=body.governs)
+        ]
+        self._writer.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?)", sorted(marks))
+        self._writer.execute("INSERT INTO marked VALUES (?)", (end.number,))
+        return replace(end, marked=end.number)
 
     def _roll_back(self) -> None:
         try:
@@ -204,15 +321,20 @@ class Trail(TrailReader):
         Raises:
             TrailError: what was seen is there no more, or the last entry does not fit the hash before it.
         """
-        row = self._writer.execute("SELECT max(number) FROM entry").fetchone()
-        number = row[0] or 0
-        if number == self._number == 0:
+        seen = self._writer.execute("PRAGMA data_version").fetchone()[0]
+        if seen == self._seen:
             return
-        if number < self._number or (self._number and self._hash_at(self._number) != self._hash):
-            raise TrailError(f"{self._path}: entry {self._number}, written before, is not there any more")
-        record, body = self._one(self._writer, number)
-        self._governing = number if body.governs else body.governing
-        self._number, self._hash = number, record.hash
+        last, now = self._end, _End()
+        number = self._writer.execute("SELECT max(number) FROM entry").fetchone()[0] or 0
+        marked = trail_file.marked(self._writer)
+        if number < last.number or (last.number and self._hash_at(last.number) != last.hash):
+            raise TrailError(f"{self._path}: entry {last.number}, written before, is not there any more")
+        if marked > number:
+            raise TrailError(f"{self._path}: its index goes up to entry {marked}, and the last one is {number}")
+        if number:
+            record, body = self._one(self._writer, number)
+            now = _End(number, number if body.governs else body.governing, record.hash, marked)
+        self._end, self._seen = now, seen
 
     def _look_at_checkpoint(self) -> None:
         """The newest that is kept here must be met: an older copy that was put back by mistake is not gone on with."""

@@ -2,6 +2,11 @@
 
     entry   number, body, hash     append only: triggers refuse what changes or takes away a row, or leaves a number out
     mark    key, number            by what an entry is found (form.py); made from the bodies, and compared by `verify`
+    marked  number                 the greatest one: up to this entry the marks are there, those after it are to be made
+
+A look is one more row of `entry`, one page at the end of the file, and its marks are fifteen rows all over the index.
+So who notes waits for the row alone; marks are made for some hundred looks together (trail.py), and whoever searches
+reads the entries after `marked` one by one. An entry that governs is marked in the transaction that appends it.
 
 The triggers stop accidents alone: whoever may write the file may drop them. So a file whose tables are not letter for
 letter these is refused. What stands in a row is believed by nobody until its hash was made again.
@@ -30,6 +35,7 @@ TABLES = {
     "entry": "CREATE TABLE entry (number INTEGER PRIMARY KEY, body TEXT NOT NULL, hash BLOB NOT NULL) STRICT",
     "mark": "CREATE TABLE mark (key INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (key, number))"
     " STRICT, WITHOUT ROWID",
+    "marked": "CREATE TABLE marked (number INTEGER PRIMARY KEY) STRICT",
 }
 _NEXT = "(SELECT ifnull(max(number), 0) + 1 FROM entry)"
 _REFUSED = "BEGIN SELECT raise(ABORT, 'the trail is append only'); END"
@@ -38,12 +44,18 @@ TRIGGERS = {
     "entry_delete": f"CREATE TRIGGER entry_delete BEFORE DELETE ON entry {_REFUSED}",
     "mark_update": f"CREATE TRIGGER mark_update BEFORE UPDATE ON mark {_REFUSED}",
     "mark_delete": f"CREATE TRIGGER mark_delete BEFORE DELETE ON mark {_REFUSED}",
+    "marked_update": f"CREATE TRIGGER marked_update BEFORE UPDATE ON marked {_REFUSED}",
+    "marked_delete": f"CREATE TRIGGER marked_delete BEFORE DELETE ON marked {_REFUSED}",
     "entry_next": f"CREATE TRIGGER entry_next BEFORE INSERT ON entry WHEN new.number IS NOT {_NEXT} {_REFUSED}",
 }
 """The last one against REPLACE, which tells no trigger of what it takes away."""
 
-VERSION = 1
-"""Of the tables, in the file's `user_version`."""
+VERSION = 2
+"""Of the tables, in the file's `user_version`. In version 1 there was no `marked`, and every entry had its marks: it is
+read as it is, and made version 2 by who writes."""
+
+_LATER = frozenset({"marked", "marked_update", "marked_delete"})
+"""What version 1 had not."""
 
 BUSY_S = 10.0
 """Longest wait for another process that writes [s]; a transaction takes milliseconds."""
@@ -69,10 +81,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute("BEGIN IMMEDIATE")
-                if not _tables_of(connection):
-                    for statement in (*TABLES.values(), *TRIGGERS.values()):
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version={VERSION}")
+                _make_tables(connection)
                 connection.execute("COMMIT")
                 if odd := difference(connection):
                     raise TrailError(f"{path}: {odd}: checkvalve trail verify RECEIVER.toml tells more")
@@ -105,13 +114,27 @@ def difference(connection: sqlite3.Connection) -> str:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         return f"written by a later build (version {version}, this one reads {VERSION})"
-    there = _tables_of(connection)
-    for name, statement in (TABLES | TRIGGERS).items():
+    there, wanted = _tables_of(connection), TABLES | TRIGGERS
+    if version == 1:
+        wanted = {name: statement for name, statement in wanted.items() if name not in _LATER}
+    for name, statement in wanted.items():
         if there.pop(name, None) != statement:
             return f"its trigger {name} is not there" if name in TRIGGERS else f"its table {name} is none of a trail"
     if there:
         return f"it holds what is none of a trail's: {min(there)[:40]!r}"
     return ""
+
+
+def marked(connection: sqlite3.Connection) -> int:
+    """Up to which entry the marks are there.
+
+    Raises:
+        sqlite3.Error: the file is damaged.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    table = "entry" if version == 1 else "marked"
+    row = connection.execute(f"SELECT max(number) FROM {table}").fetchone()  # noqa: S608  our own words
+    return int(row[0] or 0)
 
 
 @contextlib.contextmanager
@@ -143,6 +166,22 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2 * LARGEST)
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA cell_size_check=ON")
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    """In an empty file all of them; in one of version 1 what it lacks."""
+    there = _tables_of(connection)
+    if not there:
+        wanted = TABLES | TRIGGERS
+    elif connection.execute("PRAGMA user_version").fetchone()[0] == 1 and not difference(connection):
+        wanted = {name: statement for name, statement in (TABLES | TRIGGERS).items() if name in _LATER}
+    else:
+        return
+    for statement in wanted.values():
+        connection.execute(statement)
+    if there:
+        connection.execute("INSERT INTO marked SELECT max(number) FROM entry HAVING max(number) > 0")
+    connection.execute(f"PRAGMA user_version={VERSION}")
 
 
 def _tables_of(connection: sqlite3.Connection) -> dict[str, str]:

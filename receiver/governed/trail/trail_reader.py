@@ -118,8 +118,9 @@ class TrailReader:
         groups = [[f"{name}={value}" for value in values] for name, values in asked if values]
         top = ALL if before is None else before
         with self._eyes, told(self._path):
+            unmarked = self._unmarked(top, groups)  # first: what is marked meanwhile is found twice, and not never
             found = (self._numbers([mark_key(mark) for mark in marks], top, limit) for marks in product(*groups))
-            newest = heapq.merge(*found, reverse=True)
+            newest = heapq.merge(unmarked, *found, reverse=True)
             records: list[TrailRecord] = []
             last = 0
             for number in newest:
@@ -188,6 +189,36 @@ class TrailReader:
         body = self._one(connection, end)[1]
         if (end if body.governs else body.governing) > max(last, after):
             raise TrailError(f"{self._path}: a governing entry up to {end} is kept back by its index")
+
+    def _after(self, connection: sqlite3.Connection, after: int, last: int) -> Iterator[tuple[TrailRecord, Body]]:
+        """The records above `after` up to `last`, oldest first, as far as there are any; they may be read but once."""
+        rows = connection.execute(
+            "SELECT number, body, hash FROM entry WHERE number BETWEEN ? AND ? ORDER BY number", (after, last)
+        )
+        before: object = BEGINNING
+        if after:
+            row = next(rows, None)
+            if row is None or row[0] != after:
+                raise TrailError(f"{self._path}: entry {after}, up to which its index goes, is not there")
+            before = row[2]
+        for number, body, held in rows:
+            after += 1
+            if number != after:
+                raise TrailError(f"{self._path}: entry {after} is not there")
+            yield _record(number, body, held, before)
+            before = held
+
+    def _unmarked(self, top: int, groups: Sequence[Sequence[str]]) -> list[int]:
+        """Entries that have no marks yet and are asked for, newest first; without a question nobody needs marks."""
+        after = trail_file.marked(self._reader) if groups else top
+        if after >= top - 1:
+            return []
+        numbers = []
+        for record, body in self._after(self._reader, after, top - 1):
+            marks = marks_of(record.entry, governs=body.governs)
+            if all(any(mark in marks for mark in group) for group in groups):
+                numbers.append(record.number)
+        return numbers[::-1]
 
     def _numbers(self, keys: Sequence[int], before: int, limit: int) -> list[int]:
         """The newest numbers that have all of these marks, newest first."""

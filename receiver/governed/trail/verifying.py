@@ -96,14 +96,16 @@ class Verified:
 class Chain:
     """Takes the rows of a stretch in order, and tells what does not fit; nothing of it is kept."""
 
-    def __init__(self, after: int, before: bytes | None, governing: int | None, sums: IndexSum) -> None:
+    def __init__(self, after: int, before: bytes | None, governing: int | None, sums: IndexSum, *, marked: int) -> None:
         """
         Args:
             after: Number of the entry before the stretch.
             before: Its stored hash, None where it is not there.
             governing: Number of the last governing entry up to it, None where that cannot be told.
+            marked: Up to which entry the index has marks.
         """
         self.number, self.before, self.governing = after, before, governing
+        self._marked = marked
         self.marks = self.total = 0
         """How many marks the bodies give, and their sum."""
         self._sums, self._weights = sums, MarkWeights(sums)
@@ -151,8 +153,9 @@ class Chain:
                 text = f"names {governing} as the last entry before it that governs, and that is {self.governing}"
                 yield TrailFault(number, text)
             self.governing = number if governs else governing
-            weights.append(weigh(kind, who, governs, facts))
-            numbers.append(number)
+            if number <= self._marked:
+                weights.append(weigh(kind, who, governs, facts))
+                numbers.append(number)
         count, total = self._sums.of_entries(weights, numbers)
         self.marks, self.total = self.marks + count, self.total + total
 
@@ -225,48 +228,55 @@ def _whole(
     progress: Callable[[int, int], None],
 ) -> None:
     top, marks, total = done.entries, 0, 0
+    marked = trail_file.marked(connection)
+    end = connection.execute("SELECT max(number) FROM entry").fetchone()[0] or 0
+    if marked > end:
+        done.add(TrailFault(0, f"its index goes up to entry {marked}, and the last one is {end}"))
+    marked = min(marked, top)
     readable = True
     if top >= halve_from:
         middle = top // 2
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             try:
-                later = pool.submit(_stretch_of, path, middle, top, sums)
+                later = pool.submit(_stretch_of, path, middle, top, sums, marked)
             except (OSError, RuntimeError):  # no second process can be had
                 later = None
-            parts = [_stretch(connection, 0, middle, sums, lambda at: progress(2 * at, top))]
+            parts = [_stretch(connection, 0, middle, sums, marked, lambda at: progress(2 * at, top))]
             try:
                 second = later.result() if later else None
             except BrokenProcessPool:  # killed: no memory for two, say
                 second = None
-            parts.append(second or _stretch(connection, middle, top, sums, lambda at: progress(at, top)))
+            parts.append(second or _stretch(connection, middle, top, sums, marked, lambda at: progress(at, top)))
     else:
-        parts = [_stretch(connection, 0, top, sums, lambda at: progress(at, top))]
+        parts = [_stretch(connection, 0, top, sums, marked, lambda at: progress(at, top))]
     for faults, count, part, whole in parts:
         for fault in faults:
             done.add(fault)
         marks, total, readable = marks + count, total + part, readable and whole
     if not readable:
         return
-    if sums.of_index(connection, top) != (marks, total % sums.modulus):
+    if sums.of_index(connection, marked) != (marks, total % sums.modulus):
         done.add(TrailFault(0, "the index by which entries are found is not the one that the entries give"))
 
 
-def _stretch_of(path: Path, after: int, top: int, sums: IndexSum) -> tuple[list[TrailFault], int, int, bool]:
+def _stretch_of(
+    path: Path, after: int, top: int, sums: IndexSum, marked: int
+) -> tuple[list[TrailFault], int, int, bool]:
     """`_stretch`, in a process of its own."""
     connection = trail_file.open_reader(path)
     try:
         _bounded(connection, path)
-        return _stretch(connection, after, top, sums, lambda at: None)
+        return _stretch(connection, after, top, sums, marked, lambda at: None)
     finally:
         connection.close()
 
 
 def _stretch(
-    connection: sqlite3.Connection, after: int, top: int, sums: IndexSum, progress: Callable[[int], None]
+    connection: sqlite3.Connection, after: int, top: int, sums: IndexSum, marked: int, progress: Callable[[int], None]
 ) -> tuple[list[TrailFault], int, int, bool]:
     """Faults of the entries above `after` up to `top`, their marks and their sum, and whether all could be read."""
     faults: list[TrailFault] = []
-    chain = _begin(connection, after, sums)
+    chain = _begin(connection, after, sums, marked)
     at, whole = after, True
     try:
         while at < top:
@@ -292,15 +302,15 @@ def _stretch(
     return faults, chain.marks, chain.total, whole
 
 
-def _begin(connection: sqlite3.Connection, after: int, sums: IndexSum) -> Chain:
+def _begin(connection: sqlite3.Connection, after: int, sums: IndexSum, marked: int) -> Chain:
     if not after:
-        return Chain(0, BEGINNING, 0, sums)
+        return Chain(0, BEGINNING, 0, sums, marked=marked)
     try:
         row = connection.execute("SELECT body, hash FROM entry WHERE number = ?", (after,)).fetchone()
         body = read_body(row[0], after)
-        return Chain(after, row[1], after if body.governs else body.governing, sums)
+        return Chain(after, row[1], after if body.governs else body.governing, sums, marked=marked)
     except (sqlite3.Error, UnicodeDecodeError, TrailError, TypeError):
-        return Chain(after, None, None, sums)
+        return Chain(after, None, None, sums, marked=marked)
 
 
 def _compare(connection: sqlite3.Connection, done: Verified, witnesses: Sequence[Witness]) -> None:

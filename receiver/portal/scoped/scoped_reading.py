@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from starlette.exceptions import HTTPException
@@ -61,7 +61,7 @@ class RequestReader(Protocol):
 class LookRecord(Protocol):
     """The trail, as far as looks go."""
 
-    async def note_async(self, entries: list[TrailEntry]) -> list[TrailRecord]: ...
+    def note_async(self, entries: list[TrailEntry]) -> Awaitable[list[TrailRecord]]: ...
 
 
 class ScopedReading:
@@ -101,12 +101,10 @@ class ScopedReading:
             if reader is None or granted is None or reader.person is None:
                 return await part(view)(request)
             state["holds"] = lambda: reader.holds() and reader.granted().scope == scope
-            noted: list[asyncio.Task[None]] = []
+            noted: list[asyncio.Future[list[TrailRecord]]] = []
             if data:
                 person = reader.person
-                state["noting"] = lambda look: noted.append(
-                    asyncio.create_task(self._noted(look, reader, person, granted))
-                )
+                state["noting"] = lambda look: noted.append(self._begun(look, reader, person, granted))
             try:
                 made = await part(view)(request)
             except HTTPException as error:
@@ -114,35 +112,48 @@ class ScopedReading:
                     await self._refused(request, reader, reader.person, granted)
                 raise
             finally:
-                written = await asyncio.gather(*noted, return_exceptions=True)
-            for failure in written:
-                if failure is not None:
-                    raise failure
+                await _on_record(noted)
             if data and not noted:
                 raise RuntimeError(f"{request.url.path} does not say what it shows")
             return made
 
         return whole
 
-    async def _noted(self, look: Look, reader: RequestReader, person: Person, granted: Granted) -> None:
+    def _begun(
+        self, look: Look, reader: RequestReader, person: Person, granted: Granted
+    ) -> asyncio.Future[list[TrailRecord]]:
+        """A look that is being written down from here on."""
+        if self._record is None:
+            raise HTTPException(503)
         under = _under(reader, person, granted.covering(look.assets, look.tags))
-        await self._write(look.entry(at_ns=self._clock(), who=person.key, origin=reader.address, more=under))
+        entry = look.entry(at_ns=self._clock(), who=person.key, origin=reader.address, more=under)
+        return asyncio.ensure_future(self._record.note_async([entry]))
 
     async def _refused(self, request: Request, reader: RequestReader, person: Person, granted: Granted) -> None:
         """What is not there and what is not theirs go on record alike, and take the same time."""
         asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         facts = {"address": asked[:LONGEST_PATH], **_under(reader, person, granted.grants)}
         entry = TrailEntry(kind="read.refused", at_ns=self._clock(), who=person.key, origin=reader.address, facts=facts)
-        await self._write(entry)
-
-    async def _write(self, entry: TrailEntry) -> None:
         if self._record is None:
             raise HTTPException(503)
+        await _on_record([asyncio.ensure_future(self._record.note_async([entry]))])
+
+
+async def _on_record(noted: list[asyncio.Future[list[TrailRecord]]]) -> None:
+    """Wait until all of them are on the disk.
+
+    Raises:
+        HTTPException: 503, one of them is not.
+    """
+    failure: TrailError | None = None
+    for one in noted:
         try:
-            await self._record.note_async([entry])
+            await one
         except TrailError as error:
-            _log.error("nothing is shown, for it cannot be put on record: %s", error)
-            raise HTTPException(503) from error
+            failure = error
+    if failure is not None:
+        _log.error("nothing is shown, for it cannot be put on record: %s", failure)
+        raise HTTPException(503) from failure
 
 
 def _reader(request: Request) -> RequestReader | None:

@@ -17,11 +17,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from trail_entries import Disk
 
 from protocol.content.catalog import Asset, Tag
 from receiver.governed.grants.granted import NOTHING, Granted
 from receiver.governed.people.person import Person
 from receiver.governed.trail.entry import TrailEntry, TrailRecord
+from receiver.governed.trail.trail import Trail
 from receiver.governed.trail.trail_error import TrailError
 from receiver.outputs.historian.views import Scope as SeenScope
 from receiver.portal.app import create_app
@@ -237,6 +239,51 @@ def test_a_look_is_written_while_its_answer_is_made_and_the_answer_waits_for_it(
         return order
 
     assert asyncio.run(turns()) == ["being written", "made", "written"] + ["sent"] * (answer == "made")
+
+
+@pytest.mark.parametrize("how", ["slow", "failing"])
+def test_no_byte_leaves_before_its_look_is_synced(how: str, plant: Plant, tmp_path: Path) -> None:
+    """The disk's own answer is waited for: none, and nothing is sent; a refusal, and all that is sent is 503."""
+    trail = Trail(tmp_path / "trail.db")
+    trail._writer = disk = Disk(trail._writer)  # type: ignore[assignment]
+    app = create_app(plant.history, plant.state, None, clock=plant.clock, record=trail)
+    door = Doorkeeper(app, {"acme": PUMP})
+
+    async def read() -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            return {"type": "http.request"}
+
+        headers = [(b"host", b"127.0.0.1"), (b"x-person", b"acme")]
+        asked = {"type": "http", "method": "GET", "path": "/api/latest", "query_string": b"", "headers": headers}
+        if how == "slow":
+            disk.held.clear()
+        disk.failing = how == "failing"
+        task = asyncio.create_task(door(asked | {"app": app, "client": ("127.0.0.1", 9)}, receive, send))
+        assert await asyncio.to_thread(disk.asked.wait, 20)
+        for _ in range(50):  # whatever else the loop has to do
+            await asyncio.sleep(0)
+        if how == "slow":
+            assert not sent
+            disk.held.set()
+        await asyncio.wait_for(task, 20)
+        return sent
+
+    async def whole() -> list[dict[str, Any]]:
+        async with app.router.lifespan_context(app):
+            return await read()
+
+    sent = asyncio.run(whole())
+    words = b"".join(one.get("body", b"") for one in sent)
+    assert sent[0]["status"] == (200 if how == "slow" else 503)
+    assert (b"6.5" in words) == (how == "slow")
+    assert [one.entry.kind for one in trail.records()] == ["read.latest"] * (how == "slow")
+    disk.failing = False
+    trail.close()
 
 
 class FakeView:

@@ -17,12 +17,15 @@ from pathlib import Path
 
 import pytest
 import trail_entries
-from trail_entries import entry, filled, some_entries, tampered
+from trail_entries import Disk, entry, filled, some_entries, tampered
 
+from receiver.governed.trail import trail as trail_module
 from receiver.governed.trail.entry import TrailEntry, TrailRecord
 from receiver.governed.trail.form import BEGINNING, body_of, governs, hash_of, mark_key, read_body
-from receiver.governed.trail.trail import Trail
+from receiver.governed.trail.trail import MARK_AT, Trail
 from receiver.governed.trail.trail_error import TrailError
+from receiver.governed.trail.trail_reader import TrailReader
+from receiver.governed.trail.verifying import Witness, verify
 
 ROOT = Path(__file__).parents[4]
 
@@ -128,6 +131,38 @@ def test_coroutines_note_without_stopping_their_loop(trail: Trail) -> None:
     assert sorted(one[0].number for one in told) == list(range(1, 21))
 
 
+def test_an_entry_is_on_its_way_to_the_disk_before_its_coroutine_goes_on(
+    trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the coroutine computes next, and a slow disk, take the longer of both times and not their sum."""
+    monkeypatch.setattr(trail_module, "HAND_S", 20.0)
+    trail._writer = disk = Disk(trail._writer)  # type: ignore[assignment]
+    disk.held.clear()
+
+    async def answer() -> int:
+        waiting = trail.note_async([entry()])
+        begun = trail._writer.in_transaction
+        assert not waiting.done()
+        second = trail.note_async([entry()])  # while the disk is busy nobody stands back for it
+        disk.held.set()
+        assert begun
+        return (await waiting)[0].number + (await second)[0].number
+
+    assert asyncio.run(answer()) == 3
+
+
+def test_a_coroutine_that_left_takes_nothing_with_it(trail: Trail) -> None:
+    """Its entry is on record all the same, and so are the others of its group."""
+
+    async def crowd() -> list[TrailRecord]:
+        left, stayed = trail.note_async([entry(n=0)]), trail.note_async([entry(n=1)])
+        left.cancel()
+        return await stayed
+
+    assert asyncio.run(crowd())[0].entry.facts["n"] == 1
+    assert [one.entry.facts["n"] for one in trail.records()] == [0, 1]
+
+
 def test_a_page_is_what_a_look_at_every_entry_finds(trail: Trail) -> None:
     """By who, kind, subject, grant and asset, alone and together, page by page: the newest first, none left out."""
     seed = 5
@@ -154,6 +189,140 @@ def test_a_page_is_what_a_look_at_every_entry_finds(trail: Trail) -> None:
             assert len(page) == min(37, len(want) - len(got))
             got += [record.number for record in page]
         assert got == want, (seed, kinds, who, grant, asset)
+
+
+def unmarked(path: Path) -> tuple[int, int]:
+    """Up to which entry there are marks, and the last entry."""
+    with sqlite3.connect(path) as opened:
+        found = opened.execute("SELECT (SELECT max(number) FROM marked), (SELECT max(number) FROM entry)").fetchone()
+    opened.close()
+    return found[0] or 0, found[1] or 0
+
+
+def looks(count: int) -> list[TrailEntry]:
+    """Entries that govern nothing, of a few people and assets."""
+    return [entry(who=f"p-{at % 3}", assets=[f"pump-{at % 4}"], at=at) for at in range(count)]
+
+
+def test_a_look_without_marks_is_found_like_any_other(tmp_path: Path, trail: Trail) -> None:
+    """Whoever searches meets entries that nobody made marks for yet, at the border too; an act leaves none of them."""
+    path, entries = tmp_path / "trail.db", looks(2 * MARK_AT + 15)
+    for at in range(0, len(entries), 30):
+        trail.note(entries[at : at + 30])
+        marked, last = unmarked(path)
+        assert last - marked < MARK_AT
+        want = [number for number, one in reversed(list(enumerate(entries[:last], 1))) if one.who == "p-2"]
+        for before in (None, marked, marked + 1, marked + 2, last):
+            asked = [number for number in want if before is None or number < before]
+            assert [one.number for one in trail.page(limit=10**6, before=before, who=["p-2"])] == asked
+    marked, last = unmarked(path)
+    assert 0 < marked < last
+    assert verify(path, random=random.Random(1).randrange).sound
+    assert [one.number for one in trail.page(limit=3, who=["p-0"], asset=["pump-0"])] == [205, 193, 181]
+    trail.act(0, lambda new: [entry("grant.given")])
+    assert unmarked(path) == (last + 1, last + 1)
+    assert verify(path, random=random.Random(1).randrange).sound
+
+
+def copied(path: Path, folder: Path) -> Path:
+    """The files as a kill leaves them: the database and its log."""
+    folder.mkdir()
+    for one in path.parent.glob(f"{path.name}*"):
+        shutil.copy(one, folder)
+    return folder / path.name
+
+
+def test_killed_before_marks_are_made_nothing_is_lost(tmp_path: Path, trail: Trail) -> None:
+    """The next process finds every acknowledged entry, and makes the marks as it goes on."""
+    entries = looks(MARK_AT - 1)
+    for one in entries:
+        trail.note([one])
+    path = copied(tmp_path / "trail.db", tmp_path / "killed")
+    assert unmarked(path) == (0, len(entries))
+    other = Trail(path)
+    assert [one.entry for one in other.records()] == entries
+    assert [one.number for one in other.page(limit=2, asset=["pump-1"])] == [98, 94]
+    assert other.note([entry()])[0].number == MARK_AT
+    assert unmarked(path) == (MARK_AT, MARK_AT)
+    other.close()
+
+
+def test_of_a_torn_end_of_the_log_only_what_nobody_was_told_is_missing(tmp_path: Path, trail: Trail) -> None:
+    """A commit that reached the disk in part is none, whatever part; the trail goes on at its number."""
+    for one in looks(6):
+        trail.note([one])
+    whole = (tmp_path / "trail.db-wal").stat().st_size
+    trail.note([entry(word="not acknowledged")])
+    end = (tmp_path / "trail.db-wal").stat().st_size
+    for cut in (1, 500, end - whole - 1):
+        path = copied(tmp_path / "trail.db", tmp_path / str(cut))
+        os.truncate(f"{path}-wal", end - cut)
+        assert verify(path, random=random.Random(1).randrange).entries == 6
+        last = trail.at(7)
+        witness = Witness(number=7, digits=last.hash.hex(), told="a checkpoint")
+        assert "its end was cut off" in verify(path, [witness], random=random.Random(1).randrange).faults[0].text
+        other = Trail(path)
+        assert other.note([entry()])[0].number == 7
+        other.close()
+
+
+def test_many_of_every_kind_at_once_make_one_chain(tmp_path: Path, trail: Trail) -> None:
+    """Coroutines, threads and acts, and another process's: each gets its own records, and the whole verifies."""
+    other = Trail(tmp_path / "trail.db")
+
+    async def crowd() -> list[list[TrailRecord]]:
+        sides = (trail, other)
+        begun = [sides[n % 2].note_async([entry(n=n), entry(n=n)]) for n in range(40)]
+        acts = [asyncio.to_thread(sides[n % 2].act, 0, lambda new, n=n: [entry("grant.given", n=n)]) for n in range(6)]  # type: ignore[misc]
+        notes = [asyncio.to_thread(sides[n % 2].note, [entry(n=n)]) for n in range(20)]
+        told: list[list[TrailRecord]] = await asyncio.gather(*begun, *acts, *notes)
+        return told
+
+    told = asyncio.run(crowd())
+    wanted = [*range(40), *range(6), *range(20)]
+    assert [[one.entry.facts["n"] for one in records] for records in told] == [
+        [n] * (2 if at < 40 else 1) for at, n in enumerate(wanted)
+    ]
+    assert sorted(one.number for records in told for one in records) == list(range(1, 107))
+    other.close()
+    assert verify(tmp_path / "trail.db", random=random.Random(1).randrange).sound
+
+
+def test_an_index_that_claims_more_than_there_is_is_refused(tmp_path: Path) -> None:
+    """Otherwise nobody would look at the entries after it one by one, and they would be kept back."""
+    path = tmp_path / "trail.db"
+    trail = Trail(path)
+    trail.note(looks(5))
+    tampered(path, "INSERT INTO marked VALUES (9)")
+    with pytest.raises(TrailError, match="index goes up to entry 9"):
+        trail.note([entry()])
+    with pytest.raises(TrailError, match="up to which its index goes"):
+        trail.page(who=["p-1"])
+    trail.close()
+    assert "index goes up to entry 9" in verify(path, random=random.Random(1).randrange).faults[0].text
+    tampered(path, "DELETE FROM marked", "INSERT INTO marked VALUES (4)")
+    assert "the index" in verify(path, random=random.Random(1).randrange).faults[0].text
+
+
+def test_a_trail_of_an_earlier_build_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    """Without `marked` every entry has its marks: readers take it as it is, who writes brings it up to date."""
+    path = tmp_path / "trail.db"
+    entries = filled(path, 60)
+    earlier = [f"DROP TRIGGER {name}" for name in ("marked_update", "marked_delete")] + ["DROP TABLE marked"]
+    with sqlite3.connect(path) as opened:
+        for statement in (*earlier, "PRAGMA user_version=1"):
+            opened.execute(statement)
+    opened.close()
+    reader = TrailReader(path)
+    assert [one.entry for one in reader.records()] == entries
+    assert len(reader.page(limit=99, who=["p-1"])) == sum(one.who == "p-1" for one in entries)
+    reader.close()
+    assert verify(path, random=random.Random(1).randrange).sound
+    trail = Trail(path)
+    assert unmarked(path) == (60, 60)
+    assert trail.note([entry()])[0].number == 61
+    assert verify(path, random=random.Random(1).randrange).sound
+    trail.close()
 
 
 def test_a_full_disk_is_said_and_survived(trail: Trail) -> None:
@@ -284,7 +453,7 @@ def test_a_file_that_is_no_trail_is_refused(tmp_path: Path, made: str) -> None:
         statement = {
             "no trigger": "DROP TRIGGER entry_delete",
             "one more": "CREATE TRIGGER also AFTER INSERT ON entry BEGIN SELECT 1; END",
-            "later": "PRAGMA user_version=2",
+            "later": "PRAGMA user_version=3",
         }[made]
         with sqlite3.connect(path) as other:
             other.execute(statement)
