@@ -15,6 +15,7 @@ from oneway.readings import read
 from oneway.recipe import Side
 from protocol.errors import ConfigError
 from receiver.commands.low_troubles import LowFacts, troubles
+from receiver.commands.programme import governed_doctor
 from receiver.publish.portal_note import read_note
 from receiver.status.wording import complete
 
@@ -27,6 +28,7 @@ LOOKED = (
     "catch, publish and outputs",
     "what came within two seconds",
     "loss and gaps",
+    "the trail and what people sign in with",
     "the clocks",
 )
 
@@ -57,6 +59,7 @@ def look(file: Path) -> Diagnosis:
     time.sleep(machine.WATCH_S)
     later, after = _processes(state), machine.kernel()
     folder = machine.folder(state, file)
+    governed, shut = governed_doctor.look(file, state, folder.damaged, time.time_ns())
     facts = LowFacts(
         file=file,
         folder=folder,
@@ -78,12 +81,17 @@ def look(file: Path) -> Diagnosis:
         after=after,
         rules=machine.rules() if interface is not None else None,
         journal_holder=machine.holder(state / "journal" / "lock"),
-        history_damaged=[name for name in folder.damaged if name.partition(".damaged-")[0].endswith(".db")],
+        history_damaged=[
+            name
+            for name in folder.damaged
+            if name.partition(".damaged-")[0].endswith(".db") and not name.startswith("people.db")
+        ],
+        governed=governed,
         wall_ns=time.time_ns(),
         synced=machine.clock_synced(),
     )
     unread = [one.text for one in found if one.level == Level.UNREAD]
-    return diagnosis(list(troubles(facts)), LOOKED, [*unseen, *unread])
+    return diagnosis(list(troubles(facts)), LOOKED, [*unseen, *shut, *unread])
 
 
 def _processes(state: Path) -> dict[str, machine.Process]:

@@ -25,6 +25,8 @@ from oneway.readings import UP, Interface
 from protocol.process.document import from_json
 from protocol.process.status_header import StatusHeader
 from protocol.written import counted
+from receiver.commands.programme import governed_doctor
+from receiver.commands.programme.governed_doctor import GovernedFacts
 from receiver.status.catch import CatchStatus
 from receiver.status.concerns import line
 from receiver.status.publish import OutputCounters, OutputStatus
@@ -79,6 +81,8 @@ class LowFacts:
     journal_holder: int | None = None
     history_damaged: Sequence[str] = ()
     """Names of its files that were set aside."""
+    governed: GovernedFacts | None = None
+    """None where nobody is enrolled."""
     wall_ns: int = 0
     synced: bool | None = None
 
@@ -129,6 +133,7 @@ def troubles(facts: LowFacts) -> Iterator[Ailment]:
         yield from _concerns(later)
         told = {f"catch warns: {line(one)}" for one in said.concerns}
     yield from _outputs(facts)
+    yield from governed_doctor.troubles(facts.governed)
     yield from both_sides.clock_troubles(facts.synced)
     yield from (one for one in both_sides.said_troubles(facts.processes, facts.file) if one.cause not in told)
 
