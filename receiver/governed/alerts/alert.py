@@ -35,6 +35,9 @@ ALERTS: Mapping[str, AlertKind] = {
     "second address": AlertKind(
         "Ask the person where they sit; if a place is not theirs, suspend the enrolment: credentials are shared."
     ),
+    "several browsers": AlertKind(
+        "Ask the person which devices are theirs; if one is not, suspend the enrolment: credentials are shared."
+    ),
     "address changed": AlertKind(
         "The session was closed. Ask the person whether they changed network; if not, suspend the enrolment."
     ),

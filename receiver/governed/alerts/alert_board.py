@@ -190,6 +190,10 @@ def _told(entry: TrailEntry) -> str:
     match facts.get("what"):
         case "failed sign-ins":
             return f"too many failures for {facts.get('person') or 'a login that nobody has'} from {entry.origin}"
+        case "several browsers":
+            agents = facts.get("agents")
+            held = "; ".join(str(one) for one in agents) if isinstance(agents, list) else ""
+            return f"{facts.get('person')} is signed in with several browsers at once: {held}"
         case "second address" | "address changed" as what:
             places = facts.get("addresses")
             where = ", ".join(str(one) for one in places) if isinstance(places, list) else ""

@@ -4,8 +4,12 @@ Two limits, both by the later reading of the time, so that setting the clock bac
 `IDLE_NS`, and `ABSOLUTE_NS` after it was opened.
 
 Where somebody is cannot be told from an address without data that go out of date on a machine without the internet.
-What can be told is a change: a session belongs to the network it was opened from (its /24, or /64), and is over when
-its cookie comes from another one; and one person's sessions used from two networks within `TOGETHER_NS` are an alert.
+What can be told:
+
+    a session's cookie from another network (its /24, or /64) than it was opened from     it is over, and an alert
+    one person's sessions used from two addresses within `TOGETHER_NS`                     an alert
+    one session's cookie from one address, another, and the first again in that time       an alert
+    one person signed in with `BROWSERS` different browsers                                an alert
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ ABSOLUTE_NS = 12 * 60 * MINUTE_NS
 
 TOGETHER_NS = 5 * MINUTE_NS
 """Uses closer than this are at the same time: nobody changes networks and signs in again in less, or only just."""
+
+BROWSERS = 3
+"""Different browsers that one person is signed in with: a desk and a telephone are two."""
 
 NOTED_NS = MINUTE_NS
 """A use is written down when the last one that was is older: a page with its parts is one write."""
@@ -57,9 +64,15 @@ def ending(session: SignInSession, address: str, now_ns: int) -> Ending | None:
 
 
 def elsewhere(address: str, sessions: Iterable[SignInSession], now_ns: int) -> list[SignInSession]:
-    """Which of a person's other sessions are in use at the same time from another network."""
-    here = network(address)
-    return [one for one in sessions if network(one.address) != here and now_ns - one.used_ns < TOGETHER_NS]
+    """Which of a person's other sessions are in use at the same time from another address."""
+    here = seat(address)
+    return [one for one in sessions if seat(one.address) != here and now_ns - one.used_ns < TOGETHER_NS]
+
+
+def seat(address: str) -> str:
+    """The address; of IPv6 its /64, in which one machine has many."""
+    found = network(address)
+    return found if found.endswith("/64") else address
 
 
 @lru_cache(1024)

@@ -231,6 +231,32 @@ def test_one_person_at_two_places_is_an_alert(site: SignInSite, minutes: int, al
     assert [entry.facts["what"] for entry in site.of("alert.raised")] == alerts
 
 
+def test_two_addresses_of_one_network_at_once_are_an_alert_and_a_change_is_none(site: SignInSite) -> None:
+    """Two sessions, or one cookie that goes there and comes back; once each, and nobody is thrown out."""
+    site.ready()
+    beside = "192.0.2.250"
+    word = site.sign_in()
+    for address, alerts in ((beside, 0), (beside, 0), (HERE, 1), (beside, 1), (HERE, 1)):
+        site.clock.move(61)
+        assert glance(site, word, address)
+        assert len(site.of("alert.raised")) == alerts, address
+    assert site.of("alert.raised")[0].facts["addresses"] == sorted([HERE, beside])
+    assert site.sign_in(address=beside)
+    assert [entry.facts["what"] for entry in site.of("alert.raised")] == ["second address"] * 2
+
+
+def test_a_third_browser_at_once_is_an_alert(site: SignInSite) -> None:
+    """With what each says it is; the same one again is none."""
+    key = site.ready()
+    person = site.office.desk.person(key)
+    assert person is not None
+    for agent, alerts in (("desk", 0), ("telephone", 0), ("desk", 0), ("elsewhere", 1), ("elsewhere", 1)):
+        site.office.sessions.open(person, "passkey", address=HERE, agent=agent)
+        assert len(site.of("alert.raised")) == alerts, agent
+    facts = site.of("alert.raised")[0].facts
+    assert (facts["what"], facts["agents"]) == ("several browsers", ["desk", "elsewhere", "telephone"])
+
+
 def test_a_link_is_good_once_and_for_three_days(site: SignInSite) -> None:
     """Looking uses nothing up; what does not fit leaves it good."""
     word = site.enrol()
