@@ -65,8 +65,8 @@ def test_a_request_goes_from_hand_to_hand_and_every_page_is_fit_to_be_read(
     security.page.wait_for_load_state()
     acme.open("/asset/acme-pump")
     assert acme.page.get_by_role("heading", name="Not here").count() == 1
-    acme.look("/access")
-    acme.look("/trail")
+    for path in ("/access", "/trail") if width > 400 else ("/access", "/trail", "/changes", "/api/", "/nowhere"):
+        acme.look(path)
     for one in (acme, sponsor, security):
         one.close()
 
@@ -155,6 +155,8 @@ def test_a_newcomer_is_enrolled_visits_by_two_yeses_and_reads_until_the_grant_en
     page.get_by_role("button", name="Enrol", exact=True).click()
     link = page.get_by_role("status").locator("code").inner_text()
     admin.fit("enrolled")
+    page.set_viewport_size({"width": 1200, "height": 900})
+    admin.fit("enrolled, wide")
     admin.close()
 
     key = str(site.of("person.enrolled")[-1].facts["person"])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 from sign_in_site import PASSWORD, SignInSite, WebReader
 
@@ -22,6 +23,7 @@ OUTSIDE = """
 """
 SHOTS = os.environ.get("CHECKVALVE_SHOTS", "")
 """A folder for pictures of the pages, for people to look at."""
+FIRST = "a password that is soon another"
 
 
 @pytest.fixture
@@ -61,7 +63,9 @@ class Tab:
         return self.page
 
     def shot(self, name: str) -> None:
-        """A picture, where somebody wants one; nothing reaches beyond the window."""
+        """A picture, where somebody wants one; no violation of axe's rules, nothing reaches beyond the window."""
+        found = Axe().run(self.page).response["violations"]
+        assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == [], name
         if SHOTS:
             self.page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
         assert self.page.evaluate(OUTSIDE) == []
@@ -102,13 +106,21 @@ def test_a_person_sets_up_signs_out_and_signs_in_again(
     page.get_by_role("button", name="Set up").click()
     assert "differ" in page.get_by_role("alert").inner_text()
     tab.shot(f"set-up-refused-{width}")
-    page.get_by_label("At least 12").fill(PASSWORD)
-    page.get_by_label("Once more").fill(PASSWORD)
+    page.get_by_label("At least 12").fill(FIRST)
+    page.get_by_label("Once more").fill(FIRST)
     page.get_by_label("Code").fill(site.code("p-sponsor1"))
     page.get_by_label("I have read").check()
     page.get_by_role("button", name="Set up").click()
     page.wait_for_url(re.compile("/account$"))
+    page.get_by_text("Change it").click()
     tab.shot(f"account-{width}")
+    site.clock.move(30)
+    page.get_by_label("The present password").fill(FIRST)
+    page.get_by_label("Code").fill(site.code("p-sponsor1"))
+    page.get_by_label("The new one").fill(PASSWORD)
+    page.get_by_label("Once more").fill(PASSWORD)
+    page.get_by_role("button", name="Change the password").click()
+    page.get_by_text("The password is changed").wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url(re.compile("/sign-in$"))
     tab.shot(f"sign-in-{width}")
