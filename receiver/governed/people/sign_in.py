@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
+from protocol.errors import ConfigError
 from receiver.governed.people import codes, logins
 from receiver.governed.people.attempts import ADDRESS, BOTH, LOGIN, LONGEST_NS, AttemptLimit
 from receiver.governed.people.desk import PeopleDesk
@@ -93,6 +94,21 @@ class SignIn:
         self.failed(login, "password", person.key if person else "", address=address)
         return None
 
+    def prove_again(self, person: Person, code: str, *, address: str) -> None:
+        """A code of who is signed in, before an act that a session which was left open is not enough for.
+
+        Raises:
+            ConfigError: it does not fit, which counts as a failure, or there were too many.
+            TrailError, StoreError: it cannot be put on record.
+        """
+        if self.wait_s(person.login, address):
+            raise ConfigError("too many attempts", hint="try again in some minutes")
+        credential = self._store.credential(person.key)
+        step = codes.step_of(credential.seed, code, self._desk.wall()) if credential else None
+        if step is None or not self._store.use_step(person.key, step):
+            self.failed(person.login, "code", person.key, address=address)
+            raise ConfigError("your code does not fit", hint="wait for the next one; each is good once")
+
     def wait_s(self, login: str, address: str) -> float:
         """How long this login from this address has to wait [s]; 0.0: not at all."""
         now_ns = self._desk.now().late_ns
@@ -104,7 +120,7 @@ class SignIn:
 
         Args:
             login: As `logins.normal` gives it; empty where none was given.
-            how: `password`, `passkey`, `oidc`, `link`.
+            how: `password`, `passkey`, `oidc`, `link`, `token`, `code`.
             person: Key of whose login it is; empty for nobody's.
             address: Where it came from.
         """

@@ -1,6 +1,7 @@
 """`/access/people`: an administrator enrols named people, and suspends or ends them; security and the auditor look on.
 
-Enrolling shows a one-time link, once: whoever has it becomes that person, so it is handed over by hand. Who has set up
+Enrolling shows a one-time link, once: whoever has it becomes that person, so it is handed over by hand, and it takes a
+code of the administrator's: a session that was left open makes nobody. Who has set up
 gets no other link here. A lost phone is a recovery, and that is a command: it takes somebody's credentials away and
 gives whoever reads the link that person's rights, so it needs the machine and not only a browser.
 """
@@ -8,7 +9,7 @@ gives whoever reads the link that person's rights, so it needs the machine and n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -18,10 +19,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from protocol.errors import ConfigError
 from receiver.governed import ending_access
 from receiver.governed.people import logins, set_up
-from receiver.governed.people.acts import LINK_HOURS
+from receiver.governed.people.acts import LINK_HOURS, PeopleActs
 from receiver.governed.people.desk import new_key
 from receiver.governed.people.enrolment import Enrolment, PersonDraft, Standing, last_day
 from receiver.governed.people.person import Person, PersonRole
+from receiver.governed.trail.entry import TrailEntry
 from receiver.portal.granting.access_view import SEES_ALL
 from receiver.portal.granting.access_work import own_person
 from receiver.portal.granting.asked_form import FormMistake, moment
@@ -78,6 +80,7 @@ class PeoplePage:
 
         def work() -> str:
             draft, key = read(fields), new_key("p")
+            self._proven(person, fields, address, lambda acts: acts.enrol(key, draft))
             self._office.desk.act(person.key, lambda acts: acts.enrol(key, draft), origin=address)
             return self._link(key, person, address)
 
@@ -87,7 +90,13 @@ class PeoplePage:
         """`POST /access/people/link`: another link for somebody who has not set up; the one before is void."""
         person, fields = _administrator(request), await self._forms.read(request)
         address = request.state.reader.address
-        return await self._linked(request, person, lambda: self._link(fields.get("person", ""), person, address), {})
+
+        def work() -> str:
+            key = fields.get("person", "")
+            self._proven(person, fields, address, lambda acts: acts.link(key, recovery=False, first=True))
+            return self._link(key, person, address)
+
+        return await self._linked(request, person, work, {})
 
     async def suspend(self, request: Request) -> Response:
         """`POST /access/people/suspend`."""
@@ -152,10 +161,22 @@ class PeoplePage:
         self, request: Request, person: Person, work: Callable[[], str], filled: Mapping[str, str]
     ) -> Response:
         try:
-            word = await asyncio.to_thread(work)
+            word = await self._office.slowly(work)
         except ConfigError as error:
             return self._page(request, person, wrong=_said(error), filled=filled)
         return self._page(request, person, link=f"{origin_of(request)}/set-up/{word}")
+
+    def _proven(
+        self,
+        person: Person,
+        fields: Mapping[str, str],
+        address: str,
+        wish: Callable[[PeopleActs], Sequence[TrailEntry]],
+    ) -> None:
+        """The administrator's code, asked for once it is clear that nothing else is wrong."""
+        desk, now = self._office.desk, self._office.desk.now()
+        wish(PeopleActs(desk.refresh(), now, at_ns=desk.wall(), by=person.key))
+        self._office.sign_in.prove_again(person, fields.get("code", "")[:20], address=address)
 
     def _link(self, key: str, by: Person, address: str) -> str:
         return set_up.issue(self._office.desk, self._office.store, key, by=by.key, first=True, origin=address)

@@ -152,6 +152,8 @@ def test_a_newcomer_is_enrolled_visits_by_two_yeses_and_reads_until_the_grant_en
         page.get_by_label(label, exact=label == "Contract").fill(text)
     page.get_by_label("reader", exact=True).check()
     page.get_by_role("combobox", name="Sponsor").select_option("Jo sponsor")
+    site.clock.move(30)
+    page.get_by_label("Your own code, of your").fill(site.code("p-admin"))
     page.get_by_role("button", name="Enrol", exact=True).click()
     link = page.get_by_role("status").locator("code").inner_text()
     admin.fit("enrolled")

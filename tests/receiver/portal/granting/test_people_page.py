@@ -47,8 +47,10 @@ def day(site: SignInSite, days: int) -> str:
 
 
 def of_acme(site: SignInSite) -> dict[str, str]:
-    """A vendor's reader, whole."""
+    """A vendor's reader, whole, with the administrator's code of a half minute later."""
+    site.clock.move(30)
     return {
+        "code": site.code("p-admin"),
         "name": "Jo Doe",
         "login": " J.Doe@acme.example",
         "role:reader": "on",
@@ -112,6 +114,8 @@ MISTAKES = (
     ({"ends": "2099-01-01"}, "more than 400 days"),
     ({"role:approver": "on"}, "for the site&#39;s own people"),
     ({"role:king": "on"}, "choose anew"),
+    ({"code": ""}, "your code does not fit"),
+    ({"code": "000000"}, "your code does not fit"),
 )
 
 
@@ -124,6 +128,7 @@ def test_an_enrolment_is_whole_or_is_not_made(site: SignInSite, web: WebReader) 
         assert 'name="name" maxlength="200" value="Jo Doe"' in answer.text
         assert 'name="role:reader" checked' in answer.text
     assert len(site.of("person.enrolled")) == before
+    assert [one.facts["how"] for one in site.of("session.failed")] == ["code", "code"]
 
 
 def test_who_has_set_up_gets_no_other_link_on_a_page(site: SignInSite, web: WebReader) -> None:
@@ -131,12 +136,15 @@ def test_who_has_set_up_gets_no_other_link_on_a_page(site: SignInSite, web: WebR
     admin = enter(site, web, "admin")
     first = linked(admin.send(PAGE, f"{PAGE}/enrol", **of_acme(site)))
     key = str(site.of("person.enrolled")[-1].facts["person"])
-    second = linked(admin.send(PAGE, f"{PAGE}/link", person=key))
+    assert "your code does not fit" in admin.send(PAGE, f"{PAGE}/link", person=key, code="000000").text.lower()
+    site.clock.move(30)
+    second = linked(admin.send(PAGE, f"{PAGE}/link", person=key, code=site.code("p-admin")))
     assert [web.get(path).status for path in (first, second)] == [404, 200]
     links = len(site.of("person.linked"))
     token = admin.token(PAGE, f"{PAGE}/link")
     for held in ("p-sponsor", "p-admin", "p-nobody"):
-        answer = admin.post(f"{PAGE}/link", {"token": token, "person": held})
+        site.clock.move(30)
+        answer = admin.post(f"{PAGE}/link", {"token": token, "person": held, "code": site.code("p-admin")})
         assert (answer.status, "/set-up/" in answer.text) == (409, False), held
     assert len(site.of("person.linked")) == links
 
