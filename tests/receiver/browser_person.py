@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe
 from granting_site import GrantingSite
@@ -20,15 +21,17 @@ SHOTS = os.environ.get("CHECKVALVE_SHOTS", "")
 """A folder for pictures of the pages, for people to look at."""
 
 
-class BrowserPerson:
-    """Somebody in front of a browser of their own."""
+SIGHTS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1200, "light"), (390, "dark"))
+"""Width of the window and colours that each page is looked at with: a desk by day, a telephone by night."""
 
-    def __init__(self, browser: Browser, site: GrantingSite, web: WebReader, who: str, width: int, scheme: str) -> None:
-        self.base, self.who, self.width = web.base.replace("127.0.0.1", "localhost"), who, width
-        dark = scheme == "dark"
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-        )
+
+class BrowserPerson:
+    """Somebody in front of a browser of their own; they read and type on the telephone."""
+
+    def __init__(self, browser: Browser, site: GrantingSite, web: WebReader, who: str) -> None:
+        self.base, self.who = web.base.replace("127.0.0.1", "localhost"), who
+        width, scheme = SIGHTS[-1]
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         site.clock.move(30)
         word = site.sign_in(f"p-{who}", address="127.0.0.1")  # the page of signing in has tests of its own
         self.context.add_cookies([{"name": "checkvalve", "value": word, "url": self.base}])
@@ -44,21 +47,26 @@ class BrowserPerson:
         self.fit(path)
 
     def fit(self, path: str) -> None:
-        """The page that is open, as it stands: no violation of axe's rules, nothing beyond the window."""
-        found = Axe().run(self.page)
-        wrong = [
-            f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found.response["violations"]
-        ]
-        assert wrong == [], f"{self.who} at {path}"
-        self.picture(path)
-        assert self.page.evaluate(BEYOND) == [], path
-        assert self.page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), path
+        """The page that is open, as it stands: on a desk and on a telephone no violation of axe's rules, nothing beyond
+        the window.
+        """
+        for width, scheme in SIGHTS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.emulate_media(color_scheme=scheme)
+            found = Axe().run(self.page)
+            wrong = [
+                f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found.response["violations"]
+            ]
+            assert wrong == [], f"{self.who} at {path}, {width} wide, {scheme}"
+            self.picture(path)
+            assert self.page.evaluate(BEYOND) == [], path
+            assert self.page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), path
 
     def picture(self, path: str) -> None:
         """For people to look at, where they gave a folder."""
-        if SHOTS:
+        if SHOTS and (size := self.page.viewport_size):
             name = re.sub(r"[^a-z0-9]+", "-", path.strip("/")) or "overview"
-            self.page.screenshot(path=f"{SHOTS}/{self.who}-{name}-{self.width}.png", full_page=True)
+            self.page.screenshot(path=f"{SHOTS}/{self.who}-{name}-{size['width']}.png", full_page=True)
 
     def close(self) -> None:
         self.context.close()

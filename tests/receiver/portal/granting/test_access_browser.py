@@ -30,12 +30,11 @@ def web(site: GrantingSite) -> Iterator[WebReader]:
         yield made
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
 def test_a_request_goes_from_hand_to_hand_and_every_page_is_fit_to_be_read(
-    site: GrantingSite, web: WebReader, browser: Browser, width: int, scheme: str
+    site: GrantingSite, web: WebReader, browser: Browser
 ) -> None:
     """Asked, approved, read, revoked; with axe's rules on each page that anybody of them sees."""
-    acme = BrowserPerson(browser, site, web, "acme", width, scheme)
+    acme = BrowserPerson(browser, site, web, "acme")
     page = acme.open("/access")
     page.get_by_label("acme-pump").check()
     page.get_by_label("Kind").select_option("standing")
@@ -45,7 +44,7 @@ def test_a_request_goes_from_hand_to_hand_and_every_page_is_fit_to_be_read(
     page.get_by_role("button", name="Ask").click()
     page.get_by_role("heading", name="You asked").wait_for()
     acme.look("/access")
-    sponsor = BrowserPerson(browser, site, web, "sponsor", width, scheme)
+    sponsor = BrowserPerson(browser, site, web, "sponsor")
     sponsor.look("/access")
     sponsor.page.get_by_label("Your reason, as sponsor").fill(WHY)
     sponsor.page.get_by_role("button", name="Approve").click()
@@ -55,7 +54,7 @@ def test_a_request_goes_from_hand_to_hand_and_every_page_is_fit_to_be_read(
     acme.look("/tag/1")
     acme.look("/account")
     sponsor.look("/access")
-    security = BrowserPerson(browser, site, web, "security", width, scheme)
+    security = BrowserPerson(browser, site, web, "security")
     security.look("/trail")
     security.look("/access")
     row = security.page.get_by_role("row").filter(has_text="Vic of acme")
@@ -71,15 +70,12 @@ def test_a_request_goes_from_hand_to_hand_and_every_page_is_fit_to_be_read(
         one.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
-def test_the_glass_is_broken_as_a_drill_reviewed_and_broken_again(
-    tmp_path: Path, browser: Browser, width: int, scheme: str
-) -> None:
+def test_the_glass_is_broken_as_a_drill_reviewed_and_broken_again(tmp_path: Path, browser: Browser) -> None:
     """Criteria, equipment, code; the next use refused while the review is open; a roster that can be printed."""
     site = GlassSite(tmp_path)
     try:
         with site.pages() as web:
-            custodian = BrowserPerson(browser, site, web, "custodian", width, scheme)
+            custodian = BrowserPerson(browser, site, web, "custodian")
             custodian.look("/access/glass")
             page = custodian.page
             page.get_by_label("Who shall read?").select_option("Vic of acme, Acme")
@@ -98,11 +94,11 @@ def test_the_glass_is_broken_as_a_drill_reviewed_and_broken_again(
             custodian.look("/access/glass")
             assert page.get_by_text("it must be closed before the next").count() == 1
             assert page.get_by_role("button", name="Break the glass").count() == 0
-            acme = BrowserPerson(browser, site, web, "acme", width, scheme)
+            acme = BrowserPerson(browser, site, web, "acme")
             acme.look("/access")
             assert acme.open("/asset/acme-pump").get_by_role("heading", name="acme-pump").count() == 1
             site.prepare()
-            engineer = BrowserPerson(browser, site, web, "engineer", width, scheme)
+            engineer = BrowserPerson(browser, site, web, "engineer")
             engineer.look("/access/alerts")
             engineer.look("/access")
             engineer.page.get_by_label("Findings").fill("the drill went as written; the pump was found in 4 minutes")
@@ -125,7 +121,7 @@ def test_the_glass_is_broken_as_a_drill_reviewed_and_broken_again(
 def test_a_visits_record_is_fit_to_be_read(site: GrantingSite, web: WebReader, browser: Browser) -> None:
     """On a telephone beside the machine too."""
     grant = visited(site, web)
-    security = BrowserPerson(browser, site, web, "security", 390, "dark")
+    security = BrowserPerson(browser, site, web, "security")
     security.look(f"/access/visit?grant={grant}")
     assert security.page.get_by_role("rowheader", name="Nameplate").count() == 1
     security.close()
@@ -137,7 +133,7 @@ def test_a_newcomer_is_enrolled_visits_by_two_yeses_and_reads_until_the_grant_en
     """Enrolled on the page, set up by the link; a visit agreed by two and reviewed; an open page ends by itself."""
     site.ready("p-admin", login="ada@plant.example", name="Ada", roles=frozenset({PersonRole.ADMINISTRATOR}))
     site.plant.condition("acme-pump", "up", "Acme P-1 firmware 1.0")
-    admin = BrowserPerson(browser, site, web, "admin", 390, "light")
+    admin = BrowserPerson(browser, site, web, "admin")
     page = admin.open("/access/people")
     for label, text in {
         "Name, as on a badge": "Nova Newcomer",
@@ -184,7 +180,7 @@ def test_a_newcomer_is_enrolled_visits_by_two_yeses_and_reads_until_the_grant_en
     page.get_by_role("heading", name="You asked").wait_for()
     for who in ("approver", "engineer"):
         assert not site.office.desk.authority.grants.grants
-        one = BrowserPerson(browser, site, web, who, 1200, "dark")
+        one = BrowserPerson(browser, site, web, who)
         one.open("/access").get_by_label("Your reason").fill(WHY)
         one.page.get_by_role("button", name="Approve").click()
         one.page.get_by_text("To be decided").wait_for(state="detached")
@@ -204,7 +200,7 @@ def test_a_newcomer_is_enrolled_visits_by_two_yeses_and_reads_until_the_grant_en
     site.plant.condition("acme-pump", "up", "Acme P-1 firmware 1.1")
     nova.close()
     site.clock.move(4 * 3600)
-    security = BrowserPerson(browser, site, web, "security", 1200, "light")
+    security = BrowserPerson(browser, site, web, "security")
     page = security.open("/access")
     page.get_by_role("link", name="what the diode saw change in its window").click()
     page.get_by_role("rowheader", name="Nameplate").wait_for()

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from browser_person import BrowserPerson
 from playwright.sync_api import Browser
 from recommending_site import ANSWERED, BECAUSE, PAGE, WHAT, RecommendingSite
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
-def test_a_recommendation_is_made_released_and_answered(
-    tmp_path: Path, browser: Browser, width: int, scheme: str
-) -> None:
+def test_a_recommendation_is_made_released_and_answered(tmp_path: Path, browser: Browser) -> None:
     """With axe's rules on the page of everybody who has a part in it."""
     site = RecommendingSite(tmp_path)
     try:
         with site.pages() as web:
             site.grant(web, "acme", "acme-pump")
-            acme = BrowserPerson(browser, site, web, "acme", width, scheme)
+            acme = BrowserPerson(browser, site, web, "acme")
             page = acme.open("/access")
             page.get_by_role("link", name="recommend it").click()
             page.get_by_label("Asset").select_option("acme-pump, north-plant")
@@ -33,7 +29,7 @@ def test_a_recommendation_is_made_released_and_answered(
             page.get_by_label("Values, one a line").fill("speed limit: 1450 1/min -> 1380 1/min\noil: VG 68")
             page.get_by_role("button", name="Recommend", exact=True).click()
             page.get_by_role("heading", name="acme-pump: waits for a release").wait_for()
-            engineer = BrowserPerson(browser, site, web, "engineer", width, scheme)
+            engineer = BrowserPerson(browser, site, web, "engineer")
             engineer.look(PAGE)
             engineer.page.get_by_label("Your reason to release it").fill("worth reading at the machine")
             engineer.page.get_by_role("button", name="Release", exact=True).click()
