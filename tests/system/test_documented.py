@@ -158,6 +158,8 @@ def test_every_documented_command_does_what_its_page_says(
     for one in ONCE.values():
         way = way_of(one.words)
         assert way is not None
+        if user == "root" and way.also == ("--help",):
+            continue  # it is printed before anything is looked at
         if one.words[:2] == ("keys", "new"):
             shutil.rmtree(work / "keys", ignore_errors=True)
         own = {r"\S*keys/(high|low)": str(work / "keys" / "new")}

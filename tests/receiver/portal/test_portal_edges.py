@@ -96,7 +96,7 @@ def edges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edges]:
 class Quiet:
     """A page that must have logged nothing at its end."""
 
-    def __init__(self, browser: Browser, address: str) -> None:
+    def __init__(self, browser: Browser, address: str, *scripts: str) -> None:
         self._context = browser.new_context(viewport={"width": 1280, "height": 1400})
         self.page = self._context.new_page()
         self.wrong: list[str] = []
@@ -105,7 +105,8 @@ class Quiet:
         )
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("dialog", lambda dialog: self.wrong.append(dialog.message))
-        self.page.add_init_script(WATCH)
+        for script in (WATCH, *scripts):
+            self.page.add_init_script(script)
         self.page.goto(address)
 
     def __enter__(self) -> Page:
@@ -134,9 +135,7 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
 def test_every_range_and_every_value_is_drawn_and_followed(edges: Edges, browser: Browser, name: str) -> None:
     """The chart stands with numbers at its axis, the newest value is drawn, and a further one is taken in."""
     number = edges.series[name]
-    with Quiet(browser, f"{edges.base}/tag/{number}") as page:
-        page.add_init_script(LISTEN)
-        page.reload()
+    with Quiet(browser, f"{edges.base}/tag/{number}", LISTEN) as page:
         page.wait_for_selector("#chart[data-drawn]")
         values = [list(one[-1]) for one in RANGES if one[0] == name]
         if values and any(isinstance(one, float) and abs(one) < float("inf") for one in values[0]):
@@ -155,8 +154,9 @@ def test_every_range_and_every_value_is_drawn_and_followed(edges: Edges, browser
         until(page, lambda: page.locator("[data-samples] tr").count() > min(before, 19), "the value was not taken in")
         # As the server writes it, letter for letter.
         shown = page.locator("#now .v").inner_text()
-        with Quiet(browser, f"{edges.base}/tag/{number}") as again:
-            assert again.locator("#now .v").inner_text() == shown
+        assert page.evaluate("refused") == []
+        page.reload()
+        assert page.locator("#now .v").inner_text() == shown
 
 
 def test_an_asset_of_any_name_has_a_page_that_lives(edges: Edges, browser: Browser) -> None:
