@@ -228,4 +228,4 @@ def test_long_names_and_texts_scroll_no_page_sideways(edges: Edges, browser: Bro
             for width in (390, 1280):
                 page.set_viewport_size({"width": width, "height": 844})
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-                assert page.evaluate(OUTSIDE) == [], (path, width)
+                until(page, lambda page=page: page.evaluate(OUTSIDE) == [], f"{path} at {width}")  # type: ignore[misc]
