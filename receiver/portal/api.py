@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from receiver.portal import link as link_view
 from receiver.portal import trend as trends
+from receiver.portal import words
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import LOOK_S, TELL_S, Live
 from receiver.portal.pages import check_range, moment_ns
@@ -90,12 +91,14 @@ class Api:
         check_range(from_ns, to_ns)
         buckets = _whole(request, "buckets", 1000, least=1, most=trends.MOST_BUCKETS)
         question = trends.question(live_tag, at, from_ns=from_ns, to_ns=to_ns, buckets=buckets)
-        found, before = await self._keeper.ask(lambda door: trends.fetch(door, live_tag.series, question))
+        found, before, last, marks = await self._keeper.ask(
+            lambda door: trends.fetch_all(door, live_tag.series, question)
+        )
         named = (live_tag.tag.asset, live_tag.tag.name)
         looks.show(request, "read.trend", named[:1], [named], between=(from_ns, to_ns), rows=int(found.count.sum()))
-        curve = trends.curve(found, before, question)
+        curve = trends.curve(found, before, question, marks)
         told = curve.to_json() | {"series": live_tag.series, "from_ms": from_ns / 1e6, "to_ms": to_ns / 1e6}
-        return _json(told | {"now_ms": at.now_ns / 1e6, "summary": asdict(trends.summary(found))})
+        return _json(told | {"now_ms": at.now_ns / 1e6, "summary": _summed(live_tag, trends.summary(found, last))})
 
     async def events(self, request: Request) -> Response:
         """`/api/events?asset=NAME&limit=N`: alarms and events, newest first; without a name of all assets."""
@@ -171,6 +174,17 @@ def _described(live_tag: LiveTag) -> dict[str, Any]:
     told = {name: value for name, value in asdict(live_tag.tag).items() if name not in ("id", "asset")}
     fault = {"fault": live_tag.fault} if live_tag.fault else {}
     return {"series": live_tag.series, "stale_after_s": live_tag.after_s} | told | fault
+
+
+def _summed(live_tag: LiveTag, summary: trends.RangeSummary) -> dict[str, Any]:
+    last = summary.last
+    if last is None:
+        return summary.numbers | {"last": None}
+    value = live_tag.sent(words.plain(live_tag.tag, last.value))
+    text = words.quality(last.quality, last.native, live_tag.collector)
+    return summary.numbers | {
+        "last": {"time_ms": last.time_ns / 1e6, "value": value, "quality": last.quality, "quality_text": text}
+    }
 
 
 def _json(body: Any, *, status: int = 200) -> Response:

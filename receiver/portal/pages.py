@@ -122,8 +122,10 @@ class Pages:
         trouble = ""
         asked = trends.question(live_tag, at, from_ns=from_ns, to_ns=to_ns, buckets=SUMMARY_BUCKETS)
         try:
-            found, before = await self._keeper.ask(lambda door: trends.fetch(door, live_tag.series, asked))
-            summary, curve = trends.summary(found), trends.curve(found, before, asked)
+            found, before, last, marks = await self._keeper.ask(
+                lambda door: trends.fetch_all(door, live_tag.series, asked)
+            )
+            summary, curve = trends.summary(found, last), trends.curve(found, before, asked, marks)
         except NoHistory as error:
             trouble = str(error)
         try:

@@ -94,15 +94,14 @@ class LiveTag:
         return [
             self.series,
             self.time_ns / 1e6,
-            self._sent(),
+            self.sent(self.value),
             self.quality,
             self.quality_text if self.quality or self.native else "",
             self.seen_ns / 1e6,
         ]
 
-    def _sent(self) -> Value:
-        """The value for a script, which knows a number's kind only from its tag."""
-        value = self.value
+    def sent(self, value: Value) -> Value:
+        """A value of this tag for a script, which knows a number's kind only from its tag."""
         if isinstance(value, str):
             return words.text(value)
         return float(value) if type(value) is int and self.tag.type.startswith("float") else wire_value(value)

@@ -15,6 +15,10 @@ Where either stands, the line is broken by an empty point; elsewhere neighbourin
 on change holds its value: what only renews it is no history, so an hour without a sample may be an hour without a
 change, and only the time since its last renewal can be a silence. Times are milliseconds since 1970, as JavaScript
 counts.
+
+Over all of it lie the bands (`charting/bands.py`): when its value was bad or uncertain, to the sample, not to the
+bucket. And beside each point stand the first and the last value of its bucket with their own times, so that a cursor
+can tell the value that stood at a moment: never the next one.
 """
 
 from __future__ import annotations
@@ -29,14 +33,21 @@ import numpy as np
 from protocol.content.array import Array
 from protocol.content.sample import severity
 from protocol.errors import StoreError
+from receiver.outputs.historian.answers.qualities import TimeMarks
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import AbsenceView, SampleView, Trend
 from receiver.portal import words
+from receiver.portal.charting.bands import Band, BandRange, bands
 from receiver.portal.freshness import beat_lost
 from receiver.portal.plant_picture import LiveTag, ViewTime
 
 MOST_BUCKETS = 4000
 """More than any screen is wide; bounds the work of one request."""
+
+MOST_NOTES = 100
+"""Rows of the list beside the chart."""
+
+NO_MARKS = TimeMarks()
 
 LONGEST_S = 400 * 86400.0
 """Longest range of one request [s]: the default retention of the history."""
@@ -66,9 +77,33 @@ class Curve:
     count: Array
     bad: Array
     """Samples in the bucket without a usable value; `count` holds the others."""
+    first: Array
+    """The first usable value of the bucket by its time, `first_ms`; NaN where it is not known."""
+    last: Array
+    first_ms: Array
+    last_ms: Array
     interruptions: tuple[Interruption, ...]
     width_ms: float
     """How much time a bucket spans [ms]."""
+    bands: tuple[Band, ...] = ()
+    """When the value was bad or uncertain."""
+    healed: tuple[tuple[float, float], ...] = ()
+    """From when to when samples came later [ms]."""
+    marked_ms: float = 0.0
+    """From here on uncertain and healed samples are told; bad ones in all of the range."""
+
+    @property
+    def notes(self) -> list[Interruption]:
+        """What of the range is missing, not to be relied on, or came later, by its begin; at most `MOST_NOTES`."""
+        found = [
+            *self.interruptions,
+            *(Interruption(one.grade, one.from_ms, one.to_ms, one.text) for one in self.bands),
+            *(
+                Interruption("healed", start, stop, f"Healed: {words.span((stop - start) / 1e3)} of samples came later")
+                for start, stop in self.healed
+            ),
+        ]
+        return sorted(found, key=lambda one: one.from_ms)[:MOST_NOTES]
 
     def to_json(self) -> dict[str, Any]:
         """As `/api/trend` sends it; NaN becomes null in the encoder."""
@@ -80,6 +115,13 @@ class Curve:
             "mean": self.mean,
             "count": self.count,
             "bad": self.bad,
+            "first": self.first,
+            "last": self.last,
+            "first_ms": self.first_ms,
+            "last_ms": self.last_ms,
+            "bands": [one.to_json() for one in self.bands],
+            "healed": [{"from_ms": start, "to_ms": stop} for start, stop in self.healed],
+            "marked_ms": self.marked_ms,
             "holes": [
                 {"kind": one.kind, "from_ms": one.from_ms, "to_ms": one.to_ms, "text": one.text}
                 for one in self.interruptions
@@ -98,6 +140,13 @@ class RangeSummary:
     """Samples with a usable value."""
     bad: int
     """The others."""
+    last: SampleView | None = None
+    """The value that stood at its end: its last sample, or the one before it that the tag still held."""
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """All but the last, as JSON has them."""
+        return {name: getattr(self, name) for name in ("low", "high", "mean", "count", "bad")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +169,8 @@ class TrendQuestion:
     """Its value stands until the next sample: no sample for an hour may be an hour without a change."""
     seen_ns: int
     """When it was last renewed, by the clock as it is set now; 0 where it never was."""
+    collector: str = ""
+    """The protocol it is read by: names the native codes."""
 
     @property
     def end(self) -> int:
@@ -146,6 +197,7 @@ def question(live_tag: LiveTag, at: ViewTime, *, from_ns: int, to_ns: int, bucke
         after_s=live_tag.after_s,
         holds=live_tag.holds,
         seen_ns=at.now_ns - (at.steady_ns - live_tag.seen_ns) if live_tag.seen_ns else 0,
+        collector=live_tag.collector,
     )
 
 
@@ -162,13 +214,36 @@ def fetch(door: Door, series: int, asked: TrendQuestion) -> tuple[Trend, SampleV
     return trend, before[0] if before else None
 
 
-def curve(trend: Trend, before: SampleView | None, asked: TrendQuestion) -> Curve:
+def fetch_marks(door: Door, series: int, before: SampleView | None, asked: TrendQuestion) -> TimeMarks:
+    """When the tag was bad or uncertain in the range, also by a sample before it, and what of it was healed."""
+    from_ns = asked.from_ns - round(asked.after_s * 1e9)
+    if before is not None and (before.value is None or severity(before.quality)):
+        from_ns = min(from_ns, before.time_ns)
+    return door.time_marks(series, from_ns, asked.to_ns)
+
+
+def fetch_last(door: Door, series: int, before: SampleView | None, asked: TrendQuestion) -> SampleView | None:
+    """The sample that stood at the end of the range; of a tag that holds its value also one from before it."""
+    found = door.samples(series, asked.from_ns, asked.to_ns, 1)
+    return found[0] if found else before if asked.holds else None
+
+
+def fetch_all(
+    door: Door, series: int, asked: TrendQuestion
+) -> tuple[Trend, SampleView | None, SampleView | None, TimeMarks]:
+    """What a chart of one tag is made of: the trend, the sample before it, the one that stood at its end, the marks."""
+    trend, before = fetch(door, series, asked)
+    return trend, before, fetch_last(door, series, before, asked), fetch_marks(door, series, before, asked)
+
+
+def curve(trend: Trend, before: SampleView | None, asked: TrendQuestion, marks: TimeMarks = NO_MARKS) -> Curve:
     """Shape a trend for the chart.
 
     Args:
         trend: As `fetch` gave it.
         before: The last sample before the range, None where there is none or none is needed.
         asked: The question.
+        marks: As `fetch_marks` gave them.
     """
     width = trend.width_ns
     start = np.asarray(trend.start_ns, np.int64)
@@ -180,17 +255,40 @@ def curve(trend: Trend, before: SampleView | None, asked: TrendQuestion) -> Curv
     places = np.array([one.place for one in trend.changes], np.int64)
     breaks = np.union1d(_breaks(start, width, interruptions), places)
     interruptions = sorted([*interruptions, *changes], key=lambda one: one.from_ms)
-    drawn = {"low": trend.low, "high": trend.high, "mean": _middling(trend)}
+    drawn = {"low": trend.low, "high": trend.high, "mean": _middling(trend), "first": trend.first, "last": trend.last}
+    known = ~np.isnan(np.asarray(trend.low, np.float64))
+    for name in ("first_ns", "last_ns"):
+        drawn[name] = np.where(known, np.asarray(getattr(trend, name), np.float64), math.nan)
     columns = {name: _opened(column, breaks, math.nan) for name, column in drawn.items()}
     columns |= {name: _opened(getattr(trend, name), breaks, 0) for name in ("count", "bad")}
     columns["at"] = np.insert(at, breaks, [_middle(at, place) for place in breaks.tolist()])
     if asked.holds:
+        columns = _held_until_bad(columns, width)
         columns = _drawn_on(columns, before, interruptions, asked)
-    return Curve(at_ms=columns.pop("at") / 1e6, **columns, interruptions=tuple(interruptions), width_ms=width / 1e6)
+    absent = [(one.from_ms * 1e6, math.inf if one.to_ms is None else one.to_ms * 1e6) for one in gaps]
+    cut = BandRange(
+        from_ns=asked.from_ns, to_ns=asked.to_ns, now_ns=asked.now_ns, gaps=absent, collector=asked.collector
+    )
+    return Curve(
+        at_ms=columns.pop("at") / 1e6,
+        first_ms=columns.pop("first_ns") / 1e6,
+        last_ms=columns.pop("last_ns") / 1e6,
+        **columns,
+        interruptions=tuple(interruptions),
+        width_ms=width / 1e6,
+        bands=bands(marks, cut),
+        healed=tuple((start / 1e6, stop / 1e6) for start, stop in marks.healed if stop >= asked.from_ns),
+        marked_ms=max(marks.looked_ns, asked.from_ns) / 1e6,
+    )
 
 
-def summary(trend: Trend) -> RangeSummary:
-    """The range in numbers; the mean is over samples, not over time."""
+def summary(trend: Trend, last: SampleView | None = None) -> RangeSummary:
+    """The range in numbers; the mean is over samples, not over time.
+
+    Args:
+        trend: As `fetch` gave it.
+        last: As `fetch_last` gave it.
+    """
     count = np.asarray(trend.count, np.int64)
     valued = np.isfinite(np.asarray(trend.low, np.float64)) & (count > 0)
     some = bool(valued.any())
@@ -200,6 +298,7 @@ def summary(trend: Trend) -> RangeSummary:
         mean=_mean(np.asarray(trend.mean, np.float64)[valued], count[valued]) if some else None,
         count=int(count.sum()),
         bad=int(np.asarray(trend.bad, np.int64).sum()),
+        last=last,
     )
 
 
@@ -257,6 +356,16 @@ def _silences(
     return found
 
 
+def _held_until_bad(columns: dict[str, Array], width: int) -> dict[str, Array]:
+    """Draw a held value on to where the tag turns bad: that point has no value, and the line would end long before."""
+    mean, bad = columns["mean"], columns["bad"]
+    turns = 1 + np.flatnonzero(np.isfinite(mean[:-1]) & ~np.isfinite(mean[1:]) & (bad[1:] > 0))
+    fill = dict.fromkeys(("low", "high", "mean", "first", "last"), columns["last"][turns - 1])
+    fill |= dict.fromkeys(("first_ns", "last_ns"), columns["last_ns"][turns - 1])
+    fill |= {"at": columns["at"][turns] - width / 2, "count": np.zeros(len(turns)), "bad": np.zeros(len(turns))}
+    return {name: np.insert(column, turns, fill[name]) for name, column in columns.items()}
+
+
 def _drawn_on(
     columns: dict[str, Array], before: SampleView | None, interruptions: Sequence[Interruption], asked: TrendQuestion
 ) -> dict[str, Array]:
@@ -266,11 +375,13 @@ def _drawn_on(
     """
     first = columns["at"][0] if len(columns["at"]) else float(asked.end)
     value = _number(before)
-    if value is not None and first > asked.from_ns and not _overlap(interruptions, asked.from_ns, first):
-        columns = _beside(columns, 0, float(asked.from_ns), value)
+    stood = first > asked.from_ns and not _overlap(interruptions, asked.from_ns, first)
+    if before is not None and value is not None and stood:
+        columns = _beside(columns, 0, float(asked.from_ns), value, float(before.time_ns))
     at, mean, last = columns["at"], columns["mean"], float(min(asked.end, asked.seen_ns))
     if len(at) and last > at[-1] and math.isfinite(mean[-1]) and not _overlap(interruptions, at[-1], last):
-        columns = _beside(columns, len(at), last, float(mean[-1]))
+        value, known_ns = float(columns["last"][-1]), float(columns["last_ns"][-1])
+        columns = _beside(columns, len(at), last, float(mean[-1]) if math.isnan(value) else value, known_ns)
     return columns
 
 
@@ -285,9 +396,10 @@ def _number(sample: SampleView | None) -> float | None:
     return float(sample.value) if math.isfinite(sample.value) else None
 
 
-def _beside(columns: dict[str, Array], place: int, at: float, value: float) -> dict[str, Array]:
-    """A point that stands for no sample."""
-    fill = {"at": at, "low": value, "high": value, "mean": value, "count": 0, "bad": 0}
+def _beside(columns: dict[str, Array], place: int, at: float, value: float, known_ns: float) -> dict[str, Array]:
+    """A point that stands for no sample of its own, but for one at `known_ns` that still holds."""
+    fill = dict.fromkeys(("low", "high", "mean", "first", "last"), value)
+    fill |= {"at": at, "first_ns": known_ns, "last_ns": known_ns, "count": 0, "bad": 0}
     return {name: np.insert(column, place, fill[name]) for name, column in columns.items()}
 
 

@@ -92,7 +92,8 @@ ADDRESSES = (
     ),
     ProgramAddress(
         path="/api/trend",
-        says="One tag over a time: lowest, highest and mean value of each bucket, and the holes. Buckets of more than "
+        says="One tag over a time: lowest, highest and mean value of each bucket, the holes, when it was bad or "
+        "uncertain and for how long, and what was healed later. Buckets of more than "
         "an hour are multiples of three hours.",
         parameters=(
             QueryParameter(

@@ -103,10 +103,26 @@ EVENT = holds(
     state=of("string", says="`active`, `acked` or `cleared`; empty for what just happened"),
     sequence=of("integer"),
 )
+BAND = holds(
+    grade=of("string", enum=["bad", "uncertain"]),
+    from_ms=NUMBER,
+    to_ms=of("number", "null", says="time of the next sample of another grade; null while it lasts"),
+    reason=of("string", says="the quality of its first sample in words"),
+    text=of("string", says="how long, and why"),
+)
+HEALED = holds(from_ms=NUMBER, to_ms=NUMBER)
+LAST = of(
+    "object",
+    "null",
+    says="the sample that stood at the end of the time; null where there is none",
+    properties={"time_ms": NUMBER, "value": VALUE, "quality": QUALITY, "quality_text": TEXT},
+    required=["time_ms", "value", "quality", "quality_text"],
+)
 HOLE = holds(kind=of("string", enum=["gap", "silence", "change"]), from_ms=NUMBER, to_ms=MAYBE_NUMBER, text=TEXT)
 
 NAMES = {"series": SERIES, "asset": TEXT, "tag": TEXT, "unit": TEXT}
 SUMMARY = holds(low=MAYBE_NUMBER, high=MAYBE_NUMBER, mean=MAYBE_NUMBER, count=COUNT, bad=COUNT)
+LAST_SUMMARY = holds(low=MAYBE_NUMBER, high=MAYBE_NUMBER, mean=MAYBE_NUMBER, count=COUNT, bad=COUNT, last=LAST)
 CURVE = {
     "width_ms": of("number", says="of a bucket"),
     "at_ms": each(NUMBER, "the middle of each bucket"),
@@ -115,7 +131,14 @@ CURVE = {
     "mean": each(MAYBE_NUMBER),
     "count": each(MAYBE_NUMBER, "values that can be used"),
     "bad": each(MAYBE_NUMBER, "values that cannot"),
+    "first": each(MAYBE_NUMBER, "the bucket's first usable value by its time; null also where it is not known"),
+    "last": each(MAYBE_NUMBER, "its last one, which holds until the next bucket's first"),
+    "first_ms": each(MAYBE_NUMBER, "when that was, by the tag's own time"),
+    "last_ms": each(MAYBE_NUMBER),
     "holes": each(HOLE, "where the line is broken"),
+    "bands": each(BAND, "when its value was bad or uncertain, to the sample; at most 400"),
+    "healed": each(HEALED, "from the first to the last of samples whose block came later"),
+    "marked_ms": of("number", says="from here on uncertain and healed samples are told; bad ones always are"),
 }
 CHART_EVENT = holds(asset=TEXT, source=TEXT, code=TEXT, text=TEXT, time_ms=NUMBER, severity=of("integer"), state=TEXT)
 NOTE = holds(key=TEXT, about=TEXT, at_ms=NUMBER, text=TEXT, by=TEXT, own=TRUTH, may_drop=TRUTH)
@@ -140,7 +163,7 @@ SHAPES: dict[str, JsonSchema] = {
         from_ms=NUMBER,
         to_ms=NUMBER,
         now_ms=NOW,
-        summary=SUMMARY,
+        summary=LAST_SUMMARY,
         **CURVE,
     ),
     "Trends": holds(

@@ -1,16 +1,35 @@
-// What the chart draws behind and over the line: the normal band, holes in the data with their reason, bad samples.
-// A gap (the link lost blocks) is hatched; a silence (the tag did not speak) is dotted: they must never look alike.
+// What the chart draws behind and over the line: the normal band, holes in the data with their reason, and times in which
+// the value was bad or uncertain. No two of them look alike, also without colour:
+//
+//   gap        the link lost blocks         hatched, rising
+//   silence    the tag did not speak        dotted
+//   bad        no value to rely on          crossed, the letter B; the line beneath is covered: there was no value
+//   uncertain  a value to be doubted        upright lines, the letter U; the line is seen through them
+//   healed     came later, by a repeat      a ribbon along the bottom, the letter H
 
-const BAD_HEIGHT = 7; // of the ribbon of bad samples [CSS pixels]
+import { told } from "./curve.js";
 
-// The hatch repeats every 8 CSS pixels, the dots every 7.
+const RIBBON = 5; // of what was healed [CSS pixels]
+const SIZES = { gap: 8, silence: 7, change: 7, bad: 6, uncertain: 6 };
+
+// Each pattern repeats after its size [CSS pixels].
 function pattern(ctx, kind, colour, ratio) {
-  const size = Math.round((kind === "gap" ? 8 : 7) * ratio);
+  const size = Math.round(SIZES[kind] * ratio);
   const tile = document.createElement("canvas");
   tile.width = tile.height = size;
   const pen = tile.getContext("2d");
   pen.strokeStyle = pen.fillStyle = colour;
-  if (kind === "gap") {
+  if (kind === "uncertain") {
+    pen.fillRect(0, 0, Math.max(1, Math.round(ratio)), size);
+  } else if (kind === "bad") {
+    pen.lineWidth = ratio;
+    pen.beginPath();
+    pen.moveTo(0, 0);
+    pen.lineTo(size, size);
+    pen.moveTo(size, 0);
+    pen.lineTo(0, size);
+    pen.stroke();
+  } else if (kind === "gap") {
     pen.lineWidth = 1.6 * ratio;
     for (const shift of [-size, 0, size]) {
       pen.beginPath();
@@ -71,14 +90,14 @@ export function bands(held) {
   }
 
   // The reason in words: whole where there is room, else its first words, unless a label stands there already.
-  function label(u, hole, from, wide, clear) {
+  function label(u, hole, from, wide, clear, cut = ",") {
     const { ctx } = u;
     const { left, top, width } = u.bbox;
     ctx.font = `600 ${11 * px()}px ${held.font}`;
     ctx.textBaseline = "top";
     ctx.textAlign = "left";
     const whole = ctx.measureText(hole.text).width + 12 * px() <= wide;
-    const fits = whole ? hole.text : hole.text.split(",")[0];
+    const fits = whole ? hole.text : hole.text.split(cut)[0];
     const size = ctx.measureText(fits).width + 8 * px();
     const at = Math.min(Math.max(from + (wide - size) / 2, left + 2 * px()), left + width - size - 2 * px());
     if (at < clear) return clear;
@@ -89,46 +108,85 @@ export function bands(held) {
     return at + size;
   }
 
-  // A ribbon along the bottom wherever a bucket holds bad samples.
-  function bad(u) {
-    const { at_ms: at, bad: counts, width_ms: step } = held.curve;
+  // For how long it was bad or uncertain, at least three pixels wide; the letter stands at the bottom, the words where a
+  // label has room.
+  function qualities(u) {
     const { ctx } = u;
     const { left, top, width, height } = u.bbox;
-    const tall = BAD_HEIGHT * px();
+    const fills = {};
     ctx.save();
-    ctx.fillStyle = held.colours.bad;
-    let from = null;
-    let to = null;
-    const flush = () => {
-      if (from === null) return;
-      const begin = Math.max(from, left);
-      const end = Math.min(Math.max(to, from + 2 * px()), left + width);
-      if (end > begin) {
-        ctx.fillRect(begin, top + height - tall, end - begin, tall);
-        if (end - begin > 12 * px()) {
-          ctx.font = `700 ${10 * px()}px ${held.font}`;
-          ctx.textBaseline = "bottom";
-          ctx.textAlign = "left";
-          ctx.fillText("B", begin + 1 * px(), top + height - tall - px());
-        }
-      }
-      from = null;
-    };
-    for (let i = 0; i < at.length; i += 1) {
-      if (!counts[i]) continue;
-      const begin = u.valToPos(at[i] - step / 2, "x", true);
-      if (from !== null && begin > to + 3 * px()) flush();
-      if (from === null) from = begin;
-      to = u.valToPos(at[i] + step / 2, "x", true);
+    ctx.beginPath();
+    ctx.rect(left, top, width, height);
+    ctx.clip();
+    let clear = -Infinity;
+    let lettered = -Infinity;
+    for (const band of held.curve.bands) {
+      const now = Math.min(held.now(), u.scales.x.max);
+      const from = Math.max(u.valToPos(band.from_ms, "x", true), left);
+      const to = Math.min(u.valToPos(band.to_ms ?? Math.max(now, band.from_ms), "x", true), left + width);
+      if (to < left || from > left + width) continue;
+      const bad = band.grade === "bad";
+      const colour = bad ? held.colours.bad : held.colours.uncertain;
+      const wide = Math.max(to - from, 3 * px());
+      ctx.fillStyle = bad ? held.colours.ground : held.colours.uncertainGround;
+      ctx.fillRect(from, top, wide, height);
+      ctx.fillStyle = fills[band.grade] ??= pattern(ctx, band.grade, colour, px());
+      ctx.globalAlpha = bad ? 0.45 : 0.5;
+      ctx.fillRect(from, top, wide, height);
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = colour;
+      ctx.fillRect(from, top, px(), height);
+      ctx.fillRect(from + wide - px(), top, px(), height);
+      if (from > lettered) lettered = letter(u, bad ? "B" : "U", colour, from + wide / 2);
+      if (wide > 60 * px()) clear = label(u, { text: told(band, held.now()) }, from, wide, clear, ":");
     }
-    flush();
+    ctx.restore();
+  }
+
+  // B is a square, U is round, as everywhere on these pages. Returns where it ends.
+  function letter(u, sign, colour, middle) {
+    const { ctx } = u;
+    const { left, top, width, height } = u.bbox;
+    const size = 13 * px();
+    const at = Math.min(Math.max(middle - size / 2, left), left + width - size);
+    const y = top + height - size - (RIBBON + 2) * px();
+    ctx.fillStyle = colour;
+    ctx.beginPath();
+    if (sign === "B") ctx.rect(at, y, size, size);
+    else ctx.arc(at + size / 2, y + size / 2, size / 2, 0, 7);
+    ctx.fill();
+    ctx.fillStyle = held.colours.ground;
+    ctx.font = `700 ${10 * px()}px ${held.font}`;
+    ctx.textBaseline = "middle";
+    ctx.textAlign = "center";
+    ctx.fillText(sign, at + size / 2, y + size / 2 + px() / 2);
+    return at + size;
+  }
+
+  function healed(u) {
+    const { ctx } = u;
+    const { left, top, width, height } = u.bbox;
+    ctx.save();
+    ctx.fillStyle = held.colours.healed;
+    for (const one of held.curve.healed) {
+      const from = Math.max(u.valToPos(one.from_ms, "x", true), left);
+      const to = Math.min(u.valToPos(one.to_ms, "x", true), left + width);
+      if (to < left || from > left + width) continue;
+      const wide = Math.max(to - from, 3 * px());
+      ctx.fillRect(from, top + height - RIBBON * px(), wide, RIBBON * px());
+      if (wide < 14 * px()) continue;
+      ctx.font = `700 ${10 * px()}px ${held.font}`;
+      ctx.textBaseline = "bottom";
+      ctx.textAlign = "left";
+      ctx.fillText("H", from + px(), top + height - (RIBBON + 1) * px());
+    }
     ctx.restore();
   }
 
   return {
     hooks: {
       drawClear: [(u) => normal(u)],
-      draw: [(u) => { holes(u); bad(u); }],
+      draw: [(u) => { qualities(u); holes(u); healed(u); }],
     },
   };
 }

@@ -3,6 +3,7 @@
 import uPlot from "./uplot/uPlot.esm.js";
 import { bands } from "./bands.js";
 import { number, written } from "./format.js";
+import { pointAt } from "./held.js";
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
 
@@ -13,6 +14,7 @@ function colours() {
     ink: of("ink"), quiet: of("ink-2"), grid: of("chart-grid"), ground: of("panel"), line: of("chart-line"),
     span: of("chart-span"), normal: of("chart-normal"), gap: of("chart-gap"), gapGround: of("chart-gap-ground"),
     silence: of("chart-silence"), silenceGround: of("chart-silence-ground"), bad: of("bad"),
+    uncertain: of("chart-uncertain"), uncertainGround: of("chart-uncertain-ground"), healed: of("chart-healed"),
   };
 }
 
@@ -28,7 +30,8 @@ function factor(edges) {
 
 export class Chart {
   // `node` is filled; `tag` is {type, places, states}; `normal` is [low, high] with nulls; `now` gives the server's
-  // time [ms]; `picked(from, to)` is called when a person drags over a range, `pointed(index, ms)` as the cursor moves.
+  // time [ms]; `picked(from, to)` is called when a person drags over a range, `pointed(ms)` as the cursor moves: the
+  // moment under it, or null.
   // `holds` draws in steps, and `until()` gives the moment up to which the last value stands, or null.
   constructor(node, { tag, normal, now, holds, until, picked, pointed }) {
     this.node = node;
@@ -43,7 +46,7 @@ export class Chart {
     this.range = [0, 1];
     this.normal = normal.map((edge) => (Number.isFinite(edge) ? edge : null));
     this.part = 1; // see `factor`
-    this.held = { curve: { at_ms: [], bad: [], holes: [], width_ms: 1 }, normal: this.normal, now, font: FONT, colours: colours() };
+    this.held = { curve: { at_ms: [], bad: [], holes: [], bands: [], healed: [], width_ms: 1 }, normal: this.normal, now, font: FONT, colours: colours() };
     this.plot = null;
     new ResizeObserver(() => this.resize()).observe(node);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
@@ -66,7 +69,11 @@ export class Chart {
         ms: 1,
         legend: { show: false },
         padding: [10, 26, 0, 0],
-        cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
+        cursor: {
+          drag: { x: true, y: false, setScale: false },
+          points: { size: 6 },
+          dataIdx: (u, series, nearest, ms) => (stepped ? Math.max(pointAt(this.held.curve, ms), 0) : nearest), // the step it is on
+        },
         scales: { x: { time: true, range: () => this.range }, y: { range: (u, low, high) => this.scale(low, high) } },
         series: [
           {},
@@ -81,7 +88,7 @@ export class Chart {
         ],
         hooks: {
           setSelect: [(u) => this.select(u)],
-          setCursor: [(u) => this.pointed(u.cursor.idx ?? null, u.cursor.left >= 0 ? u.posToVal(u.cursor.left, "x") : null)],
+          setCursor: [(u) => this.pointed(u.cursor.left >= 0 ? u.posToVal(u.cursor.left, "x") : null)],
         },
         plugins: [bands(this.held)],
       },

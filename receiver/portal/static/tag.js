@@ -2,13 +2,15 @@
 
 import { Chart } from "./chart.js";
 import { all, make, mark, one, say, show } from "./dom.js";
-import { count, moment, numeric, written } from "./format.js";
+import { NOTHING, count, moment, numeric, span, written } from "./format.js";
 import { Line, grade, gradeIn } from "./line.js";
-import { append } from "./curve.js";
+import { append, told as bandTold } from "./curve.js";
+import { heldAt, summed, within } from "./held.js";
 import * as stream from "./stream.js";
 import { localTimes, tick, told } from "./strip.js";
 
 const SAMPLES = 20;
+const NOTES = 100; // rows of the list of gaps
 const LEAST_MS = 1000;
 const MOST_MS = 400 * 86400e3;
 
@@ -22,6 +24,7 @@ let curve = null;
 let asked = 0;
 let fetched = -Infinity;
 let drawn = 0;
+let toldAt = 0; // when the numbers of a range that moves were last written
 let gapsSeen = "";
 let last = null;
 
@@ -48,12 +51,15 @@ async function load() {
   const trouble = one("#chart-trouble");
   show(trouble, !answer.ok);
   if (!answer.ok) return say(one("span", trouble), await answer.text());
-  curve = await answer.json();
+  curve = Object.assign(await answer.json(), { holds });
   if (mine !== asked) return;
   if (view.live && last !== null && last.time > to) take(last); // it came while the answer was on its way
   chart.show(curve, view.from, view.to);
   mark(frame, "drawn", true);
-  summary();
+  summary(curve.summary);
+  const ended = curve.summary.last;
+  if (!view.live || last === null || (ended !== null && ended.time_ms >= last.time)) ending(ended);
+  notes();
 }
 
 function go(from, to, live) {
@@ -81,6 +87,12 @@ function buttons() {
     else link.removeAttribute("aria-current");
   }
   one('[data-do="live"]').setAttribute("aria-pressed", String(view.live));
+  times();
+}
+
+// From and to follow what is shown, unless somebody is typing there.
+function times() {
+  if (one("#custom").contains(document.activeElement)) return;
   const [from, to] = all("#custom input");
   from.value = moment(view.from).replace(" ", "T");
   to.value = moment(view.to).replace(" ", "T");
@@ -129,35 +141,65 @@ one("#custom").addEventListener("submit", (event) => {
 });
 one("#custom").addEventListener("input", () => one("#custom [name=to]").setCustomValidity(""));
 
-// What stands under the cursor, in words.
-function readout(at, ms) {
+// What stood at the moment under the cursor, in words: the value, when it was measured, and how old it was then.
+function readout(ms) {
   const node = one("#readout");
-  const hole = ms === null ? null : curve?.holes.find((one) => ms >= one.from_ms && ms <= (one.to_ms ?? stream.now()));
+  if (ms === null || !curve) return say(node, "\u00a0");
+  const now = stream.now();
+  const hole = within(curve.holes.filter((one) => one.kind !== "change"), ms, now);
   if (hole) return say(node, `${moment(ms)}   ${hole.text}`);
-  if (at === null || ms === null || !curve || curve.at_ms[at] === undefined) return say(node, "\u00a0");
-  const { at_ms: times, mean, low, high, count: counts, bad } = curve;
-  const parts = [moment(times[at], "tenths")];
-  if (mean[at] === null) parts.push(bad[at] ? "no usable value" : "no sample");
-  else parts.push(`${exact(mean[at])} ${unit}`.trim());
-  if (low[at] !== null && low[at] !== high[at]) parts.push(`${exact(low[at])} to ${exact(high[at])}`);
-  if (counts[at] > 1) parts.push(`${count(counts[at])} samples`);
-  if (bad[at]) parts.push(`${count(bad[at])} bad`);
+  if (ms > now) return say(node, `${moment(ms)}   not yet`);
+  const parts = [moment(ms, "tenths")];
+  const band = within(curve.bands, ms, now);
+  if (band?.grade !== "bad") parts.push(...stood(heldAt(curve, ms), ms));
+  if (band) parts.push(bandTold(band, now));
+  if (within(curve.healed, ms, now)) parts.push("healed: came later");
   return say(node, parts.join("   "));
+}
+
+function stood(held, ms) {
+  if (held === null) return [line.tag.type === "string" ? "" : "no value"];
+  const unitOf = (text) => `${text} ${unit}`.trim();
+  if (held.time === null) {
+    const edges = held.low === held.high ? [] : [`${exact(held.low)} to ${exact(held.high)}`];
+    return [unitOf(`mean ${exact(held.mean)}`), ...edges, ...(held.count ? [`${count(held.count)} samples`] : [])];
+  }
+  return [unitOf(exact(held.value)), `measured ${moment(held.time, "tenths")}, ${span(Math.max(ms - held.time, 0) / 1000)} before`];
 }
 
 function exact(value) {
   return written(line.tag, line.tag.type === "bool" && Number.isInteger(value) ? Boolean(value) : value);
 }
 
-function summary() {
-  const { summary: held, holes } = curve;
+// The numbers of the range that is shown.
+function summary(held) {
   for (const name of ["low", "high", "mean"].filter((name) => one(`[data-sum="${name}"]`))) {
-    say(one(`[data-sum="${name}"]`), held[name] === null ? "\u2014" : `${exact(held[name])} ${unit}`.trim());
+    say(one(`[data-sum="${name}"]`), held[name] === null ? NOTHING : `${exact(held[name])} ${unit}`.trim());
   }
   for (const name of ["count", "bad"]) say(one(`[data-sum="${name}"]`), count(held[name]));
   mark(one('[data-sum="bad"]'), "mark", held.bad ? "bad" : "");
-  const rows = holes.map((hole) => make("li", { data: { kind: hole.kind } }, `${moment(hole.from_ms)}: ${hole.text}`));
+}
+
+// The value that stood at the end of the range, and since when.
+function ending(held) {
+  say(one('[data-sum="last"]'), held === null ? NOTHING : `${written(line.tag, held.value)} ${unit}`.trim());
+  const quality = held !== null && grade(held.quality) !== "good" ? `, ${grade(held.quality)}: ${held.quality_text}` : "";
+  say(one("[data-sum-at]"), held === null ? "" : moment(held.time_ms, "tenths") + quality);
+}
+
+// What of the range is missing, not to be relied on, or came later.
+function notes() {
+  const now = stream.now();
+  const found = [
+    ...curve.holes,
+    ...curve.bands.map((one) => ({ kind: one.grade, from_ms: one.from_ms, text: bandTold(one, now) })),
+    ...curve.healed.map((one) => ({ kind: "healed", from_ms: one.from_ms, text: `Healed: ${span((one.to_ms - one.from_ms) / 1000)} of samples came later` })),
+  ].sort((one, other) => one.from_ms - other.from_ms);
+  const rows = found.slice(0, NOTES).map((one) => make("li", { data: { kind: one.kind } }, `${moment(one.from_ms)}: ${one.text}`));
+  if (found.length > NOTES) rows.push(make("li", { class: "none" }, `and ${count(found.length - NOTES)} more`));
   one("[data-holes]").replaceChildren(...(rows.length ? rows : [make("li", { class: "none" }, "None in this range.")]));
+  show(one("#unmarked"), curve.marked_ms > curve.from_ms);
+  say(one("#unmarked time"), moment(curve.marked_ms));
 }
 
 function values(rows) {
@@ -166,9 +208,9 @@ function values(rows) {
     // Told once more, or only renewed: no new sample.
     const known = last === null ? holds : time === last.time;
     const again = known || (holds && value === last.value && code === last.code);
-    last = { time, value, code };
+    last = { time, value, code, words };
     line.take(row);
-    say(one('[data-sum="last"]'), `${written(line.tag, value)} ${unit}`.trim());
+    if (view.live) ending({ value, time_ms: time, quality: code, quality_text: words });
     if (again) continue;
     if (curve && view.live && !take(last)) fetched = -Infinity;
     sample(time, value, code, words);
@@ -176,7 +218,8 @@ function values(rows) {
 }
 
 // Put a sample at the end of the curve; false where the curve should be fetched anew.
-const take = ({ time, value, code }) => append(curve, { time, value: typeof value === "boolean" ? value : numeric(line.tag, value), bad: grade(code) === "bad" }, line.after * 1000);
+const take = ({ time, value, code, words }) =>
+  append(curve, { time, value: typeof value === "boolean" ? value : numeric(line.tag, value) ?? value, grade: grade(code), words }, line.after * 1000);
 
 // The newest samples; a value that was only renewed is no new sample.
 function sample(time, value, code, words) {
@@ -214,6 +257,11 @@ function follow() {
   const renewMs = Math.min(Math.max(length() / 100, 10000), 60000);
   if (performance.now() - fetched > renewMs) load();
   else chart.slide(view.from, view.to);
+  times();
+  if (drawn - toldAt < 1000) return;
+  toldAt = drawn;
+  summary(summed(curve, view.from, view.to));
+  notes();
 }
 
 show(one(".zoom"), true);

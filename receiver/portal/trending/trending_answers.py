@@ -7,7 +7,6 @@ the history each tag, in the scope's own thread; nothing in it names what the re
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -181,8 +180,9 @@ def _named(one: LiveTag) -> dict[str, str]:
 def _curve(door: Door, one: LiveTag, at: ViewTime, from_ns: int, to_ns: int, buckets: int) -> dict[str, Any]:
     asked = trends.question(one, at, from_ns=from_ns, to_ns=to_ns, buckets=buckets)
     found, before = trends.fetch(door, one.series, asked)
-    told = trends.curve(found, before, asked).to_json()
-    return {"series": one.series, **_named(one)} | told | {"summary": asdict(trends.summary(found))}
+    marks = trends.fetch_marks(door, one.series, before, asked)
+    told = trends.curve(found, before, asked, marks).to_json()
+    return {"series": one.series, **_named(one)} | told | {"summary": trends.summary(found).numbers}
 
 
 def _shares(door: Door, one: LiveTag, at: ViewTime, from_ns: int, to_ns: int) -> dict[str, Any]:

@@ -204,7 +204,7 @@ def test_catch_that_does_not_run_is_unmistakable(site: Site) -> None:
 
 
 COUNT = """
-([name, from, to, down]) => {
+([name, from, to, down, up]) => {
   const canvas = document.querySelector("#chart canvas");
   const copy = document.createElement("canvas");
   copy.width = canvas.width;
@@ -215,7 +215,8 @@ COUNT = """
   pen.fillRect(0, 0, 1, 1);
   const [r, g, b] = pen.getImageData(0, 0, 1, 1).data;
   const width = Math.max(1, Math.round(canvas.width * (to - from)));
-  const { data } = pen.getImageData(Math.round(canvas.width * from), 1, width, Math.round(canvas.height * down));
+  const [top, end] = [up, down].map((share) => Math.round(canvas.height * share));
+  const { data } = pen.getImageData(Math.round(canvas.width * from), 1 + top, width, end - top);
   let found = 0;
   for (let i = 0; i < data.length; i += 4) {
     found += Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 24 && data[i + 3] > 200;
@@ -225,9 +226,9 @@ COUNT = """
 """
 
 
-def drawn(page: Page, colour: str, start: float, end: float, *, down: float = 1.0) -> int:
+def drawn(page: Page, colour: str, start: float, end: float, *, down: float = 1.0, up: float = 0.0) -> int:
     """Pixels of a colour in a slice of the chart, given as shares of its width and, from the top, of its height."""
-    return int(page.evaluate(COUNT, [colour, start, end, down]))
+    return int(page.evaluate(COUNT, [colour, start, end, down, up]))
 
 
 def test_chart_draws_the_line_breaks_it_at_the_gap_and_hatches_the_gap_with_its_reason(site: Site) -> None:
@@ -240,7 +241,7 @@ def test_chart_draws_the_line_breaks_it_at_the_gap_and_hatches_the_gap_with_its_
         assert drawn(page, "--chart-gap", 0.1, 0.4) == 0
         assert drawn(page, "--chart-gap", 0.44, 0.52) > 300
         assert drawn(page, "--chart-gap", 0.6, 0.9) == 0
-        assert drawn(page, "--chart-line", 0.455, 0.505) < 20
+        assert drawn(page, "--chart-line", 0.455, 0.505, up=0.1) < 20  # below the label, whose letters are as dark
         assert "4 blocks missing" in page.locator("[data-holes]").inner_text()
         box = page.locator(".u-over").bounding_box()
         assert box is not None
@@ -371,8 +372,9 @@ def test_pages_are_whole_without_a_script(site: Site) -> None:
 APPENDED = """
 async (values) => {
   const { append } = await import("/static/curve.js");
-  const curve = { at_ms: [], low: [], high: [], mean: [], count: [], bad: [], width_ms: 1000 };
-  values.forEach(([time, value, bad]) => append(curve, { time, value, bad }, 5000));
+  const curve = { at_ms: [], low: [], high: [], mean: [], count: [], bad: [], width_ms: 1000, bands: [] };
+  Object.assign(curve, { first: [], last: [], first_ms: [], last_ms: [] });
+  values.forEach(([time, value, bad]) => append(curve, { time, value, grade: bad ? "bad" : "good", words: "" }, 5000));
   return [curve.mean, curve.low, curve.count, curve.bad];
 }
 """

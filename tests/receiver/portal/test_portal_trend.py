@@ -202,6 +202,26 @@ def test_bad_samples_break_the_line_by_themselves_and_are_counted() -> None:
     assert (summed.count, summed.bad, summed.low, summed.high, summed.mean) == (SPAN_S - 2, 2, 4.0, 6.0, 5.0)
 
 
+def test_a_held_value_is_drawn_on_until_its_tag_turns_bad() -> None:
+    """One bad sample after an hour without a change: the hour has its line, and the bad time has none."""
+    held = drawn(trend([10.0, 300.0, 390.0], values=[3.0, math.nan, 3.5]), seen_s=600.0, now_s=600)
+    place = int(np.flatnonzero(held.bad)[0])
+    assert (held.mean[place - 1], held.at_ms[place - 1]) == (3.0, START / 1e6 + 300_000)
+    assert held.last_ms[place - 1] == START / 1e6 + 10_000
+    assert math.isnan(held.mean[place])
+
+
+def test_beside_each_point_stand_its_first_and_last_value_with_their_times() -> None:
+    """What a cursor needs to tell the value that stood; a point that breaks the line has none."""
+    told = orjson.loads(
+        orjson.dumps(drawn(trend(every_second(range(9, 90)))).to_json(), option=orjson.OPT_SERIALIZE_NUMPY)
+    )
+    assert (told["last"][50], told["last_ms"][50]) == (told["mean"][50], told["at_ms"][50] - 500)
+    assert {len(told[name]) for name in ("first", "last", "first_ms", "last_ms")} == {len(told["at_ms"])}
+    (empty,) = [at for at, mean in enumerate(told["mean"]) if mean is None][:1]
+    assert told["last"][empty] is told["last_ms"][empty] is None
+
+
 def test_nan_is_null_in_json_and_all_columns_are_equally_long() -> None:
     """JSON has no NaN; the chart reads null as an empty point."""
     told = orjson.loads(

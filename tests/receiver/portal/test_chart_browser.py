@@ -1,0 +1,149 @@
+"""The chart of one tag in a real browser: bad data are unmistakable, and the cursor tells what stood, never what came.
+
+The plant's clock stands still and is moved by the tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+from portal_plant import SECOND, Clock, Plant, batch, served
+from test_portal_browser import Site, drawn, until
+
+from protocol.content.catalog import Asset, Tag
+from protocol.content.sample import Quality, Row
+from receiver.outputs.historian.views import Scope
+from receiver.portal.app import create_app
+
+ASSETS = (Asset(name="turbine", site="north-plant", path="hall-1", collector="opcua"),)
+TAGS = (
+    Tag(id=1, asset="turbine", name="load", type="float32", unit="MW", low=0, high=100),
+    Tag(id=2, asset="turbine", name="mode", type="uint16", states=("off", "barring", "run"), max_silence_s=3600.0),
+    Tag(id=3, asset="turbine", name="vibration", type="float32", unit="mm/s", low=0, high=20, max_silence_s=3600.0),
+)
+LOAD = "/tag?asset=turbine&name=load"
+MODE = "/tag?asset=turbine&name=mode"
+VIBRATION = "/tag?asset=turbine&name=vibration"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Site]:
+    """Ten minutes: load at 1 Hz with 20 s uncertain; two tags on change, of which one fails for 90 s by one sample."""
+    clock = Clock()
+    plant = Plant(tmp_path_factory.mktemp("chart"), ASSETS, TAGS, clock=clock)
+    end = clock()
+
+    def at(seconds: float) -> int:
+        return end - round((600 - seconds) * SECOND)
+
+    load = [
+        Row(1, at(second), 50.0 + second % 5, Quality.UNCERTAIN_SENSOR if 450 <= second < 470 else 0)
+        for second in range(600)
+        if not 100 <= second < 120
+    ]
+    held = [Row(2, at(-60), 0), Row(2, at(60), 1), Row(2, at(240), 2), Row(2, at(480), 1)]
+    failing = [Row(3, at(0), 3.0), Row(3, at(300), None, Quality.BAD_SENSOR_FAILURE), Row(3, at(390), 3.5)]
+    plant.send([*load, *held, *failing])
+    late = [Row(1, at(second), 50.0 + second % 5) for second in range(100, 120)]
+    plant.take(batch(late), healed=True)
+    clock.move(0.5)
+    plant.report()
+    with served(create_app(plant.history, plant.state, Scope(), clock=clock)) as base:
+        yield Site(plant, clock, base, browser)
+    plant.close()
+
+
+def point(page: Page, share: float) -> str:
+    """What is read out where the cursor stands at this share of the range."""
+    page.wait_for_selector("#chart[data-drawn]")
+    box = page.locator(".u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 1, box["y"] + 60)
+    page.mouse.move(box["x"] + box["width"] * share, box["y"] + 60)
+    page.wait_for_timeout(30)
+    return page.locator("#readout").inner_text()
+
+
+def whole(site: Site, tag: str) -> str:
+    """The address of the ten minutes, which stand still."""
+    end = site.clock() // 10**6
+    return f"{tag}&from={end - 600_500}&to={end - 500}"
+
+
+def test_a_sensor_that_failed_for_ninety_seconds_is_a_band_of_ninety_seconds_in_words(site: Site) -> None:
+    """One bad sample, held: crossed to the next good one, no line in it, told in the list and at the cursor."""
+    with site.open(whole(site, VIBRATION)) as page:
+        told = point(page, 0.57)
+        assert "Bad for 1 min 30 s: sensor failure" in told
+        assert "mm/s" not in told
+        assert drawn(page, "--chart-line", 0.1, 0.5) > 200  # the value held until then
+        assert drawn(page, "--bad", 0.53, 0.65) > 100
+        assert drawn(page, "--bad", 0.1, 0.45) == 0
+        assert drawn(page, "--bad", 0.7, 1.0) == 0
+        assert "Bad for 1 min 30 s: sensor failure" in page.locator("[data-holes]").inner_text()
+        assert "no value to rely on" in page.locator(".legend").inner_text()
+
+
+def test_uncertain_is_a_band_with_its_value_and_its_duration(site: Site) -> None:
+    """A doubted value is still read, beside the reason to doubt it."""
+    with site.open(whole(site, LOAD)) as page:
+        told = point(page, 0.765)
+        assert "MW" in told
+        assert "Uncertain for 20 s: sensor not accurate" in told
+        assert "Uncertain" not in point(page, 0.5)
+        assert drawn(page, "--chart-uncertain", 0.74, 0.82) > 50
+        assert "to be doubted" in page.locator(".legend").inner_text()
+
+
+def test_what_was_healed_later_is_marked_on_the_curve(site: Site) -> None:
+    """A ribbon where it lies, a word at the cursor and in the list."""
+    with site.open(whole(site, LOAD)) as page:
+        assert "healed: came later" in point(page, 0.18)
+        assert "healed" not in point(page, 0.3)
+        assert drawn(page, "--chart-healed", 0.15, 0.3) > 20
+        assert drawn(page, "--chart-healed", 0.4, 1.0) == 0
+        assert "Healed" in page.locator("[data-holes]").inner_text()
+
+
+def test_the_cursor_reads_the_value_that_stood_with_its_time_and_its_age(site: Site) -> None:
+    """A stepped tag: shortly before a change the old value, though the next sample is nearer."""
+    with site.open(whole(site, MODE)) as page:
+        for share, state, clock, age in (
+            (0.05, "off", "08:49:00.0", "1 min (29|30) s"),
+            (0.39, "barring", "08:51:00.0", "2 min 5[345] s"),
+            (0.42, "run", "08:54:00.0", "1[123] s"),
+        ):
+            told = point(page, share)
+            assert re.search(rf"   {state}   measured 2025-11-23 {clock}, {age} before", told), told
+
+
+def test_the_numbers_are_those_of_the_range_and_not_of_now(site: Site) -> None:
+    """Last is the value that stood at the end of what is shown, with its time; a live value does not move it."""
+    end = site.clock() // 10**6
+    with site.open(f"{MODE}&from={end - 500_000}&to={end - 400_000}") as page:
+        page.wait_for_selector("#chart[data-drawn]")
+        last = page.locator('[data-sum="last"]')
+        assert last.inner_text().strip() == "barring"
+        site.plant.say({("turbine", "mode"): 0})
+        until(page, lambda: page.locator("#now .v").inner_text() == "off", "the live value did not arrive")
+        assert last.inner_text().strip() == "barring"
+    with site.open(f"{MODE}&from={end - 500_000}&to={end - 400_000}", script=False) as page:
+        assert page.locator('[data-sum="last"]').inner_text().strip() == "barring"
+
+
+def test_from_and_to_follow_while_the_chart_is_live(site: Site) -> None:
+    """And stand still while somebody types in them."""
+    with site.open(f"{LOAD}&range=300") as page:
+        page.wait_for_selector("#chart[data-drawn]")
+        to = page.locator("#custom [name=to]")
+        before = to.input_value()
+        site.renew(60)
+        until(page, lambda: to.input_value() > before, "to stands still")
+        to.focus()
+        before = to.input_value()
+        site.renew(60)
+        page.wait_for_timeout(1200)
+        assert to.input_value() == before
