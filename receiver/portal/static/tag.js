@@ -4,6 +4,7 @@ import { Chart } from "./chart.js";
 import { all, make, mark, one, say, show } from "./dom.js";
 import { NOTHING, count, moment, numeric, span, written } from "./format.js";
 import { Line, grade, gradeIn } from "./line.js";
+import { beside } from "./charttable.js";
 import { append, told as bandTold } from "./curve.js";
 import { heldAt, summed, within } from "./held.js";
 import * as stream from "./stream.js";
@@ -37,6 +38,7 @@ const chart = new Chart(frame, {
   picked: (from, to) => go(from, to, false),
   pointed: readout,
 });
+const tabled = beside(one("#chart-table"), () => ({ curve, from: view.from, to: view.to, now: stream.now(), written: exact }));
 const length = () => view.to - view.from;
 
 // Ask for the range and draw it; an answer that was overtaken by a later question is thrown away.
@@ -60,6 +62,7 @@ async function load() {
   const ended = curve.summary.last;
   if (!view.live || last === null || (ended !== null && ended.time_ms >= last.time)) ending(ended);
   notes();
+  tabled(0);
 }
 
 function go(from, to, live) {
@@ -262,6 +265,7 @@ function follow() {
   toldAt = drawn;
   summary(summed(curve, view.from, view.to));
   notes();
+  tabled(10000); // a table that moves each second can be read by nobody
 }
 
 show(one(".zoom"), true);

@@ -134,6 +134,22 @@ def test_the_numbers_are_those_of_the_range_and_not_of_now(site: Site) -> None:
         assert page.locator('[data-sum="last"]').inner_text().strip() == "barring"
 
 
+def test_the_chart_stands_beside_it_as_a_table(site: Site) -> None:
+    """Opened by the keyboard: times, numbers, and what is to be said of each stretch, in a table with headed rows."""
+    with site.open(whole(site, VIBRATION)) as page:
+        page.wait_for_selector("#chart[data-drawn]")
+        page.locator("#chart-table summary").focus()
+        page.keyboard.press("Enter")
+        rows = page.locator("#chart-table tbody tr")
+        until(page, lambda: rows.count() > 15, "the table is empty")
+        told = {row.split("\t")[0]: row.split("\t")[1:] for row in rows.all_inner_texts()}
+        assert told["2025-11-23 08:52:00"][0] == "3.00"  # no sample in that stretch: what stood
+        assert told["2025-11-23 08:55:30"][-1] == "Bad for 1 min 30 s: sensor failure"
+        assert told["2025-11-23 08:55:30"][0] == "\N{EM DASH}"
+        assert told["2025-11-23 08:57:00"][-1] == ""
+        assert page.locator("#chart-table tbody th:not([scope])").count() == 0
+
+
 def test_from_and_to_follow_while_the_chart_is_live(site: Site) -> None:
     """And stand still while somebody types in them."""
     with site.open(f"{LOAD}&range=300") as page:
