@@ -5,7 +5,7 @@ What is outside the reader's scope, or was never there, is answered by the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -24,9 +24,11 @@ from receiver.portal import trend as trends
 from receiver.portal import words
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live
+from receiver.portal.plant_picture import LiveTag
 from receiver.portal.scoped import looks
 from receiver.portal.shown import attention, show
 from receiver.portal.streams import Topic
+from receiver.portal.trending.tag_names import query_of
 
 SAMPLES = 20
 """Newest samples in the table under a chart."""
@@ -279,6 +281,7 @@ def templates() -> jinja2.Environment:
     made.globals["words"] = words
     made.filters["address"] = address
     made.filters["tag_address"] = words.tag_address
+    made.filters["trend_address"] = _trend
     made.filters["key"] = _key
     made.filters["iso"] = _iso
     made.filters["count"] = words.count
@@ -304,6 +307,11 @@ def asked_tag(asked: QueryParams) -> tuple[str, str, int | None]:
     if "asset" not in asked or "name" not in asked or (version and not (version.isascii() and version.isdigit())):
         raise HTTPException(400)
     return asked["asset"], asked["name"], int(version[:9]) if version else None
+
+
+def _trend(tags: Sequence[LiveTag]) -> str:
+    """Where several tags stand in one chart."""
+    return "/trend?" + query_of([(one.tag.asset, one.tag.name) for one in tags])
 
 
 def _key(name: str) -> str:

@@ -5,6 +5,7 @@ import { count } from "./format.js";
 import { Line } from "./line.js";
 import * as stream from "./stream.js";
 import { localTimes, renew, tick, told } from "./strip.js";
+import { sparks } from "./trend/sparks.js";
 
 const name = decodeURIComponent(document.body.dataset.asset);
 let lines = new Map();
@@ -20,6 +21,7 @@ function find() {
   one("#find").addEventListener("input", sift);
   one("#abnormal").addEventListener("change", sift);
   sift();
+  sparks();
 }
 
 function values(rows) {

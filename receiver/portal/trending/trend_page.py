@@ -209,7 +209,7 @@ def _row(letter: str, one: LiveTag, address: list[tuple[str, str]]) -> dict[str,
         "without": trend_address.written(
             [pair for pair in address if pair != ("tag", name) and pair[0] not in lettered]
         ),
-        "page": f"/tag/{one.series}",
+        "page": one.page,
         "tag": tag,
         "unit": one.unit,
         "places": one.places,

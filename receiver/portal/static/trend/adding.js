@@ -1,13 +1,25 @@
-// Finding a tag by its name while it is typed: the server sends the few that fit, never the whole plant.
+// Taking tags away, and finding others by name while it is typed: the server sends the few that fit, never the plant.
 
-import { make, one } from "../dom.js";
+import { all, make, one } from "../dom.js";
 
 const WAIT_MS = 200;
 
-export function adding() {
+// `open(names)` shows the chart of other tags, all else as it is.
+export function adding(names, open) {
+  for (const link of all("[data-take]")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const taken = decodeURIComponent(link.closest("[data-name]").dataset.name);
+      open(names.filter((name) => name !== taken));
+    });
+  }
   const form = one("#adding");
   if (!form) return;
-  const field = one("[name=tag]", form);
+  const field = one("[type=search]", form);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    open([...names, field.value.trim()]);
+  });
   const list = one("#found");
   let timer = 0;
   let asked = 0;

@@ -248,7 +248,8 @@ compare(view, (offset) => {
   settle();
   load();
 });
-adding();
+// Another tag moves the letters, so what is named by letters is forgotten.
+adding(view.names, (names) => location.assign(`${location.pathname}?${query({ ...view, names, x: "", y: "", hidden: new Set() })}`));
 
 // A chart that follows is fetched anew when its picture would change by a pixel, at most each ten seconds.
 function follow() {
@@ -261,7 +262,13 @@ function follow() {
   lay();
 }
 
-new ResizeObserver(() => held.curves.size && view.show === "time" && lay()).observe(frame);
+let wide = frame.clientWidth;
+new ResizeObserver(() => {
+  if (!held.curves.size || frame.clientWidth === wide) return;
+  wide = frame.clientWidth;
+  if (view.show === "time") lay();
+  else if (view.show === "xy") pair();
+}).observe(frame);
 show(one(".zoom"), true);
 localTimes();
 settle();
