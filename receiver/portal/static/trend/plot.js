@@ -24,6 +24,9 @@ export class Plot {
     Object.assign(this, { node, now, picked, pointed, noted });
     this.held = { lines: [], curves: new Map(), other: new Map(), events: [], notes: [], from: 0, to: 1 };
     this.plot = null;
+    this.pressed = false; // somebody is dragging: what comes meanwhile is drawn when they let go
+    node.addEventListener("pointerdown", () => (this.pressed = true), true);
+    for (const ends of ["pointerup", "pointercancel"]) addEventListener(ends, () => setTimeout(() => this.released(), 0), true);
     new ResizeObserver(() => this.resize()).observe(node);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.held));
   }
@@ -36,6 +39,8 @@ export class Plot {
   // `held` is {lines (drawn ones), curves and other (letter -> curve), events, notes, from, to, own, first}.
   draw(held) {
     this.held = held;
+    if (this.pressed) return;
+    const cursor = this.plot?.cursor;
     this.plot?.destroy();
     const paint = paints();
     const { width } = this.size;
@@ -92,6 +97,14 @@ export class Plot {
       tables.length ? uPlot.join(tables, tables.map(() => [1, WIDER, WIDER, WIDER])) : [[], ...series.slice(1).map(() => [])],
       this.node,
     );
+    this.built = held.curves;
+    if (cursor?.left >= 0) this.plot.setCursor({ left: cursor.left, top: cursor.top });
+  }
+
+  released() {
+    if (!this.pressed) return;
+    this.pressed = false;
+    if (this.plot && this.built !== this.held.curves) this.draw(this.held);
   }
 
   // Where the plot stands in its element [CSS pixels]: for the lanes below it.

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser_person import ARGUMENTS, BEYOND
-from playwright.sync_api import Browser, Page, sync_playwright
+from browser_person import BEYOND
+from playwright.sync_api import Browser, Page
 from portal_plant import Clock, Plant, served
 from trend_plant import EVIL, NAMES, TURBINE, trend_plant
 
@@ -45,14 +45,6 @@ class Site:
         yield self.page
         assert self.wrong == []
         assert self.page.title().endswith("· Checkvalve")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        held = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield held
-        held.close()
 
 
 @pytest.fixture(scope="module")
