@@ -82,6 +82,8 @@ class TrendPage:
         names = [held for key, held in address if key == "tag"]
         found = [named_tag(self._live.picture, *parted(one)) for one in names]
         tags = [one for one in found if one is not None]
+        unseen = {("tag", name) for name, one in zip(names, found, strict=True) if one is None}
+        address = [one for one in address if one not in unseen]  # not even the name that was asked for comes back
         if names and not tags:
             raise HTTPException(404)
         asked = request if {"range", "from", "to"} & set(params) else None

@@ -123,6 +123,7 @@ def test_a_page_names_no_foreign_tag_and_counts_those_that_are_not_there(site: S
         assert NAMES[0].partition("/")[2] in page
     strip = [page.partition("data-absent")[2].partition("</p>")[0] for page in pages]
     assert strip[0] == strip[1]
+    assert "50%" not in pages[0]
     assert ask(f"{site.acme}/trend?" + urlencode([("tag", FOREIGN)])).status == 404
     assert ask(f"{site.acme}/trend").status == 200
 
