@@ -30,6 +30,7 @@ BENCHES = {
         "columns to what a destination takes; a journal into real servers",
     ),
     "historian": ("bench.history.historian", "the historian: samples a second, bytes a sample, how fast it is read"),
+    "portal": ("bench.portal.portal", "the pages in a headless browser: time until a page is drawn"),
     "link": ("bench.link", "both ends over a real link: bulk, loss, samples, delay, idle"),
 }
 """Command: its module, and its line of help. `soak` has a command of its own: it takes minutes, not runs."""

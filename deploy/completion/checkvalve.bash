@@ -254,6 +254,9 @@ _checkvalve() {
         "bench historian --runs") offered= files=1; value=1 ;;
         "bench historian --json") offered= files=1; value=1 ;;
         "bench historian --page") offered= files=1; value=1 ;;
+        "bench portal --runs") offered= files=1; value=1 ;;
+        "bench portal --json") offered= files=1; value=1 ;;
+        "bench portal --page") offered= files=1; value=1 ;;
         "bench link --runs") offered= files=1; value=1 ;;
         "bench link --json") offered= files=1; value=1 ;;
         "bench link --page") offered= files=1; value=1 ;;
@@ -343,7 +346,7 @@ _checkvalve() {
         "audit report") offered="--out --answers --from --to --only --title --json --help" ;;
         "audit diff") offered="--json --help" ;;
         "audit incident") offered="--aware --out --severe --fixed --product --contact --sbom --help" ;;
-        "bench") offered="soak codec fec collect loss confine access audit first outputs historian link --help" ;;
+        "bench") offered="soak codec fec collect loss confine access audit first outputs historian portal link --help" ;;
         "bench soak") offered="--minutes --tags --rate --pages --json --page --help" ;;
         "bench codec") offered="--runs --json --page --help" ;;
         "bench fec") offered="--runs --json --page --help" ;;
@@ -355,6 +358,7 @@ _checkvalve() {
         "bench first") offered="--runs --json --page --help" ;;
         "bench outputs") offered="--runs --json --page --help" ;;
         "bench historian") offered="--runs --json --page --help" ;;
+        "bench portal") offered="--runs --json --page --help" ;;
         "bench link") offered="--runs --json --page --help" ;;
         esac
         files=1

@@ -34,7 +34,6 @@ const held = { lines: [], curves: new Map(), other: new Map(), events: [], notes
 let question = 0;
 let fetched = -Infinity;
 let pointed = null;
-let first = frame.dataset.first ?? "";
 
 const plot = new Plot(frame, { now: stream.now, picked: (a, b) => go(a, b, false), pointed: point, noted });
 const length = () => view.to - view.from;
@@ -49,8 +48,7 @@ async function ask(path, begin) {
   told.set("from", begin.toFixed(3));
   told.set("to", (begin + length()).toFixed(3));
   if (path === "trends") told.set("buckets", buckets());
-  const answer = await fetch(first || `/api/${path}?${told}`).catch(() => null);
-  first = "";
+  const answer = await fetch(`/api/${path}?${told}`).catch(() => null);
   if (!answer) return null;
   const trouble = one("#chart-trouble");
   show(trouble, !answer.ok);
@@ -94,7 +92,7 @@ function draw(told = null) {
     else if (told) shares(one("#shares"), lines, told.shares);
   }
   mark(frame, "drawn", true);
-  performance.mark("trend-drawn");
+  requestAnimationFrame(() => performance.mark("trend-drawn"));
 }
 
 const lay = () => lanes(one("#lanes"), held, plot.box, frame.clientWidth, stream.now());
