@@ -10,8 +10,8 @@ earlier start said, and the later one has not, may be over: a view says how long
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -53,6 +53,8 @@ _READ = f"""SELECT asset, source, time_ns, severity, code, text, state, sequence
     FROM standing WHERE state <> 'cleared' AND {_INSIDE}
     ORDER BY severity DESC, boot DESC, number DESC LIMIT ?4"""  # noqa: S608  text from above
 _COUNT = f"SELECT count(*) FROM standing WHERE state <> 'cleared' AND {_INSIDE}"  # noqa: S608
+_NEWEST_EVENTS = """SELECT value, (SELECT id FROM event WHERE asset = value ORDER BY boot DESC, number DESC LIMIT 1)
+    FROM json_each(CAST(?1 AS TEXT))"""
 _STARTS = """SELECT a.id, a.boot, c.boot, c.what, c.time_ns,
     (SELECT max(t.time_ns) FROM stream s JOIN tally t ON t.stream = s.id AND t.asset = a.id WHERE s.boot = a.boot)
     FROM asset a LEFT JOIN condition c ON c.asset = a.id
@@ -82,6 +84,10 @@ class StandingAlarms:
     """The gravest first, at most as many as were asked for."""
     total: int
     """All of them."""
+    arrived: int = 0
+    """Number of the event that came last, of all assets: it rises with each."""
+    newest: Mapping[str, int] = field(default_factory=dict)
+    """By asset: number of its newest event in the sender's order; another one as soon as there is a newer one."""
 
 
 def note(asset: int, rank: tuple[int, int], event: EventBody, received_ns: int, writes: Writes) -> None:
@@ -143,7 +149,9 @@ def read(moment: Snapshot | None, visible: Visible, limit: int) -> StandingAlarm
         if earlier and up_boot == now and what == "up" and minute_ns is not None:
             unsaid_s = max((minute_ns - up_ns) / 1e9, 0.0)
         alarms.append(StandingView(event=event, raised_ns=raised_ns, earlier_start=earlier, unsaid_s=unsaid_s))
-    return StandingAlarms(alarms=alarms, total=total)
+    newest = {names[one]: event for one, event in moment.rows(_NEWEST_EVENTS, inside[0]) if event is not None}
+    arrived = moment.rows("SELECT coalesce(max(id), 0) FROM event")[0][0]
+    return StandingAlarms(alarms=alarms, total=total, arrived=arrived, newest=newest)
 
 
 def inside_of(visible: Visible) -> tuple[bytes, bytes, bytes]:
