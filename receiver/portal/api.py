@@ -123,7 +123,7 @@ class Api:
         return _json(told | {"processes": [asdict(one) for one in self._live.processes]})
 
     async def live(self, request: Request) -> Response | EventStream:
-        """`/live`, `/live?asset=NAME`, `/live?series=N`: what changes, as server-sent events."""
+        """`/live`, `/live?asset=NAME`, `/live?series=N`, `/live?events=1`: what changes, as server-sent events."""
         asked, picture = request.query_params, self._live.picture
         topic = Topic()
         if "series" in asked:
@@ -134,6 +134,8 @@ class Api:
             topic = Topic(asset=asked["asset"])
             if topic.asset not in picture.assets:
                 raise HTTPException(404)
+        elif "events" in asked:
+            topic = Topic(events=True)
         if not self._live.streams.room(origin(request.client.host if request.client else "")):
             raise HTTPException(503, headers={"Retry-After": "5"})
         one = picture.tags[topic.series].tag if topic.series is not None else None

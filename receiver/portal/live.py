@@ -12,15 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from receiver.outputs.historian.events.standing_alarms import StandingAlarms
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Account, AssetView, LatestView, Scope
 from receiver.portal import health, reports, words
 from receiver.portal import link as link_view
+from receiver.portal.alarms.standing_now import NONE_STANDS, StandingNow, standing_now
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.plant_picture import LiveTag, Picture, ViewTime, called
@@ -35,6 +37,9 @@ LOOK_S = 0.2
 
 TELL_S = 1.0
 """Between two tellings of the link and the assets [s], as often as the beat itself."""
+
+MOST_ALARMS = 1000
+"""Most alarms that are counted by asset; the gravest: what stands beyond is a number."""
 
 TAGS_S = 60.0
 """Between two full readings of the tags' descriptions where they changed [s]; a new series is read at once."""
@@ -54,6 +59,8 @@ class HistoryNews:
     accounts: Mapping[str, Account]
     described: Hashable
     """Differs where a description does; None where this look did not ask."""
+    standing: StandingAlarms = field(default_factory=lambda: StandingAlarms(alarms=(), total=0))
+    """What stands of alarms; nothing where this look did not ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,9 @@ class Live:
         """Whether each of the low side's processes runs, in the order they are shown."""
         self.alarms: list[str] = []
         """What a person must be called for, in words (`health.py`)."""
+        self.standing = StandingNow()
+        """What stands of trips and alarms."""
+        self._events = StandingAlarms(alarms=(), total=0)
         self.trouble = "the pages have just started"
         """Why values cannot be shown; empty while they can."""
         self.looked_ns = 0
@@ -144,6 +154,8 @@ class Live:
         try:
             found = await self._keeper.ask(lambda door: _ask_history(door, self._mark, tell))
             moved = await self._apply(found, now)
+            if tell:
+                self._guarded("what stands of alarms", partial(self._stand, found.standing))
             self.trouble = ""
         except NoHistory as error:
             self.trouble, self._mark = str(error), 0
@@ -156,6 +168,21 @@ class Live:
         self._guarded("the newest values", lambda: self._tell_values(moved))
         if tell:
             self._guarded("the link and the assets", self._tell_rest)
+
+    def standing_of(self, asset: str = "") -> StandingNow:
+        """What stands of one asset; of all without a name."""
+        return self.standing.of(asset) if asset else self.standing
+
+    def alarms_mark(self, asset: str = "") -> str:
+        """Differs where trips, alarms or events have to be shown anew: of one asset, or of all."""
+        newest = self._events.newest.get(asset, 0) if asset else self._events.arrived
+        return self.standing_of(asset).mark(newest)
+
+    def _stand(self, told: StandingAlarms) -> None:
+        self._events, self.standing = told, standing_now(told, self.picture.assets)
+        for name, live_asset in self.picture.assets.items():
+            count = self.standing.by_asset.get(name, NONE_STANDS)
+            live_asset.trips, live_asset.alarms = count.trips, count.alarms
 
     def _guarded(self, what: str, do: Callable[[], None]) -> None:
         """A part of a look; where it fails the others go on."""
@@ -171,14 +198,16 @@ class Live:
         """The snapshot a new listener starts from."""
         messages = [event("link", self._link())]
         if topic.overview:
-            messages.append(event("assets", self._assets()))
+            messages += [event("alarms", self._alarms()), event("assets", self._assets())]
+        elif topic.events:
+            messages.append(event("alarms", self._alarms()))
         elif topic.series is not None:
             live_tag = self.picture.tags.get(topic.series)
             messages.append(event("values", self._rows([live_tag] if live_tag else [])))
         elif topic.asset is not None:
             live_asset = self.picture.assets.get(topic.asset)
             tags = live_asset.tags if live_asset else []
-            messages.append(event("values", self._rows(tags)))
+            messages += [event("alarms", self._alarms(topic.asset)), event("values", self._rows(tags))]
         return messages
 
     async def _apply(self, found: HistoryNews, now: float) -> list[LiveTag]:
@@ -286,10 +315,13 @@ class Live:
         self.streams.everyone(event("link", self._link()))
         at = self.moment()
         for topic in self.streams.topics():
+            if topic.overview or topic.events:
+                self._tell(topic, "alarms", self._alarms)
             if topic.overview:
                 self._tell(topic, "assets", self._assets)
             elif topic.asset in self.picture.assets:
                 live_asset = self.picture.assets[topic.asset]
+                self._tell(topic, "alarms", partial(self._alarms, topic.asset))
                 self._tell(topic, "card", partial(self.picture.card, live_asset, at))
 
     def _link(self) -> dict[str, Any]:
@@ -301,6 +333,9 @@ class Live:
         told["version"] = self.picture.version
         told["down"] = [name for name, live_asset in self.picture.assets.items() if live_asset.state == "down"]
         return told
+
+    def _alarms(self, asset: str = "") -> dict[str, Any]:
+        return {"mark": self.alarms_mark(asset)}
 
     def _assets(self) -> dict[str, Any]:
         at = self.moment()
@@ -333,7 +368,7 @@ def _ask_history(door: Door, mark: int, whole: bool) -> HistoryNews:
     if not whole:
         return HistoryNews(rows, mark, None, {}, None)
     described = door.described()
-    return HistoryNews(rows, mark, door.assets(), door.accounts(), described)
+    return HistoryNews(rows, mark, door.assets(), door.accounts(), described, door.standing(MOST_ALARMS))
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,6 +22,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from receiver.outputs.historian.views import ChangeView, EventView, SampleView, StateView
 from receiver.portal import trend as trends
 from receiver.portal import words
+from receiver.portal.alarms.event_sequence import sequence
+from receiver.portal.alarms.shown_alarms import shown_alarms
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live
 from receiver.portal.plant_picture import LiveTag
@@ -79,6 +81,7 @@ class Pages:
             Topic(),
             cards=[(live.picture.assets[card.name].asset, card) for card in live.picture.cards(at)],
             attention=attention(live.picture, at),
+            alarms=await shown_alarms(live, self._keeper),
             processes=live.processes,
         )
 
@@ -107,7 +110,8 @@ class Pages:
             trouble=trouble,
             past=live_asset.past,
             states=states,
-            events=events,
+            alarms=await shown_alarms(live, self._keeper, name),
+            rows=sequence(events, whole=len(events) < EVENTS),
         )
 
     async def tag(self, request: Request) -> HTMLResponse:
@@ -287,6 +291,9 @@ def templates() -> jinja2.Environment:
     made.filters["count"] = words.count
     made.filters["span"] = words.span
     made.filters["share"] = words.share
+    made.filters["step"] = words.step
+    made.filters["happened"] = lambda state: words.EVENT_STATES.get(state, state)
+    made.filters["exactly"] = escape  # for a form: letter for letter
     made.filters["ms"] = lambda ns: f"{ns / 1e6:.3f}"
     return made
 

@@ -18,6 +18,8 @@ from receiver.portal.counts import TagCounts
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.freshness import LEAST_S, Stale, beat_lost, judge, stale_after
 
+TAKEN_OUT = "taken out of the configuration"
+"""What the sender says of an asset that it reads no more (`sender/poll/poller.py`)."""
 UNIT = 40
 """Characters of a unit that are shown; no UCUM code that people use is longer."""
 
@@ -123,6 +125,15 @@ class LiveAsset:
     counts: TagCounts = field(default_factory=TagCounts, repr=False, compare=False)
     """Of `tags`."""
     account: Account | None = None
+    trips: int = 0
+    """Trips of it that stand."""
+    alarms: int = 0
+    """Alarms of it that stand."""
+
+    @property
+    def retired(self) -> bool:
+        """It was taken out of the configuration."""
+        return self.state == "down" and self.state_text == TAKEN_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +160,10 @@ class AssetCard:
     published: int | None
     lost: int | None
     healed: int | None
+    trips: int = 0
+    """Of its events that stand, those of a severity of a trip."""
+    alarms: int = 0
+    """The others that stand."""
     fault: str = ""
     """Why the asset cannot be shown; empty where it can."""
 
@@ -156,6 +171,7 @@ class AssetCard:
     def calm(self) -> bool:
         """Nothing about it needs a look."""
         wrong = self.bad or self.uncertain or self.outside or self.stale or self.silent or self.fault
+        wrong = wrong or self.trips or self.alarms
         return not wrong and self.state != "down"
 
 
@@ -304,6 +320,8 @@ class Picture:
             published=live_asset.account.published if live_asset.account else None,
             lost=account.lost if account else None,
             healed=live_asset.account.healed if live_asset.account else None,
+            trips=live_asset.trips,
+            alarms=live_asset.alarms,
         )
 
     def cards(self, at: ViewTime) -> list[AssetCard]:

@@ -1,8 +1,8 @@
 """Server-sent events: who listens to what, and how a slow reader is kept from holding up the others.
 
-A listener has a topic (the overview, one asset, one tag) and a bounded queue. `publish` never waits: where a queue is
-full the listener is dropped, its connection ends, and the browser comes back by itself and gets a whole new snapshot.
-So memory is bounded by listeners x QUEUE, and nobody sees values with a hole in between.
+A listener has a topic (the overview, one asset, one tag, all events) and a bounded queue. `publish` never waits: where
+a queue is full the listener is dropped, its connection ends, and the browser comes back by itself and gets a whole new
+snapshot. So memory is bounded by listeners x QUEUE, and nobody sees values with a hole in between.
 
 Where all places are taken, the address that holds the most of them gives one up to an address that holds clearly
 fewer: nobody can listen all others away, and readers behind one proxy do not lose theirs to each other.
@@ -58,11 +58,13 @@ class Topic:
 
     asset: str | None = None
     series: int | None = None
+    events: bool = False
+    """Trips, alarms and events of all assets, and nothing else."""
 
     @property
     def overview(self) -> bool:
         """Every asset in numbers, no single values."""
-        return self.asset is None and self.series is None
+        return self.asset is None and self.series is None and not self.events
 
 
 @dataclass(eq=False, slots=True)

@@ -235,6 +235,19 @@ def span(seconds: float) -> str:
     return _span(seconds) if math.isfinite(seconds) else NOTHING
 
 
+EVENT_STATES = {"active": "Active", "acked": "Acknowledged", "cleared": "Cleared", "": "Happened"}
+"""By the state of an event."""
+
+
+def step(time_ns: int) -> str:
+    """How much later one event was than another: +24 ms, +0.25 ms, +1.024 s, +3 min 20 s; earlier with a minus."""
+    sign, size_ns = ("\N{MINUS SIGN}" if time_ns < 0 else "+"), abs(time_ns)
+    if size_ns < 10**9:
+        exact = f"{size_ns / 1e6:.3f}".rstrip("0").rstrip(".")
+        return f"{sign}{exact} ms"
+    return f"{sign}{size_ns / 1e9:.3f} s" if size_ns < 60 * 10**9 else sign + span(size_ns / 1e9)
+
+
 def share(part: float) -> str:
     """A loss rate: 0 %, 0.02 %, 1.4 %, 23 %; never rounded down to zero."""
     percent = part * 100

@@ -9,18 +9,23 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
-from receiver.outputs.historian.events.event_search import EventQuestion
+from receiver.outputs.historian.events.event_search import ALL_STATES, EventQuestion
 from receiver.portal.pages import moment_ns
 
 STATES: Mapping[str, tuple[str, frozenset[str]]] = {
-    "": ("any", EventQuestion.states),
+    "": ("any", ALL_STATES),
     "active": ("active", frozenset(("active",))),
     "acknowledged": ("acknowledged", frozenset(("acked",))),
     "cleared": ("cleared", frozenset(("cleared",))),
     "happened": ("happened, does not stand", frozenset(("",))),
 }
 """What may be chosen: its words, and the states of events that it means."""
-SEVERITIES: Mapping[str, str] = {"": "any", "800": "trips: 800 and above", "500": "500 and above", "300": "300 and above"}
+SEVERITIES: Mapping[str, str] = {
+    "": "any",
+    "800": "trips: 800 and above",
+    "500": "500 and above",
+    "300": "300 and above",
+}
 ROWS = 200
 """Events on a page."""
 LONGEST = 200

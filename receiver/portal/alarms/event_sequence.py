@@ -56,7 +56,7 @@ def sequence(events: Sequence[EventView], *, whole: bool) -> list[SequenceRow]:
 
 
 def newest_burst(rows: Sequence[SequenceRow]) -> list[SequenceRow]:
-    """Of one asset's rows, newest first: those from the newest first-out on, oldest first; empty where there is none."""
+    """Of one asset's rows, newest first: from the newest first-out on, oldest first; none without one."""
     for at, row in enumerate(rows):
         if row.first_out:
             burst = list(reversed(rows[: at + 1]))

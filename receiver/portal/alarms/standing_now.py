@@ -1,10 +1,10 @@
-"""What stands of trips and alarms at one moment, as the pages show it: the gravest that nobody acknowledged first. Pure.
+"""What stands of trips and alarms, as the pages show it: the gravest that nobody acknowledged first. Pure.
 
-    trip      an event of severity 800 and above (OPC 10000-5, 6.4.2: 1 to 1000), active or acknowledged
-    alarm     one below it
-    doubtful  an earlier start of the sender told it and the later one has not: it may be over; shown, and said
-    over      the later start has read the asset, and the source where that is a tag, for long enough to tell it anew
-    retired   of an asset that was taken out of the configuration: nobody will ever end it, so it stands no more
+trip      an event of severity 800 and above (OPC 10000-5, 6.4.2: 1 to 1000), active or acknowledged
+alarm     one below it
+doubtful  an earlier start of the sender told it and the later one has not: it may be over; shown, and said
+over      the later start has read the asset, and the source where that is a tag, for long enough to tell it anew
+retired   of an asset that was taken out of the configuration: nobody will ever end it, so it stands no more
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class AlarmCount:
         return ", ".join(f"{words.count(count)} {name}{'' if count == 1 else 's'}" for count, name in parts if count)
 
 
-NOTHING = AlarmCount()
+NONE_STANDS = AlarmCount()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from receiver.outputs.historian.views import Scope
+from receiver.portal.alarms.alarm_pages import AlarmPages
 from receiver.portal.api import Api
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import Live, running
@@ -41,6 +42,7 @@ class ScopedView:
     api: Api
     trends: TrendPage
     trending: TrendingAnswers
+    alarms: AlarmPages
     doors: tuple[Keeper, ...]
     used_s: float = 0.0
     """When it was last asked for [s, running time of the loop]."""

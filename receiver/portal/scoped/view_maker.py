@@ -7,6 +7,7 @@ from pathlib import Path
 
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
+from receiver.portal.alarms.alarm_pages import AlarmPages
 from receiver.portal.api import Api
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper
@@ -84,5 +85,6 @@ class ViewMaker:
             api=Api(live, for_pages),
             trends=TrendPage(live, pages, trending.sees, self._desk, self._forms),
             trending=trending,
+            alarms=AlarmPages(live, for_pages, pages),
             doors=(for_live, for_pages),
         )

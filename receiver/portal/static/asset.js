@@ -1,5 +1,6 @@
 // One asset's tags: values as they come, ages each second, a search and a filter that work on what is there.
 
+import { follow } from "./alarms.js";
 import { all, make, one, safely, say, show } from "./dom.js";
 import { count } from "./format.js";
 import { Line } from "./line.js";
@@ -66,7 +67,7 @@ function sift() {
 
 find();
 localTimes();
-stream.listen({ link, values, card });
+stream.listen({ link, values, card, alarms: follow(() => "/alarms?asset=" + encodeURIComponent(name)) });
 setInterval(() => {
   tick();
   for (const line of lines.values()) safely(() => line.tick());

@@ -83,13 +83,14 @@ export const tagAddress = (asset, name) => `/tag?asset=${encodeURIComponent(asse
 
 const pad = (value, width = 2) => String(value).padStart(width, "0");
 
-// Local time of this computer; `form` is clock, full or tenths.
+// Local time of this computer; `form` is clock, full, tenths or milli.
 export function moment(ms, form = "full") {
   const at = new Date(ms);
   if (Number.isNaN(at.getTime())) return `${ms} ms`;
   const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
   if (form === "clock") return clock;
   const day = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
+  if (form === "milli") return `${day} ${clock}.${pad(at.getMilliseconds(), 3)}`;
   return form === "tenths" ? `${day} ${clock}.${Math.floor(at.getMilliseconds() / 100)}` : `${day} ${clock}`;
 }
 

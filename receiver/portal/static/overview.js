@@ -1,5 +1,6 @@
 // The overview: assets in numbers, tags that need a look, the link in detail. The server counts; this page writes.
 
+import { follow } from "./alarms.js";
 import { all, glyph, make, mark, one, safely, say } from "./dom.js";
 import { NOTHING, age, count, moment, share } from "./format.js";
 import { unknown } from "./freshness.js";
@@ -137,7 +138,7 @@ function ages() {
 
 find();
 localTimes();
-stream.listen({ link, assets });
+stream.listen({ link, assets, alarms: follow(() => "/alarms") });
 setInterval(() => {
   tick();
   ages();

@@ -37,6 +37,7 @@ export function listen(handlers) {
   const query = new URLSearchParams();
   if (body.dataset.series) query.set("series", body.dataset.series);
   else if (body.dataset.asset !== undefined) query.set("asset", decodeURIComponent(body.dataset.asset));
+  else if (body.dataset.events !== undefined) query.set("events", "1");
   const address = "/live" + (query.size ? "?" + query : "");
 
   const open = () => {
@@ -50,7 +51,7 @@ export function listen(handlers) {
       heard.at = performance.now();
       handlers.link?.(heard.link);
     });
-    for (const name of ["assets", "card", "values"]) {
+    for (const name of ["alarms", "assets", "card", "values"]) {
       if (handlers[name]) source.addEventListener(name, (message) => handlers[name](JSON.parse(message.data)));
     }
     source.onerror = () => {

@@ -19,6 +19,7 @@ from receiver.outputs.historian.visible import Visible
 
 LOOKED = 500_000
 """Most events that one question looks through: about half a second of a processor."""
+ALL_STATES = frozenset(("active", "acked", "cleared", ""))
 FIRST_NS, AFTER_NS = -(2**63), 2**63 - 1
 """All of time."""
 
@@ -41,7 +42,7 @@ class EventQuestion:
 
     asset: str = ""
     """Of that asset; empty: of all visible ones, and the sender's own for a scope of everything."""
-    states: frozenset[str] = frozenset(("active", "acked", "cleared", ""))
+    states: frozenset[str] = ALL_STATES
     """Of these; empty text: those that happened and do not stand."""
     severity: int = 1
     """At least that grave, 1 to 1000."""
