@@ -19,6 +19,26 @@ if TYPE_CHECKING:
 _NEVER_NS = 2**63
 
 
+def missing_and_lost(absent: int, before: int | None, *, may_come: bool) -> tuple[int, int | None]:
+    """Of samples that were sent and are not here: those that may still come, and those that nothing brings any more.
+
+    A count of samples does not say in which blocks they were. While blocks are missing, what more is absent than before
+    may come with them.
+
+    Args:
+        absent: Sent, less stored.
+        before: How many were lost when last no block was missing; None: not known.
+        may_come: Blocks are missing that a repeat may bring, or are here and not stored yet.
+
+    Returns:
+        Missing and lost; these two are all absent ones, and lost is None where the two cannot be told apart.
+    """
+    if not may_come:
+        return 0, absent
+    lost = None if before is None else min(before, absent)
+    return absent - (lost or 0), lost
+
+
 class TagCounts:
     """Of some tags, whose values move one at a time."""
 

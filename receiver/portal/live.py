@@ -248,6 +248,10 @@ class Live:
         self.link = link_view.link_health(catch)
         self.processes = [ProcessRow(one.process, one.running, one.trouble, "") for one in (catch, publish)]
         found = [self._report(name, OutputStatus) for name in outputs]
+        history, blocks = found[0].status, self.link.blocks
+        behind = history.behind_blocks or history.waiting
+        self.picture.may_come = bool(blocks["missing"] or behind or not (catch.running and found[0].running))
+        self.picture.blocks_lost = bool(blocks["expired"] or not catch.running)
         for report in found:
             self.processes.append(ProcessRow(report.process, report.running, report.trouble, self._note(report)))
         if self._scope.whole:  # catch's warnings name nobody; another's may

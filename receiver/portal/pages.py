@@ -283,7 +283,7 @@ def templates() -> jinja2.Environment:
         finalize=_shown,
     )
     made.globals["words"] = words
-    made.filters["address"] = address
+    made.filters["address"] = words.asset_address
     made.filters["tag_address"] = words.tag_address
     made.filters["trend_address"] = _trend
     made.filters["key"] = _key
@@ -296,12 +296,6 @@ def templates() -> jinja2.Environment:
     made.filters["exactly"] = escape  # for a form: letter for letter
     made.filters["ms"] = lambda ns: f"{ns / 1e6:.3f}"
     return made
-
-
-def address(name: str) -> str:
-    """Where an asset's page is: by its name as a path, or as a question where no browser would keep it as a path."""
-    kept = not any(part in ("", ".", "..") for part in name.split("/")) and name.isprintable()
-    return f"/asset/{quote(name)}" if kept else f"/asset?name={quote(name, safe='')}"
 
 
 def asked_tag(asked: QueryParams) -> tuple[str, str, int | None]:

@@ -14,7 +14,7 @@ from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Value, severity
 from receiver.outputs.historian.views import Account, AssetView, LatestView, TagView
 from receiver.portal import words
-from receiver.portal.counts import TagCounts
+from receiver.portal.counts import TagCounts, missing_and_lost
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.freshness import LEAST_S, Stale, beat_lost, judge, stale_after
 
@@ -125,6 +125,8 @@ class LiveAsset:
     counts: TagCounts = field(default_factory=TagCounts, repr=False, compare=False)
     """Of `tags`."""
     account: Account | None = None
+    lost: int | None = None
+    """Samples that nothing brings any more; None: not known, while blocks are missing."""
     trips: int = 0
     """Trips of it that stand."""
     alarms: int = 0
@@ -155,10 +157,13 @@ class AssetCard:
     seen_ms: float | None
     """When any of its tags was last renewed, in steady time."""
     read: int | None
-    """None until the sender's first tally, which comes each minute; also `sent` and `lost`."""
+    """None until the sender's first tally, which comes each minute; also `sent`, `missing` and `lost`."""
     sent: int | None
     published: int | None
+    missing: int | None
+    """Samples that were sent and are not here, and may come with blocks that are missing."""
     lost: int | None
+    """Samples that nothing brings any more; None also where they cannot be told from the missing yet."""
     healed: int | None
     trips: int = 0
     """Of its events that stand, those of a severity of a trip."""
@@ -173,6 +178,26 @@ class AssetCard:
         wrong = self.bad or self.uncertain or self.outside or self.stale or self.silent or self.fault
         wrong = wrong or self.trips or self.alarms
         return not wrong and self.state != "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleGroup:
+    """Tags of one asset that are stale for one cause: they are not renewed though it is up."""
+
+    asset: str
+    tags: int
+    others: bool
+    """Other tags of it are renewed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsLook:
+    """What needs a look."""
+
+    tags: Sequence[LiveTag]
+    more: int
+    """Such tags beyond those."""
+    stale: Sequence[StaleGroup]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +222,10 @@ class Picture:
         self.faults = faults or DisplayFaults()
         self.assets: dict[str, LiveAsset] = {}
         self.tags: dict[int, LiveTag] = {}
+        self.may_come = True
+        """Blocks are missing that a repeat may bring, or have come and are not stored yet."""
+        self.blocks_lost = True
+        """Some can never come, as far as is known."""
         self.version = 0
         """Rises when an asset or a tag comes or goes, so that an open page knows to fetch itself again."""
 
@@ -302,6 +331,10 @@ class Picture:
         counts, account = live_asset.counts, live_asset.account
         if account and account.published and not account.sent:
             account = None  # the sender's first tally is still to come
+        missing: int | None = None
+        if account:
+            before = live_asset.lost if live_asset.lost is not None or self.blocks_lost else 0
+            missing, live_asset.lost = missing_and_lost(account.lost, before, may_come=self.may_come)
         all_stale = beat_lost(at.beat_age_s) or live_asset.state == "down"
         return AssetCard(
             name=live_asset.asset.name,
@@ -318,7 +351,8 @@ class Picture:
             read=account.read if account else None,
             sent=account.sent if account else None,
             published=live_asset.account.published if live_asset.account else None,
-            lost=account.lost if account else None,
+            missing=missing,
+            lost=live_asset.lost if account else None,
             healed=live_asset.account.healed if live_asset.account else None,
             trips=live_asset.trips,
             alarms=live_asset.alarms,
@@ -328,27 +362,31 @@ class Picture:
         """Every asset in numbers, in the catalog's order."""
         return [self.card(live_asset, at) for live_asset in self.assets.values()]
 
-    def attention(self, at: ViewTime, limit: int = 40) -> tuple[list[LiveTag], int]:
-        """Tags that need a look, worst first, and how many more there are.
+    def attention(self, at: ViewTime, limit: int = 40) -> NeedsLook:
+        """What needs a look, worst first; what is only stale stands last, two or more of one asset as one.
 
         A tag whose asset is down, or whose link is silent, is not listed for that: the asset's or the link's own line
         says it once for all of them.
         """
         up = [live_asset for live_asset in self.assets.values() if live_asset.state != "down"]
         wrong = self.faults.each(lambda one: f"asset {one.asset.name}", lambda one: self._wrong(one, at), up)
-        found = [one for live_asset in wrong for one in live_asset]
-        found.sort(key=lambda one: one[:4])
-        return [one[-1] for one in found[:limit]], max(len(found) - limit, 0)
-
-    def _wrong(self, live_asset: LiveAsset, at: ViewTime) -> list[tuple[int, bool, str, int, LiveTag]]:
-        """Its tags that need a look, each behind what it is sorted by."""
-        silent = (
-            {} if beat_lost(at.beat_age_s) else {live_tag.series: live_tag for live_tag in self._silent(live_asset, at)}
-        )
-        return [
-            (-severity(live_tag.quality), series not in silent, live_tag.tag.asset, series, live_tag)
-            for series, live_tag in (live_asset.counts.odd | silent).items()
+        tags = [live_tag for odd, _, _ in wrong for live_tag in odd]
+        alone = [silent[0] for _, silent, _ in wrong if len(silent) == 1]
+        groups = [
+            StaleGroup(asset=silent[0].tag.asset, tags=len(silent), others=fresh)
+            for _, silent, fresh in wrong
+            if len(silent) > 1
         ]
+        tags.sort(key=lambda one: (-severity(one.quality), one.tag.asset, one.series))
+        tags += sorted(alone, key=lambda one: (one.tag.asset, one.series))
+        return NeedsLook(tags=tags[:limit], more=max(len(tags) - limit, 0), stale=groups)
+
+    def _wrong(self, live_asset: LiveAsset, at: ViewTime) -> tuple[list[LiveTag], list[LiveTag], bool]:
+        """Its tags with a value that needs a look; those that are only stale; and whether others are renewed."""
+        silent = [] if beat_lost(at.beat_age_s) else self._silent(live_asset, at)
+        odd = live_asset.counts.odd
+        fresh = live_asset.counts.known > len(silent)
+        return list(odd.values()), [one for one in silent if one.series not in odd], fresh
 
     def _silent(self, live_asset: LiveAsset, at: ViewTime) -> list[LiveTag]:
         """Its tags that are stale for their own silence; to be asked while its link and itself are up."""
@@ -386,6 +424,7 @@ def unshown(live_asset: LiveAsset, fault: str) -> AssetCard:
         read=None,
         sent=None,
         published=None,
+        missing=None,
         lost=None,
         healed=None,
         fault=fault,

@@ -14,7 +14,7 @@ from typing import Any
 from protocol.content.sample import severity
 from receiver.portal import words
 from receiver.portal.freshness import Stale
-from receiver.portal.plant_picture import LiveTag, Picture, ViewTime, called
+from receiver.portal.plant_picture import LiveTag, Picture, StaleGroup, ViewTime, called
 from receiver.portal.steady import UNKNOWN
 
 STALE_WORDS = {
@@ -141,25 +141,50 @@ def reasons(one: ShownTag) -> str:
     return "; ".join(found)
 
 
+CALM = "On the assets that are up, every tag with a value is good, fresh and in its normal band."
+CALM_BESIDE = "No tag needs a look beside the trips and alarms above."
+"""Instead, while one stands."""
+
+
 def attention(picture: Picture, at: ViewTime) -> dict[str, Any]:
-    """The tags that need a look, as the overview and its live stream list them."""
-    tags, more = picture.attention(at)
-    rows = []
-    for live_tag in tags:
-        one = show(picture, live_tag, at)
-        rows.append(
-            {
-                "address": live_tag.page,
-                "asset": words.text(live_tag.tag.asset),
-                "tag": words.text(live_tag.tag.name),
-                "text": one.text,
-                "unit": live_tag.unit,
-                "letter": one.letter,
-                "grade": one.grade,
-                "outside": one.outside,
-                "stale": one.stale,
-                "why": reasons(one),
-                "seen_ms": live_tag.seen_ns / 1e6,
-            }
-        )
-    return {"rows": rows, "more": more}
+    """What needs a look, as the overview and its live stream list it."""
+    found = picture.attention(at)
+    rows = [_look_row(show(picture, live_tag, at)) for live_tag in found.tags]
+    rows += [_stale_row(group) for group in found.stale]
+    stands = any(one.trips or one.alarms for one in picture.assets.values())
+    return {"rows": rows, "more": found.more, "calm": CALM_BESIDE if stands else CALM}
+
+
+def _look_row(one: ShownTag) -> dict[str, Any]:
+    live_tag = one.live_tag
+    return {
+        "address": live_tag.page,
+        "asset": words.text(live_tag.tag.asset),
+        "tag": words.text(live_tag.tag.name),
+        "text": one.text,
+        "unit": live_tag.unit,
+        "letter": one.letter,
+        "grade": one.grade,
+        "outside": one.outside,
+        "stale": one.stale,
+        "why": reasons(one),
+        "seen_ms": live_tag.seen_ns / 1e6,
+    }
+
+
+def _stale_row(group: StaleGroup) -> dict[str, Any]:
+    """Many tags that are stale for one cause: one line, which leads to the asset."""
+    beside = "others of this asset are" if group.others else "nor is any other of this asset, though it is up"
+    return {
+        "address": words.asset_address(group.asset),
+        "asset": words.text(group.asset),
+        "tag": f"{words.count(group.tags)} tags",
+        "text": "",
+        "unit": "",
+        "letter": "",
+        "grade": "good",
+        "outside": "",
+        "stale": STALE_WORDS[Stale.SILENT],
+        "why": f"STALE: not renewed; {beside}",
+        "seen_ms": None,
+    }

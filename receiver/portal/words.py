@@ -220,6 +220,12 @@ def quality(code: int, native: int = 0, collector: str = "") -> str:
     return f"{text} ({_NATIVE.get(collector, 'device code')} {native})" if native else text
 
 
+def asset_address(name: str) -> str:
+    """Where an asset's page is: by its name as a path, or as a question where no browser would keep it as a path."""
+    kept = not any(part in ("", ".", "..") for part in name.split("/")) and name.isprintable()
+    return f"/asset/{quote(name)}" if kept else f"/asset?name={quote(name, safe='')}"
+
+
 def tag_address(asset: str, name: str, version: int | None = None) -> str:
     """Where a tag's page is: by its names, which stay what they are when the history is built anew.
 

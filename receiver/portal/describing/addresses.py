@@ -160,14 +160,23 @@ ADDRESSES = (
         shape="Events",
         refusals=(400, 401, 404, 503),
     ),
+    ProgramAddress(
+        path="/api/alarms",
+        says="Trips and alarms that stand: the newest word of each, by the sender's order, however long ago.",
+        parameters=(ASSET_NAME,),
+        shape="Alarms",
+        refusals=(401, 404, 503),
+    ),
     ProgramAddress(path="/api/link", says="The link's health, and which processes run.", shape="Link"),
     ProgramAddress(
         path="/live",
-        says="What changes, as server-sent events, for as long as the reader may see it: `link`, and `assets` or "
-        "`values`, each with one line of JSON. Asked for one tag, one asset, or neither: the overview.",
+        says="What changes, as server-sent events, for as long as the reader may see it: `link`, and `assets`, "
+        "`alarms` or `values`, each with one line of JSON. Asked for one tag, one asset, all events, or nothing: the "
+        "overview.",
         parameters=(
             QueryParameter(name="series", says="Number of a tag; then `asset` is not looked at.", schema=WHOLE_SERIES),
             ASSET_NAME,
+            QueryParameter(name="events", says="Whatever it is: trips, alarms and events alone.", schema=of("string")),
         ),
         media="text/event-stream",
         refusals=(400, 401, 404, 503),

@@ -50,8 +50,11 @@ CARD = {
     "read": MAYBE_COUNT,
     "sent": MAYBE_COUNT,
     "published": MAYBE_COUNT,
-    "lost": MAYBE_COUNT,
+    "missing": of("integer", "null", says="samples that were sent, are not here and may come with a repeat"),
+    "lost": of("integer", "null", says="samples that nothing brings any more; null while that is not known"),
     "healed": MAYBE_COUNT,
+    "trips": of("integer", says="events of severity 800 and above that stand", minimum=0),
+    "alarms": of("integer", says="the others that stand", minimum=0),
     "fault": of("string", says="why a part cannot be shown; empty where all can"),
 }
 
@@ -117,6 +120,18 @@ LAST = of(
     says="the sample that stood at the end of the time; null where there is none",
     properties={"time_ms": NUMBER, "value": VALUE, "quality": QUALITY, "quality_text": TEXT},
     required=["time_ms", "value", "quality", "quality_text"],
+)
+ALARM = holds(
+    asset=TEXT,
+    source=TEXT,
+    tag=of("boolean", says="the source is a tag of the asset"),
+    code=TEXT,
+    text=of("string", says="as the device wrote it: never to be believed as markup"),
+    severity=of("integer", says="1 to 1000 (OPC 10000-5, 6.4.2)"),
+    trip=TRUTH,
+    acknowledged=TRUTH,
+    raised_ms=of("number", says="when it became active, by the clock of who told it"),
+    doubt=of("string", says="why it may be over; empty where nothing says so"),
 )
 HOLE = holds(kind=of("string", enum=["gap", "silence", "change"]), from_ms=NUMBER, to_ms=MAYBE_NUMBER, text=TEXT)
 
@@ -218,6 +233,13 @@ SHAPES: dict[str, JsonSchema] = {
         more=of("boolean", says="there are others"),
     ),
     "Events": holds(now_ms=NOW, events=each(EVENT, "newest first")),
+    "Alarms": holds(
+        now_ms=NOW,
+        trip_severity=COUNT,
+        alarms=each(ALARM, "what stands: unacknowledged ones first, of these the trips"),
+        retired=each(ALARM, "told by assets that are no longer configured"),
+        more=of("integer", says="that stand beyond those listed", minimum=0),
+    ),
     "Link": holds(
         now_ms=NOW,
         lamp=TEXT,

@@ -7,7 +7,7 @@ import { unknown } from "./freshness.js";
 import * as stream from "./stream.js";
 import { localTimes, renew, tick, told } from "./strip.js";
 
-const ALARM = { bad: "bad", uncertain: "warn", outside: "warn", stale: "stale", silent: "stale", lost: "bad" };
+const ALARM = { bad: "bad", uncertain: "warn", outside: "warn", stale: "stale", silent: "stale", missing: "warn", lost: "bad" };
 const STATES = { up: "Up", down: "DOWN", unknown: "No word yet" };
 let rows = new Map();
 
@@ -30,7 +30,7 @@ function asset(card) {
     say(cell, card.fault ? NOTHING : count(card[name]));
     mark(cell, "mark", card[name] ? ALARM[name] : "");
   }
-  const wrong = card.fault || ["bad", "uncertain", "outside", "stale", "silent"].some((name) => card[name]);
+  const wrong = card.fault || ["bad", "uncertain", "outside", "stale", "silent", "trips", "alarms"].some((name) => card[name]);
   mark(row, "calm", wrong || card.state === "down" ? "no" : "yes");
   state(one(".state-cell", row), card);
   one("[data-seen]", row).dataset.seen = card.seen_ms ?? "";
@@ -38,15 +38,18 @@ function asset(card) {
 
 function state(cell, card) {
   const text = card.fault || (card.state === "down" ? card.state_text : "");
-  const key = `${card.state} ${text}`;
+  const key = `${card.state} ${card.trips} ${card.alarms} ${text}`;
   if (cell.dataset.key === key) return;
   cell.dataset.key = key;
   const parts = [make("span", { class: "state", data: { state: card.state } }, STATES[card.state] ?? card.state)];
   if (text) parts.push(make("span", { class: "state-text" }, text));
-  cell.replaceChildren(...parts);
+  const stands = make("span", { class: "stands" });
+  if (card.trips) stands.append(make("b", { class: "trip-word" }, card.trips === 1 ? "TRIP" : `${count(card.trips)} TRIPS`));
+  if (card.alarms) stands.append(" ", make("span", { class: "alarm-word" }, `${count(card.alarms)} alarm${card.alarms === 1 ? "" : "s"}`));
+  cell.replaceChildren(...parts, stands);
 }
 
-function attention({ rows: found, more }) {
+function attention({ rows: found, more, calm }) {
   say(one("[data-more]"), more ? `and ${count(more)} more` : "");
   const lines = found.map((row) => {
     const marks = make("span", { class: "why-marks" });
@@ -59,7 +62,7 @@ function attention({ rows: found, more }) {
         make("span", { class: "v" }, row.text), " ", make("span", { class: "unit" }, row.unit)),
       make("td", { class: "why" }, marks, row.why));
   });
-  const none = make("tr", { class: "none" }, make("td", { colspan: "3" }, "On the assets that are up, every tag with a value is good, fresh and in its normal band."));
+  const none = make("tr", { class: "none" }, make("td", { colspan: "3" }, calm));
   replace("[data-attention]", lines.length ? lines : [none]);
 }
 

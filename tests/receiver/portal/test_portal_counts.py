@@ -10,7 +10,7 @@ from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import NO_TIME, Quality, severity
 from receiver.outputs.historian.views import AssetView, LatestView, TagView
 from receiver.portal.freshness import Stale
-from receiver.portal.plant_picture import LiveAsset, LiveTag, Picture, ViewTime
+from receiver.portal.plant_picture import LiveAsset, LiveTag, NeedsLook, Picture, ViewTime
 from receiver.portal.steady import UNKNOWN
 
 SECOND = 10**9
@@ -48,7 +48,7 @@ def stale(picture: Picture, live_asset: LiveAsset, at: ViewTime) -> list[LiveTag
 
 def check(picture: Picture, at: ViewTime) -> None:
     """Cards and the list of what needs a look against plain counting."""
-    wanted = []
+    wanted, stale_alone, groups = [], [], []
     for live_asset in picture.assets.values():
         known = [live_tag for live_tag in live_asset.tags if live_tag.seen_ns]
         grades = [severity(live_tag.quality) for live_tag in known]
@@ -59,13 +59,19 @@ def check(picture: Picture, at: ViewTime) -> None:
         assert card.stale == len(stale(picture, live_asset, at))
         assert card.seen_ms == (max((live_tag.seen_ns for live_tag in known), default=0) / 1e6 or None)
         if live_asset.state != "down":
-            for live_tag in known:
-                silent = picture.stale(live_tag, at) is Stale.SILENT
-                if severity(live_tag.quality) or silent or live_tag.outside:
-                    wanted.append((-severity(live_tag.quality), not silent, live_tag.tag.asset, live_tag.series))
-    shown, more = picture.attention(at, limit=7)
-    assert [live_tag.series for live_tag in shown] == [one[3] for one in sorted(wanted)[:7]]
-    assert more == max(len(wanted) - 7, 0)
+            odd = [live_tag for live_tag in known if severity(live_tag.quality) or live_tag.outside]
+            wanted += [(-severity(live_tag.quality), live_tag.tag.asset, live_tag.series) for live_tag in odd]
+            silent = [live_tag for live_tag in known if picture.stale(live_tag, at) is Stale.SILENT]
+            only = [live_tag for live_tag in silent if live_tag not in odd]
+            if len(only) == 1:
+                stale_alone.append((live_asset.asset.name, only[0].series))
+            elif only:
+                groups.append((live_asset.asset.name, len(only), len(silent) < len(known)))
+    found = picture.attention(at, limit=7)
+    every = [series for *_, series in sorted(wanted)] + [series for _, series in sorted(stale_alone)]
+    assert [live_tag.series for live_tag in found.tags] == every[:7], "what is only stale stands last"
+    assert found.more == max(len(every) - 7, 0)
+    assert [(one.asset, one.tags, one.others) for one in found.stale] == groups
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -126,5 +132,5 @@ def test_a_tag_that_is_renewed_in_time_is_seldom_judged() -> None:
         now_ns += SECOND
         picture.move([LatestView(one, 0, NO_TIME, 1.0, 0, 0, now_ns) for one in range(1000)], steady)
         assert picture.cards(ViewTime(now_ns, now_ns, 0.5))[0].stale == 0
-        assert picture.attention(ViewTime(now_ns, now_ns, 0.5)) == ([], 0)
+        assert picture.attention(ViewTime(now_ns, now_ns, 0.5)) == NeedsLook(tags=[], more=0, stale=[])
     assert picture.times <= 1000 * 60 // 5

@@ -16,7 +16,7 @@ from protocol.content.sample import Row, Value
 from receiver.outputs.historian.views import Scope
 from receiver.portal import words
 from receiver.portal.app import create_app
-from receiver.portal.pages import address
+from receiver.portal.words import asset_address as address
 
 MAX, TINY = sys.float_info.max, 5e-324
 NAMES = ("edges", "..", "a\n\0b", "<b>\u202egnp.exe", "\u0645\u0636\u062e\u0629 7/b")

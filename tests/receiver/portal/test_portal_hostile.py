@@ -29,8 +29,8 @@ from receiver.outputs.base import BatchBody, EventBody, TallyBody
 from receiver.outputs.historian.views import Scope
 from receiver.portal.app import create_app
 from receiver.portal.live import Live
-from receiver.portal.pages import address
 from receiver.portal.streams import Topic
+from receiver.portal.words import asset_address as address
 
 MAX, TINY = sys.float_info.max, 5e-324
 DOUBLES = (

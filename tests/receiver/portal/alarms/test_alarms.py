@@ -82,7 +82,7 @@ JUDGED = [
 
 @pytest.mark.parametrize(("told", "asset", "fate"), JUDGED, ids=range(len(JUDGED)))
 def test_an_alarm_that_nobody_can_end_does_not_stand_for_ever(told: StandingView, asset: LiveAsset, fate: str) -> None:
-    """After a start of the sender it may be over, and is once it was read and not told; of a retired asset it is apart."""
+    """After a start of the sender it may be over, and is once it was read and not told; a retired asset's is apart."""
     now = stands(told, of=asset)
     found = "retired" if now.retired else "over"
     if now.alarms:
