@@ -28,6 +28,8 @@ from receiver.gap import Gap
 GONE_BEATS = 900
 """Beats without a word of a stream after which it is given up (a quarter of an hour: 900 older streams had a turn)."""
 
+LATE_NS = 2 * 10**9
+"""A repeat may be so late [ns]: it waits its turn behind new blocks."""
 
 _Span: TypeAlias = tuple[bytes, int, int]
 """Stream, first, one past the last."""
@@ -46,7 +48,9 @@ class Gaps:
         """Numbers that are in the journal, by stream; to look in, not to change."""
         self._pending: deque[tuple[float, int, Beat]] = deque()
         self._beats = 0
-        self._repeats: tuple[float, ...] = ()
+        self._repeats: list[int] = []
+        self._settled_ns = 0
+        """When the beat came that was counted last; 0 where there was none."""
 
     def hear(self, beat: Beat, now: float, wall_ns: int) -> None:
         """A beat; it counts from MISSING_AFTER later.
@@ -56,7 +60,7 @@ class Gaps:
             wall_ns: Our wall clock, for what people are told [ns since 1970 UTC].
         """
         self._beats += 1
-        self._repeats = tuple(sorted(beat.repeats))
+        self._repeats = sorted(int(one * 1e9) for one in beat.repeats)
         for totals in beat.streams:
             numbers = self._numbers(totals.stream)
             numbers.named_at = self._beats
@@ -73,8 +77,10 @@ class Gaps:
                 numbers = self.streams.get(stream)
                 if numbers is not None and after <= max(numbers.sealed, numbers.expected.top):
                     numbers.lose(first, after)
+            begun_ns, self._settled_ns = self._settled_ns or heard_ns, heard_ns
+            over = 1 - min(beat.repeats, default=0.0) * 1e9 / max(heard_ns - begun_ns, 1)
             for totals in [*beat.streams, *self._given_up()]:
-                spans = self._numbers(totals.stream).settle(totals, heard_ns)
+                spans = self._numbers(totals.stream).settle(totals, heard_ns, begun_ns, max(over, 0.0))
                 missing += [(totals.stream, first, after) for first, after in spans]
         return missing
 
@@ -117,12 +123,10 @@ class Gaps:
         gaps = []
         for stream, numbers in self.streams.items():
             for first, after, heard_ns in numbers.missing():
-                heals_ns = next((ns for ns in (heard_ns + int(s * 1e9) for s in self._repeats) if ns > wall_ns), None)
+                heals_ns = next((heard_ns + ns for ns in self._repeats if heard_ns + ns + LATE_NS > wall_ns), None)
                 since_ns = heard_ns + int(MISSING_AFTER * 1e9)
                 gaps.append(Gap(stream=stream, first=first, after=after, since_ns=since_ns, heals_ns=heals_ns))
-            for first, after, since_ns in numbers.absent():
-                gap = Gap(stream=stream, first=first, after=after, since_ns=since_ns, heals_ns=None, damaged=True)
-                gaps.append(gap)
+            gaps += [Gap(stream=stream, first=a, after=b, since_ns=ns, damaged=True) for a, b, ns in numbers.absent()]
         return sorted(gaps, key=lambda gap: (gap.since_ns, gap.stream, gap.first))
 
     def outlooks(self) -> dict[bytes, dict[str, Any]]:

@@ -54,7 +54,8 @@ class DatedRange(NamedTuple):
     first: int
     after: int
     at_ns: int
-    """When the beat came that said it was sent, or the damage was found, our wall clock [ns since 1970 UTC]."""
+    """When the beat came that said it was sent (the one before that, where its first repeat was over by then), or the
+    damage was found, our wall clock [ns since 1970 UTC]."""
 
 
 class Journaled:
@@ -157,8 +158,14 @@ class StreamNumbers(Journaled):
                 self.damaged.remove(low, high)
                 self.changed, self._counts = True, None
 
-    def settle(self, beat: StreamTotals, finished_ns: int) -> list[tuple[int, int]]:
-        """Expect what a beat said was finished; returns what is missing from now on."""
+    def settle(self, beat: StreamTotals, finished_ns: int, begun_ns: int, over: float) -> list[tuple[int, int]]:
+        """Expect what a beat said was finished; returns what is missing from now on.
+
+        Args:
+            finished_ns: When it came, our wall clock [ns since 1970 UTC].
+            begun_ns: When the one before it came.
+            over: Of what was sent between them, the first so large part has its first repeat behind it, 0 to 1.
+        """
         self._counts = None
         self.oldest = max(self.oldest, beat.oldest)
         waiting = Ranges(beat.waiting)
@@ -167,16 +174,14 @@ class StreamNumbers(Journaled):
         for sent, end in waiting.holes(0, max(beat.finished, self.oldest)):
             for first, after in self.expected.holes(sent, end):
                 self.expected.add(first, after)
-                fresh = DatedRange(first, after, finished_ns)
-                if holes := self._holes(fresh):
-                    insort(self.missing_since, fresh)
-                    missing += holes
+                parted = first + round((after - first) * over)  # blocks are sent evenly
+                for fresh in (DatedRange(first, parted, begun_ns), DatedRange(parted, after, finished_ns)):
+                    if holes := self._holes(fresh):
+                        insort(self.missing_since, fresh)
+                        missing += holes
         # forget what is closed, and join neighbours where there are too many
         self.missing_since = [dated for dated in self.missing_since if self._holes(dated)]
-        while len(self.missing_since) > DATED_MOST:
-            paired = self._paired()
-            if len(paired) == len(self.missing_since):
-                break
+        while len(self.missing_since) > DATED_MOST and len(paired := self._paired()) < len(self.missing_since):
             self.missing_since = paired
         return missing
 

@@ -132,11 +132,31 @@ def test_a_gap_tells_when_the_next_repeat_is_due() -> None:
     """Repeats count from the first sending; after the last one nothing is promised."""
     gaps = Gaps()
     after_beat(gaps, told(1), at=0.0)
-    assert [gaps.gaps(WALL + at * SECOND)[0].heals_ns for at in (1, 30, 901)] == [
+    assert [gaps.gaps(WALL + at * SECOND)[0].heals_ns for at in (1, 21, 30, 903)] == [
+        WALL + 20 * SECOND,
         WALL + 20 * SECOND,
         WALL + 900 * SECOND,
         None,
-    ]
+    ], "it does not move on while the repeat may still be on its way"
+
+
+def test_after_a_cut_a_gap_tells_the_repeat_that_will_bring_it() -> None:
+    """Of 40 s without a beat, what was sent in the first 20 had its first repeat in the cut: the next one brings it."""
+    gaps = Gaps()
+    for number in range(10):
+        arrive(gaps, number)
+    after_beat(gaps, told(10), at=0.0)
+    after_beat(gaps, told(410), at=40.0)
+    assert [(gap.first, gap.after) for gap in gaps.gaps(WALL + 41 * SECOND)] == [(10, 210), (210, 410)]
+    for at in range(41, 60):
+        early, late = gaps.gaps(WALL + at * SECOND)
+        assert early.heals_ns == WALL + 900 * SECOND, "that of the first of them"
+        assert late.heals_ns == WALL + 60 * SECOND, "nor does it move"
+    for number in range(210, 410):
+        assert arrive(gaps, number) is How.HEALED
+    (rest,) = gaps.gaps(WALL + 61 * SECOND)
+    assert (rest.first, rest.after, rest.heals_ns) == (10, 210, early.heals_ns)
+    assert gaps.counts().missing == 200
 
 
 def test_a_stream_that_no_beat_names_any_more_is_given_up() -> None:
