@@ -98,6 +98,11 @@ class LinkHealth:
         return next((one.value for one in self.concerns if one.name == CLOCK), "")
 
     @property
+    def spool(self) -> str:
+        """What is wrong with the sender's spool or its disk, in a few letters; empty while nobody need care."""
+        return next((one.value for one in self.concerns if one.name.startswith("sender-")), "")
+
+    @property
     def refused_total(self) -> int:
         """Frames refused for a reason that good weather does not have."""
         return sum(times for reason, _, times in self.refused if reason not in EXPECTED_REFUSALS)
@@ -168,6 +173,7 @@ def link_json(link: LinkHealth, now_ns: int) -> dict[str, Any]:
         "codes": list(link.codes),
         "warnings": list(link.warnings),
         "clock": link.clock,
+        "spool": link.spool,
         "concerns": [to_json(one) for one in link.concerns],
     }
 

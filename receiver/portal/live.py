@@ -19,13 +19,14 @@ from typing import Any, TypeVar
 
 from receiver.outputs.historian.events.standing_alarms import StandingAlarms
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import Account, AssetView, LatestView, Scope
+from receiver.outputs.historian.views import Account, AssetView, LatestView, Scope, TagView
 from receiver.portal import health, reports, words
 from receiver.portal import link as link_view
 from receiver.portal.alarms.standing_now import NONE_STANDS, StandingNow, standing_now
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.plant_picture import LiveTag, Picture, ViewTime, called
+from receiver.portal.retiring.left_tags import taken_out
 from receiver.portal.shown import attention
 from receiver.portal.steady import UNKNOWN, EraFile, Steady
 from receiver.portal.streams import Listener, Streams, Topic, event
@@ -40,6 +41,9 @@ TELL_S = 1.0
 
 MOST_ALARMS = 1000
 """Most alarms that are counted by asset; the gravest: what stands beyond is a number."""
+
+MOST_CHANGES = 200
+"""Newest changes of the configuration in which it is looked up what was taken out."""
 
 TAGS_S = 60.0
 """Between two full readings of the tags' descriptions where they changed [s]; a new series is read at once."""
@@ -223,9 +227,7 @@ class Live:
             picture.describe_assets(assets, accounts)
             anew = list(picture.assets)
         if anew:
-            described = await self._keeper.ask(
-                lambda door: self.faults.each(_asset, lambda one: (one, door.tags(one)), anew)
-            )
+            described = await self._keeper.ask(lambda door: _described(door, self.faults, anew))
             for one in described:
                 self.faults.each(lambda one: _asset(one[0]), lambda one: picture.describe_tags(*one), [one])
                 await asyncio.sleep(0)  # 20,000 tags take a tenth of a second, in which pages are answered
@@ -365,6 +367,14 @@ def _delivered(report: reports.Report[OutputStatus]) -> str:
 
 def _asset(name: str) -> str:
     return f"asset {name}"
+
+
+def _described(
+    door: Door, faults: DisplayFaults, anew: Sequence[str]
+) -> list[tuple[str, list[TagView], frozenset[str]]]:
+    """The tags of these assets, and which of them changes of the configuration took out."""
+    changes = door.changes(MOST_CHANGES)
+    return faults.each(_asset, lambda one: (one, door.tags(one), taken_out(one, changes)), anew)
 
 
 def _ask_history(door: Door, mark: int, whole: bool) -> HistoryNews:

@@ -27,6 +27,7 @@ from receiver.portal.alarms.shown_alarms import shown_alarms
 from receiver.portal.keeper import Keeper, NoHistory
 from receiver.portal.live import Live
 from receiver.portal.plant_picture import LiveTag
+from receiver.portal.retiring.left_tags import changes_of
 from receiver.portal.scoped import looks
 from receiver.portal.shown import attention, show
 from receiver.portal.streams import Topic
@@ -95,9 +96,12 @@ class Pages:
         looks.show(request, "read.asset", [name], rows=len(live_asset.tags))
         states: list[StateView] = []
         events: list[EventView] = []
+        changes: list[ChangeView] = []
         trouble = ""
         try:
-            states, events = await self._keeper.ask(lambda door: (door.states(name, STATES), door.events(EVENTS, name)))
+            states, events, changes = await self._keeper.ask(
+                lambda door: (door.states(name, STATES), door.events(EVENTS, name), door.changes(CHANGES))
+            )
         except NoHistory as error:
             trouble = str(error)
         return self.page(
@@ -105,7 +109,9 @@ class Pages:
             Topic(asset=name),
             asset=live_asset.asset,
             card=live.picture.card(live_asset, at),
-            tags=live_asset.tags,
+            tags=[one for one in live_asset.tags if not live.picture.retired(one, at)],
+            retired=[one for one in live_asset.tags if live.picture.retired(one, at)],
+            changes=changes_of(name, changes)[:STATES],
             show=lambda live_tag: show(live.picture, live_tag, at),
             trouble=trouble,
             past=live_asset.past,

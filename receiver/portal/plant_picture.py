@@ -17,6 +17,7 @@ from receiver.portal import words
 from receiver.portal.counts import TagCounts, missing_and_lost
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.freshness import LEAST_S, Stale, beat_lost, judge, stale_after
+from receiver.portal.retiring.left_tags import left
 
 TAKEN_OUT = "taken out of the configuration"
 """What the sender says of an asset that it reads no more (`sender/poll/poller.py`)."""
@@ -51,6 +52,8 @@ class LiveTag:
     native: int = 0
     counts: TagCounts = field(default_factory=TagCounts, repr=False, compare=False)
     """Those of its asset; of its own where it is no current tag of one."""
+    left: str = ""
+    """Why it may be out of the configuration, in words (`retiring/left_tags.py`); empty where nothing says so."""
     current: bool = True
     """False for the series of an older description (another type, unit, address or scale) under the same name."""
     version: int = 1
@@ -250,12 +253,19 @@ class Picture:
             live_asset.state_ns = view.state_ns or None
         return changed
 
-    def describe_tags(self, asset: str, views: Iterable[TagView]) -> None:
-        """Take the tags of one asset; a known series keeps its value."""
+    def describe_tags(self, asset: str, views: Sequence[TagView], out: frozenset[str] = frozenset()) -> None:
+        """Take the tags of one asset; a known series keeps its value.
+
+        Args:
+            out: Names of tags that a change of the configuration took out.
+        """
+        why = left(views, out)
         live_asset = self.assets[asset]
         before = {live_tag.series: live_tag for live_tag in live_asset.tags + live_asset.past}
         shown = [live_tag.series for live_tag in live_asset.tags]
         tags = [self._live_tag(view, before.get(view.series), live_asset) for view in views]
+        for live_tag in tags:
+            live_tag.left = why.get(live_tag.series, "")
         live_asset.tags = [live_tag for live_tag in tags if live_tag.current]
         live_asset.past = [live_tag for live_tag in tags if not live_tag.current]
         live_asset.counts = TagCounts(live_asset.tags)
@@ -390,7 +400,13 @@ class Picture:
 
     def _silent(self, live_asset: LiveAsset, at: ViewTime) -> list[LiveTag]:
         """Its tags that are stale for their own silence; to be asked while its link and itself are up."""
-        return live_asset.counts.silent(at.steady_ns, lambda live_tag: self.stale(live_tag, at) is Stale.SILENT)
+        found = live_asset.counts.silent(at.steady_ns, lambda live_tag: self.stale(live_tag, at) is Stale.SILENT)
+        return [live_tag for live_tag in found if self.may_come or not live_tag.left]
+
+    def retired(self, live_tag: LiveTag, at: ViewTime) -> bool:
+        """It is out of the configuration: something says so, it is not renewed, and no block is missing."""
+        known = bool(live_tag.left) and not self.may_come
+        return known and (not live_tag.seen_ns or self.stale(live_tag, at) is Stale.SILENT)
 
     def _live_tag(self, view: TagView, before: LiveTag | None, live_asset: LiveAsset) -> LiveTag:
         live_tag = before or LiveTag(view.series, view.tag, None, "", LEAST_S)

@@ -64,6 +64,8 @@ class ShownTag:
     age_s: float | None
     """Since it was last renewed; None where it never was, or where nobody knows."""
     bar: Bar | None
+    retired: bool = False
+    """It is out of the configuration."""
 
 
 def show(picture: Picture, live_tag: LiveTag, at: ViewTime) -> ShownTag:
@@ -81,6 +83,7 @@ def _shown(picture: Picture, live_tag: LiveTag, at: ViewTime) -> ShownTag:
     known = live_tag.seen_ns > 0
     grade = severity(live_tag.quality)
     stale = picture.stale(live_tag, at) if known else None
+    retired = picture.retired(live_tag, at)
     return ShownTag(
         live_tag=live_tag,
         text=live_tag.written if known else words.NOTHING,
@@ -88,7 +91,8 @@ def _shown(picture: Picture, live_tag: LiveTag, at: ViewTime) -> ShownTag:
         grade=words.WORDS[grade] if known else "none",
         quality=live_tag.quality_text if known else "no value yet",
         outside=live_tag.outside,
-        stale=STALE_WORDS[stale] if stale else "",
+        stale=f"retired: {live_tag.left}" if retired and stale else STALE_WORDS[stale] if stale else "",
+        retired=retired,
         age_s=max(at.steady_ns - live_tag.seen_ns, 0) / 1e9 if known and live_tag.seen_ns != UNKNOWN else None,
         bar=bar(live_tag),
     )

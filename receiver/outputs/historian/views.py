@@ -43,6 +43,8 @@ class TagView:
     """From 1, in the order the descriptions were made."""
     current: bool
     """It is the newest version of its name."""
+    earlier_start: bool = False
+    """The sender neither described nor read it since a start after which it did so with others of the asset."""
 
 
 class LatestView(NamedTuple):

@@ -59,6 +59,8 @@ class Visible:
         self._by_name: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         self._names: Counter[int] = Counter()
         self._of_asset: defaultdict[int, list[int]] = defaultdict(list)
+        self._starts: defaultdict[int, int] = defaultdict(int)
+        """Of each asset: the newest start of the packer under which a series of it was described."""
         self._views: dict[int, TagView] = {}
         self.streams: list[VisibleStream] = []
         """Streams of visible sites."""
@@ -78,6 +80,7 @@ class Visible:
                 self.series[one] = VisibleSeries(asset_id, name, kind == "uint64", (boot, number), body)
                 self._by_name[asset_id, name].append(one)
                 self._of_asset[asset_id].append(one)
+                self._starts[asset_id] = max(self._starts[asset_id], boot)
         self._names.update(asset for asset, _ in self._by_name)
         for versions in self._by_name.values():
             versions.sort(key=lambda one: (self.series[one].rank, one))
@@ -114,6 +117,7 @@ class Visible:
             tag=_described(Tag, entry.body, {"id": 0, "asset": asset.name}),
             version=versions.index(series) + 1,
             current=versions[-1] == series,
+            earlier_start=entry.rank[0] < self._starts[entry.asset],
         )
         self._views[series] = view
         return view

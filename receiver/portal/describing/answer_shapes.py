@@ -261,6 +261,7 @@ SHAPES: dict[str, JsonSchema] = {
         codes=each(TEXT),
         warnings=each(TEXT),
         clock=TEXT,
+        spool=TEXT,
         concerns=of("array"),
         alarms=each(TEXT),
         processes=each(PROCESS),

@@ -18,6 +18,8 @@ export function told(link) {
   put("loss", share(link.loss), link.loss > 0.25 ? "warn" : "");
   put("clock", link.clock, "bad");
   show(one("[data-clock-apart]", strip), Boolean(link.clock));
+  put("spool", link.spool, "bad");
+  show(one("[data-spool-trouble]", strip), Boolean(link.spool));
   put("repaired", count(link.blocks.repaired));
   put("missing", count(link.blocks.missing), link.blocks.missing ? "warn" : "");
   put("healed", count(link.blocks.healed));

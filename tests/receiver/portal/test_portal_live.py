@@ -135,11 +135,12 @@ def test_what_beats_foretell_stands_in_the_strip_among_the_alarms_and_above_the_
         plant.report(watch=apart, sender={"spool": {"full": True}}, link={"frames_lost": 8448, "kernel_drops": 192})
         told = ear.until(lambda name, body: name == "link" and body["concerns"])
         assert told["lamp"] == "live"
-        assert told["clock"] == "3 d behind"
+        assert (told["clock"], told["spool"]) == ("3 d behind", "disk full")
         assert {one["name"] for one in told["concerns"]} == {"clock-apart", "sender-disk-full"}
         assert len(told["alarms"]) == 2
         text = ask(base + "/").text
         assert '<dd data-vital="clock">3 d behind</dd>' in text
+        assert '<dd data-vital="spool">disk full</dd>' in text
         assert text.count("the two clocks differ by 3 d: the sender&#39;s is behind ours") == 2
         assert "Clock apart" in text
         assert 'data-frames="frames_lost">8448<' in text
