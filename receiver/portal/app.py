@@ -29,6 +29,8 @@ from receiver.portal.faults import DisplayFaults
 from receiver.portal.granting.answer_watch import listen_for_ever
 from receiver.portal.granting.granting_routes import POSTS as GRANTING_POSTS
 from receiver.portal.granting.granting_routes import granting_routes
+from receiver.portal.i3x.envelopes import RefusalsToldByI3x
+from receiver.portal.i3x.i3x_routes import QUESTIONS, i3x_routes
 from receiver.portal.keeper import NoHistory
 from receiver.portal.keeping.desk_acts import DeskActs
 from receiver.portal.keeping.thing_store import ThingStore
@@ -113,7 +115,12 @@ def create_app(
     errors = ErrorAnswers(lambda request: (view_of(request) or first).pages, faults)
     health = MetricsAnswer(state, history, clock=clock, listeners=make.house, faults=faults, for_all=anyone.whole)
     described = [Route("/api/", errors.guarded(as_page)), Route("/api/openapi.json", errors.guarded(as_document))]
-    routes = [*plant_routes(reading, errors.guarded), Route("/metrics", errors.guarded(health.metrics)), *described]
+    routes = [
+        *plant_routes(reading, errors.guarded),
+        *i3x_routes(reading, errors.guarded),
+        Route("/metrics", errors.guarded(health.metrics)),
+        *described,
+    ]
     if office is not None:
         routes += sign_in_routes(office, oidc, errors.guarded)
         routes += granting_routes(office, history, clock, errors.guarded)
@@ -137,7 +144,8 @@ def create_app(
     app = Starlette(
         routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[
-            Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address, posts=posts),
+            Middleware(RefusalsToldByI3x),
+            Middleware(HttpGuard, hosts=tuple(hosts), any_address=any_address, posts=posts, questions=QUESTIONS),
             Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4),
             Middleware(SignInGate, office=office, open_to=scope),
         ],

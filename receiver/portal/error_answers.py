@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import TypeAlias
 
 from starlette.exceptions import HTTPException
@@ -24,7 +25,7 @@ from receiver.portal.signing_in.page_reader import PageReader
 Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
 """Answers the requests of one address."""
 
-PROGRAMS = ("/api/", "/live", "/healthz", "/metrics")
+PROGRAMS = ("/api/", "/i3x/", "/live", "/healthz", "/metrics")
 """Addresses that programs ask."""
 
 
@@ -44,7 +45,7 @@ class ErrorAnswers:
         status = error.status_code if isinstance(error, HTTPException) else 503
         headers = error.headers if isinstance(error, HTTPException) else None
         if request.url.path.startswith((*PROGRAMS, "/static/")):
-            why = f": {error}" if isinstance(error, NoHistory) else ""
+            why = f": {error}" if isinstance(error, NoHistory) else _detail(error)
             return PlainTextResponse(f"{status}{why}\n", status_code=status, headers=headers)
         return self._pages(request).missing(status, plain=_stranger(request))
 
@@ -68,6 +69,13 @@ class ErrorAnswers:
                 return PlainTextResponse(f"500: {why}\n", status_code=500)
 
         return whole
+
+
+def _detail(error: Exception) -> str:
+    """What the answer said of its refusal, beyond the status itself."""
+    if not isinstance(error, HTTPException) or error.detail == HTTPStatus(error.status_code).phrase:
+        return ""
+    return f": {error.detail}"
 
 
 def _stranger(request: Request) -> bool:

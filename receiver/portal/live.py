@@ -123,6 +123,8 @@ class Live:
         """When the last look ended, whether it succeeded or not [ns of steady time]."""
         self.failed: BaseException | None = None
         """A bug that ended the live task: the server then ends too, and is started anew."""
+        self.hearers: list[Callable[[Sequence[LiveTag]], None]] = []
+        """Told after each look which tags moved, beside the open pages."""
         self._keeper, self._state, self._scope, self._clock = keeper, state, scope, clock
         self._steady, self._era_file = steady, era_file
         self._written: dict[str, tuple[int, int]] = {}
@@ -170,6 +172,8 @@ class Live:
                 self._era_file.keep(self._steady.eras)
         self.looked_ns = self._steady.now_ns()
         self._guarded("the newest values", lambda: self._tell_values(moved))
+        for hear in self.hearers:
+            self._guarded("the subscriptions", partial(hear, moved))
         if tell:
             self._guarded("the link and the assets", self._tell_rest)
 

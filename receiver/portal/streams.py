@@ -13,6 +13,7 @@ Source of the format: HTML standard, 9.2 (Server-sent events).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -38,6 +39,9 @@ RETRY_MS = 1000
 
 HELD_S = 0.25
 """Between two looks whether a stream may still be shown [s]: a grant that was revoked closes it within a second."""
+
+FAREWELL_S = 1.0
+"""A reader who was too slow may not take in the end of the stream either [s]."""
 
 _NUMBERS = itertools.count(1)
 
@@ -80,6 +84,9 @@ class Listener:
     """Where it is on the list."""
     queue: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(QUEUE))
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
+    replaced: bool = False
+    """Its own reader opened another: the stream is ended as one that is whole, so that nobody comes back for it.
+    Any other end looks like a broken connection, after which every reader comes back."""
 
 
 class Streams:
@@ -144,6 +151,12 @@ class Streams:
             self._by_topic.pop(listener.topic, None)
         listener.dropped.set()
 
+    def replace(self) -> None:
+        """End every stream, for another that its reader opens."""
+        for listener in list(self.listeners):
+            listener.replaced = True
+            self.end(listener)
+
     def close(self) -> None:
         """End every stream; the pages are being stopped."""
         for listener in list(self.listeners):
@@ -200,6 +213,10 @@ class EventStream:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if self._listener.replaced:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await send({"type": "http.response.body", "body": b""})
 
     async def _pump(self, send: Send) -> None:
         queue = self._listener.queue

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from receiver.portal import trend as trends
 from receiver.portal.api import MOST_EVENTS
 from receiver.portal.describing.answer_shapes import JsonSchema, of
+from receiver.portal.describing.i3x_addresses import I3X_ADDRESSES
+from receiver.portal.describing.program_address import ProgramAddress, QueryParameter
 from receiver.portal.trending.tag_names import MOST_TAGS
 from receiver.portal.trending.trending_answers import MOST_FOUND, MOST_SPARKS
 
@@ -14,41 +14,6 @@ MOST_SERIES = 2**63 - 1
 MOMENT: JsonSchema = {"anyOf": [of("number"), of("string", format="date-time")]}
 
 DAYS = round(trends.LONGEST_S / 86400)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryParameter:
-    """A part of the question."""
-
-    name: str
-    says: str
-    schema: JsonSchema
-    """With its range."""
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramAddress:
-    """One address; it is asked by GET, or HEAD."""
-
-    path: str
-    says: str
-    parameters: tuple[QueryParameter, ...] = ()
-    shape: str = ""
-    """Of its JSON in `answer_shapes.SHAPES`; empty: the answer is of another kind."""
-    media: str = "application/json"
-    refusals: tuple[int, ...] = (401, 503)
-    """Statuses beside 200, of `REFUSALS`."""
-    open: bool = False
-    """Answered without signing in."""
-
-
-REFUSALS = {
-    400: "Something is missing, is no number or time, or lies out of its range.",
-    401: "Nobody is signed in, and nothing is open to anyone.",
-    404: "It is not there, or outside of the reader's scope: the two are answered alike.",
-    503: "Not now: the history cannot be read, the look cannot be put on record, or every place is taken.",
-}
 
 ASSET_NAME = QueryParameter(name="asset", says="Name of an asset; left out: all of them.", schema=of("string"))
 FROM = QueryParameter(
@@ -194,4 +159,5 @@ ADDRESSES = (
         media="application/openmetrics-text",
         refusals=(401, 404),
     ),
+    *I3X_ADDRESSES,
 )

@@ -13,8 +13,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from receiver.portal.describing.addresses import ADDRESSES, REFUSALS, ProgramAddress, QueryParameter
+from receiver.portal.describing.addresses import ADDRESSES
 from receiver.portal.describing.answer_shapes import SHAPES, JsonSchema, of
+from receiver.portal.describing.i3x_shapes import I3X_SHAPES
+from receiver.portal.describing.program_address import REFUSALS, ProgramAddress, QueryParameter
+from receiver.portal.i3x.envelopes import ROOT
 from receiver.portal.pages import templates
 from receiver.portal.signing_in import cookies
 
@@ -42,23 +45,30 @@ SCHEMES: dict[str, JsonSchema] = {
 }
 
 TEXT_OF = (
-    "Reading alone: GET and HEAD, anything else is answered 405. A reader sees the assets of grants in force and "
-    "nothing beside them; every look of somebody who signed in is on record before it is answered. What "
-    "`[portal] anyone` opens is answered without signing in, and is not on record. A name in the Host header that is "
-    "not this machine's is answered 421. Times are milliseconds since 1970 UTC. Further names may appear in an answer."
+    "Reading alone: GET and HEAD, and POST where a question of i3X stands in a body. A reader sees the assets of "
+    "grants in force and nothing beside them; every look of somebody who signed in is on record before it is answered. "
+    "What `[portal] anyone` opens is answered without signing in, and is not on record. A name in the Host header that "
+    "is not this machine's is answered 421. Times are milliseconds since 1970 UTC, and RFC 3339 where i3X asks for it. "
+    "Further names may appear in an answer."
 )
+
+
+ALL_SHAPES = SHAPES | I3X_SHAPES
 
 
 @cache
 def document() -> dict[str, Any]:
     """The whole of it."""
+    paths: dict[str, dict[str, Any]] = {}
+    for one in ADDRESSES:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
     return {
         "openapi": "3.1.1",
         "info": {"title": "Checkvalve", "version": VERSION, "description": TEXT_OF},
         "servers": [{"url": "/"}],
         "security": [{name: []} for name in SCHEMES],
-        "paths": {one.path: {"get": _operation(one)} for one in ADDRESSES},
-        "components": {"schemas": SHAPES | {"Document": of("object")}, "securitySchemes": SCHEMES},
+        "paths": paths,
+        "components": {"schemas": ALL_SHAPES | {"Document": of("object")}, "securitySchemes": SCHEMES},
     }
 
 
@@ -72,7 +82,7 @@ async def as_page(request: Request) -> Response:
     shown = templates().get_template("describing.html")
     return HTMLResponse(
         shown.render(
-            addresses=ADDRESSES, schemes=SCHEMES, says=TEXT_OF, shapes=SHAPES, ranged=ranged, refusals=REFUSALS
+            addresses=ADDRESSES, schemes=SCHEMES, says=TEXT_OF, shapes=ALL_SHAPES, ranged=ranged, refusals=REFUSALS
         )
     )
 
@@ -95,18 +105,29 @@ _KINDS = {
     "number": "number",
     "string": "text",
     "array": "texts, each by itself",
+    "boolean": "true or false",
 }
+PARTLY = ("I3xHistories", "I3xBatches")
+"""Shapes of answers that may be told in part."""
 
 
 def _operation(one: ProgramAddress) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{one.shape}"} if one.shape else of("string")
     body = {one.media: {"schema": schema}}
-    answers: dict[str, Any] = {"200": {"description": "As asked.", "content": body}}
+    answers: dict[str, Any] = {"200": {"description": "As asked.", "content": body}} if one.answers else {}
+    if one.shape in PARTLY:
+        answers["206"] = {"description": "Not all of it: `responseDetail` says what is missing.", "content": body}
+    refused = {"text/plain": {"schema": of("string")}}
+    if one.path.startswith(ROOT):
+        refused = {"application/json": {"schema": {"$ref": "#/components/schemas/I3xRefusal"}}}
     for status in one.refusals:
-        answers[str(status)] = {"description": REFUSALS[status], "content": {"text/plain": {"schema": of("string")}}}
-    if one.open:
+        answers[str(status)] = {"description": REFUSALS[status], "content": refused}
+    if one.path == "/healthz":
         answers["503"] = {"description": "Somebody should be called.", "content": body}
-    told: dict[str, Any] = {"operationId": _name(one.path), "summary": one.says, "responses": answers}
+    told: dict[str, Any] = {"operationId": _name(one), "summary": one.says, "responses": answers}
+    if one.body:
+        asked = {"schema": {"$ref": f"#/components/schemas/{one.body}"}}
+        told["requestBody"] = {"required": True, "content": {"application/json": asked}}
     if one.parameters:
         told["parameters"] = [_parameter(parameter) for parameter in one.parameters]
     if one.open:
@@ -124,5 +145,8 @@ def _parameter(one: QueryParameter) -> dict[str, Any]:
     }
 
 
-def _name(path: str) -> str:
-    return {"/api/": "describe", "/api/openapi.json": "document"}.get(path, path.rpartition("/")[2])
+def _name(one: ProgramAddress) -> str:
+    if one.path.startswith(ROOT):
+        words = one.path.removeprefix(ROOT).strip("/").split("/")
+        return "_".join(["i3x", *(["write"] if one.method == "PUT" else []), *words])
+    return {"/api/": "describe", "/api/openapi.json": "document"}.get(one.path, one.path.rpartition("/")[2])

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from receiver.outputs.historian.views import Scope
 from receiver.portal.alarms.alarm_pages import AlarmPages
 from receiver.portal.api import Api
+from receiver.portal.i3x.i3x_view import I3xView
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import Live, running
 from receiver.portal.pages import Pages
@@ -43,6 +44,7 @@ class ScopedView:
     trends: TrendPage
     trending: TrendingAnswers
     alarms: AlarmPages
+    i3x: I3xView
     doors: tuple[Keeper, ...]
     used_s: float = 0.0
     """When it was last asked for [s, running time of the loop]."""
@@ -60,6 +62,7 @@ class ScopedView:
 
     async def close(self) -> None:
         """End its streams, its task and its doors."""
+        self.i3x.subscribing.close()
         if self.running is not None:
             await self.running.aclose()
         for door in self.doors:
@@ -116,7 +119,8 @@ class ScopedViews:
         """Close what nobody has asked for in a while."""
         now_s = asyncio.get_running_loop().time()
         for scope, view in list(self._open.items()):
-            if scope not in self._kept and not view.live.streams.listeners and now_s - view.used_s >= IDLE_S:
+            heard = view.live.streams.listeners or len(view.i3x.subscribing)
+            if scope not in self._kept and not heard and now_s - view.used_s >= IDLE_S:
                 await self._close(scope)
 
     async def tidy_for_ever(self) -> None:

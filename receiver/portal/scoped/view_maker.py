@@ -10,6 +10,7 @@ from receiver.outputs.historian.views import Scope
 from receiver.portal.alarms.alarm_pages import AlarmPages
 from receiver.portal.api import Api
 from receiver.portal.faults import DisplayFaults
+from receiver.portal.i3x.i3x_view import I3xView
 from receiver.portal.keeper import Keeper
 from receiver.portal.keeping.desk_acts import DeskActs
 from receiver.portal.live import Live
@@ -86,5 +87,6 @@ class ViewMaker:
             trends=TrendPage(live, pages, trending.sees, self._desk, self._forms),
             trending=trending,
             alarms=AlarmPages(live, for_pages, pages),
+            i3x=I3xView(live, for_pages, self.house),
             doors=(for_live, for_pages),
         )

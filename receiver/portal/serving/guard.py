@@ -6,13 +6,16 @@ Pages show the plant; nothing on them may come from, or go to, anywhere else:
   (W3C CSP Level 3), and headers against type guessing and leaking addresses;
 - a Host header naming this machine, so that a foreign name which is made to resolve to us (DNS rebinding) gets nothing;
 - GET and HEAD only: there is nothing here to change. What is changed by people who sign in stands under addresses of
-  its own; there a POST is taken that says it comes from these pages (Origin, RFC 6454; else Sec-Fetch-Site).
+  its own; there a POST is taken that says it comes from these pages (Origin, RFC 6454; else Sec-Fetch-Site);
+- questions of programs that are too long for an address stand in a body (i3X, `portal/i3x/`). They change nothing of
+  the plant or of people, so they need no token; but they must be JSON, which no form of a foreign page can send, and
+  what a browser says to send for a foreign page is refused.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -41,7 +44,13 @@ class HttpGuard:
     """Refuses what is no plain reading of these pages, and adds the headers to every answer (ASGI 3.0)."""
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Iterable[str] = (), any_address: bool = False, posts: Iterable[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Iterable[str] = (),
+        any_address: bool = False,
+        posts: Iterable[str] = (),
+        questions: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         """
         Args:
@@ -50,11 +59,14 @@ class HttpGuard:
             any_address: Take any literal IP address too: for a listener on all interfaces. An address cannot be
                 rebound, only a name can.
             posts: Addresses at and below which a POST is taken.
+            questions: Methods with a body by the address that takes them; they only read, or are answered that
+                nothing is written.
         """
         self._app = app
         self._hosts = LOOPBACK | {host.lower().strip("[]") for host in hosts}
         self._any_address = any_address
         self._posts = tuple(posts)
+        self._questions = {path: frozenset(methods) for path, methods in (questions or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or hand on and add the headers."""
@@ -77,13 +89,18 @@ class HttpGuard:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
         posts = scope["method"] == "POST" and below(scope["path"], *self._posts)
-        if scope["method"] not in ("GET", "HEAD") and not posts:
+        asks = scope["method"] in self._questions.get(scope["path"], ())
+        if scope["method"] not in ("GET", "HEAD") and not posts and not asks:
             text = "These pages can only be read.\n"
             return PlainTextResponse(text, status_code=405, headers={"Allow": "GET, HEAD"})
         if not self.knows(headers.get("host", "")):
             return PlainTextResponse("These pages are not served under this name.\n", status_code=421)
         if posts and not _from_here(headers):
             return PlainTextResponse("This was not sent by these pages.\n", status_code=403)
+        if asks and not _from_a_program(headers):
+            return PlainTextResponse("This was sent by a foreign page.\n", status_code=403)
+        if asks and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return PlainTextResponse("Say Content-Type: application/json.\n", status_code=400)
         return None
 
     def knows(self, host: str) -> bool:
@@ -105,6 +122,13 @@ def _from_here(headers: Headers) -> bool:
     if origin is None:
         return headers.get("sec-fetch-site") == "same-origin"
     return origin.partition("://")[2].lower() == headers.get("host", "").lower()
+
+
+def _from_a_program(headers: Headers) -> bool:
+    """Whether no browser says that a foreign page sent this: a program says neither."""
+    if headers.get("origin") is None and headers.get("sec-fetch-site", "none") == "none":
+        return True
+    return _from_here(headers)
 
 
 def host_name(host: str) -> str:

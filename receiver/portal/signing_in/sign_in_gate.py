@@ -1,6 +1,6 @@
 """Puts a reader on every request, and lets nobody past who may read nothing.
 
-    /sign-in, /set-up, /static, /healthz   for everybody
+    /sign-in, /set-up, /static, /healthz   for everybody; also /i3x/v1/info, which says what i3X can do here
     anything else, signed in               with the person as reader; what that person may see is decided behind
     anything else, not signed in           what `[portal] anyone` gives; nothing: a page leads to /sign-in, whether it
                                            exists or not, and a program gets 401
@@ -29,10 +29,10 @@ from receiver.portal.signing_in.page_reader import PageReader, anyone
 if TYPE_CHECKING:
     from receiver.portal.signing_in.office import SignInOffice
 
-FOR_ALL = ("/sign-in", "/set-up", "/static", "/healthz")
+FOR_ALL = ("/sign-in", "/set-up", "/static", "/healthz", "/i3x/v1/info")
 """Addresses, and what is below them."""
 
-PROGRAMS = ("/api", "/live", "/metrics")
+PROGRAMS = ("/api", "/i3x", "/live", "/metrics")
 
 _log = logging.getLogger("receiver.portal")
 

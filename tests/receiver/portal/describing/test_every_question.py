@@ -20,24 +20,35 @@ from granting_site import WHY, GrantingSite
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from receiver.portal.describing.addresses import ADDRESSES
+from receiver.portal.describing.i3x_shapes import I3X_SHAPES as SHAPES
 from receiver.portal.describing.open_api import document
 from receiver.portal.serving.guard import POLICY
 
 if TYPE_CHECKING:
     from schemathesis import Case
 
-EXAMPLES = 20
-"""Questions for each address, kind of question and reader."""
+EXAMPLES, I3X_EXAMPLES = 20, 4
+"""Questions for each address, kind of question and reader; i3X has many addresses, and one reading of all of them."""
 
 SEED = int(os.environ.get("CHECKVALVE_SEED", random.SystemRandom().randrange(2**32)))
-OPEN = ("/healthz",)
+OPEN = ("/healthz", "/i3x/v1/info")
 PLAIN = ("/api/", "/api/openapi.json", "/api/link")
 """Addresses that show no machine: who is signed in reads them without a grant."""
-PATHS = {path: [one["name"] for one in held["get"].get("parameters", ())] for path, held in document()["paths"].items()}
-"""And what each takes."""
+WAYS = {
+    (path, way.upper()): [one["name"] for one in held.get("parameters", ())]
+    for path, ways in document()["paths"].items()
+    for way, held in ways.items()
+}
+"""Addresses with their methods, and what each takes."""
+BODIES = {(one.path, one.method): set(SHAPES[one.body]["properties"]) for one in ADDRESSES if one.body}
+"""Fields of a question that stands in a body."""
+REFUSED = {(path, way) for path, way in WAYS if "200" not in document()["paths"][path][way.lower()]["responses"]}
 MACHINES = ("acme-pump", "volta-press")
 TAGS = ("acme-pump/acme-pressure", "volta-press/volta-force")
+ELEMENTS = ["tag/acme-pump/acme-pressure", "asset/volta-press", "plant"]
 KNOWN = ("series", "asset", "tag", "name", "from and to")
+KNOWN += ("elementIds", "clientId and subscriptionId", "startTime and endTime")
 """What a question may say rightly; half of the questions say all of it, so that each address answers some."""
 ENDLESS = "text/event-stream"
 
@@ -48,6 +59,8 @@ class Asking:
 
     base: str
     cookies: dict[str, dict[str, str]]
+    subscriptions: dict[str, str]
+    """Of each, called `known` by its client."""
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +71,22 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
         acme, sponsor, volta = (site.enter(web, who) for who in ("acme", "sponsor", "volta"))
         site.request(acme)
         sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY)
-        yield Asking(web.base, {"stranger": {}, "acme": acme.cookies, "volta": volta.cookies})
+        cookies = {"stranger": {}, "acme": acme.cookies, "volta": volta.cookies}
+        address, held = f"{web.base}/i3x/v1/subscriptions", {"clientId": "known"}
+        made = {
+            who: requests.post(address, json=held, cookies=cookie, timeout=20).json().get("result", {})
+            for who, cookie in cookies.items()
+        }
+        yield Asking(web.base, cookies, {who: one.get("subscriptionId", "none") for who, one in made.items()})
     site.close()
 
 
 def nobody(path: str, answer: requests.Response, text: str) -> None:
-    """Refused everywhere, whatever cookie or token was made up; well or not is for everybody."""
+    """Refused everywhere, whatever cookie or token was made up; well or not, and what i3X can do, is for everybody."""
     if path in OPEN:
-        assert set(answer.json()) == {"ok"}
+        assert set(answer.json()) in ({"ok"}, {"success", "result"})
     else:
-        assert answer.status_code == 401
+        assert answer.status_code == 401 or (path.startswith("/i3x/") and answer.status_code == 400)
 
 
 def with_grant(path: str, answer: requests.Response, text: str) -> None:
@@ -81,8 +100,8 @@ def without_grant(path: str, answer: requests.Response, text: str) -> None:
     assert not any(word in text.lower() for word in ("acme-pump", "acme-pressure", "volta-press", "volta-force"))
     assert "88.0" not in text
     if answer.status_code == 200 and path not in (*PLAIN, *OPEN, "/live"):
-        told = answer.json()
-        assert path in ("/api/assets", "/api/latest", "/api/events", "/api/tags")
+        assert path in ("/api/assets", "/api/latest", "/api/events", "/api/tags") or path.startswith("/i3x/")
+        told = answer.json() if path.startswith("/api/") else {"values": []}
         assert not told.get("assets", told.get("values", told.get("events", told.get("tags"))))
 
 
@@ -95,26 +114,26 @@ def test_no_question_brings_a_bug_or_what_is_not_theirs(
     asking: Asking, who: str, law: Callable[[str, requests.Response, str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever is asked, by whomever: no 500, no 200 without a right, and the shape that the document says."""
-    counts: Counter[tuple[str, int]] = Counter()
+    counts: Counter[tuple[tuple[str, str], int]] = Counter()
     print(f"CHECKVALVE_SEED={SEED}")  # noqa: T201  what asks the same questions again
     with requests.Session() as session:
-        for path, parameters in PATHS.items():
-            for right in (True, False) if parameters else (True,):
-                _ask(session, asking, who, path, right, law, counts)
+        for way, parameters in WAYS.items():
+            for right in (True, False) if parameters or way in BODIES else (True,):
+                _ask(session, asking, who, way, right, law, counts)
     statuses = Counter(status for _, status in counts.elements())
     said = ", ".join(f"{status}: {times}" for status, times in sorted(statuses.items()))
     with capsys.disabled():
         print(f"\n{who}: {counts.total()} questions, {said}", end=" ")  # noqa: T201
-    answered = {path for path, status in counts if status == 200}
-    assert answered == {"stranger": set(OPEN)}.get(who, answered)
-    assert who != "acme" or answered == set(PATHS) - {"/metrics"}  # the law was put to something
+    answered = {way for way, status in counts if status == 200}
+    assert answered == {"stranger": {(path, "GET") for path in OPEN}}.get(who, answered)
+    assert who != "acme" or answered == set(WAYS) - {("/metrics", "GET")} - REFUSED  # the law was put to something
 
 
 @cache
-def _questions(path: str, *, right: bool) -> st.SearchStrategy[Case[Any]]:
+def _questions(path: str, method: str, *, right: bool) -> st.SearchStrategy[Case[Any]]:
     from schemathesis import GenerationMode, openapi  # seconds, which not every worker need spend
 
-    operation = openapi.from_dict(document())[path]["GET"]
+    operation = openapi.from_dict(document())[path][method]
     return operation.as_strategy(generation_mode=GenerationMode.POSITIVE if right else GenerationMode.NEGATIVE)
 
 
@@ -129,22 +148,24 @@ def _ask(
     session: requests.Session,
     asking: Asking,
     who: str,
-    path: str,
+    way: tuple[str, str],
     right: bool,
     law: Callable[[str, requests.Response, str], None],
-    counts: Counter[tuple[str, int]],
+    counts: Counter[tuple[tuple[str, str], int]],
 ) -> None:
-    parameters = PATHS[path]
+    path, parameters = way[0], WAYS[way]
+    body = way in BODIES
+    examples = 2 if not (parameters or body) else I3X_EXAMPLES if path.startswith("/i3x/") else EXAMPLES
 
     @seed(SEED)
     @settings(
-        max_examples=EXAMPLES if parameters else 2,
+        max_examples=examples,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(
-        case=_questions(path, right=right),
+        case=_questions(*way, right=right),
         there=st.fixed_dictionaries(
             {
                 "series": st.integers(0, 3),
@@ -159,18 +180,26 @@ def _ask(
         there |= {"from": 1763884000000, "to": 1763886000000}
         kept = [name for word in known for name in word.split(" and ") if name in parameters]
         case.query = dict(case.query or {}) | {name: there[name] for name in kept}
+        if body and isinstance(case.body, dict):
+            told_there = {"elementIds": ELEMENTS, "clientId": "known", "subscriptionId": asking.subscriptions[who]}
+            told_there |= {"startTime": "2025-11-23T00:00:00Z", "endTime": "2025-11-24T00:00:00Z"}
+            names = [name for word in known for name in word.split(" and ") if name in told_there]
+            case.body = case.body | {name: told_there[name] for name in names if name in BODIES[way]}
         if asking.cookies[who]:
             case.cookies = dict(asking.cookies[who])
             case.headers.clear()
         told = case.as_transport_kwargs(base_url=asking.base)
         with session.request(**told, stream=True, allow_redirects=False, timeout=20) as answer:
-            counts[path, answer.status_code] += 1
-            assert answer.status_code < 500 or (path, answer.status_code) == ("/healthz", 503)
+            counts[way, answer.status_code] += 1
+            assert answer.status_code < 500 or (path, answer.status_code) == ("/healthz", 503) or way in REFUSED
             assert answer.headers["Content-Security-Policy"] == POLICY
             if answer.headers["Content-Type"] == ENDLESS:
                 law(path, answer, answer.raw.read1(1 << 16).decode())
                 return
-            law(path, answer, answer.text)
+            text = answer.text
+            for name in ELEMENTS if body else ():  # what was asked for is told again
+                text = text.replace(name, "")
+            law(path, answer, text)
             _conforms(case, answer)
 
     all_sorts()

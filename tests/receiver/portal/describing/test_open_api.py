@@ -13,8 +13,9 @@ from starlette.routing import Route
 
 from receiver.outputs.scope import Scope
 from receiver.portal.app import create_app
-from receiver.portal.describing.addresses import ADDRESSES, QueryParameter
+from receiver.portal.describing.addresses import ADDRESSES
 from receiver.portal.describing.open_api import document, ranged
+from receiver.portal.describing.program_address import QueryParameter
 from receiver.portal.error_answers import PROGRAMS
 from receiver.portal.serving.guard import POLICY
 
@@ -41,7 +42,7 @@ def test_the_document_names_every_address_of_programs_and_no_other(tmp_path: Pat
 def test_the_document_is_of_the_standards_form() -> None:
     """OpenAPI 3.1, held against its own schema; each example of a range is inside it."""
     OpenAPIV31SpecValidator(json.loads(json.dumps(document()))).validate()
-    names = [one["get"]["operationId"] for one in document()["paths"].values()]
+    names = [way["operationId"] for one in document()["paths"].values() for way in one.values()]
     assert len(set(names)) == len(names)
 
 
@@ -60,7 +61,7 @@ def test_the_page_tells_each_address_under_the_strict_policy(web: WebReader) -> 
     assert "style=" not in answer.text
     assert "//" not in answer.text.replace("/*", "")
     for one in ADDRESSES:
-        assert f"GET {one.path}<" in answer.text
+        assert f"{one.method} {one.path}<" in answer.text
         for parameter in one.parameters:
             assert f"?{parameter.name}=" in answer.text
             assert ranged(parameter) in answer.text
