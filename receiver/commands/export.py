@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -26,7 +25,7 @@ from protocol import terminal, text
 from protocol.errors import ConfigError, StoreError
 from receiver.commands.history import as_owner, folder_of
 from receiver.config import ReceiverConfig
-from receiver.export import parquet_file, plain_rows
+from receiver.export import arrival_cursor, parquet_file, plain_rows
 from receiver.export.atomic_file import AtomicFile
 from receiver.export.choice import ExportChoice
 from receiver.export.moment import moment, zone
@@ -51,7 +50,6 @@ SAY_S = 0.5
 """Between two words about how far it is, on a terminal [s]."""
 LEAST_BUCKET_NS, MOST_BUCKET_NS = 10**6, 3660 * 86_400 * 10**9
 """Narrower ones would be more rows than a disk holds, and none is wider than ten years [ns]."""
-_CURSOR = re.compile(r"(?P<log>[0-9a-f]{8})-(?P<sequence>\d{1,18})-(?P<mark>[0-9a-f]{8})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +95,7 @@ def export(config: ReceiverConfig, request: ExportRequest) -> dict[str, Any]:
     if form == "parquet":
         parquet_file.library()
     since = request.since
-    if since is not None and not _CURSOR.fullmatch(since):
+    if since is not None and not arrival_cursor.is_cursor(since):
         since = str(moment("--since", since, where, time.time_ns))
     folder = folder_of(config)
     beside_gaps = request.out.with_name(request.out.name.removesuffix(end) + ".gaps" + end)
@@ -138,10 +136,10 @@ def _write(
         tags = chosen(history, choice if request.what in ("samples", "tags") else replace(choice, tags=()))
         warnings = []
         if since is not None:
-            sequence, warning = _sequence(history, since)
+            sequence, warning = arrival_cursor.sequence(history, since)
             choice = replace(choice, since=sequence)
             warnings += [warning] if warning else []
-        told: dict[str, Any] = {"next": _cursor(history)}
+        told: dict[str, Any] = {"next": arrival_cursor.cursor(history)}
         done = ExportCounts()
         with _packed(asked, request.out) as sink:
             file: PlainFile | SampleFile
@@ -218,40 +216,6 @@ def _gone(done: ExportCounts) -> list[str]:
     if not done.gone:
         return []
     return [f"retention took {done.gone} chunks while they were read: what is oldest in the file is not whole"]
-
-
-def _sequence(history: WholeHistory, since: str) -> tuple[int, str]:
-    """From which block on, and what a person should know of it."""
-    arrivals = history.arrivals
-    found = _CURSOR.fullmatch(since)
-    if found is None:
-        at = arrivals.since(int(since))
-        if arrivals.name and (at > arrivals.first() or at == 0):
-            return at, ""
-        return -1, "what came before the log of arrivals has no arrival time: all of that is in the file too"
-    log, sequence = found["log"], int(found["sequence"])
-    mark = arrivals.mark(sequence, _keys(history)) if sequence <= arrivals.until else None
-    if log != arrivals.name or sequence > arrivals.until or mark not in (None, int(found["mark"], 16)):
-        raise ConfigError(
-            f"--since {since}: a cursor of another history than this one, {arrivals.name or 'which has none yet'}",
-            hint="the history was made anew or put back: export all of it once, or --since a time; its end tells "
-            "the next cursor",
-        )
-    if sequence < arrivals.first():
-        return sequence, f"blocks up to {arrivals.first()} went by retention before they were exported"
-    return sequence, ""
-
-
-def _cursor(history: WholeHistory) -> str | None:
-    """What arrives from now on."""
-    arrivals = history.arrivals
-    if not arrivals.name:
-        return None
-    return f"{arrivals.name}-{arrivals.until}-{arrivals.mark(arrivals.until, _keys(history)) or 0:08x}"
-
-
-def _keys(history: WholeHistory) -> dict[int, bytes]:
-    return {one: key for one, (key, _, _) in history.streams.items()}
 
 
 def _form(request: ExportRequest) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Tables as one Parquet file: a row group a table, compressed with zstd.
+"""Tables as one Parquet file, a row group a table, compressed with zstd; or as an Arrow IPC stream.
 
     time, other_time   TIMESTAMP, nanoseconds, adjusted to UTC        arrived   the same, milliseconds
     value_uint         unsigned 64-bit                                 no NaN    null instead, see sample_table.py
@@ -46,6 +46,7 @@ def library() -> tuple[ModuleType, ModuleType]:
     try:
         import pyarrow
         import pyarrow.compute
+        import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
         hint = "pip install 'checkvalve-low[parquet]', or export CSV: --out NAME.csv"
@@ -68,13 +69,16 @@ class ParquetFile:
         types = {name: self._arrow.timestamp(unit, "UTC") for name, unit in _TIMES.items()}
         types |= {name: getattr(self._arrow, kind)() for name, kind in _TYPES.items()}
         self._schema = self._arrow.schema([(name, types.get(name, self._arrow.string())) for name in COLUMNS])
-        self._writer = _writer(self._parquet, sink, self._schema)
+        self._writer = self._begun(sink)
+
+    def _begun(self, sink: IO[bytes]) -> Any:
+        return _writer(self._parquet, sink, self._schema)
 
     def add(self, table: SampleTable) -> None:
         """One row group."""
         arrays = [self._array(name, getattr(table, name)) for name in COLUMNS]
         batch = self._arrow.Table.from_arrays(arrays, schema=self._schema)
-        self._writer.write_table(batch, row_group_size=max(len(table), 1))
+        self._writer.write_table(batch, max(len(table), 1))
 
     def finish(self, told: Mapping[str, Any]) -> None:
         """The end of the file.
@@ -102,6 +106,17 @@ class ParquetFile:
         return self._arrow.array(np.ascontiguousarray(column)).cast(kind)
 
 
+class ArrowStream(ParquetFile):
+    """The same columns as an Arrow IPC stream, which is read while it comes; a record batch a table."""
+
+    def _begun(self, sink: IO[bytes]) -> Any:
+        return self._arrow.ipc.new_stream(sink, self._schema)
+
+    def finish(self, told: Mapping[str, Any]) -> None:
+        """The end; a stream has no place for what is told of the whole."""
+        self._writer.close()
+
+
 class RowFile:
     """A file of plain rows, such as buckets and gaps."""
 
@@ -118,7 +133,10 @@ class RowFile:
         stamp = self._arrow.timestamp("ns", "UTC")
         kinds = [(name, stamp if kind == "time" else getattr(self._arrow, kind)()) for name, kind in columns.items()]
         self._schema = self._arrow.schema(kinds)
-        self._writer = _writer(self._parquet, sink, self._schema)
+        self._writer = self._begun(sink)
+
+    def _begun(self, sink: IO[bytes]) -> Any:
+        return _writer(self._parquet, sink, self._schema)
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
         """One row group; None is null."""
@@ -136,6 +154,17 @@ class RowFile:
             told: Plain JSON, for its metadata.
         """
         self._writer.add_key_value_metadata({"checkvalve": json.dumps(told)})
+        self._writer.close()
+
+
+class RowStream(RowFile):
+    """The same rows as an Arrow IPC stream."""
+
+    def _begun(self, sink: IO[bytes]) -> Any:
+        return self._arrow.ipc.new_stream(sink, self._schema)
+
+    def finish(self, told: Mapping[str, Any]) -> None:
+        """The end; a stream has no place for what is told of the whole."""
         self._writer.close()
 
 
