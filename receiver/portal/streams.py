@@ -200,7 +200,7 @@ class EventStream:
         loop = asyncio.get_running_loop()
         tasks = [
             loop.create_task(self._pump(send)),
-            loop.create_task(_gone(receive)),
+            loop.create_task(gone(receive)),
             loop.create_task(self._dropped()),
         ]
         if self._holds is not None:
@@ -245,7 +245,8 @@ def _unheard(streaming: bool) -> None:
     """Where no server counts connections."""
 
 
-async def _gone(receive: Receive) -> None:
+async def gone(receive: Receive) -> None:
+    """Return once the other end has gone away."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

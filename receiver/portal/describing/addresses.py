@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from receiver.portal import trend as trends
 from receiver.portal.api import MOST_EVENTS
 from receiver.portal.describing.answer_shapes import JsonSchema, of
 from receiver.portal.describing.i3x_addresses import I3X_ADDRESSES
 from receiver.portal.describing.program_address import ProgramAddress, QueryParameter
+from receiver.portal.sampling.sample_question import MOST_ROWS, AnswerForm
 from receiver.portal.trending.tag_names import MOST_TAGS
 from receiver.portal.trending.trending_answers import MOST_FOUND, MOST_SPARKS
 
@@ -35,6 +38,25 @@ TAGS = QueryParameter(
     required=True,
 )
 WHOLE_SERIES = of("integer", minimum=0, maximum=MOST_SERIES, format="int64")
+
+NAMED = (
+    QueryParameter(name="asset", says="Name of an asset; may be said several times. None: all.", schema=of("string")),
+    QueryParameter(name="tag", says="Name of a tag; may be said several times. None: all.", schema=of("string")),
+)
+BETWEEN = (
+    QueryParameter(name="from", says="First time of a sample.", schema=MOMENT),
+    QueryParameter(name="to", says="First time that is not asked for any more.", schema=MOMENT),
+)
+SINCE = QueryParameter(
+    name="since", says="A cursor of an earlier answer; or a time of arrival, or `now`.", schema=of("string")
+)
+FORM = QueryParameter(
+    name="form",
+    says="How it is written; left out: as the header Accept says.",
+    schema=of("string", enum=[*AnswerForm], default="json"),
+)
+WIDTH = of("string", pattern="^[0-9]+(ms|s|m|h|d)$")
+FORMS = tuple(one.media for one in AnswerForm if one is not AnswerForm.JSON)
 
 ADDRESSES = (
     ProgramAddress(path="/api/", says="This description as a page.", media="text/html"),
@@ -131,6 +153,29 @@ ADDRESSES = (
         parameters=(ASSET_NAME,),
         shape="Alarms",
         refusals=(401, 404, 503),
+    ),
+    ProgramAddress(
+        path="/api/samples",
+        says="Every sample, by its own time or by its arrival: since a cursor nothing is missed, whatever heals late. "
+        "The next cursor is `next` in JSON, and the header Checkvalve-Next always.",
+        parameters=(*NAMED, *BETWEEN, SINCE, FORM),
+        shape="Samples",
+        refusals=(400, 401, 404, 406, 410, 501, 503),
+        others=FORMS,
+    ),
+    ProgramAddress(
+        path="/api/buckets",
+        says=f"Least, greatest and mean value and counts, in buckets that begin at whole multiples of their width; "
+        f"{MOST_ROWS:,} at most.",
+        parameters=(
+            *NAMED,
+            *(replace(one, required=True) for one in BETWEEN),
+            QueryParameter(name="width", says="Of a bucket, such as 10s, 15m or 1h.", schema=WIDTH, required=True),
+            FORM,
+        ),
+        shape="Buckets",
+        refusals=(400, 401, 404, 406, 501, 503),
+        others=FORMS,
     ),
     ProgramAddress(path="/api/link", says="The link's health, and which processes run.", shape="Link"),
     ProgramAddress(

@@ -240,6 +240,15 @@ SHAPES: dict[str, JsonSchema] = {
         retired=each(ALARM, "told by assets that are no longer configured"),
         more=of("integer", says="that stand beyond those listed", minimum=0),
     ),
+    "Samples": holds(
+        "A sample is a list of what `columns` names; times are RFC 3339, to the nanosecond.",
+        next=of("string", "null", says="hand it in as `since` the next time"),
+        columns=each(TEXT),
+        samples=each(of("array"), "by week, tag and time"),
+        gap_columns=each(TEXT),
+        gaps=each(of("array"), "times in which blocks are missing"),
+    ),
+    "Buckets": holds("A bucket is a list of what `columns` names.", columns=each(TEXT), buckets=each(of("array"))),
     "Link": holds(
         now_ms=NOW,
         lamp=TEXT,

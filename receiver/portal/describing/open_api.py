@@ -114,6 +114,7 @@ PARTLY = ("I3xHistories", "I3xBatches")
 def _operation(one: ProgramAddress) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{one.shape}"} if one.shape else of("string")
     body = {one.media: {"schema": schema}}
+    body |= {media: {"schema": of("string")} for media in one.others}
     answers: dict[str, Any] = {"200": {"description": "As asked.", "content": body}} if one.answers else {}
     if one.shape in PARTLY:
         answers["206"] = {"description": "Not all of it: `responseDetail` says what is missing.", "content": body}

@@ -29,6 +29,8 @@ class ProgramAddress:
     parameters: tuple[QueryParameter, ...] = ()
     shape: str = ""
     """Of its JSON in `answer_shapes.SHAPES`; empty: the answer is of another kind."""
+    others: tuple[str, ...] = ()
+    """Media types that the answer may have instead."""
     body: str = ""
     """Shape of the JSON that the question is; empty: it has none."""
     media: str = "application/json"
@@ -45,6 +47,8 @@ REFUSALS = {
     401: "Nobody is signed in, and nothing is open to anyone.",
     403: "A browser says that a foreign page sent this.",
     404: "It is not there, or outside of the reader's scope: the two are answered alike.",
+    406: "None of the forms that Accept names is one of these.",
+    410: "The cursor is of a history that was made anew or put back: begin again from a time.",
     501: "Nothing here can do this, or an extra of the installation is missing: the answer names it.",
     503: "Not now: the history cannot be read, the look cannot be put on record, or every place is taken.",
 }

@@ -19,6 +19,7 @@ from receiver.portal.i3x.i3x_view import I3xView
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import Live, running
 from receiver.portal.pages import Pages
+from receiver.portal.sampling.sample_answers import SampleAnswers
 from receiver.portal.trending.trend_page import TrendPage
 from receiver.portal.trending.trending_answers import TrendingAnswers
 
@@ -45,6 +46,7 @@ class ScopedView:
     trending: TrendingAnswers
     alarms: AlarmPages
     i3x: I3xView
+    sampling: SampleAnswers
     doors: tuple[Keeper, ...]
     used_s: float = 0.0
     """When it was last asked for [s, running time of the loop]."""

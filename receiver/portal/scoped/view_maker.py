@@ -7,6 +7,7 @@ from pathlib import Path
 
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
+from receiver.outputs.historian.whole.whole_history import WholeHistory
 from receiver.portal.alarms.alarm_pages import AlarmPages
 from receiver.portal.api import Api
 from receiver.portal.faults import DisplayFaults
@@ -15,6 +16,7 @@ from receiver.portal.keeper import Keeper
 from receiver.portal.keeping.desk_acts import DeskActs
 from receiver.portal.live import Live
 from receiver.portal.pages import Pages
+from receiver.portal.sampling.sample_answers import SampleAnswers
 from receiver.portal.scoped.scoped_view import ScopedView
 from receiver.portal.signing_in.forms import Forms
 from receiver.portal.steady import EraFile, Steady
@@ -59,6 +61,7 @@ class ViewMaker:
         self._desk, self._forms = desk, forms
         self.house: set[Listener] = set()
         """Everybody who listens to a view, whichever."""
+        self._readings: set[object] = set()
 
     def view(self, scope: Scope) -> ScopedView:
         """The view of a scope; nothing outside it can be in an answer of its parts."""
@@ -66,7 +69,10 @@ class ViewMaker:
         def keeper(name: str) -> Keeper:
             return Keeper(lambda: Door(self._history, scope, clock=self._clock), name=name, faults=self._faults)
 
-        for_live, for_pages = keeper("portal-live"), keeper("portal-pages")
+        def opened() -> tuple[WholeHistory, Door]:
+            return WholeHistory(self._history, scope), Door(self._history, scope, clock=self._clock)
+
+        for_live, for_pages, for_programs = map(keeper, ("portal-live", "portal-pages", "portal-programs"))
         live = Live(
             for_live,
             self._state,
@@ -87,6 +93,7 @@ class ViewMaker:
             trends=TrendPage(live, pages, trending.sees, self._desk, self._forms),
             trending=trending,
             alarms=AlarmPages(live, for_pages, pages),
-            i3x=I3xView(live, for_pages, self.house),
-            doors=(for_live, for_pages),
+            i3x=I3xView(live, for_programs, self.house),
+            sampling=SampleAnswers(live, for_programs, opened, self._readings),
+            doors=(for_live, for_pages, for_programs),
         )

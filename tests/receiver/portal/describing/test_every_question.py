@@ -181,7 +181,11 @@ def _ask(
         kept = [name for word in known for name in word.split(" and ") if name in parameters]
         case.query = dict(case.query or {}) | {name: there[name] for name in kept}
         if body and isinstance(case.body, dict):
-            told_there: dict[str, Any] = {"elementIds": ELEMENTS, "clientId": "known", "subscriptionId": asking.subscriptions[who]}
+            told_there: dict[str, Any] = {
+                "elementIds": ELEMENTS,
+                "clientId": "known",
+                "subscriptionId": asking.subscriptions[who],
+            }
             told_there |= {"startTime": "2025-11-23T00:00:00Z", "endTime": "2025-11-24T00:00:00Z"}
             names = [name for word in known for name in word.split(" and ") if name in told_there]
             case.body = case.body | {name: told_there[name] for name in names if name in BODIES[way]}
