@@ -40,8 +40,13 @@ TAGS = QueryParameter(
 WHOLE_SERIES = of("integer", minimum=0, maximum=MOST_SERIES, format="int64")
 
 NAMED = (
-    QueryParameter(name="asset", says="Name of an asset; may be said several times. None: all.", schema=of("string")),
-    QueryParameter(name="tag", says="Name of a tag; may be said several times. None: all.", schema=of("string")),
+    QueryParameter(name="asset", says="Name of an asset, once for each.", schema=of("array", items=of("string"))),
+    replace(
+        TAGS,
+        says=f"{TAGS.says} Neither asset nor tag: everything.",
+        schema=of("array", items=of("string")),
+        required=False,
+    ),
 )
 BETWEEN = (
     QueryParameter(name="from", says="First time of a sample.", schema=MOMENT),

@@ -47,7 +47,7 @@ class SampleAnswers:
     async def buckets(self, request: Request) -> Response:
         """`/api/buckets?asset=&tag=&from=&to=&width=&form=`: least, greatest and mean value, and counts."""
         question = self._asked(request)
-        names = sorted(set(question.assets or self._live.picture.assets))
+        names = self._assets(question)
         found = await self._keeper.ask(lambda door: [tag for name in names for tag in door.tags(name)])
         tags = [tag for tag in found if question.wants(tag)]
         width = width_ns(request.query_params, question, len(tags))
@@ -68,7 +68,10 @@ class SampleAnswers:
         return asked(request.query_params, request.headers, self._live.picture, self._live.moment().now_ns)
 
     def _show(self, request: Request, kind: str, question: SampleQuestion, rows: int | None = None) -> None:
-        assets = question.assets or tuple(self._live.picture.assets)
-        tags = [(asset, tag) for asset in assets for tag in question.tags] if question.tags else []
         between = (question.from_ns, question.to_ns) if question.timed else None
-        looks.show(request, kind, assets, tags, between=between, rows=rows)
+        looks.show(request, kind, self._assets(question), question.tags, between=between, rows=rows)
+
+    def _assets(self, question: SampleQuestion) -> list[str]:
+        """Every asset that something is asked of."""
+        named = {*question.assets, *(asset for asset, _ in question.tags)}
+        return sorted(named or self._live.picture.assets)

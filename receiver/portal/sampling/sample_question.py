@@ -1,7 +1,7 @@
 """What a program asks many samples of: whose, of which time, since which arrival, and in which form.
 
-Names are whole names, each as often as it likes; none: all that the reader may see. A name that is not there and one
-outside the reader's scope are answered alike (404).
+Assets by their names, tags as `ASSET/TAG` (`trending/tag_names.py`), each as often as one likes; none: all that the
+reader may see. A name that is not there and one outside the reader's scope are answered alike (404).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from receiver.export.moment import moment, zone
 from receiver.outputs.historian.views import TagView
 from receiver.outputs.historian.whole.whole_history import AFTER_NS, FIRST_NS
 from receiver.portal.plant_picture import Picture
+from receiver.portal.trending.tag_names import named_tag, parted
 
 LEAST_BUCKET_NS, MOST_BUCKET_NS = 10**6, 3660 * 86_400 * 10**9
 """As `checkvalve export` has them [ns]."""
@@ -54,9 +55,9 @@ class SampleQuestion:
     """What is asked for."""
 
     assets: tuple[str, ...]
-    """Names; empty: all."""
-    tags: tuple[str, ...]
-    """Names of tags of these assets; empty: all."""
+    """Names of whole assets."""
+    tags: tuple[tuple[str, str], ...]
+    """Asset and name of single tags beside them; neither: everything."""
     from_ns: int
     to_ns: int
     """Not included."""
@@ -68,8 +69,8 @@ class SampleQuestion:
 
     def wants(self, tag: TagView) -> bool:
         """Whether the tag is asked for."""
-        named = (self.assets, tag.tag.asset), (self.tags, tag.tag.name)
-        return all(not names or name in names for names, name in named)
+        one = tag.tag
+        return not (self.assets or self.tags) or one.asset in self.assets or (one.asset, one.name) in self.tags
 
 
 def asked(query: QueryParams, headers: Headers, picture: Picture, now_ns: int) -> SampleQuestion:
@@ -78,13 +79,8 @@ def asked(query: QueryParams, headers: Headers, picture: Picture, now_ns: int) -
     Raises:
         HTTPException: 400 for what cannot be meant, 404 for names, 406 and 501 for a form.
     """
-    assets, tags = tuple(query.getlist("asset")), tuple(query.getlist("tag"))
-    for name in assets:
-        if name not in picture.assets:
-            raise HTTPException(404)
-    within = [picture.assets[name] for name in assets] or [*picture.assets.values()]
-    known = {one.tag.name for live_asset in within for one in (*live_asset.tags, *live_asset.past)}
-    if not known.issuperset(tags):
+    assets, tags = tuple(query.getlist("asset")), tuple(map(parted, query.getlist("tag")))
+    if any(name not in picture.assets for name in assets) or any(named_tag(picture, *one) is None for one in tags):
         raise HTTPException(404)
     from_ns = _time(query, "from", FIRST_NS, now_ns)
     to_ns = _time(query, "to", AFTER_NS, now_ns)

@@ -29,6 +29,7 @@ from receiver.outputs.historian.whole.whole_history import WholeHistory
 from receiver.outputs.scope import Scope
 from receiver.portal.app import create_app
 from receiver.portal.sampling import sample_question, sample_stream
+from receiver.portal.trending.tag_names import joined
 
 EXAMPLE = Path(__file__).parents[4] / "examples" / "pandas" / "read_samples.py"
 DAY = {"from": "2025-11-23T00:00:00Z", "to": "2025-11-24"}
@@ -90,10 +91,12 @@ def test_every_form_tells_the_same_samples(reader: Reader) -> None:
 
 def test_names_and_times_cut_what_is_told(reader: Reader) -> None:
     """By whole names, each as often as one likes; the end is not included."""
-    assert {row["tag"] for row in reader.samples(**DAY, asset="acme-pump", tag=["mode", "batch"])} == {"mode", "batch"}
-    (one,) = reader.samples(**DAY, asset=HOSTILE, tag=HOSTILE)
+    assert {row["tag"] for row in reader.samples(**DAY, tag=["acme-pump/mode", "acme-pump/batch"])} == {"mode", "batch"}
+    (one,) = reader.samples(**DAY, tag=joined(HOSTILE, HOSTILE))
     assert (one["asset"], one["value"]) == (HOSTILE, 1.5)
-    minute = {"from": "2025-11-23T07:59:10Z", "to": 1763884760000, "tag": "pressure"}
+    mixed = reader.samples(**DAY, asset="volta-press", tag="acme-pump/mode")
+    assert {row["tag"] for row in mixed} == {"volta-force", "mode"}
+    minute = {"from": "2025-11-23T07:59:10Z", "to": 1763884760000, "tag": "acme-pump/pressure"}
     assert [row["value"] for row in reader.samples(**minute)] == [6.0 + at / 10 for at in range(10, 20)]
 
 
@@ -108,7 +111,7 @@ def test_names_and_times_cut_what_is_told(reader: Reader) -> None:
         ("samples", DAY | {"form": "excel"}, {}, 400),
         ("samples", DAY, {"Accept": "image/png"}, 406),
         ("samples", DAY | {"asset": "nobody"}, {}, 404),
-        ("samples", DAY | {"asset": "acme-pump", "tag": "volta-force"}, {}, 404),
+        ("samples", DAY | {"tag": ["acme-pump/mode", "acme-pump/volta-force"]}, {}, 404),
         ("buckets", DAY, {}, 400),
         ("buckets", DAY | {"width": "wide"}, {}, 400),
         ("buckets", DAY | {"width": "1us"}, {}, 400),
@@ -144,7 +147,12 @@ def test_without_the_extra_json_and_csv_are_left(reader: Reader, monkeypatch: py
 
 def test_buckets_begin_at_whole_multiples_and_say_what_was_bad(reader: Reader) -> None:
     """The same in every form; a bucket without a usable value has none."""
-    question = {"from": "2025-11-23T07:54:30Z", "to": "2025-11-23T08:00:30Z", "tag": "pressure", "width": "1m"}
+    question = {
+        "from": "2025-11-23T07:54:30Z",
+        "to": "2025-11-23T08:00:30Z",
+        "tag": "acme-pump/pressure",
+        "width": "1m",
+    }
     told = reader.ask("buckets", **question).json
     rows = [dict(zip(told["columns"], one, strict=True)) for one in told["buckets"]]
     assert [row["time"][11:19] for row in rows] == ["07:55:00", "07:56:00", "07:58:00", "07:59:00", "08:00:00"]
