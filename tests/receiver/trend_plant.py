@@ -1,6 +1,6 @@
 """A turbine of eight tags with two hours of history, for the tests of the trend page: and what may go wrong with them.
 
-    pressure, flow       bar and m3/h: flow follows pressure, with some noise; five minutes of both lost on the link
+    pressure, flow       bar and m3/h: flow follows pressure; five minutes of all lost on the link, 200 s came later
     bearing a, b         Cel, one unit: one axis; a is bad for a minute and a half
     speed                r/min, with a normal band
     mode                 states, sent on change
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from portal_plant import SECOND, Clock, Plant
+from portal_plant import SECOND, Clock, Plant, batch
 
 from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Quality, Row
@@ -52,14 +52,17 @@ def trend_plant(folder: Path, clock: Clock) -> Plant:
             at, phase = end - second * SECOND, second / 500
             pressure = 6 + math.sin(phase) + second % 28 / 40
             values = (pressure, 20 * pressure + second % 12, 55 + 8 * math.sin(phase / 2), 52 + 7 * math.sin(phase / 2))
-            found += [Row(ident, at, value) for ident, value in enumerate(values, 1)]
+            bad = 1110 < second < 1200
+            found += [Row(ident, at, value) for ident, value in enumerate(values, 1) if ident != 3 or not bad]
             found.append(Row(5, at, 3000.0 - (150 if 600 < second < 900 else 0)))
         return found
 
     plant.send([Row(9, end - 7000 * SECOND, 1.5), Row(6, end - 7100 * SECOND, 0), Row(7, end - 7100 * SECOND, False)])
     plant.send(rows(7200, 2100))
     plant.lose(4)
-    plant.send(rows(1800, 0))
+    plant.send(rows(1800, 1600))
+    plant.take(batch(rows(1600, 1400)), healed=True)
+    plant.send(rows(1400, 0))
     plant.send([Row(6, end - 1700 * SECOND, 1), Row(6, end - 800 * SECOND, 2), Row(7, end - 790 * SECOND, True)])
     plant.send([Row(3, end - (1200 - one) * SECOND, None, Quality.BAD_SENSOR_FAILURE) for one in range(2, 92, 4)])
     plant.send([Row(8, end - 60 * SECOND, "HIGH"), Row(9, end - 2 * SECOND, 2.5)])

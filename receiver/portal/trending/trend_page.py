@@ -56,7 +56,7 @@ RANGING = ("range", "from", "to")
 
 PRELOADED = (
     *sorted(f"trend/{path.name}" for path in (STATIC / "trend").glob("*.js") if path.name != "sparks.js"),
-    *("dom.js", "format.js", "freshness.js", "stream.js", "strip.js", "uplot/uPlot.esm.js"),
+    *("dom.js", "format.js", "freshness.js", "held.js", "stream.js", "strip.js", "uplot/uPlot.esm.js"),
 )
 """Scripts of the page: told at once, so that none of them waits for the one that names it."""
 

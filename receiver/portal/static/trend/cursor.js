@@ -1,8 +1,8 @@
 // The table beside the chart: of each line what was known at the cursor, and the range in numbers.
 
 import { all, one, say, show } from "../dom.js";
-import { NOTHING, count, moment, span } from "../format.js";
-import { heldAt } from "./curves.js";
+import { NOTHING, age as ageText, count, moment } from "../format.js";
+import { knownAt } from "./curves.js";
 
 const cell = (line, name) => one(`[data-cell="${name}"]`, line.row);
 
@@ -12,8 +12,8 @@ export function atCursor(lines, held, ms, now) {
   for (const line of lines) {
     const curve = held.curves.get(line.letter);
     const other = held.other.get(line.letter);
-    const here = curve && ms !== null ? heldAt(line, curve, ms, now) : { value: null, why: "" };
-    const there = other && ms !== null ? heldAt(line, other, ms, Infinity) : { value: null, why: "" };
+    const here = curve && ms !== null ? knownAt(line, curve, ms, now) : { value: null, why: "" };
+    const there = other && ms !== null ? knownAt(line, other, ms, Infinity) : { value: null, why: "" };
     say(cell(line, "at"), told(line, here, ms));
     if (!compared) continue;
     say(cell(line, "other"), told(line, there, ms));
@@ -28,8 +28,8 @@ const sign = (line, apart) => (apart > 0 ? "+" : "") + line.exact(apart);
 function told(line, here, ms) {
   if (here.value === null) return here.why || NOTHING;
   const spread = here.low !== null && here.low !== here.high && !line.plain ? ` (${line.exact(here.low)} to ${line.exact(here.high)})` : "";
-  const old = line.holds && ms - here.at > 60e3 ? `, ${span((ms - here.at) / 1000)} old` : "";
-  return line.exact(here.value) + spread + old;
+  const age = here.at === null ? "" : `, ${ageText((ms - here.at) / 1000)} old`;
+  return line.exact(here.value) + spread + (here.grade ? `, ${here.grade}` : "") + age;
 }
 
 // The range in numbers, from each curve's summary.

@@ -1,39 +1,29 @@
 // What a curve says at a moment, and the same curve at another time.
 
-// The hole that a moment lies in, or undefined; `now` ends what lasts.
-export const holeAt = (curve, ms, now) =>
-  curve.holes.find((hole) => hole.kind !== "change" && ms >= hole.from_ms && ms <= (hole.to_ms ?? now));
+import { heldAt, within } from "../held.js";
 
-// Number of the point that held at a moment: its bucket, or the one before; never one that came later. -1: none.
-export function placeAt(curve, ms) {
-  const { at_ms: at, width_ms: width } = curve;
-  let low = 0;
-  let high = at.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (at[middle] - width / 2 <= ms) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
-}
-
-// {value, low, high, at, why}: what was known at a moment; `why` says in words why nothing was.
-export function heldAt(line, curve, ms, now) {
-  if (ms > now) return { value: null, why: "" };
-  const hole = holeAt(curve, ms, now);
-  if (hole) return { value: null, why: hole.kind };
-  const place = placeAt(curve, ms);
-  if (place < 0) return { value: null, why: "" };
-  const { at_ms: at, mean, low, high, bad, width_ms: width } = curve;
-  if (mean[place] === null) return { value: null, why: bad[place] ? "bad" : "" };
-  const age = ms - at[place] - width / 2;
-  if (!line.holds && age > Math.max(line.after * 1000, 2 * width)) return { value: null, why: "" };
-  return { value: mean[place], low: low[place], high: high[place], at: at[place], why: "" };
+// {value, low, high, at, grade, why}: what was known at a moment; `at` is when its sample was measured, null where the
+// value is the mean of many. `why` says in words why nothing was known. What came later than the moment is never told.
+export function knownAt(line, curve, ms, now) {
+  const nothing = (why) => ({ value: null, grade: "", why });
+  if (ms > now) return nothing("");
+  const hole = within(curve.holes.filter((one) => one.kind !== "change"), ms, now);
+  if (hole) return nothing(hole.kind);
+  const band = within(curve.bands, ms, now);
+  if (band?.grade === "bad") return nothing(`bad: ${band.reason}`);
+  const held = heldAt(curve, ms);
+  if (held === null) return nothing("");
+  const grade = band?.grade ?? "";
+  if (held.time === null) return { value: held.mean, low: held.low, high: held.high, at: null, grade, why: "" };
+  const old = ms - held.time > Math.max(line.after * 1000, 2 * curve.width_ms);
+  if (old && !line.holds) return nothing("");
+  return { value: held.value, low: null, high: null, at: held.time, grade, why: "" };
 }
 
 // The same curve, later by so many milliseconds.
 export function moved(curve, ms) {
   const shift = (time) => (time === null ? null : time + ms);
-  const spans = (list) => list?.map((one) => ({ ...one, from_ms: one.from_ms + ms, to_ms: shift(one.to_ms) }));
-  return { ...curve, at_ms: curve.at_ms.map(shift), holes: spans(curve.holes), bands: spans(curve.bands), healed: spans(curve.healed) };
+  const spans = (list) => list.map((one) => ({ ...one, from_ms: one.from_ms + ms, to_ms: shift(one.to_ms) }));
+  const times = Object.fromEntries(["at_ms", "first_ms", "last_ms"].map((name) => [name, curve[name].map(shift)]));
+  return { ...curve, ...times, holes: spans(curve.holes), bands: spans(curve.bands), healed: spans(curve.healed) };
 }

@@ -5,22 +5,12 @@ import { paints } from "./lines.js";
 
 const TALL = 11; // of a lane [CSS pixels]
 
-// Spans of a curve by kind: holes as they are; bad and uncertain as bands where the server tells them, else by bucket.
-function spans(curve) {
-  const found = curve.holes.filter((hole) => hole.kind !== "change").map((hole) => ({ ...hole }));
-  if (curve.bands) found.push(...curve.bands);
-  else {
-    const half = curve.width_ms / 2;
-    curve.bad.forEach((bad, at) => {
-      if (!bad) return;
-      const last = found.at(-1);
-      if (last?.kind === "bad" && curve.at_ms[at] - half <= last.to_ms + 1) last.to_ms = curve.at_ms[at] + half;
-      else found.push({ kind: "bad", from_ms: curve.at_ms[at] - half, to_ms: curve.at_ms[at] + half });
-    });
-  }
-  for (const one of curve.healed ?? []) found.push({ ...one, kind: "healed" });
-  return found;
-}
+// Spans of a curve by kind: holes, times of bad and uncertain quality, and what was healed.
+const spans = (curve) => [
+  ...curve.holes.filter((hole) => hole.kind !== "change"),
+  ...curve.bands.map((band) => ({ ...band, kind: band.grade })),
+  ...curve.healed.map((one) => ({ ...one, kind: "healed" })),
+];
 
 // Draw into `canvas`, as wide as the plot's element; `box` is where its plot stands.
 export function lanes(canvas, held, box, width, now) {

@@ -61,6 +61,7 @@ async function load() {
   if (!lines.length) return;
   const mine = (question += 1);
   fetched = performance.now();
+  mark(frame, "drawn", false);
   const { from: begin, offset } = view;
   const wanted = [ask("trends", begin), offset === null ? null : ask("trends", begin - offset), view.show === "shares" ? ask("shares", begin) : null];
   const [answer, other, told] = await Promise.all(wanted);

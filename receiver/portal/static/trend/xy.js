@@ -2,7 +2,7 @@
 // new; the last one has a ring. The other time of a comparison is drawn as crosses.
 
 import { NOTHING, number } from "../format.js";
-import { heldAt } from "./curves.js";
+import { knownAt } from "./curves.js";
 import { paints } from "./lines.js";
 
 const EDGE = { left: 64, right: 16, top: 28, bottom: 44 };
@@ -15,7 +15,7 @@ export function pairs(across, up, curves, now) {
   if (!one || !other) return [];
   const times = [...new Set([...one.at_ms, ...other.at_ms])].sort((a, b) => a - b);
   return times
-    .map((ms) => [heldAt(across, one, ms, now).value, heldAt(up, other, ms, now).value])
+    .map((ms) => [knownAt(across, one, ms, now).value, knownAt(up, other, ms, now).value])
     .filter(([x, y]) => x !== null && y !== null);
 }
 

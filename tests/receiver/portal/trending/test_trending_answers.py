@@ -47,6 +47,9 @@ def test_all_tags_of_an_answer_lie_in_the_same_buckets(site: Site) -> None:
     assert pressure["unit"], flow["unit"] == ("bar", "m³/h")
     assert [hole["kind"] for hole in pressure["holes"]] == ["gap"]
     assert told["curves"][2]["summary"]["bad"] == 23
+    assert [band["grade"] for band in told["curves"][2]["bands"]] == ["bad"]
+    (healed,) = pressure["healed"]
+    assert healed["to_ms"] - healed["from_ms"] == pytest.approx(196e3)
     assert [event["severity"] for event in told["events"]] == [500, 900, 900]
     assert [event["state"] for event in told["events"]] == ["active", "active", "cleared"]
     assert told["notes"] == []  # nobody signs in here
