@@ -11,9 +11,9 @@
     list = [ { when = false, severity = 500, code = "G-1", text = "guard open" } ]     wired to fail safe
 
 An event is a change: `active` when it comes, `cleared` when it goes; at the first reading only what is active is told.
-A bad value says nothing, so it ends no alarm. Events of one pass stand in the order of their values' times, so two that
-came between two passes of different blocks are as far apart as the blocks were; a sequence finer than the scan's period
-is not in the device's words and cannot be made up here. Pure.
+A bad value says nothing, so it ends no alarm; a changed configuration goes on with what was told. Events of one pass
+stand in the order of their values' times, so two that came between two passes of different blocks are as far apart as
+the blocks were; a sequence finer than the scan's period is not in the device's words and cannot be made up here. Pure.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ class Alarm:
         bit = bool(value) if entry.bit is None else bool(int(value) >> entry.bit & 1)
         return bit is entry.when
 
-    def event(self, row: Row, state: str) -> Event:
+    def event(self, time_ns: int, state: str) -> Event:
         """What to tell."""
         entry = self.entry
         return Event(
             source=self.tag,
-            time_ns=row.time_ns,
+            time_ns=time_ns,
             severity=entry.severity,
             code=entry.code,
             text=entry.text,
@@ -100,6 +100,19 @@ class Alarms:
         self._points = np.array(sorted(self._by_point), np.uint32)
         self._active: dict[Alarm, bool] = {}
 
+    def follow(self, before: Alarms, time_ns: int) -> list[Event]:
+        """Go on with what was told of the same alarms; those that are looked for no more are over.
+
+        Args:
+            before: Of the same asset, under the configuration before.
+            time_ns: Now.
+        """
+        told = {(alarm.tag, alarm.entry): alarm for alarm, active in before._active.items() if active}
+        for alarm in (one for alarms in self._by_point.values() for one in alarms):
+            if told.pop((alarm.tag, alarm.entry), None) is not None:
+                self._active[alarm] = True
+        return [alarm.event(time_ns, "cleared") for alarm in told.values()]
+
     def take(self, rows: Columns) -> list[Event]:
         """The events of one pass, in the order of their times.
 
@@ -116,7 +129,7 @@ class Alarms:
             for alarm in self._by_point[row.tag]:
                 now = alarm.active(row)
                 if now is not None and now != self._active.get(alarm, False):
-                    events.append(alarm.event(row, "active" if now else "cleared"))
+                    events.append(alarm.event(row.time_ns, "active" if now else "cleared"))
                 if now is not None:
                     self._active[alarm] = now
         return events
@@ -133,7 +146,7 @@ def read(
         numbers: Tag name -> point number, an array's elements too.
         types: Tag name -> its configured type, None where the device is asked.
     """
-    out = []
+    out: list[Alarm] = []
     for at, one in read_tables(given, path, found, asset):
         table = read_table(AlarmTable, {key: value for key, value in one.items() if key != "list"}, at, found, asset)
         number = numbers.get(table.tag)
@@ -149,6 +162,8 @@ def read(
             read_entry = read_table(AlarmEntry, entry, place, found, asset)
             for line in _crossed(read_entry, kind):
                 found.wrong(under(place, line[0]), line[1], asset)
+            if read_entry.code and any((one.tag, one.entry.code) == (table.tag, read_entry.code) for one in out):
+                found.odd(under(place, "code"), "stands twice for this tag: the low side takes the two for one", asset)
             if number is not None:
                 out.append(Alarm(number=number, tag=table.tag, entry=read_entry))
     return tuple(out)

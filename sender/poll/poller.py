@@ -242,9 +242,10 @@ class _Line:
         ]
 
     def follow(self, before: _Line) -> None:
-        """Go on with the counts and the numbers of events of the same device."""
+        """Go on with the counts, the numbers of events and the alarms of the same device."""
         self.counts = replace(before.counts, state="starting", trouble="", since_ns=self._clock())
         self._sequence = before._sequence
+        self.happened(self._alarms.follow(before._alarms, self._clock()))
 
     def ending(self) -> list[str]:
         """Certificates of its connection that end soon, a line each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,16 @@ def test_a_first_reading_tells_only_what_is_active() -> None:
     """Nobody wants a line for each alarm that is not there."""
     assert pairs(Alarms(BITS).take(columns([0], 0, [0b0101]))) == [("B0", "active"), ("B2", "active")]
     assert pairs(Alarms(BITS).take(columns([0], 0, [0]))) == []
+
+
+def test_a_changed_configuration_goes_on_with_what_was_told() -> None:
+    """What is active is not told twice, what ended meanwhile is, and what is looked for no more is over."""
+    before = Alarms(BITS)
+    before.take(columns([0], 0, [0b0111]))
+    after = Alarms([*(replace(one, number=5) for one in BITS[:2]), replace(BITS[3], number=5)])
+    gone = after.follow(before, 9)
+    assert [(event.code, event.state, event.time_ns) for event in gone] == [("B2", "cleared", 9)]
+    assert pairs(after.take(columns([5], 10, [0b1001]))) == [("B1", "cleared"), ("B3", "active")]
 
 
 @pytest.mark.parametrize(
