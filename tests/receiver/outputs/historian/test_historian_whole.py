@@ -159,9 +159,9 @@ def test_readers_and_an_export_go_on_while_months_go(tmp_path: Path, monkeypatch
         counts.append(len(told))
     assert counts == sorted(counts, reverse=True)
     assert per_month <= counts[-1] < 4 * per_month, "nothing went"
-    times = np.concatenate(exported)
-    assert (np.diff(times) > 0).all()
-    assert len(times) == 4 * per_month or history.gone
-    assert [one.time_ns for one in told] == times[-len(told) :].tolist(), "what stayed is in the export"
+    whole = np.concatenate(exported)
+    assert (np.diff(whole) > 0).all()
+    assert len(whole) == 4 * per_month or history.gone
+    assert [one.time_ns for one in told] == whole[-len(told) :].tolist(), "what stayed is in the export"
     for one in (output, door, history):
         one.close()

@@ -12,7 +12,6 @@ from receiver.outputs.influx.line_refusal import each, time_of
 from receiver.outputs.influx.pump import GROW_AFTER, LEAST_LINES, Pump, halves
 from receiver.outputs.influx.server_kind import UNKNOWN, VICTORIA
 from receiver.outputs.influx.server_metrics import read_metrics
-from receiver.outputs.influx.settings import shown
 from receiver.outputs.shipping.server_answer import HOLD_WAIT_S, MOST_WAIT_S, Ruling
 
 PROBE = b"probe v=1 1\n"
@@ -263,8 +262,3 @@ vm_rows_invalid_total{type="graphite"} 70
     other = read_metrics("process_start_time_seconds 1.76388480012e+09\n")
     assert (other.started, other.kind, other.inserted, other.refused) == (1763884800.12, UNKNOWN, 0, 0)
     assert read_metrics("").started is None
-
-
-def test_an_address_is_shown_without_its_secret() -> None:
-    """Name and password in a url, and its query, are left out."""
-    assert shown("http://me:secret@10.0.0.5:8086/x?token=abc") == "http://10.0.0.5:8086/x"

@@ -213,7 +213,7 @@ def test_pages_with_a_trip_are_fit_to_be_read(site: AlarmSite, width: int, dark:
     site.tell("Oil", "B-3", 40, 300, "acked", asset="pump-2")
     for path in ("/", "/asset/turbine-1", "/events"):
         with site.open(path, width=width, dark=dark) as page:
-            until(page, lambda page=page: "1 trip" in page.locator("[data-alarms]").inner_text(), "no trip")
+            page.locator("[data-alarms]", has_text="1 trip").wait_for()
             found = Axe().run(page).response["violations"]
             assert [f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found] == []
             if SHOTS:
