@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from protocol.settings.table import Address, File, SettingsTable, one_or_more
 
@@ -57,6 +58,14 @@ def _anyone(value: object) -> Anyone:
     raise ValueError(f'{value!r} is no scope; write {{ vendor = ".." }}, {{ asset = ".." }} or, aloud, "all"')
 
 
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f'"{value}" is no time zone; write one such as "Europe/Berlin"') from error
+    return value
+
+
 class OidcTable(SettingsTable):
     """An organisation's own sign-in: it says who somebody is, and grants nothing."""
 
@@ -98,6 +107,8 @@ class PortalTable(SettingsTable):
     """Its private key as PEM."""
     policy: File | None = None
     """Text that people acknowledge before they sign in for the first time; left out: the one that comes with this."""
+    zone: Annotated[str, AfterValidator(_zone)] | None = None
+    """The plant's time zone, which readers may choose instead of their computer's; left out: there is no choice."""
     oidc: OidcTable | None = None
     """An organisation's own sign-in, beside passwords and passkeys."""
 

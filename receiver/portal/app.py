@@ -68,6 +68,7 @@ def create_app(
     office: SignInOffice | None = None,
     oidc: OpenIdProvider | None = None,
     foot: str = "",
+    zone: str = "",
 ) -> Starlette:
     """The pages, for every scope that somebody may read with.
 
@@ -84,6 +85,7 @@ def create_app(
         office: Signs people in; without it nobody can here.
         oidc: An organisation's own sign-in, beside.
         foot: Stands at the foot of each page: what anyone reads, what is not encrypted.
+        zone: Time zone of the plant (IANA), which readers may choose; empty: there is no choice.
     """
     faults = DisplayFaults()
     path = state / "portal-clock.json"
@@ -101,6 +103,7 @@ def create_app(
         era_file,
         faults,
         foot=foot,
+        zone=zone,
         signing_in=office is not None,
         desk=desk,
         forms=forms,

@@ -61,16 +61,17 @@ RANGES = ((300, "5 min"), (3600, "1 h"), (86400, "24 h"))
 class Pages:
     """Renders the HTML."""
 
-    def __init__(self, live: Live, keeper: Keeper, *, foot: str = "", signing_in: bool = False) -> None:
+    def __init__(self, live: Live, keeper: Keeper, *, foot: str = "", zone: str = "", signing_in: bool = False) -> None:
         """
         Args:
             live: The plant as it stands now.
             keeper: A door for history; slow questions go here.
             foot: Stands at the foot of each page.
+            zone: Time zone of the plant (IANA), which readers may choose; empty: there is no choice.
             signing_in: There are accounts.
         """
         self._live, self._keeper = live, keeper
-        self._foot = {"text": foot, "signing_in": signing_in}
+        self._foot, self._zone = {"text": foot, "signing_in": signing_in}, zone
         self._templates = templates()
 
     async def overview(self, request: Request) -> HTMLResponse:
@@ -210,6 +211,7 @@ class Pages:
             at=live.moment(),
             sites=sites,
             foot=self._foot,
+            zone=self._zone,
             simulated=any(live_asset.asset.simulated for live_asset in live.picture.assets.values()),
             **held,
         )

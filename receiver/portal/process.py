@@ -58,6 +58,7 @@ def run(config: ReceiverConfig, say: Callable[[str], None], *, bound: Callable[[
         office=office,
         oidc=_provider(config),
         foot=table.foot(),
+        zone=table.zone or "",
         say=say,
     )
 

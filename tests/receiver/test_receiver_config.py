@@ -272,6 +272,13 @@ def test_the_pages_are_encrypted_beyond_this_machine(
     assert [line.partition(": ")[0] for line in config.warnings if line.startswith("portal.")] == odd
 
 
+def test_the_plants_zone_is_one_that_there_is(tmp_path: Path) -> None:
+    """Left out: times stand in the zone of whoever reads."""
+    assert read(tmp_path, LEAST).portal.zone is None
+    assert read(tmp_path, f'{LEAST}[portal]\nzone = "Asia/Tokyo"\n').portal.zone == "Asia/Tokyo"
+    assert "portal.zone" in mistakes(tmp_path, f'{LEAST}[portal]\nzone = "Tokio"\n')
+
+
 def test_a_certificate_and_its_key_come_together(tmp_path: Path) -> None:
     """One alone, or both beside `tls = false`, is a mistake."""
     both = 'certificate = "a.crt"\nkey = "a.key"\n'

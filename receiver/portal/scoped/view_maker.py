@@ -38,6 +38,7 @@ class ViewMaker:
         faults: DisplayFaults,
         *,
         foot: str,
+        zone: str,
         signing_in: bool,
         desk: DeskActs | None = None,
         forms: Forms | None = None,
@@ -51,13 +52,14 @@ class ViewMaker:
             era_file: Keeps it for the next start in this boot; None: nothing is kept.
             faults: Counts what could not be shown.
             foot: Stands at the foot of each page.
+            zone: Time zone of the plant (IANA), which readers may choose; empty: there is no choice.
             signing_in: There are accounts.
             desk: What people keep; None where nobody signs in.
             forms: Make and check tokens; None where nobody signs in.
         """
         self._history, self._state, self._clock = history, state, clock
         self._steady, self._era_file, self._faults = steady, era_file, faults
-        self._foot, self._signing_in = foot, signing_in
+        self._foot, self._zone, self._signing_in = foot, zone, signing_in
         self._desk, self._forms = desk, forms
         self.house: set[Listener] = set()
         """Everybody who listens to a view, whichever."""
@@ -83,7 +85,7 @@ class ViewMaker:
             faults=self._faults,
             house=self.house,
         )
-        pages = Pages(live, for_pages, foot=self._foot, signing_in=self._signing_in)
+        pages = Pages(live, for_pages, foot=self._foot, zone=self._zone, signing_in=self._signing_in)
         trending = TrendingAnswers(live, for_pages, self._desk)
         return ScopedView(
             scope=scope,

@@ -74,6 +74,7 @@ def run(
     office: Callable[[], SignInOffice | None] = lambda: None,
     oidc: OpenIdProvider | None = None,
     foot: str = "",
+    zone: str = "",
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Serve the pages until SIGINT or SIGTERM.
@@ -89,6 +90,7 @@ def run(
         office: Gives what signs people in; called after `bound`.
         oidc: An organisation's own sign-in, beside.
         foot: Stands at the foot of each page.
+        zone: Time zone of the plant (IANA), which readers may choose; empty: there is no choice.
         say: Takes lines for people.
 
     Raises:
@@ -119,6 +121,7 @@ def run(
             office=desk,
             oidc=oidc,
             foot=foot,
+            zone=zone,
         )
         where = url(sock, encrypted=spoken is not None)
         if spoken is not None:

@@ -1,8 +1,8 @@
-// The trend by uPlot: least to highest as a band, the mean as a line, time along the bottom in this computer's zone.
+// The trend by uPlot: least to highest as a band, the mean as a line, time along the bottom in the zone that was chosen.
 
 import uPlot from "./uplot/uPlot.esm.js";
 import { bands } from "./bands.js";
-import { number, written } from "./format.js";
+import { number, written, zoneName } from "./format.js";
 import { pointAt } from "./held.js";
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
@@ -67,6 +67,7 @@ export class Chart {
       {
         ...this.size,
         ms: 1,
+        ...(zoneName ? { tzDate: (ms) => uPlot.tzDate(new Date(ms), zoneName) } : {}),
         legend: { show: false },
         padding: [10, 26, 0, 0],
         cursor: {

@@ -83,20 +83,75 @@ export const tagAddress = (asset, name) => `/tag?asset=${encodeURIComponent(asse
 
 const pad = (value, width = 2) => String(value).padStart(width, "0");
 
-// Local time of this computer; `form` is clock, full, tenths or milli.
+// ---- Times: in the zone of this computer, or in the plant's where the site named one and the reader chose it.
+
+const KEPT = "zone"; // in localStorage: "plant", or nothing
+const plant = globalThis.document?.body?.dataset.zone ?? "";
+
+function kept() {
+  try {
+    return localStorage.getItem(KEPT);
+  } catch {
+    return null; // a browser that keeps nothing
+  }
+}
+
+// The zone that times are shown in: an IANA name, or empty for this computer's.
+export const zoneName = plant && kept() === "plant" ? plant : "";
+
+// The other of the two from the next page on.
+export function switchZone() {
+  try {
+    if (zoneName) localStorage.removeItem(KEPT);
+    else localStorage.setItem(KEPT, "plant");
+  } catch {
+    return false;
+  }
+  return true;
+}
+
+const parts = zoneName
+  ? new Intl.DateTimeFormat("en-GB", {
+    timeZone: zoneName, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric",
+  })
+  : null;
+
+// What a clock in the zone shows: [year, month from 1, day, hour, minute, second].
+function fields(at) {
+  if (!parts) return [at.getFullYear(), at.getMonth() + 1, at.getDate(), at.getHours(), at.getMinutes(), at.getSeconds()];
+  const held = Object.fromEntries(parts.formatToParts(at).map((part) => [part.type, Number(part.value)]));
+  return [held.year, held.month, held.day, held.hour, held.minute, held.second];
+}
+
+// `form` is clock, full, tenths or milli.
 export function moment(ms, form = "full") {
   const at = new Date(ms);
   if (Number.isNaN(at.getTime())) return `${ms} ms`;
-  const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
+  const [year, month, date, ...time] = fields(at);
+  const clock = time.map((one) => pad(one)).join(":");
   if (form === "clock") return clock;
-  const day = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
-  if (form === "milli") return `${day} ${clock}.${pad(at.getMilliseconds(), 3)}`;
-  return form === "tenths" ? `${day} ${clock}.${Math.floor(at.getMilliseconds() / 100)}` : `${day} ${clock}`;
+  const day = `${year}-${pad(month)}-${pad(date)}`;
+  return form === "tenths" ? `${day} ${clock}.${Math.floor(at.getUTCMilliseconds() / 100)}` : `${day} ${clock}`;
 }
 
-// +01:00, of this computer at that moment.
+// By how much a clock of the zone is ahead of UTC at that moment [min].
+function ahead(ms) {
+  const [year, month, ...rest] = fields(new Date(ms));
+  return Math.round((Date.UTC(year, month - 1, ...rest) - ms) / 60000);
+}
+
+// The moment that a clock of the zone shows so, as a field of a form gives it ("2025-11-23T08:31:02") [ms]; NaN for none.
+// Of an hour that comes twice it is the first.
+export function instant(text) {
+  if (!zoneName) return new Date(text).getTime();
+  const utc = new Date(`${text}Z`).getTime();
+  const found = [ahead(utc - 86400e3), ahead(utc + 86400e3)].map((minutes) => utc - minutes * 60000);
+  return found.find((ms) => utc - ahead(ms) * 60000 === ms) ?? found[0];
+}
+
+// +01:00, at that moment.
 export function zone(ms) {
-  const minutes = -new Date(ms).getTimezoneOffset();
+  const minutes = ahead(ms);
   const sign = minutes < 0 ? "\u2212" : "+";
   const size = Math.abs(minutes);
   return `UTC${sign}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;

@@ -1,7 +1,7 @@
 // The strip at the top of every page: the link's vital signs, the clock, and the alarms that concern the whole page.
 
 import { all, mark, one, say, show, symbol } from "./dom.js";
-import { age as ageText, count, moment, share, span, zone } from "./format.js";
+import { age as ageText, count, moment, share, span, switchZone, zone, zoneName } from "./format.js";
 import { BEAT_LOST_S } from "./freshness.js";
 import * as stream from "./stream.js";
 
@@ -64,7 +64,17 @@ export function tick() {
   say(silent, `${text}. Every value on this page is STALE.`);
 }
 
-// Times come from the server in UTC; people read them in their own zone, whose offset stands in the strip.
+// In whose zone times are shown; the page is made anew, since they stand all over it.
+const zones = one("[data-zone-switch]", strip);
+if (zones) {
+  say(zones, zoneName ? `Plant's time (${zoneName})` : "This computer's time");
+  zones.addEventListener("click", () => {
+    if (switchZone()) location.reload();
+  });
+  show(zones, true);
+}
+
+// Times come from the server in UTC; people read them in their own zone or the plant's: its offset stands in the strip.
 export function localTimes(root = document) {
   for (const node of all("time[data-ms]", root)) {
     node.dateTime = iso(Number(node.dataset.ms));

@@ -2,7 +2,7 @@
 
 import { Chart } from "./chart.js";
 import { all, make, mark, one, say, show } from "./dom.js";
-import { NOTHING, count, moment, numeric, span, written } from "./format.js";
+import { NOTHING, count, instant, moment, numeric, span, written } from "./format.js";
 import { Line, grade, gradeIn } from "./line.js";
 import { beside } from "./charttable.js";
 import { append, told as bandTold } from "./curve.js";
@@ -136,7 +136,7 @@ for (const link of all("[data-range]")) {
 }
 one("#custom").addEventListener("submit", (event) => {
   event.preventDefault();
-  const [from, to] = all("#custom input").map((input) => new Date(input.value).getTime());
+  const [from, to] = all("#custom input").map((input) => instant(input.value));
   const fault = from < to ? "" : "The end must be later than the start.";
   one("#custom [name=to]").setCustomValidity(fault);
   if (fault) one("#custom").reportValidity();

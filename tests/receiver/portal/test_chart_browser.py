@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator
     plant.take(batch(late), healed=True)
     clock.move(0.5)
     plant.report()
-    with served(create_app(plant.history, plant.state, Scope(), clock=clock)) as base:
+    with served(create_app(plant.history, plant.state, Scope(), clock=clock, zone="Asia/Tokyo")) as base:
         yield Site(plant, clock, base, browser)
     plant.close()
 
@@ -148,6 +148,43 @@ def test_the_chart_stands_beside_it_as_a_table(site: Site) -> None:
         assert told["2025-11-23 08:55:30"][0] == "\N{EM DASH}"
         assert told["2025-11-23 08:57:00"][-1] == ""
         assert page.locator("#chart-table tbody th:not([scope])").count() == 0
+
+
+def test_times_stand_in_the_readers_zone_or_in_the_plants(site: Site) -> None:
+    """A button on the strip, kept in the browser: the clock, the lists, the cursor and what is typed change with it."""
+    with site.open(whole(site, VIBRATION)) as page:
+        page.wait_for_selector("#chart[data-drawn]")
+        clock, button = page.locator("[data-clock]"), page.locator("[data-zone-switch]")
+        until(page, lambda: "UTC+01:00" in clock.inner_text(), "the reader's zone is not said")
+        button.click()
+        until(page, lambda: "UTC+09:00" in clock.inner_text(), "the plant's zone is not said")
+        assert "Asia/Tokyo" in button.inner_text()
+        assert "measured 2025-11-23 16:50:00.0" in point(page, 0.3)
+        assert "2025-11-23 16:55:00: Bad" in page.locator("[data-holes]").inner_text()
+        begin, end = page.locator("#custom [name=from]"), page.locator("#custom [name=to]")
+        assert begin.input_value().startswith("2025-11-23T16:5")
+        begin.fill("2025-11-23T16:55:00")
+        end.fill("2025-11-23T16:56:30")
+        page.locator("#custom button").click()
+        until(page, lambda: "&from=1763884500000&to=1763884590000" in page.url, "what was typed is in another zone")
+        button.click()
+        until(page, lambda: "UTC+01:00" in clock.inner_text(), "the reader's zone does not come back")
+
+
+def test_a_time_of_the_plant_is_found_at_both_ends_of_its_summer(site: Site) -> None:
+    """An hour that comes twice is the first of them; one that never comes is one beside it."""
+    found = """async () => {
+      document.body.dataset.zone = "Europe/Berlin";
+      localStorage.setItem("zone", "plant");
+      const { instant, moment, zone } = await import("/static/format.js?again");
+      localStorage.removeItem("zone");
+      const told = ["07-01T12:00", "10-26T02:30", "10-26T03:30", "03-30T03:30"].map((one) => instant(`2025-${one}:00`));
+      return [...told, moment(told[1]), zone(told[0]), zone(told[2])];
+    }"""
+    with site.open("/") as page:
+        summer, twice, after, spring, *words = page.evaluate(found)
+    assert [summer, twice, after, spring] == [1751364000000, 1761438600000, 1761445800000, 1743298200000]
+    assert words == ["2025-10-26 02:30:00", "UTC+02:00", "UTC+01:00"]
 
 
 def test_from_and_to_follow_while_the_chart_is_live(site: Site) -> None:

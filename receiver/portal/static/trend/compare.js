@@ -1,7 +1,7 @@
 // The other time of a comparison: how far back it begins, and the controls that move it.
 
 import { all, one, show } from "../dom.js";
-import { moment } from "../format.js";
+import { instant, moment } from "../format.js";
 
 // `view.offset` is by how much the other time is older [ms], null without one; `changed(offset)` is called.
 export function compare(view, changed) {
@@ -10,7 +10,7 @@ export function compare(view, changed) {
   const length = () => view.to - view.from;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const at = new Date(field.value).getTime();
+    const at = instant(field.value);
     if (Number.isFinite(at)) changed(view.from - at);
   });
   for (const button of all("[data-against]", form)) {

@@ -1,7 +1,7 @@
 // The trend page: what is asked for stands in the address, what is shown comes from one question for all tags.
 
 import { all, make, mark, one, say, show } from "../dom.js";
-import { moment as clock } from "../format.js";
+import { instant, moment as clock } from "../format.js";
 import * as stream from "../stream.js";
 import { localTimes, tick, told } from "../strip.js";
 import { adding } from "./adding.js";
@@ -206,7 +206,7 @@ for (const link of all("[data-range], [data-show]")) {
 }
 one("#custom").addEventListener("submit", (event) => {
   event.preventDefault();
-  const [begin, end] = all("#custom input[type=datetime-local]").map((input) => new Date(input.value).getTime());
+  const [begin, end] = all("#custom input[type=datetime-local]").map((input) => instant(input.value));
   const last = one("#custom [name=to]");
   last.setCustomValidity(begin < end ? "" : "The end must be later than the start.");
   if (begin < end) go(begin, end, false);

@@ -5,6 +5,7 @@ import uPlot from "../uplot/uPlot.esm.js";
 import { axes, scaleOf, scales } from "./axes.js";
 import { paints } from "./lines.js";
 import { marks } from "./marks.js";
+import { zoneName } from "../format.js";
 
 const DAY = "{YYYY}-{MM}-{DD}";
 const TIMES = [
@@ -73,6 +74,7 @@ export class Plot {
       {
         ...this.size,
         ms: 1,
+        ...(zoneName ? { tzDate: (ms) => uPlot.tzDate(new Date(ms), zoneName) } : {}),
         legend: { show: false },
         padding: [20, 26, 0, width < 560 ? 2 : 8],
         cursor: {
