@@ -131,7 +131,8 @@ export function moment(ms, form = "full") {
   const clock = time.map((one) => pad(one)).join(":");
   if (form === "clock") return clock;
   const day = `${year}-${pad(month)}-${pad(date)}`;
-  return form === "tenths" ? `${day} ${clock}.${Math.floor(at.getUTCMilliseconds() / 100)}` : `${day} ${clock}`;
+  const digits = { tenths: 1, milli: 3 }[form] ?? 0;
+  return digits ? `${day} ${clock}.${pad(at.getUTCMilliseconds(), 3).slice(0, digits)}` : `${day} ${clock}`;
 }
 
 // By how much a clock of the zone is ahead of UTC at that moment [min].
