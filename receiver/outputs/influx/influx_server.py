@@ -10,6 +10,7 @@ bucket `name/policy` names a retention policy too, as InfluxDB 1.8 has it.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -100,8 +101,9 @@ class InfluxServer:
 
     def _begin(self, token: str) -> None:
         self._token = token
+        self._admission = {"Authorization": _admission(token)} if token else {}
         timeout = (int(CONNECT_S * 1000), int(READ_S * 1000))
-        self._client = InfluxDBClient(url=self._url, token=token, org=self._org, timeout=timeout, enable_gzip=False)
+        self._client = InfluxDBClient(url=self._url, token="", org=self._org, timeout=timeout, enable_gzip=False)
 
     def _token_is_new(self) -> bool:
         try:
@@ -123,7 +125,7 @@ class InfluxServer:
                 **({"rp": policy} if policy else {}),
                 "precision": "n" if self._kind is QUESTDB else "ns",
             }
-        headers = {"Content-Type": "text/plain; charset=utf-8", "Accept": "application/json"}
+        headers = {"Content-Type": "text/plain; charset=utf-8", "Accept": "application/json", **self._admission}
         try:
             _, status, told = self._client.api_client.call_api(
                 self.path,
@@ -168,11 +170,10 @@ class InfluxServer:
         return None if found is None else (found[0], found[2])
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> tuple[int, Mapping[str, str], str] | None:
-        headers = {"Authorization": f"Token {self._token}"} if self._token else {}
         parts = urlsplit(self._url)
         url = urlunsplit((parts.scheme, parts.netloc, path, urlencode(query or {}), ""))
         try:
-            answer = self._pool.request("GET", url, headers=headers, preload_content=False)
+            answer = self._pool.request("GET", url, headers=self._admission, preload_content=False)
             try:
                 body = answer.read(METRICS_BYTES, decode_content=True).decode(errors="replace")
             finally:
@@ -185,8 +186,8 @@ class InfluxServer:
 
     def _clean(self, words: str) -> str:
         words = " ".join(words.split())
-        if self._token:
-            words = words.replace(self._token, "***")
+        for secret in (self._token, self._token.partition(":")[2], self._admission.get("Authorization", "")[6:]):
+            words = words.replace(secret, "***") if secret else words
         return words[:MESSAGE_CHARACTERS]
 
 
@@ -213,3 +214,8 @@ def _slow(error: Exception) -> bool:
 
 def _header(headers: Any, name: str) -> str:
     return str(next((value for key, value in dict(headers).items() if key.lower() == name.lower()), ""))
+
+
+def _admission(secret: str) -> str:
+    """NAME:PASSWORD as every server with users reads it (InfluxDB 1.6 knows no other), anything else as a token."""
+    return f"Basic {b64encode(secret.encode()).decode()}" if ":" in secret else f"Token {secret}"

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator
 
 from protocol.errors import ConfigError
 from protocol.settings.table import File, Seconds
@@ -19,6 +21,14 @@ from receiver.outputs.settings import OutputTable
 Protection = Literal["verified", "unverified", "off"]
 SECRET_BYTES = 4096
 """Longest secret that is read [bytes]."""
+KEEP_MOST_S = 366 * 86_400.0
+"""Longest that is kept to be sent again [s]; the store's own bound comes long before."""
+
+
+def _keep(value: float) -> float:
+    if value > KEEP_MOST_S:
+        raise ValueError('it is longer than a year, which no store holds; write less, such as keep = "1h"')
+    return value
 
 
 class ServerTable(OutputTable):
@@ -35,7 +45,7 @@ class ServerTable(OutputTable):
     """How the connection is protected; left out: `verified` where the server is not on this machine, else `off`."""
     ca_file: File | None = None
     """Certificates that the server's is verified with; left out: those that this machine trusts."""
-    keep: Seconds | None = None
+    keep: Annotated[Seconds, AfterValidator(_keep)] | None = None
     """How long what was acknowledged is kept, to be sent again over a new connection [s]; else as the kind needs."""
 
     def hosts(self) -> Sequence[str]:

@@ -153,8 +153,8 @@ def test_readers_and_an_export_go_on_while_months_go(tmp_path: Path, monkeypatch
             continue
         told = door.samples(series, 0, 2**62, None)
         trend = door.trend(series, T0, now[0] + HOUR, 100)
-        times = [one.time_ns for one in told]
-        assert times == sorted(set(times))
+        seen = [one.time_ns for one in told]
+        assert seen == sorted(set(seen))
         assert int(trend.count.sum()) == len(told)
         counts.append(len(told))
     assert counts == sorted(counts, reverse=True)

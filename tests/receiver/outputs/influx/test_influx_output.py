@@ -8,7 +8,9 @@ import socket
 import sqlite3
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -876,6 +878,21 @@ def test_samples_that_travel_readable_are_told(url: str, told: bool, tmp_path: P
     line = "TLS is off: samples travel readable to plant"
     assert one.status()["warnings"] == ([line] if told else [])
     one.close()
+
+
+def test_a_name_with_its_password_is_sent_as_servers_with_users_read_it(tmp_path: Path) -> None:
+    """InfluxDB 1.6 knows no tokens; neither the pair nor the password is said, whatever the server repeats."""
+    (tmp_path / "token").write_text("plant:s3cret-pass")
+    with serving(FakeInflux()) as fake:
+        one = InfluxOutput.build(table(url=fake.url, token_file=str(tmp_path / "token")), tmp_path, wait=never)
+        one.take(blocks(), b"x")
+        pumped(one, 0.0, lambda: drained(one))
+        assert fake.tokens == {f"Basic {b64encode(b'plant:s3cret-pass').decode()}"}
+        fake.judge = lambda lines: Told(503, "plant may not with s3cret-pass")
+        one.take([replace(block, number=block.number + 900) for block in blocks()], b"y")
+        pumped(one, 100.0, lambda: one.status()["trouble"])
+        assert "s3cret-pass" not in json.dumps(dict(one.status()))
+        one.close()
 
 
 def test_check_names_a_token_file_that_is_not_there(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def table(kind: str, **given: Any) -> ServerTable:
         ("mqtt", "prefix", "plant\0", "words between slashes"),
         ("mqtt", "prefix", "", "words between slashes"),
         ("mqtt", "node", "line 1", "payload"),
+        ("mqtt", "keep", "9999999999d", "longer than a year"),
         ("mqtt", "primary_host", "scada", "payload"),
     ],
 )
