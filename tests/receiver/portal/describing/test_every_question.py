@@ -33,7 +33,9 @@ EXAMPLES, I3X_EXAMPLES = 20, 4
 
 SEED = int(os.environ.get("CHECKVALVE_SEED", random.SystemRandom().randrange(2**32)))
 OPEN = ("/healthz", "/i3x/v1/info")
-LISTS = {f"/api/{one}": one for one in ("assets", "events", "tags", "samples", "buckets")} | {"/api/latest": "values"}
+LISTS = {f"/api/{one}": one for one in ("alarms", "assets", "events", "tags", "samples", "buckets")} | {
+    "/api/latest": "values"
+}
 """Addresses that answer everybody, with what is theirs, and the name that it stands under."""
 PLAIN = ("/api/", "/api/openapi.json", "/api/link")
 """Addresses that show no machine: who is signed in reads them without a grant."""
