@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -153,7 +154,7 @@ def _joined(held: Sequence[_Points], from_ns: int, to_ns: int) -> _Points:
 def _stretches(points: _Points) -> tuple[QualityStretch, ...]:
     first = np.flatnonzero(np.diff(points.grade, prepend=-1))
     out = []
-    for begin, end in zip(first.tolist(), [*first[1:].tolist(), len(points.time_ns)], strict=True):
+    for begin, end in pairwise([*first.tolist(), len(points.time_ns)]):
         grade = int(points.grade[begin])
         if grade:
             quality = points.quality[begin:end]

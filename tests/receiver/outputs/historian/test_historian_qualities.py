@@ -84,6 +84,7 @@ def test_stretches_and_healed_times_are_what_going_through_the_samples_gives(
         from_ns = T0 + chance.randrange(2400) * SECOND
         to_ns = from_ns + chance.randrange(1, 2400) * SECOND
         assert door.time_marks(series, from_ns, to_ns) == gone_through(samples, from_ns, to_ns), f"seed {seed}"
+    assert door.time_marks(series, T0 - 9 * SECOND, T0 - SECOND) == TimeMarks()  # nothing there
     output.close()
     door.close()
 
