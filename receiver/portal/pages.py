@@ -180,6 +180,10 @@ class Pages:
             trouble = str(error)
         return self.page("changes.html", Topic(), changes=changes, trouble=trouble)
 
+    async def help(self, request: Request) -> HTMLResponse:
+        """`/help`: what each mark and word on these pages means."""
+        return self.page("help.html", Topic())
+
     def missing(self, status: int, *, plain: bool = False) -> HTMLResponse:
         """A page for what is not there, or not for this reader: the two look alike.
 

@@ -42,6 +42,7 @@ def plant_routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]
     others: dict[str, Callable[[ScopedView], Endpoint]] = {
         "/tag/{series:int}": lambda view: view.pages.numbered_tag,
         "/api/link": lambda view: view.api.link,
+        "/help": lambda view: view.pages.help,
         "/healthz": lambda view: view.api.health,
     }
     routes = [(path, reading.answer(part)) for path, part in shows.items()]

@@ -95,8 +95,11 @@ export function gradeIn(node, code, words) {
   mark(node, "grade", grade(code));
   const sign = one(".letter", node);
   const letter = LETTERS[severity(code)];
-  if (letter && !sign) node.prepend(make("b", { class: "letter" }, letter));
-  else if (letter) say(sign, letter);
+  if (letter && !sign) node.prepend(make("a", { class: "letter", href: `/help#${grade(code)}`, tabindex: "-1" }, letter));
+  else if (letter) {
+    say(sign, letter);
+    sign.setAttribute("href", `/help#${grade(code)}`);
+  }
   else if (sign) sign.remove();
   say(one(".grade-text", node), words || "good");
 }

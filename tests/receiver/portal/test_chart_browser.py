@@ -150,6 +150,22 @@ def test_the_chart_stands_beside_it_as_a_table(site: Site) -> None:
         assert page.locator("#chart-table tbody th:not([scope])").count() == 0
 
 
+def test_each_mark_leads_to_what_it_means(site: Site) -> None:
+    """Every word of these pages on one screen of a common size; no link to a mark leads nowhere."""
+    with site.open("/help", height=800) as page:
+        known = set(page.evaluate("[...document.querySelectorAll('.help > div')].map((one) => one.id)"))
+        assert known >= {"stale", "bad", "uncertain", "simulated", "gap", "silence", "missing", "lost", "healed"}
+        assert page.evaluate("document.documentElement.scrollHeight") <= 800
+    led = set()
+    for path in ("/", "/asset/turbine", whole(site, VIBRATION)):
+        with site.open(path) as page:
+            led |= set(
+                page.evaluate("[...document.querySelectorAll('a[href^=\"/help#\"]')].map((one) => one.hash.slice(1))")
+            )
+    assert led <= known
+    assert led >= {"stale", "bad", "uncertain", "gap", "silence", "missing", "lost", "healed"}
+
+
 def test_times_stand_in_the_readers_zone_or_in_the_plants(site: Site) -> None:
     """A button on the strip, kept in the browser: the clock, the lists, the cursor and what is typed change with it."""
     with site.open(whole(site, VIBRATION)) as page:
