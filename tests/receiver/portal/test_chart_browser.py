@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from portal_plant import SECOND, Clock, Plant, batch, served
 from test_portal_browser import Site, drawn, until
@@ -164,6 +165,20 @@ def test_each_mark_leads_to_what_it_means(site: Site) -> None:
             )
     assert led <= known
     assert led >= {"stale", "bad", "uncertain", "gap", "silence", "missing", "lost", "healed"}
+
+
+@pytest.mark.parametrize("tag", ["", VIBRATION])
+def test_the_chart_and_the_help_are_fit_to_be_read(site: Site, tag: str) -> None:
+    """No violation of axe's rules, nothing beyond the window: wide, on a phone, at 400 %; with the table opened."""
+    with site.open(whole(site, tag) if tag else "/help") as page:
+        if tag:
+            page.wait_for_selector("#chart[data-drawn]")
+            page.locator("#chart-table summary").click()
+        found = Axe().run(page).response["violations"]
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+        for width in (1280, 360, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, width
 
 
 def test_times_stand_in_the_readers_zone_or_in_the_plants(site: Site) -> None:
