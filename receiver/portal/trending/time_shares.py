@@ -104,18 +104,18 @@ def time_shares(held: HeldValues, *, low: float | None, high: float | None, bins
     if not len(held.value):
         return TimeShares(np.zeros(0), np.zeros(0), None, None, None, None)
     weight = held.length_ns / held.length_ns.sum()
-    # By halves, because a range as wide as the doubles are has no width that is one.
-    least, most = float(held.value.min()) / 2, float(held.value.max()) / 2
+    # By quarters, because a range as wide as the doubles are has no width that is one.
+    least, most = float(held.value.min()) / 4, float(held.value.max()) / 4
     if most - least <= 4 * bins * np.spacing(max(abs(least), abs(most))):
         share, edges = np.ones(1), np.array([least, most])
     else:
-        share, edges = np.histogram(held.value / 2, bins=bins, range=(least, most), weights=weight)
+        share, edges = np.histogram(held.value / 4, bins=bins, range=(least, most), weights=weight)
     order = np.argsort(held.value, kind="stable")
     reached = np.minimum(np.searchsorted(np.cumsum(weight[order]), QUANTILES), len(order) - 1)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float((held.value * weight).sum())
     return TimeShares(
-        edges=edges * 2,
+        edges=edges * 4,
         share=share,
         quantiles=tuple(held.value[order][reached].tolist()),
         mean=mean if np.isfinite(mean) else None,

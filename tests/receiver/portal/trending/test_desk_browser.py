@@ -35,7 +35,7 @@ def test_a_view_is_saved_and_opened_and_a_note_written_shown_and_dropped(
     acme, sponsor = site.enter(web, "acme"), site.enter(web, "sponsor")
     site.request(acme)
     sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY)
-    person = BrowserPerson(browser, site, web, "acme", 390, "dark")
+    person = BrowserPerson(browser, site, web, "acme")
     page = person.open(f"/trend?tag={PUMP}&range=600")
     page.wait_for_selector("#plot[data-drawn]")
     page.get_by_role("link", name="1 h", exact=True).click()
