@@ -221,6 +221,7 @@ SHAPES: dict[str, JsonSchema] = {
                 low=each(MAYBE_NUMBER),
                 high=each(MAYBE_NUMBER),
                 bad=each(NUMBER),
+                stepped=of("boolean", says="a value holds until the next one"),
                 gaps=each(of("array"), "pairs of begin and end, null while it lasts"),
                 **NAMES,
             )

@@ -109,7 +109,7 @@ class TrendingAnswers:
             raise HTTPException(404)
         from_ns = at.now_ns - span_s * 10**9
         self._look(request, tags, between=(from_ns, at.now_ns))
-        told = await self._keeper.ask(lambda door: [_spark(door, one, from_ns, at.now_ns) for one in tags])
+        told = await self._keeper.ask(lambda door: [_spark(door, one, at, from_ns) for one in tags])
         return _json({"from_ms": from_ns / 1e6, "to_ms": at.now_ns / 1e6, "sparks": told})
 
     async def tags(self, request: Request) -> Response:
@@ -223,18 +223,19 @@ def _shares(door: Door, one: LiveTag, at: ViewTime, from_ns: int, to_ns: int) ->
     }
 
 
-def _spark(door: Door, one: LiveTag, from_ns: int, to_ns: int) -> dict[str, Any]:
-    found = door.trend(one.series, from_ns, to_ns, SPARK_BUCKETS)
-    gaps = [(gap.from_ns / 1e6, None if gap.to_ns is None else gap.to_ns / 1e6) for gap in found.absences]
+def _spark(door: Door, one: LiveTag, at: ViewTime, from_ns: int) -> dict[str, Any]:
+    asked = trends.question(one, at, from_ns=from_ns, to_ns=at.now_ns, buckets=SPARK_BUCKETS)
+    curve = trends.curve(*trends.fetch(door, one.series, asked), asked)
     return {
         "series": one.series,
         **_named(one),
-        "width_ms": found.width_ns / 1e6,
-        "at_ms": (found.start_ns + found.width_ns // 2) / 1e6,
-        "low": found.low,
-        "high": found.high,
-        "bad": found.bad,
-        "gaps": gaps,
+        "stepped": one.holds or one.tag.type == "bool" or bool(one.tag.states),
+        "width_ms": curve.width_ms,
+        "at_ms": curve.at_ms,
+        "low": curve.low,
+        "high": curve.high,
+        "bad": curve.bad,
+        "gaps": [(hole.from_ms, hole.to_ms) for hole in curve.interruptions if hole.kind == "gap"],
     }
 
 

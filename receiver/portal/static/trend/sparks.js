@@ -52,9 +52,9 @@ function svg(kind, given) {
   return node;
 }
 
-// From least to highest of each bucket, broken where blocks are missing; bad samples stand along the bottom.
+// From least to highest of each bucket, broken where the curve is; a value that holds is drawn in steps; bad samples stand along the bottom.
 export function picture(spark, from, to) {
-  const { at_ms: at, low, high, bad, gaps, width_ms: width } = spark;
+  const { at_ms: at, low, high, bad, gaps, stepped, width_ms: width } = spark;
   const known = low.flatMap((value, place) => (value === null ? [] : [value / 2, high[place] / 2])); // halves: no width overflows
   const least = known.reduce((one, other) => Math.min(one, other), Infinity);
   const most = known.reduce((one, other) => Math.max(one, other), -Infinity);
@@ -68,10 +68,9 @@ export function picture(spark, from, to) {
   let path = "";
   let pen = false;
   low.forEach((value, place) => {
-    const torn = place > 0 && gaps.some(([begin, end]) => begin < at[place] && (end ?? to) > at[place - 1]);
-    if (torn || value === null) pen = false;
+    if (value === null) pen = false;
     if (value === null) return;
-    path += `${pen ? "L" : "M"}${x(at[place])} ${y(value)}L${x(at[place])} ${y(high[place])}`;
+    path += `${!pen ? "M" : stepped ? `H${x(at[place])}L` : "L"}${x(at[place])} ${y(value)}L${x(at[place])} ${y(high[place])}`;
     pen = true;
   });
   if (path) frame.append(svg("path", { class: "spark-line", d: path }));
