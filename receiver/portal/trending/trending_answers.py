@@ -7,6 +7,7 @@ the history each tag, in the scope's own thread; nothing in it names what the re
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from protocol.errors import StoreError
+from receiver.outputs.historian.events.event_search import EventQuestion, FoundEvents
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import EventView
 from receiver.portal import trend as trends
@@ -31,7 +33,7 @@ from receiver.portal.trending.tag_names import asked_tags, joined, named_tag
 from receiver.portal.trending.time_shares import QUANTILES, held_values, state_shares, time_shares
 
 MOST_EVENTS = 1_000
-"""Newest events of an asset that are looked at for a chart."""
+"""Newest events of an asset in the range of a chart: more triangles are a bar."""
 
 MOST_SPARKS = 100
 """Small curves of one answer: more rows of a table are on no screen."""
@@ -66,20 +68,21 @@ class TrendingAnswers:
         assets = list(dict.fromkeys(one.tag.asset for one in tags))
         self._look(request, tags, between=(from_ns, to_ns))
 
-        def read(door: Door) -> tuple[list[dict[str, Any]], list[EventView]]:
+        def read(door: Door) -> tuple[list[dict[str, Any]], list[FoundEvents]]:
             curves = [_curve(door, one, at, from_ns, to_ns, buckets) for one in tags]
-            events = [event for name in assets for event in door.events(MOST_EVENTS, name)]
-            return curves, events
+            wanted = EventQuestion(from_ns=from_ns, to_ns=to_ns, limit=MOST_EVENTS)
+            return curves, [door.find_events(replace(wanted, asset=name)) for name in assets]
 
-        curves, events = await self._keeper.ask(read)
-        inside = sorted((one for one in events if from_ns <= one.time_ns < to_ns), key=lambda one: one.time_ns)
+        curves, found = await self._keeper.ask(read)
+        events = sorted((event for one in found for event in one.events), key=lambda one: one.time_ns)
         notes, trouble = await self._notes(request, assets, (from_ns, to_ns))
         told = {
             "from_ms": from_ns / 1e6,
             "to_ms": to_ns / 1e6,
             "now_ms": at.now_ns / 1e6,
             "curves": curves,
-            "events": [_event(one) for one in inside],
+            "events": [_event(one) for one in events],
+            "events_more": any(one.after is not None or not one.whole for one in found),
             "notes": notes,
             "trouble": trouble,
         }

@@ -6,7 +6,8 @@ import { TRIP } from "./marks.js";
 
 const MOST = 200; // events in the table
 
-export function events(found) {
+// `more`: there may be earlier ones in this range.
+export function events(found, more) {
   const rows = found.slice(-MOST).reverse().map((event) =>
     make("tr", { data: { event: event.state } },
       make("td", { class: "when" }, moment(event.time_ms, "tenths")),
@@ -15,8 +16,8 @@ export function events(found) {
       make("td", {}, `${event.asset} / ${event.source}`),
       make("td", {}, event.text || event.code)));
   one("[data-events]").replaceChildren(...(rows.length ? rows : [none("tr")]));
-  const more = found.length - rows.length;
-  say(one("[data-events-sum]"), `of these assets, in this range${more > 0 ? `; the newest ${rows.length} of ${found.length}` : ""}`);
+  const shown = rows.length < found.length || more ? `; the newest ${rows.length}, more stand on the page of events` : "";
+  say(one("[data-events-sum]"), `of these assets, in this range${shown}`);
 }
 
 // Each note may bring a form that drops it: `query` is the address to come back to.

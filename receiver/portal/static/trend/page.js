@@ -72,7 +72,7 @@ async function load() {
   if (answer.trouble) say(one("#readout"), answer.trouble);
   draw(told);
   ofRange(lines, held);
-  events(answer.events);
+  events(answer.events, answer.events_more);
   notes(answer.notes, query(view));
   atCursor(lines, held, pointed, stream.now());
 }
