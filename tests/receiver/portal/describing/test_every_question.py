@@ -28,7 +28,7 @@ from receiver.portal.serving.guard import POLICY
 if TYPE_CHECKING:
     from schemathesis import Case
 
-EXAMPLES, I3X_EXAMPLES = 20, 4
+EXAMPLES, I3X_EXAMPLES = 20, 2
 """Questions for each address, kind of question and reader; i3X has many addresses, and one reading of all of them."""
 
 SEED = int(os.environ.get("CHECKVALVE_SEED", random.SystemRandom().randrange(2**32)))
@@ -122,7 +122,7 @@ def test_no_question_brings_a_bug_or_what_is_not_theirs(
     print(f"CHECKVALVE_SEED={SEED}")  # noqa: T201  what asks the same questions again
     with requests.Session() as session:
         for way, parameters in WAYS.items():
-            for right in (True, False) if parameters or way in BODIES else (True,):
+            for right in (True, False) if parameters or (way in BODIES and who != "stranger") else (True,):
                 _ask(session, asking, who, way, right, law, counts)
     statuses = Counter(status for _, status in counts.elements())
     said = ", ".join(f"{status}: {times}" for status, times in sorted(statuses.items()))

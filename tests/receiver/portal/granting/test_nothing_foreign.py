@@ -95,6 +95,12 @@ ADDRESSES = (
     "/api/sparks?asset={}&name=acme-pressure",
     "/api/sparks?asset={}&name=volta-force",
     "/api/tags?find=",
+    f"/api/samples?{RANGE}",
+    f"/api/samples?asset={{}}&{RANGE}&form=csv",
+    "/api/samples?since=1970-01-01&form=arrow",
+    f"/api/buckets?{RANGE}&width=1h",
+    "/i3x/v1/objects?includeMetadata=true",
+    "/i3x/v1/objecttypes",
 )
 HEAVY = ("/access", "/trail", "/trail?person=p-acme", "/trail?person=p-volta", "/trail?kind=read")
 """Lists that grow with what was done: asked more seldom than the others."""
