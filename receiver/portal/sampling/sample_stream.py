@@ -83,10 +83,10 @@ class SampleStream:
             headers += [(b"checkvalve-next", cursor.encode())] if cursor else []
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             while some is not None:
-                if left.done() or (self._holds is not None and not self._holds()):
-                    return
                 async with asyncio.timeout(STALL_S):
                     await send({"type": "http.response.body", "body": some, "more_body": True})
+                if left.done() or (self._holds is not None and not self._holds()):
+                    return
                 some = await run(thread, reading.next)
             await send({"type": "http.response.body", "body": b""})
         except (StoreError, TimeoutError) as error:
