@@ -66,7 +66,7 @@ class SampleStream:
         self._readings.add(self)
         streaming = scope.get("state", {}).get("stream", lambda streaming: None)
         streaming(True)
-        left = asyncio.create_task(gone(receive))
+        left: asyncio.Task[None] | None = None
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="portal-samples")
         reading = SampleReading(self._question, self._open)
         run = asyncio.get_running_loop().run_in_executor
@@ -85,6 +85,7 @@ class SampleStream:
             while some is not None:
                 async with asyncio.timeout(STALL_S):
                     await send({"type": "http.response.body", "body": some, "more_body": True})
+                left = left or asyncio.create_task(gone(receive))
                 if left.done() or (self._holds is not None and not self._holds()):
                     return
                 some = await run(thread, reading.next)
@@ -92,7 +93,8 @@ class SampleStream:
         except (StoreError, TimeoutError) as error:
             _log.warning("an answer of samples was cut off: %s", error or "its reader took nothing")
         finally:
-            left.cancel()
+            if left is not None:
+                left.cancel()
             self._readings.discard(self)
             streaming(False)
             await run(thread, reading.close)
