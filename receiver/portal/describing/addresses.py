@@ -31,6 +31,11 @@ BUCKETS = QueryParameter(
     says="Into how many parts the time is cut.",
     schema=of("integer", minimum=1, maximum=trends.MOST_BUCKETS, default=1000),
 )
+MARKS = QueryParameter(
+    name="marks",
+    says="0: without `bands` and `healed`, which take the longest of a long time.",
+    schema=of("integer", minimum=0, maximum=1, default=1),
+)
 TAGS = QueryParameter(
     name="tag",
     says="ASSET/TAG, once for each; a `/` or `%` in the asset's name is `%2F` or `%25`.",
@@ -101,7 +106,7 @@ ADDRESSES = (
     ProgramAddress(
         path="/api/trends",
         says="Many tags over a time, cut into the same buckets, with their assets' events and the notes of people.",
-        parameters=(TAGS, FROM, TO, BUCKETS),
+        parameters=(TAGS, FROM, TO, BUCKETS, MARKS),
         shape="Trends",
         refusals=(400, 401, 404, 503),
     ),

@@ -185,6 +185,7 @@ SHAPES: dict[str, JsonSchema] = {
         from_ms=NUMBER,
         to_ms=NUMBER,
         now_ms=NOW,
+        marked=of("boolean", says="`bands` and `healed` are told"),
         curves=each(holds("In the order of the question; as `Trend`.", summary=SUMMARY, **NAMES, **CURVE)),
         events=each(CHART_EVENT, "of these assets in this time, by time; of each asset the newest thousand"),
         events_more=of("boolean", says="there may be earlier ones in this time"),

@@ -65,11 +65,14 @@ class TrendingAnswers:
         at, tags = self._live.moment(), asked_tags(self._live.picture, request.query_params.getlist("tag"))
         from_ns, to_ns = asked_between(request)
         buckets = whole(request, "buckets", 1000, most=trends.MOST_BUCKETS)
+        marks = request.query_params.get("marks", "1")
+        if marks not in ("0", "1"):
+            raise HTTPException(400)
         assets = list(dict.fromkeys(one.tag.asset for one in tags))
         self._look(request, tags, between=(from_ns, to_ns))
 
         def read(door: Door) -> tuple[list[dict[str, Any]], list[FoundEvents]]:
-            curves = [_curve(door, one, at, from_ns, to_ns, buckets) for one in tags]
+            curves = [_curve(door, one, at, (from_ns, to_ns), buckets, marked=marks == "1") for one in tags]
             wanted = EventQuestion(from_ns=from_ns, to_ns=to_ns, limit=MOST_EVENTS)
             return curves, [door.find_events(replace(wanted, asset=name)) for name in assets]
 
@@ -80,6 +83,7 @@ class TrendingAnswers:
             "from_ms": from_ns / 1e6,
             "to_ms": to_ns / 1e6,
             "now_ms": at.now_ns / 1e6,
+            "marked": marks == "1",
             "curves": curves,
             "events": [_event(one) for one in events],
             "events_more": any(one.after is not None or not one.whole for one in found),
@@ -180,10 +184,12 @@ def _named(one: LiveTag) -> dict[str, str]:
     return {"asset": one.tag.asset, "tag": one.tag.name, "unit": one.unit}
 
 
-def _curve(door: Door, one: LiveTag, at: ViewTime, from_ns: int, to_ns: int, buckets: int) -> dict[str, Any]:
-    asked = trends.question(one, at, from_ns=from_ns, to_ns=to_ns, buckets=buckets)
+def _curve(
+    door: Door, one: LiveTag, at: ViewTime, between: tuple[int, int], buckets: int, *, marked: bool
+) -> dict[str, Any]:
+    asked = trends.question(one, at, from_ns=between[0], to_ns=between[1], buckets=buckets)
     found, before = trends.fetch(door, one.series, asked)
-    marks = trends.fetch_marks(door, one.series, before, asked)
+    marks = trends.fetch_marks(door, one.series, before, asked) if marked else trends.NO_MARKS
     told = trends.curve(found, before, asked, marks).to_json()
     return {"series": one.series, **_named(one)} | told | {"summary": trends.summary(found).numbers}
 

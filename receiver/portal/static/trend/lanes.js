@@ -5,9 +5,11 @@ import { paints } from "./lines.js";
 
 const TALL = 11; // of a lane [CSS pixels]
 
-// Spans of a curve by kind: holes, times of bad and uncertain quality, and what was healed.
-const spans = (curve) => [
+// Spans of a curve by kind: holes, times of bad and uncertain quality, and what was healed. Until those are told, every
+// bucket with a bad sample is bad.
+const spans = (curve, marked) => [
   ...curve.holes.filter((hole) => hole.kind !== "change"),
+  ...(marked ? [] : curve.bad.flatMap((bad, at) => (bad ? [{ kind: "bad", from_ms: curve.at_ms[at] - curve.width_ms / 2, to_ms: curve.at_ms[at] + curve.width_ms / 2 }] : []))),
   ...curve.bands.map((band) => ({ ...band, kind: band.grade })),
   ...curve.healed.map((one) => ({ ...one, kind: "healed" })),
 ];
@@ -34,7 +36,7 @@ export function lanes(canvas, held, box, width, now) {
     pen.font = "700 9px sans-serif";
     pen.textBaseline = "middle";
     pen.fillText(line.letter, box.left + box.width + 6, y + TALL / 2);
-    for (const span of spans(held.curves.get(line.letter))) {
+    for (const span of spans(held.curves.get(line.letter), held.marked)) {
       const from = Math.max(place(span.from_ms), box.left);
       const to = Math.min(place(span.to_ms ?? now), box.left + box.width);
       if (to < box.left || from > box.left + box.width) continue;

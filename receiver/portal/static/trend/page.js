@@ -43,11 +43,13 @@ function buckets() {
   return length() < CELLS_MS ? wanted : Math.min(wanted, Math.floor(length() / 3601e3));
 }
 
-async function ask(path, begin) {
+// `marked`: with the times of bad, uncertain and healed data, which of a month take longer than the curves themselves.
+async function ask(path, begin, marked = true) {
   const told = new URLSearchParams(lines.map((line) => ["tag", line.name]));
   told.set("from", begin.toFixed(3));
   told.set("to", (begin + length()).toFixed(3));
   if (path === "trends") told.set("buckets", buckets());
+  if (path === "trends" && !marked) told.set("marks", 0);
   const answer = await fetch(`/api/${path}?${told}`).catch(() => null);
   if (!answer) return null;
   const trouble = one("#chart-trouble");
@@ -63,17 +65,29 @@ async function load() {
   fetched = performance.now();
   mark(frame, "drawn", false);
   const { from: begin, offset } = view;
-  const wanted = [ask("trends", begin), offset === null ? null : ask("trends", begin - offset), view.show === "shares" ? ask("shares", begin) : null];
+  const quick = length() < CELLS_MS;
+  const wanted = [ask("trends", begin, quick), offset === null ? null : ask("trends", begin - offset), view.show === "shares" ? ask("shares", begin) : null];
   const [answer, other, told] = await Promise.all(wanted);
   if (mine !== question || !answer || (offset !== null && !other)) return;
   const byLetter = (curves) => new Map(lines.map((line, at) => [line.letter, curves[at]]));
-  Object.assign(held, { curves: byLetter(answer.curves), events: answer.events, notes: answer.notes, from: view.from, to: view.to });
+  Object.assign(held, { marked: answer.marked, curves: byLetter(answer.curves), events: answer.events, notes: answer.notes, from: view.from, to: view.to });
   held.other = other ? byLetter(other.curves.map((curve) => moved(curve, offset))) : new Map();
   if (answer.trouble) say(one("#readout"), answer.trouble);
   draw(told);
   ofRange(lines, held);
   events(answer.events, answer.events_more);
   notes(answer.notes, query(view));
+  atCursor(lines, held, pointed, stream.now());
+  if (!quick) requestAnimationFrame(() => setTimeout(later, 0, mine, byLetter));
+}
+
+// The lanes of a long time are filled in once the chart stands.
+async function later(mine, byLetter) {
+  const answer = await ask("trends", view.from);
+  if (!answer || mine !== question) return;
+  Object.assign(held, { marked: true, curves: byLetter(answer.curves) });
+  if (view.show === "time") lay();
+  mark(frame, "marked", true);
   atCursor(lines, held, pointed, stream.now());
 }
 
@@ -93,6 +107,7 @@ function draw(told = null) {
     else if (told) shares(one("#shares"), lines, told.shares);
   }
   mark(frame, "drawn", true);
+  mark(frame, "marked", held.marked);
   requestAnimationFrame(() => performance.mark("trend-drawn"));
 }
 

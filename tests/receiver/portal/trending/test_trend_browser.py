@@ -326,3 +326,14 @@ def test_small_curves_stand_in_the_rows_of_an_asset(site: Site) -> None:
     page.get_by_role("link", name="Trend of its tags").click()
     page.wait_for_selector("#plot[data-drawn]", state="attached")
     assert len(asked(page)["tag"]) == 8
+
+
+def test_a_month_is_drawn_first_and_its_lanes_are_filled_in_after(site: Site) -> None:
+    """Bad buckets are marked from the first moment on; which of it was bad, and what was healed, follows."""
+    questions: list[str] = []
+    site.page.on("request", lambda made: questions.append(made.url) if "/api/trends" in made.url else None)
+    with site.open(*NAMES[:3], range=str(30 * 86400)) as page:
+        assert page.evaluate(LANE, "--bad") > 0
+        until(page, lambda: len(questions) == 2, "the lanes are not asked for")
+        assert ["marks=0" in one for one in questions] == [True, False]
+        until(page, lambda: page.evaluate(LANE, "--healed") > 0, "the lanes are not filled in")

@@ -53,6 +53,9 @@ def test_all_tags_of_an_answer_lie_in_the_same_buckets(site: Site) -> None:
     assert [event["severity"] for event in told["events"]] == [500, 900, 900]
     assert [event["state"] for event in told["events"]] == ["active", "active", "cleared"]
     assert told["notes"] == []  # nobody signs in here
+    quick = ask(f"{site.acme}/api/trends?{site.query(*NAMES, buckets=300, marks=0)}").json
+    assert (quick["marked"], quick["curves"][2]["bands"]) == (False, [])
+    assert quick["curves"][2]["bad"] == told["curves"][2]["bad"]
 
 
 @pytest.mark.parametrize("path", ["trends", "shares"])
@@ -68,7 +71,8 @@ def test_a_foreign_tag_and_one_that_never_was_are_answered_alike(site: Site, pat
 def test_questions_that_cannot_be_meant_are_refused(site: Site) -> None:
     """No tag, too many, no range, no number."""
     many = [f"{TURBINE}/{at}" for at in range(MOST_TAGS + 1)]
-    for query in (site.query(), site.query(*many), site.query(NAMES[0], back_s=0), site.query(NAMES[0], buckets="x")):
+    wrong = ({"back_s": 0}, {"buckets": "x"}, {"marks": 2})
+    for query in (site.query(), site.query(*many), *(site.query(NAMES[0], **more) for more in wrong)):  # type: ignore[arg-type]
         assert ask(f"{site.acme}/api/trends?{query}").status == 400
     assert ask(f"{site.acme}/api/sparks?asset={TURBINE}").status == 400
     assert ask(f"{site.acme}/api/sparks?asset={TURBINE}&name=speed&span_s=0").status == 400
