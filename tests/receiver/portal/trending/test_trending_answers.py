@@ -72,7 +72,7 @@ def test_questions_that_cannot_be_meant_are_refused(site: Site) -> None:
     """No tag, too many, no range, no number."""
     many = [f"{TURBINE}/{at}" for at in range(MOST_TAGS + 1)]
     wrong = ({"back_s": 0}, {"buckets": "x"}, {"marks": 2})
-    for query in (site.query(), site.query(*many), *(site.query(NAMES[0], **more) for more in wrong)):  # type: ignore[arg-type]
+    for query in (site.query(), site.query(*many), *(site.query(NAMES[0], **more) for more in wrong)):
         assert ask(f"{site.acme}/api/trends?{query}").status == 400
     assert ask(f"{site.acme}/api/sparks?asset={TURBINE}").status == 400
     assert ask(f"{site.acme}/api/sparks?asset={TURBINE}&name=speed&span_s=0").status == 400
