@@ -199,8 +199,8 @@ class _Lane:
         slots, begins = slot[above], self._high[slot[above]]
         self._high[slots] = last[above]
         wider = first[above].astype(np.float64) - begins > self._least[slots]
-        self._keep(slots[wider], begins[wider], first[above][wider])
         moved, whole = slots[~wider], [new, slots[wider]]
+        free = [(slots[wider], begins[wider], first[above][wider])]
         for number in np.unique(region[region <= HOLES]).tolist():
             inside = region == number
             slots, begin, end = slot[inside], first[inside], last[inside]
@@ -211,7 +211,9 @@ class _Lane:
             else:
                 ends = self._holes[slots, HOLES + number - 1]
                 self._holes[slots, HOLES + number - 1] = begin
-            self._keep(slots, end, ends)
+            free.append((slots, end, ends))
+        for slots, begin, end in free:  # only now: one may take the place of a hole that another run lies in
+            self._keep(slots, begin, end)
         changed = np.unique(np.concatenate(whole))
         return (moved[~np.isin(moved, changed)] if len(changed) else moved), changed
 

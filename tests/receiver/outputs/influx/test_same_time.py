@@ -122,6 +122,22 @@ def test_samples_with_times_of_their_own_stand_in_the_series_itself(order: str) 
     assert [b",seq=1," in line for line in beside.splitlines()] == [True, True, False]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_block_that_spreads_over_several_holes_replaces_no_sample(seed: int) -> None:
+    """Its times lie between, below and above those that came, in any order: none has the row of another."""
+    chance = np.random.default_rng(seed)
+    times, taken = SameTimes(), set[tuple[int, int, int]]()
+    for _ in range(40):
+        series = chance.integers(0, 3, 30)
+        at = chance.integers(0, 1000, 30)
+        seq, _ = times.numbers(series, at, 1)
+        lanes = [0] * 30 if seq is None else seq.tolist()
+        given = set(zip(series.tolist(), at.tolist(), lanes, strict=True))
+        assert len(given) == 30
+        assert not taken & given, f"seed {seed}: one sample would replace another"
+        taken |= given
+
+
 @pytest.mark.parametrize(("holes", "order"), [(HOLES, (0, 1, 2)), (HOLES, (2, 1, 0)), (HOLES // 2, (1, 0, 2))])
 def test_a_healed_block_fits_into_the_hole_that_it_left(holes: int, order: Sequence[int]) -> None:
     """As many holes as are kept, or half where each is filled from its middle: no sample needs a number."""
