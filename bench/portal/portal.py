@@ -10,7 +10,7 @@ from importlib import import_module
 
 from bench.figures import BenchRow
 
-ROWS = ("bench.portal.trend_row",)
+ROWS = ("bench.portal.plant_rows", "bench.portal.trend_row")
 """In the order of the table."""
 
 
