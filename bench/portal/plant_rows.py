@@ -205,17 +205,17 @@ def visit(browser: Browser, address: str, *, watch_s: float = 0.0) -> tuple[floa
 
 def watched(one: ServedBuild) -> float:
     """Processor time of the pages' process while viewers listen [cores]."""
-    ended = threading.Event()
+    ended, came = threading.Event(), dict.fromkeys(range(VIEWERS), 0)
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
-        for _ in range(VIEWERS):
+        for viewer in came:
             sock = stack.enter_context(asked(one.base, f"/live?asset={plant_program.PRESS_LINE}"))
-            selector.register(sock, selectors.EVENT_READ)
+            selector.register(sock, selectors.EVENT_READ, viewer)
 
         def drain() -> None:
             while not ended.is_set():
                 for key, _ in selector.select(0.2):
                     if isinstance(key.fileobj, socket.socket):
-                        key.fileobj.recv(1 << 20)
+                        came[key.data] += len(key.fileobj.recv(1 << 20))
 
         thread = threading.Thread(target=drain, daemon=True)
         thread.start()
@@ -225,6 +225,9 @@ def watched(one: ServedBuild) -> float:
         cores = (_cpu_s(one.pid) - spent) / (time.monotonic() - begin)
         ended.set()
         thread.join()
+    least = BUSY_S * 20 * plant_program.SIZES[plant_program.PRESS_LINE]  # 20 bytes a value, at least
+    if min(came.values()) < least:
+        raise RuntimeError(f"a viewer of {one.base} was told {min(came.values())} bytes in {BUSY_S:g} s")
     return cores
 
 

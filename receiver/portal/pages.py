@@ -25,11 +25,12 @@ from receiver.portal import words
 from receiver.portal.alarms.event_sequence import sequence
 from receiver.portal.alarms.shown_alarms import shown_alarms
 from receiver.portal.keeper import Keeper, NoHistory
+from receiver.portal.listing.listed_tags import ListedTags, TagQuestion, blank
 from receiver.portal.live import Live
 from receiver.portal.plant_picture import LiveTag
 from receiver.portal.retiring.left_tags import changes_of
 from receiver.portal.scoped import looks
-from receiver.portal.shown import attention, show
+from receiver.portal.shown import ShownTag, attention, show
 from receiver.portal.streams import Topic
 from receiver.portal.trending.tag_names import query_of
 
@@ -94,7 +95,13 @@ class Pages:
         live_asset = live.picture.assets.get(name)
         if live_asset is None:
             raise HTTPException(404)
+        asked = TagQuestion.asked(request.query_params)
         looks.show(request, "read.asset", [name], rows=len(live_asset.tags))
+        tags = ListedTags([one for one in live_asset.tags if not live.picture.retired(one, at)])
+
+        def shown(live_tag: LiveTag) -> ShownTag:
+            return show(live.picture, live_tag, at)
+
         states: list[StateView] = []
         events: list[EventView] = []
         changes: list[ChangeView] = []
@@ -110,10 +117,13 @@ class Pages:
             Topic(asset=name),
             asset=live_asset.asset,
             card=live.picture.card(live_asset, at),
-            tags=[one for one in live_asset.tags if not live.picture.retired(one, at)],
+            tags=tags.tags,
+            part=tags.part(asked, shown),
+            blank=blank(),
+            facts=tags.facts(live.faults),
             retired=[one for one in live_asset.tags if live.picture.retired(one, at)],
             changes=changes_of(name, changes)[:STATES],
-            show=lambda live_tag: show(live.picture, live_tag, at),
+            show=shown,
             trouble=trouble,
             past=live_asset.past,
             states=states,

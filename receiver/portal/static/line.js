@@ -14,6 +14,13 @@ export const grade = (code) => GRADES[severity(code)];
 
 const real = (text) => (text === undefined || text === "" ? null : Number(text));
 
+// On which side of its normal band, [low, high], a value of a tag is: `high`, `low` or empty.
+export function sideOf(tag, [low, high], value) {
+  const held = numeric(tag, value);
+  if (held === null) return "";
+  return high !== null && held > high ? "high" : low !== null && held < low ? "low" : "";
+}
+
 export class Line {
   constructor(node) {
     this.node = node;
@@ -54,10 +61,7 @@ export class Line {
   }
 
   side(value) {
-    const held = numeric(this.tag, value);
-    if (held === null) return "";
-    const [low, high] = this.normal;
-    return high !== null && held > high ? "high" : low !== null && held < low ? "low" : "";
+    return sideOf(this.tag, this.normal, value);
   }
 
   moveBar(value) {

@@ -22,11 +22,16 @@ const watch = new IntersectionObserver((entries) => {
   timer = setTimeout(ask, 150);
 }, { rootMargin: "120px" });
 
-// Look after every such element below `root`; those that went are forgotten.
-export function sparks(root = document) {
-  watch.disconnect();
-  seen.clear();
+// Look after every such element below `root`, until `unwatch`.
+export function watchMore(root) {
   for (const node of all("[data-spark]", root)) watch.observe(node);
+}
+
+export function unwatch(root) {
+  for (const node of all("[data-spark]", root)) {
+    watch.unobserve(node);
+    seen.delete(node);
+  }
 }
 
 async function ask() {
