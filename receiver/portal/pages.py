@@ -25,6 +25,7 @@ from receiver.portal import words
 from receiver.portal.alarms.event_sequence import sequence
 from receiver.portal.alarms.shown_alarms import shown_alarms
 from receiver.portal.keeper import Keeper, NoHistory
+from receiver.portal.listing import asset_cells
 from receiver.portal.listing.listed_tags import ListedTags, TagQuestion, blank
 from receiver.portal.live import Live
 from receiver.portal.plant_picture import LiveTag
@@ -308,6 +309,8 @@ def templates() -> jinja2.Environment:
     made.filters["address"] = words.asset_address
     made.filters["tag_address"] = words.tag_address
     made.filters["trend_address"] = _trend
+    made.filters["asset_now"] = lambda card: asset_cells.cells(card, asset_cells.NOW)
+    made.filters["asset_samples"] = lambda card: asset_cells.cells(card, asset_cells.SAMPLES)
     made.filters["key"] = _key
     made.filters["iso"] = _iso
     made.filters["count"] = words.count

@@ -10,6 +10,7 @@ from receiver.portal.describing.answer_shapes import JsonSchema, of
 from receiver.portal.describing.i3x_addresses import I3X_ADDRESSES
 from receiver.portal.describing.program_address import ProgramAddress, QueryParameter
 from receiver.portal.sampling.sample_question import MOST_ROWS, AnswerForm
+from receiver.portal.searching.search_page import MOST_BELOW
 from receiver.portal.trending.tag_names import MOST_TAGS
 from receiver.portal.trending.trending_answers import MOST_FOUND, MOST_SPARKS
 
@@ -143,6 +144,13 @@ ADDRESSES = (
         says=f"Tags whose name, asset or description holds each word of a text; at most {MOST_FOUND}.",
         parameters=(QueryParameter(name="find", says="The words.", schema=of("string", default="")),),
         shape="Tags",
+        refusals=(401, 503),
+    ),
+    ProgramAddress(
+        path="/api/search",
+        says=f"Assets and tags of which each word of a text is known; the nearest {MOST_BELOW}.",
+        parameters=(QueryParameter(name="find", says="The words.", schema=of("string", default="")),),
+        shape="Finds",
         refusals=(401, 503),
     ),
     ProgramAddress(

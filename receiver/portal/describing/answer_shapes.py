@@ -235,6 +235,18 @@ SHAPES: dict[str, JsonSchema] = {
         ),
         more=of("boolean", says="there are others"),
     ),
+    "Finds": holds(
+        found=each(
+            holds(
+                kind=of("string", enum=["asset", "tag"]),
+                name=TEXT,
+                asset=of("string", says="of a tag; empty for an asset"),
+                about=of("string", says="a description, or path and model"),
+                page=of("string", says="address of its page"),
+            )
+        ),
+        more=of("integer", says="that fit beyond those", minimum=0),
+    ),
     "Events": holds(now_ms=NOW, events=each(EVENT, "newest first")),
     "Alarms": holds(
         now_ms=NOW,

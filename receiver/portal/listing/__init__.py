@@ -1,1 +1,1 @@
-"""Long lists: the tags of an asset by the paths of their names, in parts that a page holds; the plant's assets in numbers."""
+"""Long lists: an asset's tags by the paths of their names, a part at a time; the plant's assets in numbers."""

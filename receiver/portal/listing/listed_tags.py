@@ -4,8 +4,8 @@
     ?abnormal=1      only what needs a look
     ?page=N          without a script: the N-th `PART` rows of those
 
-A script is given the facts of all tags (`facts`) and makes the rows that are in view by itself (`static/tags/`), so that
-neither the server nor the browser holds rows that nobody sees.
+A script is given the facts of all tags (`facts`) and makes the rows that are in view by itself (`static/tags/`), so
+that neither the server nor the browser holds rows that nobody sees.
 """
 
 from __future__ import annotations

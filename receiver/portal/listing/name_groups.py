@@ -23,7 +23,7 @@ def groups(names: Sequence[str]) -> list[str]:
     for depth in range(max(map(len, paths), default=0), 0, -1):
         found = [_joined(name, path[:depth]) for name, path in zip(names, paths, strict=True)]
         count = len(set(found))
-        if 1 < count and count * FEWEST <= len(found):
+        if count > 1 and count * FEWEST <= len(found):
             return found
     return [""] * len(names)
 

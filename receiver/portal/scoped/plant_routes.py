@@ -38,6 +38,8 @@ def plant_routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]
         "/api/shares": lambda view: view.trending.shares,
         "/api/sparks": lambda view: view.trending.sparks,
         "/api/tags": lambda view: view.trending.tags,
+        "/search": lambda view: view.search.page,
+        "/api/search": lambda view: view.search.answer,
     }
     others: dict[str, Callable[[ScopedView], Endpoint]] = {
         "/tag/{series:int}": lambda view: view.pages.numbered_tag,

@@ -20,6 +20,7 @@ from receiver.portal.keeper import Keeper
 from receiver.portal.live import Live, running
 from receiver.portal.pages import Pages
 from receiver.portal.sampling.sample_answers import SampleAnswers
+from receiver.portal.searching.search_page import SearchPage
 from receiver.portal.trending.trend_page import TrendPage
 from receiver.portal.trending.trending_answers import TrendingAnswers
 
@@ -47,6 +48,7 @@ class ScopedView:
     alarms: AlarmPages
     i3x: I3xView
     sampling: SampleAnswers
+    search: SearchPage
     doors: tuple[Keeper, ...]
     used_s: float = 0.0
     """When it was last asked for [s, running time of the loop]."""

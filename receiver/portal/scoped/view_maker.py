@@ -18,6 +18,7 @@ from receiver.portal.live import Live
 from receiver.portal.pages import Pages
 from receiver.portal.sampling.sample_answers import SampleAnswers
 from receiver.portal.scoped.scoped_view import ScopedView
+from receiver.portal.searching.search_page import SearchPage
 from receiver.portal.signing_in.forms import Forms
 from receiver.portal.steady import EraFile, Steady
 from receiver.portal.streams import Listener
@@ -97,5 +98,6 @@ class ViewMaker:
             alarms=AlarmPages(live, for_pages, pages),
             i3x=I3xView(live, for_programs, self.house),
             sampling=SampleAnswers(live, for_programs, opened, self._readings),
+            search=SearchPage(live, pages),
             doors=(for_live, for_pages, for_programs),
         )

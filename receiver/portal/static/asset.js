@@ -2,7 +2,7 @@
 // view are made here (`tags/list.js`); the address holds what was asked for, so that a page that is opened again is the same.
 
 import { follow } from "./alarms.js";
-import { all, one, safely, say } from "./dom.js";
+import { all, one, safely, say, show } from "./dom.js";
 import { count } from "./format.js";
 import * as stream from "./stream.js";
 import { localTimes, renew, tick, told } from "./strip.js";
@@ -22,6 +22,7 @@ function find() {
   list = new TagList(one(".tags"), one("[data-tag-row]"), [...tags.values()]);
   Object.assign(list, { down, closed });
   withScript();
+  show(one("[data-tools]"), true);
   one("#find").value = asked.text;
   one("#abnormal").checked = asked.only;
   one("#find").addEventListener("input", sift);
