@@ -1,4 +1,4 @@
-"""`/search?find=TEXT`, a page, and `/api/search?find=TEXT`, what `static/search.js` shows below the field of the strip."""
+"""`/search?find=TEXT`, a page, and `/api/search?find=TEXT`, what `search.js` shows below the field of the strip."""
 
 from __future__ import annotations
 
