@@ -26,24 +26,30 @@ STATES = ("active", "acked", "cleared")
 
 _KEY = "asset, source, what"
 _WORD = "boot, number, state, severity, code, text, time_ns, sequence, received_ns, event"
+_NEWER = f"""ON CONFLICT ({_KEY}) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in _WORD.split(", "))}
+    WHERE (excluded.boot, excluded.number) > (standing.boot, standing.number)"""
 _NEWEST = f"""INSERT INTO standing ({_KEY}, {_WORD}, raised_boot, raised_number, raised_ns)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT max(id) FROM event), -1, -1, ?)
-    ON CONFLICT ({_KEY}) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in _WORD.split(", "))}
-    WHERE (excluded.boot, excluded.number) > (standing.boot, standing.number)"""  # noqa: S608  names from above
+    {_NEWER}"""  # noqa: S608  names from above
 _RAISED = """UPDATE standing SET raised_boot = ?1, raised_number = ?2, raised_ns = ?3
     WHERE asset = ?4 AND source = ?5 AND what = ?6 AND (?1, ?2) > (raised_boot, raised_number)"""
 _WHAT = "iif(code = '', text, code)"
-_FILL = f"""INSERT OR REPLACE INTO standing ({_KEY}, {_WORD}, raised_boot, raised_number, raised_ns)
+_FILL = f"""INSERT INTO standing ({_KEY}, {_WORD}, raised_boot, raised_number, raised_ns)
     SELECT asset, source, {_WHAT}, boot, number, state, severity, code, text, time_ns, sequence, received_ns, id,
         -1, -1, time_ns
     FROM (SELECT *, row_number() OVER (PARTITION BY asset, source, {_WHAT} ORDER BY boot DESC, number DESC) AS place
-        FROM event WHERE state IN ('active', 'acked', 'cleared')) WHERE place = 1"""  # noqa: S608  text from above
+        FROM event WHERE id > ? AND state IN ('active', 'acked', 'cleared')) WHERE place = 1
+    {_NEWER}"""  # noqa: S608  text from above
 _FILL_RAISED = f"""UPDATE standing SET raised_boot = e.boot, raised_number = e.number, raised_ns = e.time_ns
     FROM (SELECT *, {_WHAT} AS what,
             row_number() OVER (PARTITION BY asset, source, {_WHAT} ORDER BY boot DESC, number DESC) AS place
-        FROM event WHERE state = 'active') AS e
-    WHERE e.place = 1 AND (e.asset, e.source, e.what) = (standing.asset, standing.source, standing.what)"""  # noqa: S608
+        FROM event WHERE id > ? AND state = 'active') AS e
+    WHERE e.place = 1 AND (e.asset, e.source, e.what) = (standing.asset, standing.source, standing.what)
+    AND (e.boot, e.number) > (raised_boot, raised_number)"""  # noqa: S608  text from above
+_LAST = """SELECT coalesce((SELECT max(id) FROM event), 0),
+    (SELECT max(value, coalesce((SELECT max(event) FROM standing), 0)) FROM meta WHERE key = 'standing')"""
+"""The last event, and the last one that is surely taken in; NULL where this table was never begun."""
 _THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'standing'"
 _INSIDE = """asset IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
     AND (asset NOT IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
@@ -107,17 +113,19 @@ def note(asset: int, rank: tuple[int, int], event: EventBody, received_ns: int, 
 
 
 def begin(connection: Connection) -> None:
-    """For a history of before there was this table: take what stands from the events that it still has, once.
+    """Take in the events that no row here knows of: all, for a history of before there was this table; those since the
+    last opening, where an earlier build, which does not know it, wrote meanwhile.
 
     Raises:
         sqlite3.Error: the disk is full; call again.
     """
-    if connection.execute("SELECT 1 FROM meta WHERE key = 'standing'").fetchone():
+    last, known = connection.execute(_LAST).fetchone()
+    if known is not None and last <= known:
         return
     writes = Writes()
-    writes.add(_FILL, [()])
-    writes.add(_FILL_RAISED, [()])
-    writes.add("REPLACE INTO meta VALUES ('standing', 1)", [()])
+    writes.add(_FILL, [(known or 0,)])
+    writes.add(_FILL_RAISED, [(known or 0,)])
+    writes.add("REPLACE INTO meta VALUES ('standing', ?)", [(last,)])
     writes.run(connection)
 
 

@@ -140,6 +140,29 @@ def test_a_history_of_before_knows_what_stands_at_its_next_opening(tmp_path: Pat
     assert stands(tmp_path) == before
 
 
+def test_what_an_earlier_build_wrote_meanwhile_stands_at_the_next_opening(tmp_path: Path) -> None:
+    """It stores events and knows no such table: what it saw raised stands afterwards, what it saw end is over."""
+    output = opened(tmp_path)
+    output.take([*pages(), *STORY[:2]], b"1")
+    output.close()
+    with sqlite3.connect(current_path(tmp_path)) as connection:
+        before = [list(connection.execute(f"SELECT * FROM {table} ORDER BY 1")) for table in ("standing", "meta")]
+    output = opened(tmp_path)
+    output.take(STORY[2:5], b"2")
+    now = stands(tmp_path)
+    output.close()
+    with sqlite3.connect(current_path(tmp_path)) as connection:
+        connection.execute("DELETE FROM standing")
+        for row in before[0]:
+            connection.execute(f"INSERT INTO standing VALUES ({', '.join('?' * len(row))})", row)
+        (noted,) = (value for key, value in before[1] if key == "standing")
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'standing'", (noted,))
+    assert named(stands(tmp_path)) == [("trip", "words", "active"), ("oil", "words", "active")]
+    opened(tmp_path).close()
+    assert stands(tmp_path) == now
+    assert not now.alarms
+
+
 def test_an_alarm_of_an_earlier_start_says_how_long_the_later_one_has_not_told_it(tmp_path: Path) -> None:
     """After a start the sender tells anew what is active: what it does not tell may be over, once the asset is read."""
     output = opened(tmp_path)
