@@ -48,7 +48,9 @@ _SUMMED = {"place": None, "sent": 0, "taken": 0, "server_started": None}
 class LineStore(ShippingStore[LineGroup]):
     """The store of one server that takes line protocol; one process has it open."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
+    """2 had no `times` and no `met`: a build that knows neither would give a sample the row of another."""
+    READABLE: ClassVar[tuple[int, ...]] = (2, 3)
     SCHEMA: ClassVar[str] = (
         ShippingStore.SCHEMA
         + """

@@ -23,7 +23,8 @@ from receiver.outputs.disk import DamageError, Writes
 from receiver.outputs.parquet.hour_pieces import NO_HOUR, HourPiece
 from receiver.outputs.shipping.shipment import pack, unpack
 
-VERSION = 1
+VERSION = 2
+"""1 knew no conversion of a tag: it is read and gone on with, and its build refuses what this one wrote."""
 CACHED = 256
 """Most streams of hours whose block numbers are kept in memory: late ones are few at a time."""
 

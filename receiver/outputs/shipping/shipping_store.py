@@ -66,8 +66,9 @@ class Amount:
 class ShippingStore(Generic[CargoT]):
     """The store of one destination; one process has it open."""
 
-    VERSION: ClassVar[int] = 1
-    """Of the file's form; a later one is not guessed at."""
+    VERSION: ClassVar[int] = 2
+    """Of the file's form, written with what is stored; a later one is not guessed at. 1 knew no conversion of a tag."""
+    READABLE: ClassVar[tuple[int, ...]] = (1, 2)
     SCHEMA: ClassVar[str] = SCHEMA
 
     def __init__(
@@ -107,7 +108,7 @@ class ShippingStore(Generic[CargoT]):
         version = meta.setdefault("version", self.VERSION)
         if type(version) is int and version > self.VERSION:
             raise StoreError(f"{path}: written by version {version}, this build reads {self.VERSION}")
-        if version != self.VERSION:
+        if version not in self.READABLE:
             raise DamageError(f"{path}: written by version {str(version)[:20]!r}, which there never was")
         self.place: bytes | None = meta.get("place")
         """The journal's place stored last."""
