@@ -1,6 +1,7 @@
 """The columns of an export: what a sample is in a table that other programs read (pure).
 
-    site asset tag version type unit          whose value, and under which description
+    site asset tag version                    whose value
+    type unit conversion                      under which description, and how it is made of what stands in the device
     time other_time                           when it was true; the source or server time that was not used
     kind value_double value_int value_uint    the value, in the column of its kind; the others are null
          value_bool value_text
@@ -62,6 +63,8 @@ class SampleTable:
     """int32, from 1; null where nobody numbers descriptions."""
     type: NamedColumn
     unit: NamedColumn
+    conversion: NamedColumn
+    """Such as `int16 x 0.1`; empty where the device's number is the value."""
     time: Array
     """[ns since 1970 UTC], int64."""
     other_time: NullableColumn
@@ -128,6 +131,7 @@ def table(parts: Sequence[SeriesPart], streams: dict[int, tuple[bytes, int, str]
         version=np.repeat(np.array([part.tag.version for part in parts], np.int32), lengths),
         type=named([part.tag.tag.type for part in parts]),
         unit=named([part.tag.tag.unit for part in parts]),
+        conversion=named([part.tag.tag.conversion for part in parts]),
         time=rows.time_ns,
         other_time=NullableColumn(rows.other_ns, rows.other_ns != NO_TIME),
         kind=NamedColumn(kind, KINDS),

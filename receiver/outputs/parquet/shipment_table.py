@@ -1,7 +1,8 @@
 """A shipment as the table of an export: the same columns, whoever writes the file (pure).
 
-`version` is null: the history numbers the descriptions of a tag, this output does not; `type` and `unit` stand in each
-row. Without it the identity is as unlike any other's, since `row` counts the samples of one asset, tag, block and time.
+`version` is null: the history numbers the descriptions of a tag, this output does not; `type`, `unit` and `conversion`
+stand in each row. Without it the identity is as unlike any other's, since `row` counts the samples of one asset, tag,
+block and time.
 
 Rows are put by asset, tag and time, so that neighbours are alike (the file is smaller) and the least and greatest of a
 row group are near each other (a reader passes over it).
@@ -48,6 +49,7 @@ def shipment_table(shipment: Shipment, received_ns: Mapping[int, int]) -> Sample
         version=NullableColumn(np.zeros(count, np.int32), ~everywhere),
         type=NamedColumn(*_named([one.type for one in series], columns.tag)),
         unit=NamedColumn(*_named([one.unit for one in series], columns.tag)),
+        conversion=NamedColumn(*_named([one.conversion for one in series], columns.tag)),
         time=columns.time_ns,
         other_time=NullableColumn(columns.other_ns, columns.other_ns != NO_TIME),
         kind=NamedColumn(kind, KINDS),

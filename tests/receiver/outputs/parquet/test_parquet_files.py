@@ -299,6 +299,19 @@ def test_every_reader_sees_every_value_as_it_was(plant: Plant) -> None:
     assert [(str(date), *rest) for date, *rest in known.fetchall()] == [("2025-11-23", 8, 8, 2**64 - 1)]
 
 
+def test_values_before_and_after_another_scale_are_told_apart(plant: Plant, tmp_path: Path) -> None:
+    """The files number no descriptions, so the conversion stands in each row; files without it are read beside."""
+    for at, conversion in enumerate(("int16 x 0.1", "int16 x 0.01", "")):
+        plant.take([one_tag([Row(0, T0_NS + at, 1.0)], at, type="float64", unit="bar", conversion=conversion)])
+    plant.passes()
+    told = polars.read_parquet(f"{plant.folder}/{ALL}").sort("time")
+    assert told["conversion"].to_list() == ["int16 x 0.1", "int16 x 0.01", ""]
+    told.drop("conversion").write_parquet(tmp_path / "before.parquet")
+    both = [str(tmp_path / "before.parquet"), *(str(plant.folder / name) for name in plant.files())]
+    assert len(polars.scan_parquet(both, missing_columns="insert", extra_columns="ignore").collect()) == 6
+    assert duckdb.sql(f"SELECT count(conversion) FROM read_parquet({both}, union_by_name=true)").fetchall() == [(3,)]
+
+
 def test_the_files_and_an_export_have_the_same_rows(plant: Plant, tmp_path: Path) -> None:
     """Of the same blocks, whatever became of them on the way: every column but the version is the same."""
     blocks = some_blocks(random.Random(5), stream(), 40, 12)
