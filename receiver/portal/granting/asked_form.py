@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from receiver.governed.grants import weekly
 from receiver.governed.grants.asking import Asked
 from receiver.governed.grants.extent import Extent, union
-from receiver.governed.grants.policy import AccessPolicy
 from receiver.governed.grants.request import Period
 
 FIELDS = ("preset", "reason", "purpose", "ticket", "from", "until", "length_h", "weekly", "extends", "visit", "for")
@@ -27,12 +26,13 @@ class FormMistake(Exception):
     """A field cannot be read; the text says which, and how it is written."""
 
 
-def read(fields: Mapping[str, str], policy: AccessPolicy, now_ns: int) -> Asked:
+def read(fields: Mapping[str, str], groups: Mapping[str, Extent], zone: str, now_ns: int) -> Asked:
     """A request from the fields of its form.
 
     Args:
         fields: `FIELDS`, and `asset:NAME` or `group:NAME`, whatever it holds, for each that was ticked.
-        policy: The site's: zone and groups.
+        groups: Those that the asker may ask for: what another one holds must stand in no request of theirs.
+        zone: The plant's (IANA).
         now_ns: The wall clock; an empty beginning is now [ns since 1970 UTC].
 
     Raises:
@@ -41,18 +41,18 @@ def read(fields: Mapping[str, str], policy: AccessPolicy, now_ns: int) -> Asked:
     for name in ("reason", "purpose", "ticket"):
         if len(fields.get(name, "")) > LONGEST:
             raise FormMistake(f"the {name} has more than {LONGEST} characters")
-    from_ns = moment("the beginning", fields.get("from", ""), policy.zone) if fields.get("from") else now_ns
-    until_ns = moment("the end", fields.get("until", ""), policy.zone)
+    from_ns = moment("the beginning", fields.get("from", ""), zone) if fields.get("from") else now_ns
+    until_ns = moment("the end", fields.get("until", ""), zone)
     return Asked(
         preset=fields.get("preset", ""),
-        extent=extent(fields, policy),
+        extent=extent(fields, groups),
         reason=fields.get("reason", ""),
         purpose=fields.get("purpose", ""),
         period=Period(
             from_ns=from_ns,
             until_ns=until_ns,
             length_s=_length(fields.get("length_h", "")),
-            weekly=_weekly(fields.get("weekly", ""), policy.zone),
+            weekly=_weekly(fields.get("weekly", ""), zone),
         ),
         ticket=fields.get("ticket", "").strip(),
         extends=fields.get("extends", ""),
@@ -60,11 +60,11 @@ def read(fields: Mapping[str, str], policy: AccessPolicy, now_ns: int) -> Asked:
     )
 
 
-def extent(fields: Mapping[str, str], policy: AccessPolicy) -> Extent:
+def extent(fields: Mapping[str, str], groups: Mapping[str, Extent]) -> Extent:
     """Assets and groups that were ticked.
 
     Raises:
-        FormMistake: A group that the site does not have.
+        FormMistake: A group that the site does not have, or that is not for the asker: told alike.
     """
     parts: list[Extent] = []
     for field in fields:
@@ -72,9 +72,9 @@ def extent(fields: Mapping[str, str], policy: AccessPolicy) -> Extent:
         if colon and kind == "asset" and name:
             parts.append(Extent(assets=frozenset({name})))
         elif colon and kind == "group":
-            if name not in policy.groups:
+            if name not in groups:
                 raise FormMistake("what was chosen is not on the list any more; choose anew")
-            parts.append(policy.groups[name])
+            parts.append(groups[name])
     return union(parts)
 
 

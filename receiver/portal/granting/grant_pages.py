@@ -8,7 +8,7 @@ theirs is answered as one that never was.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from receiver.governed.authority import ActRule
 from receiver.governed.grants.asking import ask, span
 from receiver.governed.grants.deciding import RuleRefusal, begin, decide, may_decide, review, revoke, withdraw
 from receiver.governed.grants.extent import Extent
+from receiver.governed.grants.policy import AccessPolicy
 from receiver.governed.grants.preset import BREAK_GLASS, SITE_VISIT
 from receiver.governed.grants.register import Grants
 from receiver.governed.people.desk import new_key
@@ -62,14 +63,14 @@ class GrantPages:
         """`POST /access/ask`: a request; one that a rule refuses is on record too, and shown with the reason."""
         person, fields = signed_in(request), await self._forms.read(request, most=FIELDS)
         policy = self._office.desk.authority.policy
-        try:
-            asked = asked_form.read(fields, policy, self._clock())
-        except FormMistake as error:
-            return await self._page(request, person, wrong=str(error), filled=fields)
         reader = self._reader(person, fields.get("for", ""))
         if reader is None:
             return await self._page(request, person, wrong="you answer for no such system now", filled=fields)
-        visible = Extent(assets=frozenset(one.name for one in await askable(reader, self._history, self._clock)))
+        visible = _extent(await askable(reader, self._history, self._clock))
+        try:
+            asked = asked_form.read(fields, _groups(policy, visible), policy.zone, self._clock())
+        except FormMistake as error:
+            return await self._page(request, person, wrong=str(error), filled=fields)
         key = new_key("r")
 
         def rule(people: People, grants: Grants, now: SureTime) -> Sequence[TrailEntry]:
@@ -91,7 +92,7 @@ class GrantPages:
 
         def rule(people: People, grants: Grants, now: SureTime) -> Sequence[TrailEntry]:
             held, by = grants.requests.get(fields.get("request", "")), people.person(person.key, now)
-            if held is None or by is None:
+            if held is None or by is None or _anothers(by, held.theirs):
                 raise RuleRefusal("there is no such request")
             role = may_decide(held, people.person(held.person, now), by, grants, policy, now)
             yes = fields.get("answer") == "approve"
@@ -125,7 +126,7 @@ class GrantPages:
         def rule(people: People, grants: Grants, now: SureTime) -> Sequence[TrailEntry]:
             key = fields.get("grant", "")
             by, held = people.person(person.key, now), grants.grants.get(key)
-            if by is None or held is None:
+            if by is None or held is None or _anothers(by, grants.whose(held)):
                 raise RuleRefusal("there is no such grant")
             return revoke(grants, key, by, people.person(held.person, now), now, why=fields.get("why", ""))
 
@@ -138,7 +139,7 @@ class GrantPages:
 
         def rule(people: People, grants: Grants, now: SureTime) -> Sequence[TrailEntry]:
             by = people.person(person.key, now)
-            if by is None:
+            if by is None or _anothers(by, ()):
                 raise RuleRefusal("no review of this grant is due")
             justified, findings = fields.get("justified") == "yes", fields.get("findings", "")
             return review(grants, fields.get("grant", ""), by, policy, now, findings=findings, justified=justified)
@@ -182,6 +183,7 @@ class GrantPages:
         policy = authority.policy
         systems = self._systems(person)
         view = await asyncio.to_thread(access_view.look, person, authority.people, authority.grants, policy, now)
+        assets = await self._askable(person, systems)
         shown = (
             templates()
             .get_template("granting/access.html")
@@ -191,9 +193,9 @@ class GrantPages:
                 now_ns=now.late_ns,
                 zone=policy.zone,
                 presets=[one for name, one in policy.presets.items() if name != BREAK_GLASS],
-                groups=sorted(policy.groups),
+                groups=sorted(_groups(policy, _extent(assets))),
                 systems=systems,
-                assets=await self._askable(person, systems),
+                assets=assets,
                 visits=[row for row in view.mine if row.grant.preset == SITE_VISIT],
                 readable=authority.granted(person.key).scope.assets or frozenset(),
                 filled=dict.fromkeys(asked_form.FIELDS, "") | (filled or {}),
@@ -204,3 +206,17 @@ class GrantPages:
             )
         )
         return HTMLResponse(shown, status_code=409 if wrong else 200)
+
+
+def _extent(assets: Sequence[Asset]) -> Extent:
+    return Extent(assets=frozenset(one.name for one in assets))
+
+
+def _groups(policy: AccessPolicy, visible: Extent) -> dict[str, Extent]:
+    """Groups that lie inside what may be asked for: even the name of another may tell of somebody else's machine."""
+    return {name: held for name, held in policy.groups.items() if visible.covers(held)}
+
+
+def _anothers(person: Person, theirs: Collection[str]) -> bool:
+    """Whether a thing is not there for somebody: people of another employer decide on nothing, and know their own."""
+    return bool(person.employer) and person.key not in theirs

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from granting_site import REASON, WHY, GrantingSite
 from portal_plant import Ear
 from sign_in_site import WebReader
+from starlette.requests import Request
 
+from receiver.governed.grants.extent import Extent, union
 from receiver.governed.people.enrolment import DAY_NS
 from receiver.governed.people.person import PersonRole
 from receiver.governed.people.person_sessions import hashed
 from receiver.governed.people.services import ServiceCredential, issue
+from receiver.portal.signing_in.forms import Forms
 
 
 @pytest.fixture
@@ -229,3 +233,56 @@ def test_lines_of_a_form_are_kept_as_lines(site: GrantingSite, web: WebReader) -
     assert "the first line\nthe second" in refused.text
     site.request(acme, **given)
     assert site.of("request.made")[0].facts["reason"] == "the first line\nthe second"
+
+
+def test_a_group_of_another_vendors_tags_is_not_there(site: GrantingSite, web: WebReader) -> None:
+    """Not its name on the page to ask, not what it holds in a request, and not the difference to one that never was."""
+    foreign = Extent(assets=frozenset({"volta-press"}), tags=frozenset({("volta-press", "volta-force")}))
+    own = Extent(assets=frozenset({"acme-pump"}), tags=frozenset({("acme-pump", "acme-pressure")}))
+    authority = site.office.desk.authority
+    groups = {"forces of the press": foreign, "pressures": own, "all": union([foreign, own])}
+    authority.policy = replace(authority.policy, groups=groups)
+    acme = site.enter(web, "acme")
+    assert "pressures" in acme.get("/access").text
+    assert "forces of the press" not in acme.get("/access").text
+    fields = {"preset": "standing", "until": site.at(4), "reason": REASON, "purpose": "diagnosis"}
+    told = set()
+    for name in ("forces of the press", "all", "never was"):
+        answer = acme.send("/access", "/access/ask", **fields, **{f"group:{name}": "on"})
+        told.add((answer.status, answer.text.partition('role="alert">')[2][:100]))
+    assert len(told) == 1
+    assert "volta" not in (acme.get("/access").text + acme.get("/trail").text).lower()
+    assert acme.send("/access", "/access/ask", **fields, **{"group:pressures": "on"}).status == 303
+    assert authority.grants.requests[site.newest].extent == own
+
+
+def test_a_vendor_learns_nothing_by_the_key_of_anothers_request_or_grant(site: GrantingSite, web: WebReader) -> None:
+    """Whatever it is tried for: it is answered as one that never was."""
+    acme, volta, sponsor = (site.enter(web, who) for who in ("acme", "volta", "sponsor"))
+    site.request(acme)
+    waits = site.newest
+    site.request(acme)
+    sponsor.send("/access", "/access/decide", request=site.newest, answer="approve", why=WHY)
+    forms = Forms(site.office.store.secret("forms"))
+    grant = next(iter(site.office.desk.authority.grants.grants))
+    for act, field, keys in (
+        ("decide", "request", (waits, site.newest)),
+        ("withdraw", "request", (waits, site.newest)),
+        ("revoke", "grant", (grant,)),
+        ("begin", "grant", (grant,)),
+        ("review", "grant", (grant,)),
+    ):
+        told = [_tried(volta, forms, act, **{field: key}).replace(key, "") for key in (*keys, "x-never")]
+        assert len(set(told)) == 1, act
+
+
+def _tried(reader: WebReader, forms: Forms, act: str, **fields: str) -> str:
+    """The text of a refusal of a form that the reader's page does not show."""
+    (cookie,) = reader.cookies.items()
+    address = f"/access/{act}"
+    headers = [(b"cookie", "=".join(cookie).encode()), (b"host", b"localhost")]
+    request = Request({"type": "http", "scheme": "http", "path": "/access", "query_string": b"", "headers": headers})
+    given = {"token": forms.token(request, address), "why": WHY, "findings": WHY, "answer": "approve"} | fields
+    answer = reader.post(address, given)
+    assert answer.status == 409
+    return answer.text
