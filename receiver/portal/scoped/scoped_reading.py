@@ -4,6 +4,7 @@
     view   = views.of(reader's scope now)    nothing outside it can be in the answer
     answer = the view's page or JSON         the look is written meanwhile, as soon as the answer says what it shows
     await the look's record                  no record, no answer
+    is it still the reader's scope?          a body that came slowly, or a long history, outlasts no grant
 
 Without signing in nobody has a name, so there is nothing to record: that is what `[portal] anyone` gives up.
 """
@@ -100,21 +101,29 @@ class ScopedReading:
             state["view"] = view
             if reader is None or granted is None or reader.person is None:
                 return await part(view)(request)
-            state["holds"] = lambda: reader.holds() and reader.granted().scope == scope
-            noted: list[asyncio.Future[list[TrailRecord]]] = []
+            person, noted = reader.person, list[asyncio.Future[list[TrailRecord]]]()
+
+            def holds() -> bool:
+                return reader.holds() and reader.granted().scope == scope
+
+            def noting(look: Look) -> None:
+                _still(holds)
+                noted.append(self._begun(look, reader, person, granted))
+
+            state["holds"] = holds
             if data:
-                person = reader.person
-                state["noting"] = lambda look: noted.append(self._begun(look, reader, person, granted))
+                state["noting"] = noting
             try:
                 made = await part(view)(request)
             except HTTPException as error:
                 if error.status_code == 404:
-                    await self._refused(request, reader, reader.person, granted)
+                    await self._refused(request, reader, person, granted)
                 raise
             finally:
                 await _on_record(noted)
             if data and not noted:
                 raise RuntimeError(f"{request.url.path} does not say what it shows")
+            _still(holds)
             return made
 
         return whole
@@ -154,6 +163,16 @@ async def _on_record(noted: list[asyncio.Future[list[TrailRecord]]]) -> None:
     if failure is not None:
         _log.error("nothing is shown, for it cannot be put on record: %s", failure)
         raise HTTPException(503) from failure
+
+
+def _still(holds: Callable[[], bool]) -> None:
+    """What may be read is what it was when the request came.
+
+    Raises:
+        HTTPException: 503, it is not: whoever asks again is answered by what holds now.
+    """
+    if not holds():
+        raise HTTPException(503, headers={"Retry-After": "1"})
 
 
 def _reader(request: Request) -> RequestReader | None:

@@ -175,7 +175,10 @@ class TrendPage:
         person = signed_in(request)
         if self._desk is None or self._forms is None:
             raise HTTPException(404)
-        return person, self._desk, await self._forms.read(request)
+        fields = await self._forms.read(request)
+        if not request.state.holds():  # the form came slowly, and a grant ended meanwhile
+            raise HTTPException(404)
+        return person, self._desk, fields
 
     async def _kept(self, request: Request) -> tuple[Person | None, list[dict[str, str]], str]:
         """Who is signed in, their saved views by name, and why those cannot be shown."""
