@@ -107,7 +107,7 @@ class Live:
         """
         self.faults = faults
         """What could not be shown."""
-        self.picture = Picture(faults)
+        self.picture = Picture(faults, addresses=scope.whole)
         self.streams = Streams(house)
         self.link = link_view.link_health(reports.Report("catch", False, CatchStatus()))
         self.processes: list[ProcessRow] = []

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from protocol.content.catalog import Asset, Tag
@@ -217,11 +217,14 @@ class ViewTime:
 class Picture:
     """Every tag's last value; one owner, no locks."""
 
-    def __init__(self, faults: DisplayFaults | None = None) -> None:
+    def __init__(self, faults: DisplayFaults | None = None, *, addresses: bool = True) -> None:
         """
         Args:
             faults: Told of a tag or an asset that cannot be shown; the others go on.
+            addresses: Where a tag stands in its device is told; False for readers from outside the plant, of whose
+                picture no page and no answer can tell what it does not hold.
         """
+        self._addresses = addresses
         self.faults = faults or DisplayFaults()
         self.assets: dict[str, LiveAsset] = {}
         self.tags: dict[int, LiveTag] = {}
@@ -409,9 +412,10 @@ class Picture:
         return known and (not live_tag.seen_ns or self.stale(live_tag, at) is Stale.SILENT)
 
     def _live_tag(self, view: TagView, before: LiveTag | None, live_asset: LiveAsset) -> LiveTag:
-        live_tag = before or LiveTag(view.series, view.tag, None, "", LEAST_S)
+        bare = view.tag if self._addresses else replace(view.tag, address="")
+        live_tag = before or LiveTag(view.series, bare, None, "", LEAST_S)
         try:
-            tag = words.sound(view.tag)
+            tag = words.sound(bare)
             places, unit = words.digits(tag), words.text(words.unit(tag.unit), UNIT)
             live_tag.tag, live_tag.places, live_tag.unit = tag, places, unit
             live_tag.after_s = stale_after(tag.scan_s, tag.max_silence_s)

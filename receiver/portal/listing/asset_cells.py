@@ -33,7 +33,7 @@ def cells(card: AssetCard, names: tuple[str, ...]) -> Markup:
 
 def _cell(card: AssetCard, name: str, *, first: bool) -> Markup:
     value: int | None = getattr(card, name)
-    kind = "num" + (" first" if first else "") + (" roomy" if name in ("read", "sent") else "")
+    kind = "num" + (" first" if first else "") + (" roomy" if name in ("read", "sent", "published", "healed") else "")
     mark = f' data-mark="{MARKS[name]}"' if value and not card.fault and name in MARKS else ""
     text = words.NOTHING if card.fault or value is None else words.count(value)
     label = LABELS.get(name, name.capitalize())
