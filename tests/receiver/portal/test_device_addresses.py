@@ -1,4 +1,4 @@
-"""Where a tag stands in its device is the plant's own knowledge: nobody from outside is told, by no page and no answer."""
+"""Where a tag stands in its device is the plant's own: nobody from outside is told, by no page and no answer."""
 
 from __future__ import annotations
 
