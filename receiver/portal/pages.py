@@ -33,7 +33,7 @@ from receiver.portal.retiring.left_tags import changes_of
 from receiver.portal.scoped import looks
 from receiver.portal.shown import ShownTag, attention, show
 from receiver.portal.streams import Topic
-from receiver.portal.trending.tag_names import query_of
+from receiver.portal.trending.tag_names import joined, query_of
 
 SAMPLES = 20
 """Newest samples in the table under a chart."""
@@ -195,20 +195,24 @@ class Pages:
         """`/help`: what each mark and word on these pages means."""
         return self.page("help.html", Topic())
 
-    def missing(self, status: int, *, plain: bool = False) -> HTMLResponse:
+    def missing(self, status: int, *, plain: bool = False, why: str = "") -> HTMLResponse:
         """A page for what is not there, or not for this reader: the two look alike.
 
         Args:
             status: Of the answer.
             plain: For somebody who is not signed in: it tells nothing of the plant.
+            why: What the answer said of it, beyond its status.
         """
         title, text = {
             404: ("Not here", "There is no such page, or it is not among the assets you may see."),
             400: ("Not understood", "The address asks for something this page cannot read."),
             403: ("Not sent", "This form is not good any more: open its page again, and send it from there."),
+            410: ("Not here any more", "What this goes on from is not there any more."),
             413: ("Too large", "What was sent is larger than any form of these pages."),
+            501: ("Not installed", "What this takes is not installed on the low side."),
             503: ("Not now", "The history cannot be read at the moment."),
         }.get(status, ("Something went wrong", "The page could not be made. The log of the portal has the details."))
+        text = f"{why[:1].upper()}{why[1:]}." if why and not plain else text
         if plain:
             shown = self._templates.get_template("signing_in/notice.html").render(title=title, text=text, onward="")
             return HTMLResponse(shown, status_code=status)
@@ -311,6 +315,7 @@ def templates() -> jinja2.Environment:
     made.filters["trend_address"] = _trend
     made.filters["asset_now"] = lambda card: asset_cells.cells(card, asset_cells.NOW)
     made.filters["asset_samples"] = lambda card: asset_cells.cells(card, asset_cells.SAMPLES)
+    made.filters["tag_named"] = lambda names: joined(*names)
     made.filters["key"] = _key
     made.filters["iso"] = _iso
     made.filters["count"] = words.count

@@ -25,6 +25,8 @@ def plant_routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]
         "/alarms": lambda view: view.alarms.part,
         "/events": lambda view: view.alarms.events,
         "/events.csv": lambda view: view.alarms.table,
+        "/export": lambda view: view.exports.export,
+        "/export/events": lambda view: view.exports.events,
         "/api/alarms": lambda view: view.alarms.standing,
         "/api/assets": lambda view: view.api.assets,
         "/api/buckets": lambda view: view.sampling.buckets,

@@ -10,6 +10,7 @@ from receiver.outputs.historian.views import Scope
 from receiver.outputs.historian.whole.whole_history import WholeHistory
 from receiver.portal.alarms.alarm_pages import AlarmPages
 from receiver.portal.api import Api
+from receiver.portal.exporting.export_answers import ExportAnswers
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.i3x.i3x_view import I3xView
 from receiver.portal.keeper import Keeper
@@ -99,5 +100,6 @@ class ViewMaker:
             i3x=I3xView(live, for_programs, self.house),
             sampling=SampleAnswers(live, for_programs, opened, self._readings),
             search=SearchPage(live, pages),
+            exports=ExportAnswers(live, for_programs, opened, self._readings),
             doors=(for_live, for_pages, for_programs),
         )
