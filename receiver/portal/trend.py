@@ -248,7 +248,7 @@ def curve(trend: Trend, before: SampleView | None, asked: TrendQuestion, marks: 
     width = trend.width_ns
     start = np.asarray(trend.start_ns, np.int64)
     at = start.astype(np.float64) + width / 2
-    gaps = [_absent(gap, float(asked.end)) for gap in trend.absences]
+    gaps = [link_gap(gap, float(asked.end)) for gap in trend.absences]
     silences = _silences(at, asked, width, gaps, begun=before is not None)
     interruptions = sorted([*gaps, *silences], key=lambda one: one.from_ms)
     changes = [Interruption("change", one.at_ns / 1e6, one.at_ns / 1e6, one.text) for one in trend.changes]
@@ -314,7 +314,8 @@ def _middling(trend: Trend) -> Array:
     return np.where(np.isfinite(mean) | np.isnan(low), mean, low / 2 + high / 2)
 
 
-def _absent(gap: AbsenceView, end: float) -> Interruption:
+def link_gap(gap: AbsenceView, end: float) -> Interruption:
+    """A gap of the link, or damage of the history, as a chart tells it; `end` of what can be known [ns]."""
     to_ns = gap.to_ns
     length = ((end if to_ns is None else to_ns) - gap.from_ns) / 1e9
     blocks = f"{words.count(gap.blocks)} block{'' if gap.blocks == 1 else 's'} missing"

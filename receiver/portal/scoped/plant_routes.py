@@ -25,6 +25,7 @@ def plant_routes(reading: ScopedReading, guarded: Callable[[Endpoint], Endpoint]
         "/alarms": lambda view: view.alarms.part,
         "/events": lambda view: view.alarms.events,
         "/events.csv": lambda view: view.alarms.table,
+        "/report": lambda view: view.reports.report,
         "/export": lambda view: view.exports.export,
         "/export/events": lambda view: view.exports.events,
         "/api/alarms": lambda view: view.alarms.standing,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from receiver.outputs.historian.views import Scope
 from receiver.portal.alarms.alarm_pages import AlarmPages
 from receiver.portal.api import Api
+from receiver.portal.asset_report.report_pages import ReportPages
 from receiver.portal.exporting.export_answers import ExportAnswers
 from receiver.portal.i3x.i3x_view import I3xView
 from receiver.portal.keeper import Keeper
@@ -51,6 +52,7 @@ class ScopedView:
     sampling: SampleAnswers
     search: SearchPage
     exports: ExportAnswers
+    reports: ReportPages
     doors: tuple[Keeper, ...]
     used_s: float = 0.0
     """When it was last asked for [s, running time of the loop]."""

@@ -10,6 +10,7 @@ from receiver.outputs.historian.views import Scope
 from receiver.outputs.historian.whole.whole_history import WholeHistory
 from receiver.portal.alarms.alarm_pages import AlarmPages
 from receiver.portal.api import Api
+from receiver.portal.asset_report.report_pages import ReportPages
 from receiver.portal.exporting.export_answers import ExportAnswers
 from receiver.portal.faults import DisplayFaults
 from receiver.portal.i3x.i3x_view import I3xView
@@ -66,6 +67,7 @@ class ViewMaker:
         self.house: set[Listener] = set()
         """Everybody who listens to a view, whichever."""
         self._readings: set[object] = set()
+        self._making: set[object] = set()
 
     def view(self, scope: Scope) -> ScopedView:
         """The view of a scope; nothing outside it can be in an answer of its parts."""
@@ -76,7 +78,8 @@ class ViewMaker:
         def opened() -> tuple[WholeHistory, Door]:
             return WholeHistory(self._history, scope), Door(self._history, scope, clock=self._clock)
 
-        for_live, for_pages, for_programs = map(keeper, ("portal-live", "portal-pages", "portal-programs"))
+        names = ("portal-live", "portal-pages", "portal-programs", "portal-reports")
+        for_live, for_pages, for_programs, for_reports = map(keeper, names)
         live = Live(
             for_live,
             self._state,
@@ -101,5 +104,6 @@ class ViewMaker:
             sampling=SampleAnswers(live, for_programs, opened, self._readings),
             search=SearchPage(live, pages),
             exports=ExportAnswers(live, for_programs, opened, self._readings),
-            doors=(for_live, for_pages, for_programs),
+            reports=ReportPages(live, for_reports, scope, zone=self._zone, making=self._making),
+            doors=(for_live, for_pages, for_programs, for_reports),
         )
