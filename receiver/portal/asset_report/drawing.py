@@ -135,6 +135,7 @@ def _time_axis(frame: ChartFrame) -> list[str]:
     for at_ns, text in time_ticks(frame.from_ns, frame.to_ns, frame.zone):
         x = frame.x(at_ns)
         out.append(f'<path class="grid" d="M{x:.1f} {TOP:g}V{HEIGHT - BOTTOM:g}"/>')
+        x = min(x, WIDTH - 18)  # the last one is not cut by the edge
         out.append(f'<text class="of-time" x="{x:.1f}" y="{HEIGHT - 5:g}">{escape(text)}</text>')
     return out
 

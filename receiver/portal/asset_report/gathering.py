@@ -203,6 +203,7 @@ def _figures(
         scan_s=live_tag.tag.scan_s,
         after_s=live_tag.after_s,
         renewed_s=live_tag.tag.max_silence_s,
+        text=live_tag.tag.type == "string",
     )
     return tag_figures(time_ns, value, usable, habits, from_ns=from_ns, to_ns=end_ns, unknown=unknown)
 

@@ -104,6 +104,8 @@ def _figure(one: ReportedTag, value: float | None) -> str:
     if value is None:
         return words.NOTHING
     tag = one.live_tag.tag
+    if tag.type == "bool" and value in (0, 1):
+        return words.written(tag, bool(value), None)
     whole = tag.type.startswith("float") or value == int(value)
     return words.written(tag, value, one.live_tag.places) if whole else words.number(value, None)
 

@@ -32,6 +32,8 @@ class TagHabits:
     """Silence after which a sample stands no more [s]; of a tag that does not hold."""
     renewed_s: float
     """Longest time between two renewals [s]; of a tag that holds."""
+    text: bool = False
+    """Its values are texts: no number of it is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ def tag_figures(
     seen = np.concatenate([numbers, held.value]) if habits.holds else numbers
     over_time = habits.holds and len(held.value) > 0
     mean = _mean(held.value, held.length_ns) if over_time else _mean(numbers, np.ones(len(numbers)))
-    length_ns, valued = to_ns - from_ns, bool(np.isfinite(value[usable]).any()) or not usable.any()
+    length_ns = to_ns - from_ns
     fixed = not habits.holds and habits.scan_s > 0
     return TagFigures(
         low=float(seen.min()) if len(seen) else None,
@@ -100,7 +102,7 @@ def tag_figures(
         count=int((inside & usable).sum()),
         bad=int((inside & ~usable).sum()),
         expected=max(int(length_ns / 1e9 / habits.scan_s), 0) if fixed else None,
-        known=min(held.known_ns / length_ns, 1.0) if length_ns > 0 and valued else None,
+        known=min(held.known_ns / length_ns, 1.0) if length_ns > 0 and not habits.text else None,
     )
 
 
