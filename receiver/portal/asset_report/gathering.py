@@ -16,7 +16,7 @@ from protocol.content.catalog import Asset
 from protocol.errors import StoreError
 from receiver.outputs.historian.events.event_search import EventQuestion
 from receiver.outputs.historian.read import Door
-from receiver.outputs.historian.views import ChangeView, Minute, StateView
+from receiver.outputs.historian.views import ChangeView, Minute, StateView, Trend
 from receiver.portal import trend as trends
 from receiver.portal.alarms.event_sequence import BURST_S, RAISED, SequenceRow, sequence
 from receiver.portal.asset_report.tag_figures import TagFigures, TagHabits, tag_figures
@@ -209,7 +209,7 @@ def _figures(
 
 
 def _of_buckets(
-    live_tag: LiveTag, found: trends.Trend, from_ns: int, end_ns: int, unknown: Sequence[tuple[float, float]]
+    live_tag: LiveTag, found: Trend, from_ns: int, end_ns: int, unknown: Sequence[tuple[float, float]]
 ) -> TagFigures:
     """Of more samples than are read one by one: least, greatest and counts are exact, times to a bucket."""
     usable = np.asarray(found.count) > 0

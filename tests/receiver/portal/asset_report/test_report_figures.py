@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def counted(
         if value is None or end <= begin:
             continue
         edges = sorted({begin, end, *(min(max(edge, begin), end) for stretch in stretches for edge in stretch)})
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             if not any(low <= (start + stop) / 2 <= high for low, high in stretches):
                 pieces.append((value, stop - start))
     numbers = [one for one in map(number, inside) if one is not None]
