@@ -75,6 +75,9 @@ COMMANDS = {
     "backup": Command("protocol.backup.cli", "copy a side into one file while it runs; private keys go apart"),
     "restore": Command("protocol.backup.cli", "make a side's folder from its backup, or look whether that is whole"),
     "export": Command("receiver.commands.cli", "low side: the history as CSV or Parquet, or what came since last time"),
+    "asset-report": Command(
+        "receiver.commands.cli", "low side: one asset over a range on paper: charts, numbers, events"
+    ),
     "status": Command("", "what the running processes of a side say of themselves"),
     "doctor": Command("", "the most likely cause where nothing arrives, and the next step; reads only"),
     "setup": Command("oneway.cli", "this machine's end of the link: prints the one-way recipe, does it with --apply"),

@@ -5,6 +5,7 @@
     [retention]  how long the journal and the history are kept
     [portal]     where the pages are served, and to whom (portal_settings.py)
     [[output]]   destinations besides the history, each with its scope
+    [[report]]   reports of assets that are made by themselves (report_settings.py)
 
 Tags, units, assets and vendors are not in here: they travel in band. What an output asks for besides its kind, name and
 scope is its own to know: each is read by the model of the output that is installed under its kind. Every mistake is
@@ -26,12 +27,13 @@ from protocol.settings.findings import Findings, read_table, read_tables, under,
 from protocol.settings.toml_file import read
 from receiver.catch_file import catch_part
 from receiver.portal_settings import OidcTable, PortalTable
+from receiver.report_settings import ReportTable
 from receiver.settings import CatchConfig, InletTable, KeysTable, RetentionTable
 
 if TYPE_CHECKING:
     from receiver.outputs.settings import OutputTable
 
-TABLES = ("inlet", "keys", "retention", "portal", "output")
+TABLES = ("inlet", "keys", "retention", "portal", "output", "report")
 """Tables of the file."""
 
 HOMES = (
@@ -41,6 +43,7 @@ HOMES = (
     | {key: "[inlet]" for key in InletTable.model_fields if key != "listen"}
     | {key: "[portal]" for key in PortalTable.model_fields if key not in ("listen", "key")}
     | dict.fromkeys(OidcTable.model_fields, "[portal.oidc]")
+    | dict.fromkeys(("asset", "every", "at", "folder", "keep"), "[[report]]")
 )
 """Key -> where it belongs; `listen` has two places."""
 
@@ -57,6 +60,8 @@ class ReceiverConfig(CatchConfig):
     portal: PortalTable
     outputs: tuple[OutputTable, ...]
     """Each by its own model."""
+    reports: tuple[ReportTable, ...]
+    """What is made by itself."""
     warnings: tuple[str, ...]
     """What may be meant but looks wrong, one line each."""
 
@@ -85,6 +90,7 @@ def load(path: Path, *, look: bool = False) -> ReceiverConfig:
     catch = catch_part(path, tables, found)
     portal = read_table(PortalTable, tables.get("portal", {}), "portal", found).beside(path.parent)
     outputs = [one.beside(path.parent) for one in _outputs(tables.get("output", []), found)]
+    report_tables = [one.beside(path.parent) for one in _reports(tables.get("report", []), found)]
     if look:
         look_at_keys("low", "senders", catch.keys.own, catch.keys.senders, found)
         look_at_disk(path.parent, "retention.max_gb", catch.retention.max_gb, found)
@@ -111,6 +117,7 @@ def load(path: Path, *, look: bool = False) -> ReceiverConfig:
         retention=catch.retention,
         portal=portal,
         outputs=tuple(outputs),
+        reports=tuple(report_tables),
         warnings=tuple(found.warnings),
     )
 
@@ -146,6 +153,16 @@ def _look_at_outputs(history: Path, outputs: Sequence[OutputTable], found: Findi
             found.wrong(under("output", at, key), text)
         for text in strangers(one.scope, assets, vendors):
             found.odd(under("output", at, "scope"), text)
+
+
+def _reports(given: object, found: Findings) -> Iterator[ReportTable]:
+    taken: dict[str, str] = {}
+    for path, one in read_tables(given, "report", found):
+        table = read_table(ReportTable, one, path, found)
+        first = taken.setdefault(table.key, path)
+        if first != path:
+            found.wrong(path, f"writes the same files as {first}; name another folder")
+        yield table
 
 
 def _outputs(given: object, found: Findings) -> Iterator[OutputTable]:

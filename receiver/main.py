@@ -95,13 +95,14 @@ def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
     from protocol.process.document import to_json
     from receiver.config import HISTORIAN
     from receiver.publish.lag_watch import LagWatch  # it knows what opens blocks, which catch has no use for
+    from receiver.publish.report_watch import report_alarms
     from receiver.status.publish import ChildStatus, PublishStatus
 
     shed(NET_BIND_SERVICE)
     must_write(config.state)
     outputs = [HISTORIAN, *(output.name for output in config.outputs)]
     children = [_child(config.path, name, vital=False) for name in (*outputs, "portal")]
-    watch = LagWatch(config, outputs)
+    watch, began_ns = LagWatch(config, outputs), time.time_ns()
     said = [0.0]
 
     def tick() -> None:
@@ -111,7 +112,10 @@ def _publish(config: ReceiverConfig, say: Callable[[str], None]) -> int:
             running = {child.name for child in children if child.process is not None}
             status = PublishStatus(
                 children={child.name: ChildStatus(restarts=child.restarts) for child in children},
-                alarms=tuple(watch.alarms(now, running)),
+                alarms=(
+                    *watch.alarms(now, running),
+                    *report_alarms(config.reports, config.state, config.portal.zone or "", time.time_ns(), began_ns),
+                ),
                 warnings=(*watch.warnings(), *(f"portal.{key}: {text}" for key, text in config.portal.weaknesses())),
                 open=config.portal.open_to(),
             )

@@ -1,8 +1,8 @@
 """`[[report]]` of `receiver.toml`: an asset's report that is made by itself, and the times that each is of.
 
 A report of a day, a week or a month is of the time between two turns of it: at `at`, by the plant's clock; a week turns
-on Monday, a month on its first day. So a day on which the clocks change has 23 or 25 hours, and no moment is in two reports
-or in none.
+on Monday, a month on its first day. So a day on which the clocks change has 23 or 25 hours, and no moment is in two
+reports or in none.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class ReportTable(SettingsTable):
     at: Annotated[str, AfterValidator(_clock)] = "06:00"
     """When the day, the week or the month turns, in the plant's zone ([portal] zone; UTC without one)."""
     folder: File = Path("state/reports")
-    """Where the files are put; it is made where it is not there. The portal writes them: beyond `state/` its unit must be
-    given the folder (`ReadWritePaths` of systemd)."""
+    """Where the files are put; it is made where it is not there. The portal writes them: beyond `state/` its unit must
+    be given the folder (`ReadWritePaths` of systemd)."""
     keep: Annotated[int, Field(ge=1, le=10_000)] = 90
     """Newest files of this report that are kept."""
     tags: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()

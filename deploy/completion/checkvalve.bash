@@ -4,7 +4,7 @@ _checkvalve() {
     path=${COMP_WORDS[1]}
     case $path in aside|history|person|service|request|grant|trail|alerts|roster|break-glass|keys|audit|bench) [ "$COMP_CWORD" -lt 3 ] || path="$path ${COMP_WORDS[2]}" ;; esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply recommendation receive accept linktest replay gaps aside history person service request grant trail alerts roster break-glass evidence backup restore export status doctor setup keys audit bench --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "demo simulate relay init discover plan peek watch send apply recommendation receive accept linktest replay gaps aside history person service request grant trail alerts roster break-glass evidence backup restore export asset-report status doctor setup keys audit bench --help --version" -- "$word"))
         return
     fi
     case "$path $before" in
@@ -156,6 +156,12 @@ _checkvalve() {
         "export --since") offered= files=1; value=1 ;;
         "export --buckets") offered= files=1; value=1 ;;
         "export --format") offered= files=1; value=1 ;;
+        "asset-report --from") offered= files=1; value=1 ;;
+        "asset-report --to") offered= files=1; value=1 ;;
+        "asset-report --out") offered= files=1; value=1 ;;
+        "asset-report --tag") offered= files=1; value=1 ;;
+        "asset-report --zone") offered= files=1; value=1 ;;
+        "asset-report --vendor") offered= files=1; value=1 ;;
         "setup --config") offered= files=1; value=1 ;;
         "setup --interface") offered= files=1; value=1 ;;
         "setup --address") offered= files=1; value=1 ;;
@@ -327,6 +333,7 @@ _checkvalve() {
         "backup") offered="--keys --help" ;;
         "restore") offered="--to --check --help" ;;
         "export") offered="--out --what --asset --tag --site --vendor --from --to --zone --since --buckets --format --replace --json --help" ;;
+        "asset-report") offered="--from --to --out --tag --zone --vendor --replace --json --help" ;;
         "status") offered="--json --help" ;;
         "doctor") offered="--json --help" ;;
         "setup") offered="high low --config --interface --address --to --listen --peer-mac --appliance-mac --sender --netns --mtu --apply --verify --host --help" ;;

@@ -1,5 +1,5 @@
 """Commands of the low side: `receive`, `accept`, `gaps`, `linktest`, `status`, `recommendation`,
-`history check|rebuild`, `export`, `aside list|resend|drop`.
+`history check|rebuild`, `export`, `asset-report`, `aside list|resend|drop`.
 
 A command only reads its arguments, calls what does the work, and prints; mistakes are raised to the front door.
 """
@@ -320,6 +320,43 @@ def export(
         terminal.say(f"{told['gaps_file']}: {told['gaps']:,} gaps")
     if told["next"] is not None and what not in ("tags", "gaps"):
         terminal.say(f"what arrives from now on: --since {told['next']}")
+
+
+@app.command("asset-report")
+def asset_report(
+    file: File,
+    asset: Annotated[str, typer.Argument(help="Name of the asset, as the pages show it.")],
+    begin: Annotated[
+        str, typer.Option("--from", help="First time: 2026-11-01T06:00Z, or without a zone in the plant's.")
+    ],
+    to: Annotated[str, typer.Option(help="First time that is not in it any more, or now.")] = "now",
+    out: Annotated[Path, typer.Option(help="The file to make: NAME.html.")] = Path("report.html"),
+    tag: Annotated[list[str] | None, typer.Option(help="Only these tags, by name.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Time zone instead of the plant's: UTC, Europe/Berlin.")] = None,
+    vendor: Annotated[str | None, typer.Option(help="Only what this vendor may see.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the file where it is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """One asset over a range, to be printed: charts, numbers, completeness, gaps, events, changes; reads only."""
+    from receiver.commands.asset_report import WantedReport, make
+    from receiver.config import load
+
+    wanted = WantedReport(
+        asset=asset,
+        tags=tuple(tag or ()),
+        from_text=begin,
+        to_text=to,
+        zone=zone,
+        vendor=vendor,
+        out=out.absolute(),
+        replace=replace,
+    )
+    told = make(load(file), wanted)
+    if as_json:
+        terminal.data(told)
+        return
+    counts = ", ".join(f"{told[name]:,} {name}" for name in ("tags", "events", "gaps"))
+    terminal.say(f"{told['file']}: {counts}, {told['bytes']:,} bytes")
 
 
 @aside.command("list")

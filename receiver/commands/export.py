@@ -110,7 +110,7 @@ def export(config: ReceiverConfig, request: ExportRequest) -> dict[str, Any]:
                 gaps_file = None if holes is None else holes.file
                 return _write(folder, request, choice, since, width_ns, form == "parquet", asked.file, gaps_file)
 
-        told = _as_owner(folder, work)
+        told = of_owner(folder, work)
         if holes is not None:
             holes.commit()
         size = asked.commit()
@@ -295,7 +295,7 @@ def _no_space(out: Path) -> Iterator[None]:
         raise StoreError(f"{out}: {error.strerror or error}; nothing of it was kept") from error
 
 
-def _as_owner(folder: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def of_owner(folder: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `work` gives; where root asks, of a child that is the history's owner."""
     if os.geteuid() != 0 or folder.stat().st_uid == 0:
         return work()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from receiver.governed.grants.granted import NOTHING
 from receiver.outputs.historian.views import Scope
+from receiver.portal.asset_report.scheduled_reports import ScheduledReports
 from receiver.portal.describing.open_api import as_document, as_page
 from receiver.portal.error_answers import ErrorAnswers
 from receiver.portal.faults import DisplayFaults
@@ -48,6 +49,7 @@ from receiver.portal.signing_in.routes import POSTS as SIGN_IN_POSTS
 from receiver.portal.signing_in.routes import sign_in_routes
 from receiver.portal.signing_in.sign_in_gate import SignInGate
 from receiver.portal.steady import EraFile, Steady, read_eras
+from receiver.report_settings import ReportTable
 
 _log = logging.getLogger("receiver.portal")
 
@@ -69,6 +71,8 @@ def create_app(
     oidc: OpenIdProvider | None = None,
     foot: str = "",
     zone: str = "",
+    reports: Sequence[ReportTable] = (),
+    say: Callable[[str], None] = _log.warning,
 ) -> Starlette:
     """The pages, for every scope that somebody may read with.
 
@@ -86,6 +90,8 @@ def create_app(
         oidc: An organisation's own sign-in, beside.
         foot: Stands at the foot of each page: what anyone reads, what is not encrypted.
         zone: Time zone of the plant (IANA), which readers may choose; empty: there is no choice.
+        reports: What is made by itself.
+        say: Takes lines about these for people.
     """
     faults = DisplayFaults()
     path = state / "portal-clock.json"
@@ -137,6 +143,10 @@ def create_app(
         if office is not None:
             tasks += [asyncio.create_task(office.tend())]
             tasks += [asyncio.create_task(listen_for_ever(office, history, clock))]
+        if reports:
+            made = ScheduledReports(reports, history, state, zone=zone, clock=clock, say=say)
+            note = None if record is None else lambda entry: record.note_async([entry])
+            tasks += [asyncio.create_task(made.run(note))]
         try:
             yield
         finally:

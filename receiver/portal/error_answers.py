@@ -47,7 +47,9 @@ class ErrorAnswers:
         if request.url.path.startswith((*PROGRAMS, "/static/")):
             why = f": {error}" if isinstance(error, NoHistory) else _detail(error)
             return PlainTextResponse(f"{status}{why}\n", status_code=status, headers=headers)
-        return self._pages(request).missing(status, plain=_stranger(request), why=_detail(error)[2:])
+        page = self._pages(request).missing(status, plain=_stranger(request), why=_detail(error)[2:])
+        page.headers.update(headers or {})
+        return page
 
     async def broken(self, request: Request, error: Exception) -> Response:
         """A bug outside of every answer; the guard was passed over, so its headers are put here."""

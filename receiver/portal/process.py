@@ -59,6 +59,7 @@ def run(config: ReceiverConfig, say: Callable[[str], None], *, bound: Callable[[
         oidc=_provider(config),
         foot=table.foot(),
         zone=table.zone or "",
+        reports=config.reports,
         say=say,
     )
 

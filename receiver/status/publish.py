@@ -26,7 +26,8 @@ class PublishStatus:
     children: Mapping[str, ChildStatus] = field(default_factory=dict)
     """By name: the outputs, and the portal."""
     alarms: tuple[str, ...] = ()
-    """A line for each output that is further behind than it may be; it begins with the output's name."""
+    """A line for each output that is further behind than it may be, which begins with the output's name, and for each
+    report of `[[report]]` that failed or is late."""
     warnings: tuple[str, ...] = ()
     """About the journal as a whole, and what the pages' settings open beyond this machine."""
     open: str = ""

@@ -32,7 +32,7 @@ class ReportStates(UserDict[str, ReportState]):
 
 
 def read_states(state: Path, say: Callable[[str], None], *, wall_ns: int) -> ReportStates:
-    """What is known, empty where nothing is; damage is set aside and told, and the newest reports are made once more."""
+    """What is known, empty where nothing is; damage is set aside and told, and the newest are made once more."""
     return statefile.load(state / NAME, _parsed, say, wall_ns=wall_ns) or ReportStates()
 
 

@@ -109,6 +109,10 @@ WAYS = (
     Way(shape=r"evidence \S+ .*", elsewhere="tests/receiver/governed/evidence/test_evidence_pack.py"),
     Way(shape=r"history check \S+", first=r"current\.db: sound"),
     Way(shape=r"history rebuild \S+", exit=1, first="error: .*/history: another process writes this store"),
+    Way(
+        shape=r"asset-report receiver\.toml pump-7 .*",
+        first=r"\S+/pump-7\.html: \d+ tags, ",
+    ),
     Way(shape=r"aside (list|resend|drop) \S+ \S+", elsewhere="tests/receiver/outputs/test_aside.py"),
     Way(shape="setup (high|low) --config .*", elsewhere=SETUP),
     Way(shape="audit code .*", first="code  20"),

@@ -1,4 +1,4 @@
-"""Reports that are made by themselves: `[[report]]` of `receiver.toml`, run by the portal, told in `state/reports.json`.
+"""Reports made by themselves: `[[report]]` of `receiver.toml`, run by the portal, told in `state/reports.json`.
 
     due      by the wall clock and the plant's zone (`report_settings.py`); what was missed is made once, oldest first
     made     gathered through a door of its own, on record in the trail, then written beside and renamed
@@ -16,10 +16,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from protocol.errors import CheckvalveError
+from protocol.errors import CheckvalveError, StoreError
 from receiver.export.atomic_file import AtomicFile
-from receiver.governed.trail.entry import TrailEntry
-from receiver.governed.trail.trail_error import TrailError
+from receiver.governed.trail.entry import Fact, TrailEntry
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal import reports
@@ -64,7 +63,11 @@ class ScheduledReports:
         self._tables, self._history, self._state, self._clock, self._say = tables, history, state, clock, say
         self._zone = ZoneInfo(zone or "UTC")
         self._writer = ReportWriter(zone=self._zone)
-        self._states = read_states(state, say, wall_ns=clock())
+        self._states = ReportStates()
+        try:
+            self._states = read_states(state, say, wall_ns=clock())
+        except StoreError as error:
+            say(f"{error}; the newest reports are made once more")
 
     async def run(self, note: Noted | None) -> None:
         """Make what is due until cancelled.
@@ -89,7 +92,7 @@ class ScheduledReports:
                     await note(self._entry(table, period, told))
                 path = await asyncio.to_thread(self._written, table, period, told)
                 known = ReportState(done_ns=period.to_ns, tried_ns=self._clock(), file=str(path))
-            except (CheckvalveError, TrailError, NoSuchAsset, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - one report's; the others are made, and publish raises the alarm
                 known = ReportState(
                     done_ns=known.done_ns, tried_ns=self._clock(), file=known.file, trouble=_why(error, table)
                 )
@@ -130,7 +133,7 @@ class ScheduledReports:
             self._say(f"{self._state / 'reports.json'}: {error}; after the next start reports may be made twice")
 
     def _entry(self, table: ReportTable, period: ReportPeriod, told: AssetReport) -> TrailEntry:
-        facts = {
+        facts: dict[str, Fact] = {
             "assets": [table.asset],
             "from_ns": period.from_ns,
             "to_ns": period.to_ns,
@@ -149,4 +152,6 @@ def _why(error: Exception, table: ReportTable) -> str:
     if isinstance(error, NoSuchAsset):
         what = " with these tags" if table.tags else ""
         return f"the history has no asset {table.asset!r}{what}: write it as the pages show it"
-    return str(error) or type(error).__name__
+    return (
+        str(error) if isinstance(error, (CheckvalveError, OSError)) else f"it failed ({type(error).__name__}: {error})"
+    )

@@ -37,6 +37,7 @@ from receiver.portal.serving.crowd import CONNECTIONS, KEEP_S, Crowd
 from receiver.portal.serving.portal_tls import PortalTls
 from receiver.portal.signing_in.office import SignInOffice
 from receiver.portal.signing_in.oidc import OpenIdProvider
+from receiver.report_settings import ReportTable
 
 PORTS = 20
 """How far a taken port moves up."""
@@ -75,6 +76,7 @@ def run(
     oidc: OpenIdProvider | None = None,
     foot: str = "",
     zone: str = "",
+    reports: Sequence[ReportTable] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Serve the pages until SIGINT or SIGTERM.
@@ -91,6 +93,7 @@ def run(
         oidc: An organisation's own sign-in, beside.
         foot: Stands at the foot of each page.
         zone: Time zone of the plant (IANA), which readers may choose; empty: there is no choice.
+        reports: What is made by itself.
         say: Takes lines for people.
 
     Raises:
@@ -122,6 +125,8 @@ def run(
             oidc=oidc,
             foot=foot,
             zone=zone,
+            reports=reports,
+            say=say,
         )
         where = url(sock, encrypted=spoken is not None)
         if spoken is not None:

@@ -77,7 +77,7 @@ def counted(
         stretches.append((gap.from_ns, stop if not holds else min(after, stop + tag.max_silence_s * 1e9)))
     for at, one in enumerate(samples):
         value = number(one)
-        begin = max(one.time_ns, from_ns)
+        begin: float = max(one.time_ns, from_ns)
         end = float(samples[at + 1].time_ns if at + 1 < len(samples) else to_ns)
         end = min(end, to_ns) if holds else min(end, to_ns, one.time_ns + after_s * 1e9)
         if value is None or end <= begin:
