@@ -338,7 +338,7 @@ def asset_report(
     as_json: AsJson = False,
 ) -> None:
     """One asset over a range, to be printed: charts, numbers, completeness, gaps, events, changes; reads only."""
-    from receiver.commands.asset_report import WantedReport, make
+    from receiver.commands.programme.report_work import WantedReport, make
     from receiver.config import load
 
     wanted = WantedReport(

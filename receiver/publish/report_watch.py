@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from protocol.inert import inert
 from receiver.report_settings import ReportTable
-from receiver.status.reports import ReportState, peek_states
+from receiver.status.report_states import ReportState, peek_states
 
 LATE_S = 900.0
 """A report that is due for longer is late [s]: three tries."""

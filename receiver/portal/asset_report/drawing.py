@@ -35,7 +35,7 @@ LARGE = 8e307
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class EventFlag:
     """An event on the edge of a chart."""
 
     at_ns: int
@@ -51,7 +51,7 @@ class ChartFrame:
     end_ns: int
     """Of what can be known: what lasts is drawn up to here."""
     zone: ZoneInfo
-    flags: Sequence[Flag] = ()
+    flags: Sequence[EventFlag] = ()
 
     def x(self, at_ns: float) -> float:
         """Where a moment stands, within the field."""

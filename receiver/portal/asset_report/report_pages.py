@@ -21,7 +21,7 @@ from protocol.errors import ConfigError
 from receiver.export.moment import moment
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
-from receiver.portal.asset_report.gathering import AssetReport, NoSuchAsset, ReportQuestion, gather
+from receiver.portal.asset_report.report_gathering import AssetReport, NoSuchAsset, ReportQuestion, gather
 from receiver.portal.asset_report.report_writing import ReportWriter, Signature
 from receiver.portal.keeper import Keeper
 from receiver.portal.live import Live

@@ -22,8 +22,8 @@ from markupsafe import Markup
 from receiver.portal import words
 from receiver.portal.alarms.event_sequence import SequenceRow
 from receiver.portal.asset_report import drawing
-from receiver.portal.asset_report.drawing import ChartFrame, Flag
-from receiver.portal.asset_report.gathering import AssetReport, ReportedTag
+from receiver.portal.asset_report.drawing import ChartFrame, EventFlag
+from receiver.portal.asset_report.report_gathering import AssetReport, ReportedTag
 from receiver.portal.pages import templates
 
 STYLE = Path(__file__).parent.parent / "static" / "report.css"
@@ -72,7 +72,9 @@ class ReportWriter:
     def _written(self, report: AssetReport, signed: Signature, **held: Any) -> str:
         asked = report.question
         flags = [
-            Flag(at_ns=one.event.time_ns, trip=one.trip) for one in report.rows if one.event.state in ("active", "")
+            EventFlag(at_ns=one.event.time_ns, trip=one.trip)
+            for one in report.rows
+            if one.event.state in ("active", "")
         ]
         frame = ChartFrame(
             from_ns=asked.from_ns, to_ns=asked.to_ns, end_ns=report.end_ns, zone=self.zone, flags=flags[::-1]

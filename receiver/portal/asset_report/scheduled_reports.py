@@ -22,13 +22,13 @@ from receiver.governed.trail.entry import Fact, TrailEntry
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import Scope
 from receiver.portal import reports
-from receiver.portal.asset_report.gathering import AssetReport, NoSuchAsset, ReportQuestion, gather
+from receiver.portal.asset_report.report_gathering import AssetReport, NoSuchAsset, ReportQuestion, gather
 from receiver.portal.asset_report.report_writing import ReportWriter, Signature
 from receiver.portal.link import link_health
 from receiver.portal.plant_picture import ViewTime
 from receiver.report_settings import ReportPeriod, ReportTable
 from receiver.status.catch import CatchStatus
-from receiver.status.reports import ReportState, ReportStates, read_states, write_states
+from receiver.status.report_states import ReportState, ReportStates, read_states, write_states
 
 LOOK_S = 20.0
 """Between two looks at what is due [s]."""

@@ -15,7 +15,7 @@ from protocol.content.catalog import Asset, Tag
 from protocol.content.sample import Quality, Row
 from receiver.outputs.historian.read import Door
 from receiver.outputs.historian.views import AbsenceView, SampleView, Scope
-from receiver.portal.asset_report.gathering import NoSuchAsset, ReportQuestion, gather
+from receiver.portal.asset_report.report_gathering import NoSuchAsset, ReportQuestion, gather
 from receiver.portal.plant_picture import ViewTime
 
 PUMP = "pump-1"
@@ -77,15 +77,16 @@ def counted(
         stretches.append((gap.from_ns, stop if not holds else min(after, stop + tag.max_silence_s * 1e9)))
     for at, one in enumerate(samples):
         value = number(one)
-        begin: float = max(one.time_ns, from_ns)
+        begin = float(max(one.time_ns, from_ns))
         end = float(samples[at + 1].time_ns if at + 1 < len(samples) else to_ns)
         end = min(end, to_ns) if holds else min(end, to_ns, one.time_ns + after_s * 1e9)
         if value is None or end <= begin:
             continue
-        edges = sorted({begin, end, *(min(max(edge, begin), end) for stretch in stretches for edge in stretch)})
-        for start, stop in pairwise(edges):
-            if not any(low <= (start + stop) / 2 <= high for low, high in stretches):
-                pieces.append((value, stop - start))
+        cuts = {begin, end, *(min(max(float(edge), begin), end) for stretch in stretches for edge in stretch)}
+        edges = sorted(cuts)
+        for first, last in pairwise(edges):
+            if not any(low <= (first + last) / 2 <= high for low, high in stretches):
+                pieces.append((value, last - first))
     numbers = [one for one in map(number, inside) if one is not None]
     weighed = pieces if holds and pieces else [(one, 1.0) for one in numbers]
     total = sum(weight for _, weight in weighed)

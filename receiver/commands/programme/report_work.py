@@ -17,7 +17,7 @@ from receiver.export.atomic_file import AtomicFile
 from receiver.export.moment import moment, zone
 from receiver.outputs.historian.read import Door
 from receiver.outputs.scope import Scope
-from receiver.portal.asset_report.gathering import NoSuchAsset, ReportQuestion, gather
+from receiver.portal.asset_report.report_gathering import NoSuchAsset, ReportQuestion, gather
 from receiver.portal.asset_report.report_writing import ReportWriter, Signature
 from receiver.portal.asset_report.scheduled_reports import beat_age
 from receiver.portal.plant_picture import ViewTime
