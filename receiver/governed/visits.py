@@ -216,7 +216,7 @@ def _tags(views: Sequence[TagView], door: Door, window: Window) -> list[TagChang
         if not len(trend.start_ns):
             continue
         before = versions.get((view.site, view.tag.name, view.version - 1))
-        text = "Not seen before" if before is None else changed(before, view)
+        text = "Not seen before" if before is None else changed(before, view, whole=door.whole)
         at_ns = max(int(trend.start_ns[0]), window.from_ns)
         found.append(TagChange(tag=view.tag.name, at_ns=at_ns, text=text))
     return sorted(found, key=lambda one: (one.at_ns, one.tag))

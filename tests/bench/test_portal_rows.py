@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
-from bench.portal import portal, trend_row
+from bench.portal import plant_rows, portal, trend_row
 
 
 def test_the_trend_page_is_measured_to_the_drawn_chart() -> None:
@@ -19,5 +21,11 @@ def test_without_a_browser_the_rows_are_there_and_say_so(monkeypatch: pytest.Mon
     """A row is never left out."""
     monkeypatch.setattr("bench.portal.headless.CHROMIUM", ())
     monkeypatch.setattr(trend_row, "_write", lambda folder, polls: None)
+    monkeypatch.setattr(plant_rows, "served", lambda tree: contextlib.nullcontext(plant_rows.ServedBuild("", 0)))
+    monkeypatch.setattr(plant_rows, "first_byte", lambda base, path: 1.0)
+    monkeypatch.setattr(plant_rows, "watched", lambda one: 0.1)
+    monkeypatch.setattr(plant_rows, "unpacked", lambda commit: contextlib.nullcontext(None))
     rows = portal.measure(1)
-    assert [row.row for row in rows if not row.runs and "Chromium" in row.note] == ["portal.trend"]
+    names = ["portal.overview.interactive", "portal.asset.interactive", "portal.trend"]
+    assert [row.row for row in rows if not row.runs and "Chromium" in row.note] == names
+    assert [row.row for row in rows if row.runs] == ["portal.overview.first_byte", "portal.live.cpu"]

@@ -86,6 +86,11 @@ class Door:
         self._lock = threading.Lock()
         self._visible_then: tuple[tuple[int, int], Visible] | None = None
 
+    @property
+    def whole(self) -> bool:
+        """Nothing is left out of what it shows."""
+        return self._scope.whole
+
     def assets(self) -> list[AssetView]:
         """Every visible asset, by name."""
         with self._look() as (moment, visible):
@@ -148,7 +153,8 @@ class Door:
                 absences = self._absences(moment, visible, from_ns, to_ns, site)
                 absences += _damaged(moment, from_ns, to_ns, site)
             views = [visible.view(one) for one in wanted]
-            return joined_trend(views, filled or [Buckets(from_ns, to_ns, max(buckets, 1))], absences)
+            buckets_of = filled or [Buckets(from_ns, to_ns, max(buckets, 1))]
+            return joined_trend(views, buckets_of, absences, whole=self.whole)
 
     def time_marks(self, series: int, from_ns: int, to_ns: int) -> TimeMarks:
         """When the tag, in all its versions, was bad or uncertain, and which of its samples came later."""

@@ -25,6 +25,8 @@ PAGES = (
     "/api/latest",
     "/api/search?find=pressure",
     "/api/tags?find=",
+    "/api/trend?series=2&from=2025-11-22&to=2025-11-24&buckets=9",
+    "/api/trends?tag=pump-7/pressure&from=2025-11-22&to=2025-11-24",
     "/api/samples?from=2025-11-23&to=2025-11-24",
     "/i3x/v1/objects?includeMetadata=true",
     "/i3x/v1/objecttypes",
