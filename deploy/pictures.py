@@ -1,7 +1,7 @@
 """The pictures of docs/, taken anew: the demo's pages in a real browser, as its people see them.
 
     docs/overview.png        the overview, as anybody sees it on loopback
-    docs/img/NAME.png        asset, tag; access as a vendor and as an approver, the trail, break-glass, the roster
+    docs/img/NAME.png        asset, tag, report; access as a vendor and an approver, trail, break-glass, roster
 
 The demo runs as it does for a person, with its lossy link, and its people sign in with what `people.toml` says: the
 pictures are what `make demo` shows. It takes Chromium (deploy/test-packages.txt) and playwright.
@@ -69,6 +69,9 @@ def _pages(browser: Browser, url: str, people: dict[str, DemoPerson], folder: Pa
     vendor.get_by_role("link", name="bearing_de.temperature", exact=True).click()
     vendor.wait_for_timeout(SETTLED_S * 1000)
     _picture(vendor, folder / "tag.png")
+    begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 90))
+    vendor.goto(f"{url}report?asset=pump-7&from={begin}")
+    _picture(vendor, folder / "report.png")
     vendor.goto(f"{url}access")
     _picture(vendor, folder / "access-vendor.png")
     approver = _signed_in(browser, url, people["ada.approver@plant.example"])

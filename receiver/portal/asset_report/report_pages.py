@@ -113,7 +113,9 @@ class ReportPages:
 
     def _moment(self, name: str, said: str, now_ns: int) -> int:
         said = said.strip()
-        if said.isascii() and said.replace(".", "", 1).isdigit() and len(said) <= 17:  # milliseconds, as elsewhere
+        if (
+            said.isascii() and said.lstrip("-").replace(".", "", 1).isdigit() and len(said) <= 17
+        ):  # milliseconds, as elsewhere
             return round(float(said) * 1e6)
         return moment(name, said, self._writer.zone, lambda: now_ns)
 

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from portal_plant import SECOND, Clock, Plant
@@ -207,6 +207,8 @@ async def look_around(app: Starlette, clock: Clock, series: int) -> list[tuple[s
         for number in range(1, series + 1)
         for start, end in ((now - 6e5, now + 1), (-1000, 1000), (9.2e12 / 2 - 1000, 9.2e12 / 2))
     ]
+    first = quote(next(iter(live.picture.assets)), safe="")
+    pages.append(f"/report?asset={first}&from={now - 6e5}&to={now + 1}")
     assert (await get(app, "/tag/1"))[0] == 307
     for path in [*pages, *map(address, live.picture.assets)]:
         status, body = await get(app, *unquoted(path))

@@ -99,6 +99,12 @@ ADDRESSES = (
     f"/api/samples?asset={{}}&{RANGE}&form=csv",
     "/api/samples?since=1970-01-01&form=arrow",
     f"/api/buckets?{RANGE}&width=1h",
+    f"/export?asset={{}}&{RANGE}",
+    f"/export?tag=volta-press/volta-force&{RANGE}&what=buckets&width=1h",
+    "/export/events?asset={}",
+    f"/report?asset={{}}&{RANGE}",
+    f"/report?asset={{}}&{RANGE}&save=html",
+    "/report",
     "/i3x/v1/objects?includeMetadata=true",
     "/i3x/v1/objecttypes",
 )
