@@ -14,8 +14,12 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from protocol.settings.table import SettingsTable
 from receiver.outputs.scope import Scope
 
-RESERVED = frozenset({"catch", "publish", "portal", "history", "historian"})
-"""Names that the receiver's own processes and stores have."""
+RESERVED = frozenset(
+    {"catch", "publish", "portal", "history", "historian", "trail", "people", "desk"}
+    | {"accept", "break-glass", "floor", "portal-clock", "sure-time"}
+)
+"""Names that the receiver's own processes, stores and small files have: an output sets aside what stands under its name
+and is not what it wrote."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 

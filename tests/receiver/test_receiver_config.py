@@ -11,8 +11,12 @@ from protocol.errors import ConfigError
 from protocol.settings.findings import Findings
 from receiver import catch_file
 from receiver.config import ReceiverConfig, _look_at_outputs, load
+from receiver.governed.authority import LATEST
+from receiver.governed.people.secret_store import NAME as PEOPLE
+from receiver.governed.trail.trail_file import NAME as TRAIL
 from receiver.outputs.influx.settings import InfluxTable
 from receiver.outputs.scope import Scope
+from receiver.portal.keeping.thing_store import NAME as DESK
 from receiver.settings import InletTable
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "receiver.toml"
@@ -164,6 +168,13 @@ def test_every_mistake_is_named_with_its_key(tmp_path: Path) -> None:
 def test_the_inlet_listens_on_a_number_that_needs_no_asking(tmp_path: Path, listen: str) -> None:
     """A name would be asked for, a multicast group is joined by speaking: both are refused."""
     assert set(mistakes(tmp_path, LEAST.replace("127.0.0.1:5005", listen))) == {"inlet.listen"}
+
+
+@pytest.mark.parametrize("file", [TRAIL, PEOPLE, DESK, LATEST, "portal.json", "accept.json", "floor.json"])
+def test_no_output_is_called_as_a_file_of_the_receivers_own(tmp_path: Path, file: str) -> None:
+    """It would take `state/NAME.db` for its own store, find it damaged, and set the trail aside."""
+    named = OUTPUT.replace('"one"', f'"{Path(file).stem}"') + 'scope = "all"\n'
+    assert "receiver's own" in mistakes(tmp_path, LEAST + named)["output[0].name"]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def _url(value: str) -> str:
 
 def _schema(value: str) -> str:
     if not _SCHEMA.fullmatch(value) or value.startswith("pg_"):
-        raise ValueError('it is no name of a schema; write small letters, digits and _, such as schema = "checkvalve"')
+        raise ValueError('it is no name of a schema; write a-z, digits and _, such as schema_name = "checkvalve"')
     return value
 
 
