@@ -91,7 +91,8 @@ class RecordRules:
         self._refused[entry.who] = times  # the longest unseen stand first
         if len(self._refused) > PERSONS:
             del self._refused[next(iter(self._refused))]
-        times.append(entry.at_ns)
+        count = entry.facts.get("count", 1)  # of names that were asked for at once
+        times.extend([entry.at_ns] * min(count if isinstance(count, int) else 1, MANY))
         if len(times) == MANY and abs(entry.at_ns - times[0]) <= WITHIN_NS:
             yield raised(
                 "reads refused",

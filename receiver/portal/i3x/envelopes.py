@@ -52,6 +52,7 @@ def bulk(
     what: str = "Element",
     detail: Mapping[str, Any] | None = None,
     status: int = 200,
+    absent: Callable[[list[str]], None] | None = None,
 ) -> Response:
     """An answer for each name, as often as it was asked for.
 
@@ -60,6 +61,7 @@ def bulk(
         found: The answer for one.
         key: What the name is called there.
         what: It is, in the words of a refusal.
+        absent: Takes the names of what is not there, each once, for the record.
 
     Where `found` raises KeyError there is no such thing, or none that the reader may see: that is told alike.
 
@@ -77,6 +79,8 @@ def bulk(
             raise HTTPException(400, f"the answer would be longer than {MOST_ANSWER} bytes: ask for fewer at a time")
         whole = whole and well
         results.append(orjson.Fragment(told))
+    if absent is not None:
+        absent([name for name, (well, _) in made.items() if not well])
     return _json({"success": whole, "results": results} | ({"responseDetail": detail} if detail else {}), status)
 
 

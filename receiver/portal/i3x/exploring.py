@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -70,7 +71,8 @@ class Exploring:
         """`POST /objecttypes/query`."""
         names = (await I3xQuestion.of(request)).names()
         self._all_seen(request)
-        return bulk(names, self._space.types().__getitem__, what="Object type")
+        absent = partial(looks.absent, request)
+        return bulk(names, self._space.types().__getitem__, what="Object type", absent=absent)
 
     async def objects(self, request: Request) -> Response:
         """`GET /objects`: all of them, those of a type, or the root."""
@@ -91,7 +93,8 @@ class Exploring:
         names, metadata = asked.names(), asked.truth("includeMetadata")
         elements = self._space.elements
         self._seen(request, names)
-        return bulk(names, lambda one: elements[one].described(metadata=metadata))
+        absent = partial(looks.absent, request)
+        return bulk(names, lambda one: elements[one].described(metadata=metadata), absent=absent)
 
     async def related(self, request: Request) -> Response:
         """`POST /objects/related`: what stands in a relation to each, or in one relation."""
@@ -108,7 +111,7 @@ class Exploring:
             ]
 
         self._all_seen(request)
-        return bulk(names, around)
+        return bulk(names, around, absent=partial(looks.absent, request))
 
     def _told(self, elements: Iterable[PlantElement], *, metadata: bool) -> list[dict[str, Any]]:
         return self._live.faults.each(lambda one: one.id, lambda one: one.described(metadata=metadata), elements)

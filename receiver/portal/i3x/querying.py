@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -81,7 +82,7 @@ class Querying:
 
         wanted = self._wanted(names, depth)
         looks.show(request, "read.value", *self._space.seen(wanted), rows=len(wanted))
-        return bulk(names, found)
+        return bulk(names, found, absent=partial(looks.absent, request))
 
     async def history(self, request: Request) -> Response:
         """`POST /objects/history`: every sample of each in a time, oldest first."""
@@ -111,7 +112,8 @@ class Querying:
         detail = _missing([gap for gap in gaps if gap.site in sites])
         if told.cut:
             detail = _cut(told.cut, detail)
-        return bulk(names, found, detail=detail, status=206 if told.cut else 200)
+        absent = partial(looks.absent, request)
+        return bulk(names, found, detail=detail, status=206 if told.cut else 200, absent=absent)
 
     def newest(self, one: PlantElement, at: ViewTime) -> ToldValue:
         """The newest value of an element."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -98,7 +99,7 @@ class Subscribing:
                 raise KeyError(name)
             one.monitored.setdefault(name, depth)
 
-        answered = bulk(names, begun)
+        answered = bulk(names, begun, absent=partial(looks.absent, request))
         fresh = [element for element in self._reach(one) if element not in one.told]
         self._offer(one, self._newest(fresh))
         looks.show(request, "read.subscription", *self._seen(one), rows=len(fresh))
@@ -196,7 +197,7 @@ class Subscribing:
 
     def _seen(self, one: ClientSubscription) -> tuple[list[str], list[tuple[str, str]]]:
         elements = self._space.elements
-        return self._space.seen(elements[name] for name in one.told if name in elements)
+        return self._space.seen(elements[name] for name in sorted(one.shown) if name in elements)
 
     def _find(self, request: Request, asked: I3xQuestion) -> ClientSubscription:
         client, name = _named(asked), asked.text("subscriptionId")

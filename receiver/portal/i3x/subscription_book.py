@@ -88,6 +88,11 @@ class ClientSubscription:
             while self.batches and self.batches[0].number <= last:
                 self._forget()
 
+    @property
+    def shown(self) -> set[str]:
+        """Every element that it is told of, or that something waits of: also after it was unregistered."""
+        return {*self.told, *(str(one["elementId"]) for batch in self.batches for one in batch.updates)}
+
     def taken(self) -> list[Mapping[str, Any]]:
         """Everything that waits, which is forgotten."""
         updates = [one for batch in self.batches for one in batch.updates]

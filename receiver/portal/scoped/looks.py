@@ -3,11 +3,14 @@
 Whoever makes an answer out of the history says so here, on the request, as soon as it is known. The look is written
 into the trail while the answer is made (`scoped_reading.py`), and where that cannot be done the answer is not sent. An
 answer of an address that shows data and says nothing about it is a bug, and is not sent either.
+
+Where many things were asked for by name and some are not there, or not the reader's, the answer says that too: it goes
+on record as a refused read, as a 404 does, and somebody who searches by hand is found out alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -62,3 +65,9 @@ def show(
     look = Look(kind=kind, assets=tuple(assets), tags=tuple(tags), from_ns=from_ns, to_ns=to_ns, rows=rows)
     if noting := request.scope.get("state", {}).get("noting"):
         noting(look)
+
+
+def absent(request: Request, names: Sequence[str]) -> None:
+    """Say that of what this request asked for by name these are not there, or not the reader's."""
+    if names and (refusing := request.scope.get("state", {}).get("refusing")):
+        refusing(names)

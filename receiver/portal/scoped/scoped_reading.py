@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from starlette.exceptions import HTTPException
@@ -101,7 +101,9 @@ class ScopedReading:
             state["view"] = view
             if reader is None or granted is None or reader.person is None:
                 return await part(view)(request)
-            person, noted = reader.person, list[asyncio.Future[list[TrailRecord]]]()
+            person = reader.person
+            noted: list[asyncio.Future[list[TrailRecord]]] = []
+            refused: list[asyncio.Future[list[TrailRecord]]] = []
 
             def holds() -> bool:
                 return reader.holds() and reader.granted().scope == scope
@@ -110,17 +112,20 @@ class ScopedReading:
                 _still(holds)
                 noted.append(self._begun(look, reader, person, granted))
 
+            def refusing(names: Sequence[str]) -> None:
+                refused.append(self._refused(request, reader, person, granted, names))
+
             state["holds"] = holds
             if data:
-                state["noting"] = noting
+                state["noting"], state["refusing"] = noting, refusing
             try:
                 made = await part(view)(request)
             except HTTPException as error:
                 if error.status_code == 404:
-                    await self._refused(request, reader, person, granted)
+                    refused.append(self._refused(request, reader, person, granted))
                 raise
             finally:
-                await _on_record(noted)
+                await _on_record([*noted, *refused])
             if data and not noted:
                 raise RuntimeError(f"{request.url.path} does not say what it shows")
             _still(holds)
@@ -138,14 +143,24 @@ class ScopedReading:
         entry = look.entry(at_ns=self._clock(), who=person.key, origin=reader.address, more=under)
         return asyncio.ensure_future(self._record.note_async([entry]))
 
-    async def _refused(self, request: Request, reader: RequestReader, person: Person, granted: Granted) -> None:
-        """What is not there and what is not theirs go on record alike, and take the same time."""
-        asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-        facts = {"address": asked[:LONGEST_PATH], **_under(reader, person, granted.grants)}
-        entry = TrailEntry(kind="read.refused", at_ns=self._clock(), who=person.key, origin=reader.address, facts=facts)
+    def _refused(
+        self, request: Request, reader: RequestReader, person: Person, granted: Granted, names: Sequence[str] = ()
+    ) -> asyncio.Future[list[TrailRecord]]:
+        """What is not there and what is not theirs go on record alike, and take the same time.
+
+        Args:
+            names: Those of many that were asked for; empty: the address itself.
+        """
         if self._record is None:
             raise HTTPException(503)
-        await _on_record([asyncio.ensure_future(self._record.note_async([entry]))])
+        asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        if names:
+            asked = " ".join((request.url.path, *names[:LONGEST_PATH]))
+        facts: dict[str, Fact] = {"address": asked[:LONGEST_PATH], **_under(reader, person, granted.grants)}
+        if names:
+            facts["count"] = len(names)
+        entry = TrailEntry(kind="read.refused", at_ns=self._clock(), who=person.key, origin=reader.address, facts=facts)
+        return asyncio.ensure_future(self._record.note_async([entry]))
 
 
 async def _on_record(noted: list[asyncio.Future[list[TrailRecord]]]) -> None:

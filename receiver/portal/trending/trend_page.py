@@ -82,7 +82,7 @@ class TrendPage:
         names = [held for key, held in address if key == "tag"]
         found = [named_tag(self._live.picture, *parted(one)) for one in names]
         tags = [one for one in found if one is not None]
-        unseen = {("tag", name) for name, one in zip(names, found, strict=True) if one is None}
+        unseen = [("tag", name) for name, one in zip(names, found, strict=True) if one is None]
         address = [one for one in address if one not in unseen]  # not even the name that was asked for comes back
         if names and not tags:
             raise HTTPException(404)
@@ -92,6 +92,7 @@ class TrendPage:
         )
         named = [(one.tag.asset, one.tag.name) for one in tags]
         looks.show(request, "read.trend", dict.fromkeys(asset for asset, _ in named), named, between=(from_ns, to_ns))
+        looks.absent(request, [" ".join(name for _, name in unseen)] if unseen else [])  # an old link is one slip
         person, views, trouble = await self._kept(request)
         return self._pages.page(
             "trend.html",

@@ -326,10 +326,13 @@ def test_a_service_reads_its_grants_alone_and_each_look_is_on_record(tmp_path: P
         assert len(person.post("/subscriptions/sync", **mine).result) == 1
         assert site.kinds()[before:] == [
             "read.value",
+            "read.refused",
             "read.model",
             "read.model",
             "read.model",
             "read.history",
+            "read.refused",
+            "read.refused",
             "read.refused",
             "read.subscription",
             "read.subscription",
