@@ -21,7 +21,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -39,6 +39,7 @@ from receiver.governed.grants.deciding import RuleRefusal, begin, decide, may_de
 from receiver.governed.grants.extent import Extent
 from receiver.governed.grants.request import AccessRequest, Period, RequestState
 from receiver.governed.recommendations.recommending import make
+from receiver.outputs.base import EventBody
 from receiver.portal.app import create_app
 
 S = 10**9
@@ -60,6 +61,15 @@ ADDRESSES = (
     "/api/link",
     "/api/events",
     "/api/events?asset={}",
+    "/events",
+    "/events?q=volta",
+    "/events?asset={}",
+    "/events.csv",
+    "/events.csv?asset={}",
+    "/alarms",
+    "/alarms?asset={}",
+    "/api/alarms",
+    "/api/alarms?asset={}",
     f"/api/trend?series=1&{RANGE}",
     f"/api/trend?series=2&{RANGE}",
     "/healthz",
@@ -110,10 +120,10 @@ ADDRESSES = (
 )
 HEAVY = ("/access", "/trail", "/trail?person=p-acme", "/trail?person=p-volta", "/trail?kind=read")
 """Lists that grow with what was done: asked more seldom than the others."""
-LIVE = ("/live", "/live?series=1", "/live?asset={}")
+LIVE = ("/live", "/live?series=1", "/live?asset={}", "/live?events=1")
 DRAWN = [one for one in (*ADDRESSES, *LIVE) if one not in HEAVY] * 12 + [*HEAVY]
-PLAIN = ("acme-pressure", "volta-force", "6.5", "88.0")
-"""What only an answer with data holds: names of tags, and values."""
+PLAIN = ("acme-pressure", "volta-force", "6.5", "88.0", "has tripped")
+"""What only an answer with data holds: names of tags, values, events."""
 ACTS = (1, 2, 2, 3, 3, 4, 7)
 """Acts of a history, one number of these."""
 LOOKS = 3
@@ -378,10 +388,32 @@ class OverHttp:
             connection.close()
 
 
+def tell(site: GrantingSite) -> None:
+    """Each machine tells of itself: a trip that stands, a state; and there is a group of tags of each."""
+    authority, groups = site.office.desk.authority, dict[str, Extent]()
+    for vendor, machine in MACHINE.items():
+        event = EventBody(
+            asset=machine,
+            source=f"{vendor}-source",
+            time_ns=site.clock(),
+            severity=900,
+            code=f"{vendor}-1",
+            text=f"{vendor} has tripped",
+            state="active",
+            sequence=1,
+        )
+        site.plant.take(event)
+        site.plant.condition(machine, "up", f"{vendor} runs")
+        names = frozenset({(machine, TAGS[vendor])})
+        groups[f"{vendor} tags"] = Extent(assets=frozenset({machine}), tags=names)
+    authority.policy = replace(authority.policy, groups=groups)
+
+
 @contextlib.contextmanager
 def plant(folder: Path) -> Iterator[tuple[GrantingSite, Starlette]]:
     """A site of its own and its pages."""
     made = GrantingSite(folder)
+    tell(made)
     try:
         yield made, create_app(made.folder / "history", made.folder, None, clock=made.clock, office=made.office)
     finally:
@@ -431,9 +463,12 @@ def looked(model: Model, vendor: str, address: str, status: int, text: str, wher
     where = f"{where}: {vendor} at {address} got {status}"
     other = VENDORS[vendor == "acme"]
     told = text.lower().replace(address.lower(), "")
-    machine, tag = MACHINE[other], TAGS[other]
-    for typed in (f"{machine}/{tag}", f"/{machine}", f"={machine}", f"p-{other}", f"name={tag}", f"/{tag}"):
-        told = told.replace(typed, "")  # in their own trail stands what they tried themselves
+    if address.startswith("/events?"):  # its form, and the way to the same as a table, repeat what was typed
+        told = told.replace(f"events.csv?{address.partition('?')[2]}", "").replace(f'name="q" value="{other}"', "")
+    if address.startswith("/trail"):  # in their own trail stands what they tried themselves
+        machine, tag = MACHINE[other], TAGS[other]
+        for typed in (f"{machine}/{tag}", f"/{machine}", f"={machine}", f"p-{other}", f"name={tag}", f"q={other}"):
+            told = told.replace(typed, "")
     assert other not in told, where
     data = any(word in text for word in PLAIN) and status == 200
     assert not data or model.may(vendor) or address.startswith(("/trail", "/access")), where
