@@ -123,9 +123,9 @@ class SignInOffice:
             return anyone(address, None)
 
         def holds() -> bool:
-            return service.reader(self.desk.people, self.desk.now(), address) is not None and bool(
-                self.store.token(hashed(token))
-            )
+            now, held = self.desk.now(), self.desk.services.get(key)
+            reads = held is not None and held.reader(self.desk.people, now, address) is not None
+            return reads and bool(self.store.token(hashed(token)))
 
         return PageReader(
             person=person,

@@ -13,8 +13,9 @@ from access_cast import ACME, APPROVER, DAY, ENGINEER, HOUR, POLICY, SECOND, SPO
 from receiver.governed.authority import Authority
 from receiver.governed.grants.asking import Asked, ask
 from receiver.governed.grants.clock_acceptance import ENDED, accept_clock
-from receiver.governed.grants.deciding import RuleRefusal, decide, may_decide
+from receiver.governed.grants.deciding import RuleRefusal, decide, may_decide, revoke
 from receiver.governed.grants.duty import Duty
+from receiver.governed.grants.grant import GrantState
 from receiver.governed.grants.granted import NOTHING
 from receiver.governed.grants.register import Grants
 from receiver.governed.grants.rostering import roster
@@ -211,6 +212,24 @@ def test_a_clock_that_stood_ahead_is_believed_again_by_a_person_alone(site: Auth
         again.act(partial(accepted, wall=wall + 3 * SECOND, why="the time server was wrong"))
     for one in (other, again):
         one.trail.close()
+
+
+def test_what_was_revoked_while_the_clock_stood_ahead_stays_so_when_it_is_accepted(site: Authority) -> None:
+    """Its revocation then bears a moment that is still to come: that a grant was revoked counts, and not when."""
+    requested(site, "r-1", wish("standing", when=period(T0, T0 + 60 * DAY)))
+    approved(site, "r-1", "sponsor")
+    site.tick(T0 + 40 * DAY, SECOND)
+    assert site.granted("acme").scope.assets == frozenset({"pump-7"})
+    sponsor, reader = site.person("sponsor"), site.person("acme")
+    assert sponsor is not None
+    site.act(lambda people, grants, now: revoke(grants, "g-r-1", sponsor, reader, now, why="the work is done"))
+    site.tick(T0 + 2 * SECOND, 2 * SECOND)
+    site.act(partial(accepted, wall=T0 + 2 * SECOND, why="the time server was wrong"))
+    site.tick(T0 + 3 * SECOND, 3 * SECOND)
+    held = site.grants.grants["g-r-1"]
+    assert (held.state(site.now), held.revoked_why) == (GrantState.REVOKED, "the work is done")
+    assert site.now.late_ns < T0 + DAY
+    assert site.granted("acme").scope == NOTHING
 
 
 def accepted(people: People, grants: Grants, now: SureTime, *, wall: int, why: str) -> Sequence[TrailEntry]:

@@ -13,7 +13,7 @@ from sign_in_site import PASSWORD, SignInSite, WebReader
 from receiver.commands.cli import _status_lines
 from receiver.governed.people.person import PersonRole
 from receiver.governed.people.person_sessions import hashed
-from receiver.governed.people.services import ServiceCredential, issue
+from receiver.governed.people.services import ServiceCredential, end, issue
 from receiver.outputs.scope import Scope
 from receiver.portal.signing_in.sign_in_pages import inside
 from receiver.portal_settings import PortalTable
@@ -338,7 +338,7 @@ def test_what_is_due_about_people_is_told_to_whom_it_concerns(site: SignInSite, 
 
 
 def test_a_service_shows_its_token_and_reads_as_a_program(site: SignInSite, web: WebReader) -> None:
-    """With its name on record; a token that is none of ours is a failure, and 401."""
+    """With its name on record, until its end is; a token that is none of ours is a failure, and 401."""
     owner = site.ready()
     service = ServiceCredential(
         key="s-centre01",
@@ -357,3 +357,10 @@ def test_a_service_shows_its_token_and_reads_as_a_program(site: SignInSite, web:
     assert web.get("/account", Authorization="Bearer the token").status == 404
     assert web.get("/api/assets", Authorization="Bearer another").status == 401
     assert [entry.facts["how"] for entry in site.of("session.failed")] == ["token"]
+    open_stream = site.office.service("the token", "127.0.0.1")
+    assert open_stream.holds()
+    authority, services = site.office.desk.authority, site.office.desk.services
+    authority.act(
+        lambda people, grants, now: end(services, "s-centre01", "replaced", at_ns=site.clock(), by="command:root")
+    )
+    assert not open_stream.holds()  # its end on record is enough, whether its token was taken away yet or not
