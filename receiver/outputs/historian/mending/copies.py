@@ -30,7 +30,7 @@ Row: TypeAlias = tuple[Any, ...]
 Tables: TypeAlias = dict[str, list[Row]]
 
 NAMES = ("stream", "asset", "series")
-COUNTS = ("span", "ending", "account", "tail", "condition", "present", "latest", "age", "month")
+COUNTS = ("span", "ending", "account", "tail", "condition", "present", "latest", "age", "month", "standing")
 GROWING = ("state", "event", "tally")
 """Tables whose rows are written once, by rising id."""
 META = ("mark", "age_ns", "swept_ns", "sealed", "hot", "version")
@@ -145,7 +145,7 @@ class Gathered:
         for table, rows in tables.items():
             rows_of = self.tables.setdefault(table, {})
             for row in rows:
-                key = row[:2] if table in ("span", "account", "minute") else row[0]
+                key = row[:2] if table in ("span", "account", "minute") else row[:3] if table == "standing" else row[0]
                 if table in ("asset", "series") and key in rows_of and _rank(table, row) < _rank(table, rows_of[key]):
                     continue
                 rows_of[key] = row

@@ -62,7 +62,7 @@ class Salvage:
         tables: Tables = {}
         for table in ("meta", *COUNTS, *GROWING, "minute"):
             rows, whole = self._rows(table)
-            if not whole and table not in ("month", "minute", *GROWING):
+            if not whole and table not in ("month", "minute", "standing", *GROWING):
                 return None
             tables[table] = rows
         tables["minute"] = [row[1:] for row in tables["minute"]]

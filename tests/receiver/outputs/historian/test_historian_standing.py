@@ -8,9 +8,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from history_blocks import ALL, ASSETS, BOOT, SECOND, T0, TAGS, block, opened, stream
+from history_blocks import ALL, ASSETS, BOOT, SECOND, T0, TAGS, batch, block, opened, shrink, stream
 
 from protocol.content.catalog import Page
+from protocol.content.sample import Row
 from receiver.outputs.base import EventBody, OpenedBlock, StateBody, StreamDescription, TallyBody
 from receiver.outputs.historian.events import event_search
 from receiver.outputs.historian.events.event_search import EventQuestion
@@ -124,6 +125,26 @@ def test_what_stands_outlives_its_event_and_what_is_over_does_not(tmp_path: Path
     output.close()
     with sqlite3.connect(current_path(tmp_path)) as connection:
         assert connection.execute("SELECT count(*) FROM standing").fetchone() == (1,)
+
+
+def test_what_stands_outlives_a_damaged_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The months' copies have it: its event may be gone from history and journal."""
+    shrink(monkeypatch)
+    output = opened(tmp_path)
+    output.take(pages(), b"0")
+    rows = [Row(0, T0 + at * SECOND, float(at)) for at in range(3000)]
+    output.take([said(1, TRIP, "active"), block(stream(), 2, batch(rows))], b"1")
+    for hour in range(12):
+        output.retain(T0 + hour * 3600 * SECOND, 7200.0)
+    output.take([block(stream(), 3, batch([Row(0, T0 + at * SECOND, float(at)) for at in range(3000, 6000)]))], b"2")
+    before = named(stands(tmp_path))
+    output.close()
+    assert list(tmp_path.glob("*-*.db"))
+    current_path(tmp_path).write_bytes(b"no database at all" * 1000)
+    output = opened(tmp_path)
+    assert output.begun_again()
+    output.close()
+    assert named(stands(tmp_path)) == before == [("trip", "words", "active")]
 
 
 def test_a_history_of_before_knows_what_stands_at_its_next_opening(tmp_path: Path) -> None:
