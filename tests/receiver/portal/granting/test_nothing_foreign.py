@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import html
 import http.client
+import json
 import random
 import re
 import sys
@@ -118,10 +119,15 @@ ADDRESSES = (
     "/i3x/v1/objects?includeMetadata=true",
     "/i3x/v1/objecttypes",
 )
+IDS = [one for vendor in VENDORS for one in (f"tag/{MACHINE[vendor]}/{TAGS[vendor]}", f"asset/{MACHINE[vendor]}")]
+QUESTION = json.dumps({"elementIds": IDS, "startTime": "2020-01-01T00:00:00Z", "maxDepth": 0, "clientId": "mine"})
+"""What is sent to the addresses of i3X that take a question: it names both machines."""
+ASKED = ("value", "history", "list", "related")
+QUESTIONS = tuple(f"/i3x/v1/objects/{one}" for one in ASKED)
 HEAVY = ("/access", "/trail", "/trail?person=p-acme", "/trail?person=p-volta", "/trail?kind=read")
 """Lists that grow with what was done: asked more seldom than the others."""
 LIVE = ("/live", "/live?series=1", "/live?asset={}", "/live?events=1")
-DRAWN = [one for one in (*ADDRESSES, *LIVE) if one not in HEAVY] * 12 + [*HEAVY]
+DRAWN = [one for one in (*ADDRESSES, *QUESTIONS, *LIVE) if one not in HEAVY] * 12 + [*HEAVY]
 PLAIN = ("acme-pressure", "volta-force", "6.5", "88.0", "has tripped")
 """What only an answer with data holds: names of tags, values, events."""
 ACTS = (1, 2, 2, 3, 3, 4, 7)
@@ -350,13 +356,14 @@ class Record:
 async def asked(app: Starlette, address: str, cookie: str) -> tuple[int, str]:
     """One request, without a network; a live stream is left after its first part."""
     path, _, query = address.partition("?")
+    method, body = ("POST", QUESTION.encode()) if path in QUESTIONS else ("GET", b"")
     sent: list[Message] = []
     gone = asyncio.Event()
 
     async def receive() -> Message:
         if sent and sent[0]["status"] == 200 and path == "/live":
             await gone.wait()
-        return {"type": "http.disconnect"} if sent else {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.disconnect"} if sent else {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -364,7 +371,8 @@ async def asked(app: Starlette, address: str, cookie: str) -> tuple[int, str]:
             gone.set()
 
     headers = [(b"host", b"localhost"), (b"cookie", f"checkvalve={cookie}".encode())]
-    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode()}
+    headers += [(b"content-type", b"application/json")] if body else []
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode()}
     scope |= {"headers": headers, "client": ("192.0.2.7", 1), "server": ("localhost", 80), "scheme": "http"}
     await app(scope | {"http_version": "1.1", "root_path": ""}, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]).decode("utf-8", "replace")
@@ -380,7 +388,9 @@ class OverHttp:
         """The whole answer; a live stream is left after its first part."""
         connection = http.client.HTTPConnection(self._host, timeout=20)
         try:
-            connection.request("GET", address, headers={"Cookie": f"checkvalve={cookie}"})
+            headers, question = {"Cookie": f"checkvalve={cookie}"}, address in QUESTIONS
+            headers |= {"Content-Type": "application/json"} if question else {}
+            connection.request("POST" if question else "GET", address, QUESTION if question else None, headers)
             answer = connection.getresponse()
             live = answer.status == 200 and address.startswith("/live")
             return answer.status, (answer.read1(1 << 16) if live else answer.read()).decode("utf-8", "replace")
@@ -462,6 +472,8 @@ def looked(model: Model, vendor: str, address: str, status: int, text: str, wher
     """Whether an answer shows data; that it shows none of the other, and none without a grant."""
     where = f"{where}: {vendor} at {address} got {status}"
     other = VENDORS[vendor == "acme"]
+    for name in IDS if address in QUESTIONS else ():  # each answer is told beside the name that was asked for
+        text = text.replace(f'"elementId":"{name}"', "").replace(f"not found: {name}", "")
     told = text.lower().replace(address.lower(), "")
     if address.startswith("/events?"):  # its form, and the way to the same as a table, repeat what was typed
         told = told.replace(f"events.csv?{address.partition('?')[2]}", "").replace(f'name="q" value="{other}"', "")
