@@ -196,8 +196,15 @@ class Subscribing:
         return held
 
     def _seen(self, one: ClientSubscription) -> tuple[list[str], list[tuple[str, str]]]:
+        """Assets and tags for the record; of an asset with all that belongs to it no tag is named: more may come."""
         elements = self._space.elements
-        return self._space.seen(elements[name] for name in sorted(one.shown) if name in elements)
+        assets, tags = self._space.seen(elements[name] for name in sorted(one.shown) if name in elements)
+        whole = {
+            element.live_asset.asset.name
+            for name, depth in one.monitored.items()
+            if depth != 1 and (element := elements.get(name)) and element.live_asset and not element.live_tag
+        }
+        return assets, [tag for tag in tags if tag[0] not in whole]
 
     def _find(self, request: Request, asked: I3xQuestion) -> ClientSubscription:
         client, name = _named(asked), asked.text("subscriptionId")

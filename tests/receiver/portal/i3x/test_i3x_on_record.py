@@ -52,6 +52,17 @@ def test_what_waits_of_a_tag_goes_on_record_when_it_is_told_after_it_was_unregis
     assert site.of("read.subscription")[-1].facts["assets"] == []
 
 
+def test_a_subscription_to_a_whole_machine_is_on_record_as_all_of_it(site: GrantingSite, acme: WebReader) -> None:
+    """A tag that is described later is told without another question, so none is named."""
+    web = peer(acme)
+    for name, named in ((PRESSURE, True), ("asset/acme-pump", False)):
+        made = web.post("/subscriptions", clientId="mine").result
+        mine = {"clientId": "mine", "subscriptionId": made["subscriptionId"]}
+        web.bulk("/subscriptions/register", [name], maxDepth=0, **mine)
+        look = site.of("read.subscription")[-1].facts
+        assert (look["assets"], "tags" in look) == (["acme-pump"], named)
+
+
 @pytest.mark.parametrize("path", ["/objects/value", "/objects/history", "/objects/list", "/objects/related"])
 def test_a_search_by_many_names_at_once_is_refused_reads_and_an_alert(
     site: GrantingSite, acme: WebReader, path: str
