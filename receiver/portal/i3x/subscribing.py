@@ -54,6 +54,11 @@ class Subscribing:
     def __len__(self) -> int:
         return len(self._book.held)
 
+    @property
+    def heard(self) -> bool:
+        """Somebody listens to a stream of one of them."""
+        return any(streams.listeners for streams in self._streams.values())
+
     async def create(self, request: Request) -> Response:
         """`POST /subscriptions`."""
         asked = await I3xQuestion.of(request)

@@ -60,6 +60,11 @@ class ScopedView:
     """Ends the live task; None before it was begun."""
     beginning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
+    def heard(self) -> bool:
+        """Somebody listens to it."""
+        return bool(self.live.streams.listeners) or self.i3x.subscribing.heard
+
     async def begin(self) -> None:
         """Have a first look, so that the first page is whole, and go on looking."""
         async with self.beginning:
@@ -127,7 +132,7 @@ class ScopedViews:
         """Close what nobody has asked for in a while."""
         now_s = asyncio.get_running_loop().time()
         for scope, view in list(self._open.items()):
-            heard = view.live.streams.listeners or len(view.i3x.subscribing)
+            heard = view.heard or len(view.i3x.subscribing)
             if scope not in self._kept and not heard and now_s - view.used_s >= IDLE_S:
                 await self._close(scope)
 
@@ -145,7 +150,7 @@ class ScopedViews:
     async def _make_room(self) -> None:
         if len(self._open) < self._most:
             return
-        unheard = [view for view in self._open.values() if not view.live.streams.listeners]
+        unheard = [view for view in self._open.values() if not view.heard]
         idle = [(view.used_s, view.scope) for view in unheard if view.scope not in self._kept]
         if not idle:
             raise TooManyViews(f"{len(self._open)} views are open, and each is listened to")

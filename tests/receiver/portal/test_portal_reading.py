@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 from access_cast import ACME, VOLTA
+from i3x_peer import I3xPeer
 from portal_plant import Clock, Ear, Plant, ask, served
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -337,3 +340,20 @@ def test_views_are_shared_by_scope_and_bounded(
         assert scopes == {NOTHING, PUMP, PRESS}
         for ear in ears:
             ear.close()
+
+
+def test_a_view_whose_subscription_is_streamed_makes_no_room(door: Doorkeeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reader asks for nothing else, so it is the longest unused: it is listened to all the same."""
+    with served(door) as base:  # type: ignore[arg-type]
+        held = door.state.views
+        monkeypatch.setattr(held, "_most", 3)
+        volta = I3xPeer(base, {"X-Person": "volta"})
+        made = volta.post("/subscriptions", clientId="mine").result
+        mine = json.dumps({"clientId": "mine", "subscriptionId": made["subscriptionId"]}).encode()
+        headers = {"X-Person": "volta", "Content-Type": "application/json"}
+        address = f"{base}/i3x/v1/subscriptions/stream"
+        with urllib.request.urlopen(urllib.request.Request(address, mine, headers), timeout=20):
+            for name in ("acme-pump", "b", "c"):
+                door.granted["acme"] = SeenScope(assets=frozenset({name}))
+                assert ask(base + "/", headers={"X-Person": "acme"}).status == 200
+            assert PRESS in {view.scope for view in held.all()}
