@@ -221,12 +221,15 @@ class BadLink:
 
 
 @contextmanager
-def plant(folder: Path, *, seed: int | None = None, repeat: tuple[str, ...] = REPEAT) -> Iterator[Plant]:
+def plant(
+    folder: Path, *, seed: int | None = None, repeat: tuple[str, ...] = REPEAT, device: bool = True
+) -> Iterator[Plant]:
     """Keys, files and the simulated device; sides are started by who asks.
 
     Args:
         folder: `high` and `low` in it may be there already (mounted).
         seed: Of a link that can lose; None: no link in between.
+        device: Whether it runs; where no side does, nobody asks it.
     """
     keymaking.make("high", folder / "high/keys/high")
     keymaking.make("low", folder / "low/keys/low")
@@ -235,12 +238,13 @@ def plant(folder: Path, *, seed: int | None = None, repeat: tuple[str, ...] = RE
     (folder / "one.toml").write_text(_SCENE)
     to, page = free(socket.SOCK_DGRAM), free(socket.SOCK_STREAM)
     made = Plant(folder, BadLink(to, seed) if seed is not None else None)
-    ports = folder / "ports.json"
-    scene = subprocess.Popen(command("simulate", str(folder / "one.toml"), "--ports-file", str(ports)))
-    made.sides["plant"] = scene
+    ports, url = folder / "ports.json", "tcp://127.0.0.1:9"
     try:
-        until(ports.exists, "the simulator did not start")
-        url = json.loads(ports.read_text())["pump"]["url"]
+        if device:
+            words = command("simulate", str(folder / "one.toml"), "--ports-file", str(ports))
+            made.sides["plant"] = subprocess.Popen(words)
+            until(ports.exists, "the simulator did not start")
+            url = json.loads(ports.read_text())["pump"]["url"]
         link = made.link.port if made.link is not None else to
         sender = _SENDER.format(link=link, url=url, repeat=json.dumps(list(repeat)))
         (folder / "high/sender.toml").write_text(sender)

@@ -7,6 +7,7 @@ processes over loopback.
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 from plant import Plant, command, plant, until
 
+import checkvalve
 from oneway.doctor.both_sides import KeyFile
 from oneway.doctor.machine import Disk, Folder, Kernel, Process, clock_synced, folder
 from oneway.doctor.trouble import Ailment, diagnosis, lines
@@ -324,14 +326,13 @@ def test_a_way_back_is_no_reason_for_silence() -> None:
 
 
 def doctor(made: Plant, side: str) -> tuple[int, list[str]]:
-    """Exit code, and names of what it found, but for the clock of the machine that tests."""
+    """Exit code, and names of what it found, but for the clock of the machine that tests; a process less each time."""
     file = made.folder / side / ("sender.toml" if side == "high" else "receiver.toml")
-    done = subprocess.run(
-        command("doctor", str(file), "--json"), capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode in (0, 1), done.stderr
-    found = [one["name"] for one in json.loads(done.stdout)["troubles"]]
-    assert done.returncode == bool(found)
+    with redirect_stdout(io.StringIO()) as out:
+        code = checkvalve.main(["doctor", str(file), "--json"])
+    assert code in (0, 1)
+    found = [one["name"] for one in json.loads(out.getvalue())["troubles"]]
+    assert code == bool(found)
     rest = [one for one in found if one != UNSYNCHRONISED or clock_synced() is not False]
     return int(bool(rest)), rest
 
@@ -388,7 +389,7 @@ def test_a_wrong_port_is_named(tmp_path: Path) -> None:
 
 def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
     """As it is where preflight only warned, and catch cannot begin."""
-    with plant(tmp_path) as made:
+    with plant(tmp_path, device=False) as made:
         text = (tmp_path / "low/receiver.toml").read_text()
         line = next(one for one in text.splitlines() if one.startswith("listen ="))
         change(tmp_path / "low/receiver.toml", line, 'listen = "192.0.2.77:5005"')
@@ -411,7 +412,7 @@ def test_keys_that_do_not_belong_together_are_named(tmp_path: Path, side: str) -
 
 def test_what_processes_left_behind_is_named_without_them(tmp_path: Path) -> None:
     """Key files, held locks and a taken port are seen where nothing runs."""
-    with plant(tmp_path) as made:
+    with plant(tmp_path, device=False) as made:
         own = tmp_path / "high/keys/high"
         named(made, "high", "emit-down")
         shutil.copy(own / "sign.key", tmp_path / "kept")
@@ -440,7 +441,7 @@ def test_what_processes_left_behind_is_named_without_them(tmp_path: Path) -> Non
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_owners_that_do_not_fit_are_named(tmp_path: Path) -> None:
     """A state folder of another user, and root's files in the service's."""
-    with plant(tmp_path) as made:
+    with plant(tmp_path, device=False) as made:
         state = made.state("high")
         state.mkdir()
         os.chown(state, 64_321, 64_321)
@@ -455,7 +456,7 @@ def test_owners_that_do_not_fit_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stands", ["a file", "a link that leads nowhere"])
 def test_what_stands_in_place_of_the_state_folder_is_named(tmp_path: Path, side: str, stands: str) -> None:
     """By the start, which ends with 2 and the next step, and by doctor."""
-    with plant(tmp_path) as made:
+    with plant(tmp_path, device=False) as made:
         if stands == "a file":
             made.state(side).write_text("")
         else:
@@ -498,7 +499,7 @@ def test_a_configuration_that_the_states_owner_cannot_read_is_seen(
 
 def test_damaged_status_files_are_no_obstacle(tmp_path: Path) -> None:
     """Whatever stands in them, it answers with 1 and a cause."""
-    with plant(tmp_path) as made:
+    with plant(tmp_path, device=False) as made:
         for side in ("high", "low"):
             made.state(side).mkdir()
             for name, data in (("emit", b"\xff{"), ("poll", b"[]"), ("catch", b'{"link": 7, "pid": -1}')):
