@@ -28,8 +28,11 @@ from receiver.portal.serving.guard import POLICY
 if TYPE_CHECKING:
     from schemathesis import Case
 
-EXAMPLES, I3X_EXAMPLES = 20, 2
-"""Questions for each address, kind of question and reader; i3X has many addresses, and one reading of all of them."""
+EXAMPLES, I3X_EXAMPLES = 6, 2
+"""Questions for each address, kind of question and reader; i3X has many addresses, and one reading of all of them. The
+first is a right one."""
+SOAK = 20
+"""So many times as many in the long count."""
 
 SEED = int(os.environ.get("CHECKVALVE_SEED", random.SystemRandom().randrange(2**32)))
 OPEN = ("/healthz", "/i3x/v1/info")
@@ -109,13 +112,18 @@ def without_grant(path: str, answer: requests.Response, text: str) -> None:
             assert answer.json()[LISTS[path]] == []
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(SOAK, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])])
 @pytest.mark.parametrize(
     ("who", "law"),
     [("stranger", nobody), ("acme", with_grant), ("volta", without_grant)],
     ids=["a stranger", "a vendor with a grant", "a vendor without one"],
 )
 def test_no_question_brings_a_bug_or_what_is_not_theirs(
-    asking: Asking, who: str, law: Callable[[str, requests.Response, str], None], capsys: pytest.CaptureFixture[str]
+    asking: Asking,
+    who: str,
+    law: Callable[[str, requests.Response, str], None],
+    times: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Whatever is asked, by whomever: no 500, no 200 without a right, and the shape that the document says."""
     counts: Counter[tuple[tuple[str, str], int]] = Counter()
@@ -123,9 +131,9 @@ def test_no_question_brings_a_bug_or_what_is_not_theirs(
     with requests.Session() as session:
         for way, parameters in WAYS.items():
             for right in (True, False) if parameters or (way in BODIES and who != "stranger") else (True,):
-                _ask(session, asking, who, way, right, law, counts)
+                _ask(session, asking, who, way, right, law, counts, times)
     statuses = Counter(status for _, status in counts.elements())
-    said = ", ".join(f"{status}: {times}" for status, times in sorted(statuses.items()))
+    said = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
     with capsys.disabled():
         print(f"\n{who}: {counts.total()} questions, {said}", end=" ")  # noqa: T201
     answered = {way for way, status in counts if status == 200}
@@ -156,6 +164,7 @@ def _ask(
     right: bool,
     law: Callable[[str, requests.Response, str], None],
     counts: Counter[tuple[tuple[str, str], int]],
+    times: int,
 ) -> None:
     path, parameters = way[0], WAYS[way]
     body = way in BODIES
@@ -163,7 +172,7 @@ def _ask(
 
     @seed(SEED)
     @settings(
-        max_examples=examples,
+        max_examples=examples * times,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
