@@ -276,7 +276,7 @@ def test_every_view_is_fit_to_be_read(site: Site, show: str, scheme: str) -> Non
         found = Axe().run(page).response["violations"]
         assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
         for width in (1280, 360, 320):
-            page.set_viewport_size({"width": 1280, "height": 900})
+            page.set_viewport_size({"width": width, "height": 900})
             until(page, lambda: page.evaluate(BEYOND) == [], f"beyond {page.viewport_size}")
             assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), width
 
