@@ -98,9 +98,11 @@ class DeskActs:
 
     def notes(self, person: Person, assets: Iterable[str], between: tuple[int, int], sees: Sees) -> list[KeptThing]:
         """Notes about these assets and their tags in a range of time that a person may see, by time."""
-        found = self._store.about(ThingKind.NOTE, list(assets), *between, 4 * MOST_NOTES)
-        seen = [one for one in found if shown_to(one, person=person.key, employer=person.employer, sees=sees)]
-        return seen[-MOST_NOTES:]
+
+        def shown(thing: KeptThing) -> bool:
+            return shown_to(thing, person=person.key, employer=person.employer, sees=sees)
+
+        return self._store.about(ThingKind.NOTE, list(assets), *between, MOST_NOTES, shown)
 
     def may_drop(self, person: Person, thing: KeptThing) -> bool:
         """Whether a thing that a person sees is theirs to drop."""

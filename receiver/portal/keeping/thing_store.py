@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import orjson
@@ -98,18 +99,34 @@ class ThingStore:
         """Everything of a kind, by person."""
         return self._read("WHERE kind = ? ORDER BY person, made_ns, key", kind)
 
-    def about(self, kind: ThingKind, assets: list[str], from_ns: int, to_ns: int, limit: int) -> list[KeptThing]:
-        """Things about these assets in a range of time, `to_ns` left out; the latest `limit` of them, by time."""
+    def about(
+        self,
+        kind: ThingKind,
+        assets: list[str],
+        from_ns: int,
+        to_ns: int,
+        limit: int,
+        shown: Callable[[KeptThing], bool] = lambda thing: True,
+    ) -> list[KeptThing]:
+        """Things about these assets in a range of time, `to_ns` left out; the latest `limit` of them, by time.
+
+        Args:
+            kind: Which.
+            assets: Names.
+            from_ns: Begin of the range [ns since 1970 UTC].
+            to_ns: Its end.
+            limit: Most that are given; what is not `shown` takes no place of what is.
+            shown: Whether the one who looks may see a thing.
+        """
         found = self._read(
             "WHERE kind = ? AND asset IN (SELECT value FROM json_each(CAST(? AS TEXT))) AND at_ns >= ? AND at_ns < ?"
-            " ORDER BY at_ns DESC, key LIMIT ?",
+            " ORDER BY at_ns DESC, key",
             kind,
             orjson.dumps(assets),
             from_ns,
             to_ns,
-            limit,
         )
-        return found[::-1]
+        return [*islice((one for one in found if shown(one)), limit)][::-1]
 
     def _read(self, where: str, *values: object) -> list[KeptThing]:
         with self._opened() as sql:

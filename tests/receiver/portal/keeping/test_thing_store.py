@@ -135,3 +135,15 @@ def test_a_note_of_the_plant_is_read_by_every_vendor_of_the_asset() -> None:
     assert shown_to(thing, person="p-4", employer="Volta", sees=lambda asset, tag: True)
     private = replace(thing, held={"text": "hot", "own": True})
     assert not shown_to(private, person="p-4", employer="Volta", sees=lambda asset, tag: True)
+
+
+def test_what_somebody_may_not_see_takes_no_place_of_what_they_may(store: ThingStore) -> None:
+    """Later notes of a vendor's own hide no note of the plant's."""
+    store.keep(replace(NOTE, key="plants", employer="", at_ns=50), nothing)
+    for number in range(9):
+        store.keep(replace(NOTE, key=f"own-{number}", at_ns=100 + number, held={"text": "x", "own": True}), nothing)
+
+    def shown(thing: KeptThing) -> bool:
+        return shown_to(thing, person="p-engineer", employer="", sees=lambda asset, tag: True)
+
+    assert [one.key for one in store.about(ThingKind.NOTE, ["pump"], 0, 999, 3, shown)] == ["plants"]
