@@ -235,7 +235,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda file: None)
 
 
-@pytest.mark.parametrize("first", range(0, 200, 20))
+@pytest.mark.parametrize(
+    "first", [*range(0, 60, 20), *(pytest.param(first, marks=pytest.mark.soak) for first in range(60, 2000, 20))]
+)
 def test_whatever_a_device_says_every_page_and_every_answer_is_whole(tmp_path: Path, small: None, first: int) -> None:
     """Ranges, values, texts, times and periods from the edges of their types; the seed is printed."""
     for seed in range(first, first + 20):
