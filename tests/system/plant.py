@@ -147,13 +147,15 @@ class Plant:
         return spoke and self.pid(side, name) > 0
 
     def _told(self, side: str, name: str) -> dict[str, Any] | None:
+        """What it wrote of itself; a file that was damaged tells nothing until it is written anew."""
+        told: dict[str, Any] | None = None
         if name != "portal":
-            return read_status(self.state(side), name)
-        try:
-            told: dict[str, Any] = json.loads((self.state(side) / "portal.json").read_text())
-        except (OSError, ValueError):
-            return None
-        return told
+            told = read_status(self.state(side), name)
+        else:
+            with contextlib.suppress(OSError, ValueError):
+                told = json.loads((self.state(side) / "portal.json").read_text())
+        whole = isinstance(told, dict) and all(isinstance(told.get(one, 0), int) for one in ("pid", "time_ns"))
+        return told if whole and told and "pid" in told else None
 
     def published(self) -> int:
         """Samples that the historian says it has."""
