@@ -12,7 +12,7 @@ from portal_plant import SECOND, Clock, Plant, ask, served
 from test_portal_browser import OUTSIDE, drawn, until
 
 from protocol.content.catalog import Asset, Tag
-from protocol.content.sample import Row, Value
+from protocol.content.sample import Quality, Row, Value
 from receiver.outputs.historian.views import Scope
 from receiver.portal import words
 from receiver.portal.app import create_app
@@ -237,12 +237,18 @@ that was resized in the frame after it."""
 
 
 def test_long_names_and_texts_scroll_no_page_sideways(edges: Edges, browser: Browser) -> None:
-    """255 letters without a space, as a name, a unit, a description and an address; 64 KiB as a value; as it comes."""
+    """255 letters without a space, as a name, a unit, a description and an address; 64 KiB as a value; as values come,
+    and among what needs a look.
+    """
     names = ("n" * 255, "64 KiB", "all of the doubles")
+    edges.plant.say({("edges", names[0]): MAX}, quality=Quality.BAD_TIMEOUT)
     for path in ("/", "/asset/edges", *(f"/tag/{edges.series[name]}" for name in names)):
         with Quiet(browser, edges.base + path) as page:
+            look = page.locator("[data-attention]")
+            if path == "/":
+                until(page, lambda look=look: "timeout" in look.inner_text(), "it is not bad")  # type: ignore[misc]
             for width, value in ((390, -MAX), (1280, 1.0), (390, MAX)):
                 page.set_viewport_size({"width": width, "height": 844})
-                edges.plant.say({("edges", name): value for name in names} | {("edges", "64 KiB"): "x" * 65536})
+                edges.plant.say({("edges", names[1]): "x" * 65536, ("edges", names[2]): value})
                 assert page.evaluate(FRAMES) == [], f"{path} at {width}"
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, path
