@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 
 EXAMPLES, I3X_EXAMPLES = 6, 2
 """Questions for each address, kind of question and reader; i3X has many addresses, and one reading of all of them. The
-first is a right one."""
+first that is right names what can be read there and nothing else: each address answers it."""
 SOAK = 20
 """So many times as many in the long count."""
 
 SEED = int(os.environ.get("CHECKVALVE_SEED", random.SystemRandom().randrange(2**32)))
 OPEN = ("/healthz", "/i3x/v1/info")
 LISTS = {f"/api/{one}": one for one in ("alarms", "assets", "events", "tags", "samples", "buckets")} | {
-    "/api/latest": "values"
+    "/api/latest": "values",
+    "/api/search": "found",
 }
 """Addresses that answer everybody, with what is theirs, and the name that it stands under."""
 PLAIN = ("/api/", "/api/openapi.json", "/api/link")
@@ -54,7 +55,9 @@ REFUSED = {(path, way) for path, way in WAYS if "200" not in document()["paths"]
 MACHINES = ("acme-pump", "volta-press")
 TAGS = ("acme-pump/acme-pressure", "volta-press/volta-force")
 ELEMENTS = ["tag/acme-pump/acme-pressure", "asset/volta-press", "plant"]
-KNOWN: tuple[str, ...] = ("series", "asset", "tag", "name", "from and to")
+GRANTED = {"series": 1, "asset": MACHINES[0], "tag": TAGS[0], "name": "acme-pressure"}
+"""What the vendor with a grant may read."""
+KNOWN: tuple[str, ...] = ("series", "asset", "tag", "name", "from and to", "width")
 KNOWN += ("elementIds", "clientId and subscriptionId", "startTime and endTime")
 """What a question may say rightly; half of the questions say all of it, so that each address answers some."""
 ENDLESS = "text/event-stream"
@@ -167,7 +170,7 @@ def _ask(
     times: int,
 ) -> None:
     path, parameters = way[0], WAYS[way]
-    body = way in BODIES
+    body, plain = way in BODIES, right
     examples = 2 if not (parameters or body) else I3X_EXAMPLES if path.startswith("/i3x/") else EXAMPLES
 
     @seed(SEED)
@@ -190,7 +193,11 @@ def _ask(
         known=st.just(set(KNOWN)) | st.sets(st.sampled_from(KNOWN)),
     )
     def all_sorts(case: Case[Any], there: dict[str, object], known: set[str]) -> None:
-        there |= {"from": 1763884000000, "to": 1763886000000}
+        nonlocal plain
+        if plain:
+            case.query, known, plain = {}, set(KNOWN), False
+            there = dict(GRANTED)
+        there |= {"from": 1763884000000, "to": 1763886000000, "width": "1h"}
         kept = [name for word in known for name in word.split(" and ") if name in parameters]
         case.query = dict(case.query or {}) | {name: there[name] for name in kept}
         if body and isinstance(case.body, dict):
