@@ -136,7 +136,7 @@ WAYS = (
 )
 WORDS_ALONE = re.compile(
     r"(demo|simulate|relay|init|apply|recommendation|discover|plan|peek|watch|send|receive|accept|linktest|replay|gaps"
-    r"|aside|history|export|person|service|request|grant|trail|alerts|roster|break-glass|evidence|backup|restore"
+    r"|aside|history|export|asset-report|person|service|request|grant|trail|alerts|roster|break-glass|evidence|backup|restore"
     r"|status|doctor|setup|keys|audit|bench)"
     r"( [a-z]+)?( (--?[a-z-]+|[a-z]+\|[a-z]+))*"
 )
