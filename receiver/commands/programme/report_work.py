@@ -18,7 +18,7 @@ from receiver.export.moment import moment, zone
 from receiver.outputs.historian.read import Door
 from receiver.outputs.scope import Scope
 from receiver.portal.asset_report.report_gathering import NoSuchAsset, ReportQuestion, gather
-from receiver.portal.asset_report.report_writing import ReportWriter, Signature
+from receiver.portal.asset_report.report_writing import ReportWriter, Signature, ready
 from receiver.portal.asset_report.scheduled_reports import beat_age
 from receiver.portal.plant_picture import ViewTime
 
@@ -62,6 +62,7 @@ def make(config: ReceiverConfig, wanted: WantedReport) -> dict[str, Any]:
     signed = Signature(by=f"{typist()}, by command on the low side", at_ns=now_ns, scope=seen)
     asked = ReportQuestion(asset=wanted.asset, tags=tuple(wanted.tags), from_ns=from_ns, to_ns=to_ns)
     folder = folder_of(config)
+    ready()
     with AtomicFile(wanted.out, replace=wanted.replace) as made:
 
         def work() -> dict[str, Any]:

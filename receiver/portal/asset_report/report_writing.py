@@ -27,9 +27,16 @@ from receiver.portal.asset_report.report_gathering import AssetReport, ReportedT
 from receiver.portal.pages import templates
 
 STYLE = Path(__file__).parent.parent / "static" / "report.css"
+TEMPLATE = "asset_report/report.html"
 NOTES = 30
 """Lines below one chart; the longer list is the tag's page's."""
 MOST_GAPS = 200
+
+
+def ready() -> None:
+    """Read what a report is made of; a process without rights may not be let to our files."""
+    _style()
+    templates().get_template(TEMPLATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,7 @@ class ReportWriter:
         )
         return (
             templates()
-            .get_template("asset_report/report.html")
+            .get_template(TEMPLATE)
             .render(
                 report=report,
                 signed=signed,
