@@ -364,6 +364,17 @@ def _export(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
     return [[*words, str(folder / f"{FILE}.csv")], [*words, str(folder / "a.csv"), "--asset", "pump"]]
 
 
+@case("asset-report")
+def _asset_report(folder: Path, patch: pytest.MonkeyPatch) -> Sequence[Sequence[str]]:
+    tag = Tag(id=0, asset=EVIL, name=EVIL, unit=EVIL, type="string")
+    of = stream(tags=[tag], assets=[Asset(name=EVIL, site="north")])
+    history = opened(folder / "state" / "history")
+    history.take([block(of, 0, batch([Row(0, T0, EVIL)]))], b"")
+    history.close()
+    words = ["asset-report", str(receiver(folder)), "--from", "2025-01-01T00:00Z", "--replace", "--out"]
+    return [[*words, str(folder / f"{FILE}.html"), EVIL], [*words, str(folder / "a.html"), "pump"]]
+
+
 @case(
     *(f"person {word}" for word in ("change", "confirm", "end", "enrol", "link", "list", "resume", "show", "suspend"))
 )
@@ -616,7 +627,7 @@ def _bench(name: str) -> Case:
 
 
 for _name in (
-    "access", "audit", "codec", "collect", "confine", "fec", "first", "historian", "link", "loss", "outputs"
+    "access", "audit", "codec", "collect", "confine", "fec", "first", "historian", "link", "loss", "outputs", "portal"
 ):  # fmt: skip
     CASES[f"bench {_name}"] = _bench(_name)
 

@@ -156,6 +156,7 @@ PASSES_ON = {
     "bench/field.py": "JSON in ASCII, which the parent reads",
     "bench/history/historian_writer.py": "JSON and numbers in ASCII, which the parent reads",
     "bench/link_ends.py": "JSON in ASCII, which the parent reads",
+    "bench/portal/plant_program.py": "JSON in ASCII, which the parent reads",
     "bench/soak/viewers.py": "JSON in ASCII, which the parent reads",
 }
 """Modules that write to a stream by themselves, and why they may."""

@@ -308,5 +308,5 @@ def test_a_status_of_any_shape_is_shown_as_far_as_it_goes(plant: Plant, told: di
     ):
         side = plant.low if front is app else plant.high
         done = CliRunner().invoke(front, [*words, str(side)])
-        assert done.exit_code == 0, (words, done.output, done.exception)
+        assert done.exit_code in (0, int(words == ["status"])), (words, done.output, done.exception)  # 1: an alarm
         assert "seen" in done.output or words != ["status"]

@@ -350,7 +350,7 @@ def test_pages_fit_the_screen_and_can_be_read_by_structure(site: Site) -> None:
             assert page.locator("h1").count() == 1
             assert page.locator("thead th:not([scope]), tbody th:not([scope])").count() == 0
             nameless = page.evaluate(
-                "[...document.querySelectorAll('button, a, input')].filter((node) => "
+                "[...document.querySelectorAll('button, a, input:not([type=hidden])')].filter((node) => "
                 "!node.textContent.trim() && !node.labels?.length && !node.getAttribute('aria-label')).length"
             )
             assert nameless == 0, path

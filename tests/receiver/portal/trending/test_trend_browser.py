@@ -320,7 +320,7 @@ def test_small_curves_stand_in_the_rows_of_an_asset(site: Site) -> None:
     page.goto(f"{site.base}/asset/{TURBINE}")
     until(page, lambda: page.locator(".spark-line").count() >= 5, "no small curves")
     assert len(questions) == 1
-    row = page.locator("tr", has_text="oil/pressure").first
+    row = page.locator("tr[data-series]", has_text="pressure").first
     assert row.locator(".spark-gap").count() == 1
     assert row.locator(".spark-line").get_attribute("d").count("M") >= 2  # type: ignore[union-attr]
     page.get_by_role("link", name="Trend of its tags").click()
