@@ -99,12 +99,21 @@ def test_a_killed_broker_costs_no_sample(kills: int, broker: MosquittoBroker, tm
     one.close()
     wanted = {key for _, shipment in gather(given, T0_NS) for key in keys(shipment)}
 
+    seen: set[Any] = set()
+    read = 0
+
     def held() -> set[Any]:
-        each = [json.loads(body) for topic, body, _ in [*reader.heard] if not topic.endswith("/state")]
-        return {(bytes.fromhex(x["stream"]), x["number"], x["asset"], x["rank"]) for x in each}
+        nonlocal read
+        while read < len(reader.heard):  # each once: what is asked after every message must not read all of them again
+            topic, body, _ = reader.heard[read]
+            read += 1
+            if not topic.endswith("/state"):
+                x = json.loads(body)
+                seen.add((bytes.fromhex(x["stream"]), x["number"], x["asset"], x["rank"]))
+        return seen
 
     try:
-        reader.until(lambda: held() >= wanted)
+        reader.until(lambda: held() >= wanted, 60)
     finally:
         assert held() == wanted, f"seed {seed}: {len(wanted - held())} of {len(wanted)} lost"
         reader.close()

@@ -253,7 +253,7 @@ def test_a_rebirth_that_was_put_off_is_not_forgotten(
     stepped(one, lambda: one._courier._born)
     reader.publish("spBv1.0/putoff/NCMD/low-side", REBIRTH)
     stepped(one, lambda: one._courier._rebirth_wanted)
-    assert heard(reader).births == 1
+    reader.until(lambda: heard(reader).births == 1)
     monkeypatch.setattr("receiver.outputs.mqtt.sparkplug_courier.REBIRTH_S", 0.0)
     stepped(one, lambda: one.status()["rebirths"] == 1)
     reader.until(lambda: heard(reader).births == 2)
