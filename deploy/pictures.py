@@ -1,7 +1,7 @@
 """The pictures of docs/, taken anew: the demo's pages in a real browser, as its people see them.
 
     docs/overview.png        the overview, as anybody sees it on loopback
-    docs/img/NAME.png        asset, tag, report; access as a vendor and an approver, trail, break-glass, roster
+    docs/img/NAME.png        asset, tag, trend, report; access as a vendor and an approver, trail, break-glass, roster
 
 The demo runs as it does for a person, with its lossy link, and its people sign in with what `people.toml` says: the
 pictures are what `make demo` shows. It takes Chromium (deploy/test-packages.txt) and playwright.
@@ -66,9 +66,12 @@ def _pages(browser: Browser, url: str, people: dict[str, DemoPerson], folder: Pa
     vendor.goto(f"{url}asset/pump-7")
     vendor.wait_for_timeout(SETTLED_S * 1000)
     _picture(vendor, folder / "asset.png")
-    vendor.get_by_role("link", name="bearing_de.temperature", exact=True).click()
+    vendor.goto(f"{url}tag?asset=pump-7&name=bearing_de.temperature")
     vendor.wait_for_timeout(SETTLED_S * 1000)
     _picture(vendor, folder / "tag.png")
+    vendor.goto(f"{url}trend?tag=pump-7/discharge_pressure&tag=pump-7/flow&tag=pump-7/motor_current")
+    vendor.wait_for_timeout(SETTLED_S * 1000)
+    _picture(vendor, folder / "trend.png")
     begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 90))
     vendor.goto(f"{url}report?asset=pump-7&from={begin}")
     _picture(vendor, folder / "report.png")
