@@ -114,7 +114,8 @@ def _value_axis(live_tag: LiveTag, low: float, high: float, y: Callable[[float],
         told = [(float(at), words.text(name, 40)[:11]) for at, name in enumerate(names)]
         told = told[:: max(1, len(told) // 8)]
     else:
-        told = [(at, words.number(at, _places(live_tag, high / 4 - low / 4))) for at in value_ticks(low, high)]
+        ticks = value_ticks(low, high)
+        told = [(at, words.number(at, _places(ticks))) for at in ticks]
     out = []
     for at, text in told:
         out.append(f'<path class="grid" d="M{LEFT:g} {y(at):.1f}H{WIDTH - RIGHT:g}"/>')
@@ -122,12 +123,10 @@ def _value_axis(live_tag: LiveTag, low: float, high: float, y: Callable[[float],
     return out
 
 
-def _places(live_tag: LiveTag, quarter: float) -> int | None:
-    """Decimals of an axis: as many as tell its marks apart."""
-    if not 1e-6 < quarter < 1e9:
-        return None
-    apart = max(0, 1 - math.floor(math.log10(quarter * 4)))
-    return apart if live_tag.places is None else min(max(live_tag.places, 0), apart)
+def _places(ticks: Sequence[float]) -> int | None:
+    """Decimals of an axis: each mark is written as it is, for it stands at that value."""
+    step = ticks[1] - ticks[0] if len(ticks) > 2 else 0.0  # two marks may be the ends, which are not round
+    return max(0, math.ceil(-math.log10(step) - 1e-9)) if 1e-6 < step < 1e9 else None
 
 
 def _time_axis(frame: ChartFrame) -> list[str]:

@@ -2,7 +2,7 @@
 
 import uPlot from "./uplot/uPlot.esm.js";
 import { bands } from "./bands.js";
-import { number, written, zoneName } from "./format.js";
+import { number, stepPlaces, written, zoneName } from "./format.js";
 import { pointAt } from "./held.js";
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
@@ -121,7 +121,7 @@ export class Chart {
     if (this.tag.states.length) return (u, splits) => splits.map((value) => written(this.tag, value));
     return (u, splits, axis, space, step) => {
       if (this.part !== 1) return splits.map((value) => (Number.isFinite(value * this.part) ? number(value * this.part, null) : ""));
-      const places = Math.min(Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)), 12);
+      const places = stepPlaces(step);
       return splits.map((value) => (step < 1e-6 || Math.abs(value) >= 1e16 ? number(value, null) : number(value, places)));
     };
   }

@@ -81,6 +81,14 @@ export function share(part) {
 // Where a tag's page is: by its names.
 export const tagAddress = (asset, name) => `/tag?asset=${encodeURIComponent(asset)}&name=${encodeURIComponent(name)}`;
 
+// Decimals that write every tick as it is, where they are a step apart: 2 takes none, 2.5 one, 0.25 two.
+export function stepPlaces(step, most = 12) {
+  let places = Math.min(Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)), most);
+  const whole = (size) => Math.abs(size - Math.round(size)) <= 1e-6 * size;
+  while (places < most && !whole(step * 10 ** places)) places += 1;
+  return places;
+}
+
 const pad = (value, width = 2) => String(value).padStart(width, "0");
 
 // ---- Times: in the zone of this computer, or in the plant's where the site named one and the reader chose it.

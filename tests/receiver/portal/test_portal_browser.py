@@ -413,6 +413,20 @@ def test_script_and_server_write_numbers_alike(site: Site) -> None:
     assert told[1] == [words.span(one) for one in spans]
 
 
+def test_what_stands_at_a_mark_of_a_chart_is_its_value(site: Site) -> None:
+    """Steps of 2.5 and 0.25 as well: a mark at 202.5 does not read 203."""
+    steps = [one * 10.0**power for one in (1, 2, 2.5, 5) for power in range(-6, 7)]
+    with site.open("/") as page:
+        told = page.evaluate(
+            """async (steps) => {
+              const { stepPlaces } = await import("/static/format.js");
+              return steps.map((step) => [step, 3 * step, 81 * step].map((at) => Number(at.toFixed(stepPlaces(step)))));
+            }""",
+            steps,
+        )
+    assert told == [[pytest.approx(step * by, rel=1e-9) for by in (1, 3, 81)] for step in steps]
+
+
 def test_script_and_server_link_to_a_tag_alike(site: Site) -> None:
     """The same tag, whatever its names are made of."""
     names = [EVIL, "a/b?c&d=e#f", "!'()*~ %41", "ü\u202e\n\0", ".."]

@@ -1,7 +1,7 @@
 // Which lines share a scale, and how its axis is written. Tags of one unit share one, so that they can be compared; a
 // state has a scale of its own without an axis, because its names stand in the table.
 
-import { number } from "../format.js";
+import { number, stepPlaces } from "../format.js";
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
 
@@ -62,7 +62,7 @@ export function axes(found, paint, width, first, times) {
     labelFont: `600 11px ${FONT}`,
     values: (u, splits) => {
       const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 0;
-      const places = scale.part === 1 && step ? Math.min(9, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))) : null;
+      const places = scale.part === 1 && step ? stepPlaces(step, 9) : null;
       return splits.map((value) => number(value * scale.part, places));
     },
   }));

@@ -27,6 +27,12 @@ function ends(values) {
   return [Math.max(low - margin, -Number.MAX_VALUE), Math.min(high + margin, Number.MAX_VALUE)];
 }
 
+// Decimals of the marks of an axis, a step apart: as the tag is written, and a tenth of the step at least.
+function marked(line, step) {
+  if (!(step > 1e-9 && step < 1e9)) return null;
+  return Math.max(line.plain ? 1 : line.places ?? 0, Math.ceil(1 - Math.log10(step)), 0);
+}
+
 // Draws into `node`; returns how many points there are.
 export function xy(node, across, up, held, now) {
   const points = pairs(across, up, held.curves, now);
@@ -59,9 +65,9 @@ export function xy(node, across, up, held, now) {
     pen.fillRect(EDGE.left, placeY(y), width - EDGE.left - EDGE.right, 1);
     pen.fillStyle = paint["ink-2"];
     pen.textAlign = "center";
-    pen.fillText(number(x, across.plain ? 1 : across.places), placeX(x), height - EDGE.bottom + 16);
+    pen.fillText(number(x, marked(across, highX / 4 - lowX / 4)), placeX(x), height - EDGE.bottom + 16);
     pen.textAlign = "right";
-    pen.fillText(number(y, up.plain ? 1 : up.places), EDGE.left - 6, placeY(y) + 4);
+    pen.fillText(number(y, marked(up, highY / 4 - lowY / 4)), EDGE.left - 6, placeY(y) + 4);
   }
   pen.fillStyle = paint.ink;
   pen.textAlign = "center";
