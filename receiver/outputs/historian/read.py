@@ -12,10 +12,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
@@ -32,6 +31,7 @@ from receiver.outputs.historian.codec.chunk import ChartRows
 from receiver.outputs.historian.codec.present import Present
 from receiver.outputs.historian.codec.rollup import numbers
 from receiver.outputs.historian.events import event_search, standing_alarms
+from receiver.outputs.historian.events.event_row import event_of
 from receiver.outputs.historian.missing import Span, StreamEnd, missing_spans
 from receiver.outputs.historian.rows import HEALED, Rows, join, order, python_values
 from receiver.outputs.historian.schema import CHANGES, EVENTS, SENDER_EVENTS
@@ -280,7 +280,7 @@ class Door:
             limited = [one for one, name in wanted.items() if name in scope.limited]
             named = [[one, tag] for one in limited for asset_name, tag in scope.tags or () if asset_name == wanted[one]]
             stored = moment.rows(EVENTS, orjson.dumps(list(wanted)), orjson.dumps(limited), orjson.dumps(named), limit)
-            return [_event(row, wanted) for row in stored]
+            return [event_of(row, wanted) for row in stored]
 
     def sender_events(self, limit: int) -> list[EventView]:
         """The sender's own newest events, newest first; only a scope of everything may see them.
@@ -290,7 +290,7 @@ class Door:
         with self._look() as (moment, visible):
             if moment is None or not visible.all:
                 return []
-            return [_event(row, {SENDER: ""}) for row in moment.rows(SENDER_EVENTS, SENDER, limit)]
+            return [event_of(row, {SENDER: ""}) for row in moment.rows(SENDER_EVENTS, SENDER, limit)]
 
     def standing(self, limit: int) -> standing_alarms.StandingAlarms:
         """What stands of alarms, the gravest first."""
@@ -356,21 +356,6 @@ class Door:
                         )
                     )
         return sorted(out, key=lambda one: (one.from_ns, one.stream, one.first))
-
-
-def _event(row: Sequence[Any], names: Mapping[int, str]) -> EventView:
-    one, source, time_ns, severity, code, text, state, sequence, received_ns = row
-    return EventView(
-        asset=names[one],
-        source=source,
-        time_ns=time_ns,
-        severity=severity,
-        code=code,
-        text=text,
-        state=state,
-        sequence=sequence,
-        received_ns=received_ns,
-    )
 
 
 def _newest(moment: Snapshot, series: int, from_ns: int, to_ns: int, limit: int | None, rank: Array) -> Rows:

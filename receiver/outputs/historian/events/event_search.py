@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from receiver.outputs.historian.events.event_row import event_of
 from receiver.outputs.historian.events.standing_alarms import inside_of
 from receiver.outputs.historian.series import SENDER
 from receiver.outputs.historian.snapshot import Snapshot
@@ -93,20 +94,7 @@ def find(moment: Snapshot | None, visible: Visible, asked: EventQuestion) -> Fou
         LOOKED,
         asked.limit + 1,
     )
-    events = [
-        EventView(
-            asset=names[one],
-            source=source,
-            time_ns=time_ns,
-            severity=severity,
-            code=code,
-            text=words,
-            state=state,
-            sequence=sequence,
-            received_ns=received_ns,
-        )
-        for one, source, time_ns, severity, code, words, state, sequence, received_ns, *_ in rows[: asked.limit]
-    ]
+    events = [event_of(row, names) for row in rows[: asked.limit]]
     more = len(rows) > asked.limit
     count = moment.rows("SELECT count(*) FROM (SELECT 1 FROM event LIMIT ?)", LOOKED + 1)[0][0]
     return FoundEvents(

@@ -17,6 +17,7 @@ import orjson
 
 from receiver.outputs.base import EventBody
 from receiver.outputs.disk import Connection, Writes
+from receiver.outputs.historian.events.event_row import event_of
 from receiver.outputs.historian.snapshot import Snapshot
 from receiver.outputs.historian.views import EventView
 from receiver.outputs.historian.visible import Visible
@@ -139,18 +140,8 @@ def read(moment: Snapshot | None, visible: Visible, limit: int) -> StandingAlarm
     total = len(rows) if len(rows) < limit else moment.rows(_COUNT, *inside)[0][0]
     starts = {one: start for one, *start in moment.rows(_STARTS, orjson.dumps(sorted({row[0] for row in rows})))}
     alarms = []
-    for one, source, time_ns, severity, code, text, state, sequence, received_ns, raised_ns, boot in rows:
-        event = EventView(
-            asset=names[one],
-            source=source,
-            time_ns=time_ns,
-            severity=severity,
-            code=code,
-            text=text,
-            state=state,
-            sequence=sequence,
-            received_ns=received_ns,
-        )
+    for row in rows:
+        event, (one, raised_ns, boot) = event_of(row, names), (row[0], *row[-2:])
         now, up_boot, what, up_ns, minute_ns = starts[one]
         earlier = boot < now
         unsaid_s = None
