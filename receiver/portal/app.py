@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -94,27 +96,7 @@ def create_app(
         say: Takes lines about these for people.
     """
     faults = DisplayFaults()
-    path = state / "portal-clock.json"
-    eras = read_eras(path, boot, _log.warning, wall_ns=clock()) if boot else ()
-    steady, era_file = Steady(clock, since_boot or clock, eras), EraFile(path, boot) if boot else None
-    desk, forms = None, None
-    if office is not None:
-        things = ThingStore(state, clock=clock, say=_log.warning)
-        desk, forms = DeskActs(things, office.desk.authority, clock), Forms(office.store.secret("forms"))
-    make = ViewMaker(
-        history,
-        state,
-        clock,
-        steady,
-        era_file,
-        faults,
-        foot=foot,
-        zone=zone,
-        signing_in=office is not None,
-        desk=desk,
-        forms=forms,
-    )
-
+    make = _view_maker(history, state, clock, since_boot, boot, faults, office, foot=foot, zone=zone)
     if record is None and office is not None:
         record = office.desk.authority.trail
     anyone = NOTHING if scope is None else scope
@@ -136,23 +118,12 @@ def create_app(
 
     posts = (*SIGN_IN_POSTS, *GRANTING_POSTS, *READING_POSTS) if office is not None else ()
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await views.of(anyone)  # the first page is whole
-        tasks = [asyncio.create_task(views.tidy_for_ever())]
-        if office is not None:
-            tasks += [asyncio.create_task(office.tend())]
-            tasks += [asyncio.create_task(listen_for_ever(office, history, clock))]
-        if reports:
-            made = ScheduledReports(reports, history, state, zone=zone, clock=clock, say=say)
-            note = None if record is None else lambda entry: record.note_async([entry])
-            tasks += [asyncio.create_task(made.run(note))]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await views.close()
+    tasks: list[Callable[[], Coroutine[Any, Any, None]]] = [views.tidy_for_ever]
+    if office is not None:
+        tasks += [office.tend, partial(listen_for_ever, office, history, clock)]
+    if reports:
+        made = ScheduledReports(reports, history, state, zone=zone, clock=clock, say=say)
+        tasks += [partial(made.run, None if record is None else lambda entry: record.note_async([entry]))]
 
     app = Starlette(
         routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
@@ -163,8 +134,58 @@ def create_app(
             Middleware(SignInGate, office=office, open_to=scope),
         ],
         exception_handlers={HTTPException: errors.refused, NoHistory: errors.refused, Exception: errors.broken},
-        lifespan=lifespan,
+        lifespan=lambda app: _running(views, anyone, tasks),
     )
     app.state.views = views
     app.state.live = first.live
     return app
+
+
+def _view_maker(
+    history: Path,
+    state: Path,
+    clock: Callable[[], int],
+    since_boot: Callable[[], int] | None,
+    boot: str,
+    faults: DisplayFaults,
+    office: SignInOffice | None,
+    *,
+    foot: str,
+    zone: str,
+) -> ViewMaker:
+    """What every view is made of; people who sign in keep things on a desk."""
+    path = state / "portal-clock.json"
+    eras = read_eras(path, boot, _log.warning, wall_ns=clock()) if boot else ()
+    steady, era_file = Steady(clock, since_boot or clock, eras), EraFile(path, boot) if boot else None
+    desk, forms = None, None
+    if office is not None:
+        things = ThingStore(state, clock=clock, say=_log.warning)
+        desk, forms = DeskActs(things, office.desk.authority, clock), Forms(office.store.secret("forms"))
+    return ViewMaker(
+        history,
+        state,
+        clock,
+        steady,
+        era_file,
+        faults,
+        foot=foot,
+        zone=zone,
+        signing_in=office is not None,
+        desk=desk,
+        forms=forms,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    views: ScopedViews, anyone: Scope, tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+) -> AsyncIterator[None]:
+    """The first page is whole before the first question; what runs beside ends with the pages."""
+    await views.of(anyone)
+    running = [asyncio.create_task(task()) for task in tasks]
+    try:
+        yield
+    finally:
+        for task in running:
+            task.cancel()
+        await views.close()
